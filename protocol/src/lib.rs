@@ -1,0 +1,17 @@
+//! The CosmosMesh protocol stack: sans-IO, no clock, no sockets, no threads.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod bundle;
+pub mod convergence;
+pub mod delivery;
+pub mod dtn;
+pub mod envelope;
+pub mod id;
+pub mod identity;
+pub mod node;
+pub mod planning;
+pub mod sync;
+pub mod time;

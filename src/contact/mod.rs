@@ -1,0 +1,5 @@
+//! Contact windows and contact plans.
+
+mod plan;
+
+pub use plan::{Contact, ContactPlan, RangeSample};

@@ -1,0 +1,237 @@
+//! Trace records: everything that a run tells about itself.
+
+use crate::units::{AssetIndex, SimTime};
+
+/// Something that happened at an asset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// When.
+    pub time: SimTime,
+    /// Where.
+    pub asset: AssetIndex,
+    /// What.
+    pub kind: RecordKind,
+}
+
+/// What a message is for: the stream that it travels on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MessageKind {
+    /// Application telemetry.
+    Telemetry,
+    /// Application commands.
+    Command,
+    /// Application events.
+    Event,
+    /// Replicated state.
+    Sync,
+    /// Planning signals.
+    Plan,
+    /// Acknowledgements of the delivery layer.
+    Acknowledgement,
+}
+
+/// Why a frame did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LossReason {
+    /// Bit errors.
+    BitErrors,
+    /// A burst (Gilbert–Elliott).
+    Burst,
+    /// The class's flat frame loss.
+    Random,
+    /// Another frame overlapped.
+    Collision,
+    /// The receiver was sending.
+    HalfDuplex,
+    /// The window closed while it was in flight.
+    WindowClosed,
+    /// A fault of the scenario: the link or an end was out of order.
+    Fault,
+}
+
+/// Why a node let go of a bundle that it could not deliver or forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DropReason {
+    /// Its lifetime was over.
+    Expired,
+    /// The store was full.
+    StoreFull,
+    /// Its hop limit was exceeded.
+    HopLimit,
+    /// Nothing at this node takes it, or no route can ever exist.
+    NoDestination,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordKind {
+    /// A window to `peer` opened (the sender's side).
+    ContactOpened {
+        /// The peer.
+        peer: AssetIndex,
+        /// Index into the contact plan.
+        contact: u32,
+    },
+    /// It closed.
+    ContactClosed {
+        /// The peer.
+        peer: AssetIndex,
+        /// Index into the contact plan.
+        contact: u32,
+        /// How long the radio was sending in this contact.
+        busy: SimTime,
+    },
+    /// A frame started on air.
+    FrameSent {
+        /// The addressed peer.
+        peer: AssetIndex,
+        /// Frame bytes, overhead on air included.
+        bytes: u32,
+        /// Time on air.
+        airtime: SimTime,
+    },
+    /// A frame was received whole.
+    FrameReceived {
+        /// The sender.
+        peer: AssetIndex,
+        /// Frame bytes, overhead on air included.
+        bytes: u32,
+    },
+    /// A frame addressed to this asset was lost; decided at the end of its reception.
+    FrameLost {
+        /// The sender.
+        peer: AssetIndex,
+        /// Frame bytes, overhead on air included.
+        bytes: u32,
+        /// Why.
+        reason: LossReason,
+    },
+    /// The application or a module handed a message to its node.
+    Submitted {
+        /// Sequence number in the stream (asset → destination, kind).
+        sequence: u64,
+        /// Addressee.
+        destination: AssetIndex,
+        /// The stream.
+        kind: MessageKind,
+        /// Payload bytes.
+        bytes: u32,
+    },
+    /// A message reached the application or module it is for: verified, once, in order.
+    Delivered {
+        /// Who sent it.
+        source: AssetIndex,
+        /// Sequence number in the stream (source → asset, kind).
+        sequence: u64,
+        /// The stream.
+        kind: MessageKind,
+        /// Payload bytes.
+        bytes: u32,
+        /// Time since it was submitted.
+        latency: SimTime,
+    },
+    /// The source learned that its message was delivered.
+    Acknowledged {
+        /// Addressee.
+        destination: AssetIndex,
+        /// Sequence number in the stream.
+        sequence: u64,
+        /// The stream.
+        kind: MessageKind,
+    },
+    /// The source gave a message up.
+    Abandoned {
+        /// Addressee.
+        destination: AssetIndex,
+        /// Sequence number in the stream.
+        sequence: u64,
+        /// The stream.
+        kind: MessageKind,
+    },
+    /// The source sent a message again.
+    Retransmitted {
+        /// Addressee.
+        destination: AssetIndex,
+        /// Sequence number in the stream.
+        sequence: u64,
+        /// The stream.
+        kind: MessageKind,
+    },
+    /// A submission was refused (back-pressure or bounds).
+    SubmissionRefused {
+        /// Addressee.
+        destination: AssetIndex,
+        /// The stream.
+        kind: MessageKind,
+        /// The node's reason, a stable word.
+        reason: &'static str,
+    },
+    /// A bundle left the node's care undelivered.
+    BundleDropped {
+        /// Why.
+        reason: DropReason,
+        /// Encoded bytes.
+        bytes: u32,
+    },
+    /// An input from a peer was refused.
+    InputRefused {
+        /// The node's reason, a stable word (`security.refused.<reason>`).
+        reason: &'static str,
+    },
+    /// A local write to replicated state.
+    SyncWrite {
+        /// The writer's own sequence number for this write.
+        sequence: u64,
+    },
+    /// A write of `actor` became visible here.
+    SyncVisible {
+        /// The writer.
+        actor: AssetIndex,
+        /// The writer's sequence number.
+        sequence: u64,
+        /// Time since the write.
+        latency: SimTime,
+    },
+    /// What the replica holds at the end of the run.
+    ReplicaDigest {
+        /// Digest of its state.
+        digest: [u8; 32],
+    },
+    /// The values of this asset's local plan changed: the local solution at a round.
+    PlanLocal {
+        /// The round, from 1.
+        round: u32,
+        /// The shared variables (exchange), one per (commodity, slot).
+        values: Vec<f64>,
+    },
+    /// The coordinator closed a round.
+    PlanRound {
+        /// The round, from 1.
+        round: u32,
+        /// ‖r‖₂, Boyd et al. 2011 §3.3.
+        primal_residual: f64,
+        /// ‖s‖₂.
+        dual_residual: f64,
+        /// Contributions in this round.
+        contributions: u32,
+    },
+    /// Energy account, at each change of consequence and at the end of the run.
+    Energy {
+        /// Energy in the battery over its capacity, 0 to 1.
+        state_of_charge: f64,
+        /// Energy spent on sending and receiving since the start, joules.
+        radio_joules: f64,
+    },
+    /// A fault of the scenario began or ended at this asset.
+    Fault {
+        /// Index into the scenario's faults.
+        fault: u32,
+        /// Whether it begins.
+        begins: bool,
+    },
+    /// Bytes of replicated-state messages (payload) that this asset sent since the start, at the end of the run.
+    SyncBytes {
+        /// The bytes.
+        bytes: u64,
+    },
+}

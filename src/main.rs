@@ -1,0 +1,2 @@
+//! The `cosmosmesh` command.
+fn main() {}
