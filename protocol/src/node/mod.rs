@@ -1,1 +1,303 @@
-//! (module documentation belongs here)
+//! The node: the whole stack behind four calls.
+//!
+//! A driver calls [`Node::handle_input`], drains [`Node::poll_output`] until `None`, offers each free link to
+//! [`Node::poll_transmit`], and sleeps until [`Node::poll_timeout`]. Every mutation is followed by a complete drain. The
+//! contract is `docs/adr/0001-node-contract.md`.
+
+mod acknowledge;
+mod config;
+mod forward;
+mod ingress;
+mod input;
+mod keep;
+mod links;
+mod output;
+mod plan;
+mod refusal;
+mod send;
+mod shared_state;
+mod timer;
+
+pub use config::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
+pub use input::{Input, LinkId, LinkUp, Submission};
+pub use keep::{Change, Kept};
+pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
+pub use refusal::{InputError, SubmitError};
+
+use crate::{
+    delivery::{Incoming, Message, Outgoing},
+    dtn::{
+        contact_plan::{ContactId, ContactPlan},
+        routing::{RouteCache, RouteScratch, RoutingPolicy},
+        store::Store,
+    },
+    envelope::{Purpose, ReplayLimits, ReplayWindow},
+    id::NodeId,
+    identity::KeyPair,
+    time::{DtnTime, Instant, UtcEstimate},
+};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+use core::time::Duration;
+use forward::Held;
+use links::Link;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
+use timer::{Timer, Timers};
+
+/// A stream's name at one of its ends: the peer, and what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StreamKey {
+    peer: NodeId,
+    purpose: Purpose,
+}
+
+/// What to do when the host has answered a persist request.
+#[derive(Clone, Copy, Debug)]
+enum Followup {
+    /// Hand a message to the store for its first transmission, and tell the application that it is accepted.
+    Launch(StreamKey, u64),
+    /// A reception became durable: it may be acknowledged.
+    Acknowledge(NodeId),
+}
+
+/// One node of the fleet.
+pub struct Node {
+    config: NodeConfig,
+    keys: KeyPair,
+    incarnation: u32,
+    rng: ChaCha8Rng,
+    now: Instant,
+    civil: Option<UtcEstimate>,
+    last_creation: (DtnTime, u64),
+
+    links: BTreeMap<LinkId, Link>,
+    plan: ContactPlan,
+    routes: RouteCache,
+    returns: BTreeMap<NodeId, RouteCache>,
+    scratch: RouteScratch,
+    store: Store<Held>,
+    /// Contacts of this node that do not keep what the plan promised, until they end.
+    broken: BTreeMap<ContactId, Instant>,
+
+    outgoing: BTreeMap<StreamKey, Outgoing>,
+    incoming: BTreeMap<StreamKey, Incoming>,
+    replay: ReplayWindow,
+    peers: BTreeMap<NodeId, acknowledge::Peer>,
+    shared: Option<shared_state::Sharing>,
+    planning: Option<plan::Planning>,
+
+    timers: Timers,
+    outputs: VecDeque<Output>,
+    batch: Batch,
+    followups: Vec<Followup>,
+    unanswered: VecDeque<(Ticket, Vec<Followup>)>,
+    next_ticket: u64,
+    refusals: BTreeMap<&'static str, u64>,
+    due: Vec<Message>,
+}
+
+impl Node {
+    /// A node that starts from nothing, in incarnation 1. `seed`: fresh for every incarnation.
+    #[must_use]
+    pub fn new(config: NodeConfig, keys: KeyPair, seed: [u8; 32], start: Instant) -> Self {
+        Self::incarnate(config, keys, seed, start, 1)
+    }
+
+    /// A node that comes back after a crash with what its host kept, in the order of the keys.
+    ///
+    /// `incarnation` is greater than every earlier one; `seed` is fresh; `civil` lets it age what it kept.
+    ///
+    /// # Errors
+    /// [`InputError::Kept`] names the first record that this version did not write.
+    pub fn restore<'a>(
+        config: NodeConfig,
+        keys: KeyPair,
+        seed: [u8; 32],
+        start: Instant,
+        incarnation: u32,
+        civil: Option<UtcEstimate>,
+        kept: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<Self, InputError> {
+        let mut node = Self::incarnate(config, keys, seed, start, incarnation);
+        node.civil = civil;
+        for (key, value) in kept {
+            node.take_back(key, value)?;
+        }
+        node.relaunch();
+        Ok(node)
+    }
+
+    fn incarnate(config: NodeConfig, keys: KeyPair, seed: [u8; 32], start: Instant, incarnation: u32) -> Self {
+        let mut node = Self {
+            incarnation,
+            rng: ChaCha8Rng::from_seed(seed),
+            now: start,
+            civil: None,
+            last_creation: (DtnTime::UNKNOWN, 0),
+            links: BTreeMap::new(),
+            plan: ContactPlan::default(),
+            routes: RouteCache::new(RoutingPolicy::EarliestArrival, config.route_slack, config.directory.len()),
+            returns: BTreeMap::new(),
+            scratch: RouteScratch::default(),
+            store: Store::new(config.store),
+            broken: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            replay: ReplayWindow::new(ReplayLimits { width: config.replay_window, max_senders: config.directory.len(), ..ReplayLimits::default() }),
+            peers: BTreeMap::new(),
+            shared: config.shared_state.clone().map(|shared| shared_state::Sharing::new(config.id, shared)),
+            planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            batch: Batch::default(),
+            followups: Vec::new(),
+            unanswered: VecDeque::new(),
+            next_ticket: 0,
+            refusals: BTreeMap::new(),
+            due: Vec::new(),
+            keys,
+            config,
+        };
+        node.arm_anti_entropy();
+        node
+    }
+
+    /// Takes one input at `now`.
+    ///
+    /// # Errors
+    /// See [`InputError`]: misuse by the driver, or bytes that deserve no answer. Nothing but a counter changed.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
+        if now < self.now {
+            return Err(InputError::ClockSteppedBack { now, last: self.now });
+        }
+        self.now = now;
+        let result = self.dispatch(input);
+        self.flush();
+        result
+    }
+
+    fn dispatch(&mut self, input: Input<'_>) -> Result<(), InputError> {
+        match input {
+            Input::Frame { link, bytes } => self.on_frame(link, bytes),
+            Input::LinkUp(up) => {
+                self.on_link_up(up);
+                Ok(())
+            }
+            Input::LinkDown { link } => self.on_link_down(link),
+            Input::ContactPlan(plan) => {
+                self.plan = plan;
+                self.reroute_all();
+                Ok(())
+            }
+            Input::Submit(submission) => self.submit(submission).map_err(InputError::Submit),
+            Input::Write(operation) => self.write(operation),
+            Input::StartPlan => self.start_plan(),
+            Input::Civil(estimate) => {
+                self.civil = Some(estimate);
+                Ok(())
+            }
+            Input::Persisted(ticket) => self.on_persisted(ticket),
+            Input::Timeout => {
+                self.on_timeout();
+                Ok(())
+            }
+        }
+    }
+
+    /// The next output, until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When the node wants [`Input::Timeout`] at the latest. Changes nothing.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// This node's number.
+    #[must_use]
+    pub const fn id(&self) -> NodeId {
+        self.config.id
+    }
+
+    /// Bundles in the store.
+    #[must_use]
+    pub fn stored(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Refused inputs by reason since the incarnation began.
+    #[must_use]
+    pub const fn refusals(&self) -> &BTreeMap<&'static str, u64> {
+        &self.refusals
+    }
+
+    fn on_timeout(&mut self) {
+        while let Some(timer) = self.timers.pop_due(self.now) {
+            match timer {
+                Timer::Retransmit(stream, sequence) => self.on_retransmit(stream, sequence),
+                Timer::Acknowledge(peer) => self.send_control(peer),
+                Timer::Reroute(neighbour) => self.on_reroute(neighbour),
+                Timer::StoreExpiry => self.on_store_expiry(),
+                Timer::Push => self.push_shared_state(),
+                Timer::AntiEntropy => self.on_anti_entropy(),
+                Timer::PlanRound => self.on_plan_round(),
+            }
+        }
+    }
+
+    fn on_persisted(&mut self, ticket: Ticket) -> Result<(), InputError> {
+        match self.unanswered.front() {
+            Some((expected, _)) if *expected == ticket => {}
+            _ => return Err(InputError::UnknownTicket(ticket)),
+        }
+        let (_, followups) = self.unanswered.pop_front().expect("looked at just above");
+        for followup in followups {
+            match followup {
+                Followup::Launch(stream, sequence) => self.on_launch(stream, sequence),
+                Followup::Acknowledge(peer) => self.on_reception_durable(peer),
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns what this input changed into one persist request.
+    fn flush(&mut self) {
+        if self.batch.is_empty() {
+            debug_assert!(self.followups.is_empty(), "a followup waits for a change");
+            return;
+        }
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let mut batch = core::mem::take(&mut self.batch);
+        batch.ticket = ticket;
+        self.unanswered.push_back((ticket, core::mem::take(&mut self.followups)));
+        self.outputs.push_back(Output::Persist(batch));
+    }
+
+    fn report(&mut self, report: Report) {
+        self.outputs.push_back(Output::Report(report));
+    }
+
+    fn refuse(&mut self, reason: &'static str) -> InputError {
+        *self.refusals.entry(reason).or_default() += 1;
+        InputError::Refused { reason }
+    }
+
+    /// Civil time by the host's estimate, [`DtnTime::UNKNOWN`] without one.
+    fn civil_now(&self) -> DtnTime {
+        self.civil.map_or(DtnTime::UNKNOWN, |estimate| estimate.dtn_time(self.now))
+    }
+
+    /// `span` stretched by up to a quarter, so that nodes which heard the same frame do not answer in the same moment.
+    fn jittered(&mut self, span: Duration) -> Duration {
+        use rand_chacha::rand_core::Rng as _;
+        let share = u64::from(self.rng.next_u32());
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4);
+        // nanos / 4 · share / 2^32, without overflow
+        Duration::from_nanos(nanos + ((u128::from(nanos / 4) * u128::from(share)) >> 32) as u64)
+    }
+}

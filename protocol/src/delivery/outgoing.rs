@@ -1,0 +1,238 @@
+//! The sending end of a stream.
+
+use super::{Acknowledgement, Forward};
+use crate::{
+    dtn::{Priority, StoreKey},
+    envelope::Purpose,
+    time::Instant,
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// Where a message is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The host has not answered the persist request that covers it.
+    AwaitingPersist,
+    /// In this node's bundle store.
+    Stored(StoreKey),
+    /// Sent, or dropped by the store: due again at the deadline unless acknowledged.
+    InFlight {
+        /// When it is sent again.
+        deadline: Instant,
+    },
+}
+
+/// A message that is not acknowledged yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The sealed envelope: every retransmission carries the same bytes.
+    pub sealed: Vec<u8>,
+    /// Class of service.
+    pub priority: Priority,
+    /// End of its lifetime.
+    pub expires: Instant,
+    /// How often it was handed to the store.
+    pub attempts: u32,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// The window of unacknowledged messages is full: back-pressure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{window} messages of this stream are unacknowledged, the most allowed")]
+pub struct StreamFull {
+    /// The limit.
+    pub window: u64,
+}
+
+/// The sending end of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    epoch: u32,
+    next_sequence: u64,
+    pending: BTreeMap<u64, Pending>,
+    window: u64,
+    /// Highest cumulative acknowledgement.
+    acknowledged: u64,
+    /// When the receiver must hear of abandoned messages (again).
+    forward_due: Option<Instant>,
+}
+
+impl Outgoing {
+    /// A stream opened in incarnation `epoch`.
+    #[must_use]
+    pub const fn new(epoch: u32, window: u64) -> Self {
+        Self { epoch, next_sequence: 1, pending: BTreeMap::new(), window, acknowledged: 0, forward_due: None }
+    }
+
+    /// A stream as it was persisted. `forward_due`: the receiver may not have heard of everything that was abandoned.
+    #[must_use]
+    pub const fn restored(epoch: u32, window: u64, next_sequence: u64, forward_due: Instant) -> Self {
+        Self {
+            epoch,
+            next_sequence,
+            pending: BTreeMap::new(),
+            window,
+            acknowledged: 0,
+            forward_due: Some(forward_due),
+        }
+    }
+
+    /// The number that the next message gets.
+    ///
+    /// # Errors
+    /// [`StreamFull`] when the receiver's gap buffer could not hold one more.
+    pub fn next_sequence(&self) -> Result<u64, StreamFull> {
+        let oldest = self.pending.keys().next().copied().unwrap_or(self.next_sequence);
+        if self.next_sequence - oldest >= self.window {
+            return Err(StreamFull { window: self.window });
+        }
+        Ok(self.next_sequence)
+    }
+
+    /// Takes message [`Outgoing::next_sequence`].
+    pub fn push(&mut self, message: Pending) -> u64 {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.pending.insert(sequence, message);
+        sequence
+    }
+
+    /// Puts a persisted message back (on restart).
+    pub fn restore_pending(&mut self, sequence: u64, message: Pending) {
+        if sequence < self.next_sequence {
+            self.pending.insert(sequence, message);
+        }
+    }
+
+    /// Applies an acknowledgement; the messages that it frees go to `freed`, in order.
+    ///
+    /// An acknowledgement of another epoch, or of messages that were never sent, frees nothing.
+    pub fn acknowledge(&mut self, ack: &Acknowledgement, freed: &mut Vec<(u64, Pending)>) {
+        let highest = ack.ranges.last().map_or(ack.through, |range| range.1);
+        if ack.epoch != self.epoch || highest >= self.next_sequence {
+            return;
+        }
+        self.acknowledged = self.acknowledged.max(ack.through);
+        self.free(0, ack.through, freed);
+        for &(first, last) in &ack.ranges {
+            self.free(first, last, freed);
+        }
+        if self.forward_through() <= self.acknowledged {
+            self.forward_due = None;
+        }
+    }
+
+    /// Gives up on a message; the receiver must hear of it by `now` when it holds others up.
+    pub fn abandon(&mut self, sequence: u64, now: Instant) -> Option<Pending> {
+        let message = self.pending.remove(&sequence)?;
+        if self.forward_through() > self.acknowledged {
+            self.forward_due = Some(now);
+        }
+        Some(message)
+    }
+
+    /// The forward that the receiver should hear, if there is one.
+    #[must_use]
+    pub fn forward(&self, purpose: Purpose) -> Option<Forward> {
+        let through = self.forward_through();
+        (through > self.acknowledged).then_some(Forward { purpose, epoch: self.epoch, through })
+    }
+
+    /// When the forward is to be sent (again).
+    #[must_use]
+    pub const fn forward_due(&self) -> Option<Instant> {
+        self.forward_due
+    }
+
+    /// The forward was sent; `again` is when to repeat it unless it was acknowledged.
+    pub fn forward_sent(&mut self, again: Instant) {
+        self.forward_due = (self.forward_through() > self.acknowledged).then_some(again);
+    }
+
+    /// The message with this number, while it is unacknowledged.
+    pub fn pending_mut(&mut self, sequence: u64) -> Option<&mut Pending> {
+        self.pending.get_mut(&sequence)
+    }
+
+    /// Messages that are unacknowledged, in order.
+    pub fn pending(&self) -> impl Iterator<Item = (u64, &Pending)> {
+        self.pending.iter().map(|(sequence, message)| (*sequence, message))
+    }
+
+    /// The epoch.
+    #[must_use]
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The last number that needs no more sending: everything up to it is acknowledged or abandoned.
+    fn forward_through(&self) -> u64 {
+        self.pending.keys().next().copied().unwrap_or(self.next_sequence) - 1
+    }
+
+    fn free(&mut self, first: u64, last: u64, freed: &mut Vec<(u64, Pending)>) {
+        while let Some(sequence) = self.pending.range(first..=last).next().map(|entry| *entry.0) {
+            freed.extend(self.pending.remove(&sequence).map(|message| (sequence, message)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending() -> Pending {
+        Pending {
+            sealed: Vec::new(),
+            priority: Priority::Normal,
+            expires: Instant::MAX,
+            attempts: 0,
+            place: Place::AwaitingPersist,
+        }
+    }
+
+    fn stream_of(count: u64) -> Outgoing {
+        let mut stream = Outgoing::new(1, 4);
+        for _ in 0..count {
+            stream.push(pending());
+        }
+        stream
+    }
+
+    fn ack(through: u64, ranges: &[(u64, u64)]) -> Acknowledgement {
+        Acknowledgement { purpose: Purpose::Event, epoch: 1, through, ranges: ranges.to_vec() }
+    }
+
+    #[test]
+    fn a_full_window_is_answered_with_back_pressure() {
+        let mut stream = stream_of(4);
+        assert_eq!(stream.next_sequence(), Err(StreamFull { window: 4 }));
+        stream.acknowledge(&ack(0, &[(2, 4)]), &mut Vec::new());
+        assert_eq!(stream.next_sequence(), Err(StreamFull { window: 4 }), "the gap at 1 is still open");
+        stream.acknowledge(&ack(4, &[]), &mut Vec::new());
+        assert_eq!(stream.next_sequence(), Ok(5));
+    }
+
+    #[test]
+    fn an_acknowledgement_of_what_was_never_sent_frees_nothing() {
+        let (mut stream, mut freed) = (stream_of(2), Vec::new());
+        stream.acknowledge(&ack(3, &[]), &mut freed);
+        stream.acknowledge(&ack(1, &[(2, u64::MAX)]), &mut freed);
+        assert!(freed.is_empty());
+    }
+
+    #[test]
+    fn an_abandoned_message_is_announced_until_it_is_acknowledged() {
+        let mut stream = stream_of(3);
+        let now = Instant::from_nanos(9);
+        assert!(stream.abandon(2, now).is_some());
+        assert_eq!(stream.forward_due(), None, "message 1 is still to come");
+        assert!(stream.abandon(1, now).is_some());
+        assert_eq!(stream.forward_due(), Some(now));
+        assert_eq!(stream.forward(Purpose::Event).map(|f| f.through), Some(2));
+        stream.acknowledge(&ack(2, &[]), &mut Vec::new());
+        assert_eq!(stream.forward_due(), None);
+        assert_eq!(stream.forward(Purpose::Event), None);
+    }
+}

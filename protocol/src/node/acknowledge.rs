@@ -1,0 +1,150 @@
+//! Control messages: acknowledgements and forwards between two ends.
+
+use super::{Followup, Node, Report, StreamKey, Timer, keep};
+use crate::{
+    delivery::{Control, Incoming},
+    dtn::store::Priority,
+    envelope::{Header, Purpose, seal},
+    id::NodeId,
+};
+use alloc::vec::Vec;
+
+/// What the node remembers of a peer for control messages.
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    /// Number of the last control message to it in this incarnation.
+    sequence: u64,
+    /// Receptions from it that the host has not made durable.
+    undurable: u32,
+    /// A reception waits to be acknowledged.
+    owes: bool,
+}
+
+impl Node {
+    /// A stream message came in (again) from `peer`: it is acknowledged when it is durable.
+    pub(super) fn owe_acknowledgement(&mut self, peer: NodeId, changed: bool) {
+        let entry = self.peers.entry(peer).or_default();
+        entry.owes = true;
+        if changed {
+            entry.undurable += 1;
+            self.followups.push(Followup::Acknowledge(peer));
+        } else {
+            self.arm_control(peer);
+        }
+    }
+
+    pub(super) fn on_reception_durable(&mut self, peer: NodeId) {
+        let entry = self.peers.entry(peer).or_default();
+        entry.undurable = entry.undurable.saturating_sub(1);
+        if entry.undurable == 0 && entry.owes {
+            self.arm_control(peer);
+        }
+    }
+
+    /// A control message goes to `peer` within the acknowledgement delay.
+    pub(super) fn arm_control(&mut self, peer: NodeId) {
+        let delay = self.jittered(self.config.retransmission.ack_delay);
+        self.timers.arm_by(Timer::Acknowledge(peer), self.now.saturating_add(delay));
+    }
+
+    /// Sends what `peer` should know, if it is durable here.
+    pub(super) fn send_control(&mut self, peer: NodeId) {
+        let entry = self.peers.entry(peer).or_default();
+        if entry.undurable > 0 {
+            // The host's answer arms the timer again.
+            return;
+        }
+        let owes = core::mem::take(&mut entry.owes);
+        let control = Control {
+            acknowledgements: if owes { self.acknowledgements(peer) } else { Vec::new() },
+            forwards: self.forwards(peer),
+        };
+        if control == Control::default() {
+            return;
+        }
+        let entry = self.peers.entry(peer).or_default();
+        entry.sequence += 1;
+        let header = Header {
+            sender: self.config.id,
+            incarnation: self.incarnation,
+            purpose: Purpose::Acknowledgement,
+            destination: peer,
+            sequence: entry.sequence,
+            created: self.civil_now(),
+        };
+        let sealed = seal(&self.keys, &header, &control.encode());
+        let lifetime = self.config.control_lifetime;
+        let bundle = self.make_bundle(peer, lifetime, sealed);
+        if self.store_bundle(bundle, Priority::Expedited, lifetime, None).is_none() && owes {
+            // No room: the peer will ask by sending again.
+            self.peers.entry(peer).or_default().owes = true;
+        }
+    }
+
+    fn acknowledgements(&self, peer: NodeId) -> Vec<crate::delivery::Acknowledgement> {
+        streams_of(&self.incoming, peer).map(|(key, stream)| stream.acknowledgement(key.purpose)).collect()
+    }
+
+    fn forwards(&mut self, peer: NodeId) -> Vec<crate::delivery::Forward> {
+        let again = self.now.saturating_add(self.config.control_lifetime / 4);
+        let mut forwards = Vec::new();
+        for purpose in Purpose::ALL {
+            let Some(stream) = self.outgoing.get_mut(&StreamKey { peer, purpose }) else { continue };
+            if let Some(forward) = stream.forward(purpose) {
+                forwards.push(forward);
+                stream.forward_sent(again);
+                self.timers.arm_by(Timer::Acknowledge(peer), again);
+            }
+        }
+        forwards
+    }
+
+    /// A verified control message.
+    pub(super) fn on_control(&mut self, peer: NodeId, payload: &[u8]) -> Result<(), &'static str> {
+        let control = Control::decode(payload).map_err(|_| "malformed_control")?;
+        for acknowledgement in &control.acknowledgements {
+            let key = StreamKey { peer, purpose: acknowledgement.purpose };
+            let mut freed = Vec::new();
+            if let Some(stream) = self.outgoing.get_mut(&key) {
+                stream.acknowledge(acknowledgement, &mut freed);
+            }
+            for (sequence, message) in freed {
+                self.forget_message(key, sequence, &message);
+                self.report(Report::Acknowledged { destination: peer, purpose: key.purpose, sequence });
+                self.on_module_message_acknowledged(key, sequence);
+            }
+        }
+        for forward in &control.forwards {
+            self.on_forward(StreamKey { peer, purpose: forward.purpose }, forward);
+        }
+        Ok(())
+    }
+
+    fn on_forward(&mut self, key: StreamKey, forward: &crate::delivery::Forward) {
+        let window = self.config.window;
+        let stream = self.incoming.entry(key).or_insert_with(|| Incoming::new(window));
+        let mut due = core::mem::take(&mut self.due);
+        let changed = stream.forward(forward, &mut due);
+        if changed {
+            let (epoch, floor) = (stream.epoch(), stream.floor());
+            self.report(Report::Skipped { source: key.peer, forward: *forward });
+            self.keep_incoming_stream(key, epoch, floor);
+            for message in due.drain(..) {
+                self.delete(keep::key(keep::Kept::EarlyMessage, key, message.sequence));
+                self.consume(key, epoch, message);
+            }
+        }
+        self.due = due;
+        // Heard before: the sender has not heard our acknowledgement.
+        self.owe_acknowledgement(key.peer, changed);
+    }
+}
+
+fn streams_of<T>(
+    streams: &alloc::collections::BTreeMap<StreamKey, T>,
+    peer: NodeId,
+) -> impl Iterator<Item = (&StreamKey, &T)> {
+    let first = StreamKey { peer, purpose: Purpose::ALL[0] };
+    let last = StreamKey { peer, purpose: Purpose::ALL[Purpose::ALL.len() - 1] };
+    streams.range(first..=last)
+}

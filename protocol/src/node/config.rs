@@ -1,0 +1,92 @@
+//! How a node is set up.
+
+use crate::{
+    bundle::Crc,
+    dtn::store::StoreLimits,
+    id::NodeId,
+    identity::Directory,
+    planning::{ExchangeSettings, LocalProblem},
+    sync::SyncLimits,
+};
+use alloc::{sync::Arc, vec::Vec};
+use core::time::Duration;
+
+/// Everything that a node is told before it starts.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its number.
+    pub id: NodeId,
+    /// The members of the fleet and their keys, this node included.
+    pub directory: Arc<Directory>,
+    /// Limits of the bundle store.
+    pub store: StoreLimits,
+    /// Largest number of hops for its bundles, 1 to 255.
+    pub hop_limit: u8,
+    /// Check value on its bundles' blocks.
+    pub crc: Crc,
+    /// Most unacknowledged messages in a stream, and longest gap that a receiver buffers; at most [`crate::delivery::MAX_WINDOW`].
+    pub window: u64,
+    /// Width of the replay window for control messages.
+    pub replay_window: u32,
+    /// Largest payload of a message in bytes.
+    pub max_payload: usize,
+    /// End-to-end retransmission.
+    pub retransmission: Retransmission,
+    /// Bundles that a planned contact did not carry are routed again after this time.
+    pub reroute_after: Duration,
+    /// How much later than the earliest arrival a remembered route may arrive.
+    pub route_slack: Duration,
+    /// Lifetime of acknowledgements.
+    pub control_lifetime: Duration,
+    /// Replicated state, if this node is a member.
+    pub shared_state: Option<SharedStateConfig>,
+    /// The federated plan, if this node takes part.
+    pub plan: Option<PlanConfig>,
+}
+
+/// End-to-end acknowledgement and retransmission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retransmission {
+    /// Transmissions of one message in all, 1 or more.
+    pub max_attempts: u32,
+    /// A message is never sent again sooner.
+    pub min_timeout: Duration,
+    /// How long a receiver gathers acknowledgements.
+    pub ack_delay: Duration,
+    /// The expected time to delivery and back is stretched to this many percent, 100 or more.
+    pub margin_percent: u32,
+}
+
+/// Replicated state.
+#[derive(Clone, Debug)]
+pub struct SharedStateConfig {
+    /// All members, this node included.
+    pub members: Vec<NodeId>,
+    /// Limits of the replica.
+    pub limits: SyncLimits,
+    /// Writes are gathered for this long before they go to the other members.
+    pub push_interval: Duration,
+    /// A member compares its replica with another's this often, one after the other, to mend what pushes missed.
+    pub anti_entropy_interval: Duration,
+    /// Largest delta in one message, in bytes.
+    pub max_delta: usize,
+    /// Lifetime of its messages.
+    pub lifetime: Duration,
+}
+
+/// The federated plan.
+#[derive(Clone, Debug)]
+pub struct PlanConfig {
+    /// Who coordinates.
+    pub coordinator: NodeId,
+    /// Who takes part.
+    pub participants: Vec<NodeId>,
+    /// The solver's settings.
+    pub settings: ExchangeSettings,
+    /// Number of couplings m.
+    pub couplings: usize,
+    /// This node's own problem, if it takes part.
+    pub problem: Option<LocalProblem>,
+    /// Lifetime of its messages.
+    pub lifetime: Duration,
+}

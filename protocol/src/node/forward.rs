@@ -1,0 +1,206 @@
+//! Bundles on their way: made, stored, routed, sent on.
+
+use super::{Node, Report, StreamKey, Timer, output::DropReason};
+use crate::{
+    bundle::{Bundle, CreationTimestamp, HopCount, Primary},
+    dtn::{
+        routing::{RouteCache, RouteQuery, RoutingPolicy},
+        store::{Entry, Priority, Queue, StoreKey, StoreMeta},
+    },
+    id::NodeId,
+    time::{DtnTime, Instant},
+};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Service number of a node's administrative endpoint (RFC 9171 §4.2.5.1.2).
+const ADMINISTRATIVE: u64 = 0;
+/// Service number at which nodes take envelopes.
+pub(super) const ENVELOPES: u64 = 1;
+
+/// A bundle in the store.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    bundle: Bundle,
+    /// The message of this node that it carries.
+    pub(super) own: Option<(StreamKey, u64)>,
+    /// Hop count and age with which it came.
+    hops: HopCount,
+    age: Option<Duration>,
+}
+
+impl Node {
+    /// A bundle of this node's own.
+    pub(super) fn make_bundle(&mut self, destination: NodeId, lifetime: Duration, payload: Vec<u8>) -> Bundle {
+        let creation = self.next_creation();
+        let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let source = self.config.id.endpoint(ENVELOPES);
+        let mut primary = Primary::new(source, destination.endpoint(ENVELOPES), creation, millis);
+        primary.crc = self.config.crc;
+        let mut bundle = Bundle::new(primary, payload);
+        bundle.set_hop_count(HopCount { limit: self.config.hop_limit, count: 0 });
+        if creation.time == DtnTime::UNKNOWN {
+            // RFC 9171 §4.4.2: a bundle without a creation time must tell its age.
+            bundle.set_age_ms(0);
+        }
+        bundle
+    }
+
+    fn next_creation(&mut self) -> CreationTimestamp {
+        let time = self.civil_now();
+        let (last, sequence) = self.last_creation;
+        let first = if time == DtnTime::UNKNOWN { u64::from(self.incarnation) << 32 } else { 0 };
+        let sequence = if time == last && (sequence, last) != (0, DtnTime::UNKNOWN) { sequence + 1 } else { first };
+        self.last_creation = (time, sequence);
+        CreationTimestamp { time, sequence }
+    }
+
+    /// Puts a bundle into the store and on the queue of its route. `None`: no room.
+    pub(super) fn store_bundle(
+        &mut self,
+        bundle: Bundle,
+        priority: Priority,
+        left: Duration,
+        own: Option<(StreamKey, u64)>,
+    ) -> Option<StoreKey> {
+        let destination = bundle.primary().destination.node()?;
+        let bytes = bundle.encoded_len() as u32;
+        let expires = self.now.saturating_add(left);
+        let meta = StoreMeta { destination, priority, expires, bytes, received: self.now };
+        let hops = bundle.hop_count().unwrap_or(HopCount { limit: u8::MAX, count: 0 });
+        let age = bundle.age_ms().map(Duration::from_millis);
+        let queue = self.route(&meta, &bundle);
+        match self.store.insert(meta, queue, Held { bundle, own, hops, age }) {
+            Ok(inserted) => {
+                for (_, entry) in inserted.evicted {
+                    self.on_dropped(entry, DropReason::StoreFull);
+                }
+                self.arm_store_expiry();
+                Some(inserted.key)
+            }
+            Err(_) => {
+                self.report(Report::BundleDropped { reason: DropReason::StoreFull, bytes });
+                None
+            }
+        }
+    }
+
+    /// Which queue a bundle belongs on now.
+    fn route(&mut self, meta: &StoreMeta, bundle: &Bundle) -> Queue {
+        let previous = bundle.previous_node().and_then(|node| node.node());
+        let excluded: Vec<_> = self.broken.keys().copied().collect();
+        let store = &self.store;
+        let backlog = |neighbour: NodeId| store.load(Queue::Hop(neighbour)).bytes;
+        let mut query = RouteQuery {
+            from: self.config.id,
+            to: meta.destination,
+            now: self.now,
+            bytes: u64::from(meta.bytes),
+            deadline: meta.expires,
+            excluded: &excluded,
+            excluded_neighbours: previous.as_slice(),
+            backlog: &backlog,
+        };
+        let found = self.routes.route(&self.plan, &query, &mut self.scratch);
+        let route = found.or_else(|| {
+            // The way back is better than no way, and a copy that may come too late is better than none.
+            query.excluded_neighbours = &[];
+            self.routes.route(&self.plan, &query, &mut self.scratch)
+        });
+        let Some(route) = route else { return Queue::Limbo };
+        let overdue = route.departure.saturating_add(self.config.reroute_after);
+        self.timers.arm_by(Timer::Reroute(route.neighbour), overdue);
+        Queue::Hop(route.neighbour)
+    }
+
+    /// When `bytes` that leave `from` at `at` reach `to` by the plan.
+    pub(super) fn arrival(&mut self, from: NodeId, to: NodeId, at: Instant, bytes: u64) -> Option<Instant> {
+        let query = RouteQuery::new(from, to, at, bytes);
+        let slack = self.config.route_slack;
+        let cache = if from == self.config.id {
+            &mut self.routes
+        } else {
+            self.returns.entry(from).or_insert_with(|| RouteCache::new(RoutingPolicy::EarliestArrival, slack, 1))
+        };
+        cache.route(&self.plan, &query, &mut self.scratch).map(|route| route.arrival)
+    }
+
+    /// The bytes of a bundle that leaves now (RFC 9171 §5.4): previous node, hop count and age are this node's to write.
+    pub(super) fn departing(&mut self, key: StoreKey, received: Instant) -> Option<Vec<u8>> {
+        let here = self.config.id.endpoint(ADMINISTRATIVE);
+        let stayed = self.now.saturating_since(received);
+        let held = self.store.value_mut(key)?;
+        held.bundle.set_previous_node(&here);
+        held.bundle.set_hop_count(HopCount { limit: held.hops.limit, count: held.hops.count.saturating_add(1) });
+        if let Some(age) = held.age {
+            held.bundle.set_age_ms(u64::try_from((age + stayed).as_millis()).unwrap_or(u64::MAX));
+        }
+        Some(held.bundle.encode())
+    }
+
+    /// Bundles that should have gone to `neighbour` are still here.
+    pub(super) fn on_reroute(&mut self, neighbour: NodeId) {
+        if self.is_linked(neighbour) {
+            // They are on their way; the link's end is the next time to ask.
+            return;
+        }
+        self.mark_broken(neighbour);
+        self.reroute(Queue::Hop(neighbour));
+    }
+
+    /// A contact with `neighbour` that the plan has open now does not work: it is not used until it ends.
+    pub(super) fn mark_broken(&mut self, neighbour: NodeId) {
+        let now = self.now;
+        self.broken.retain(|_, end| *end > now);
+        for (id, contact) in self.plan.from_node(self.config.id, now) {
+            if contact.start > now {
+                break;
+            }
+            if contact.to == neighbour && contact.end > now {
+                self.broken.insert(id, contact.end);
+            }
+        }
+    }
+
+    /// Routes everything on `queue` anew.
+    pub(super) fn reroute(&mut self, queue: Queue) {
+        let keys: Vec<StoreKey> = self.store.queued(queue).map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(entry) = self.store.get(key) else { continue };
+            let (meta, bundle) = (entry.meta, entry.value.bundle.clone());
+            let queue = self.route(&meta, &bundle);
+            self.store.assign(key, queue);
+        }
+    }
+
+    /// Routes everything anew: the plan changed.
+    pub(super) fn reroute_all(&mut self) {
+        self.broken.clear();
+        let queues: Vec<Queue> = self.store.queues().map(|(queue, _)| queue).collect();
+        for queue in queues {
+            if matches!(queue, Queue::Hop(_) | Queue::Limbo) {
+                self.reroute(queue);
+            }
+        }
+    }
+
+    pub(super) fn on_store_expiry(&mut self) {
+        for (_, entry) in self.store.expire(self.now) {
+            self.on_dropped(entry, DropReason::Expired);
+        }
+        self.arm_store_expiry();
+    }
+
+    fn arm_store_expiry(&mut self) {
+        if let Some(at) = self.store.next_expiry() {
+            self.timers.arm_by(Timer::StoreExpiry, at);
+        }
+    }
+
+    fn on_dropped(&mut self, entry: Entry<Held>, reason: DropReason) {
+        self.report(Report::BundleDropped { reason, bytes: entry.meta.bytes });
+        if let Some((stream, sequence)) = entry.value.own {
+            self.on_message_dropped(stream, sequence);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The records that the host keeps for the node, and how the node comes back from them.
+//!
+//! Keys sort by kind, then stream, then number, so that a host which hands them back in order hands a stream back before
+//! its messages. All integers are big-endian.
+
+use super::{InputError, Node, StreamKey, shared_state};
+use crate::{
+    delivery::{Incoming, Message, Outgoing, Pending, Place},
+    dtn::store::Priority,
+    envelope::Purpose,
+    id::NodeId,
+    time::{DtnTime, Instant},
+};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// A change to one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The record `key` becomes `value`.
+    Put {
+        /// Its key.
+        key: Vec<u8>,
+        /// Its value.
+        value: Vec<u8>,
+    },
+    /// There is no record `key` any more.
+    Delete {
+        /// Its key.
+        key: Vec<u8>,
+    },
+}
+
+/// Kinds of kept records: the first byte of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kept {
+    /// A sending stream: epoch, next number.
+    OutgoingStream = 1,
+    /// A message that is not acknowledged.
+    OutgoingMessage = 2,
+    /// A receiving stream: epoch, floor.
+    IncomingStream = 3,
+    /// A message beyond a gap.
+    EarlyMessage = 4,
+    /// Part of the replica of shared state.
+    SharedState = 5,
+}
+
+pub(super) const KEY_LEN: usize = 18;
+
+/// `kind, peer, purpose, number`.
+pub(super) fn key(kind: Kept, stream: StreamKey, number: u64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(KEY_LEN);
+    key.push(kind as u8);
+    key.extend_from_slice(&stream.peer.0.to_be_bytes());
+    key.push(stream.purpose.number());
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+impl Node {
+    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.batch.changes.push(Change::Put { key, value });
+    }
+
+    pub(super) fn delete(&mut self, key: Vec<u8>) {
+        self.batch.changes.push(Change::Delete { key });
+    }
+
+    pub(super) fn keep_outgoing_stream(&mut self, stream: StreamKey, epoch: u32, next: u64) {
+        self.put(key(Kept::OutgoingStream, stream, 0), pair(epoch, next));
+    }
+
+    pub(super) fn keep_incoming_stream(&mut self, stream: StreamKey, epoch: u32, floor: u64) {
+        self.put(key(Kept::IncomingStream, stream, 0), pair(epoch, floor));
+    }
+
+    /// `priority, civil expiry [ms] or 0, lifetime left [ms], envelope`.
+    pub(super) fn keep_outgoing_message(&mut self, stream: StreamKey, sequence: u64, message: &Pending) {
+        let left = message.expires.saturating_since(self.now).as_millis() as u64;
+        let civil = self.civil_now();
+        let expiry = if civil == DtnTime::UNKNOWN { 0 } else { civil.0.saturating_add(left) };
+        let mut value = Vec::with_capacity(17 + message.sealed.len());
+        value.push(message.priority as u8);
+        value.extend_from_slice(&expiry.to_be_bytes());
+        value.extend_from_slice(&left.to_be_bytes());
+        value.extend_from_slice(&message.sealed);
+        self.put(key(Kept::OutgoingMessage, stream, sequence), value);
+    }
+
+    pub(super) fn keep_early_message(&mut self, stream: StreamKey, message: &Message) {
+        let mut value = Vec::with_capacity(8 + message.payload.len());
+        value.extend_from_slice(&message.created.0.to_be_bytes());
+        value.extend_from_slice(&message.payload);
+        self.put(key(Kept::EarlyMessage, stream, message.sequence), value);
+    }
+
+    /// Takes one kept record back.
+    pub(super) fn take_back(&mut self, record_key: &[u8], value: &[u8]) -> Result<(), InputError> {
+        let kind = record_key.first().copied().unwrap_or(0);
+        let malformed = InputError::Kept { kind };
+        if kind == Kept::SharedState as u8 {
+            let sharing = self.shared.as_mut().ok_or(InputError::NotConfigured { what: "shared state" })?;
+            return shared_state::take_back(sharing, value).ok_or(malformed);
+        }
+        let (stream, number) = parse_key(record_key).ok_or(InputError::Kept { kind })?;
+        self.take_back_stream(kind, stream, number, value).ok_or(malformed)
+    }
+
+    fn take_back_stream(&mut self, kind: u8, stream: StreamKey, number: u64, value: &[u8]) -> Option<()> {
+        let window = self.config.window;
+        if kind == Kept::OutgoingStream as u8 {
+            let (epoch, next) = parse_pair(value)?;
+            self.outgoing.insert(stream, Outgoing::restored(epoch, window, next, self.now));
+        } else if kind == Kept::OutgoingMessage as u8 {
+            let message = self.parse_outgoing(value)?;
+            self.outgoing.get_mut(&stream)?.restore_pending(number, message);
+        } else if kind == Kept::IncomingStream as u8 {
+            let (epoch, floor) = parse_pair(value)?;
+            self.incoming.insert(stream, Incoming::restored(window, epoch, floor));
+        } else if kind == Kept::EarlyMessage as u8 {
+            let (created, payload) = value.split_first_chunk::<8>()?;
+            let created = DtnTime(u64::from_be_bytes(*created));
+            let message = Message { sequence: number, created, payload: payload.to_vec() };
+            // Beyond the first gap of a stream whose floor is still zero there is no stream record yet.
+            self.incoming.entry(stream).or_insert_with(|| Incoming::new(window)).restore_early(message);
+        } else {
+            return None;
+        }
+        Some(())
+    }
+
+    fn parse_outgoing(&self, value: &[u8]) -> Option<Pending> {
+        let (priority, rest) = value.split_first()?;
+        let (expiry, rest) = rest.split_first_chunk::<8>()?;
+        let (left, sealed) = rest.split_first_chunk::<8>()?;
+        let priority = match priority {
+            0 => Priority::Expedited,
+            1 => Priority::Normal,
+            2 => Priority::Bulk,
+            _ => return None,
+        };
+        let (expiry, left) = (u64::from_be_bytes(*expiry), u64::from_be_bytes(*left));
+        let civil = self.civil_now();
+        // Without a clock on either side of the crash, time that passed in between cannot be counted.
+        let left = if expiry == 0 || civil == DtnTime::UNKNOWN { left } else { expiry.saturating_sub(civil.0) };
+        let expires = self.now.saturating_add(Duration::from_millis(left));
+        Some(Pending { sealed: sealed.to_vec(), priority, expires, attempts: 0, place: Place::AwaitingPersist })
+    }
+
+    /// After everything was taken back: what is unacknowledged goes out again.
+    pub(super) fn relaunch(&mut self) {
+        let streams: Vec<(StreamKey, u64)> = self
+            .outgoing
+            .iter()
+            .flat_map(|(key, stream)| stream.pending().map(|(sequence, _)| (*key, sequence)))
+            .collect();
+        for (stream, sequence) in streams {
+            self.put_in_flight(stream, sequence, self.now);
+        }
+        let peers: Vec<NodeId> = self.outgoing.keys().map(|stream| stream.peer).collect();
+        for peer in peers {
+            self.arm_control(peer);
+        }
+    }
+
+    /// Marks a message as due again at `deadline`.
+    pub(super) fn put_in_flight(&mut self, stream: StreamKey, sequence: u64, deadline: Instant) {
+        if let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) {
+            let deadline = deadline.min(message.expires);
+            message.place = Place::InFlight { deadline };
+            self.timers.arm(super::Timer::Retransmit(stream, sequence), deadline);
+        }
+    }
+}
+
+fn pair(epoch: u32, number: u64) -> Vec<u8> {
+    let mut value = Vec::with_capacity(12);
+    value.extend_from_slice(&epoch.to_be_bytes());
+    value.extend_from_slice(&number.to_be_bytes());
+    value
+}
+
+fn parse_pair(value: &[u8]) -> Option<(u32, u64)> {
+    let (epoch, rest) = value.split_first_chunk::<4>()?;
+    let number: [u8; 8] = rest.try_into().ok()?;
+    Some((u32::from_be_bytes(*epoch), u64::from_be_bytes(number)))
+}
+
+fn parse_key(record_key: &[u8]) -> Option<(StreamKey, u64)> {
+    let (_, rest) = record_key.split_first()?;
+    let (peer, rest) = rest.split_first_chunk::<8>()?;
+    let (purpose, number) = rest.split_first()?;
+    let purpose = Purpose::from_number(u64::from(*purpose))?;
+    let number: [u8; 8] = number.try_into().ok()?;
+    Some((StreamKey { peer: NodeId(u64::from_be_bytes(*peer)), purpose }, u64::from_be_bytes(number)))
+}

@@ -1,0 +1,113 @@
+//! Links: what is up, what is being sent, what is being put together.
+
+use super::{InputError, LinkId, LinkUp, Node, StreamKey};
+use crate::{
+    convergence::{Fragmenter, Reassembler},
+    dtn::store::{Queue, StoreKey},
+    id::NodeId,
+    time::Instant,
+};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// One link of the node.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    /// Facts while it is up.
+    up: Option<LinkUp>,
+    /// The bundle whose frames are being sent.
+    sending: Option<Sending>,
+    /// Number of the next transfer.
+    transfer: u16,
+    reassembler: Reassembler,
+}
+
+/// A bundle on its way out: it stays in the store until its last frame is taken.
+#[derive(Debug)]
+struct Sending {
+    key: StoreKey,
+    own: Option<(StreamKey, u64)>,
+    frames: Fragmenter,
+}
+
+impl Node {
+    pub(super) fn on_link_up(&mut self, up: LinkUp) {
+        self.links.entry(up.link).or_default().up = Some(up);
+        // What was thought broken works again.
+        let plan = &self.plan;
+        self.broken.retain(|id, _| plan.get(*id).is_none_or(|contact| contact.to != up.peer));
+        self.reroute(Queue::Limbo);
+    }
+
+    pub(super) fn on_link_down(&mut self, link: LinkId) -> Result<(), InputError> {
+        let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
+        let Some(up) = state.up.take() else { return Ok(()) };
+        state.sending = None;
+        if !self.is_linked(up.peer) {
+            self.mark_broken(up.peer);
+            self.reroute(Queue::Sending(up.peer));
+            self.reroute(Queue::Hop(up.peer));
+        }
+        Ok(())
+    }
+
+    /// Whether a link to `peer` is up.
+    pub(super) fn is_linked(&self, peer: NodeId) -> bool {
+        self.links.values().any(|link| link.up.is_some_and(|up| up.peer == peer))
+    }
+
+    /// The next frame for `link`, which is free at `now`; `None` when nothing is due on it.
+    pub fn poll_transmit(&mut self, now: Instant, link: LinkId) -> Option<Vec<u8>> {
+        self.now = self.now.max(now);
+        let up = self.links.get(&link)?.up?;
+        if self.links.get(&link)?.sending.is_none() {
+            self.begin_bundle(link, &up)?;
+        }
+        let state = self.links.get_mut(&link)?;
+        let sending = state.sending.as_mut()?;
+        let frame = sending.frames.next();
+        if sending.frames.is_done() {
+            let (key, own) = (sending.key, sending.own);
+            state.sending = None;
+            self.store.remove(key);
+            if let Some((stream, sequence)) = own {
+                self.on_message_sent(stream, sequence);
+            }
+        }
+        frame
+    }
+
+    /// Takes the most urgent bundle for the peer that still fits into the contact.
+    fn begin_bundle(&mut self, link: LinkId, up: &LinkUp) -> Option<()> {
+        let (key, entry) = self.store.peek(Queue::Hop(up.peer))?;
+        let bytes = u64::from(entry.meta.bytes);
+        if up.until.is_some_and(|until| self.now.saturating_add(serialisation(bytes, up.rate_bps)) > until) {
+            return None;
+        }
+        let received = entry.meta.received;
+        let own = entry.value.own;
+        let wire = self.departing(key, received)?;
+        self.store.assign(key, Queue::Sending(up.peer));
+        let state = self.links.get_mut(&link)?;
+        let transfer = state.transfer;
+        state.transfer = state.transfer.wrapping_add(1);
+        state.sending = Some(Sending { key, own, frames: Fragmenter::new(transfer, wire, up.mtu) });
+        Some(())
+    }
+
+    /// Bytes from a link.
+    pub(super) fn on_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
+        let now = self.now;
+        let state = self.links.entry(link).or_default();
+        match state.reassembler.accept(now, bytes) {
+            Ok(Some(bundle)) => self.on_bundle(&bundle),
+            Ok(None) => Ok(()),
+            Err(error) => Err(self.refuse(error.reason())),
+        }
+    }
+}
+
+fn serialisation(bytes: u64, rate_bps: u64) -> Duration {
+    let nanos = u128::from(bytes) * 8 * 1_000_000_000 / u128::from(rate_bps.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}

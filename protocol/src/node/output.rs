@@ -1,0 +1,152 @@
+//! What a node tells its driver.
+
+use super::keep::Change;
+use crate::{
+    delivery::Forward,
+    envelope::Purpose,
+    id::NodeId,
+    planning::RoundReport,
+    sync::Dot,
+    time::DtnTime,
+};
+use alloc::vec::Vec;
+
+/// Names a persist request; rises by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// What the host makes durable as one: all of it or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// To be given back by [`super::Input::Persisted`].
+    pub ticket: Ticket,
+    /// Changes to the records that the host keeps, in order.
+    pub changes: Vec<Change>,
+    /// Messages for the application, in order, each once.
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Batch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.deliveries.is_empty()
+    }
+}
+
+/// A message for the application: verified, once, in order within its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Who sent it.
+    pub source: NodeId,
+    /// What for.
+    pub purpose: Purpose,
+    /// Epoch of its stream.
+    pub epoch: u32,
+    /// Its number in the stream, from 1.
+    pub sequence: u64,
+    /// When it was sealed, by the source's clock.
+    pub created: DtnTime,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
+
+/// Why a bundle left the node's care undelivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DropReason {
+    /// Its lifetime was over.
+    Expired,
+    /// The store was full.
+    StoreFull,
+    /// Its hop limit was exceeded.
+    HopLimit,
+    /// It asks for something that this node has no use for.
+    NoDestination,
+}
+
+/// Something that the driver may want to count or show. Nothing depends on its being read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// A message is durable at its source and on its way.
+    Accepted {
+        /// Addressee.
+        destination: NodeId,
+        /// What for.
+        purpose: Purpose,
+        /// Its number in the stream.
+        sequence: u64,
+        /// Payload bytes.
+        bytes: usize,
+    },
+    /// A message of a module of the node (shared state, planning) was delivered here.
+    Consumed {
+        /// Who sent it.
+        source: NodeId,
+        /// What for.
+        purpose: Purpose,
+        /// Its number in the stream.
+        sequence: u64,
+        /// Payload bytes.
+        bytes: usize,
+        /// When it was sealed, by the source's clock.
+        created: DtnTime,
+    },
+    /// The addressee has it.
+    Acknowledged {
+        /// Addressee.
+        destination: NodeId,
+        /// What for.
+        purpose: Purpose,
+        /// Its number in the stream.
+        sequence: u64,
+    },
+    /// A message is sent again.
+    Retransmitted {
+        /// Addressee.
+        destination: NodeId,
+        /// What for.
+        purpose: Purpose,
+        /// Its number in the stream.
+        sequence: u64,
+    },
+    /// A message was given up: its lifetime or its attempts are spent.
+    Abandoned {
+        /// Addressee.
+        destination: NodeId,
+        /// What for.
+        purpose: Purpose,
+        /// Its number in the stream.
+        sequence: u64,
+    },
+    /// The sender gave messages up that this node waited for.
+    Skipped {
+        /// Who.
+        source: NodeId,
+        /// What it said.
+        forward: Forward,
+    },
+    /// A bundle left the node's care undelivered.
+    BundleDropped {
+        /// Why.
+        reason: DropReason,
+        /// Encoded bytes.
+        bytes: u32,
+    },
+    /// A module could not use a message of a member.
+    ModuleRefused {
+        /// A stable word.
+        reason: &'static str,
+    },
+    /// A write to replicated state is visible here: our own (`dot.actor` is this node), or another member's.
+    Visible {
+        /// The write.
+        dot: Dot,
+    },
+    /// This node's own part of the plan changed.
+    PlanLocal {
+        /// The round that it answers.
+        round: u32,
+        /// The local solution x.
+        values: Vec<f64>,
+    },
+    /// The coordinator closed a round.
+    PlanRound(RoundReport),
+}

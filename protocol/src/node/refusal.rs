@@ -1,0 +1,86 @@
+//! Why an input was not taken.
+
+use super::{input::LinkId, output::Ticket};
+use crate::{delivery::StreamFull, id::NodeId, sync::SyncError, time::Instant};
+
+/// An input was refused: nothing but a counter changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// The driver's clock went backwards.
+    #[error("clock stepped back: {} ns after {} ns", now.as_nanos(), last.as_nanos())]
+    ClockSteppedBack {
+        /// The time given.
+        now: Instant,
+        /// The latest time given before.
+        last: Instant,
+    },
+    /// A link that was never up.
+    #[error("unknown link {}", .0.0)]
+    UnknownLink(LinkId),
+    /// A ticket that is not the oldest one waiting for an answer.
+    #[error("persist ticket {} is not the oldest unanswered one", .0.0)]
+    UnknownTicket(Ticket),
+    /// The application's message was refused.
+    #[error(transparent)]
+    Submit(SubmitError),
+    /// The application's write was refused.
+    #[error(transparent)]
+    Write(SyncError),
+    /// This node takes no part in shared state or planning, or does not coordinate.
+    #[error("not configured for this: {what}")]
+    NotConfigured {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// A kept record that this version did not write.
+    #[error("malformed kept record of kind {kind:#04x}")]
+    Kept {
+        /// First byte of its key; 0 for an empty key.
+        kind: u8,
+    },
+    /// Bytes from a peer that deserve no answer.
+    #[error("refused: {reason}")]
+    Refused {
+        /// A stable word.
+        reason: &'static str,
+    },
+}
+
+/// Why an application's message was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Nobody of that number is in the directory.
+    #[error("node {0} is not a member")]
+    UnknownDestination(NodeId),
+    /// A message to the node itself.
+    #[error("a message to the node itself")]
+    ToSelf,
+    /// A purpose that is the node's own.
+    #[error("applications send telemetry, commands and events only")]
+    Purpose,
+    /// The payload is too long.
+    #[error("payload of {found} bytes: at most {max} allowed")]
+    PayloadTooLarge {
+        /// Its length.
+        found: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// Too many messages of this stream are unacknowledged.
+    #[error(transparent)]
+    StreamFull(#[from] StreamFull),
+}
+
+impl SubmitError {
+    /// A stable word.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownDestination(_) => "unknown_destination",
+            Self::ToSelf => "to_self",
+            Self::Purpose => "purpose",
+            Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::StreamFull(_) => "stream_full",
+        }
+    }
+}

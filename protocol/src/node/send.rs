@@ -1,0 +1,181 @@
+//! The sending side: from a submission to a bundle in the store, and again until it is acknowledged.
+
+use super::{Followup, Node, Report, StreamKey, SubmitError, Timer, input::Submission, keep};
+use crate::{
+    delivery::{Outgoing, Pending, Place},
+    envelope::{Header, Purpose, seal},
+    id::NodeId,
+    time::Instant,
+};
+use core::time::Duration;
+
+impl Node {
+    pub(super) fn submit(&mut self, submission: Submission) -> Result<(), SubmitError> {
+        match submission.purpose {
+            Purpose::Telemetry | Purpose::Command | Purpose::Event => self.send(submission).map(|_| ()),
+            Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement => Err(SubmitError::Purpose),
+        }
+    }
+
+    /// Numbers, seals and keeps a message; it leaves when the host has made it durable. Returns its number.
+    pub(super) fn send(&mut self, submission: Submission) -> Result<u64, SubmitError> {
+        let Submission { destination, purpose, priority, lifetime, payload } = submission;
+        if destination == self.config.id {
+            return Err(SubmitError::ToSelf);
+        }
+        if self.config.directory.key(destination).is_none() {
+            return Err(SubmitError::UnknownDestination(destination));
+        }
+        if payload.len() > self.config.max_payload {
+            return Err(SubmitError::PayloadTooLarge { found: payload.len(), max: self.config.max_payload });
+        }
+        let stream = StreamKey { peer: destination, purpose };
+        let (window, incarnation) = (self.config.window, self.incarnation);
+        let outgoing = self.outgoing.entry(stream).or_insert_with(|| Outgoing::new(incarnation, window));
+        let (sequence, epoch) = (outgoing.next_sequence()?, outgoing.epoch());
+        let header = Header {
+            sender: self.config.id,
+            incarnation: epoch,
+            purpose,
+            destination,
+            sequence,
+            created: self.civil_now(),
+        };
+        let message = Pending {
+            sealed: seal(&self.keys, &header, &payload),
+            priority,
+            expires: self.now.saturating_add(lifetime),
+            attempts: 0,
+            place: Place::AwaitingPersist,
+        };
+        self.keep_outgoing_message(stream, sequence, &message);
+        self.keep_outgoing_stream(stream, epoch, sequence + 1);
+        self.outgoing.get_mut(&stream).expect("made above").push(message);
+        self.followups.push(Followup::Launch(stream, sequence));
+        self.report(Report::Accepted { destination, purpose, sequence, bytes: payload.len() });
+        Ok(sequence)
+    }
+
+    /// First transmission.
+    pub(super) fn on_launch(&mut self, stream: StreamKey, sequence: u64) {
+        self.transmit_message(stream, sequence);
+    }
+
+    /// A message is overdue.
+    pub(super) fn on_retransmit(&mut self, stream: StreamKey, sequence: u64) {
+        let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) else {
+            return;
+        };
+        let spent = message.attempts >= self.config.retransmission.max_attempts;
+        if spent || message.expires <= self.now {
+            self.abandon(stream, sequence);
+            return;
+        }
+        if message.attempts > 0 {
+            self.report(Report::Retransmitted {
+                destination: stream.peer,
+                purpose: stream.purpose,
+                sequence,
+            });
+        }
+        self.transmit_message(stream, sequence);
+    }
+
+    /// Wraps a pending message in a bundle and puts that into the store.
+    fn transmit_message(&mut self, stream: StreamKey, sequence: u64) {
+        let now = self.now;
+        let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) else {
+            return;
+        };
+        if message.expires <= now {
+            self.abandon(stream, sequence);
+            return;
+        }
+        message.attempts += 1;
+        let (priority, lifetime) = (message.priority, message.expires.saturating_since(now));
+        let payload = message.sealed.clone();
+        let bundle = self.make_bundle(stream.peer, lifetime, payload);
+        match self.store_bundle(bundle, priority, lifetime, Some((stream, sequence))) {
+            Some(key) => {
+                if let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) {
+                    message.place = Place::Stored(key);
+                }
+                self.timers.disarm(Timer::Retransmit(stream, sequence));
+            }
+            // The store is full of more urgent bundles: try again later.
+            None => self.retry_later(stream, sequence),
+        }
+    }
+
+    /// The last frame of a message's bundle has left: from now on its acknowledgement is awaited.
+    pub(super) fn on_message_sent(&mut self, stream: StreamKey, sequence: u64) {
+        let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) else {
+            return;
+        };
+        let (attempts, expires) = (message.attempts, message.expires);
+        let timeout = self.round_trip(stream.peer, message_bytes(message), expires);
+        // Doubles with each attempt (RFC 6298 §5.5): a lost acknowledgement path must not fill the contacts with copies.
+        let timeout = timeout.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+        let timeout = self.jittered(timeout);
+        self.put_in_flight(stream, sequence, self.now.saturating_add(timeout));
+    }
+
+    /// The store let a message's bundle go before it was sent.
+    pub(super) fn on_message_dropped(&mut self, stream: StreamKey, sequence: u64) {
+        self.retry_later(stream, sequence);
+    }
+
+    fn retry_later(&mut self, stream: StreamKey, sequence: u64) {
+        let pause = self.jittered(self.config.retransmission.min_timeout);
+        self.put_in_flight(stream, sequence, self.now.saturating_add(pause));
+    }
+
+    fn abandon(&mut self, stream: StreamKey, sequence: u64) {
+        let now = self.now;
+        let Some(outgoing) = self.outgoing.get_mut(&stream) else { return };
+        let Some(message) = outgoing.abandon(sequence, now) else { return };
+        let forward = outgoing.forward_due().is_some();
+        self.forget_message(stream, sequence, &message);
+        self.report(Report::Abandoned { destination: stream.peer, purpose: stream.purpose, sequence });
+        self.on_module_message_lost(stream, sequence);
+        if forward {
+            self.arm_control(stream.peer);
+        }
+    }
+
+    /// Acknowledged or abandoned: its record, timer and bundle go.
+    pub(super) fn forget_message(&mut self, stream: StreamKey, sequence: u64, message: &Pending) {
+        self.delete(keep::key(keep::Kept::OutgoingMessage, stream, sequence));
+        match message.place {
+            Place::Stored(key) => {
+                self.store.remove(key);
+            }
+            Place::InFlight { .. } => self.timers.disarm(Timer::Retransmit(stream, sequence)),
+            Place::AwaitingPersist => {}
+        }
+    }
+
+    /// How long from now until an acknowledgement can be back, stretched by the margin; by the contact plan where it tells, else half
+    /// of the lifetime that is left.
+    fn round_trip(&mut self, peer: NodeId, bytes: u64, expires: Instant) -> Duration {
+        let settings = self.config.retransmission;
+        let there = self.arrival(self.config.id, peer, self.now, bytes);
+        let back = there.and_then(|arrival| {
+            let reply = arrival.saturating_add(settings.ack_delay);
+            self.arrival(peer, self.config.id, reply, ACKNOWLEDGEMENT_BYTES)
+        });
+        let expected = match back {
+            Some(back) => back.saturating_since(self.now) * settings.margin_percent / 100,
+            None => expires.saturating_since(self.now) / 2,
+        };
+        expected.max(settings.min_timeout)
+    }
+}
+
+/// A typical acknowledgement's bundle, for the estimate of a round trip.
+const ACKNOWLEDGEMENT_BYTES: u64 = 220;
+
+/// What a message's bundle takes on a link, nearly.
+fn message_bytes(message: &Pending) -> u64 {
+    message.sealed.len() as u64 + 64
+}

@@ -1,0 +1,70 @@
+//! All the node's deadlines.
+
+use super::StreamKey;
+use crate::{id::NodeId, time::Instant};
+use alloc::collections::{BTreeMap, BTreeSet};
+
+/// What the node waits for. Timers that are due at one instant fire in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// When a bundle's lifetime ends in the store.
+    StoreExpiry,
+    /// When bundles that wait for a neighbour should have left.
+    Reroute(NodeId),
+    /// When a message in flight should have been acknowledged.
+    Retransmit(StreamKey, u64),
+    /// When gathered acknowledgements, or a forward, are due to a peer.
+    Acknowledge(NodeId),
+    /// When new writes to shared state go to the other members.
+    Push,
+    /// When a member compares its replica with the next one's.
+    AntiEntropy,
+    /// When a round of planning has waited long enough.
+    PlanRound,
+}
+
+/// A set of armed timers: at most one deadline for each.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    order: BTreeSet<(Instant, Timer)>,
+    armed: BTreeMap<Timer, Instant>,
+}
+
+impl Timers {
+    /// Sets the deadline of `timer`, whatever it was.
+    pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
+        if let Some(previous) = self.armed.insert(timer, at) {
+            self.order.remove(&(previous, timer));
+        }
+        self.order.insert((at, timer));
+    }
+
+    /// Sets the deadline of `timer` unless it has an earlier one.
+    pub(crate) fn arm_by(&mut self, timer: Timer, at: Instant) {
+        if self.armed.get(&timer).is_none_or(|armed| *armed > at) {
+            self.arm(timer, at);
+        }
+    }
+
+    /// Forgets `timer`.
+    pub(crate) fn disarm(&mut self, timer: Timer) {
+        if let Some(at) = self.armed.remove(&timer) {
+            self.order.remove(&(at, timer));
+        }
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.order.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the next timer that is due at `now`.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+        let (at, timer) = *self.order.first()?;
+        if at > now {
+            return None;
+        }
+        self.disarm(timer);
+        Some(timer)
+    }
+}
