@@ -39,7 +39,7 @@ impl PublicKey {
 
     /// The 32-byte encoding.
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
+    pub fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
     }
 
