@@ -18,7 +18,11 @@ use crate::{
     time::DtnTime,
 };
 
-/// The most extension blocks that a bundle may have.
+/// The kinds of which a bundle has at most one (RFC 9171 §4.4.1 to §4.4.3), and which forwarders add.
+pub(super) const FORWARDERS: [BlockKind; 3] = [BlockKind::PREVIOUS_NODE, BlockKind::BUNDLE_AGE, BlockKind::HOP_COUNT];
+
+/// The most extension blocks that a bundle may have, apart from previous node, age and hop count: a bundle that one node
+/// accepts is not refused by the next for what forwarding added.
 pub const MAX_BLOCKS: usize = 32;
 /// The longest name of the `dtn` scheme, in bytes after `dtn:`.
 pub const MAX_ENDPOINT_NAME: usize = 1023;
@@ -61,9 +65,7 @@ impl Bundle {
             if block.number <= PAYLOAD_NUMBER || before.iter().any(|other| other.number == block.number) {
                 return Err(BundleError::BlockNumber { number: block.number });
             }
-            // RFC 9171 §4.4.1 to §4.4.3: at most one of each.
-            let single = [BlockKind::PREVIOUS_NODE, BlockKind::BUNDLE_AGE, BlockKind::HOP_COUNT].contains(&block.kind);
-            if single && before.iter().any(|other| other.kind == block.kind) {
+            if FORWARDERS.contains(&block.kind) && before.iter().any(|other| other.kind == block.kind) {
                 return Err(BundleError::RepeatedKind { kind: block.kind });
             }
             if readable {
@@ -106,11 +108,12 @@ fn read_primary(reader: &mut Reader<'_>) -> Result<Primary, BundleError> {
 }
 
 fn read_blocks(reader: &mut Reader<'_>) -> Result<(Vec<Block>, Block), BundleError> {
-    let mut blocks = Vec::new();
+    let (mut blocks, mut others) = (Vec::new(), 0);
     while !reader.skip_byte(cbor::BREAK) {
         let block = read_block(reader)?;
         if block.kind != BlockKind::PAYLOAD {
-            if blocks.len() == MAX_BLOCKS {
+            others += usize::from(!FORWARDERS.contains(&block.kind));
+            if others > MAX_BLOCKS || blocks.len() == MAX_BLOCKS + FORWARDERS.len() {
                 return Err(BundleError::TooManyBlocks { max: MAX_BLOCKS });
             }
             blocks.push(block);

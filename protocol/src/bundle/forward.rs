@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{
     Bundle,
     block::{Block, BlockKind, PAYLOAD_NUMBER},
+    decode::{FORWARDERS, MAX_BLOCKS},
     extension::{HopCount, encode_age, encode_endpoint},
     flags::BlockFlags,
 };
@@ -39,10 +40,12 @@ impl Bundle {
     /// Appends an extension block with the CRC type of the primary block, and returns its number: the lowest free one.
     ///
     /// # Panics
-    /// When `kind` is the payload, or the bundle has [`super::MAX_BLOCKS`] extension blocks.
+    /// When `kind` is the payload or one of the three that have a setter, or the bundle has [`MAX_BLOCKS`] others.
     pub fn push_block(&mut self, kind: BlockKind, flags: BlockFlags, data: Vec<u8>) -> u64 {
-        assert!(kind != BlockKind::PAYLOAD, "a bundle has one payload");
-        assert!(self.blocks.len() < super::MAX_BLOCKS, "a bundle has at most {} extension blocks", super::MAX_BLOCKS);
+        let single = kind == BlockKind::PAYLOAD || FORWARDERS.contains(&kind);
+        assert!(!single, "a bundle has one block of type {}, and it is set elsewhere", kind.0);
+        let others = self.blocks.iter().filter(|block| !FORWARDERS.contains(&block.kind)).count();
+        assert!(others < MAX_BLOCKS, "a bundle has at most {MAX_BLOCKS} extension blocks");
         let number = self.free_number();
         self.blocks.push(Block { kind, number, flags, crc: self.primary.crc, data });
         number
@@ -53,7 +56,7 @@ impl Bundle {
             block.data = data;
             return;
         }
-        // A bundle that came with as many blocks as are allowed may still be forwarded: these three are ours to add.
+        // These three do not count towards the limit: a bundle with as many blocks as are allowed may still be forwarded.
         let number = self.free_number();
         self.blocks.push(Block { kind, number, flags: BlockFlags::default(), crc: self.primary.crc, data });
     }

@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 
 pub use block::{Block, BlockKind, PAYLOAD_NUMBER};
 pub use crc::CrcKind;
+pub(crate) use crc::crc_32c;
 pub use decode::{MAX_BLOCKS, MAX_ENDPOINT_NAME};
 pub use error::{BundleError, FragmentError};
 pub use extension::HopCount;
