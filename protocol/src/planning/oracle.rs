@@ -13,11 +13,11 @@ use crate::{id::NodeId, time::Instant};
 /// The optimum of `Σ fᵢ` subject to all local constraints and, if `coupled`, `Σ Sᵢ xᵢ = 0`.
 fn central(fleet: &[LocalProblem], coupled: bool) -> (Vec<f64>, f64) {
     let total: usize = fleet.iter().map(LocalProblem::variables).sum();
-    let (mut hessian, mut linear): ((Vec<usize>, Vec<usize>, Vec<f64>), _) = Default::default();
+    let mut hessian: (Vec<usize>, Vec<usize>, Vec<f64>) = Default::default();
     let mut rows: Vec<(Vec<(usize, f64)>, f64)> = Vec::new();
     let mut equalities = vec![(Vec::new(), 0.0); if coupled { fleet[0].couplings() } else { 0 }];
     let mut first = 0;
-    linear = Vec::<f64>::new();
+    let mut linear = Vec::new();
     for problem in fleet {
         let (parts, n) = (problem.parts(), problem.variables());
         for row in 0..n {
@@ -89,6 +89,44 @@ fn two_sided(
     }
 }
 
+/// A fleet of 5 × 4 (seed 12) and a linear term on which the full Mehrotra correction cycles for ever.
+#[test]
+fn a_problem_that_makes_the_full_correction_cycle_is_solved() {
+    let problem = LocalProblem::new(ProblemParts {
+        hessian: Hessian::Diagonal(vec![
+            1.2747927309024016,
+            1.5579285930809669,
+            1.3223286811163168,
+            2.392240726369602,
+        ]),
+        linear: vec![4.300126177415363, 0.14890310589195166, -4.963132419683475, -1.5255301504654692],
+        constant: 0.0,
+        lower: vec![-1.4720807839129502, -3.854841167119693, 0.10556846191406777, -0.08829945331592004],
+        upper: vec![2.147945457152685, 1.7100029767495877, 5.142050433192287, 2.981488025562616],
+        rows: [Row {
+            terms: (0..4).map(|i| (i, 1.0)).collect(),
+            lower: 1.1988194674302606,
+            upper: 3.3510732467227875,
+        }]
+        .into_iter()
+        .chain((0..3).map(|i| Row {
+            terms: vec![(i, -1.0), (i + 1, 1.0)],
+            lower: -4.022553716475309,
+            upper: 4.022553716475309,
+        }))
+        .collect(),
+        shared: Vec::new(),
+        couplings: 1,
+    })
+    .expect("valid");
+    let parts = problem.parts();
+    let qp = Qp::new(&problem.hessian_dense(), &parts.lower, &parts.upper, &parts.rows).expect("valid");
+    let solution = qp.solve(&parts.linear, QpSettings::default()).expect("sizes fit");
+    assert_eq!(solution.stop, Stop::Solved, "{solution:?}");
+    let (_, best) = central(core::slice::from_ref(&problem), false);
+    assert!((problem.cost(&solution.x) - best).abs() < 1e-8);
+}
+
 struct Fleet {
     coordinator: Coordinator,
     participants: Vec<Participant>,
@@ -147,7 +185,7 @@ impl Fleet {
 }
 
 fn tight() -> ExchangeSettings {
-    ExchangeSettings { eps_abs: 1e-8, eps_rel: 1e-8, max_rounds: 2000, ..ExchangeSettings::default() }
+    ExchangeSettings { eps_abs: 1e-9, eps_rel: 1e-9, max_rounds: 2000, ..ExchangeSettings::default() }
 }
 
 fn small(seed: u64) -> Vec<LocalProblem> {

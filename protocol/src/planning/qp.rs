@@ -70,6 +70,8 @@ pub enum QpError {
     },
 }
 
+const CENTRAL: f64 = 1e-4;
+
 /// Sparse rows `terms · x` with a right-hand side, in one flat store.
 #[derive(Clone, Debug, Default)]
 struct Rows {
@@ -353,13 +355,13 @@ impl<'a> Iterate<'a> {
         }
         self.predict();
         self.direction();
-        let floor = scale.min(1.0);
-        for (y, step) in self.y.iter_mut().zip(&self.step.y) {
-            *y = (*y + step).abs().max(1e-2);
-        }
-        for (lambda, step) in self.lambda.iter_mut().zip(&self.step.lambda) {
-            *lambda = (*lambda + step).abs().max(floor);
-        }
+        shift(&mut self.y, &self.step.y);
+        shift(&mut self.lambda, &self.step.lambda);
+        // Half of the mean complementarity on either side keeps the pairs of one size (Mehrotra 1992, §7).
+        let products = dot(&self.y, &self.lambda);
+        let (slacks, multipliers): (f64, f64) = (self.y.iter().sum(), self.lambda.iter().sum());
+        self.y.iter_mut().for_each(|y| *y += 0.5 * products / multipliers);
+        self.lambda.iter_mut().for_each(|lambda| *lambda += 0.5 * products / slacks);
         true
     }
 
@@ -402,29 +404,38 @@ impl<'a> Iterate<'a> {
         }
         self.predict();
         self.direction();
-        let m = self.y.len();
-        if m > 0 {
-            let mu = dot(&self.y, &self.lambda) / m as f64;
+        if !self.y.is_empty() {
+            let mu = self.complementarity(0.0);
             let affine = self.reach();
-            let mut after = 0.0;
-            for i in 0..m {
-                after +=
-                    (self.y[i] + affine * self.step.y[i]) * (self.lambda[i] + affine * self.step.lambda[i]);
-            }
-            let ratio = after / m as f64 / mu;
+            let ratio = self.complementarity(affine) / mu;
             let target = ratio * ratio * ratio * mu;
-            for i in 0..m {
-                self.step.centring[i] += self.step.y[i] * self.step.lambda[i] - target;
+            // Mehrotra's full correction can cycle (Cartis 2009): it is weighted by what the affine step could reach, as
+            // Colombo and Gondzio 2008 propose, and dropped where it does not lead towards the centre.
+            for i in 0..self.y.len() {
+                self.step.centring[i] += affine * affine * self.step.y[i] * self.step.lambda[i] - target;
             }
             self.direction();
+            if self.length() < 0.2 {
+                self.predict();
+                self.step.centring.iter_mut().for_each(|value| *value -= 0.5 * mu);
+                self.direction();
+            }
         }
-        let reach = self.reach();
-        let length = if reach < 1.0 { reach * 0.995 } else { 1.0 };
+        let length = self.length();
         move_along(&mut self.x, length, &self.step.x);
         move_along(&mut self.y, length, &self.step.y);
         move_along(&mut self.lambda, length, &self.step.lambda);
         move_along(&mut self.nu, length, &self.step.nu);
         length > 1e-12
+    }
+
+    /// The mean of `y λ` after a step of `length` along the direction.
+    fn complementarity(&self, length: f64) -> f64 {
+        let mut sum = 0.0;
+        for i in 0..self.y.len() {
+            sum += (self.y[i] + length * self.step.y[i]) * (self.lambda[i] + length * self.step.lambda[i]);
+        }
+        sum / self.y.len() as f64
     }
 
     /// The centring of the affine (predictor) step: aim at zero complementarity.
@@ -438,6 +449,25 @@ impl<'a> Iterate<'a> {
     fn reach(&self) -> f64 {
         let pairs = self.y.iter().zip(&self.step.y).chain(self.lambda.iter().zip(&self.step.lambda));
         pairs.fold(1.0, |reach, (value, step)| if *step < 0.0 { reach.min(-value / step) } else { reach })
+    }
+
+    /// The length of the step: short of the boundary, and within the neighbourhood N₋∞(10⁻⁴) of the central path (Nocedal
+    /// and Wright, equation 14.22), without which pairs that fall behind shorten every later step.
+    fn length(&self) -> f64 {
+        let reach = self.reach();
+        let mut length = if reach < 1.0 { reach * 0.995 } else { 1.0 };
+        for _ in 0..20 {
+            let least = CENTRAL * self.complementarity(length);
+            let inside = |i: usize| {
+                let y = self.y[i] + length * self.step.y[i];
+                y * (self.lambda[i] + length * self.step.lambda[i]) >= least
+            };
+            if (0..self.y.len()).all(inside) {
+                break;
+            }
+            length *= 0.8;
+        }
+        length
     }
 
     /// Factors `K = H + Cᵀ diag(λ/y) C` and the Schur complement of the equalities.
@@ -499,6 +529,15 @@ impl<'a> Iterate<'a> {
             self.step.lambda[i] = -(self.step.centring[i] + self.lambda[i] * moved) / self.y[i];
         }
     }
+}
+
+/// Adds the step and then as much to all entries as makes the least of them positive.
+fn shift(point: &mut [f64], step: &[f64]) {
+    move_along(point, 1.0, step);
+    let (least, most) = point
+        .iter()
+        .fold((0.0_f64, 0.0_f64), |(least, most), value| (least.min(*value), most.max(value.abs())));
+    point.iter_mut().for_each(|value| *value += -1.5 * least + 1e-3 * most.max(1e-3));
 }
 
 fn move_along(point: &mut [f64], length: f64, step: &[f64]) {
