@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod bundle;
+pub mod cbor;
 pub mod convergence;
 pub mod delivery;
 pub mod dtn;

@@ -1,1 +1,98 @@
-//! (module documentation belongs here)
+//! Bundles of the Bundle Protocol Version 7 (RFC 9171): their parts, and their one deterministic encoding.
+//!
+//! [`Bundle::decode`] judges form; [`Policy`] says which of the standard's rules on content are asked too.
+
+mod block;
+mod crc;
+mod decode;
+mod encode;
+mod endpoint;
+mod error;
+mod extension;
+mod flags;
+mod forward;
+mod fragment;
+mod policy;
+mod primary;
+
+use alloc::vec::Vec;
+
+pub use block::{Block, BlockKind, PAYLOAD_NUMBER};
+pub use crc::CrcKind;
+pub(crate) use crc::crc_32c;
+pub use decode::{MAX_BLOCKS, MAX_ENDPOINT_NAME};
+pub use error::{BundleError, FragmentError};
+pub use extension::HopCount;
+pub use flags::{BlockFlags, BundleFlags};
+pub use fragment::reassemble;
+pub use policy::Policy;
+pub use primary::{BundleId, CreationTimestamp, Fragment, Primary};
+
+/// A bundle: a primary block, extension blocks in their order on the wire, and the payload block, which is last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// The primary block never changes on the way (RFC 9171 §4.3.1), hence no setter.
+    primary: Primary,
+    /// Its bytes as received or first encoded: a forwarder sends these, whichever `ipn` form the source chose.
+    primary_wire: Vec<u8>,
+    blocks: Vec<Block>,
+    payload: Block,
+}
+
+impl Bundle {
+    /// A bundle without extension blocks; its payload block has the CRC type of `primary`.
+    #[must_use]
+    pub fn new(primary: Primary, payload: Vec<u8>) -> Self {
+        let payload = Block {
+            kind: BlockKind::PAYLOAD,
+            number: PAYLOAD_NUMBER,
+            flags: BlockFlags::default(),
+            crc: primary.crc,
+            data: payload,
+        };
+        let primary_wire = primary.encode();
+        Self { primary, primary_wire, blocks: Vec::new(), payload }
+    }
+
+    /// The primary block.
+    #[must_use]
+    pub const fn primary(&self) -> &Primary {
+        &self.primary
+    }
+
+    /// The name of this bundle, or of this fragment of one.
+    #[must_use]
+    pub fn id(&self) -> BundleId {
+        self.primary.id()
+    }
+
+    /// The extension blocks, in their order on the wire. Those of unknown kind are kept as they came.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// The first extension block of this kind.
+    #[must_use]
+    pub fn block(&self, kind: BlockKind) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.kind == kind)
+    }
+
+    /// The payload block.
+    #[must_use]
+    pub const fn payload_block(&self) -> &Block {
+        &self.payload
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload.data
+    }
+
+    /// The payload, without a copy.
+    #[must_use]
+    pub fn into_payload(self) -> Vec<u8> {
+        self.payload.data
+    }
+}

@@ -1,0 +1,102 @@
+//! The data of the extension blocks of RFC 9171 §4.4: previous node, bundle age, hop count.
+
+use alloc::vec::Vec;
+
+use super::{
+    Bundle,
+    block::{Block, BlockKind},
+    endpoint::{put_endpoint, read_endpoint},
+    error::BundleError,
+};
+use crate::{
+    cbor::{self, Reader},
+    id::EndpointId,
+};
+
+/// How often a bundle may be forwarded, and how often it was (RFC 9171 §4.4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HopCount {
+    /// How often it may be, 1 to 255.
+    pub limit: u8,
+    /// How often it was.
+    pub count: u64,
+}
+
+impl HopCount {
+    /// Whether the bundle has gone too far and is to be deleted.
+    #[must_use]
+    pub const fn exceeded(self) -> bool {
+        self.count > self.limit as u64
+    }
+
+    pub(super) fn encode(self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(12);
+        cbor::put_head(&mut out, cbor::ARRAY, 2);
+        cbor::put_uint(&mut out, u64::from(self.limit));
+        cbor::put_uint(&mut out, self.count);
+        out
+    }
+}
+
+impl Bundle {
+    /// The node that forwarded the bundle to us, when the bundle says so and the block is not encrypted.
+    #[must_use]
+    pub fn previous_node(&self) -> Option<EndpointId> {
+        previous_node(&self.block(BlockKind::PREVIOUS_NODE)?.data)
+    }
+
+    /// The bundle's age when it was last forwarded [ms], when the bundle says so and the block is not encrypted.
+    #[must_use]
+    pub fn age_ms(&self) -> Option<u64> {
+        bundle_age(&self.block(BlockKind::BUNDLE_AGE)?.data)
+    }
+
+    /// The hop count, when the bundle has one and the block is not encrypted.
+    #[must_use]
+    pub fn hop_count(&self) -> Option<HopCount> {
+        hop_count(&self.block(BlockKind::HOP_COUNT)?.data)
+    }
+}
+
+pub(super) fn encode_endpoint(endpoint: &EndpointId) -> Vec<u8> {
+    let mut out = Vec::with_capacity(24);
+    put_endpoint(&mut out, endpoint);
+    out
+}
+
+pub(super) fn encode_age(age_ms: u64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(9);
+    cbor::put_uint(&mut out, age_ms);
+    out
+}
+
+/// Checks the data of a block whose kind is understood; that of others is their owners' business.
+pub(super) fn check_data(block: &Block) -> Result<(), BundleError> {
+    let well_formed = match block.kind {
+        BlockKind::PREVIOUS_NODE => previous_node(&block.data).is_some(),
+        BlockKind::BUNDLE_AGE => bundle_age(&block.data).is_some(),
+        BlockKind::HOP_COUNT => hop_count(&block.data).is_some(),
+        _ => true,
+    };
+    if well_formed { Ok(()) } else { Err(BundleError::BlockData { kind: block.kind, number: block.number }) }
+}
+
+fn previous_node(data: &[u8]) -> Option<EndpointId> {
+    let mut reader = Reader::new(data);
+    let endpoint = read_endpoint(&mut reader).ok()?;
+    reader.end().ok().map(|()| endpoint)
+}
+
+fn bundle_age(data: &[u8]) -> Option<u64> {
+    let mut reader = Reader::new(data);
+    let age_ms = reader.uint().ok()?;
+    reader.end().ok().map(|()| age_ms)
+}
+
+fn hop_count(data: &[u8]) -> Option<HopCount> {
+    let mut reader = Reader::new(data);
+    reader.array_of(2).ok()?;
+    let limit = u8::try_from(reader.uint().ok()?).ok().filter(|limit| *limit > 0)?;
+    let count = reader.uint().ok()?;
+    reader.end().ok().map(|()| HopCount { limit, count })
+}

@@ -1,0 +1,83 @@
+//! [`Policy`]: which rules of RFC 9171 on a bundle's content are asked, once its form is right.
+
+use super::{
+    Bundle,
+    block::BlockKind,
+    error::BundleError,
+    flags::{BlockFlags, BundleFlags},
+};
+use crate::{cbor::Reader, id::EndpointId, time::DtnTime};
+
+/// How strictly a bundle's content is judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Every rule: what a node accepts from a peer.
+    #[default]
+    Strict,
+    /// Form only: what a tool shows, such as the examples of RFC 9173, which have neither checksum nor age.
+    Lenient,
+}
+
+impl Bundle {
+    /// Judges the bundle under `policy`.
+    ///
+    /// # Errors
+    /// When the policy is strict and the primary block is unprotected (RFC 9171 §4.3.1), the bundle has neither creation
+    /// time nor age (§4.4.2), or its flags contradict each other or the source (§4.2.3).
+    pub fn check(&self, policy: Policy) -> Result<(), BundleError> {
+        match policy {
+            Policy::Lenient => Ok(()),
+            Policy::Strict => {
+                self.check_protected()?;
+                self.check_age()?;
+                self.check_flags()
+            }
+        }
+    }
+
+    fn check_protected(&self) -> Result<(), BundleError> {
+        let encrypted = self.block(BlockKind::BLOCK_CONFIDENTIALITY).is_some();
+        let covers_primary = |data: &[u8]| targets_primary(data).unwrap_or(encrypted);
+        let mut integrity = self.blocks.iter().filter(|block| block.kind == BlockKind::BLOCK_INTEGRITY);
+        if !self.primary.crc.is_empty() || integrity.any(|block| covers_primary(&block.data)) {
+            Ok(())
+        } else {
+            Err(BundleError::UnprotectedPrimary)
+        }
+    }
+
+    fn check_age(&self) -> Result<(), BundleError> {
+        let known = self.primary.creation.time != DtnTime::UNKNOWN || self.block(BlockKind::BUNDLE_AGE).is_some();
+        if known { Ok(()) } else { Err(BundleError::NoAge) }
+    }
+
+    fn check_flags(&self) -> Result<(), BundleError> {
+        let flags = self.primary.flags;
+        let (must_not, record) = (BundleFlags::MUST_NOT_FRAGMENT, BundleFlags::ADMINISTRATIVE_RECORD);
+        // An anonymous bundle has no name: it can be neither put together again nor reported on.
+        let anonymous = self.primary.source == EndpointId::Null;
+        let silent = anonymous || flags.contains(record);
+        let mut blocks = self.blocks.iter().chain([&self.payload]);
+        let reports = flags.intersects(BundleFlags::ANY_REPORT)
+            || blocks.any(|block| block.flags.contains(BlockFlags::REPORT_IF_UNPROCESSED));
+        if (silent && reports)
+            || (anonymous && !flags.contains(must_not))
+            || flags.contains(must_not.with(BundleFlags::IS_FRAGMENT))
+        {
+            return Err(BundleError::Flags { flags: flags.0 });
+        }
+        Ok(())
+    }
+}
+
+/// Whether the abstract security block in `data` has the primary block among its targets (RFC 9172 §3.6).
+/// `None` when `data` is not readable.
+fn targets_primary(data: &[u8]) -> Option<bool> {
+    let mut reader = Reader::new(data);
+    let count = reader.array().ok()?;
+    let mut found = false;
+    for _ in 0..count {
+        found |= reader.uint().ok()? == 0;
+    }
+    Some(found)
+}
