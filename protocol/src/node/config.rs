@@ -1,7 +1,7 @@
 //! How a node is set up.
 
 use crate::{
-    bundle::Crc,
+    bundle::CrcKind,
     dtn::store::StoreLimits,
     id::NodeId,
     identity::Directory,
@@ -23,7 +23,7 @@ pub struct NodeConfig {
     /// Largest number of hops for its bundles, 1 to 255.
     pub hop_limit: u8,
     /// Check value on its bundles' blocks.
-    pub crc: Crc,
+    pub crc: CrcKind,
     /// Most unacknowledged messages in a stream, and longest gap that a receiver buffers; at most [`crate::delivery::MAX_WINDOW`].
     pub window: u64,
     /// Width of the replay window for control messages.

@@ -5,7 +5,7 @@ use crate::{
     dtn::{contact_plan::ContactPlan, store::Priority},
     envelope::Purpose,
     id::NodeId,
-    sync::Operation,
+    sync::Op,
     time::{Instant, UtcEstimate},
 };
 use alloc::vec::Vec;
@@ -22,7 +22,7 @@ pub struct LinkUp {
     pub link: LinkId,
     /// Who is at the other end.
     pub peer: NodeId,
-    /// Largest frame in bytes, at least [`crate::convergence::MIN_MTU`].
+    /// Largest frame in bytes, at least [`crate::convergence::small_frame::MIN_MTU`].
     pub mtu: u32,
     /// Data rate in bits per second.
     pub rate_bps: u64,
@@ -67,7 +67,7 @@ pub enum Input<'a> {
     /// The application sends a message.
     Submit(Submission),
     /// The application writes to replicated state.
-    Write(Operation),
+    Write(Op<'a>),
     /// The coordinator is to begin its plan.
     StartPlan,
     /// What time it is.

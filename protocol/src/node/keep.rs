@@ -102,7 +102,7 @@ impl Node {
         let malformed = InputError::Kept { kind };
         if kind == Kept::SharedState as u8 {
             let sharing = self.shared.as_mut().ok_or(InputError::NotConfigured { what: "shared state" })?;
-            return shared_state::take_back(sharing, value).ok_or(malformed);
+            return shared_state::take_back(sharing, record_key, value).ok_or(malformed);
         }
         let (stream, number) = parse_key(record_key).ok_or(InputError::Kept { kind })?;
         self.take_back_stream(kind, stream, number, value).ok_or(malformed)

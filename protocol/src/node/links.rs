@@ -2,16 +2,16 @@
 
 use super::{InputError, LinkId, LinkUp, Node, StreamKey};
 use crate::{
-    convergence::{Fragmenter, Reassembler},
+    convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
     dtn::store::{Queue, StoreKey},
     id::NodeId,
     time::Instant,
 };
-use alloc::vec::Vec;
+use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 /// One link of the node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Link {
     /// Facts while it is up.
     up: Option<LinkUp>,
@@ -27,7 +27,13 @@ pub(super) struct Link {
 struct Sending {
     key: StoreKey,
     own: Option<(StreamKey, u64)>,
-    frames: Fragmenter,
+    frames: VecDeque<Vec<u8>>,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { up: None, sending: None, transfer: 0, reassembler: Reassembler::new(ReassemblyLimits::default()) }
+    }
 }
 
 impl Node {
@@ -65,8 +71,8 @@ impl Node {
         }
         let state = self.links.get_mut(&link)?;
         let sending = state.sending.as_mut()?;
-        let frame = sending.frames.next();
-        if sending.frames.is_done() {
+        let frame = sending.frames.pop_front();
+        if sending.frames.is_empty() {
             let (key, own) = (sending.key, sending.own);
             state.sending = None;
             self.store.remove(key);
@@ -91,7 +97,14 @@ impl Node {
         let state = self.links.get_mut(&link)?;
         let transfer = state.transfer;
         state.transfer = state.transfer.wrapping_add(1);
-        state.sending = Some(Sending { key, own, frames: Fragmenter::new(transfer, wire, up.mtu) });
+        match Fragmenter::new(&wire, transfer, up.mtu as usize) {
+            Ok(frames) => state.sending = Some(Sending { key, own, frames: frames.collect() }),
+            Err(_) => {
+                // No frame sequence of this link can hold it.
+                self.store.assign(key, Queue::Limbo);
+                return None;
+            }
+        }
         Some(())
     }
 
@@ -100,8 +113,8 @@ impl Node {
         let now = self.now;
         let state = self.links.entry(link).or_default();
         match state.reassembler.accept(now, bytes) {
-            Ok(Some(bundle)) => self.on_bundle(&bundle),
-            Ok(None) => Ok(()),
+            Ok(Accepted::Bundle(bundle)) => self.on_bundle(&bundle),
+            Ok(Accepted::Partial { .. } | Accepted::Duplicate) => Ok(()),
             Err(error) => Err(self.refuse(error.reason())),
         }
     }
