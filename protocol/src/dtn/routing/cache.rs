@@ -1,0 +1,103 @@
+//! Reuse of routes between bundles, with a bound on what reuse can cost.
+
+use super::{Route, RouteQuery, RouteScratch, RoutingPolicy, walk};
+use crate::{
+    dtn::contact_plan::{ContactPlan, PlanVersion},
+    id::NodeId,
+    time::Instant,
+};
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+/// The last unconstrained route per destination of one node.
+///
+/// An entry answers for the same plan version, an equal or later time, and an equal or larger bundle: under those the
+/// entry's arrival is a lower bound of the best arrival, because earliest arrival grows with time, size, backlog and
+/// exclusions. The entry's route is timed again for the bundle at hand, and reused when it arrives at most `slack` after
+/// that bound; so a reused route is at most `slack` later than the best. With a slack of zero every answer's arrival is
+/// the earliest. Everything else is computed afresh. Entries whose first contact has ended are replaced when asked for.
+#[derive(Clone, Debug)]
+pub struct RouteCache {
+    policy: RoutingPolicy,
+    slack: Duration,
+    capacity: usize,
+    version: PlanVersion,
+    entries: BTreeMap<NodeId, Cached>,
+    hits: u64,
+    misses: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Cached {
+    from: NodeId,
+    asked: Instant,
+    bytes: u64,
+    route: Option<Route>,
+}
+
+impl RouteCache {
+    /// An empty cache for up to `capacity` destinations; beyond that, routes are computed and not kept.
+    #[must_use]
+    pub fn new(policy: RoutingPolicy, slack: Duration, capacity: usize) -> Self {
+        let (version, entries) = (PlanVersion::default(), BTreeMap::new());
+        Self { policy, slack, capacity, version, entries, hits: 0, misses: 0 }
+    }
+
+    /// A route that arrives at most the slack after the best one, or `None` when the bundle cannot arrive in time.
+    pub fn route(
+        &mut self,
+        plan: &ContactPlan,
+        query: &RouteQuery<'_>,
+        scratch: &mut RouteScratch,
+    ) -> Option<Route> {
+        if self.version != plan.version() {
+            self.entries.clear();
+            self.version = plan.version();
+        }
+        if let Some(answer) = self.entries.get(&query.to).and_then(|cached| self.reuse(cached, plan, query)) {
+            self.hits += 1;
+            return answer;
+        }
+        self.misses += 1;
+        let bound = self.refresh(plan, query, scratch)?;
+        let as_asked = walk(plan, &bound.hops, query).filter(|route| route.arrival == bound.arrival);
+        as_asked.or_else(|| self.policy.route(plan, query, scratch))
+    }
+
+    /// Questions answered from the cache, and questions computed.
+    #[must_use]
+    pub const fn hits_and_misses(&self) -> (u64, u64) {
+        (self.hits, self.misses)
+    }
+
+    /// The answer of a cached entry, if it may answer.
+    fn reuse(&self, cached: &Cached, plan: &ContactPlan, query: &RouteQuery<'_>) -> Option<Option<Route>> {
+        if cached.from != query.from || query.now < cached.asked || query.bytes < cached.bytes {
+            return None;
+        }
+        // No route for less is no route for more.
+        let Some(best) = &cached.route else { return Some(None) };
+        if best.arrival > query.deadline {
+            return Some(None);
+        }
+        let route = walk(plan, &best.hops, query)?;
+        (route.arrival <= best.arrival.saturating_add(self.slack)).then_some(Some(route))
+    }
+
+    /// Computes and keeps the route of the unconstrained question: no exclusions, nothing waiting, no deadline.
+    fn refresh(
+        &mut self,
+        plan: &ContactPlan,
+        query: &RouteQuery<'_>,
+        scratch: &mut RouteScratch,
+    ) -> Option<Route> {
+        let free = RouteQuery::new(query.from, query.to, query.now, query.bytes);
+        let route = self.policy.route(plan, &free, scratch);
+        if self.entries.len() < self.capacity || self.entries.contains_key(&query.to) {
+            let cached =
+                Cached { from: query.from, asked: query.now, bytes: query.bytes, route: route.clone() };
+            self.entries.insert(query.to, cached);
+        }
+        route
+    }
+}

@@ -1,0 +1,329 @@
+//! The bounded bundle store: what waits here, in which queue, in which order it leaves, and what goes first when full.
+//!
+//! Every operation is O(log n) in the number of entries (plus the number of entries it hands back).
+
+use crate::{id::NodeId, time::Instant};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+/// An entry's name in one store: handed out in the order of arrival, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreKey(pub u64);
+
+/// How urgent a bundle is. The smaller value leaves first and is evicted last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Before everything else: commands, alarms.
+    Expedited,
+    /// The default.
+    #[default]
+    Normal,
+    /// When nothing else waits: science data, software images.
+    Bulk,
+}
+
+/// What an entry waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Queue {
+    /// No route is known.
+    Limbo,
+    /// A contact with this neighbour.
+    Hop(NodeId),
+    /// The convergence layer's verdict on a transmission to this neighbour.
+    Sending(NodeId),
+    /// The application on this node, or the other fragments.
+    Local,
+}
+
+/// What the store knows of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreMeta {
+    /// The node that the bundle goes to.
+    pub destination: NodeId,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// From when on it is useless.
+    pub expires: Instant,
+    /// What it costs in the store and on the link, in bytes.
+    pub bytes: u32,
+    /// When it came in.
+    pub received: Instant,
+}
+
+/// An entry: metadata, its queue, and the bundle as the owner holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry<T> {
+    /// What the store knows of it.
+    pub meta: StoreMeta,
+    /// What it waits for.
+    pub queue: Queue,
+    /// The bundle.
+    pub value: T,
+}
+
+/// The most that a store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Sum of the entries' bytes.
+    pub bytes: u64,
+    /// Number of entries.
+    pub count: usize,
+}
+
+/// What waits in a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueLoad {
+    /// Sum of the entries' bytes.
+    pub bytes: u64,
+    /// Number of entries.
+    pub count: usize,
+}
+
+/// What an accepted insertion did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Inserted<T> {
+    /// The new entry's key.
+    pub key: StoreKey,
+    /// What had to go to make room, in the order of eviction.
+    pub evicted: Vec<(StoreKey, Entry<T>)>,
+}
+
+/// The store has no room, even without all that is less urgent. Nothing changed; the value comes back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "store full: {bytes} bytes do not fit, {used_bytes} of {limit_bytes} bytes and {used_count} of {limit_count} entries used"
+)]
+pub struct StoreFull<T> {
+    /// What was asked for, in bytes.
+    pub bytes: u32,
+    /// Bytes in use.
+    pub used_bytes: u64,
+    /// Bytes allowed.
+    pub limit_bytes: u64,
+    /// Entries in use.
+    pub used_count: usize,
+    /// Entries allowed.
+    pub limit_count: usize,
+    /// The value that was refused.
+    pub value: T,
+}
+
+/// A store of bundles of type `T`, bounded in bytes and in number.
+#[derive(Clone, Debug)]
+pub struct Store<T> {
+    limits: StoreLimits,
+    entries: BTreeMap<StoreKey, Entry<T>>,
+    bytes: u64,
+    next_key: u64,
+    /// Departure order: per queue the most urgent first, then by arrival.
+    queues: BTreeSet<(Queue, Priority, StoreKey)>,
+    loads: BTreeMap<Queue, QueueLoad>,
+    expiries: BTreeSet<(Instant, StoreKey)>,
+    /// Eviction order within a priority: the earliest expiry first, then by arrival.
+    by_priority: BTreeSet<(Priority, Instant, StoreKey)>,
+}
+
+impl<T> Store<T> {
+    /// An empty store.
+    #[must_use]
+    pub const fn new(limits: StoreLimits) -> Self {
+        Self {
+            limits,
+            entries: BTreeMap::new(),
+            bytes: 0,
+            next_key: 0,
+            queues: BTreeSet::new(),
+            loads: BTreeMap::new(),
+            expiries: BTreeSet::new(),
+            by_priority: BTreeSet::new(),
+        }
+    }
+
+    /// Puts `value` at the end of `queue`.
+    ///
+    /// When full, entries of a lower priority make room: the lowest priority first, in it the earliest expiry first.
+    ///
+    /// # Errors
+    /// [`StoreFull`] when that is not enough. The store is then unchanged.
+    pub fn insert(&mut self, meta: StoreMeta, queue: Queue, value: T) -> Result<Inserted<T>, StoreFull<T>> {
+        let Some(victims) = self.victims(meta.priority, meta.bytes) else {
+            return Err(StoreFull {
+                bytes: meta.bytes,
+                used_bytes: self.bytes,
+                limit_bytes: self.limits.bytes,
+                used_count: self.entries.len(),
+                limit_count: self.limits.count,
+                value,
+            });
+        };
+        let evicted = victims.into_iter().filter_map(|key| Some((key, self.remove(key)?))).collect();
+        let key = StoreKey(self.next_key);
+        self.next_key += 1;
+        self.bytes += u64::from(meta.bytes);
+        self.expiries.insert((meta.expires, key));
+        self.by_priority.insert((meta.priority, meta.expires, key));
+        self.enqueue(key, &meta, queue);
+        self.entries.insert(key, Entry { meta, queue, value });
+        Ok(Inserted { key, evicted })
+    }
+
+    /// Takes an entry out.
+    pub fn remove(&mut self, key: StoreKey) -> Option<Entry<T>> {
+        let entry = self.entries.remove(&key)?;
+        self.bytes -= u64::from(entry.meta.bytes);
+        self.expiries.remove(&(entry.meta.expires, key));
+        self.by_priority.remove(&(entry.meta.priority, entry.meta.expires, key));
+        self.dequeue(key, &entry.meta, entry.queue);
+        Some(entry)
+    }
+
+    /// Moves an entry to `queue`, where it keeps its place by priority and arrival. False when there is no such entry.
+    pub fn assign(&mut self, key: StoreKey, queue: Queue) -> bool {
+        let Some(entry) = self.entries.get_mut(&key) else { return false };
+        let (meta, old) = (entry.meta, core::mem::replace(&mut entry.queue, queue));
+        if old != queue {
+            self.dequeue(key, &meta, old);
+            self.enqueue(key, &meta, queue);
+        }
+        true
+    }
+
+    /// The entry that leaves `queue` next.
+    #[must_use]
+    pub fn peek(&self, queue: Queue) -> Option<(StoreKey, &Entry<T>)> {
+        self.queued(queue).next()
+    }
+
+    /// Takes the entry that leaves `queue` next out of the store.
+    pub fn pop(&mut self, queue: Queue) -> Option<(StoreKey, Entry<T>)> {
+        let key = self.queue_keys(queue).next()?;
+        Some((key, self.remove(key)?))
+    }
+
+    /// Takes out all that has expired at `now` (an entry expires *at* its expiry), earliest first.
+    pub fn expire(&mut self, now: Instant) -> Vec<(StoreKey, Entry<T>)> {
+        let mut expired = Vec::new();
+        while let Some(&(expires, key)) = self.expiries.first() {
+            if expires > now {
+                break;
+            }
+            if let Some(entry) = self.remove(key) {
+                expired.push((key, entry));
+            }
+        }
+        expired
+    }
+
+    /// When the next entry expires.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.expiries.first().map(|&(expires, _)| expires)
+    }
+
+    /// The entry under `key`.
+    #[must_use]
+    pub fn get(&self, key: StoreKey) -> Option<&Entry<T>> {
+        self.entries.get(&key)
+    }
+
+    /// The value under `key`, to change. Its metadata stays: to change that, remove and insert.
+    pub fn value_mut(&mut self, key: StoreKey) -> Option<&mut T> {
+        self.entries.get_mut(&key).map(|entry| &mut entry.value)
+    }
+
+    /// All entries by arrival.
+    pub fn iter(&self) -> impl Iterator<Item = (StoreKey, &Entry<T>)> {
+        self.entries.iter().map(|(&key, entry)| (key, entry))
+    }
+
+    /// The entries of `queue` in the order in which they leave.
+    pub fn queued(&self, queue: Queue) -> impl Iterator<Item = (StoreKey, &Entry<T>)> {
+        self.queue_keys(queue).filter_map(|key| Some((key, self.entries.get(&key)?)))
+    }
+
+    /// The queues that are not empty, in order, with what waits in each.
+    pub fn queues(&self) -> impl Iterator<Item = (Queue, QueueLoad)> {
+        self.loads.iter().map(|(&queue, &load)| (queue, load))
+    }
+
+    /// What waits in `queue`.
+    #[must_use]
+    pub fn load(&self, queue: Queue) -> QueueLoad {
+        self.loads.get(&queue).copied().unwrap_or_default()
+    }
+
+    /// Bytes in use.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing is stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The most that this store holds.
+    #[must_use]
+    pub const fn limits(&self) -> StoreLimits {
+        self.limits
+    }
+
+    fn queue_keys(&self, queue: Queue) -> impl Iterator<Item = StoreKey> {
+        let first = (queue, Priority::Expedited, StoreKey(0));
+        let last = (queue, Priority::Bulk, StoreKey(u64::MAX));
+        self.queues.range(first..=last).map(|&(_, _, key)| key)
+    }
+
+    /// Who has to go so that `bytes` more fit; `None` when only what is as urgent is left.
+    fn victims(&self, priority: Priority, bytes: u32) -> Option<Vec<StoreKey>> {
+        let bytes = u64::from(bytes);
+        if bytes > self.limits.bytes || self.limits.count == 0 {
+            return None;
+        }
+        let (mut used_bytes, mut used_count) = (self.bytes, self.entries.len());
+        let mut victims = Vec::new();
+        let candidates = [Priority::Bulk, Priority::Normal].into_iter().filter(|&lower| lower > priority);
+        let mut candidates = candidates.flat_map(|lower| {
+            let range = (lower, Instant::ZERO, StoreKey(0))..=(lower, Instant::MAX, StoreKey(u64::MAX));
+            self.by_priority.range(range).map(|&(_, _, key)| key)
+        });
+        while used_bytes + bytes > self.limits.bytes || used_count >= self.limits.count {
+            let key = candidates.next()?;
+            used_bytes -= self.entries.get(&key).map_or(0, |entry| u64::from(entry.meta.bytes));
+            used_count -= 1;
+            victims.push(key);
+        }
+        Some(victims)
+    }
+
+    fn enqueue(&mut self, key: StoreKey, meta: &StoreMeta, queue: Queue) {
+        self.queues.insert((queue, meta.priority, key));
+        let load = self.loads.entry(queue).or_default();
+        load.bytes += u64::from(meta.bytes);
+        load.count += 1;
+    }
+
+    fn dequeue(&mut self, key: StoreKey, meta: &StoreMeta, queue: Queue) {
+        self.queues.remove(&(queue, meta.priority, key));
+        if let Some(load) = self.loads.get_mut(&queue) {
+            load.bytes -= u64::from(meta.bytes);
+            load.count -= 1;
+            if load.count == 0 {
+                self.loads.remove(&queue);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
