@@ -115,9 +115,10 @@ impl Incoming {
     pub fn acknowledgement(&self, purpose: Purpose) -> Acknowledgement {
         let mut ranges: Vec<(u64, u64)> = Vec::new();
         for &sequence in self.early.keys() {
+            let full = ranges.len() == MAX_RANGES;
             match ranges.last_mut() {
                 Some((_, last)) if *last + 1 == sequence => *last = sequence,
-                _ if ranges.len() == MAX_RANGES => break,
+                _ if full => break,
                 _ => ranges.push((sequence, sequence)),
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Acknowledgement, Forward};
 use crate::{
-    dtn::{Priority, StoreKey},
+    dtn::store::{Priority, StoreKey},
     envelope::Purpose,
     time::Instant,
 };

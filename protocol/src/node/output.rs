@@ -49,6 +49,15 @@ pub struct Delivery {
     pub payload: Vec<u8>,
 }
 
+/// An output.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// To be made durable, then answered by [`super::Input::Persisted`].
+    Persist(Batch),
+    /// Something worth counting.
+    Report(Report),
+}
+
 /// Why a bundle left the node's care undelivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DropReason {

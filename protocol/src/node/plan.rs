@@ -89,9 +89,10 @@ impl Node {
     fn publish(&mut self, signal: Signal) {
         self.after_round();
         let Some(planning) = &self.planning else { return };
-        let members: Vec<NodeId> = planning.config.participants.clone();
-        let payload = signal.encode();
-        for member in members.into_iter().filter(|member| *member != self.config.id) {
+        let own = self.config.id;
+        let others = planning.config.participants.iter().copied().filter(|member| *member != own);
+        let (others, payload) = (others.collect::<Vec<NodeId>>(), signal.encode());
+        for member in others {
             self.send_plan(member, payload.clone());
         }
         self.on_signal(&signal);

@@ -112,8 +112,8 @@ impl Node {
         let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) else {
             return;
         };
-        let (attempts, expires) = (message.attempts, message.expires);
-        let timeout = self.round_trip(stream.peer, message_bytes(message), expires);
+        let (attempts, expires, bytes) = (message.attempts, message.expires, message_bytes(message));
+        let timeout = self.round_trip(stream.peer, bytes, expires);
         // Doubles with each attempt (RFC 6298 §5.5): a lost acknowledgement path must not fill the contacts with copies.
         let timeout = timeout.saturating_mul(1 << attempts.saturating_sub(1).min(16));
         let timeout = self.jittered(timeout);
