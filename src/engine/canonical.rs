@@ -88,8 +88,14 @@ mod tests {
 
     #[test]
     fn moving_a_boundary_between_words_or_lists_changes_the_bytes() {
-        let two = [bytes(RecordKind::InputRefused { reason: "ab" }), bytes(RecordKind::InputRefused { reason: "c" })];
-        let other = [bytes(RecordKind::InputRefused { reason: "a" }), bytes(RecordKind::InputRefused { reason: "bc" })];
+        let two = [
+            bytes(RecordKind::InputRefused { reason: "ab" }),
+            bytes(RecordKind::InputRefused { reason: "c" }),
+        ];
+        let other = [
+            bytes(RecordKind::InputRefused { reason: "a" }),
+            bytes(RecordKind::InputRefused { reason: "bc" }),
+        ];
         assert_ne!(two.concat(), other.concat());
         let plan = |values| bytes(RecordKind::PlanLocal { round: 1, values });
         assert_ne!(plan(vec![0.0]), plan(vec![0.0, 0.0]));

@@ -91,7 +91,10 @@ impl SharedChannel {
         let id = TransmissionId(self.first + self.transmissions.len() as u64);
         let sends = |other: &Transmission| other.sender == sender && other.on_air.contains(now);
         assert!(!self.transmissions.iter().any(sends), "asset {} sends one frame at a time", sender.0);
-        assert!(self.transmissions.back().is_none_or(|last| last.on_air.start <= now), "frames start in order");
+        assert!(
+            self.transmissions.back().is_none_or(|last| last.on_air.start <= now),
+            "frames start in order"
+        );
         let on_air = Interval { start: now, end: now + airtime };
         self.transmissions.push_back(Transmission { sender, on_air, finished: false });
         id
@@ -236,9 +239,13 @@ mod tests {
     fn hidden_radios_collide_unless_one_is_stronger_by_the_threshold() {
         // (C over A in dB) → what B makes of A's and of C's frame.
         let (heard, lost) = (Reception::Heard, Reception::Lost(LossReason::Collision));
-        for (difference, from_a, from_c) in
-            [(0.0, lost, lost), (5.9, lost, lost), (6.0, lost, heard), (-6.0, heard, lost), (20.0, lost, heard)]
-        {
+        for (difference, from_a, from_c) in [
+            (0.0, lost, lost),
+            (5.9, lost, lost),
+            (6.0, lost, heard),
+            (-6.0, heard, lost),
+            (20.0, lost, heard),
+        ] {
             let mut channel = channel();
             let a = channel.begin(A, MS(0), MS(100));
             assert!(!channel.is_busy(C, MS(50), row(difference)), "C cannot hear A");

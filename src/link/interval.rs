@@ -89,7 +89,13 @@ mod tests {
 
     #[test]
     fn touching_and_overlapping_outages_are_one() {
-        let outages = Outages::new(vec![interval(5, 7), interval(0, 2), interval(2, 3), interval(6, 9), interval(4, 4)]);
+        let outages = Outages::new(vec![
+            interval(5, 7),
+            interval(0, 2),
+            interval(2, 3),
+            interval(6, 9),
+            interval(4, 4),
+        ]);
         assert_eq!(outages.intervals(), [interval(0, 3), interval(5, 9)]);
     }
 

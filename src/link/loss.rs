@@ -143,7 +143,10 @@ mod tests {
         ];
         for (rate, bytes, expected) in table {
             let found = frame_error_probability(rate, bytes);
-            assert!((found - expected).abs() <= 1e-13 * expected, "{rate}, {bytes} bytes: {found}, not {expected}");
+            assert!(
+                (found - expected).abs() <= 1e-13 * expected,
+                "{rate}, {bytes} bytes: {found}, not {expected}"
+            );
         }
     }
 
@@ -178,7 +181,8 @@ mod tests {
         // n = 20,000, σ = 0.0031; 3σ.
         let burst = BurstChannel::new(spec(), RandomStreams::new(3).stream(Stream::BurstState, 0));
         let mut loss = FrameLoss::new(0.2, Some(burst), rng(3));
-        let whole = (1..=20_000).filter(|&n| loss.strike(SimTime::from_secs(100 * n), 256, 1e-5).is_none()).count();
+        let whole =
+            (1..=20_000).filter(|&n| loss.strike(SimTime::from_secs(100 * n), 256, 1e-5).is_none()).count();
         let share = whole as f64 / 20_000.0;
         assert!((share - 0.729_70).abs() < 3.0 * 0.003_14, "{share}");
     }

@@ -33,8 +33,13 @@ impl<F> Transmitter<F> {
     /// A radio in which up to `room` frames wait beyond the one on air.
     #[must_use]
     pub const fn new(room: u32) -> Self {
-        let (waiting, sent) = (VecDeque::new(), VecDeque::new());
-        Self { room: room as usize, waiting, sent, busy_until: SimTime(i64::MIN), on_air: SimTime::ZERO }
+        Self {
+            room: room as usize,
+            waiting: VecDeque::new(),
+            sent: VecDeque::new(),
+            busy_until: SimTime(i64::MIN),
+            on_air: SimTime::ZERO,
+        }
     }
 
     /// Lets a frame wait for its turn.
@@ -66,7 +71,11 @@ impl<F> Transmitter<F> {
     ///
     /// If a frame is still on air.
     pub fn begin(&mut self, now: SimTime, airtime: SimTime) -> SimTime {
-        assert!(self.is_free(now), "a radio sends one frame at a time: busy until {}, now {now}", self.busy_until);
+        assert!(
+            self.is_free(now),
+            "a radio sends one frame at a time: busy until {}, now {now}",
+            self.busy_until
+        );
         self.busy_until = now + airtime;
         self.on_air += airtime;
         self.sent.push_back(Interval { start: now, end: self.busy_until });
@@ -96,7 +105,11 @@ impl<F> Transmitter<F> {
     #[must_use]
     pub fn was_sending(&self, reception: Interval) -> bool {
         // The latest are asked for most.
-        self.sent.iter().rev().take_while(|sent| sent.end > reception.start).any(|sent| sent.overlaps(reception))
+        self.sent
+            .iter()
+            .rev()
+            .take_while(|sent| sent.end > reception.start)
+            .any(|sent| sent.overlaps(reception))
     }
 
     /// Time on air of all frames so far, the one on air in full.

@@ -192,7 +192,8 @@ impl VirtualLink {
     /// The link that is number `link` (see [`directed_link`]) of a class.
     #[must_use]
     pub fn new(class: &LinkClass, streams: &RandomStreams, link: u64) -> Self {
-        let burst = class.burst_loss.map(|spec| BurstChannel::new(spec, streams.stream(Stream::BurstState, link)));
+        let burst =
+            class.burst_loss.map(|spec| BurstChannel::new(spec, streams.stream(Stream::BurstState, link)));
         Self { loss: FrameLoss::new(class.frame_loss, burst, streams.stream(Stream::FrameLoss, link)) }
     }
 
@@ -319,7 +320,11 @@ mod tests {
             let fault = outage(start, end);
             assert_eq!(carry(100, &Circumstances { sender: &fault, ..clear }), sender, "sender {start}");
             assert_eq!(carry(100, &Circumstances { link: &fault, ..clear }), link, "link {start}");
-            assert_eq!(carry(100, &Circumstances { receiver: &fault, ..clear }), receiver, "receiver {start}");
+            assert_eq!(
+                carry(100, &Circumstances { receiver: &fault, ..clear }),
+                receiver,
+                "receiver {start}"
+            );
         }
     }
 
