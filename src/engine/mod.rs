@@ -1,6 +1,7 @@
 //! The event kernel: queue, random streams, trace.
 
 mod canonical;
+mod event_queue;
 mod fields;
 mod fingerprint;
 mod merge;
@@ -11,6 +12,7 @@ mod sink;
 mod trace_file;
 
 pub use canonical::encode_record;
+pub use event_queue::EventQueue;
 pub use fields::Field;
 pub use fingerprint::{Digest, Fingerprint, FingerprintError};
 pub use merge::merge_records;

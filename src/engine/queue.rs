@@ -13,8 +13,10 @@
 //! tree; changing an asset's time replays the matches on its path up, and stops where nothing changes. Postponing an
 //! asset that was not next in its block, and an earlier time that does not win its block, cost one write.
 //!
-//! Compared with a binary heap of events: no position map is needed for changing an asset's time, and at a million
-//! assets a change touches 7 cache lines, of which only the first is cold.
+//! No position map is needed for changing an asset's time, and at a million assets a change touches 7 cache lines, of
+//! which only the first is cold. What costs is the inbox: putting an event in touches its receiver, on a large fleet a
+//! cache miss or several. Where events, once caused, stay, [`EventQueue`](super::EventQueue) gives the same order for less
+//! (`benches/kernel.rs` measures both).
 //!
 //! | Operation | Cost for n assets |
 //! |---|---|

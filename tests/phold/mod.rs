@@ -1,4 +1,5 @@
-//! PHOLD (Fujimoto 1990), the synthetic load of event kernels, on two kernels: ours through its ECS driver, and a bare heap.
+//! PHOLD (Fujimoto 1990), the synthetic load of event kernels: on ours through an ECS driver, with a queue of events and with
+//! wake-ups and inboxes, and on a bare heap.
 //!
 //! N logical processes hold one event each, the first at Exp(1 s). Process i owns a SplitMix64 whose state starts at
 //! (i + 1) · 0xD1342543DE82EF95. An event at a process draws dt, then a destination, from the process's generator, and
@@ -7,9 +8,9 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use bevy_ecs::prelude::{Component, Entity, World};
+use bevy_ecs::prelude::{Component, DetectChangesMut as _, Entity, World};
 use cosmosmesh::{
-    engine::{Entry, Inbox, WakeQueue},
+    engine::{Entry, EventQueue, Inbox, WakeQueue},
     units::{AssetIndex, SimTime},
 };
 
@@ -78,7 +79,7 @@ impl Kernel for BareHeap {
     }
 }
 
-/// A logical process as an entity: its generator, how many events it caused, and what awaits it.
+/// A logical process as an entity that keeps what awaits it.
 #[derive(Component)]
 pub(crate) struct Process {
     generator: Generator,
@@ -86,14 +87,14 @@ pub(crate) struct Process {
     inbox: Inbox<()>,
 }
 
-/// The kernel as the simulation drives it: components of a bevy world, touched in one exclusive loop over the wake-ups.
-pub(crate) struct EcsDriver {
+/// Components of a bevy world, touched in one exclusive loop over wake-ups; events wait in their receivers' inboxes.
+pub(crate) struct WakeUps {
     world: World,
     entities: Vec<Entity>,
     queue: WakeQueue,
 }
 
-impl Kernel for EcsDriver {
+impl Kernel for WakeUps {
     fn load(processes: u32) -> Self {
         let mut world = World::new();
         let mut queue = WakeQueue::for_fleet(processes as usize);
@@ -116,19 +117,66 @@ impl Kernel for EcsDriver {
         let mut last = SimTime::ZERO;
         for _ in 0..events {
             let (now, asset) = queue.peek().expect("PHOLD never runs dry");
-            let process = processes.get_mut(entities[asset.get()]).expect("every asset has its process");
-            let process = process.into_inner();
+            let mut process = processes.get_mut(entities[asset.get()]).expect("every asset has its process");
+            let process = process.bypass_change_detection();
             process.inbox.pop_due(now).expect("a wake-up has something that is due");
             let time = now + SimTime(process.generator.delay_nanos() as i64);
             let destination = AssetIndex(process.generator.destination(entities.len() as u32));
             let entry = Entry { time, source: asset, sequence: process.caused, event: () };
             process.caused += 1;
             queue.set(asset, process.inbox.next_time().unwrap_or(SimTime::MAX));
-            let receiver =
+            let mut receiver =
                 processes.get_mut(entities[destination.get()]).expect("every asset has its process");
-            if receiver.into_inner().inbox.push(entry) {
+            if receiver.bypass_change_detection().inbox.push(entry) {
                 queue.set(destination, time);
             }
+            last = now;
+        }
+        last.as_nanos() as u64
+    }
+}
+
+/// A logical process as an entity: its generator, and how many events it caused.
+#[derive(Component)]
+pub(crate) struct Cause {
+    generator: Generator,
+    caused: u64,
+}
+
+/// Components of a bevy world, touched in one exclusive loop over a queue of events.
+pub(crate) struct Events {
+    world: World,
+    entities: Vec<Entity>,
+    queue: EventQueue<()>,
+}
+
+impl Kernel for Events {
+    fn load(processes: u32) -> Self {
+        let mut world = World::new();
+        let mut queue = EventQueue::new();
+        let components = (0..processes).map(|process| {
+            let mut generator = Generator::new(process);
+            let (time, source) = (SimTime(generator.delay_nanos() as i64), AssetIndex(process));
+            queue.push(source, Entry { time, source, sequence: 0, event: () });
+            Cause { generator, caused: 1 }
+        });
+        let entities = world.spawn_batch(components.collect::<Vec<_>>()).collect();
+        Self { world, entities, queue }
+    }
+
+    fn run(&mut self, events: u64) -> u64 {
+        let Self { world, entities, queue } = self;
+        let mut state = world.query::<&mut Cause>();
+        let mut processes = state.query_mut(world);
+        let mut last = SimTime::ZERO;
+        for _ in 0..events {
+            let (asset, Entry { time: now, .. }) = queue.pop().expect("PHOLD never runs dry");
+            let mut process = processes.get_mut(entities[asset.get()]).expect("every asset has its process");
+            let process = process.bypass_change_detection();
+            let time = now + SimTime(process.generator.delay_nanos() as i64);
+            let destination = AssetIndex(process.generator.destination(entities.len() as u32));
+            queue.push(destination, Entry { time, source: asset, sequence: process.caused, event: () });
+            process.caused += 1;
             last = now;
         }
         last.as_nanos() as u64
