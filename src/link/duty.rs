@@ -88,7 +88,8 @@ mod tests {
     #[test]
     fn next_allowed_start_by_share_and_history_is_this_table() {
         // (share, history (start, airtime) in s, now, airtime, earliest start), worked out by hand.
-        let table: [(f64, &[(i64, i64)], i64, i64, Option<i64>); 8] = [
+        type Row = (f64, &'static [(i64, i64)], i64, i64, Option<i64>);
+        let table: [Row; 8] = [
             (1.0, &[(0, 4000)], 4000, 4000, Some(4000)),
             (0.01, &[], 5, 36, Some(5)),
             (0.01, &[], 5, 37, None),
