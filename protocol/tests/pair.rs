@@ -1,0 +1,340 @@
+//! Nodes in virtual time: the whole stack between two ends and a relay, over links that lose, with crashes.
+
+use cosmosmesh_protocol::{
+    bundle::CrcKind,
+    dtn::{
+        contact_plan::{ContactPlan, PlannedContact},
+        store::{Priority, StoreLimits},
+    },
+    envelope::Purpose,
+    id::NodeId,
+    identity::{Directory, KeyPair},
+    node::{
+        Change, Delivery, Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission,
+        SharedStateConfig, Submission, Ticket,
+    },
+    sync::{Op, SyncLimits},
+    time::{DtnTime, Instant, UtcEstimate},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+const RATE_BPS: u64 = 64_000;
+const OWLT: Duration = Duration::from_secs(3);
+
+/// A host: a node, what it keeps, what it was given.
+struct Host {
+    node: Node,
+    kept: BTreeMap<Vec<u8>, Vec<u8>>,
+    delivered: Vec<Delivery>,
+    reports: Vec<Report>,
+    unanswered: Vec<Ticket>,
+    slow_disk: bool,
+    incarnation: u32,
+    neighbours: Vec<u64>,
+}
+
+/// A chain of hosts 1 - 2 - … - n in virtual time.
+struct Chain {
+    now: Instant,
+    hosts: BTreeMap<u64, Host>,
+    flights: Vec<(Instant, u64, u64, Vec<u8>)>,
+    directory: Arc<Directory>,
+    plan: ContactPlan,
+    lose_every: usize,
+    sent: usize,
+    tamper: bool,
+}
+
+fn keys(node: u64) -> KeyPair {
+    KeyPair::from_seed([node as u8; 32])
+}
+
+fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
+    NodeConfig {
+        id: NodeId(node),
+        directory: directory.clone(),
+        store: StoreLimits { bytes: 1 << 20, count: 4096 },
+        hop_limit: 8,
+        crc: CrcKind::Castagnoli,
+        window: 256,
+        replay_window: 1024,
+        max_payload: 4096,
+        retransmission: Retransmission {
+            max_attempts: 20,
+            min_timeout: Duration::from_secs(5),
+            ack_delay: Duration::from_secs(1),
+            margin_percent: 150,
+        },
+        reroute_after: Duration::from_secs(60),
+        route_slack: Duration::from_secs(30),
+        control_lifetime: Duration::from_secs(3600),
+        shared_state: Some(SharedStateConfig {
+            members: (1..=count).map(NodeId).collect(),
+            limits: SyncLimits::default(),
+            push_interval: Duration::from_secs(10),
+            anti_entropy_interval: Duration::from_secs(600),
+            max_delta: 4000,
+            lifetime: Duration::from_secs(7200),
+        }),
+        plan: None,
+    }
+}
+
+impl Chain {
+    fn new(count: u64) -> Self {
+        let directory: Directory = (1..=count).map(|node| (NodeId(node), keys(node).public().clone())).collect();
+        let directory = Arc::new(directory);
+        let contact = |from: u64, to: u64| PlannedContact {
+            from: NodeId(from),
+            to: NodeId(to),
+            start: Instant::ZERO,
+            end: Instant::from_nanos(1_000_000_000_000_000),
+            rate_bps: RATE_BPS,
+            owlt: OWLT,
+        };
+        let contacts = (1..count).flat_map(|node| [contact(node, node + 1), contact(node + 1, node)]);
+        let plan = ContactPlan::from_contacts(contacts).expect("a plain plan");
+        let mut chain = Self {
+            now: Instant::ZERO,
+            hosts: BTreeMap::new(),
+            flights: Vec::new(),
+            directory,
+            plan,
+            lose_every: usize::MAX,
+            sent: 0,
+            tamper: false,
+        };
+        for node in 1..=count {
+            let neighbours = (1..=count).filter(|other| node.abs_diff(*other) == 1).collect();
+            let fresh = Node::new(config(node, count, &chain.directory), keys(node), [node as u8; 32], chain.now);
+            let host = Host {
+                node: fresh,
+                kept: BTreeMap::new(),
+                delivered: Vec::new(),
+                reports: Vec::new(),
+                unanswered: Vec::new(),
+                slow_disk: false,
+                incarnation: 1,
+                neighbours,
+            };
+            chain.hosts.insert(node, host);
+            chain.connect(node);
+        }
+        chain
+    }
+
+    fn connect(&mut self, node: u64) {
+        let estimate = UtcEstimate {
+            at: Instant::ZERO,
+            utc: DtnTime(800_000_000_000),
+            uncertainty: Duration::from_millis(10),
+        };
+        self.input(node, Input::Civil(estimate));
+        let plan = self.plan.clone();
+        self.input(node, Input::ContactPlan(plan));
+        for peer in self.hosts[&node].neighbours.clone() {
+            let up = LinkUp { link: LinkId(peer as u32), peer: NodeId(peer), mtu: 233, rate_bps: RATE_BPS, until: None };
+            self.input(node, Input::LinkUp(up));
+        }
+    }
+
+    fn input(&mut self, node: u64, input: Input<'_>) {
+        let now = self.now;
+        let host = self.hosts.get_mut(&node).expect("a host");
+        let _ = host.node.handle_input(now, input);
+        self.drain(node);
+    }
+
+    fn drain(&mut self, node: u64) {
+        let (now, count) = (self.now, self.hosts.len() as u64);
+        let host = self.hosts.get_mut(&node).expect("a host");
+        loop {
+            while let Some(output) = host.node.poll_output() {
+                match output {
+                    Output::Report(report) => host.reports.push(report),
+                    Output::Persist(batch) => {
+                        for change in batch.changes {
+                            match change {
+                                Change::Put { key, value } => drop(host.kept.insert(key, value)),
+                                Change::Delete { key } => drop(host.kept.remove(&key)),
+                            }
+                        }
+                        host.delivered.extend(batch.deliveries);
+                        host.unanswered.push(batch.ticket);
+                    }
+                }
+            }
+            if host.slow_disk || host.unanswered.is_empty() {
+                break;
+            }
+            for ticket in host.unanswered.drain(..) {
+                host.node.handle_input(now, Input::Persisted(ticket)).expect("tickets in order");
+            }
+        }
+        let _ = count;
+        for peer in host.neighbours.clone() {
+            while let Some(mut frame) = host.node.poll_transmit(now, LinkId(peer as u32)) {
+                self.sent += 1;
+                if self.sent % self.lose_every == 0 {
+                    continue;
+                }
+                if self.tamper {
+                    let middle = frame.len() / 2;
+                    frame[middle] ^= 1;
+                }
+                let airtime = Duration::from_nanos(frame.len() as u64 * 8 * 1_000_000_000 / RATE_BPS);
+                self.flights.push((now.saturating_add(airtime + OWLT), node, peer, frame));
+            }
+        }
+    }
+
+    fn run_for(&mut self, span: Duration) {
+        let end = self.now.saturating_add(span);
+        loop {
+            let flight = self.flights.iter().enumerate().map(|(at, flight)| (flight.0, at)).min();
+            let timer = self.hosts.iter().filter_map(|(id, host)| Some((host.node.poll_timeout()?, *id))).min();
+            let next = flight.map(|f| f.0).into_iter().chain(timer.map(|t| t.0)).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = next.max(self.now);
+            match (flight, timer) {
+                (Some((at, index)), _) if at == next => {
+                    let (_, from, to, frame) = self.flights.remove(index);
+                    self.input(to, Input::Frame { link: LinkId(from as u32), bytes: &frame });
+                }
+                (_, Some((_, id))) => self.input(id, Input::Timeout),
+                _ => break,
+            }
+        }
+        self.now = end;
+    }
+
+    fn submit(&mut self, from: u64, to: u64, text: &str) {
+        let submission = Submission {
+            destination: NodeId(to),
+            purpose: Purpose::Telemetry,
+            priority: Priority::Normal,
+            lifetime: Duration::from_secs(7200),
+            payload: text.as_bytes().to_vec(),
+        };
+        self.input(from, Input::Submit(submission));
+    }
+
+    /// The host loses everything that was not kept.
+    fn crash(&mut self, node: u64) {
+        let (now, count) = (self.now, self.hosts.len() as u64);
+        let host = self.hosts.get_mut(&node).expect("a host");
+        host.incarnation += 1;
+        host.unanswered.clear();
+        let seed = [(node + 100 * u64::from(host.incarnation)) as u8; 32];
+        let kept = host.kept.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        let settings = config(node, count, &self.directory);
+        host.node = Node::restore(settings, keys(node), seed, now, host.incarnation, None, kept).expect("own records");
+        self.connect(node);
+    }
+
+    fn texts(&self, node: u64) -> Vec<String> {
+        self.hosts[&node].delivered.iter().map(|d| String::from_utf8_lossy(&d.payload).into_owned()).collect()
+    }
+}
+
+fn numbered(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("reading {number}")).collect()
+}
+
+#[test]
+fn messages_arrive_once_and_in_order_over_a_relay_that_loses_frames() {
+    let mut chain = Chain::new(3);
+    chain.lose_every = 4;
+    for text in numbered(40) {
+        chain.submit(1, 3, &text);
+        chain.run_for(Duration::from_secs(1));
+    }
+    chain.run_for(Duration::from_secs(3600));
+    assert_eq!(chain.texts(3), numbered(40));
+    let acknowledged = |r: &&Report| matches!(r, Report::Acknowledged { .. });
+    assert_eq!(chain.hosts[&1].reports.iter().filter(acknowledged).count(), 40);
+    let again = |r: &&Report| matches!(r, Report::Retransmitted { .. });
+    assert!(chain.hosts[&1].reports.iter().filter(again).count() > 0, "losses were repaired end to end");
+    assert_eq!(chain.hosts[&1].node.stored(), 0);
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_when_both_ends_crash() {
+    let mut chain = Chain::new(2);
+    chain.lose_every = 5;
+    for (number, text) in numbered(60).iter().enumerate() {
+        chain.submit(1, 2, text);
+        chain.run_for(Duration::from_millis(700));
+        match number % 10 {
+            3 => chain.crash(2),
+            7 => chain.crash(1),
+            _ => {}
+        }
+    }
+    chain.run_for(Duration::from_secs(3600));
+    assert_eq!(chain.texts(2), numbered(60));
+}
+
+#[test]
+fn nothing_is_acknowledged_before_it_is_durable() {
+    let mut chain = Chain::new(2);
+    chain.hosts.get_mut(&2).expect("host 2").slow_disk = true;
+    chain.submit(1, 2, "reading 0");
+    chain.run_for(Duration::from_secs(60));
+    let acknowledged = |chain: &Chain| {
+        chain.hosts[&1].reports.iter().any(|report| matches!(report, Report::Acknowledged { .. }))
+    };
+    assert!(!acknowledged(&chain));
+    chain.hosts.get_mut(&2).expect("host 2").slow_disk = false;
+    chain.drain(2);
+    chain.run_for(Duration::from_secs(60));
+    assert!(acknowledged(&chain));
+    assert_eq!(chain.texts(2), numbered(1));
+}
+
+#[test]
+fn a_tampered_frame_moves_nothing_but_a_counter() {
+    let mut chain = Chain::new(2);
+    chain.tamper = true;
+    chain.submit(1, 2, "reading 0");
+    chain.run_for(Duration::from_secs(30));
+    assert!(chain.texts(2).is_empty());
+    assert!(chain.hosts[&2].kept.is_empty());
+    assert!(chain.hosts[&2].node.refusals().values().sum::<u64>() > 0);
+}
+
+#[test]
+fn replicas_agree_after_writes_everywhere_and_crashes() {
+    let mut chain = Chain::new(3);
+    chain.lose_every = 6;
+    for round in 0..20u64 {
+        for node in 1..=3 {
+            let (key, value) = (format!("key {}", round % 5), format!("{node}:{round}"));
+            let write = Op::MapPut { name: b"state", key: key.as_bytes(), value: value.as_bytes() };
+            chain.input(node, Input::Write(write));
+        }
+        chain.run_for(Duration::from_secs(15));
+        if round == 9 {
+            chain.crash(2);
+        }
+    }
+    chain.run_for(Duration::from_secs(7200));
+    let digest = |node: u64| chain.hosts[&node].node.replica().expect("a member").digest();
+    assert_eq!(digest(1), digest(2));
+    assert_eq!(digest(2), digest(3));
+    assert!(chain.hosts[&1].node.replica().expect("a member").map_entries(b"state").count() == 5);
+}
+
+#[test]
+fn an_early_timeout_changes_nothing_and_a_clock_that_steps_back_is_misuse() {
+    let mut chain = Chain::new(2);
+    chain.submit(1, 2, "reading 0");
+    chain.run_for(Duration::from_secs(1));
+    let host = chain.hosts.get_mut(&1).expect("host 1");
+    let due = host.node.poll_timeout().expect("an acknowledgement is awaited");
+    assert_eq!(host.node.poll_timeout(), Some(due));
+    host.node.handle_input(chain.now, Input::Timeout).expect("early is allowed");
+    assert_eq!(host.node.poll_timeout(), Some(due));
+    assert_eq!(host.node.poll_output(), None);
+    assert!(host.node.handle_input(Instant::ZERO, Input::Timeout).is_err());
+}
