@@ -3,12 +3,13 @@
 #![expect(clippy::print_stdout, reason = "rounds are counts, which criterion does not report")]
 
 use clarabel::{algebra::CscMatrix, solver::*};
+use core::hint::black_box;
 use cosmosmesh_protocol::{
     id::NodeId,
     planning::{Coordinator, ExchangeSettings, LocalProblem, Participant, Qp, QpSettings, generate},
     time::Instant,
 };
-use criterion::{Criterion, black_box, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 
 const SEEDS: core::ops::Range<u64> = 0..5;
 
