@@ -1,5 +1,4 @@
 //! Local problems of 24 variables beside Clarabel, and the rounds of the published fleets to gaps of 1e-3 and 1e-6.
-#![expect(missing_docs, reason = "criterion's macros define undocumented items")]
 #![expect(clippy::print_stdout, reason = "rounds are counts, which criterion does not report")]
 
 use clarabel::{algebra::CscMatrix, solver::*};
