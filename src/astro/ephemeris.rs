@@ -144,8 +144,8 @@ impl Ephemeris {
         self.attitude(body, at).0
     }
 
-    /// Angular velocity of `body`, radians per second on ICRF axes, along its pole (the pole's own motion, below 1e-4 of a
-    /// metre per second on the ground, is left out).
+    /// Angular velocity of `body`, radians per second on ICRF axes, along its pole (the pole's own motion, below 2 mm/s on
+    /// the ground, is left out).
     #[must_use]
     pub fn spin_rad_s(&self, body: Body, at: SimTime) -> Vec3 {
         let (rotation, rate) = self.attitude(body, at);
