@@ -54,7 +54,6 @@ fn ranges_between_bodies_hold_against_de421_for_ten_years() {
         mars_worst = mars_worst.max((range(Body::Earth, Body::Mars) - (want(1) - want(3)).norm()).abs());
         moon_worst = moon_worst.max((range(Body::Earth, Body::Moon) - (want(1) - want(2)).norm()).abs());
     }
-    println!("Earth-Mars {mars_worst} m, Earth-Moon {moon_worst} m, places {place_worst} m");
     assert!(mars_worst < 700.0 && moon_worst < 5.0 && place_worst < 500.0);
 }
 
@@ -94,8 +93,8 @@ fn velocities_are_the_rates_of_positions() {
         let turned = |at| ephemeris.rotation(body, at) * point;
         let second = SimTime::from_secs(1);
         let rate = (turned(at + second) - turned(at - second)) / 2.0;
-        // The Moon's pole itself moves 3 mm/s at this distance.
-        assert!((rate - ephemeris.spin_rad_s(body, at).cross(&turned(at))).norm() < 5e-3, "{body:?}");
+        // The Moon's pole itself moves 1 cm/s at this distance.
+        assert!((rate - ephemeris.spin_rad_s(body, at).cross(&turned(at))).norm() < 2e-2, "{body:?}");
     }
 }
 
@@ -120,7 +119,6 @@ fn the_moon_faces_the_way_de421_librations_say() {
         let want = Mat3::from_row_iterator(row[1..10].iter().map(|w| number(w)));
         worst = worst.max((ephemeris.rotation(Body::Moon, at) - want).norm() * 1.7374e6 / 2.0_f64.sqrt());
     }
-    println!("{worst} m");
     assert!(worst < 160.0, "{worst}");
 }
 
@@ -145,7 +143,6 @@ fn sgp4_worst(text: &str, scale_m: f64) -> (usize, f64) {
 #[test]
 fn sgp4_reproduces_vallados_verification_set() {
     let (count, worst) = sgp4_worst(include_str!("data/astro/sgp4_verification.csv"), 1e3);
-    println!("{count} states, {worst} m");
     assert!(count > 500 && worst < 0.02, "{count} {worst}");
     let (count, worst) = sgp4_worst(include_str!("data/astro/sgp4_states.csv"), 1e3);
     assert!(count == 18 && worst < 0.02, "{count} {worst}");
@@ -188,7 +185,6 @@ fn mean_and_osculating_elements_describe_the_same_orbit_in_every_model() {
             assert!((start(&numeric) - start(&secular)).norm() < 0.01);
             assert!((start(&numeric) - start(&two_body)).norm() < 0.01);
             let worst = apart(&numeric, &secular, &ephemeris);
-            println!("{kind:?} {body:?}: {worst} m in a day");
             // Second order in J2 on 15 revolutions; confusing mean and osculating would leave hundreds of kilometres.
             assert!(worst < 15_000.0, "{kind:?} {body:?} {worst}");
         }
@@ -218,7 +214,6 @@ fn earths_pull_moves_the_eccentricity_of_a_high_lunar_orbit() {
         (v.cross(&r.cross(&v)) / Body::Moon.gm_m3_s2() - r.normalize()).norm()
     };
     let swing = (0..30).fold(0.0_f64, |worst, day| worst.max((eccentricity(&numeric, day) - 0.6).abs()));
-    println!("eccentricity swings by {swing}");
     assert!(swing > 1e-3 && swing < 0.2);
     assert!((eccentricity(&alone, 30) - 0.6).abs() < 1e-9);
 }
@@ -271,4 +266,96 @@ fn an_oem_is_read_and_its_faults_are_named_by_line() {
         parse_oem(&text.replace("00:01:00.000", "00:00:00"), epoch),
         Err(OemError::NotIncreasing { line: 8 })
     ));
+}
+
+fn momentum(state: &State) -> Vec3 {
+    state.position_m.cross(&state.velocity_mps)
+}
+
+#[test]
+fn the_node_of_a_sun_synchronous_orbit_drifts_as_j2_says() {
+    let ephemeris = month();
+    let orbit = fly(Body::Earth, low_orbit(ElementKind::Mean), OrbitModel::Numeric, &ephemeris);
+    let node = |day: i64| {
+        let to_equator = ephemeris.equator_to_icrf(Body::Earth).transpose();
+        let h = to_equator * momentum(&orbit.state(&ephemeris, SimTime::from_secs(day * 86_400)));
+        libm::atan2(h.x, -h.y).to_degrees()
+    };
+    let (j2, radius) = Body::Earth.j2();
+    let elements = low_orbit(ElementKind::Mean);
+    let n = (Body::Earth.gm_m3_s2() / elements.semi_major_axis_m).sqrt() / elements.semi_major_axis_m;
+    let ratio = radius / (elements.semi_major_axis_m * (1.0 - 0.002 * 0.002));
+    let rate = -1.5 * n * j2 * ratio * ratio * libm::cos(elements.inclination_deg.to_radians());
+    let expected = (rate * 86_400.0 * 20.0).to_degrees();
+    let found = node(20) - node(0);
+    // Short-period wobble of 0.01 degree, second order and the pull of Sun and Moon are left: 1 %.
+    assert!((found - expected).abs() < 0.01 * expected.abs() + 0.02, "{found} {expected}");
+}
+
+#[test]
+fn an_undisturbed_orbit_integrates_to_keplers() {
+    // The Sun's J2 is 0, and the planets move this orbit near it by little: energy and place stay Kepler's.
+    let ephemeris = month();
+    let elements =
+        Elements { semi_major_axis_m: 1.0e9, eccentricity: 0.2, ..low_orbit(ElementKind::Osculating) };
+    let numeric = fly(Body::Sun, elements, OrbitModel::Numeric, &ephemeris);
+    let kepler = fly(Body::Sun, elements, OrbitModel::TwoBody, &ephemeris);
+    let gm = Body::Sun.gm_m3_s2();
+    let energy = |state: State| 0.5 * state.velocity_mps.norm_squared() - gm / state.position_m.norm();
+    for day in 0..30 {
+        let at = SimTime::from_secs(day * 86_400);
+        let ratio = energy(numeric.state(&ephemeris, at)) / energy(kepler.state(&ephemeris, at));
+        assert!((ratio - 1.0).abs() < 1e-8, "{day} {ratio}");
+    }
+}
+
+#[test]
+fn a_catalogue_number_above_99999_is_read_from_tle_and_omm() {
+    let elements = parse_tle(
+        None,
+        "1 E8493U 26001A   26071.86901803  .00011348  00000-0  21655-3 0  999",
+        "2 E8493  51.6324",
+    );
+    assert!(matches!(elements, Err(Sgp4InputError::Tle { .. })));
+    let omm = r#"{"OBJECT_NAME":"X","OBJECT_ID":"2026-001A","EPOCH":"2026-03-12T20:51:23.157792","MEAN_MOTION":15.48614629,
+        "ECCENTRICITY":0.0007924,"INCLINATION":51.6324,"RA_OF_ASC_NODE":56.6367,"ARG_OF_PERICENTER":186.141,
+        "MEAN_ANOMALY":173.9482,"EPHEMERIS_TYPE":0,"CLASSIFICATION_TYPE":"U","NORAD_CAT_ID":270001,"ELEMENT_SET_NO":999,
+        "REV_AT_EPOCH":55682,"BSTAR":0.00021655,"MEAN_MOTION_DOT":0.00011348,"MEAN_MOTION_DDOT":0}"#;
+    assert_eq!(parse_omm_json(omm).expect("valid").norad_id, 270_001);
+    let other = omm.replace("\"EPHEMERIS_TYPE\"", "\"REF_FRAME\":\"ICRF\",\"EPHEMERIS_TYPE\"");
+    assert!(matches!(parse_omm_json(&other), Err(Sgp4InputError::Field { field: "REF_FRAME", .. })));
+}
+
+#[test]
+fn mars_turns_by_the_2015_model_within_a_hundredth_of_a_degree_of_the_2009_one() {
+    let ephemeris = month();
+    let days = ephemeris.epoch().tt(SimTime::ZERO).days_since_j2000();
+    let t = days / 36_525.0;
+    let (ra, dec) = ((317.681_43 - 0.1061 * t).to_radians(), (52.8865 - 0.0609 * t).to_radians());
+    let pole = Vec3::new(libm::cos(dec) * libm::cos(ra), libm::cos(dec) * libm::sin(ra), libm::sin(dec));
+    let rotation = ephemeris.rotation(Body::Mars, SimTime::ZERO);
+    assert!((rotation.column(2) - pole).norm() < 0.01_f64.to_radians());
+    let node = Vec3::new(-libm::sin(ra), libm::cos(ra), 0.0);
+    let meridian = (176.630 + 350.891_982_26 * days).to_radians();
+    let prime = node * libm::cos(meridian) + pole.cross(&node) * libm::sin(meridian);
+    assert!((rotation.column(0) - prime).norm() < 0.02_f64.to_radians());
+}
+
+#[test]
+fn a_rover_between_waypoints_moves_with_its_stated_velocity() {
+    let ephemeris = month();
+    let place = |latitude_deg, longitude_deg, height_m| Geodetic { latitude_deg, longitude_deg, height_m };
+    let waypoints = vec![
+        Waypoint { time: SimTime::ZERO, place: place(18.4, 77.5, -2500.0) },
+        Waypoint { time: SimTime::from_secs(86_400), place: place(18.6, 77.9, -2300.0) },
+    ];
+    let rover = Trajectory::new(&Motion::Ground(GroundTrack { body: Body::Mars, waypoints }), &ephemeris)
+        .expect("drives");
+    let at = SimTime::from_secs(40_000);
+    let second = SimTime::from_secs(1);
+    let position = |at| rover.state(&ephemeris, at).position_m;
+    let rate = (position(at + second) - position(at - second)) / 2.0;
+    assert!((rate - rover.state(&ephemeris, at).velocity_mps).norm() < 2e-3);
+    let up = rover.surface(&ephemeris, at).expect("on the ground").up;
+    assert!((up.norm() - 1.0).abs() < 1e-12 && up.dot(&position(at).normalize()) > 0.9999);
 }

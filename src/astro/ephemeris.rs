@@ -144,7 +144,7 @@ impl Ephemeris {
         self.attitude(body, at).0
     }
 
-    /// Angular velocity of `body`, radians per second on ICRF axes, along its pole (the pole's own motion, below 2 mm/s on
+    /// Angular velocity of `body`, radians per second on ICRF axes, along its pole (the pole's own motion, below 1 cm/s on
     /// the ground, is left out).
     #[must_use]
     pub fn spin_rad_s(&self, body: Body, at: SimTime) -> Vec3 {

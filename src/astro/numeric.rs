@@ -3,9 +3,8 @@
 use super::{Body, Ephemeris, State, Vec3};
 use crate::units::SimTime;
 
-/// Radians of the fastest local motion in a step. With eighth-order steps the integration error of a low orbit stays below
-/// a millimetre a day; the quintic interpolation between steps is within 1e-9 of the distance.
-const STEP_RAD: f64 = 0.15;
+/// Radians of the fastest local motion in a step. Tests hold the energy of 150 revolutions to 1e-8; the quintic interpolation between steps is within 1e-9 of the distance.
+const STEP_RAD: f64 = 0.08;
 /// The most steps of one orbit, 2 million: 6 years of low Earth orbit.
 const STEP_LIMIT: usize = 2_000_000;
 

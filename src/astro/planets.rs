@@ -89,11 +89,11 @@ impl Planets {
     }
 
     pub(super) fn earth(&self, at_s: f64) -> (Vec3, Vec3) {
-        self.from_barycentre(at_s, -1.0 / (1.0 + EARTH_MOON_RATIO))
+        self.beside_barycentre(at_s, -1.0 / (1.0 + EARTH_MOON_RATIO))
     }
 
     pub(super) fn moon(&self, at_s: f64) -> (Vec3, Vec3) {
-        self.from_barycentre(at_s, EARTH_MOON_RATIO / (1.0 + EARTH_MOON_RATIO))
+        self.beside_barycentre(at_s, EARTH_MOON_RATIO / (1.0 + EARTH_MOON_RATIO))
     }
 
     /// The Moon relative to the Earth.
@@ -101,7 +101,7 @@ impl Planets {
         self.moon_from_earth.at(at_s)
     }
 
-    fn from_barycentre(&self, at_s: f64, share: f64) -> (Vec3, Vec3) {
+    fn beside_barycentre(&self, at_s: f64, share: f64) -> (Vec3, Vec3) {
         let (center, center_rate) = self.earth_moon.at(at_s);
         let (moon, moon_rate) = self.moon_from_earth.at(at_s);
         (center + moon * share, center_rate + moon_rate * share)
