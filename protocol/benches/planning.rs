@@ -1,14 +1,14 @@
 //! Local problems of 24 variables beside Clarabel, and the rounds of the published fleets to gaps of 1e-3 and 1e-6.
-#![expect(missing_docs, reason = "criterion's macros define undocumented items")]
 #![expect(clippy::print_stdout, reason = "rounds are counts, which criterion does not report")]
 
 use clarabel::{algebra::CscMatrix, solver::*};
+use core::hint::black_box;
 use cosmosmesh_protocol::{
     id::NodeId,
     planning::{Coordinator, ExchangeSettings, LocalProblem, Participant, Qp, QpSettings, generate},
     time::Instant,
 };
-use criterion::{Criterion, black_box, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 
 const SEEDS: core::ops::Range<u64> = 0..5;
 

@@ -441,3 +441,112 @@ impl Coordinator {
         self.dual.iter().map(|u| self.signal.rho * u).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planning::message::MessageError;
+
+    const ALPHA: NodeId = NodeId(1);
+    const BETA: NodeId = NodeId(2);
+
+    fn pair(settings: ExchangeSettings) -> Coordinator {
+        let mut coordinator = Coordinator::new(settings, vec![BETA, ALPHA], 2).expect("valid");
+        assert_eq!(coordinator.start(Instant::ZERO).round, 1);
+        coordinator
+    }
+
+    fn answer(round: u32, share: [f64; 2]) -> Contribution {
+        Contribution::quantise(0, round, &share).expect("in range")
+    }
+
+    #[test]
+    fn refused_contributions_change_nothing() {
+        let mut coordinator = pair(ExchangeSettings::default());
+        coordinator.on_contribution(Instant::ZERO, ALPHA, &answer(1, [1.0, 2.0])).expect("accepted");
+        let before = alloc::format!("{coordinator:?}");
+        let huge = Contribution { horizon: 0, round: 1, shared: vec![i64::MAX, 0] };
+        let later = Contribution { horizon: 1, ..answer(1, [0.0; 2]) };
+        let narrow = Contribution::quantise(0, 1, &[0.0]).expect("in range");
+        let node = NodeId(3);
+        for (from, contribution, expected) in [
+            (node, answer(1, [0.0; 2]), PlanError::NotMember { node }),
+            (
+                BETA,
+                huge,
+                MessageError::Magnitude { index: 0, limit: super::super::message::MAX_SHARE }.into(),
+            ),
+            (BETA, later, PlanError::Horizon { found: 1, expected: 0 }),
+            (BETA, narrow, PlanError::Couplings { found: 1, expected: 2 }),
+            (BETA, answer(2, [0.0; 2]), PlanError::FutureRound { found: 2, current: 1 }),
+            (ALPHA, answer(1, [1.0, 2.5]), PlanError::Conflict { round: 1 }),
+            (ALPHA, answer(0, [1.0, 2.0]), PlanError::OldRound { found: 0, current: 1 }),
+        ] {
+            assert_eq!(coordinator.on_contribution(Instant::ZERO, from, &contribution), Err(expected));
+        }
+        assert_eq!(coordinator.on_contribution(Instant::ZERO, ALPHA, &answer(1, [1.0, 2.0])), Ok(None));
+        assert_eq!(alloc::format!("{coordinator:?}"), before);
+    }
+
+    #[test]
+    fn a_round_closes_with_stale_shares_only_of_members_that_are_known() {
+        let mut coordinator = pair(ExchangeSettings::default());
+        coordinator.on_contribution(Instant::ZERO, ALPHA, &answer(1, [1.0, 2.0])).expect("accepted");
+        let mut now = coordinator.poll_timeout().expect("open");
+        assert_eq!(coordinator.on_timeout(Instant::ZERO), None, "before the deadline");
+        assert_eq!(coordinator.on_timeout(now).expect("again").round, 1, "beta never answered");
+        assert_eq!(coordinator.missing().collect::<Vec<_>>(), [BETA]);
+
+        let next = coordinator.on_contribution(now, BETA, &answer(1, [1.0, 0.0])).expect("accepted");
+        assert_eq!(next.expect("closed").round, 2);
+        coordinator.on_contribution(now, ALPHA, &answer(2, [0.5, 1.0])).expect("accepted");
+        now = coordinator.poll_timeout().expect("open");
+        let signal = coordinator.on_timeout(now).expect("closed");
+        assert_eq!((signal.round, signal.relaxation), (3, 1.0), "plain until everyone is back");
+        let reports = [coordinator.take_report(), coordinator.take_report()].map(|r| r.expect("closed"));
+        assert_eq!(reports.each_ref().map(|r| (r.round, r.contributions, r.stale)), [(1, 2, 0), (2, 1, 1)]);
+    }
+
+    #[test]
+    fn balance_with_stale_shares_is_not_called_convergence() {
+        let mut coordinator =
+            pair(ExchangeSettings { patience: 2, relaxation: 1.0, ..ExchangeSettings::default() });
+        for (node, share) in [(ALPHA, [1.0, 0.0]), (BETA, [-1.0, 0.0])] {
+            coordinator.on_contribution(Instant::ZERO, node, &answer(1, share)).expect("accepted");
+        }
+        coordinator.on_contribution(Instant::ZERO, ALPHA, &answer(2, [1.0, 0.0])).expect("accepted");
+        for _ in 0..2 {
+            let now = coordinator.poll_timeout().expect("open");
+            let signal = coordinator.on_timeout(now).expect("again");
+            assert_eq!((signal.round, signal.committed), (2, None));
+        }
+        let mut gone = coordinator.clone();
+        let now = gone.poll_timeout().expect("open");
+        assert_eq!(gone.on_timeout(now).expect("committed").committed, Some(Outcome::Absent));
+        let last = coordinator.on_contribution(now, BETA, &answer(2, [-1.0, 0.0])).expect("accepted");
+        assert_eq!(last.expect("committed").committed, Some(Outcome::Converged));
+        assert_eq!(coordinator.poll_timeout(), None);
+        let after = coordinator.on_contribution(now, BETA, &answer(2, [-1.0, 0.0]));
+        assert_eq!(after, Err(PlanError::Idle));
+    }
+
+    #[test]
+    fn rounds_are_limited() {
+        let mut coordinator = pair(ExchangeSettings { max_rounds: 1, ..ExchangeSettings::default() });
+        coordinator.on_contribution(Instant::ZERO, ALPHA, &answer(1, [1.0, 0.0])).expect("accepted");
+        let last = coordinator.on_contribution(Instant::ZERO, BETA, &answer(1, [1.0, 0.0]));
+        assert_eq!(last.expect("accepted").expect("committed").committed, Some(Outcome::RoundLimit));
+    }
+
+    #[test]
+    fn settings_and_members_are_checked() {
+        let refused = |settings, members| Coordinator::new(settings, members, 2).expect_err("refused");
+        let settings = ExchangeSettings::default();
+        assert_eq!(refused(settings, vec![]), PlanError::Members { found: 0, limit: MAX_MEMBERS });
+        assert_eq!(refused(settings, vec![BETA, BETA]), PlanError::Members { found: 2, limit: MAX_MEMBERS });
+        let quorum = ExchangeSettings { quorum: 3, ..settings };
+        assert_eq!(refused(quorum, vec![ALPHA, BETA]), PlanError::Setting { name: "quorum", found: 3.0 });
+        let relaxed = ExchangeSettings { relaxation: 2.0, ..settings };
+        assert_eq!(refused(relaxed, vec![ALPHA]), PlanError::Setting { name: "relaxation", found: 2.0 });
+    }
+}

@@ -123,8 +123,7 @@ impl Signal {
         if !(1.0..=1.95).contains(&self.relaxation) {
             return Err(MessageError::Relaxation { found: self.relaxation });
         }
-        // Written so that NaN is out of range too.
-        match self.shift.iter().position(|value| !(value.abs() <= MAX_SIGNAL)) {
+        match self.shift.iter().position(|value| !within(*value, MAX_SIGNAL)) {
             Some(index) => Err(MessageError::Magnitude { index, limit: MAX_SIGNAL }),
             None => Ok(()),
         }
@@ -171,7 +170,7 @@ impl Contribution {
     /// [`MessageError`] when an entry is not a number or beyond [`MAX_SHARE`], or there are too many.
     pub fn quantise(horizon: u64, round: u32, share: &[f64]) -> Result<Self, MessageError> {
         check_couplings(share.len() as u64)?;
-        if let Some(index) = share.iter().position(|value| !(value.abs() <= MAX_SHARE)) {
+        if let Some(index) = share.iter().position(|value| !within(*value, MAX_SHARE)) {
             return Err(MessageError::Magnitude { index, limit: MAX_SHARE });
         }
         Ok(Self {
@@ -250,6 +249,11 @@ fn write_contribution(encoder: &mut Encoder<&mut Vec<u8>>, contribution: &Contri
         encoder.i64(*value)?;
     }
     Ok(())
+}
+
+/// Whether `value` is a number in ±`limit`.
+fn within(value: f64, limit: f64) -> bool {
+    value.abs() <= limit
 }
 
 fn check_couplings(found: u64) -> Result<(), MessageError> {

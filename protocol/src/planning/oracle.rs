@@ -297,6 +297,30 @@ fn random_problem() -> impl Strategy<Value = (LocalProblem, Vec<f64>)> {
     })
 }
 
+/// Three scales, and prices that push every variable into a corner.
+#[test]
+fn local_problems_are_solved_at_any_scale() {
+    for seed in 0..10 {
+        for problem in generate::fleet(seed, 6, 24).expect("valid") {
+            let parts = problem.parts();
+            for scale in [1e-3, 1.0, 1e3] {
+                let sized = |list: &[f64]| list.iter().map(|value| value * scale).collect::<Vec<_>>();
+                let rows: Vec<Row> = (parts.rows.iter())
+                    .map(|row| Row { lower: row.lower * scale, upper: row.upper * scale, ..row.clone() })
+                    .collect();
+                let (lower, upper) = (sized(&parts.lower), sized(&parts.upper));
+                let qp = Qp::new(&problem.hessian_dense(), &lower, &upper, &rows).expect("valid");
+                for price in [0.0, 1.0, 100.0] {
+                    let linear: Vec<f64> = sized(&parts.linear).iter().map(|q| q + price * scale).collect();
+                    let solution = qp.solve(&linear, QpSettings::default()).expect("sizes fit");
+                    assert!(solution.residual <= 1e-8, "{seed} {scale} {price}: {solution:?}");
+                    assert!(solution.iterations <= 40, "{seed} {scale} {price}: {solution:?}");
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

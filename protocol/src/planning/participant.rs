@@ -208,3 +208,85 @@ fn accept(solution: QpSolution) -> Result<Vec<f64>, PlanError> {
         Err(PlanError::NotSolved { stop: solution.stop, residual: solution.residual })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planning::schedule::{Commodity, Schedule};
+
+    fn problem(total_maximum: f64) -> LocalProblem {
+        let commodity = Commodity {
+            preferred: vec![1.0, 2.0],
+            curvature: vec![1.0; 2],
+            minimum: vec![0.0; 2],
+            maximum: vec![4.0; 2],
+            total_minimum: None,
+            total_maximum: Some(total_maximum),
+            ramp: Some(0.5),
+        };
+        Schedule { slots: 2, commodities: vec![commodity] }.problem().expect("valid")
+    }
+
+    fn participant() -> Participant {
+        Participant::new(NodeId(1), problem(5.0), QpSettings::default()).expect("feasible")
+    }
+
+    fn signal(round: u32) -> Signal {
+        Signal { horizon: 0, round, committed: None, rho: 1.0, relaxation: 1.5, shift: vec![0.25, -0.5] }
+    }
+
+    #[test]
+    fn a_repeated_signal_gets_the_same_answer() {
+        let mut participant = participant();
+        let first = participant.on_signal(&signal(1)).expect("accepted").expect("open");
+        let second = participant.on_signal(&signal(2)).expect("accepted").expect("open");
+        assert_ne!(first.shared, second.shared);
+        assert_eq!(participant.on_signal(&signal(2)), Ok(Some(second)));
+        assert_eq!(participant.round(), 2);
+    }
+
+    #[test]
+    fn refused_signals_change_nothing() {
+        let mut participant = participant();
+        participant.on_signal(&signal(2)).expect("accepted");
+        let before = alloc::format!("{participant:?}");
+        for (signal, expected) in [
+            (signal(1), PlanError::OldRound { found: 1, current: 2 }),
+            (Signal { rho: 2.0, ..signal(2) }, PlanError::Conflict { round: 2 }),
+            (Signal { horizon: 1, ..signal(3) }, PlanError::Horizon { found: 1, expected: 0 }),
+            (Signal { shift: vec![0.0; 3], ..signal(3) }, PlanError::Couplings { found: 3, expected: 2 }),
+        ] {
+            assert_eq!(participant.on_signal(&signal), Err(expected));
+        }
+        let nan = Signal { shift: vec![f64::NAN; 2], ..signal(3) };
+        assert!(matches!(participant.on_signal(&nan), Err(PlanError::Message(_))));
+        assert_eq!(alloc::format!("{participant:?}"), before);
+    }
+
+    #[test]
+    fn a_committed_plan_is_kept() {
+        let mut participant = participant();
+        participant.on_signal(&signal(1)).expect("accepted");
+        let values = participant.values().to_vec();
+        let last = Signal { committed: Some(Outcome::Converged), ..signal(2) };
+        assert_eq!(participant.on_signal(&last), Ok(None));
+        assert_eq!(participant.on_signal(&last), Ok(None), "repeated");
+        assert_eq!(participant.on_signal(&signal(2)), Err(PlanError::Idle));
+        assert_eq!(participant.values(), values);
+        participant.replace_problem(1, problem(4.0)).expect("later");
+        assert_eq!(participant.committed(), None);
+        let next = Signal { horizon: 1, ..signal(1) };
+        assert!(participant.on_signal(&next).expect("accepted").is_some());
+        let old = participant.replace_problem(1, problem(4.0));
+        assert_eq!(old, Err(PlanError::Horizon { found: 1, expected: 2 }));
+    }
+
+    #[test]
+    fn rows_that_exclude_each_other_are_refused() {
+        let mut parts = problem(5.0).parts().clone();
+        parts.rows.push(crate::planning::Row { terms: vec![(0, 1.0), (1, -1.0)], lower: 1.0, upper: 3.0 });
+        let problem = LocalProblem::new(parts).expect("each row alone can be met");
+        let refused = Participant::new(NodeId(1), problem, QpSettings::default());
+        assert!(matches!(refused, Err(PlanError::NotSolved { .. })), "{refused:?}");
+    }
+}

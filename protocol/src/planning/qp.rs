@@ -473,18 +473,13 @@ impl<'a> Iterate<'a> {
     /// Factors `K = H + Cᵀ diag(λ/y) C` and the Schur complement of the equalities.
     fn factorise(&mut self) -> bool {
         let (qp, n, p) = (self.qp, self.g.len(), self.nu.len());
-        self.matrix.copy_from_slice(&qp.hessian);
-        for i in 0..self.y.len() {
-            let weight = self.lambda[i] / self.y[i];
-            let (columns, values) = qp.inequalities.row(i);
-            for (a, &row) in columns.iter().enumerate() {
-                let scaled = weight * values[a];
-                for (&column, value) in columns[..=a].iter().zip(values) {
-                    self.matrix[row * n + column] += scaled * value;
-                }
-            }
-        }
-        if factor(&mut self.matrix, n, 0.0).is_err() {
+        // Near a corner with steep prices, rounding can take the definiteness of K. A slightly heavier diagonal gives it
+        // back; the residuals stay exact, so that later steps correct what this one lacks.
+        let definite = [0.0, 1e-14, 1e-12, 1e-10].into_iter().any(|extra| {
+            self.assemble(extra);
+            factor(&mut self.matrix, n, 0.0).is_ok()
+        });
+        if !definite {
             return false;
         }
         self.eliminated.fill(0.0);
@@ -501,6 +496,24 @@ impl<'a> Iterate<'a> {
             self.schur[i * p + i] *= 1.0 + 1e-13;
         }
         factor(&mut self.schur, p, 0.0).is_ok()
+    }
+
+    fn assemble(&mut self, extra: f64) {
+        let (qp, n) = (self.qp, self.g.len());
+        self.matrix.copy_from_slice(&qp.hessian);
+        for i in 0..self.y.len() {
+            let weight = self.lambda[i] / self.y[i];
+            let (columns, values) = qp.inequalities.row(i);
+            for (a, &row) in columns.iter().enumerate() {
+                let scaled = weight * values[a];
+                for (&column, value) in columns[..=a].iter().zip(values) {
+                    self.matrix[row * n + column] += scaled * value;
+                }
+            }
+        }
+        if extra > 0.0 {
+            self.matrix.iter_mut().step_by(n + 1).for_each(|entry| *entry *= 1.0 + extra);
+        }
     }
 
     /// Solves the Newton system for the current centring.
