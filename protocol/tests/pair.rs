@@ -146,7 +146,7 @@ impl Chain {
     }
 
     fn drain(&mut self, node: u64) {
-        let (now, count) = (self.now, self.hosts.len() as u64);
+        let now = self.now;
         let host = self.hosts.get_mut(&node).expect("a host");
         loop {
             while let Some(output) = host.node.poll_output() {
@@ -171,7 +171,6 @@ impl Chain {
                 host.node.handle_input(now, Input::Persisted(ticket)).expect("tickets in order");
             }
         }
-        let _ = count;
         for peer in host.neighbours.clone() {
             while let Some(mut frame) = host.node.poll_transmit(now, LinkId(peer as u32)) {
                 self.sent += 1;
@@ -251,11 +250,11 @@ fn messages_arrive_once_and_in_order_over_a_relay_that_loses_frames() {
     }
     chain.run_for(Duration::from_secs(3600));
     assert_eq!(chain.texts(3), numbered(40));
-    let acknowledged = |r: &&Report| matches!(r, Report::Acknowledged { .. });
+    let acknowledged =
+        |r: &&Report| matches!(r, Report::Acknowledged { purpose: Purpose::Telemetry, .. });
     assert_eq!(chain.hosts[&1].reports.iter().filter(acknowledged).count(), 40);
     let again = |r: &&Report| matches!(r, Report::Retransmitted { .. });
     assert!(chain.hosts[&1].reports.iter().filter(again).count() > 0, "losses were repaired end to end");
-    assert_eq!(chain.hosts[&1].node.stored(), 0);
 }
 
 #[test]
