@@ -34,7 +34,7 @@ const fn head(value: u64) -> usize {
 }
 
 /// The length of what an object adds to its cells, at most.
-pub(super) const fn object_len(key: &CellKey) -> usize {
+pub(super) fn object_len(key: &CellKey) -> usize {
     2 + head(key.name.len() as u64) + key.name.len() + 5
 }
 
