@@ -37,9 +37,11 @@ fn asabr(text: &str) -> ContactPlan {
     ContactPlan::from_contacts(contacts).unwrap()
 }
 
+/// The plan of ten nodes has windows that end before they start, which nothing can use and a plan refuses.
 fn hdtn(text: &str) -> ContactPlan {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let contacts = lines.map(|line| numbers(&line.split_whitespace().collect::<Vec<_>>()));
+    let contacts = contacts.filter(|n| n[2] < n[3]);
     ContactPlan::from_contacts(contacts.map(|n| contact(n[0], n[1], n[2], n[3], n[4], n[5]))).unwrap()
 }
 
@@ -132,8 +134,8 @@ fn the_mars_relay_plan_of_ion_goes_over_orbiter_and_ground_station() {
     assert_eq!(found.hops.len(), 3);
     let mut nodes = vec![found.neighbour.0];
     nodes.extend(found.hops[1..].iter().map(|id| plan.get(*id).unwrap().to.0));
-    // The rover's orbiter waits for its first contact with Earth: over 5 (first pass) no other orbiter is earlier.
-    assert_eq!(nodes.last(), Some(&1));
+    // The shifts of the reference time add up: orbiter 5 first sees Earth at 3600 s, then 324 s and 1 s of light time.
+    assert_eq!((nodes, found.arrival), (vec![5, 2, 1], seconds(3_925)));
     assert_eq!(found.arrival, earliest_by_relaxation(&plan, 9, 1));
 }
 
