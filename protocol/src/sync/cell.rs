@@ -128,7 +128,9 @@ impl Content {
     const fn fits(&self, kind: Kind) -> bool {
         match self {
             Self::Member { .. } => matches!(kind, Kind::Set),
-            Self::Value { value, .. } => matches!(kind, Kind::Map) || (matches!(kind, Kind::Register) && value.is_some()),
+            Self::Value { value, .. } => {
+                matches!(kind, Kind::Map) || (matches!(kind, Kind::Register) && value.is_some())
+            }
             Self::Total { .. } => matches!(kind, Kind::Counter),
         }
     }
@@ -151,7 +153,11 @@ pub(super) fn check_cell(key: &CellKey, cell: &Cell, limits: &SyncLimits) -> Res
     match &cell.content {
         Content::Member { removed, .. } => {
             if removed.len() > limits.actors {
-                return Err(SyncError::TooMany { what: "removals", found: removed.len(), max: limits.actors });
+                return Err(SyncError::TooMany {
+                    what: "removals",
+                    found: removed.len(),
+                    max: limits.actors,
+                });
             }
             let too_high = removed.iter().find(|&(_, &last)| last == 0 || last > limits.sequence);
             too_high.map_or(Ok(()), |(&actor, &found)| {

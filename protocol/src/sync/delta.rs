@@ -111,7 +111,13 @@ impl Replica {
     /// The cells of `lacking`, the newest first, as far as they fit; and the first one that does not.
     ///
     /// Newest first, because then what replaced a missing write is always carried before or with the dot it replaced.
-    fn cut(&self, actor: Actor, lacking: &Spans, left: &mut usize, force: bool) -> (Vec<(CellKey, Cell)>, Option<u64>) {
+    fn cut(
+        &self,
+        actor: Actor,
+        lacking: &Spans,
+        left: &mut usize,
+        force: bool,
+    ) -> (Vec<(CellKey, Cell)>, Option<u64>) {
         let mut cells = Vec::new();
         let mut cut = None;
         let mut objects: BTreeSet<(Kind, &[u8])> = BTreeSet::new();
@@ -145,7 +151,8 @@ impl Replica {
             .collect();
         self.check_room(new.iter().map(|(key, cell)| (key, cell)))?;
         let mut applied = Applied { gaps, ..Applied::default() };
-        applied.new_dots = new.iter().map(|(key, cell)| Dot { actor: key.actor, sequence: cell.sequence }).collect();
+        applied.new_dots =
+            new.iter().map(|(key, cell)| Dot { actor: key.actor, sequence: cell.sequence }).collect();
         applied.new_dots.sort_unstable();
         for (key, cell) in new {
             self.join_cell(key, cell);

@@ -4,7 +4,10 @@ use super::{
     delta::Delta,
     limits::SyncError,
     version::VersionVector,
-    wire::{Encoded, Writer, decode_all, expect_array, into_vec, read_delta, read_version, write_delta, write_version},
+    wire::{
+        Encoded, Writer, decode_all, expect_array, into_vec, read_delta, read_version, write_delta,
+        write_version,
+    },
 };
 use alloc::vec::Vec;
 use minicbor::Decoder;

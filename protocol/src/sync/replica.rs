@@ -109,7 +109,9 @@ impl Replica {
     fn rank(&self, writers: Option<&Writers>, time: DtnTime) -> Result<DtnTime, SyncError> {
         let there = writers.and_then(winning_cell).map(|(time, actor, _)| (time, actor));
         let rank = match there {
-            Some((before, actor)) if (before, actor) >= (time, self.actor) => DtnTime(before.0.saturating_add(1)),
+            Some((before, actor)) if (before, actor) >= (time, self.actor) => {
+                DtnTime(before.0.saturating_add(1))
+            }
             _ => time,
         };
         if rank > self.limits.latest {

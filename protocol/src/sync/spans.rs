@@ -75,16 +75,16 @@ impl Spans {
     pub fn without(&self, other: &Self) -> Self {
         let mut rest = Vec::new();
         for &(first, last) in &self.0 {
-            let mut next = first;
+            let mut next = Some(first);
             let start = other.0.partition_point(|&(_, end)| end < first);
             for &(gone_first, gone_last) in other.0[start..].iter().take_while(|gone| gone.0 <= last) {
-                if next < gone_first {
-                    rest.push((next, gone_first - 1));
+                if let Some(start) = next.filter(|&start| start < gone_first) {
+                    rest.push((start, gone_first - 1));
                 }
-                next = gone_last.saturating_add(1);
+                next = gone_last.checked_add(1);
             }
-            if next <= last {
-                rest.push((next, last));
+            if let Some(start) = next.filter(|&start| start <= last) {
+                rest.push((start, last));
             }
         }
         Self(rest)

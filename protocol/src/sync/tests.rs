@@ -110,7 +110,12 @@ fn poison_is_refused_with_its_reason() {
         runs: [(NodeId(actor), delta::Run { covers: spans, assumes: Spans::new(), cells })].into(),
     };
     let total = |plus, sequence| {
-        let key = cell::CellKey { kind: Kind::Counter, name: b"c"[..].into(), item: [][..].into(), actor: NodeId(2) };
+        let key = cell::CellKey {
+            kind: Kind::Counter,
+            name: b"c"[..].into(),
+            item: [][..].into(),
+            actor: NodeId(2),
+        };
         (key, cell::Cell { sequence, content: cell::Content::Total { plus, minus: 0 } })
     };
     let jump = victim.apply(&run(2, Spans::interval(1, u64::MAX), vec![]));

@@ -224,7 +224,8 @@ fn read_cell(
     expect_array(input, 4)?;
     let item = input.bytes()?.into();
     let age = input.u64()?;
-    let sequence = newest.checked_sub(age).filter(|&sequence| sequence > 0).ok_or_else(|| malformed("age"))?;
+    let sequence =
+        newest.checked_sub(age).filter(|&sequence| sequence > 0).ok_or_else(|| malformed("age"))?;
     let content = match kind {
         Kind::Set => {
             let added = input.bool()?;
