@@ -96,3 +96,10 @@ impl Bundle {
         self.payload.data
     }
 }
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod interop_tests;
+#[cfg(test)]
+mod rfc9173_vectors;
