@@ -12,8 +12,9 @@ use cosmosmesh_protocol::{
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hardy_bpv7::{
-    bpsec::no_keys, builder::Builder, bundle::ParsedBundle, creation_timestamp::CreationTimestamp as HardyTimestamp,
-    dtn_time::DtnTime as HardyTime, hop_info::HopInfo,
+    bpsec::no_keys, builder::Builder, bundle::ParsedBundle,
+    creation_timestamp::CreationTimestamp as HardyTimestamp, dtn_time::DtnTime as HardyTime,
+    hop_info::HopInfo,
 };
 
 const CREATED_MS: u64 = 850_000_000_000;
@@ -22,7 +23,8 @@ const SIZES: [usize; 3] = [100, 1_000, 64_000];
 /// A bundle with a hop count, as all three implementations make it.
 fn ours(payload: Vec<u8>) -> Bundle {
     let creation = CreationTimestamp { time: DtnTime(CREATED_MS), sequence: 1 };
-    let mut bundle = Bundle::new(Primary::new(NodeId(1).endpoint(7), NodeId(2).endpoint(7), creation, 60_000), payload);
+    let mut bundle =
+        Bundle::new(Primary::new(NodeId(1).endpoint(7), NodeId(2).endpoint(7), creation, 60_000), payload);
     bundle.set_hop_count(HopCount { limit: 30, count: 0 });
     bundle
 }
@@ -61,16 +63,23 @@ fn bundles(c: &mut Criterion) {
     for size in SIZES {
         let payload = vec![0xa5; size];
         group.throughput(Throughput::Bytes(size as u64));
-        group.bench_function(BenchmarkId::new("ours", size), |b| b.iter(|| ours(black_box(&payload).clone()).encode()));
-        group.bench_function(BenchmarkId::new("bp7", size), |b| b.iter(|| encode_bp7(black_box(&payload).clone())));
-        group.bench_function(BenchmarkId::new("hardy", size), |b| b.iter(|| encode_hardy(black_box(&payload))));
+        group.bench_function(BenchmarkId::new("ours", size), |b| {
+            b.iter(|| ours(black_box(&payload).clone()).encode())
+        });
+        group.bench_function(BenchmarkId::new("bp7", size), |b| {
+            b.iter(|| encode_bp7(black_box(&payload).clone()))
+        });
+        group.bench_function(BenchmarkId::new("hardy", size), |b| {
+            b.iter(|| encode_hardy(black_box(&payload)))
+        });
     }
     group.finish();
     let mut group = c.benchmark_group("bundle_decode");
     for size in SIZES {
         let bytes = ours(vec![0xa5; size]).encode();
         group.throughput(Throughput::Bytes(size as u64));
-        group.bench_function(BenchmarkId::new("ours", size), |b| b.iter(|| Bundle::decode(black_box(&bytes))));
+        group
+            .bench_function(BenchmarkId::new("ours", size), |b| b.iter(|| Bundle::decode(black_box(&bytes))));
         // bp7 checks checksums only when asked to.
         group.bench_function(BenchmarkId::new("bp7", size), |b| {
             b.iter(|| bp7::Bundle::try_from(black_box(&bytes[..])).map(|mut bundle| bundle.crc_valid()));
@@ -101,7 +110,9 @@ fn envelopes(c: &mut Criterion) {
     group.bench_function("sign_bare", |b| b.iter(|| keys.sign(black_box(&payload))));
     group.bench_function("seal", |b| b.iter(|| seal(&keys, &header, black_box(&payload))));
     group.bench_function("verify_bare", |b| b.iter(|| keys.public().verify(black_box(&payload), &signature)));
-    group.bench_function("open", |b| b.iter(|| open(black_box(&sealed), &directory, NodeId(2)).map(|o| o.header)));
+    group.bench_function("open", |b| {
+        b.iter(|| open(black_box(&sealed), &directory, NodeId(2)).map(|o| o.header))
+    });
     group.finish();
 }
 

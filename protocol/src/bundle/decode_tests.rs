@@ -13,7 +13,10 @@ use crate::{
 
 fn sample() -> Bundle {
     let creation = CreationTimestamp { time: DtnTime(800_000_000_000), sequence: 3 };
-    Bundle::new(Primary::new(NodeId(1).endpoint(7), NodeId(2).endpoint(7), creation, 60_000), b"payload".to_vec())
+    Bundle::new(
+        Primary::new(NodeId(1).endpoint(7), NodeId(2).endpoint(7), creation, 60_000),
+        b"payload".to_vec(),
+    )
 }
 
 fn refused(bytes: &[u8]) -> &'static str {
@@ -37,7 +40,8 @@ fn the_bundles_of_rfc_9173_survive_a_round_trip() {
     assert_eq!(BUNDLES.len(), 8);
     for (name, hex) in BUNDLES {
         let bytes = unhex(hex);
-        let bundle = Bundle::decode_with(&bytes, Policy::Lenient).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let bundle =
+            Bundle::decode_with(&bytes, Policy::Lenient).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(bundle.encode(), bytes, "{name}");
         assert_eq!(bundle.primary().encode(), bundle.primary_wire, "{name}");
         assert_eq!(bundle.primary().source, NodeId(2).endpoint(1), "{name}");
@@ -111,12 +115,16 @@ fn block_numbers_and_order_are_judged() {
     assert_eq!(lenient(&[PAYLOAD, &unknown(2)]), Err(BundleError::NoPayload));
     assert_eq!(lenient(&[&unknown(2)]), Err(BundleError::NoPayload));
     let age = |number: u8| [0x85, 7, number, 0, 0, 0x41, 0];
-    assert_eq!(lenient(&[&age(2), &age(3), PAYLOAD]), Err(BundleError::RepeatedKind { kind: BlockKind::BUNDLE_AGE }));
+    assert_eq!(
+        lenient(&[&age(2), &age(3), PAYLOAD]),
+        Err(BundleError::RepeatedKind { kind: BlockKind::BUNDLE_AGE })
+    );
 }
 
 #[test]
 fn too_many_blocks_are_refused() {
-    let blocks: Vec<[u8; 8]> = (0..=MAX_BLOCKS as u8).map(|n| [0x85, 0x18, 192, 0x18, n + 24, 0, 0, 0x40]).collect();
+    let blocks: Vec<[u8; 8]> =
+        (0..=MAX_BLOCKS as u8).map(|n| [0x85, 0x18, 192, 0x18, n + 24, 0, 0, 0x40]).collect();
     let mut list: Vec<&[u8]> = blocks.iter().map(|block| &block[..]).collect();
     list.push(PAYLOAD);
     let error = BundleError::TooManyBlocks { max: MAX_BLOCKS };
@@ -130,7 +138,8 @@ fn malformed_extension_data_is_refused_unless_it_may_be_ciphertext() {
     let confidentiality = [0x85, 12, 3, 0, 0, 0x41, 0xaa];
     let error = BundleError::BlockData { kind: BlockKind::HOP_COUNT, number: 2 };
     assert_eq!(Bundle::decode_with(&bare(&[&zero_limit, PAYLOAD]), Policy::Lenient), Err(error));
-    let encrypted = Bundle::decode_with(&bare(&[&zero_limit, &confidentiality, PAYLOAD]), Policy::Lenient).unwrap();
+    let encrypted =
+        Bundle::decode_with(&bare(&[&zero_limit, &confidentiality, PAYLOAD]), Policy::Lenient).unwrap();
     assert_eq!(encrypted.hop_count(), None);
 }
 

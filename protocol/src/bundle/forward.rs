@@ -64,6 +64,8 @@ impl Bundle {
     fn free_number(&self) -> u64 {
         let is_free = |number: &u64| self.blocks.iter().all(|block| block.number != *number);
         let first = PAYLOAD_NUMBER + 1;
-        (first..=first + self.blocks.len() as u64).find(is_free).expect("one more number than blocks is tried")
+        (first..=first + self.blocks.len() as u64)
+            .find(is_free)
+            .expect("one more number than blocks is tried")
     }
 }

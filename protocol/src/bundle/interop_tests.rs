@@ -5,13 +5,8 @@ extern crate std;
 use alloc::{string::ToString as _, vec::Vec};
 use core::time::Duration;
 use hardy_bpv7::{
-    block as hardy_block,
-    bpsec::no_keys,
-    builder::Builder,
-    bundle::ParsedBundle,
-    crc::CrcType,
-    creation_timestamp::CreationTimestamp as HardyTimestamp,
-    dtn_time::DtnTime as HardyTime,
+    block as hardy_block, bpsec::no_keys, builder::Builder, bundle::ParsedBundle, crc::CrcType,
+    creation_timestamp::CreationTimestamp as HardyTimestamp, dtn_time::DtnTime as HardyTime,
     hop_info::HopInfo,
 };
 use proptest::{collection::vec, prelude::*};
@@ -24,7 +19,8 @@ use crate::id::{EndpointId, NodeId};
 
 /// Endpoints that bp7 knows: it takes no allocators (RFC 9758).
 fn plain_endpoint() -> impl Strategy<Value = EndpointId> + Clone {
-    (1..u64::from(u32::MAX), 1..u64::from(u32::MAX)).prop_map(|(node, service)| NodeId(node).endpoint(service))
+    (1..u64::from(u32::MAX), 1..u64::from(u32::MAX))
+        .prop_map(|(node, service)| NodeId(node).endpoint(service))
 }
 
 /// The example in bp7's documentation: dtn endpoints, CRC-16, a delivery report asked for.

@@ -47,7 +47,8 @@ impl Bundle {
     }
 
     fn check_age(&self) -> Result<(), BundleError> {
-        let known = self.primary.creation.time != DtnTime::UNKNOWN || self.block(BlockKind::BUNDLE_AGE).is_some();
+        let known =
+            self.primary.creation.time != DtnTime::UNKNOWN || self.block(BlockKind::BUNDLE_AGE).is_some();
         if known { Ok(()) } else { Err(BundleError::NoAge) }
     }
 

@@ -61,7 +61,12 @@ pub struct Primary {
 impl Primary {
     /// A primary block with CRC-32C, no flags and no reports.
     #[must_use]
-    pub fn new(source: EndpointId, destination: EndpointId, creation: CreationTimestamp, lifetime_ms: u64) -> Self {
+    pub fn new(
+        source: EndpointId,
+        destination: EndpointId,
+        creation: CreationTimestamp,
+        lifetime_ms: u64,
+    ) -> Self {
         Self {
             flags: BundleFlags::default(),
             crc: CrcKind::Castagnoli,

@@ -113,7 +113,8 @@ impl Header {
         label(&mut reader, PRIVATE)?;
         reader.array_of(FIELDS)?;
         let incarnation = reader.uint()?;
-        let range = EnvelopeError::Range { field: "incarnation", found: incarnation, max: u64::from(u32::MAX) };
+        let range =
+            EnvelopeError::Range { field: "incarnation", found: incarnation, max: u64::from(u32::MAX) };
         let incarnation = u32::try_from(incarnation).map_err(|_| range)?;
         let number = reader.uint()?;
         let purpose = Purpose::from_number(number).ok_or(EnvelopeError::UnknownPurpose { found: number })?;

@@ -63,7 +63,10 @@ fn a_jump_to_the_greatest_number_does_not_poison_the_window() {
     let refused = ReplayError::TooFarAhead { sequence: u64::MAX, highest };
     assert_eq!(window.commit(&numbered(u64::MAX)), Err(refused));
     assert_eq!(window.commit(&numbered(0)), Ok(()));
-    assert_eq!(window.commit(&numbered(u64::MAX)), Err(ReplayError::TooFarAhead { sequence: u64::MAX, highest: 1 << 32 }));
+    assert_eq!(
+        window.commit(&numbered(u64::MAX)),
+        Err(ReplayError::TooFarAhead { sequence: u64::MAX, highest: 1 << 32 })
+    );
     assert_eq!(window.commit(&numbered(1)), Ok(()));
 }
 

@@ -130,7 +130,14 @@ pub(super) fn put_whole(out: &mut Vec<u8>, bundle: &[u8]) {
 
 pub(super) fn put_part_header(out: &mut Vec<u8>, PartHeader { transfer, index, last }: PartHeader) {
     let [high, low] = transfer.to_be_bytes();
-    out.extend_from_slice(&[PART, high, low, (index >> 4) as u8, (index << 4) as u8 | (last >> 8) as u8, last as u8]);
+    out.extend_from_slice(&[
+        PART,
+        high,
+        low,
+        (index >> 4) as u8,
+        (index << 4) as u8 | (last >> 8) as u8,
+        last as u8,
+    ]);
 }
 
 /// The checksum of a transfer, big-endian.
