@@ -17,7 +17,7 @@ impl Bundle {
         self.set_data(BlockKind::PREVIOUS_NODE, encode_endpoint(node));
     }
 
-    /// Sets the bundle's age (RFC 9171 §4.4.2): the one it came with, and the time that it stayed here and under way [ms].
+    /// Sets the bundle's age (RFC 9171 §4.4.2): the one it came with, and the time that it stayed here and under way, in ms.
     pub fn set_age_ms(&mut self, age_ms: u64) {
         self.set_data(BlockKind::BUNDLE_AGE, encode_age(age_ms));
     }

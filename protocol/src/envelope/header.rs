@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 1 (`alg`) | -8, EdDSA (RFC 9053 §2.2) |
 //! | 4 (`kid`) | the sender's node number, big-endian, without leading zeros: 1 to 8 bytes |
-//! | -65537 | array: incarnation (u32), purpose (u8), destination node, sequence, creation time [ms] |
+//! | -65537 | array: incarnation (u32), purpose (u8), destination node, sequence, creation time in ms |
 //!
 //! Labels below -65536 are for private use (RFC 9052 §11.1) and take five bytes each; one label with an array saves twenty.
 

@@ -4,15 +4,15 @@ use alloc::vec::Vec;
 
 use crate::bundle::crc_32c;
 
-/// What a frame that holds a whole bundle adds to it [bytes].
+/// What a frame that holds a whole bundle adds to it, in bytes.
 pub const WHOLE_HEADER_LEN: usize = 1;
-/// What a frame that holds a part of a bundle adds to it [bytes].
+/// What a frame that holds a part of a bundle adds to it, in bytes.
 pub const PART_HEADER_LEN: usize = 6;
 /// The most parts that a bundle may be split into.
 pub const MAX_PARTS: usize = 1 << 12;
 /// The smallest frame that parts fit into: one byte of data beside the header.
 pub const MIN_MTU: usize = PART_HEADER_LEN + 1;
-/// What the last part adds: a CRC-32C over the transfer [bytes].
+/// What the last part adds: a CRC-32C over the transfer, in bytes.
 pub(super) const CHECKSUM_LEN: usize = 4;
 
 const WHOLE: u8 = 0x40;
