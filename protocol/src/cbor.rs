@@ -325,7 +325,12 @@ mod tests {
 
     #[test]
     fn longer_heads_than_needed_are_refused() {
-        for bytes in [&[0x18, 23][..], &[0x19, 0, 255], &[0x1a, 0, 0, 255, 255], &[0x1b, 0, 0, 0, 0, 255, 255, 255, 255]] {
+        for bytes in [
+            &[0x18, 23][..],
+            &[0x19, 0, 255],
+            &[0x1a, 0, 0, 255, 255],
+            &[0x1b, 0, 0, 0, 0, 255, 255, 255, 255],
+        ] {
             assert_eq!(Reader::new(bytes).head(), Err(CborError::NotDeterministic { at: 0 }));
         }
         assert_eq!(Reader::new(&[0x9f]).head(), Err(CborError::NotDeterministic { at: 0 }));

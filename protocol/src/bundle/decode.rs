@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// The kinds of which a bundle has at most one (RFC 9171 §4.4.1 to §4.4.3), and which forwarders add.
-pub(super) const FORWARDERS: [BlockKind; 3] = [BlockKind::PREVIOUS_NODE, BlockKind::BUNDLE_AGE, BlockKind::HOP_COUNT];
+pub(super) const FORWARDERS: [BlockKind; 3] =
+    [BlockKind::PREVIOUS_NODE, BlockKind::BUNDLE_AGE, BlockKind::HOP_COUNT];
 
 /// The most extension blocks that a bundle may have, apart from previous node, age and hop count: a bundle that one node
 /// accepts is not refused by the next for what forwarding added.

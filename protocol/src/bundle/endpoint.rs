@@ -100,7 +100,9 @@ mod tests {
 
     #[test]
     fn every_form_of_nobody_is_the_null_endpoint() {
-        for bytes in [&[0x82, 1, 0][..], &[0x82, 2, 0x82, 0, 0], &[0x82, 2, 0x82, 0, 7], &[0x82, 2, 0x83, 0, 0, 0]] {
+        for bytes in
+            [&[0x82, 1, 0][..], &[0x82, 2, 0x82, 0, 0], &[0x82, 2, 0x82, 0, 7], &[0x82, 2, 0x83, 0, 0, 0]]
+        {
             assert_eq!(read(bytes), Ok(EndpointId::Null), "{bytes:x?}");
         }
     }

@@ -101,6 +101,12 @@ pub enum BundleError {
     /// No creation time and no age: nobody can tell when the bundle expires (RFC 9171 §4.4.2).
     #[error("neither creation time nor bundle age")]
     NoAge,
+    /// An administrative record that is not a status report (RFC 9171 §6.1).
+    #[error("administrative record of type {found}, expected 1")]
+    RecordType {
+        /// The type found.
+        found: u64,
+    },
     /// Flags that contradict each other or the source (RFC 9171 §4.2.3).
     #[error("contradicting flags {flags:#x}")]
     Flags {
@@ -130,6 +136,7 @@ impl BundleError {
             Self::FragmentRange { .. } => "fragment_out_of_range",
             Self::UnprotectedPrimary => "unprotected_primary",
             Self::NoAge => "no_age",
+            Self::RecordType { .. } => "unknown_record",
             Self::Flags { .. } => "contradicting_flags",
         }
     }

@@ -45,7 +45,7 @@ impl Bundle {
         previous_node(&self.block(BlockKind::PREVIOUS_NODE)?.data)
     }
 
-    /// The bundle's age when it was last forwarded [ms], when the bundle says so and the block is not encrypted.
+    /// The bundle's age when it was last forwarded, in ms, when the bundle says so and the block is not encrypted.
     #[must_use]
     pub fn age_ms(&self) -> Option<u64> {
         bundle_age(&self.block(BlockKind::BUNDLE_AGE)?.data)

@@ -17,7 +17,7 @@ impl Bundle {
         self.set_data(BlockKind::PREVIOUS_NODE, encode_endpoint(node));
     }
 
-    /// Sets the bundle's age (RFC 9171 §4.4.2): the one it came with, and the time that it stayed here and under way [ms].
+    /// Sets the bundle's age (RFC 9171 §4.4.2): the one it came with, and the time that it stayed here and under way, in ms.
     pub fn set_age_ms(&mut self, age_ms: u64) {
         self.set_data(BlockKind::BUNDLE_AGE, encode_age(age_ms));
     }
@@ -64,6 +64,8 @@ impl Bundle {
     fn free_number(&self) -> u64 {
         let is_free = |number: &u64| self.blocks.iter().all(|block| block.number != *number);
         let first = PAYLOAD_NUMBER + 1;
-        (first..=first + self.blocks.len() as u64).find(is_free).expect("one more number than blocks is tried")
+        (first..=first + self.blocks.len() as u64)
+            .find(is_free)
+            .expect("one more number than blocks is tried")
     }
 }

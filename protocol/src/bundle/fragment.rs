@@ -37,7 +37,8 @@ impl Bundle {
     }
 
     fn part(&self, fragment: Fragment, payload: &[u8], is_first: bool) -> Self {
-        let mut part = Self::new(Primary { fragment: Some(fragment), ..self.primary.clone() }, payload.to_vec());
+        let mut part =
+            Self::new(Primary { fragment: Some(fragment), ..self.primary.clone() }, payload.to_vec());
         part.payload.flags = self.payload.flags;
         part.payload.crc = self.payload.crc;
         // RFC 9171 §5.8: blocks to be replicated go into every fragment, all others into the first. The age is needed in
@@ -58,10 +59,13 @@ impl Bundle {
 /// When a bundle is no fragment of the same payload, a part is missing, or two disagree about a part.
 pub fn reassemble(fragments: &[Bundle]) -> Result<Bundle, FragmentError> {
     let first = fragments.first().ok_or(FragmentError::Missing { at: 0 })?;
-    let Some(Fragment { total, .. }) = first.primary.fragment else { return Err(FragmentError::Foreign { index: 0 }) };
+    let Some(Fragment { total, .. }) = first.primary.fragment else {
+        return Err(FragmentError::Foreign { index: 0 });
+    };
     let mut ordered = Vec::with_capacity(fragments.len());
     for (index, bundle) in fragments.iter().enumerate() {
-        let same = bundle.primary.source == first.primary.source && bundle.primary.creation == first.primary.creation;
+        let same = bundle.primary.source == first.primary.source
+            && bundle.primary.creation == first.primary.creation;
         match bundle.primary.fragment {
             Some(fragment) if same && fragment.total == total => ordered.push((fragment.offset, bundle)),
             _ => return Err(FragmentError::Foreign { index }),

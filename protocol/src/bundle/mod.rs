@@ -14,6 +14,7 @@ mod forward;
 mod fragment;
 mod policy;
 mod primary;
+mod report;
 
 use alloc::vec::Vec;
 
@@ -27,6 +28,7 @@ pub use flags::{BlockFlags, BundleFlags};
 pub use fragment::reassemble;
 pub use policy::Policy;
 pub use primary::{BundleId, CreationTimestamp, Fragment, Primary};
+pub use report::{ReportReason, Status, StatusReport};
 
 /// A bundle: a primary block, extension blocks in their order on the wire, and the payload block, which is last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,3 +98,10 @@ impl Bundle {
         self.payload.data
     }
 }
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod interop_tests;
+#[cfg(test)]
+mod rfc9173_vectors;

@@ -47,23 +47,20 @@ impl Bundle {
     }
 
     fn check_age(&self) -> Result<(), BundleError> {
-        let known = self.primary.creation.time != DtnTime::UNKNOWN || self.block(BlockKind::BUNDLE_AGE).is_some();
+        let known =
+            self.primary.creation.time != DtnTime::UNKNOWN || self.block(BlockKind::BUNDLE_AGE).is_some();
         if known { Ok(()) } else { Err(BundleError::NoAge) }
     }
 
     fn check_flags(&self) -> Result<(), BundleError> {
         let flags = self.primary.flags;
-        let (must_not, record) = (BundleFlags::MUST_NOT_FRAGMENT, BundleFlags::ADMINISTRATIVE_RECORD);
         // An anonymous bundle has no name: it can be neither put together again nor reported on.
         let anonymous = self.primary.source == EndpointId::Null;
-        let silent = anonymous || flags.contains(record);
+        let silent = anonymous || flags.contains(BundleFlags::ADMINISTRATIVE_RECORD);
         let mut blocks = self.blocks.iter().chain([&self.payload]);
         let reports = flags.intersects(BundleFlags::ANY_REPORT)
             || blocks.any(|block| block.flags.contains(BlockFlags::REPORT_IF_UNPROCESSED));
-        if (silent && reports)
-            || (anonymous && !flags.contains(must_not))
-            || flags.contains(must_not.with(BundleFlags::IS_FRAGMENT))
-        {
+        if (silent && reports) || (anonymous && !flags.contains(BundleFlags::MUST_NOT_FRAGMENT)) {
             return Err(BundleError::Flags { flags: flags.0 });
         }
         Ok(())

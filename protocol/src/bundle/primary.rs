@@ -20,9 +20,9 @@ pub struct CreationTimestamp {
 /// Which part of a payload a fragment holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fragment {
-    /// Where the part starts in the whole payload [bytes].
+    /// Where the part starts in the whole payload, in bytes.
     pub offset: u64,
-    /// The length of the whole payload [bytes].
+    /// The length of the whole payload, in bytes.
     pub total: u64,
 }
 
@@ -52,7 +52,7 @@ pub struct Primary {
     pub report_to: EndpointId,
     /// When it was made.
     pub creation: CreationTimestamp,
-    /// How long it is of use, from its creation [ms].
+    /// How long it is of use, from its creation, in ms.
     pub lifetime_ms: u64,
     /// Which part of the payload it holds; `None` for the whole.
     pub fragment: Option<Fragment>,
@@ -61,7 +61,12 @@ pub struct Primary {
 impl Primary {
     /// A primary block with CRC-32C, no flags and no reports.
     #[must_use]
-    pub fn new(source: EndpointId, destination: EndpointId, creation: CreationTimestamp, lifetime_ms: u64) -> Self {
+    pub fn new(
+        source: EndpointId,
+        destination: EndpointId,
+        creation: CreationTimestamp,
+        lifetime_ms: u64,
+    ) -> Self {
         Self {
             flags: BundleFlags::default(),
             crc: CrcKind::Castagnoli,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 1 (`alg`) | -8, EdDSA (RFC 9053 §2.2) |
 //! | 4 (`kid`) | the sender's node number, big-endian, without leading zeros: 1 to 8 bytes |
-//! | -65537 | array: incarnation (u32), purpose (u8), destination node, sequence, creation time [ms] |
+//! | -65537 | array: incarnation (u32), purpose (u8), destination node, sequence, creation time in ms |
 //!
 //! Labels below -65536 are for private use (RFC 9052 §11.1) and take five bytes each; one label with an array saves twenty.
 
@@ -113,7 +113,8 @@ impl Header {
         label(&mut reader, PRIVATE)?;
         reader.array_of(FIELDS)?;
         let incarnation = reader.uint()?;
-        let range = EnvelopeError::Range { field: "incarnation", found: incarnation, max: u64::from(u32::MAX) };
+        let range =
+            EnvelopeError::Range { field: "incarnation", found: incarnation, max: u64::from(u32::MAX) };
         let incarnation = u32::try_from(incarnation).map_err(|_| range)?;
         let number = reader.uint()?;
         let purpose = Purpose::from_number(number).ok_or(EnvelopeError::UnknownPurpose { found: number })?;

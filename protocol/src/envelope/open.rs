@@ -52,7 +52,8 @@ impl<'a> Parsed<'a> {
         let payload = reader.bytes()?;
         let signature = reader.bytes()?;
         reader.end()?;
-        let signature = signature.try_into().map_err(|_| EnvelopeError::SignatureLength { found: signature.len() })?;
+        let signature =
+            signature.try_into().map_err(|_| EnvelopeError::SignatureLength { found: signature.len() })?;
         let header = Header::decode(protected)?;
         Ok(Self { header, protected, payload, signature })
     }

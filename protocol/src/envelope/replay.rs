@@ -127,7 +127,11 @@ impl ReplayWindow {
     pub fn check(&self, header: &Header) -> Result<(), ReplayError> {
         let Some(sender) = self.senders.get(&header.sender) else {
             let max = self.limits.max_senders;
-            return if self.senders.len() < max { self.check_jump(header.sequence, None) } else { Err(ReplayError::Full { max }) };
+            return if self.senders.len() < max {
+                self.check_jump(header.sequence, None)
+            } else {
+                Err(ReplayError::Full { max })
+            };
         };
         let (found, current) = (header.incarnation, sender.incarnation);
         if found < current {

@@ -46,7 +46,11 @@ pub fn seal(keys: &KeyPair, header: &Header, payload: &[u8]) -> Vec<u8> {
 /// The Sig_structure of RFC 9052 §4.4.
 pub(super) fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
     const CONTEXT: &str = "Signature1";
-    let heads = 1 + head_len(CONTEXT.len() as u64) + 2 + head_len(DOMAIN.len() as u64) + head_len(payload.len() as u64);
+    let heads = 1
+        + head_len(CONTEXT.len() as u64)
+        + 2
+        + head_len(DOMAIN.len() as u64)
+        + head_len(payload.len() as u64);
     let mut out = Vec::with_capacity(heads + CONTEXT.len() + protected.len() + DOMAIN.len() + payload.len());
     cbor::put_head(&mut out, cbor::ARRAY, 4);
     cbor::put_text(&mut out, CONTEXT);

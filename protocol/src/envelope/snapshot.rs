@@ -108,12 +108,14 @@ fn read_sender(reader: &mut Reader<'_>, limits: &ReplayLimits) -> Result<(NodeId
         return Err(SnapshotError::Value { at: reader.position() });
     }
     let node = NodeId(reader.uint()?);
-    let incarnation = u32::try_from(reader.uint()?).map_err(|_| SnapshotError::Value { at: reader.position() })?;
+    let incarnation =
+        u32::try_from(reader.uint()?).map_err(|_| SnapshotError::Value { at: reader.position() })?;
     let mut sender = Sender { incarnation, ..Sender::default() };
     for _ in 2..items {
         reader.array_of(3)?;
         let purpose = Purpose::from_number(reader.uint()?);
-        let in_order = purpose.filter(|purpose| sender.streams.last_key_value().is_none_or(|(last, _)| last < purpose));
+        let in_order =
+            purpose.filter(|purpose| sender.streams.last_key_value().is_none_or(|(last, _)| last < purpose));
         let purpose = in_order.ok_or(SnapshotError::Value { at: reader.position() })?;
         let highest = reader.uint()?;
         sender.streams.insert(purpose, Stream { highest, used: read_bitmap(reader, limits)? });

@@ -110,10 +110,15 @@ mod tests {
     fn the_rfc_8032_vector_is_signed_and_verified() {
         let seed = hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");
         let pair = KeyPair::from_seed(seed);
-        assert_eq!(*pair.public().as_bytes(), hex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"));
+        assert_eq!(
+            *pair.public().as_bytes(),
+            hex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
+        );
         let mut signature = [0; 64];
-        signature[..32].copy_from_slice(&hex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"));
-        signature[32..].copy_from_slice(&hex("085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"));
+        signature[..32]
+            .copy_from_slice(&hex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"));
+        signature[32..]
+            .copy_from_slice(&hex("085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"));
         assert_eq!(pair.sign(&[0x72]), signature);
         assert!(pair.public().verify(&[0x72], &signature));
         assert!(!pair.public().verify(&[0x73], &signature));

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use super::frame::{
-    CHECKSUM_LEN, MAX_PARTS, MIN_MTU, PART_HEADER_LEN, PartHeader, WHOLE_HEADER_LEN, checksum, put_part_header, put_whole,
+    CHECKSUM_LEN, MAX_PARTS, MIN_MTU, PART_HEADER_LEN, PartHeader, WHOLE_HEADER_LEN, checksum,
+    put_part_header, put_whole,
 };
 
 /// The longest bundle that frames of `mtu` bytes can carry; 0 when not even a header fits.
@@ -84,7 +85,10 @@ impl<'a> Fragmenter<'a> {
             put_whole(out, self.bundle);
             return;
         }
-        put_part_header(out, PartHeader { transfer: self.transfer, index: index as u16, last: (self.count - 1) as u16 });
+        put_part_header(
+            out,
+            PartHeader { transfer: self.transfer, index: index as u16, last: (self.count - 1) as u16 },
+        );
         // The checksum follows the bundle, and may be cut like it: it can reach into the last two or more parts.
         let (from, to) = (index * self.part_len, (index + 1) * self.part_len);
         let length = self.bundle.len();

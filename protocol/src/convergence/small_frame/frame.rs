@@ -4,15 +4,15 @@ use alloc::vec::Vec;
 
 use crate::bundle::crc_32c;
 
-/// What a frame that holds a whole bundle adds to it [bytes].
+/// What a frame that holds a whole bundle adds to it, in bytes.
 pub const WHOLE_HEADER_LEN: usize = 1;
-/// What a frame that holds a part of a bundle adds to it [bytes].
+/// What a frame that holds a part of a bundle adds to it, in bytes.
 pub const PART_HEADER_LEN: usize = 6;
 /// The most parts that a bundle may be split into.
 pub const MAX_PARTS: usize = 1 << 12;
 /// The smallest frame that parts fit into: one byte of data beside the header.
 pub const MIN_MTU: usize = PART_HEADER_LEN + 1;
-/// What the last part adds: a CRC-32C over the transfer [bytes].
+/// What the last part adds: a CRC-32C over the transfer, in bytes.
 pub(super) const CHECKSUM_LEN: usize = 4;
 
 const WHOLE: u8 = 0x40;
@@ -130,7 +130,14 @@ pub(super) fn put_whole(out: &mut Vec<u8>, bundle: &[u8]) {
 
 pub(super) fn put_part_header(out: &mut Vec<u8>, PartHeader { transfer, index, last }: PartHeader) {
     let [high, low] = transfer.to_be_bytes();
-    out.extend_from_slice(&[PART, high, low, (index >> 4) as u8, (index << 4) as u8 | (last >> 8) as u8, last as u8]);
+    out.extend_from_slice(&[
+        PART,
+        high,
+        low,
+        (index >> 4) as u8,
+        (index << 4) as u8 | (last >> 8) as u8,
+        last as u8,
+    ]);
 }
 
 /// The checksum of a transfer, big-endian.

@@ -88,8 +88,15 @@ impl Reassembler {
     /// A reassembler without transfers.
     #[must_use]
     pub const fn new(limits: ReassemblyLimits) -> Self {
-        let counters =
-            Counters { completed: 0, duplicates: 0, refused: 0, evicted: 0, expired: 0, superseded: 0, corrupt: 0 };
+        let counters = Counters {
+            completed: 0,
+            duplicates: 0,
+            refused: 0,
+            evicted: 0,
+            expired: 0,
+            superseded: 0,
+            corrupt: 0,
+        };
         Self { limits, transfers: BTreeMap::new(), bytes: 0, started: 0, counters }
     }
 
@@ -187,7 +194,8 @@ impl Reassembler {
 
     fn make_room(&mut self, cost: usize) {
         while self.transfers.len() >= self.limits.transfers.max(1) || self.bytes + cost > self.limits.bytes {
-            let oldest = self.transfers.iter().min_by_key(|(_, transfer)| transfer.started).map(|(number, _)| *number);
+            let oldest =
+                self.transfers.iter().min_by_key(|(_, transfer)| transfer.started).map(|(number, _)| *number);
             let Some(oldest) = oldest else { return };
             self.take(oldest);
             self.counters.evicted += 1;
@@ -215,7 +223,12 @@ impl Transfer {
     }
 
     /// Keeps a part; `false` when it is there already.
-    fn put(&mut self, PartHeader { index, last, .. }: PartHeader, part: &[u8], max: usize) -> Result<bool, FrameError> {
+    fn put(
+        &mut self,
+        PartHeader { index, last, .. }: PartHeader,
+        part: &[u8],
+        max: usize,
+    ) -> Result<bool, FrameError> {
         let (word, mask) = (usize::from(index / 64), 1 << (index % 64));
         if self.received[word] & mask != 0 {
             return Ok(false);
