@@ -20,11 +20,6 @@ impl Span {
     pub(crate) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
-
-    /// The stretch `start..end` of this span's text, counted from its beginning.
-    pub(crate) fn within(self, start: usize, end: usize) -> Self {
-        Self { start: self.start + start as u32, end: self.start + end as u32, ..self }
-    }
 }
 
 /// One file's name as the user would write it, and its text.
@@ -46,6 +41,10 @@ impl Sources {
     pub(crate) fn add(&mut self, source: Source) -> u32 {
         self.files.push(source);
         (self.files.len() - 1) as u32
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
     }
 
     pub(crate) fn get(&self, file: u32) -> &Source {

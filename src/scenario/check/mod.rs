@@ -2,6 +2,7 @@
 
 mod assets;
 mod faults;
+mod imports;
 mod links;
 mod motion;
 mod plan;
@@ -271,7 +272,7 @@ impl<'a> Checker<'a> {
     }
 
     fn epoch(&mut self, text: &Spanned<String>) -> Option<Epoch> {
-        match Epoch::parse_utc(&text.value) {
+        match Epoch::parse(&text.value) {
             Ok(epoch) => Some(epoch),
             Err(_) => {
                 self.out_of_range(&text.place, "a UTC date and time such as \"2026-11-01T00:00:00Z\"");

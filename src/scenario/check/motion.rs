@@ -3,7 +3,8 @@
 use super::Checker;
 use crate::{
     astro::{
-        Body, ElementKind, Elements, Epoch, Geodetic, GroundTrack, Motion, OrbitModel, StateRow, Waypoint,
+        Body, ElementKind, Elements, Epoch, Geodetic, GroundTrack, Motion, OrbitModel, Waypoint, parse_oem,
+        parse_omm_json, parse_tle,
     },
     scenario::{
         checked::{Asset, AssetKind, has_surface},
@@ -55,7 +56,7 @@ impl Checker<'_> {
     }
 
     fn surface(&mut self, body: &Spanned<RawBody>) -> Body {
-        let checked = self::body(&body.value);
+        let checked = body_of(&body.value);
         if !has_surface(checked) {
             let found = format!("{}, which has no surface", self.written(&body.place));
             self.report(&body.place, Mistake::Inconsistent, found, "Earth, Moon or Mars");
@@ -128,8 +129,8 @@ impl Checker<'_> {
         let eccentricity = raw.eccentricity.value;
         let elliptic = (0.0..1.0).contains(&eccentricity);
         self.expect(elliptic, &raw.eccentricity.place, "an eccentricity, 0 to below 1");
-        if let (true, Some(radius)) = (elliptic, radius_m(body)) {
-            self.periapsis(raw, semi_major_axis_m * (1.0 - eccentricity), radius);
+        if elliptic && semi_major_axis_m > 0.0 {
+            self.periapsis(raw, semi_major_axis_m * (1.0 - eccentricity), body.equatorial_radius_m());
         }
         Elements {
             kind,
@@ -161,7 +162,7 @@ impl Checker<'_> {
         if !whole {
             return None;
         }
-        match crate::astro::elements_from_tle(&raw.line1.value, &raw.line2.value) {
+        match parse_tle(None, &raw.line1.value, &raw.line2.value) {
             Ok(elements) => Some(Motion::Sgp4(Box::new(elements))),
             Err(error) => {
                 let found = error.to_string();
@@ -197,51 +198,66 @@ impl Checker<'_> {
 
     fn omm(&mut self, raw: &RawOmm) -> Option<Motion> {
         let text = self.files.import(&raw.file)?;
-        let records = match crate::astro::elements_from_omm(&text) {
-            Ok(records) => records,
+        let record = self.omm_record(raw, &text)?;
+        match parse_omm_json(&record) {
+            Ok(elements) => Some(Motion::Sgp4(Box::new(elements))),
+            Err(error) => {
+                self.report(&raw.file.place, Mistake::Include, error.to_string(), "an OMM in JSON");
+                None
+            }
+        }
+    }
+
+    /// The one record of the file that is meant, as JSON.
+    fn omm_record(&mut self, raw: &RawOmm, text: &str) -> Option<String> {
+        let records = match serde_json::from_str(text) {
+            Ok(serde_json::Value::Array(records)) => records,
+            Ok(record) => vec![record],
             Err(error) => {
                 self.report(&raw.file.place, Mistake::Include, error.to_string(), "an OMM in JSON");
                 return None;
             }
         };
         let Some(object) = &raw.object else {
-            if records.len() == 1 {
-                return records.into_iter().next().map(|elements| Motion::Sgp4(Box::new(elements)));
+            if let [record] = records.as_slice() {
+                return Some(record.to_string());
             }
             let found = format!("a file with {} records", records.len());
             self.report(&raw.file.place, Mistake::Inconsistent, found, "one record, or `object` to choose one");
             return None;
         };
-        let named = |elements: &sgp4::Elements| elements.object_name.clone();
-        let chosen = records.iter().find(|elements| named(elements).as_ref() == Some(&object.value));
+        let named = |record: &serde_json::Value| record["OBJECT_NAME"].as_str().map(str::to_owned);
+        let chosen = records.iter().find(|record| named(record).as_ref() == Some(&object.value));
         if chosen.is_none() {
             let known: Vec<String> = records.iter().filter_map(named).collect();
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             self.unknown_name(object, "a record of the file", &known);
         }
-        chosen.cloned().map(|elements| Motion::Sgp4(Box::new(elements)))
+        chosen.map(ToString::to_string)
     }
 
     fn oem(&mut self, raw: &RawOem, epoch: Epoch) -> Option<Motion> {
         let text = self.files.import(&raw.file)?;
-        let (center, rows): (Body, Vec<StateRow>) = match crate::astro::rows_from_oem(&text, epoch) {
-            Ok(ephemeris) => ephemeris,
+        let motion = match parse_oem(&text, epoch) {
+            Ok(motion) => motion,
             Err(error) => {
                 self.report(&raw.file.place, Mistake::Include, error.to_string(), "an OEM in KVN");
                 return None;
             }
         };
-        let covers = rows.first().is_some_and(|row| row.time <= SimTime::ZERO)
-            && rows.last().is_some_and(|row| row.time >= self.run);
-        if !covers {
-            let found = "an ephemeris that does not cover the run";
-            self.report(&raw.file.place, Mistake::Inconsistent, found, "rows from the epoch to the run's end");
+        if let Motion::Table { rows, .. } = &motion {
+            let covers = rows.first().is_some_and(|row| row.time <= SimTime::ZERO)
+                && rows.last().is_some_and(|row| row.time >= self.run);
+            if !covers {
+                let found = "an ephemeris that does not cover the run";
+                self.report(&raw.file.place, Mistake::Inconsistent, found, "rows from the epoch to the run's end");
+            }
         }
-        Some(Motion::Table { center, rows })
+        Some(motion)
     }
 }
 
-pub(super) const fn body(raw: &RawBody) -> Body {
+const fn body_of(raw: &RawBody) -> Body {
     match raw {
         RawBody::Sun => Body::Sun,
         RawBody::Earth => Body::Earth,
