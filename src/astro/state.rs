@@ -21,7 +21,8 @@ pub struct State {
 
 impl State {
     /// At rest at the origin.
-    pub const ORIGIN: Self = Self { position_m: Vec3::new(0.0, 0.0, 0.0), velocity_mps: Vec3::new(0.0, 0.0, 0.0) };
+    pub const ORIGIN: Self =
+        Self { position_m: Vec3::new(0.0, 0.0, 0.0), velocity_mps: Vec3::new(0.0, 0.0, 0.0) };
 }
 
 impl std::ops::Add for State {
@@ -49,13 +50,6 @@ impl std::ops::Sub for State {
 pub(super) fn turn_x(angle_rad: f64) -> Mat3 {
     let (s, c) = libm::sincos(angle_rad);
     Mat3::new(1.0, 0.0, 0.0, 0.0, c, s, 0.0, -s, c)
-}
-
-/// The frame rotation about y by `angle_rad`.
-#[must_use]
-pub(super) fn turn_y(angle_rad: f64) -> Mat3 {
-    let (s, c) = libm::sincos(angle_rad);
-    Mat3::new(c, 0.0, -s, 0.0, 1.0, 0.0, s, 0.0, c)
 }
 
 /// The frame rotation about z by `angle_rad`.
