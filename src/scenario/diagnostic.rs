@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use super::source::{Sources, Span};
 
+/// Longest line, in bytes, that is shown as an excerpt.
+const MAX_EXCERPT: usize = 1000;
+
 /// What kind of mistake it is; its name in kebab case is stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -150,7 +153,10 @@ impl Diagnostics {
         let config = term::Config::default();
         let mut text = String::new();
         for draft in &self.drafts {
-            if term::emit_to_string(&mut text, &config, &files, &reported(draft)).is_err() {
+            if self.sources.longest_line(draft.span) > MAX_EXCERPT {
+                text.push_str(&place(draft, &self.sources).to_string());
+                text.push_str("\n\n");
+            } else if term::emit_to_string(&mut text, &config, &files, &reported(draft)).is_err() {
                 // Only a position outside of its file makes the renderer fail: say the rest at least.
                 text.push_str(&place(draft, &self.sources).to_string());
                 text.push('\n');
@@ -203,7 +209,10 @@ pub(crate) fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a 
     let lower = found.to_lowercase();
     let mut best: Option<(f64, &str)> = None;
     for candidate in candidates {
-        let score = strsim::jaro_winkler(&lower, &candidate.to_lowercase());
+        let other = candidate.to_lowercase();
+        // Jaro–Winkler forgives much in long names, but no swapped letters at the start of short ones.
+        let swapped = lower.len() > 1 && strsim::osa_distance(&lower, &other) == 1;
+        let score = strsim::jaro_winkler(&lower, &other).max(if swapped { 0.85 } else { 0.0 });
         if score > best.map_or(0.8, |(score, _)| score) {
             best = Some((score, candidate));
         }

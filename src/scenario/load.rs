@@ -4,13 +4,12 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
-    rc::Rc,
 };
 
 use super::{
     check::{self, Raw},
     checked::Scenario,
-    decode::{Context, Decode, List, Place, Spanned},
+    decode::{Context, Decode, List, Spanned},
     diagnostic::{Diagnostics, Draft, Mistake},
     raw::{RawPart, RawScenario},
     source::{MAX_FILE_BYTES, Source, Sources, Span},
@@ -73,20 +72,10 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// The start of the scenario's file.
-    pub(super) fn root_place(&self) -> Place {
-        Place { span: Span::default(), field: Rc::from("") }
-    }
-
     /// The text of a file that a field names, relative to the file that the field stands in.
-    pub(super) fn import(&mut self, name: &Spanned<String>) -> Option<String> {
+    pub(super) fn import(&mut self, name: &Spanned<String>) -> Option<Source> {
         let path = self.resolve(name)?;
-        self.take_in(name, path).map(|file| self.sources.get(file).text.clone())
-    }
-
-    /// The path of the source that a place is in.
-    pub(super) fn path_of(&self, place: &Place) -> PathBuf {
-        self.sources.get(place.span.file).path.clone().unwrap_or_default()
+        self.take_in(name, path).map(|file| self.sources.get(file).clone())
     }
 
     fn scenario(mut self) -> Result<Scenario, Diagnostics> {

@@ -289,7 +289,7 @@ record! {
 
 choice! {
     /// Formats of contact plans.
-    RawPlanFormat "PlanFormat" { Ion, Hdtn }
+    RawPlanFormat "PlanFormat" { Ion, Hdtn, Asabr }
 }
 
 record! {

@@ -64,6 +64,16 @@ impl Sources {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
+    /// Length in bytes of the longest line that a span touches.
+    pub(crate) fn longest_line(&self, span: Span) -> usize {
+        let text = self.get(span.file).text.as_bytes();
+        let newline = |byte: &u8| *byte == b'\n';
+        let (start, end) = (text.len().min(span.start as usize), text.len().min(span.end as usize));
+        let first = text[..start].iter().rposition(newline).map_or(0, |at| at + 1);
+        let last = text[end..].iter().position(newline).map_or(text.len(), |at| end + at);
+        text[first..last].split(|byte| newline(byte)).map(<[u8]>::len).max().unwrap_or(0)
+    }
+
     pub(crate) fn for_reporting(&self) -> SimpleFiles<&str, &str> {
         let mut files = SimpleFiles::new();
         for source in &self.files {

@@ -40,6 +40,7 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     checker.word(&root.name);
     let epoch = checker.epoch(&root.epoch);
     checker.run = checker.above_zero(&root.duration);
+    checker.computed = !matches!(root.contacts.as_ref().map(|c| &c.value), Some(RawContacts::Imported(_)));
     let classes = checker.classes(&raw.classes);
     let protocol = checker.protocol(root.protocol.as_ref());
     let assets = checker.assets(raw, &classes, &protocol, epoch);
@@ -77,6 +78,8 @@ struct Checker<'a> {
     files: &'a mut Files,
     /// The run's duration.
     run: SimTime,
+    /// Whether contacts are computed from motion.
+    computed: bool,
     /// Assets by name.
     names: BTreeMap<String, AssetIndex>,
     /// Link classes by name.
@@ -90,6 +93,7 @@ impl<'a> Checker<'a> {
         Self {
             files,
             run: SimTime::ZERO,
+            computed: true,
             names: BTreeMap::new(),
             class_names: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -287,10 +291,7 @@ impl<'a> Checker<'a> {
         assets: &[super::checked::Asset],
     ) -> ContactSource {
         match raw.map(|raw| &raw.value) {
-            None | Some(RawContacts::Computed) => {
-                self.all_have_places(assets);
-                ContactSource::Computed
-            }
+            None | Some(RawContacts::Computed) => ContactSource::Computed,
             Some(RawContacts::Imported(import)) => self.imported(import, assets),
         }
     }

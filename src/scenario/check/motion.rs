@@ -7,7 +7,7 @@ use crate::{
         parse_omm_json, parse_tle,
     },
     scenario::{
-        checked::{Asset, AssetKind, has_surface},
+        checked::{AssetKind, has_surface},
         decode::Spanned,
         diagnostic::Mistake,
         quantity::Length,
@@ -40,17 +40,11 @@ impl Checker<'_> {
             RawMotion::Tle(tle) => self.tle(tle),
             RawMotion::Omm(omm) => self.omm(omm),
             RawMotion::Oem(oem) => self.oem(oem, epoch?),
-            RawMotion::Nowhere => Some(Motion::Nowhere),
-        }
-    }
-
-    /// With computed contacts, every asset is somewhere.
-    pub(super) fn all_have_places(&mut self, assets: &[Asset]) {
-        for asset in assets {
-            if asset.motion == Motion::Nowhere && self.files.drafts.is_empty() {
-                let place = self.files.root_place();
-                let found = format!("\"{}\" with the motion Nowhere", asset.name);
-                self.report(&place, Mistake::Inconsistent, found, "Nowhere only with Imported contacts");
+            RawMotion::Nowhere => {
+                if self.computed {
+                    self.report(&written.place, Mistake::Inconsistent, "Nowhere", "a place, unless contacts are Imported");
+                }
+                Some(Motion::Nowhere)
             }
         }
     }
@@ -197,7 +191,7 @@ impl Checker<'_> {
     }
 
     fn omm(&mut self, raw: &RawOmm) -> Option<Motion> {
-        let text = self.files.import(&raw.file)?;
+        let text = self.files.import(&raw.file)?.text;
         let record = self.omm_record(raw, &text)?;
         match parse_omm_json(&record) {
             Ok(elements) => Some(Motion::Sgp4(Box::new(elements))),
@@ -237,7 +231,7 @@ impl Checker<'_> {
     }
 
     fn oem(&mut self, raw: &RawOem, epoch: Epoch) -> Option<Motion> {
-        let text = self.files.import(&raw.file)?;
+        let text = self.files.import(&raw.file)?.text;
         let motion = match parse_oem(&text, epoch) {
             Ok(motion) => motion,
             Err(error) => {
