@@ -21,7 +21,8 @@ pub struct State {
 
 impl State {
     /// At rest at the origin.
-    pub const ORIGIN: Self = Self { position_m: Vec3::new(0.0, 0.0, 0.0), velocity_mps: Vec3::new(0.0, 0.0, 0.0) };
+    pub const ORIGIN: Self =
+        Self { position_m: Vec3::new(0.0, 0.0, 0.0), velocity_mps: Vec3::new(0.0, 0.0, 0.0) };
 }
 
 impl std::ops::Add for State {
