@@ -2,14 +2,11 @@
 
 use super::Body;
 
-/// Metres in an astronomical unit (IAU 2012 Resolution B2, exact).
-pub(super) const AU_M: f64 = 149_597_870_700.0;
-
 /// Speed of light in vacuum, metres per second (exact).
 pub const SPEED_OF_LIGHT_MPS: f64 = 299_792_458.0;
 
 impl Body {
-    /// Every body, in index order.
+    /// Every body.
     pub const ALL: [Self; 4] = [Self::Sun, Self::Earth, Self::Moon, Self::Mars];
 
     /// Gravitational parameter, m³/s². Sun, Earth, Moon and Mars (the planet without its moons; 0.02 ppm of the system):
@@ -59,8 +56,9 @@ impl Body {
         }
     }
 
-    /// Unnormalised J2, and the reference radius in metres that belongs to it. Earth: EGM2008 (C̄20 = -4.841651437908150e-4,
-    /// zero... tide-free). Moon: GRGM-class field as in DE430. Mars: MRO120 class. The Sun's is taken as 0.
+    /// Unnormalised J2, and the reference radius in metres that belongs to it. Earth: EGM2008 (C20 = -4.841 651 437 908 15e-4
+    /// normalised, tide-free). Moon and Mars: rounded values of the GRAIL and MRO gravity fields (five digits; not checked
+    /// against a file of coefficients). The Sun's is taken as 0.
     #[must_use]
     pub const fn j2(self) -> (f64, f64) {
         match self {
@@ -68,15 +66,6 @@ impl Body {
             Self::Earth => (1.082_626_173_852_223e-3, 6_378_136.3),
             Self::Moon => (2.032_1e-4, 1_738_000.0),
             Self::Mars => (1.956_6e-3, 3_396_000.0),
-        }
-    }
-
-    pub(super) const fn index(self) -> usize {
-        match self {
-            Self::Sun => 0,
-            Self::Earth => 1,
-            Self::Moon => 2,
-            Self::Mars => 3,
         }
     }
 }

@@ -52,13 +52,6 @@ pub(super) fn turn_x(angle_rad: f64) -> Mat3 {
     Mat3::new(1.0, 0.0, 0.0, 0.0, c, s, 0.0, -s, c)
 }
 
-/// The frame rotation about y by `angle_rad`.
-#[must_use]
-pub(super) fn turn_y(angle_rad: f64) -> Mat3 {
-    let (s, c) = libm::sincos(angle_rad);
-    Mat3::new(c, 0.0, -s, 0.0, 1.0, 0.0, s, 0.0, c)
-}
-
 /// The frame rotation about z by `angle_rad`.
 #[must_use]
 pub(super) fn turn_z(angle_rad: f64) -> Mat3 {
