@@ -1,0 +1,218 @@
+//! What a trace record says, field by field: the one list from which the canonical bytes and the trace file are written.
+
+use super::{DropReason, LossReason, MessageKind, RecordKind};
+use crate::units::{AssetIndex, SimTime};
+
+/// The value of one field of a record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Field<'a> {
+    /// An asset.
+    Asset(AssetIndex),
+    /// A span of simulated time.
+    Span(SimTime),
+    /// A count, an index or a number of bytes.
+    Count(u64),
+    /// Yes or no.
+    Flag(bool),
+    /// A real number.
+    Real(f64),
+    /// Real numbers, in order.
+    Reals(&'a [f64]),
+    /// One of a fixed set of words.
+    Word(&'static str),
+    /// A digest.
+    Digest(&'a [u8; 32]),
+}
+
+impl MessageKind {
+    /// A stable word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Telemetry => "telemetry",
+            Self::Command => "command",
+            Self::Event => "event",
+            Self::Sync => "sync",
+            Self::Plan => "plan",
+            Self::Acknowledgement => "acknowledgement",
+        }
+    }
+}
+
+impl LossReason {
+    /// A stable word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::BitErrors => "bit_errors",
+            Self::Burst => "burst",
+            Self::Random => "random",
+            Self::Collision => "collision",
+            Self::HalfDuplex => "half_duplex",
+            Self::WindowClosed => "window_closed",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+impl DropReason {
+    /// A stable word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::StoreFull => "store_full",
+            Self::HopLimit => "hop_limit",
+            Self::NoDestination => "no_destination",
+        }
+    }
+}
+
+impl RecordKind {
+    /// The kind's number in the canonical bytes, and its name in the trace file. Numbers are never reused.
+    #[must_use]
+    pub const fn tag(&self) -> (u8, &'static str) {
+        match self {
+            Self::ContactOpened { .. } => (1, "contact_opened"),
+            Self::ContactClosed { .. } => (2, "contact_closed"),
+            Self::FrameSent { .. } => (3, "frame_sent"),
+            Self::FrameReceived { .. } => (4, "frame_received"),
+            Self::FrameLost { .. } => (5, "frame_lost"),
+            Self::Submitted { .. } => (6, "submitted"),
+            Self::Delivered { .. } => (7, "delivered"),
+            Self::Acknowledged { .. } => (8, "acknowledged"),
+            Self::Abandoned { .. } => (9, "abandoned"),
+            Self::Retransmitted { .. } => (10, "retransmitted"),
+            Self::SubmissionRefused { .. } => (11, "submission_refused"),
+            Self::BundleDropped { .. } => (12, "bundle_dropped"),
+            Self::InputRefused { .. } => (13, "input_refused"),
+            Self::SyncWrite { .. } => (14, "sync_write"),
+            Self::SyncVisible { .. } => (15, "sync_visible"),
+            Self::ReplicaDigest { .. } => (16, "replica_digest"),
+            Self::PlanLocal { .. } => (17, "plan_local"),
+            Self::PlanRound { .. } => (18, "plan_round"),
+            Self::Energy { .. } => (19, "energy"),
+            Self::Fault { .. } => (20, "fault"),
+            Self::SyncBytes { .. } => (21, "sync_bytes"),
+        }
+    }
+
+    /// Calls `visit` with the name and value of each field, in a fixed order.
+    #[inline]
+    pub fn fields(&self, visit: &mut impl FnMut(&'static str, Field<'_>)) {
+        match self {
+            Self::ContactOpened { .. }
+            | Self::ContactClosed { .. }
+            | Self::FrameSent { .. }
+            | Self::FrameReceived { .. }
+            | Self::FrameLost { .. } => self.link_fields(visit),
+            Self::Submitted { .. }
+            | Self::Delivered { .. }
+            | Self::Acknowledged { .. }
+            | Self::Abandoned { .. }
+            | Self::Retransmitted { .. }
+            | Self::SubmissionRefused { .. } => self.message_fields(visit),
+            Self::BundleDropped { reason, bytes } => {
+                visit("reason", Field::Word(reason.word()));
+                visit("bytes", Field::Count(u64::from(*bytes)));
+            }
+            Self::InputRefused { reason } => visit("reason", Field::Word(reason)),
+            Self::SyncWrite { .. }
+            | Self::SyncVisible { .. }
+            | Self::ReplicaDigest { .. }
+            | Self::SyncBytes { .. } => self.sync_fields(visit),
+            Self::PlanLocal { round, values } => {
+                visit("round", Field::Count(u64::from(*round)));
+                visit("values", Field::Reals(values));
+            }
+            Self::PlanRound { round, primal_residual, dual_residual, contributions } => {
+                visit("round", Field::Count(u64::from(*round)));
+                visit("primal_residual", Field::Real(*primal_residual));
+                visit("dual_residual", Field::Real(*dual_residual));
+                visit("contributions", Field::Count(u64::from(*contributions)));
+            }
+            Self::Energy { state_of_charge, radio_joules } => {
+                visit("state_of_charge", Field::Real(*state_of_charge));
+                visit("radio_joules", Field::Real(*radio_joules));
+            }
+            Self::Fault { fault, begins } => {
+                visit("fault", Field::Count(u64::from(*fault)));
+                visit("begins", Field::Flag(*begins));
+            }
+        }
+    }
+
+    fn link_fields(&self, visit: &mut impl FnMut(&'static str, Field<'_>)) {
+        match self {
+            Self::ContactOpened { peer, contact } => {
+                visit("peer", Field::Asset(*peer));
+                visit("contact", Field::Count(u64::from(*contact)));
+            }
+            Self::ContactClosed { peer, contact, busy } => {
+                visit("peer", Field::Asset(*peer));
+                visit("contact", Field::Count(u64::from(*contact)));
+                visit("busy_ns", Field::Span(*busy));
+            }
+            Self::FrameSent { peer, bytes, airtime } => {
+                visit("peer", Field::Asset(*peer));
+                visit("bytes", Field::Count(u64::from(*bytes)));
+                visit("airtime_ns", Field::Span(*airtime));
+            }
+            Self::FrameReceived { peer, bytes } => {
+                visit("peer", Field::Asset(*peer));
+                visit("bytes", Field::Count(u64::from(*bytes)));
+            }
+            Self::FrameLost { peer, bytes, reason } => {
+                visit("peer", Field::Asset(*peer));
+                visit("bytes", Field::Count(u64::from(*bytes)));
+                visit("reason", Field::Word(reason.word()));
+            }
+            _ => unreachable!("not a record of a link"),
+        }
+    }
+
+    fn message_fields(&self, visit: &mut impl FnMut(&'static str, Field<'_>)) {
+        match self {
+            Self::Submitted { sequence, destination, kind, bytes } => {
+                visit("destination", Field::Asset(*destination));
+                visit("stream", Field::Word(kind.word()));
+                visit("sequence", Field::Count(*sequence));
+                visit("bytes", Field::Count(u64::from(*bytes)));
+            }
+            Self::Delivered { source, sequence, kind, bytes, latency } => {
+                visit("source", Field::Asset(*source));
+                visit("stream", Field::Word(kind.word()));
+                visit("sequence", Field::Count(*sequence));
+                visit("bytes", Field::Count(u64::from(*bytes)));
+                visit("latency_ns", Field::Span(*latency));
+            }
+            Self::Acknowledged { destination, sequence, kind }
+            | Self::Abandoned { destination, sequence, kind }
+            | Self::Retransmitted { destination, sequence, kind } => {
+                visit("destination", Field::Asset(*destination));
+                visit("stream", Field::Word(kind.word()));
+                visit("sequence", Field::Count(*sequence));
+            }
+            Self::SubmissionRefused { destination, kind, reason } => {
+                visit("destination", Field::Asset(*destination));
+                visit("stream", Field::Word(kind.word()));
+                visit("reason", Field::Word(reason));
+            }
+            _ => unreachable!("not a record of a message"),
+        }
+    }
+
+    fn sync_fields(&self, visit: &mut impl FnMut(&'static str, Field<'_>)) {
+        match self {
+            Self::SyncWrite { sequence } => visit("sequence", Field::Count(*sequence)),
+            Self::SyncVisible { actor, sequence, latency } => {
+                visit("actor", Field::Asset(*actor));
+                visit("sequence", Field::Count(*sequence));
+                visit("latency_ns", Field::Span(*latency));
+            }
+            Self::ReplicaDigest { digest } => visit("digest", Field::Digest(digest)),
+            Self::SyncBytes { bytes } => visit("bytes", Field::Count(*bytes)),
+            _ => unreachable!("not a record of replicated state"),
+        }
+    }
+}
