@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cosmosmesh::scenario::{Diagnostic, MAX_FILE_BYTES, Mistake, Scenario};
+use cosmosmesh::scenario::{ContactSource, Diagnostic, MAX_FILE_BYTES, Mistake, Scenario};
 use proptest::prelude::*;
 
 fn folder(name: &str) -> PathBuf {
@@ -267,4 +267,13 @@ proptest! {
             prop_assert!(!diagnostics.render().is_empty());
         }
     }
+}
+
+#[test]
+fn an_imported_plan_keeps_its_contacts_between_the_assets() {
+    let scenario = Scenario::load(&folder("tests/data/scenarios/valid/imported.ron")).expect("it loads");
+    let ContactSource::Imported { plan, .. } = &scenario.contacts else { panic!("imported") };
+    assert_eq!(plan.contacts().len(), 2);
+    // ION's rates are bytes per second.
+    assert_eq!(plan.contacts()[0].rate.0, 64_000.0);
 }

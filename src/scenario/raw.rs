@@ -188,7 +188,7 @@ record! {
     /// An orbit from elements.
     RawOrbit "Orbit" {
         body: Spanned<RawBody>, "", "The central body: Earth, Moon or Mars.";
-        model: Optional<RawModel>, "SecularJ2", "How the orbit is carried through time. SecularJ2 needs mean elements, TwoBody takes both, Numeric needs osculating ones or converts mean ones.";
+        model: Optional<RawModel>, "SecularJ2", "How the orbit is carried through time. Elements of the other kind are converted (first order in J2).";
         elements: Spanned<RawElementSet>, "", "The elements at the epoch, which must say whether they are mean or osculating.";
     }
 }

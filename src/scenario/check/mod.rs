@@ -12,7 +12,7 @@ mod tasks;
 use std::collections::BTreeMap;
 
 use super::{
-    checked::{ContactSource, Scenario, SharedState},
+    checked::{Asset, ContactSource, Scenario, SharedState},
     decode::{List, Place, Spanned},
     diagnostic::{Draft, Mistake, nearest},
     load::Files,
@@ -44,7 +44,7 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     let classes = checker.classes(&raw.classes);
     let protocol = checker.protocol(root.protocol.as_ref());
     let assets = checker.assets(raw, &classes, &protocol, epoch);
-    let contacts = checker.contacts(root.contacts.as_ref(), &assets);
+    let contacts = checker.contacts(root.contacts.as_ref(), &assets, epoch);
     let traffic = checker.traffic(root.traffic.as_ref(), &protocol);
     let shared_state: Option<SharedState> = root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol));
@@ -288,11 +288,12 @@ impl<'a> Checker<'a> {
     fn contacts(
         &mut self,
         raw: Option<&Spanned<RawContacts>>,
-        assets: &[super::checked::Asset],
+        assets: &[Asset],
+        epoch: Option<Epoch>,
     ) -> ContactSource {
         match raw.map(|raw| &raw.value) {
             None | Some(RawContacts::Computed) => ContactSource::Computed,
-            Some(RawContacts::Imported(import)) => self.imported(import, assets),
+            Some(RawContacts::Imported(import)) => self.imported(import, assets, epoch),
         }
     }
 }

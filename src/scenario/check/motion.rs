@@ -110,11 +110,6 @@ impl Checker<'_> {
             Some(RawModel::Numeric) => OrbitModel::Numeric,
             Some(RawModel::SecularJ2) | None => OrbitModel::SecularJ2,
         };
-        if model == OrbitModel::SecularJ2 && kind == ElementKind::Osculating {
-            let found = "Osculating elements with the model SecularJ2";
-            let allowed = "Mean elements with SecularJ2; Osculating ones with Numeric or TwoBody";
-            self.report(&raw.elements.place, Mistake::Inconsistent, found, allowed);
-        }
         Motion::Orbit { body, elements: self.elements(written, kind, body), model }
     }
 
