@@ -95,7 +95,9 @@ fn every_shipped_scenario_loads() {
     assert!(files.len() >= 5);
     for file in files {
         match Scenario::load(&file) {
-            Ok(scenario) => assert_eq!(Some(scenario.name.as_str()), file.file_stem().and_then(|s| s.to_str())),
+            Ok(scenario) => {
+                assert_eq!(Some(scenario.name.as_str()), file.file_stem().and_then(|s| s.to_str()))
+            }
             Err(diagnostics) => panic!("{diagnostics}"),
         }
     }

@@ -115,6 +115,11 @@ impl Files {
             self.parts.push(path.clone());
             let Some(file) = self.take_in(include, path.clone()) else { continue };
             let Some(part) = self.decode::<RawPart>(file) else { continue };
+            debug_assert_eq!(
+                i128::from(part.version.value),
+                VERSION,
+                "other versions are refused before decoding"
+            );
             raw.classes.extend(elements(part.classes.as_ref()));
             raw.kits.extend(elements(part.kits.as_ref()));
             raw.assets.extend(elements(part.assets.as_ref()));
@@ -126,7 +131,10 @@ impl Files {
 
     fn may_include(&mut self, include: &Spanned<String>, path: &PathBuf) -> bool {
         let (found, allowed) = if self.chain.contains(path) {
-            ("a file that includes itself, by way of this line", "parts that do not include one another in a circle")
+            (
+                "a file that includes itself, by way of this line",
+                "parts that do not include one another in a circle",
+            )
         } else if self.parts.contains(path) {
             ("a file that is included already", "each part once")
         } else if self.chain.len() > MAX_INCLUDE_DEPTH {
@@ -155,7 +163,12 @@ impl Files {
         let joined = from.parent().unwrap_or(Path::new("")).join(relative);
         match joined.canonicalize() {
             Err(error) => {
-                self.refuse(name, Mistake::Include, format!("{found}: {error}"), "a file that can be read".to_owned());
+                self.refuse(
+                    name,
+                    Mistake::Include,
+                    format!("{found}: {error}"),
+                    "a file that can be read".to_owned(),
+                );
                 None
             }
             Ok(path) if !path.starts_with(&root) => {
@@ -186,12 +199,28 @@ impl Files {
 
     fn refuse(&mut self, name: &Spanned<String>, mistake: Mistake, found: String, allowed: String) {
         let (span, field) = (name.place.span, name.place.field.to_string());
-        self.drafts.push(Draft { mistake, span, field, found, allowed, suggestion: None, related: Vec::new() });
+        self.drafts.push(Draft {
+            mistake,
+            span,
+            field,
+            found,
+            allowed,
+            suggestion: None,
+            related: Vec::new(),
+        });
     }
 
     fn draft(&mut self, span: Span, mistake: Mistake, found: String, allowed: String) {
         let field = String::new();
-        self.drafts.push(Draft { mistake, span, field, found, allowed, suggestion: None, related: Vec::new() });
+        self.drafts.push(Draft {
+            mistake,
+            span,
+            field,
+            found,
+            allowed,
+            suggestion: None,
+            related: Vec::new(),
+        });
     }
 
     /// Parses and decodes the file number `file`.

@@ -3,8 +3,9 @@
 //! ```
 //! use cosmosmesh::scenario::Scenario;
 //!
-//! let wrong = Scenario::parse("wrong.ron", "(version: 1, nam: \"x\")").unwrap_err();
-//! assert_eq!(wrong.list()[0].suggestion.as_deref(), None);
+//! let wrong = Scenario::parse("wrong.ron", "(version: 1,\n nam: \"x\")").unwrap_err();
+//! let told = wrong.list().iter().find(|mistake| mistake.field == "nam").unwrap();
+//! assert_eq!((told.line, told.column, told.suggestion.as_deref()), (2, 2, Some("`name`")));
 //! ```
 
 mod check;

@@ -15,7 +15,12 @@ use crate::{
 };
 
 impl Checker<'_> {
-    pub(super) fn imported(&mut self, raw: &RawImported, assets: &[Asset], epoch: Option<Epoch>) -> ContactSource {
+    pub(super) fn imported(
+        &mut self,
+        raw: &RawImported,
+        assets: &[Asset],
+        epoch: Option<Epoch>,
+    ) -> ContactSource {
         let Some(source) = self.files.import(&raw.file) else { return ContactSource::Computed };
         let format = match raw.format.value {
             RawPlanFormat::Ion => PlanFormat::Ion,
@@ -38,9 +43,19 @@ impl Checker<'_> {
             let found = format!("a plan of {} contacts, none between these assets", plan.contacts.len());
             self.report(&raw.file.place, Mistake::Inconsistent, found, "node numbers of the assets");
         }
-        if let Some(mute) = contacts.contacts().iter().flat_map(|c| [c.from, c.to]).find(|i| assets[i.get()].radios.is_empty()) {
+        if let Some(mute) = contacts
+            .contacts()
+            .iter()
+            .flat_map(|c| [c.from, c.to])
+            .find(|i| assets[i.get()].radios.is_empty())
+        {
             let found = format!("contacts of \"{}\", which has no radio", assets[mute.get()].name);
-            self.report(&raw.file.place, Mistake::Inconsistent, found, "a radio at each asset that the plan names");
+            self.report(
+                &raw.file.place,
+                Mistake::Inconsistent,
+                found,
+                "a radio at each asset that the plan names",
+            );
         }
         ContactSource::Imported { path: source.path.unwrap_or_default(), plan: contacts }
     }
