@@ -279,3 +279,13 @@ fn an_imported_plan_keeps_its_contacts_between_the_assets() {
     // ION's rates are bytes per second.
     assert_eq!(plan.contacts()[0].rate.0, 64_000.0);
 }
+
+#[test]
+fn what_is_shipped_is_ron_to_the_ron_crate_too() {
+    for file in scenario_files("scenarios").iter().chain(&scenario_files("scenarios/parts")) {
+        let text = fs::read_to_string(file).expect("readable");
+        if let Err(error) = ron::from_str::<ron::Value>(&text) {
+            panic!("{}: {error}", file.display());
+        }
+    }
+}

@@ -96,7 +96,7 @@ fn summary(file: &str, scenario: &Scenario) -> io::Result<()> {
 fn excerpts(file: &str, diagnostics: &Diagnostics) -> io::Result<()> {
     let count = diagnostics.list().len();
     let plural = if count == 1 { "mistake" } else { "mistakes" };
-    write!(io::stderr().lock(), "{}{file}: {count} {plural}\n", diagnostics.render())
+    writeln!(io::stderr().lock(), "{}{file}: {count} {plural}", diagnostics.render())
 }
 
 fn hex(bytes: &[u8]) -> String {

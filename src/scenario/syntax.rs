@@ -483,11 +483,11 @@ fn number_value(written: &str) -> Option<Value> {
         _ => 10,
     };
     let bare = if radix == 10 { digits } else { &digits[2..] };
-    if !bare.starts_with(['+', '-']) {
-        if let Ok(whole) = i128::from_str_radix(bare, radix) {
-            let whole = if negative { -whole } else { whole };
-            return Some(Value::Number(whole as f64, Some(whole)));
-        }
+    if !bare.starts_with(['+', '-'])
+        && let Ok(whole) = i128::from_str_radix(bare, radix)
+    {
+        let whole = if negative { -whole } else { whole };
+        return Some(Value::Number(whole as f64, Some(whole)));
     }
     if radix != 10 || !bare.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None;

@@ -154,13 +154,13 @@ impl Checker<'_> {
         if let Some(total) = raw.total_max.as_ref().filter(|total| total.value < least - slack) {
             self.out_of_range(&total.place, format!("at least {least}, the sum of the least values"));
         }
-        if let (Some(low), Some(high)) = (&raw.total_min, &raw.total_max) {
-            if low.value > high.value {
-                let related = vec![(low.place.span, "the least sum".to_owned())];
-                let found = format!("{}, below the least sum {}", high.value, low.value);
-                let allowed = "at least the least sum".to_owned();
-                self.draft(&high.place, Mistake::Inconsistent, found, allowed, None, related);
-            }
+        if let (Some(low), Some(high)) = (&raw.total_min, &raw.total_max)
+            && low.value > high.value
+        {
+            let related = vec![(low.place.span, "the least sum".to_owned())];
+            let found = format!("{}, below the least sum {}", high.value, low.value);
+            let allowed = "at least the least sum".to_owned();
+            self.draft(&high.place, Mistake::Inconsistent, found, allowed, None, related);
         }
     }
 
