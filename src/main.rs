@@ -1,2 +1,7 @@
 //! The `cosmosmesh` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cosmosmesh::cli::main()
+}

@@ -1,1 +1,145 @@
-//! (module documentation belongs here)
+//! The command line: one file per command.
+
+pub mod completions;
+pub mod new;
+pub mod validate;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::scenario::Diagnostics;
+
+/// Flies a fleet with broken links on its real protocol stack.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cosmosmesh",
+    version,
+    about,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  cosmosmesh new base-camp              write a commented scenario, base-camp.ron
+  cosmosmesh validate base-camp.ron     check it
+  cosmosmesh run base-camp.ron          simulate it
+
+Exit codes: 0 done; 1 ran, and the answer is no; 2 bad usage, unreadable or invalid input, or an I/O failure; \
+130 interrupted."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What the command line can do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Validate(validate::ValidateArgs),
+    New(new::NewArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+impl Command {
+    fn execute(self) -> Result<Outcome, CliError> {
+        match self {
+            Self::Validate(args) => validate::execute(args),
+            Self::New(args) => new::execute(args),
+            Self::Completions(args) => completions::execute(args),
+        }
+    }
+}
+
+/// How a command that could run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked: exit code 0.
+    Done,
+    /// It ran, and the answer is no: exit code 1.
+    No,
+}
+
+/// Why a command could not run: exit code 2, or 130.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Arguments that do not fit together.
+    #[error("{0}")]
+    Usage(String),
+    /// A scenario with mistakes.
+    #[error("{0}")]
+    Scenario(Box<Diagnostics>),
+    /// Another input that cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Input {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A file or folder that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Standard output or error cannot be written.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+    /// The user interrupted it.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<Diagnostics> for CliError {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Scenario(Box::new(diagnostics))
+    }
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted => 130,
+            // The reader had enough, as `head` does: nothing went wrong.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            _ => 2,
+        }
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs the command line `arguments`, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help and version arrive here too, with code 0. Nothing is left to do if they cannot be printed.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    match cli.command.execute() {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::No) => ExitCode::from(1),
+        Err(error) => {
+            let code = error.exit_code();
+            if code != 0 {
+                let text = error.to_string();
+                let prefix = if matches!(error, CliError::Scenario(_)) { "" } else { "error: " };
+                // A closed standard error leaves only the exit code to speak.
+                let _ = writeln!(io::stderr().lock(), "{prefix}{}", text.trim_end());
+            }
+            ExitCode::from(code)
+        }
+    }
+}

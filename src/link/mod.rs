@@ -5,6 +5,7 @@
 //! of reception.
 
 mod airtime;
+mod budget;
 mod channel;
 mod duty;
 mod interval;
@@ -14,6 +15,10 @@ mod transmitter;
 mod virtual_link;
 
 pub use airtime::{LoraModulation, MESHTASTIC_PREAMBLE, serialisation_time};
+pub use budget::{
+    BOLTZMANN_DBW_K_HZ, LinkBudget, MissingFigure, bit_error_rate, eb_n0, free_space_loss, free_space_range,
+    near_ground_loss,
+};
 pub use channel::{Contention, Reception, SharedChannel, TransmissionId};
 pub use duty::DutyCycle;
 pub use interval::{Interval, Outages};

@@ -1,1 +1,29 @@
-//! (module documentation belongs here)
+//! Scenario files: what was typed (raw), and what it means (checked).
+//!
+//! ```
+//! use cosmosmesh::scenario::Scenario;
+//!
+//! let wrong = Scenario::parse("wrong.ron", "(version: 1,\n nam: \"x\")").unwrap_err();
+//! let told = wrong.list().iter().find(|mistake| mistake.field == "nam").unwrap();
+//! assert_eq!((told.line, told.column, told.suggestion.as_deref()), (2, 2, Some("`name`")));
+//! ```
+
+mod check;
+mod checked;
+mod decode;
+mod diagnostic;
+mod load;
+mod quantity;
+mod raw;
+mod source;
+mod syntax;
+
+pub use checked::{
+    Arrivals, Asset, AssetKind, Better, ContactSource, CrcKind, Fault, LinkSelector, PlanParticipant,
+    PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Scenario, SharedState,
+    StorageSpec, Tolerance, Traffic, WriteMix, has_surface,
+};
+pub use decode::{FieldRow, Shape};
+pub use diagnostic::{Diagnostic, Diagnostics, Mistake};
+pub use raw::shapes;
+pub use source::MAX_FILE_BYTES;

@@ -1,0 +1,239 @@
+//! Contact plans of other people's tools, read into one form: [`ImportedPlan`].
+
+mod asabr;
+mod hdtn;
+mod ion;
+mod text;
+
+use std::collections::BTreeMap;
+
+use crate::{
+    astro::SPEED_OF_LIGHT_MPS,
+    contact::{Contact, ContactPlan, RangeSample},
+    units::{AssetIndex, BitsPerSecond, SimTime},
+};
+
+/// The latest time in an imported plan, seconds from its origin: some 280 years, so that sums stay within [`SimTime`].
+const MAX_SECONDS: f64 = 8.8e9;
+/// Largest number of contacts that one file may hold.
+const MAX_CONTACTS: usize = 2_000_000;
+
+/// What the file is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanFormat {
+    /// ION's `ionadmin` commands (`.ionrc`).
+    Ion,
+    /// HDTN's JSON.
+    Hdtn,
+    /// A-SABR's text.
+    Asabr,
+}
+
+/// One contact as the file says it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportedContact {
+    /// The sending node's number.
+    pub from: u64,
+    /// The receiving node's number.
+    pub to: u64,
+    /// First moment of transmission, from the plan's origin.
+    pub start: SimTime,
+    /// Last moment of transmission.
+    pub end: SimTime,
+    /// Data rate; `None`: not limited (HDTN's rate 0).
+    pub rate: Option<BitsPerSecond>,
+    /// One-way light time.
+    pub owlt: SimTime,
+}
+
+/// Something in a plan that was left out or read with less than it says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportWarning {
+    /// No range covers (part of) the contact: ION does not use it then, and neither do we.
+    #[error("line {line}: contact {from} to {to} has no range for part of its time, which is left out")]
+    WithoutRange {
+        /// Line of the contact.
+        line: usize,
+        /// The sender.
+        from: u64,
+        /// The receiver.
+        to: u64,
+    },
+    /// The contact ends before it starts. HDTN's own samples hold such contacts, and HDTN never opens them.
+    #[error("contact {index} ends at {end_s} s, before its start at {start_s} s, and is left out")]
+    NeverOpen {
+        /// The contact's place in the file, from 0.
+        index: usize,
+        /// Its start in seconds.
+        start_s: u64,
+        /// Its end in seconds.
+        end_s: u64,
+    },
+    /// A command that says something beyond contacts and ranges.
+    #[error("line {line}: `{command}` has no meaning here and is skipped")]
+    Skipped {
+        /// Its line.
+        line: usize,
+        /// The command's first words.
+        command: String,
+    },
+}
+
+/// A contact plan as read from a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImportedPlan {
+    /// Node numbers with their names where the file gives some, in order.
+    pub nodes: BTreeMap<u64, Option<String>>,
+    /// The contacts in the order of the file; those from a node to itself too.
+    pub contacts: Vec<ImportedContact>,
+    /// What was left out.
+    pub warnings: Vec<ImportWarning>,
+}
+
+/// Why a plan is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: found {found}, allowed: {allowed}")]
+pub struct ImportError {
+    /// The file's name as given.
+    pub file: String,
+    /// The line, from 1 (0: the file as a whole).
+    pub line: usize,
+    /// What stands there.
+    pub found: String,
+    /// What may stand there.
+    pub allowed: String,
+}
+
+/// A line and a complaint; the file's name is added at the door.
+#[derive(Debug)]
+struct Complaint {
+    line: usize,
+    found: String,
+    allowed: String,
+}
+
+impl Complaint {
+    fn new(line: usize, found: impl Into<String>, allowed: impl Into<String>) -> Self {
+        Self { line, found: found.into(), allowed: allowed.into() }
+    }
+}
+
+/// Reads a contact plan. `file` is its name for errors. `epoch_unix_s` is the civil time of the plan's origin in seconds
+/// since 1970-01-01T00:00:00 UTC: absolute times (ION) need it. Leap seconds between the two are not counted.
+///
+/// # Errors
+/// The first thing in the file that is not understood or not possible, with its line.
+pub fn import(
+    file: &str,
+    bytes: &[u8],
+    format: PlanFormat,
+    epoch_unix_s: Option<i64>,
+) -> Result<ImportedPlan, ImportError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+        Complaint::new(line, format!("byte 0x{:02x}", bytes[error.valid_up_to()]), "text in UTF-8")
+    });
+    text.and_then(|text| match format {
+        PlanFormat::Ion => ion::read(text, epoch_unix_s),
+        PlanFormat::Hdtn => hdtn::read(text),
+        PlanFormat::Asabr => asabr::read(text),
+    })
+    .map_err(|Complaint { line, found, allowed }| ImportError {
+        file: file.to_owned(),
+        line,
+        found,
+        allowed,
+    })
+}
+
+impl ImportedPlan {
+    /// Adds a contact and its nodes.
+    fn push(&mut self, line: usize, contact: ImportedContact) -> Result<(), Complaint> {
+        if self.contacts.len() >= MAX_CONTACTS {
+            return Err(Complaint::new(line, "one contact more", format!("at most {MAX_CONTACTS} contacts")));
+        }
+        self.nodes.entry(contact.from).or_default();
+        self.nodes.entry(contact.to).or_default();
+        self.contacts.push(contact);
+        Ok(())
+    }
+
+    /// The contacts between assets. `asset` tells the asset with a node number; contacts of other nodes, and of a node with
+    /// itself, are left out. Radios are each asset's first, bits have no errors, and an unlimited rate is infinite.
+    #[must_use]
+    pub fn contact_plan(&self, asset: impl Fn(u64) -> Option<AssetIndex>) -> ContactPlan {
+        let contacts =
+            self.contacts.iter().filter(|contact| contact.from != contact.to).filter_map(|contact| {
+                let range_m = contact.owlt.as_secs_f64() * SPEED_OF_LIGHT_MPS;
+                Some(Contact {
+                    from: asset(contact.from)?,
+                    to: asset(contact.to)?,
+                    from_radio: 0,
+                    to_radio: 0,
+                    start: contact.start,
+                    end: contact.end,
+                    rate: contact.rate.unwrap_or(BitsPerSecond(f64::INFINITY)),
+                    bit_error_rate: 0.0,
+                    max_elevation_deg: None,
+                    range: vec![RangeSample { time: contact.start, range_m, range_rate_mps: 0.0 }],
+                })
+            });
+        ContactPlan::new(contacts.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FORMATS: [PlanFormat; 3] = [PlanFormat::Ion, PlanFormat::Hdtn, PlanFormat::Asabr];
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_refused_with_their_line() {
+        for format in FORMATS {
+            let error = import("plan", b"# a\n\xff", format, None).expect_err("not UTF-8");
+            assert_eq!((error.line, error.found.as_str()), (2, "byte 0xff"));
+        }
+    }
+
+    fn words() -> impl Strategy<Value = String> {
+        let word = prop_oneof![
+            Just("a".to_owned()),
+            Just("contact".to_owned()),
+            Just("range".to_owned()),
+            Just("node".to_owned()),
+            Just("@".to_owned()),
+            Just("\n".to_owned()),
+            Just("seg".to_owned()),
+            Just("rate".to_owned()),
+            Just("[".to_owned()),
+            Just("]".to_owned()),
+            Just(",".to_owned()),
+            Just("evl".to_owned()),
+            Just("2026/02/30-25:61:61".to_owned()),
+            Just("18446744073709551616".to_owned()),
+            Just("1e999".to_owned()),
+            Just("-1".to_owned()),
+            Just("\u{e9}\u{1f680}".to_owned()),
+            Just("delay".to_owned()),
+            Just("NaN".to_owned()),
+            any::<u64>().prop_map(|n| n.to_string()),
+            any::<i64>().prop_map(|n| format!("+{n}")),
+            any::<f64>().prop_map(|x| x.to_string()),
+            (0_u64..100).prop_map(|n| n.to_string()),
+        ];
+        prop::collection::vec(word, 0..60).prop_map(|words| words.join(" "))
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_plan_or_an_error(text in any::<String>(), words in words(), epoch in any::<Option<i64>>()) {
+            for format in FORMATS {
+                drop(import("plan", text.as_bytes(), format, epoch));
+                drop(import("plan", words.as_bytes(), format, epoch));
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Protocol settings, stores, tolerances.
+
+use super::Checker;
+use crate::scenario::{
+    checked::{Better, CrcKind, ProtocolSettings, Retransmission, StorageSpec, Tolerance},
+    decode::{List, Spanned},
+    raw::{RawBetter, RawCrc, RawLifetimes, RawProtocol, RawRetransmission, RawStorage, RawTolerance},
+};
+
+impl Checker<'_> {
+    pub(super) fn protocol(&mut self, raw: Option<&Spanned<RawProtocol>>) -> ProtocolSettings {
+        let default = ProtocolSettings::default();
+        let Some(raw) = raw.map(|raw| &raw.value) else { return default };
+        if let Some(limit) = &raw.hop_limit {
+            self.expect(limit.value > 0, &limit.place, "a whole number from 1 to 255");
+        }
+        ProtocolSettings {
+            lifetimes: raw
+                .lifetimes
+                .as_ref()
+                .map_or(default.lifetimes, |l| self.lifetimes(&l.value, default)),
+            hop_limit: raw.hop_limit.as_ref().map_or(default.hop_limit, |limit| limit.value),
+            crc: raw.crc.as_ref().map_or(default.crc, |crc| match crc.value {
+                RawCrc::Crc16 => CrcKind::Crc16,
+                RawCrc::Crc32c => CrcKind::Crc32c,
+            }),
+            retransmission: raw
+                .retransmission
+                .as_ref()
+                .map_or(default.retransmission, |raw| self.retransmission(&raw.value)),
+            storage: raw.storage.as_ref().map_or(default.storage, |storage| self.storage(&storage.value)),
+            replay_window: self.count_or(raw.replay_window.as_ref(), default.replay_window, 1, 65_536),
+            max_payload: self.count_or(raw.max_payload_bytes.as_ref(), default.max_payload, 1, 1 << 24),
+            stream_window: self.count_or(raw.stream_window.as_ref(), default.stream_window, 1, 1 << 20),
+            reroute_after: self.above_zero_or(raw.reroute_after.as_ref(), default.reroute_after),
+            clock_uncertainty: self
+                .not_negative_or(raw.clock_uncertainty.as_ref(), default.clock_uncertainty),
+        }
+    }
+
+    fn lifetimes(&mut self, raw: &RawLifetimes, default: ProtocolSettings) -> [crate::units::SimTime; 3] {
+        let [expedited, normal, bulk] = default.lifetimes;
+        [
+            self.above_zero_or(raw.expedited.as_ref(), expedited),
+            self.above_zero_or(raw.normal.as_ref(), normal),
+            self.above_zero_or(raw.bulk.as_ref(), bulk),
+        ]
+    }
+
+    fn retransmission(&mut self, raw: &RawRetransmission) -> Retransmission {
+        let default = Retransmission::default();
+        Retransmission {
+            max_attempts: self.count_or(raw.max_attempts.as_ref(), default.max_attempts, 1, 1000),
+            min_timeout: self.above_zero_or(raw.min_timeout.as_ref(), default.min_timeout),
+            ack_delay: self.not_negative_or(raw.ack_delay.as_ref(), default.ack_delay),
+            margin_factor: self.within_or(raw.margin_factor.as_ref(), default.margin_factor, 1.0, 100.0),
+        }
+    }
+
+    pub(super) fn storage(&mut self, raw: &RawStorage) -> StorageSpec {
+        let bytes = raw.capacity.value.0;
+        self.expect((1000.0..=1e15).contains(&bytes), &raw.capacity.place, "from 1 kB to 1000000 GB");
+        StorageSpec { bytes: bytes as u64, bundles: self.count_or(raw.bundles.as_ref(), 65_536, 1, u32::MAX) }
+    }
+
+    pub(super) fn tolerances(&mut self, raw: Option<&List<RawTolerance>>) -> Vec<Tolerance> {
+        let Some(raw) = raw else { return Vec::new() };
+        self.unique(raw.value.iter().map(|tolerance| &tolerance.value.metric), "each metric");
+        raw.value.iter().map(|tolerance| self.tolerance(&tolerance.value)).collect()
+    }
+
+    fn tolerance(&mut self, raw: &RawTolerance) -> Tolerance {
+        let name = raw.metric.value.strip_suffix('*').unwrap_or(&raw.metric.value);
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'));
+        self.expect(
+            plain && !raw.metric.value.is_empty(),
+            &raw.metric.place,
+            "a metric's name, such as \"delivery.ratio\" or \"plan.*\"",
+        );
+        Tolerance {
+            metric: raw.metric.value.clone(),
+            absolute: self.amount_or(raw.absolute.as_ref(), 0.0, |number| *number),
+            relative: self.amount_or(raw.relative.as_ref(), 0.0, |number| *number),
+            better: match raw.better.as_ref().map(|better| &better.value) {
+                Some(RawBetter::Lower) => Better::Lower,
+                Some(RawBetter::Higher) => Better::Higher,
+                Some(RawBetter::Neither) | None => Better::Neither,
+            },
+        }
+    }
+}
