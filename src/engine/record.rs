@@ -203,7 +203,7 @@ pub enum RecordKind {
         round: u32,
         /// The whole local solution, in the order of the local problem's variables: the objective cannot be judged
         /// from the shared variables alone.
-        solution: Vec<f64>,
+        values: Vec<f64>,
     },
     /// The coordinator closed a round.
     PlanRound {

@@ -89,9 +89,9 @@ impl PlanRecorder {
     /// Takes the next record; `rows` gets a row when the gap or the residuals changed.
     pub fn record(&mut self, record: &Record, rows: &mut Vec<DerivedRow>) {
         match &record.kind {
-            RecordKind::PlanLocal { round, solution } => {
+            RecordKind::PlanLocal { round, values } => {
                 let Some((reference, held)) = &mut self.reference else { return };
-                if !held.hold(&reference.problem, record.asset, solution) {
+                if !held.hold(&reference.problem, record.asset, values) {
                     return;
                 }
                 self.round = self.round.max(*round);

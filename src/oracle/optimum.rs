@@ -1,6 +1,6 @@
 //! The central optimum of the fleet's plan, by Clarabel, and how far the plans that assets hold are from it.
 //!
-//! The problem is the exchange form of Boyd et al. 2011 §7.3.2: minimise Σᵢ ½ xᵢᵀPᵢxᵢ + qᵢᵀxᵢ subject to each
+//! The problem is the exchange form of Boyd et al. 2011 §7.3.2: minimise Σᵢ ½ xᵢᵀPᵢxᵢ + qᵢᵀxᵢ + cᵢ subject to each
 //! participant's own bounds and rows, and to Σᵢ sᵢ = 0, where sᵢ are its shared variables.
 
 use crate::units::AssetIndex;
@@ -14,8 +14,8 @@ use clarabel::{
 /// One row of a participant's own constraints: `lower ≤ a·x ≤ upper`; infinite where open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// a, one coefficient per variable.
-    pub coefficients: Vec<f64>,
+    /// a: pairs of variable and coefficient.
+    pub terms: Vec<(usize, f64)>,
     /// Smallest value.
     pub lower: f64,
     /// Largest value.
@@ -38,10 +38,12 @@ pub struct SharedTerm {
 pub struct Participant {
     /// The asset.
     pub asset: AssetIndex,
-    /// P, n × n, row by row, symmetric and positive semidefinite.
-    pub quadratic: Vec<f64>,
+    /// P, symmetric and positive semidefinite: entries (row, column, value) of its upper triangle.
+    pub quadratic: Vec<(usize, usize, f64)>,
     /// q, n.
     pub linear: Vec<f64>,
+    /// c.
+    pub constant: f64,
     /// Lower bounds, n; −∞ where there is none.
     pub lower: Vec<f64>,
     /// Upper bounds, n; +∞ where there is none.
@@ -62,7 +64,7 @@ pub struct CentralProblem {
 /// Why a set of participants is not a problem.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ProblemError {
-    /// A vector or matrix has the wrong length.
+    /// A vector has the wrong length.
     #[error("participant {asset}: {what} has {found} entries, {expected} are needed")]
     Shape {
         /// The asset's index.
@@ -74,9 +76,19 @@ pub enum ProblemError {
         /// Entries needed.
         expected: usize,
     },
-    /// A shared term names a variable that does not exist.
-    #[error("participant {asset}: shared variable {variable} of {variables}")]
-    Shared {
+    /// An entry of P lies below its diagonal.
+    #[error("participant {asset}: P has an entry at ({row}, {column}), below the diagonal")]
+    LowerTriangle {
+        /// The asset's index.
+        asset: u32,
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+    },
+    /// P, a row or a shared term names a variable that does not exist.
+    #[error("participant {asset} names variable {variable} of {variables}")]
+    Variable {
         /// The asset's index.
         asset: u32,
         /// The variable named.
@@ -137,16 +149,16 @@ impl Participant {
         self.linear.len()
     }
 
-    /// ½ xᵀPx + qᵀx. O(n²).
+    /// ½ xᵀPx + qᵀx + c. O(entries).
     #[must_use]
     pub fn cost(&self, x: &[f64]) -> f64 {
-        let n = self.variables();
-        let mut total = 0.0;
-        for (i, xi) in x.iter().enumerate() {
-            let row = &self.quadratic[i * n..(i + 1) * n];
-            total += xi * (0.5 * dot(row, x) + self.linear[i]);
-        }
-        total
+        let quadratic: f64 = self
+            .quadratic
+            .iter()
+            .map(|(row, column, value)| if row == column { 0.5 } else { 1.0 } * value * x[*row] * x[*column])
+            .sum();
+        let linear: f64 = self.linear.iter().zip(x).map(|(q, x)| q * x).sum();
+        quadratic + linear + self.constant
     }
 
     /// Largest violation of its own bounds and rows.
@@ -154,23 +166,25 @@ impl Participant {
     pub fn violation(&self, x: &[f64]) -> f64 {
         let bounds =
             x.iter().zip(&self.lower).zip(&self.upper).map(|((x, lower), upper)| outside(*x, *lower, *upper));
-        let rows = self.rows.iter().map(|row| outside(dot(&row.coefficients, x), row.lower, row.upper));
+        let rows = self.rows.iter().map(|row| outside(dot(&row.terms, x), row.lower, row.upper));
         bounds.chain(rows).fold(0.0, f64::max)
     }
 
     fn check(&self) -> Result<(), ProblemError> {
         let (n, asset) = (self.variables(), self.asset.0);
-        let shape = |what, found, expected| {
-            if found == expected { Ok(()) } else { Err(ProblemError::Shape { asset, what, found, expected }) }
-        };
-        shape("P", self.quadratic.len(), n * n)?;
-        shape("the lower bound", self.lower.len(), n)?;
-        shape("the upper bound", self.upper.len(), n)?;
-        for row in &self.rows {
-            shape("a row", row.coefficients.len(), n)?;
+        for (what, found) in [("the lower bound", self.lower.len()), ("the upper bound", self.upper.len())] {
+            if found != n {
+                return Err(ProblemError::Shape { asset, what, found, expected: n });
+            }
         }
-        match self.shared.iter().find(|term| term.variable >= n) {
-            Some(term) => Err(ProblemError::Shared { asset, variable: term.variable, variables: n }),
+        if let Some((row, column, _)) = self.quadratic.iter().find(|entry| entry.0 > entry.1) {
+            return Err(ProblemError::LowerTriangle { asset, row: *row, column: *column });
+        }
+        let rows = self.rows.iter().flat_map(|row| &row.terms).map(|term| term.0);
+        let shared = self.shared.iter().map(|term| term.variable);
+        let mut named = self.quadratic.iter().map(|entry| entry.1).chain(rows).chain(shared);
+        match named.find(|variable| *variable >= n) {
+            Some(variable) => Err(ProblemError::Variable { asset, variable, variables: n }),
             None => Ok(()),
         }
     }
@@ -292,17 +306,14 @@ impl Program {
         let (mut p, mut q) = (Vec::new(), Vec::new());
         let mut couplings = vec![Vec::new(); problem.couplings];
         for participant in &problem.participants {
-            let (offset, n) = (q.len(), participant.variables());
-            for i in 0..n {
-                // Clarabel reads the upper triangle.
-                let upper = (i..n).map(|j| (offset + i, offset + j, participant.quadratic[i * n + j]));
-                p.extend(upper.filter(|(_, _, value)| *value != 0.0));
-                let (lower, upper) = (participant.lower[i], participant.upper[i]);
-                Rows::between(&mut equal, &mut below, &[(offset + i, 1.0)], lower, upper);
+            let offset = q.len();
+            // Clarabel reads the upper triangle.
+            p.extend(participant.quadratic.iter().map(|(i, j, value)| (offset + i, offset + j, *value)));
+            for (i, (lower, upper)) in participant.lower.iter().zip(&participant.upper).enumerate() {
+                Rows::between(&mut equal, &mut below, &[(offset + i, 1.0)], *lower, *upper);
             }
             for row in &participant.rows {
-                let terms: Vec<_> =
-                    row.coefficients.iter().enumerate().map(|(j, value)| (offset + j, *value)).collect();
+                let terms: Vec<_> = row.terms.iter().map(|(j, value)| (offset + j, *value)).collect();
                 Rows::between(&mut equal, &mut below, &terms, row.lower, row.upper);
             }
             for term in &participant.shared {
@@ -392,7 +403,7 @@ impl HeldPlan {
     }
 
     /// `asset` now holds `solution`. False, and nothing changes, when it takes no part or the length is not its problem's.
-    /// O(n²).
+    /// O(entries of the problem).
     pub fn hold(&mut self, problem: &CentralProblem, asset: AssetIndex, solution: &[f64]) -> bool {
         let Ok(place) = problem.participants.binary_search_by_key(&asset, |p| p.asset) else { return false };
         let participant = &problem.participants[place];
@@ -429,8 +440,8 @@ impl HeldPlan {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+fn dot(terms: &[(usize, f64)], x: &[f64]) -> f64 {
+    terms.iter().map(|(variable, value)| value * x[*variable]).sum()
 }
 
 fn outside(value: f64, lower: f64, upper: f64) -> f64 {

@@ -1,5 +1,6 @@
 //! The run folder: tables, plots, page. What is drawn is drawn from the tables, so `run` and `report` share one way.
 
+mod baseline;
 mod error;
 mod facts;
 mod folder;
@@ -11,6 +12,7 @@ mod summary;
 mod tables;
 pub mod words;
 
+pub use baseline::{Baseline, BaselineError, Better, Expected, Finding, Tolerance, Verdict};
 pub use error::ReportError;
 pub use facts::{AssetFacts, OracleFacts, RunFacts, Timing};
 pub use folder::{RunEnd, RunFolder, read_facts, read_metrics};
