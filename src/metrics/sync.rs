@@ -37,12 +37,13 @@ impl SyncRecorder {
     /// Staleness samples over a run.
     pub const SAMPLES: i64 = 240;
 
-    /// `replicas` hold the shared state, in a run of length `duration`.
+    /// `replicas` hold the shared state, in a run of length `duration`; without either nothing is sampled.
     #[must_use]
     pub fn new(replicas: &[AssetIndex], duration: SimTime) -> Self {
         let mut replicas = replicas.to_vec();
         replicas.sort();
         replicas.dedup();
+        let sampled = !replicas.is_empty() && duration > SimTime::ZERO;
         Self {
             replicas,
             pending: BTreeMap::new(),
@@ -53,7 +54,7 @@ impl SyncRecorder {
             bytes: BTreeMap::new(),
             digests: ReplicasEqual::default(),
             sample_every: SimTime::from_nanos((duration.as_nanos() / Self::SAMPLES).max(1)),
-            next_sample: SimTime::ZERO,
+            next_sample: if sampled { SimTime::ZERO } else { SimTime::MAX },
         }
     }
 
