@@ -100,26 +100,30 @@ impl<'a> Source<'a> {
 
     pub(super) fn convergence(&self) -> Result<Convergence, ReportError> {
         let mut table = Convergence::default();
-        self.rows("convergence.csv", |place, row: ConvergenceRow| {
-            let time = place.finite("time_s", row.time_s)?;
-            for (field, value, series) in [
-                ("gap", row.gap, &mut table.gap),
-                ("primal_residual", row.primal_residual, &mut table.primal),
-                ("dual_residual", row.dual_residual, &mut table.dual),
-            ] {
-                if let Some(value) = place.maybe_finite(field, value)? {
-                    series.push(time, value);
+        self.rows(
+            "convergence.csv",
+            &["time_s", "gap", "primal_residual", "dual_residual"],
+            |place, row: ConvergenceRow| {
+                let time = place.finite("time_s", row.time_s)?;
+                for (field, value, series) in [
+                    ("gap", row.gap, &mut table.gap),
+                    ("primal_residual", row.primal_residual, &mut table.primal),
+                    ("dual_residual", row.dual_residual, &mut table.dual),
+                ] {
+                    if let Some(value) = place.maybe_finite(field, value)? {
+                        series.push(time, value);
+                    }
                 }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            },
+        )?;
         Ok(table)
     }
 
     /// By kind, application messages only.
     pub(super) fn latencies(&self) -> Result<BTreeMap<String, Latencies>, ReportError> {
         let mut kinds: BTreeMap<String, Latencies> = BTreeMap::new();
-        self.rows("deliveries.csv", |place, row: DeliveryRow| {
+        self.rows("deliveries.csv", &["kind", "latency_s"], |place, row: DeliveryRow| {
             let latency = place.finite("latency_s", row.latency_s)?;
             if matches!(row.kind.as_str(), "telemetry" | "command" | "event") {
                 kinds.entry(row.kind).or_default().record(SimTime::from_secs_f64(latency));
@@ -131,22 +135,26 @@ impl<'a> Source<'a> {
 
     pub(super) fn contacts(&self) -> Result<Vec<ContactRow>, ReportError> {
         let mut contacts = Vec::new();
-        self.rows("contacts.csv", |place, row: RawContact| {
-            contacts.push(ContactRow {
-                from: self.asset(place, "from", &row.from)?,
-                to: self.asset(place, "to", &row.to)?,
-                start_s: place.finite("start_s", row.start_s)?,
-                end_s: place.finite("end_s", row.end_s)?,
-                busy_s: place.maybe_finite("busy_s", row.busy_s)?,
-            });
-            Ok(())
-        })?;
+        self.rows(
+            "contacts.csv",
+            &["from", "to", "start_s", "end_s", "busy_s"],
+            |place, row: RawContact| {
+                contacts.push(ContactRow {
+                    from: self.asset(place, "from", &row.from)?,
+                    to: self.asset(place, "to", &row.to)?,
+                    start_s: place.finite("start_s", row.start_s)?,
+                    end_s: place.finite("end_s", row.end_s)?,
+                    busy_s: place.maybe_finite("busy_s", row.busy_s)?,
+                });
+                Ok(())
+            },
+        )?;
         Ok(contacts)
     }
 
     pub(super) fn staleness(&self) -> Result<BTreeMap<usize, Series>, ReportError> {
         let mut series: BTreeMap<usize, Series> = BTreeMap::new();
-        self.rows("staleness.csv", |place, row: StalenessRow| {
+        self.rows("staleness.csv", &["time_s", "asset", "staleness_s"], |place, row: StalenessRow| {
             let asset = self.asset(place, "asset", &row.asset)?;
             let (time, age) =
                 (place.finite("time_s", row.time_s)?, place.finite("staleness_s", row.staleness_s)?);
@@ -158,7 +166,7 @@ impl<'a> Source<'a> {
 
     pub(super) fn energy(&self) -> Result<BTreeMap<usize, Series>, ReportError> {
         let mut series: BTreeMap<usize, Series> = BTreeMap::new();
-        self.rows("energy.csv", |place, row: EnergyRow| {
+        self.rows("energy.csv", &["time_s", "asset", "state_of_charge"], |place, row: EnergyRow| {
             let asset = self.asset(place, "asset", &row.asset)?;
             let (time, charge) =
                 (place.finite("time_s", row.time_s)?, place.finite("state_of_charge", row.state_of_charge)?);
@@ -176,11 +184,27 @@ impl<'a> Source<'a> {
     fn rows<T: DeserializeOwned>(
         &self,
         name: &str,
+        columns: &[&'static str],
         mut take: impl FnMut(&Place<'_>, T) -> Result<(), ReportError>,
     ) -> Result<(), ReportError> {
         let path: PathBuf = self.folder.join(name);
         let file = File::open(&path).map_err(io(&path))?;
         let mut reader = csv::Reader::from_reader(file);
+        // Without rows the reader itself would not miss a column.
+        let headings =
+            reader.headers().map_err(|source| ReportError::Table { path: path.clone(), source })?;
+        if let Some(missing) =
+            columns.iter().find(|column| !headings.iter().any(|heading| heading == **column))
+        {
+            let found = "not there".into();
+            return Err(ReportError::Value {
+                path,
+                line: 1,
+                field: missing,
+                found,
+                allowed: "a heading of that name",
+            });
+        }
         for (place, row) in reader.deserialize().enumerate() {
             let row: T = row.map_err(|source| ReportError::Table { path: path.clone(), source })?;
             take(&Place { path: &path, line: place as u64 + 2 }, row)?;

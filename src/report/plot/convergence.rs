@@ -43,7 +43,8 @@ pub(super) fn plot(table: &Convergence, end_s: f64) -> Option<Plot> {
     let svg = draw(layout, |figure| {
         figure.threshold(1e-3, "gap 10⁻³");
         figure.threshold(1e-6, "gap 10⁻⁶");
-        for (_, points, width, color) in lines.iter().rev() {
+        // The thick line first: the thin ones stay visible on it.
+        for (_, points, width, color) in &lines {
             figure.line(points, *color, *width, true);
         }
     });

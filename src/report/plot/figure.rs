@@ -72,7 +72,7 @@ pub(super) struct Layout<'a> {
 pub(super) fn draw(layout: Layout<'_>, marks: impl FnOnce(&mut Figure<'_>)) -> String {
     let lines = wrap(layout.subtitle, f64::from(WIDTH - 48) / (12.5 * LETTER));
     let rows = legend_rows(layout.legend);
-    let top = 42 + 17 * lines.len() as i32 + if rows.is_empty() { 6 } else { 12 + 20 * rows.len() as i32 };
+    let top = 42 + 17 * lines.len() as i32 + if rows.is_empty() { 6 } else { 20 + 20 * rows.len() as i32 };
     let bottom = top + layout.height;
     let mut svg = String::new();
     {
