@@ -201,7 +201,8 @@ pub enum RecordKind {
     PlanLocal {
         /// The round, from 1.
         round: u32,
-        /// The shared variables (exchange), one per (commodity, slot).
+        /// The whole local solution, in the order of the local problem's variables: the objective cannot be judged
+        /// from the shared variables alone.
         values: Vec<f64>,
     },
     /// The coordinator closed a round.

@@ -1,0 +1,125 @@
+//! Nothing comes from nowhere: frames and messages are conserved.
+
+use super::{IntervalSet, OracleReport, StreamId};
+use crate::{
+    engine::{Record, RecordKind},
+    units::{AssetIndex, SimTime},
+};
+use std::collections::BTreeMap;
+
+/// Frames of one directed pair.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pair {
+    sent: u64,
+    sent_bytes: u64,
+    decided: u64,
+    decided_bytes: u64,
+    last_sent: SimTime,
+}
+
+/// Frames sent = received + lost + in flight, for every directed pair, in number and in bytes, at every moment.
+#[derive(Clone, Debug, Default)]
+pub struct FrameConservation {
+    pairs: BTreeMap<(AssetIndex, AssetIndex), Pair>,
+    longest_flight: Option<SimTime>,
+}
+
+impl FrameConservation {
+    /// `longest_flight`: the longest time from the start of a frame to the verdict on it, where it is known.
+    #[must_use]
+    pub const fn new(longest_flight: Option<SimTime>) -> Self {
+        Self { pairs: BTreeMap::new(), longest_flight }
+    }
+
+    /// Takes the next record.
+    pub fn record(&mut self, record: &Record, report: &mut OracleReport) {
+        match record.kind {
+            RecordKind::FrameSent { peer, bytes, .. } => {
+                let pair = self.pairs.entry((record.asset, peer)).or_default();
+                pair.sent += 1;
+                pair.sent_bytes += u64::from(bytes);
+                pair.last_sent = record.time;
+            }
+            RecordKind::FrameReceived { peer, bytes } | RecordKind::FrameLost { peer, bytes, .. } => {
+                let pair = self.pairs.entry((peer, record.asset)).or_default();
+                pair.decided += 1;
+                pair.decided_bytes += u64::from(bytes);
+                if pair.decided > pair.sent || pair.decided_bytes > pair.sent_bytes {
+                    let Pair { sent, sent_bytes, decided, decided_bytes, .. } = *pair;
+                    report.push(record.time, "frame conservation", || {
+                        format!(
+                            "asset {} has received or lost {decided} frames ({decided_bytes} bytes) from asset {}, which \
+                             sent it {sent} ({sent_bytes} bytes)",
+                            record.asset.0, peer.0
+                        )
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Frames without a verdict.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.pairs.values().map(|pair| pair.sent.saturating_sub(pair.decided)).sum()
+    }
+
+    /// Reports frames that should have had their verdict by `end`.
+    pub fn finish(&self, end: SimTime, report: &mut OracleReport) {
+        let Some(longest) = self.longest_flight else { return };
+        for ((from, to), pair) in &self.pairs {
+            if pair.decided < pair.sent && end - pair.last_sent > longest {
+                report.push(end, "frame conservation", || {
+                    format!(
+                        "{} frames from asset {} to asset {} have no verdict, though the last was sent {} before the end",
+                        pair.sent - pair.decided,
+                        from.0,
+                        to.0,
+                        end - pair.last_sent
+                    )
+                });
+            }
+        }
+    }
+}
+
+/// A source learns of a delivery only after the delivery, and gives up or repeats only what it submitted.
+#[derive(Clone, Debug, Default)]
+pub struct MessageConservation {
+    streams: BTreeMap<StreamId, (IntervalSet, IntervalSet)>,
+}
+
+impl MessageConservation {
+    /// Takes the next record.
+    pub fn record(&mut self, record: &Record, report: &mut OracleReport) {
+        let mine = |destination, kind| StreamId { source: record.asset, destination, kind };
+        match record.kind {
+            RecordKind::Submitted { sequence, destination, kind, .. } => {
+                self.streams.entry(mine(destination, kind)).or_default().0.insert(sequence);
+            }
+            RecordKind::Delivered { source, sequence, kind, .. } => {
+                let id = StreamId { source, destination: record.asset, kind };
+                self.streams.entry(id).or_default().1.insert(sequence);
+            }
+            RecordKind::Acknowledged { destination, sequence, kind } => {
+                let id = mine(destination, kind);
+                if !self.streams.get(&id).is_some_and(|(_, delivered)| delivered.contains(sequence)) {
+                    report.push(record.time, "message conservation", || {
+                        format!("{id} had message {sequence} acknowledged before it was delivered")
+                    });
+                }
+            }
+            RecordKind::Abandoned { destination, sequence, kind }
+            | RecordKind::Retransmitted { destination, sequence, kind } => {
+                let id = mine(destination, kind);
+                if !self.streams.get(&id).is_some_and(|(submitted, _)| submitted.contains(sequence)) {
+                    report.push(record.time, "message conservation", || {
+                        format!("{id} repeated or gave up message {sequence}, which was never submitted")
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+}

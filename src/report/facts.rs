@@ -1,0 +1,71 @@
+//! What `run.json` and `timing.json` hold.
+
+use crate::oracle::OracleReport;
+use serde::{Deserialize, Serialize};
+
+/// The identity of a run: equal for equal runs, whatever the machine and the number of threads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// [`RunFacts::FORMAT`].
+    pub format: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// SHA-256 of the scenario with its includes, hexadecimal.
+    pub scenario_hash: String,
+    /// The seed.
+    pub seed: u64,
+    /// The program's version.
+    pub version: String,
+    /// Hash over the whole trace, hexadecimal; empty until the run is finished.
+    pub fingerprint: String,
+    /// The scenario's epoch, ISO 8601 UTC.
+    pub epoch_utc: String,
+    /// Simulated time, seconds.
+    pub duration_s: f64,
+    /// The assets, in order of their index.
+    pub assets: Vec<AssetFacts>,
+    /// What the oracles found; empty until the run is finished.
+    pub oracles: OracleFacts,
+}
+
+/// An asset, as tables and plots name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssetFacts {
+    /// Its name, unique in the scenario.
+    pub name: String,
+    /// Its kind: rover, drone, habitat, satellite, ground station.
+    pub kind: String,
+}
+
+/// The oracles' findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OracleFacts {
+    /// How many violations there were.
+    pub total: u64,
+    /// The first of them, in plain words.
+    pub violations: Vec<String>,
+}
+
+impl From<&OracleReport> for OracleFacts {
+    fn from(report: &OracleReport) -> Self {
+        Self { total: report.total, violations: report.violations.iter().map(ToString::to_string).collect() }
+    }
+}
+
+/// What depends on the machine: the only file of a run folder that may differ between equal runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Wall time of the simulation, seconds.
+    pub wall_s: f64,
+    /// Threads used.
+    pub threads: u32,
+    /// Events handled.
+    pub events: u64,
+    /// Events per second of wall time.
+    pub events_per_s: f64,
+}
+
+impl RunFacts {
+    /// The mark of a run folder.
+    pub const FORMAT: &str = "cosmosmesh run 1";
+}

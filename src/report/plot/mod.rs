@@ -1,0 +1,39 @@
+//! Pictures of a run, as SVG, made from its tables.
+
+mod contacts;
+mod convergence;
+mod figure;
+mod latency;
+mod per_asset;
+mod scale;
+
+pub(super) use scale::power_of_ten;
+
+use super::{ReportError, RunFacts, read::Source};
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plot {
+    /// File name without the ending.
+    pub name: &'static str,
+    /// What it shows, for readers who cannot see it.
+    pub caption: String,
+    /// The picture.
+    pub svg: String,
+}
+
+/// All pictures that the tables have data for.
+///
+/// # Errors
+/// [`ReportError`] when a table cannot be read.
+pub(super) fn all(source: &Source<'_>, facts: &RunFacts) -> Result<Vec<Plot>, ReportError> {
+    let end_s = facts.duration_s;
+    let plots = [
+        convergence::plot(&source.convergence()?, end_s),
+        latency::plot(&source.latencies()?),
+        contacts::plot(&source.contacts()?, facts),
+        per_asset::staleness(&source.staleness()?, facts),
+        per_asset::energy(&source.energy()?, facts),
+    ];
+    Ok(plots.into_iter().flatten().collect())
+}
