@@ -51,7 +51,12 @@ pub fn execute(args: ValidateArgs) -> Result<Outcome, CliError> {
                 if !args.json {
                     summary(&file, &scenario)?;
                 }
-                verdicts.push(Verdict { file, valid: true, hash: Some(hex(&scenario.hash)), mistakes: Vec::new() });
+                verdicts.push(Verdict {
+                    file,
+                    valid: true,
+                    hash: Some(hex(&scenario.hash)),
+                    mistakes: Vec::new(),
+                });
             }
             Err(diagnostics) => {
                 if let Some(first) = diagnostics.list().first().filter(|d| d.mistake == Mistake::Unreadable) {
@@ -59,7 +64,12 @@ pub fn execute(args: ValidateArgs) -> Result<Outcome, CliError> {
                 } else if !args.json {
                     excerpts(&file, &diagnostics)?;
                 }
-                verdicts.push(Verdict { file, valid: false, hash: None, mistakes: diagnostics.list().to_vec() });
+                verdicts.push(Verdict {
+                    file,
+                    valid: false,
+                    hash: None,
+                    mistakes: diagnostics.list().to_vec(),
+                });
             }
         }
     }

@@ -28,7 +28,7 @@ struct Node {
 }
 
 impl Track {
-    /// Samples `motion` over [`from`, `to`], starting with intervals of `cell`. O(samples), about 1,600 a day for a low
+    /// Samples `motion` over [`from`, `to`], which is not empty, starting with intervals of `cell`. O(samples), about 1,600 a day for a low
     /// Earth orbit.
     pub(crate) fn sample(
         from: SimTime,
@@ -36,7 +36,7 @@ impl Track {
         cell: SimTime,
         motion: &mut impl FnMut(SimTime) -> State,
     ) -> Self {
-        let count = (to - from).as_nanos().div_euclid(cell.as_nanos()) + 1;
+        let count = ((to - from).as_nanos() - 1).div_euclid(cell.as_nanos()) + 1;
         let mut track = Self {
             start_s: from.as_secs_f64(),
             cell_s: cell.as_secs_f64(),
@@ -45,7 +45,7 @@ impl Track {
         };
         let mut left = (from, motion(from));
         for index in 1..=count {
-            let time = from + SimTime(cell.as_nanos() * index);
+            let time = (from + SimTime(cell.as_nanos() * index)).min(to);
             let right = (time, motion(time));
             track.cells.push(track.nodes.len() as u32);
             track.push(left);

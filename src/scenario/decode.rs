@@ -46,7 +46,15 @@ impl Context {
         suggestion: Option<String>,
     ) {
         let field = self.path.clone();
-        self.drafts.push(Draft { mistake, span: node.span, field, found, allowed, suggestion, related: Vec::new() });
+        self.drafts.push(Draft {
+            mistake,
+            span: node.span,
+            field,
+            found,
+            allowed,
+            suggestion,
+            related: Vec::new(),
+        });
     }
 
     /// Runs `inner` with the path extended by `segment`.
@@ -350,7 +358,8 @@ impl Node {
 
     /// The name or first bracket, where a missing field is reported.
     fn opening(&self) -> Span {
-        self.name().map_or(Span { end: self.span.end.min(self.span.start + 1), ..self.span }, |(_, span)| span)
+        self.name()
+            .map_or(Span { end: self.span.end.min(self.span.start + 1), ..self.span }, |(_, span)| span)
     }
 }
 
@@ -418,7 +427,9 @@ pub(crate) fn unknown_choice<T>(node: &Node, known: &[&str], cx: &mut Context) -
         }
         None => {
             let meant = match &node.value {
-                Value::Text(text) => nearest(text, known.iter().copied()).map(|m| format!("{m}, without quotes")),
+                Value::Text(text) => {
+                    nearest(text, known.iter().copied()).map(|m| format!("{m}, without quotes"))
+                }
                 _ => None,
             };
             let at = Node { span: node.opening(), value: Value::Bool(true) };

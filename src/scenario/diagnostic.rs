@@ -186,7 +186,8 @@ fn reported(draft: &Draft) -> Reported<usize> {
     let title = draft.mistake.title();
     let message = if draft.field.is_empty() { title.to_owned() } else { format!("{title}: {}", draft.field) };
     let mut labels = vec![
-        Label::primary(draft.span.file as usize, draft.span.range()).with_message(format!("found {}", draft.found)),
+        Label::primary(draft.span.file as usize, draft.span.range())
+            .with_message(format!("found {}", draft.found)),
     ];
     for (span, text) in &draft.related {
         labels.push(Label::secondary(span.file as usize, span.range()).with_message(text));

@@ -137,7 +137,10 @@ impl Files {
 
     fn may_include(&mut self, include: &Spanned<String>, path: &PathBuf) -> bool {
         let (found, allowed) = if self.chain.contains(path) {
-            ("a file that includes itself, by way of this line", "parts that do not include one another in a circle")
+            (
+                "a file that includes itself, by way of this line",
+                "parts that do not include one another in a circle",
+            )
         } else if self.parts.contains(path) {
             ("a file that is included already", "each part once")
         } else if self.chain.len() > MAX_INCLUDE_DEPTH {
@@ -166,7 +169,12 @@ impl Files {
         let joined = from.parent().unwrap_or(Path::new("")).join(relative);
         match joined.canonicalize() {
             Err(error) => {
-                self.refuse(name, Mistake::Include, format!("{found}: {error}"), "a file that can be read".to_owned());
+                self.refuse(
+                    name,
+                    Mistake::Include,
+                    format!("{found}: {error}"),
+                    "a file that can be read".to_owned(),
+                );
                 None
             }
             Ok(path) if !path.starts_with(&root) => {
@@ -197,12 +205,28 @@ impl Files {
 
     fn refuse(&mut self, name: &Spanned<String>, mistake: Mistake, found: String, allowed: String) {
         let (span, field) = (name.place.span, name.place.field.to_string());
-        self.drafts.push(Draft { mistake, span, field, found, allowed, suggestion: None, related: Vec::new() });
+        self.drafts.push(Draft {
+            mistake,
+            span,
+            field,
+            found,
+            allowed,
+            suggestion: None,
+            related: Vec::new(),
+        });
     }
 
     fn draft(&mut self, span: Span, mistake: Mistake, found: String, allowed: String) {
         let field = String::new();
-        self.drafts.push(Draft { mistake, span, field, found, allowed, suggestion: None, related: Vec::new() });
+        self.drafts.push(Draft {
+            mistake,
+            span,
+            field,
+            found,
+            allowed,
+            suggestion: None,
+            related: Vec::new(),
+        });
     }
 
     /// Parses and decodes the file number `file`.

@@ -135,7 +135,11 @@ fn scaled(node: &Node, cx: &mut Context, units: &[Unit], what: &str) -> Option<f
 }
 
 /// The same number with the unit that was probably meant.
-fn meant_unit<'a>(number: &str, symbol: &str, units: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+fn meant_unit<'a>(
+    number: &str,
+    symbol: &str,
+    units: impl Iterator<Item = &'a str> + Clone,
+) -> Option<String> {
     if number.parse::<f64>().is_err() || symbol.is_empty() {
         return None;
     }

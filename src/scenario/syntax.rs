@@ -62,7 +62,8 @@ pub(crate) struct SyntaxError {
 
 /// Reads `text`, the file number `file` of the sources.
 pub(crate) fn parse(file: u32, text: &str) -> Result<Node, SyntaxError> {
-    let mut reader = Reader { file, text, at: if text.starts_with('\u{feff}') { 3 } else { 0 }, open: Vec::new() };
+    let mut reader =
+        Reader { file, text, at: if text.starts_with('\u{feff}') { 3 } else { 0 }, open: Vec::new() };
     reader.blank()?;
     reader.attributes()?;
     let node = reader.value()?;
@@ -117,9 +118,11 @@ impl Reader<'_> {
                 let start = self.text[..blank_start].char_indices().last().map_or(0, |(at, _)| at);
                 self.error(self.span(start, blank_start.max(start)), "the end of the file", allowed)
             }
-            Some(c) => {
-                self.error(self.span(self.at, self.at + c.len_utf8()), format!("`{}`", c.escape_debug()), allowed)
-            }
+            Some(c) => self.error(
+                self.span(self.at, self.at + c.len_utf8()),
+                format!("`{}`", c.escape_debug()),
+                allowed,
+            ),
         }
     }
 
@@ -151,7 +154,11 @@ impl Reader<'_> {
             } else if let Some(c) = self.peek() {
                 self.at += c.len_utf8();
             } else {
-                return Err(self.error(self.span(start, start + 2), "a comment without an end", "`*/` that closes it"));
+                return Err(self.error(
+                    self.span(start, start + 2),
+                    "a comment without an end",
+                    "`*/` that closes it",
+                ));
             }
         }
         Ok(())
@@ -181,7 +188,9 @@ impl Reader<'_> {
             Some('{') => self.map()?,
             Some('(') => self.parenthesis(None)?,
             Some(c) if c.is_ascii_digit() || matches!(c, '+' | '-' | '.') => self.number()?,
-            Some('r') if matches!(self.text.as_bytes().get(self.at + 1), Some(b'"' | b'#')) => self.raw_string()?,
+            Some('r') if matches!(self.text.as_bytes().get(self.at + 1), Some(b'"' | b'#')) => {
+                self.raw_string()?
+            }
             Some(c) if is_name_start(c) => self.named()?,
             _ => return Err(self.unexpected("a value")),
         };
@@ -191,7 +200,8 @@ impl Reader<'_> {
     fn enter(&mut self) -> Parsed<()> {
         if self.open.len() >= MAX_DEPTH {
             let span = self.span(self.at, self.at + 1);
-            let mut error = self.error(span, "one more bracket", &format!("at most {MAX_DEPTH} nested brackets"));
+            let mut error =
+                self.error(span, "one more bracket", &format!("at most {MAX_DEPTH} nested brackets"));
             error.too_deep = true;
             return Err(error);
         }
@@ -397,7 +407,10 @@ impl Reader<'_> {
 
     fn hexadecimal(&mut self, digits: usize) -> Option<char> {
         let written = self.text.get(self.at..self.at + digits)?;
-        let code = written.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(written, 16).ok())??;
+        let code = written
+            .bytes()
+            .all(|b| b.is_ascii_hexdigit())
+            .then(|| u32::from_str_radix(written, 16).ok())??;
         self.at += digits;
         char::from_u32(code)
     }

@@ -36,7 +36,8 @@ impl Checker<'_> {
         epoch: Option<Epoch>,
     ) -> Vec<Asset> {
         if raw.assets.is_empty() {
-            let place = raw.root.assets.as_ref().map_or(&raw.root.version.place, |assets| &assets.place).clone();
+            let place =
+                raw.root.assets.as_ref().map_or(&raw.root.version.place, |assets| &assets.place).clone();
             self.report(&place, Mistake::OutOfRange, "a scenario without assets", "at least one asset");
         }
         self.unique(raw.assets.iter().map(|asset| &asset.value.name), "each asset's name");
@@ -138,7 +139,15 @@ impl Checker<'_> {
             (None, kit) => kit.and_then(|kit| kit.storage).unwrap_or(protocol.storage),
         };
         let motion = self.motion(raw, kind, epoch).unwrap_or(Motion::Nowhere);
-        Asset { name: raw.name.value.clone(), kind, node: NodeId(raw.node.value), motion, radios, power, storage }
+        Asset {
+            name: raw.name.value.clone(),
+            kind,
+            node: NodeId(raw.node.value),
+            motion,
+            radios,
+            power,
+            storage,
+        }
     }
 
     fn radios(&mut self, raw: &List<RawRadio>, classes: &[LinkClass]) -> Vec<RadioSpec> {
@@ -192,7 +201,12 @@ impl Checker<'_> {
         };
         for (field, _) in needs.iter().filter(|(_, given)| !given) {
             let allowed = format!("`{field}`, because class \"{}\" has a {capacity} capacity", class.name);
-            self.report(&raw.class.place, Mistake::MissingField, format!("no `{field}` in this radio"), allowed);
+            self.report(
+                &raw.class.place,
+                Mistake::MissingField,
+                format!("no `{field}` in this radio"),
+                allowed,
+            );
         }
     }
 

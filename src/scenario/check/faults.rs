@@ -44,7 +44,11 @@ impl Checker<'_> {
         let (first, last) = (start.value.0, end.value.0);
         let holds = (SimTime::ZERO..run).contains(&first);
         self.expect(holds, &start.place, format!("a time within the run, 0 s to below {run}"));
-        self.expect(last > first && last <= run, &end.place, format!("a time after {first}, at most the run's {run}"));
+        self.expect(
+            last > first && last <= run,
+            &end.place,
+            format!("a time after {first}, at most the run's {run}"),
+        );
         (first, last)
     }
 
@@ -60,7 +64,9 @@ impl Checker<'_> {
                 LinkSelector::Between(a.unwrap_or(nobody), b.unwrap_or(nobody))
             }
             RawLinks::Of(of) => LinkSelector::Of(self.asset(&of.asset).unwrap_or(nobody)),
-            RawLinks::Class(of) => LinkSelector::Class(self.class(&of.class).filter(|&c| c < classes.len()).unwrap_or(0)),
+            RawLinks::Class(of) => {
+                LinkSelector::Class(self.class(&of.class).filter(|&c| c < classes.len()).unwrap_or(0))
+            }
         }
     }
 }

@@ -56,7 +56,12 @@ impl Checker<'_> {
         };
         if lora && !matches!(written.value, RawAccess::SharedChannel) {
             let found = self.written(&written.place);
-            self.report(&written.place, Mistake::Inconsistent, found, "SharedChannel, as LoRa radios share one");
+            self.report(
+                &written.place,
+                Mistake::Inconsistent,
+                found,
+                "SharedChannel, as LoRa radios share one",
+            );
         }
         match written.value {
             RawAccess::FullDuplex => Access::FullDuplex,

@@ -45,7 +45,8 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     let assets = checker.assets(raw, &classes, &protocol, epoch);
     let contacts = checker.contacts(root.contacts.as_ref(), &assets);
     let traffic = checker.traffic(root.traffic.as_ref(), &protocol);
-    let shared_state: Option<SharedState> = root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
+    let shared_state: Option<SharedState> =
+        root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol));
     let faults = checker.faults(root.faults.as_ref(), &classes);
     let metrics = checker.tolerances(root.metrics.as_ref());
@@ -96,7 +97,13 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn report(&mut self, place: &Place, mistake: Mistake, found: impl Into<String>, allowed: impl Into<String>) {
+    fn report(
+        &mut self,
+        place: &Place,
+        mistake: Mistake,
+        found: impl Into<String>,
+        allowed: impl Into<String>,
+    ) {
         self.draft(place, mistake, found.into(), allowed.into(), None, Vec::new());
     }
 
@@ -245,7 +252,8 @@ impl<'a> Checker<'a> {
                 Some(group) => match self.groups.get(group) {
                     Some(group) => members.extend(group),
                     None => {
-                        let known: Vec<String> = self.groups.keys().map(|group| format!("@{group}")).collect();
+                        let known: Vec<String> =
+                            self.groups.keys().map(|group| format!("@{group}")).collect();
                         let known: Vec<&str> = known.iter().map(String::as_str).chain(["@all"]).collect();
                         self.unknown_name(name, "a group", &known);
                     }

@@ -24,7 +24,12 @@ const HEIGHTS_M: (f64, f64) = (-20_000.0, 100_000.0);
 
 impl Checker<'_> {
     /// The motion, or `None` when it was refused.
-    pub(super) fn motion(&mut self, asset: &RawAsset, kind: AssetKind, epoch: Option<Epoch>) -> Option<Motion> {
+    pub(super) fn motion(
+        &mut self,
+        asset: &RawAsset,
+        kind: AssetKind,
+        epoch: Option<Epoch>,
+    ) -> Option<Motion> {
         let written = &asset.motion;
         let on_ground = matches!(written.value, RawMotion::Site(_) | RawMotion::Track(_));
         let nowhere = matches!(written.value, RawMotion::Nowhere);
@@ -64,7 +69,12 @@ impl Checker<'_> {
         checked
     }
 
-    fn place(&mut self, latitude: &Spanned<f64>, longitude: &Spanned<f64>, height: Option<&Spanned<Length>>) -> Geodetic {
+    fn place(
+        &mut self,
+        latitude: &Spanned<f64>,
+        longitude: &Spanned<f64>,
+        height: Option<&Spanned<Length>>,
+    ) -> Geodetic {
         if let Some(height) = height {
             let holds = (HEIGHTS_M.0..=HEIGHTS_M.1).contains(&height.value.0);
             self.expect(holds, &height.place, "a height from -20 km to 100 km");
@@ -91,7 +101,8 @@ impl Checker<'_> {
             let [earlier, later] = [&pair[0].value.at, &pair[1].value.at];
             if later.value.0 <= earlier.value.0 {
                 let found = self.written(&later.place);
-                let allowed = format!("a time later than the waypoint before, {}", self.written(&earlier.place));
+                let allowed =
+                    format!("a time later than the waypoint before, {}", self.written(&earlier.place));
                 let related = vec![(earlier.place.span, "the waypoint before".to_owned())];
                 self.draft(&later.place, Mistake::Inconsistent, found, allowed, None, related);
             }
@@ -223,7 +234,12 @@ impl Checker<'_> {
                 return Some(record.to_string());
             }
             let found = format!("a file with {} records", records.len());
-            self.report(&raw.file.place, Mistake::Inconsistent, found, "one record, or `object` to choose one");
+            self.report(
+                &raw.file.place,
+                Mistake::Inconsistent,
+                found,
+                "one record, or `object` to choose one",
+            );
             return None;
         };
         let named = |record: &serde_json::Value| record["OBJECT_NAME"].as_str().map(str::to_owned);
@@ -250,7 +266,12 @@ impl Checker<'_> {
                 && rows.last().is_some_and(|row| row.time >= self.run);
             if !covers {
                 let found = "an ephemeris that does not cover the run";
-                self.report(&raw.file.place, Mistake::Inconsistent, found, "rows from the epoch to the run's end");
+                self.report(
+                    &raw.file.place,
+                    Mistake::Inconsistent,
+                    found,
+                    "rows from the epoch to the run's end",
+                );
             }
         }
         Some(motion)

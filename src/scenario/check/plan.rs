@@ -135,7 +135,8 @@ impl Checker<'_> {
     /// Some values keep the bounds and totals. (A ramp can still make a problem infeasible: the solver says so.)
     fn bounds(&mut self, raw: &RawTerm, term: &PlanTerm) {
         if let Some(slot) = (0..term.min.len()).find(|&slot| term.min[slot] > term.max[slot]) {
-            let found = format!("{} in slot {slot}, below the least value {}", term.max[slot], term.min[slot]);
+            let found =
+                format!("{} in slot {slot}, below the least value {}", term.max[slot], term.min[slot]);
             let related = vec![(raw.min.place.span, "the least value".to_owned())];
             let allowed = "at least the least value, in every slot".to_owned();
             self.draft(&raw.max.place, Mistake::Inconsistent, found, allowed, None, related);
@@ -177,7 +178,12 @@ impl Checker<'_> {
                 }
                 let found = format!("\"{name}\" in slot {slot} sums to {least} to {largest}");
                 let place: Place = raw.commodities.value[commodity].place.clone();
-                self.report(&place, Mistake::Inconsistent, found, "bounds of the participants that allow the sum zero");
+                self.report(
+                    &place,
+                    Mistake::Inconsistent,
+                    found,
+                    "bounds of the participants that allow the sum zero",
+                );
                 break;
             }
         }

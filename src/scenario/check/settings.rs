@@ -15,7 +15,10 @@ impl Checker<'_> {
             self.expect(limit.value > 0, &limit.place, "a whole number from 1 to 255");
         }
         ProtocolSettings {
-            lifetimes: raw.lifetimes.as_ref().map_or(default.lifetimes, |l| self.lifetimes(&l.value, default)),
+            lifetimes: raw
+                .lifetimes
+                .as_ref()
+                .map_or(default.lifetimes, |l| self.lifetimes(&l.value, default)),
             hop_limit: raw.hop_limit.as_ref().map_or(default.hop_limit, |limit| limit.value),
             crc: raw.crc.as_ref().map_or(default.crc, |crc| match crc.value {
                 RawCrc::Crc16 => CrcKind::Crc16,
@@ -30,7 +33,8 @@ impl Checker<'_> {
             max_payload: self.count_or(raw.max_payload_bytes.as_ref(), default.max_payload, 1, 1 << 24),
             stream_window: self.count_or(raw.stream_window.as_ref(), default.stream_window, 1, 1 << 20),
             reroute_after: self.above_zero_or(raw.reroute_after.as_ref(), default.reroute_after),
-            clock_uncertainty: self.not_negative_or(raw.clock_uncertainty.as_ref(), default.clock_uncertainty),
+            clock_uncertainty: self
+                .not_negative_or(raw.clock_uncertainty.as_ref(), default.clock_uncertainty),
         }
     }
 
@@ -56,10 +60,7 @@ impl Checker<'_> {
     pub(super) fn storage(&mut self, raw: &RawStorage) -> StorageSpec {
         let bytes = raw.capacity.value.0;
         self.expect((1000.0..=1e15).contains(&bytes), &raw.capacity.place, "from 1 kB to 1000000 GB");
-        StorageSpec {
-            bytes: bytes as u64,
-            bundles: self.count_or(raw.bundles.as_ref(), 65_536, 1, u32::MAX),
-        }
+        StorageSpec { bytes: bytes as u64, bundles: self.count_or(raw.bundles.as_ref(), 65_536, 1, u32::MAX) }
     }
 
     pub(super) fn tolerances(&mut self, raw: Option<&List<RawTolerance>>) -> Vec<Tolerance> {

@@ -14,7 +14,11 @@ use crate::{
 };
 
 impl Checker<'_> {
-    pub(super) fn traffic(&mut self, raw: Option<&List<RawTraffic>>, protocol: &ProtocolSettings) -> Vec<Traffic> {
+    pub(super) fn traffic(
+        &mut self,
+        raw: Option<&List<RawTraffic>>,
+        protocol: &ProtocolSettings,
+    ) -> Vec<Traffic> {
         let Some(raw) = raw else { return Vec::new() };
         self.unique(raw.value.iter().map(|flow| &flow.value.name), "each flow's name");
         raw.value.iter().map(|flow| self.flow(&flow.value, protocol)).collect()
@@ -53,7 +57,11 @@ impl Checker<'_> {
     }
 
     /// A stretch of the run; the whole run by default.
-    fn period(&mut self, start: Option<&Spanned<Duration>>, end: Option<&Spanned<Duration>>) -> (SimTime, SimTime) {
+    fn period(
+        &mut self,
+        start: Option<&Spanned<Duration>>,
+        end: Option<&Spanned<Duration>>,
+    ) -> (SimTime, SimTime) {
         let run = self.run;
         let first = start.map_or(SimTime::ZERO, |start| {
             let holds = (SimTime::ZERO..run).contains(&start.value.0);
@@ -91,7 +99,11 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn shared_state(&mut self, raw: &Spanned<RawSharedState>, protocol: &ProtocolSettings) -> SharedState {
+    pub(super) fn shared_state(
+        &mut self,
+        raw: &Spanned<RawSharedState>,
+        protocol: &ProtocolSettings,
+    ) -> SharedState {
         let raw = &raw.value;
         let members = self.members(&raw.members);
         if members.len() == 1 {
@@ -102,9 +114,10 @@ impl Checker<'_> {
         SharedState {
             members,
             writes: self.arrivals(&raw.writes.value),
-            mix: raw.mix.as_ref().map_or(WriteMix { set: 1.0, register: 1.0, map: 1.0, counter: 1.0 }, |mix| {
-                self.mix(mix)
-            }),
+            mix: raw
+                .mix
+                .as_ref()
+                .map_or(WriteMix { set: 1.0, register: 1.0, map: 1.0, counter: 1.0 }, |mix| self.mix(mix)),
             value_bytes,
             keys: self.count_or(raw.keys.as_ref(), 32, 1, 100_000),
             push_interval: self.above_zero_or(raw.push_interval.as_ref(), SimTime::from_secs(600)),
@@ -123,7 +136,12 @@ impl Checker<'_> {
             counter: weight(raw.value.counter.as_ref()),
         };
         if mix.set + mix.register + mix.map + mix.counter <= 0.0 {
-            self.report(&raw.place, Mistake::OutOfRange, "no weight above zero", "at least one weight above zero");
+            self.report(
+                &raw.place,
+                Mistake::OutOfRange,
+                "no weight above zero",
+                "at least one weight above zero",
+            );
         }
         mix
     }
