@@ -11,7 +11,7 @@ const TOLERANCE_M: f64 = 1.6;
 const MIN_INTERVAL_NS: i64 = 500_000_000;
 
 /// States at times that lie closer where the motion bends more; cubic Hermite interpolation between them is within about
-/// 0.1 m, and 10 µm/s per second of interval in velocity.
+/// 0.1 m, and within a metre or two for half a second around a waypoint at which a fast drone turns.
 #[derive(Clone, Debug)]
 pub(crate) struct Track {
     start_s: f64,
@@ -77,7 +77,7 @@ impl Track {
         let guess = between(&ends[0], &ends[1], time.as_secs_f64());
         let error_m = (guess.position_m - middle.1.position_m).norm();
         let error_mps = (guess.velocity_mps - middle.1.velocity_mps).norm();
-        let close = error_m.max(error_mps * width.as_secs_f64() / 16.0) <= TOLERANCE_M;
+        let close = error_m.max(error_mps * width.as_secs_f64() / 2.0) <= TOLERANCE_M;
         if !close {
             self.divide(left, middle, motion);
         }
