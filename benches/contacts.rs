@@ -1,7 +1,5 @@
 //! The window search: one pair over a day, and a Walker constellation of 1,000 satellites over 10 stations for a day.
 
-#![expect(missing_docs, reason = "a benchmark has no public items")]
-
 use std::{hint::black_box, num::NonZeroUsize, time::Duration};
 
 use cosmosmesh::{
