@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 pub mod completions;
+pub mod contacts;
 pub mod new;
 pub mod validate;
 
@@ -40,6 +41,7 @@ pub struct Cli {
 enum Command {
     Validate(validate::ValidateArgs),
     New(new::NewArgs),
+    Contacts(contacts::ContactsArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -48,6 +50,7 @@ impl Command {
         match self {
             Self::Validate(args) => validate::execute(args),
             Self::New(args) => new::execute(args),
+            Self::Contacts(args) => contacts::execute(args),
             Self::Completions(args) => completions::execute(args),
         }
     }

@@ -95,7 +95,22 @@ pub fn find(
     span: (SimTime, SimTime),
     threads: Option<NonZeroUsize>,
 ) -> Result<ContactPlan, FindError> {
-    let directions = directions(terminals, classes)?;
+    find_between(ephemeris, terminals, classes, span, threads, &|_, _| true)
+}
+
+/// As [`find()`], for those ordered pairs (sender, receiver) of which `may_talk` says so.
+///
+/// # Errors
+/// As [`find()`].
+pub fn find_between(
+    ephemeris: &Ephemeris,
+    terminals: &[Terminal<'_>],
+    classes: &[LinkClass],
+    span: (SimTime, SimTime),
+    threads: Option<NonZeroUsize>,
+    may_talk: &dyn Fn(&Terminal<'_>, &Terminal<'_>) -> bool,
+) -> Result<ContactPlan, FindError> {
+    let directions = directions(terminals, classes, may_talk)?;
     let work = || {
         let scene = scene(ephemeris, terminals, span);
         // Collected in the order of `directions`: the plan is the same for any number of threads.
@@ -108,15 +123,20 @@ pub fn find(
 }
 
 /// All ordered pairs that can talk, in the order of the terminals.
-fn directions(terminals: &[Terminal<'_>], classes: &[LinkClass]) -> Result<Vec<Direction>, FindError> {
+fn directions(
+    terminals: &[Terminal<'_>],
+    classes: &[LinkClass],
+    may_talk: &dyn Fn(&Terminal<'_>, &Terminal<'_>) -> bool,
+) -> Result<Vec<Direction>, FindError> {
     let mut directions = Vec::new();
     for one in terminals {
         let Terminal { asset, radio, .. } = *one;
         let unknown = FindError::UnknownClass { asset, radio, class: one.spec.class, classes: classes.len() };
         let class = classes.get(one.spec.class).ok_or(unknown)?;
-        for other in
-            terminals.iter().filter(|other| other.asset != asset && other.spec.class == one.spec.class)
-        {
+        let peer = |other: &&Terminal<'_>| {
+            other.asset != asset && other.spec.class == one.spec.class && may_talk(one, other)
+        };
+        for other in terminals.iter().filter(peer) {
             let budget =
                 LinkBudget::new(class, one.spec, other.spec).map_err(|missing| FindError::Budget {
                     from: asset,

@@ -13,5 +13,5 @@ mod sightline;
 mod track;
 mod window;
 
-pub use find::{FindError, Terminal, find};
+pub use find::{FindError, Terminal, find, find_between};
 pub use plan::{Contact, ContactPlan, RangeSample};

@@ -11,7 +11,7 @@ const TOLERANCE_M: f64 = 1.6;
 const MIN_INTERVAL_NS: i64 = 500_000_000;
 
 /// States at times that lie closer where the motion bends more; cubic Hermite interpolation between them is within about
-/// 0.1 m, and 10 µm/s per second of interval in velocity.
+/// 0.1 m, and within a metre or two for half a second around a waypoint at which a fast drone turns.
 #[derive(Clone, Debug)]
 pub(crate) struct Track {
     start_s: f64,
@@ -28,7 +28,7 @@ struct Node {
 }
 
 impl Track {
-    /// Samples `motion` over [`from`, `to`], starting with intervals of `cell`. O(samples), about 1,600 a day for a low
+    /// Samples `motion` over [`from`, `to`], which is not empty, starting with intervals of `cell`. O(samples), about 1,600 a day for a low
     /// Earth orbit.
     pub(crate) fn sample(
         from: SimTime,
@@ -36,7 +36,7 @@ impl Track {
         cell: SimTime,
         motion: &mut impl FnMut(SimTime) -> State,
     ) -> Self {
-        let count = (to - from).as_nanos().div_euclid(cell.as_nanos()) + 1;
+        let count = ((to - from).as_nanos() - 1).div_euclid(cell.as_nanos()) + 1;
         let mut track = Self {
             start_s: from.as_secs_f64(),
             cell_s: cell.as_secs_f64(),
@@ -45,7 +45,7 @@ impl Track {
         };
         let mut left = (from, motion(from));
         for index in 1..=count {
-            let time = from + SimTime(cell.as_nanos() * index);
+            let time = (from + SimTime(cell.as_nanos() * index)).min(to);
             let right = (time, motion(time));
             track.cells.push(track.nodes.len() as u32);
             track.push(left);
@@ -77,7 +77,7 @@ impl Track {
         let guess = between(&ends[0], &ends[1], time.as_secs_f64());
         let error_m = (guess.position_m - middle.1.position_m).norm();
         let error_mps = (guess.velocity_mps - middle.1.velocity_mps).norm();
-        let close = error_m.max(error_mps * width.as_secs_f64() / 16.0) <= TOLERANCE_M;
+        let close = error_m.max(error_mps * width.as_secs_f64() / 2.0) <= TOLERANCE_M;
         if !close {
             self.divide(left, middle, motion);
         }

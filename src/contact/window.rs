@@ -134,7 +134,7 @@ fn divide(
     let guess_mps = 1.5 * (right.range_m - left.range_m) / width.as_secs_f64()
         - 0.25 * (left.range_rate_mps + right.range_rate_mps);
     let error_mps = (guess_mps - middle.range_rate_mps).abs();
-    let close = error_m.max(error_mps * width.as_secs_f64() / 16.0) <= RANGE_TOLERANCE_M;
+    let close = error_m.max(error_mps * width.as_secs_f64() / 2.0) <= RANGE_TOLERANCE_M;
     if !close {
         divide(left, middle, sample, samples);
     }

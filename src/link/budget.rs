@@ -213,3 +213,123 @@ impl LinkBudget {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        link::{Access, LoraPreset},
+        units::{SimTime, Watts},
+    };
+
+    fn class(capacity: Capacity, max_range: Option<Meters>) -> LinkClass {
+        LinkClass {
+            name: "test".to_owned(),
+            frequency: Hertz(8.42e9),
+            capacity,
+            mtu_bytes: 1024,
+            frame_overhead_bytes: 0,
+            burst_loss: None,
+            frame_loss: 0.0,
+            max_range,
+            min_contact: SimTime::ZERO,
+            solar_exclusion_deg: 0.0,
+            access: Access::FullDuplex,
+        }
+    }
+
+    fn radio() -> RadioSpec {
+        RadioSpec {
+            name: "radio".to_owned(),
+            class: 0,
+            eirp_dbw: Some(10.0),
+            g_over_t_db_k: Some(20.0),
+            receive_gain_dbi: Some(2.0),
+            min_elevation_deg: 0.0,
+            max_peers: None,
+            queue_frames: 1,
+            transmit_power: Watts(0.0),
+            receive_power: Watts(0.0),
+        }
+    }
+
+    fn adaptive() -> Capacity {
+        Capacity::Budget {
+            required_eb_n0: Decibels(4.0),
+            margin: Decibels(3.0),
+            bit_error_rate: 1e-6,
+            min_rate: BitsPerSecond(1e3),
+            max_rate: BitsPerSecond(1e6),
+            other_losses: Decibels(1.0),
+        }
+    }
+
+    #[test]
+    fn free_space_loss_is_that_of_the_formula_in_kilometres_and_gigahertz() {
+        // 92.45 + 20 log10(d / km) + 20 log10(f / GHz) (ITU-R P.525-4, equation 6, rounded to 0.05 dB there).
+        let expected = 92.45 + 20.0 * 6.0 + 20.0 * libm::log10(8.42);
+        let loss = free_space_loss(Meters(1e9), Hertz(8.42e9));
+        assert!((loss.0 - expected).abs() < 0.01, "{loss}");
+        assert!((free_space_range(loss, Hertz(8.42e9)).0 - 1e9).abs() < 1e-3);
+    }
+
+    #[test]
+    fn boltzmann_is_ten_times_the_logarithm_of_the_exact_constant() {
+        assert!((BOLTZMANN_DBW_K_HZ - 10.0 * libm::log10(1.380_649e-23)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rates_double_as_the_range_shrinks_by_three_decibels() {
+        let budget = LinkBudget::new(&class(adaptive(), None), &radio(), &radio()).expect("all figures");
+        let reach = budget.reach().expect("a limit");
+        // Rates are 1, 2, … 512 kbit/s: nine steps.
+        let steps = budget.rate_steps();
+        assert_eq!(steps.len(), 9);
+        assert!((steps[0].0 * std::f64::consts::SQRT_2 - reach.0).abs() < 1e-6 * reach.0);
+        assert_eq!(budget.at(reach).0, BitsPerSecond(1e3));
+        assert_eq!(budget.at(Meters(0.6 * reach.0)).0, BitsPerSecond(2e3));
+        assert_eq!(budget.at(Meters(1.0)).0, BitsPerSecond(512e3));
+        // At the end of a step the margin is all that is left.
+        let at_end = bit_error_rate(1e-6, Decibels(3.0));
+        assert!((budget.at(reach).1 / at_end - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn bit_errors_follow_coherent_bpsk() {
+        // Uncoded BPSK: 10.53 dB for 1e-6 and 9.59 dB for 1e-5.
+        assert!((bit_error_rate(1e-6, Decibels(0.0)) / 1e-6 - 1.0).abs() < 1e-9);
+        let step = bit_error_rate(1e-6, Decibels(9.59 - 10.53));
+        assert!((step / 1e-5 - 1.0).abs() < 0.05, "{step}");
+        assert_eq!(bit_error_rate(0.0, Decibels(5.0)), 0.0);
+    }
+
+    #[test]
+    fn lora_reaches_to_its_sensitivity() {
+        let modulation = LoraPreset::LongFast.modulation();
+        // −174 + 53.98 + 6 − 17.5 dBm at SF 11 and 250 kHz.
+        assert!((modulation.sensitivity_dbm() + 131.52).abs() < 0.01);
+        let lora = LoraSettings {
+            preset: LoraPreset::LongFast,
+            duty_cycle: 1.0,
+            capture_threshold: Decibels(6.0),
+            path_loss_exponent: 3.0,
+        };
+        let budget =
+            LinkBudget::new(&class(Capacity::Lora(lora), None), &radio(), &radio()).expect("all figures");
+        let reach = budget.reach().expect("a limit");
+        let received = 10.0 + 30.0 + 2.0 - near_ground_loss(reach, Hertz(8.42e9), 3.0).0;
+        assert!((received - modulation.sensitivity_dbm()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_missing_figure_is_told_and_a_range_limit_holds() {
+        let silent = RadioSpec { eirp_dbw: None, ..radio() };
+        assert_eq!(LinkBudget::new(&class(adaptive(), None), &silent, &radio()), Err(MissingFigure::Eirp));
+        let deaf = RadioSpec { g_over_t_db_k: None, ..radio() };
+        assert_eq!(LinkBudget::new(&class(adaptive(), None), &radio(), &deaf), Err(MissingFigure::GOverT));
+        let fixed = Capacity::Fixed { rate: BitsPerSecond(9.0), bit_error_rate: 0.0 };
+        let limited =
+            LinkBudget::new(&class(fixed, Some(Meters(5.0))), &silent, &deaf).expect("nothing needed");
+        assert_eq!(limited.reach(), Some(Meters(5.0)));
+    }
+}

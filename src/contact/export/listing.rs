@@ -94,7 +94,7 @@ pub fn json(plan: &ContactPlan, labels: &[Label], utc: &dyn Fn(SimTime) -> Strin
 #[must_use]
 pub fn table(plan: &ContactPlan, labels: &[Label], utc: &dyn Fn(SimTime) -> String) -> String {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    table.load_style(UTF8_HORIZONTAL_ONLY);
     table.set_header([
         "from",
         "to",

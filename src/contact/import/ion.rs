@@ -140,7 +140,7 @@ impl Reader {
     /// reverse direction if they are stated from the lower to the higher number.
     fn cover(&self, contact: &PlannedContact) -> Vec<(SimTime, SimTime, SimTime)> {
         let stated = self.within(contact.from, contact.to, contact.start, contact.end);
-        if contact.from < contact.to || contact.from == contact.to {
+        if contact.from <= contact.to {
             return stated;
         }
         let mut cover = Vec::new();
