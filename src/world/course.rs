@@ -311,8 +311,8 @@ fn windows(
 fn remaining(whole: Window, cuts: &Outages) -> Vec<Window> {
     let mut parts = Vec::new();
     let mut start = whole.start;
-    for cut in cuts.intervals() {
-        if cut.start > start && cut.start < whole.end {
+    for cut in cuts.intervals().iter().take_while(|cut| cut.start < whole.end) {
+        if cut.start > start {
             parts.push(Window { start, end: cut.start, ..whole });
         }
         start = start.max(cut.end);
@@ -347,5 +347,13 @@ mod tests {
         let parts = remaining(whole, &Outages::new(vec![cut(0, 20), cut(40, 50), cut(90, 200)]));
         let spans: Vec<_> = parts.iter().map(|part| (part.start, part.end)).collect();
         assert_eq!(spans, [(seconds(20), seconds(40)), (seconds(50), seconds(90))]);
+    }
+
+    #[test]
+    fn faults_before_and_after_a_contact_leave_it_whole() {
+        let seconds = SimTime::from_secs;
+        let whole = Window { link: 0, contact: 0, start: seconds(10), end: seconds(100) };
+        let cut = |start, end| Interval { start: seconds(start), end: seconds(end) };
+        assert_eq!(remaining(whole, &Outages::new(vec![cut(0, 10), cut(100, 200)])), [whole]);
     }
 }

@@ -9,13 +9,22 @@ use crate::{
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
+/// How many times its slack a route is reused by the time that it takes, rather than by when it arrives.
+pub const AGES: u32 = 10;
+
 /// The last unconstrained route per destination of one node.
 ///
 /// An entry answers for the same plan version, an equal or later time, and an equal or larger bundle: under those the
 /// entry's arrival is a lower bound of the best arrival, because earliest arrival grows with time, size, backlog and
 /// exclusions. The entry's route is timed again for the bundle at hand, and reused when it arrives at most `slack` after
-/// that bound; so a reused route is at most `slack` later than the best. With a slack of zero every answer's arrival is
-/// the earliest. Everything else is computed afresh. Entries whose first contact has ended are replaced when asked for.
+/// that bound; such a route is at most `slack` later than the best.
+///
+/// While a contact is open, bundles that take it arrive later one after the other, though nothing better came up. So an
+/// entry younger than [`AGES`] times the slack is also reused when the bundle at hand is under way for at most `slack`
+/// longer than the one that the entry was computed for. A better route that opened meanwhile is then missed for that long.
+///
+/// With a slack of zero every answer's arrival is the earliest. Everything else is computed afresh. Entries whose first
+/// contact has ended are replaced when asked for.
 #[derive(Clone, Debug)]
 pub struct RouteCache {
     policy: RoutingPolicy,
@@ -81,7 +90,10 @@ impl RouteCache {
             return Some(None);
         }
         let route = walk(plan, &best.hops, query)?;
-        (route.arrival <= best.arrival.saturating_add(self.slack)).then_some(Some(route))
+        let latest = best.arrival.saturating_add(self.slack);
+        let age = query.now.saturating_since(cached.asked);
+        let fits = route.arrival <= latest || age < self.slack * AGES && route.arrival <= latest.saturating_add(age);
+        fits.then_some(Some(route))
     }
 
     /// Computes and keeps the route of the unconstrained question: no exclusions, nothing waiting, no deadline.

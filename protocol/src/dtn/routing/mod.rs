@@ -5,7 +5,7 @@
 mod cache;
 mod earliest_arrival;
 
-pub use cache::RouteCache;
+pub use cache::{AGES, RouteCache};
 pub use earliest_arrival::{RouteScratch, earliest_arrival, walk};
 
 use super::contact_plan::{ContactId, ContactPlan};
