@@ -82,7 +82,8 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
 
 impl Chain {
     fn new(count: u64) -> Self {
-        let directory: Directory = (1..=count).map(|node| (NodeId(node), keys(node).public().clone())).collect();
+        let directory: Directory =
+            (1..=count).map(|node| (NodeId(node), keys(node).public().clone())).collect();
         let directory = Arc::new(directory);
         let contact = |from: u64, to: u64| PlannedContact {
             from: NodeId(from),
@@ -106,7 +107,8 @@ impl Chain {
         };
         for node in 1..=count {
             let neighbours = (1..=count).filter(|other| node.abs_diff(*other) == 1).collect();
-            let fresh = Node::new(config(node, count, &chain.directory), keys(node), [node as u8; 32], chain.now);
+            let fresh =
+                Node::new(config(node, count, &chain.directory), keys(node), [node as u8; 32], chain.now);
             let host = Host {
                 node: fresh,
                 kept: BTreeMap::new(),
@@ -133,7 +135,13 @@ impl Chain {
         let plan = self.plan.clone();
         self.input(node, Input::ContactPlan(plan));
         for peer in self.hosts[&node].neighbours.clone() {
-            let up = LinkUp { link: LinkId(peer as u32), peer: NodeId(peer), mtu: 233, rate_bps: RATE_BPS, until: None };
+            let up = LinkUp {
+                link: LinkId(peer as u32),
+                peer: NodeId(peer),
+                mtu: 233,
+                rate_bps: RATE_BPS,
+                until: None,
+            };
             self.input(node, Input::LinkUp(up));
         }
     }
@@ -191,7 +199,8 @@ impl Chain {
         let end = self.now.saturating_add(span);
         loop {
             let flight = self.flights.iter().enumerate().map(|(at, flight)| (flight.0, at)).min();
-            let timer = self.hosts.iter().filter_map(|(id, host)| Some((host.node.poll_timeout()?, *id))).min();
+            let timer =
+                self.hosts.iter().filter_map(|(id, host)| Some((host.node.poll_timeout()?, *id))).min();
             let next = flight.map(|f| f.0).into_iter().chain(timer.map(|t| t.0)).min();
             let Some(next) = next.filter(|next| *next <= end) else { break };
             self.now = next.max(self.now);
@@ -227,7 +236,8 @@ impl Chain {
         let seed = [(node + 100 * u64::from(host.incarnation)) as u8; 32];
         let kept = host.kept.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         let settings = config(node, count, &self.directory);
-        host.node = Node::restore(settings, keys(node), seed, now, host.incarnation, None, kept).expect("own records");
+        host.node = Node::restore(settings, keys(node), seed, now, host.incarnation, None, kept)
+            .expect("own records");
         self.connect(node);
     }
 
@@ -250,8 +260,7 @@ fn messages_arrive_once_and_in_order_over_a_relay_that_loses_frames() {
     }
     chain.run_for(Duration::from_secs(3600));
     assert_eq!(chain.texts(3), numbered(40));
-    let acknowledged =
-        |r: &&Report| matches!(r, Report::Acknowledged { purpose: Purpose::Telemetry, .. });
+    let acknowledged = |r: &&Report| matches!(r, Report::Acknowledged { purpose: Purpose::Telemetry, .. });
     assert_eq!(chain.hosts[&1].reports.iter().filter(acknowledged).count(), 40);
     let again = |r: &&Report| matches!(r, Report::Retransmitted { .. });
     assert!(chain.hosts[&1].reports.iter().filter(again).count() > 0, "losses were repaired end to end");

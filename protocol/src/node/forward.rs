@@ -31,7 +31,12 @@ pub(super) struct Held {
 
 impl Node {
     /// A bundle of this node's own.
-    pub(super) fn make_bundle(&mut self, destination: NodeId, lifetime: Duration, payload: Vec<u8>) -> Bundle {
+    pub(super) fn make_bundle(
+        &mut self,
+        destination: NodeId,
+        lifetime: Duration,
+        payload: Vec<u8>,
+    ) -> Bundle {
         let creation = self.next_creation();
         let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
         let source = self.config.id.endpoint(ENVELOPES);
@@ -50,7 +55,8 @@ impl Node {
         let time = self.civil_now();
         let (last, sequence) = self.last_creation;
         let first = if time == DtnTime::UNKNOWN { u64::from(self.incarnation) << 32 } else { 0 };
-        let sequence = if time == last && (sequence, last) != (0, DtnTime::UNKNOWN) { sequence + 1 } else { first };
+        let sequence =
+            if time == last && (sequence, last) != (0, DtnTime::UNKNOWN) { sequence + 1 } else { first };
         self.last_creation = (time, sequence);
         CreationTimestamp { time, sequence }
     }
@@ -120,7 +126,9 @@ impl Node {
         let cache = if from == self.config.id {
             &mut self.routes
         } else {
-            self.returns.entry(from).or_insert_with(|| RouteCache::new(RoutingPolicy::EarliestArrival, slack, 1))
+            self.returns
+                .entry(from)
+                .or_insert_with(|| RouteCache::new(RoutingPolicy::EarliestArrival, slack, 1))
         };
         cache.route(&self.plan, &query, &mut self.scratch).map(|route| route.arrival)
     }
@@ -131,7 +139,8 @@ impl Node {
         let stayed = self.now.saturating_since(received);
         let held = self.store.value_mut(key)?;
         held.bundle.set_previous_node(&here);
-        held.bundle.set_hop_count(HopCount { limit: held.hops.limit, count: held.hops.count.saturating_add(1) });
+        held.bundle
+            .set_hop_count(HopCount { limit: held.hops.limit, count: held.hops.count.saturating_add(1) });
         if let Some(age) = held.age {
             held.bundle.set_age_ms(u64::try_from((age + stayed).as_millis()).unwrap_or(u64::MAX));
         }

@@ -1,6 +1,11 @@
 //! Bundles from a link: for this node, or onward.
 
-use super::{InputError, Node, Report, StreamKey, forward::ENVELOPES, keep, output::{Delivery, DropReason}};
+use super::{
+    InputError, Node, Report, StreamKey,
+    forward::ENVELOPES,
+    keep,
+    output::{Delivery, DropReason},
+};
 use crate::{
     bundle::{Bundle, Policy},
     delivery::{Incoming, Message, Standing},
@@ -13,7 +18,8 @@ use core::time::Duration;
 impl Node {
     /// A whole bundle came in.
     pub(super) fn on_bundle(&mut self, bytes: &[u8]) -> Result<(), InputError> {
-        let bundle = Bundle::decode_with(bytes, Policy::Strict).map_err(|error| self.refuse(error.reason()))?;
+        let bundle =
+            Bundle::decode_with(bytes, Policy::Strict).map_err(|error| self.refuse(error.reason()))?;
         let size = bytes.len() as u32;
         let Some(left) = self.lifetime_left(&bundle) else {
             self.report(Report::BundleDropped { reason: DropReason::Expired, bytes: size });
@@ -40,11 +46,8 @@ impl Node {
         let primary = bundle.primary();
         let now = self.civil_now();
         let clocks = primary.creation.time != DtnTime::UNKNOWN && now != DtnTime::UNKNOWN;
-        let age = if clocks {
-            now.0.saturating_sub(primary.creation.time.0)
-        } else {
-            bundle.age_ms().unwrap_or(0)
-        };
+        let age =
+            if clocks { now.0.saturating_sub(primary.creation.time.0) } else { bundle.age_ms().unwrap_or(0) };
         primary.lifetime_ms.checked_sub(age).filter(|left| *left > 0).map(Duration::from_millis)
     }
 
@@ -100,10 +103,10 @@ impl Node {
         }
         let window = self.config.window;
         let known = self.incoming.get(&key);
-        let standing =
-            known.map_or_else(|| Incoming::new(window).standing(header.incarnation, header.sequence), |stream| {
-                stream.standing(header.incarnation, header.sequence)
-            });
+        let standing = known.map_or_else(
+            || Incoming::new(window).standing(header.incarnation, header.sequence),
+            |stream| stream.standing(header.incarnation, header.sequence),
+        );
         match standing {
             Standing::Fresh => {}
             Standing::Duplicate => {
@@ -115,11 +118,8 @@ impl Node {
             Standing::BeyondWindow => return Err(self.refuse("sequence_too_far")),
         }
         let opened = self.verify(parsed)?;
-        let message = Message {
-            sequence: header.sequence,
-            created: header.created,
-            payload: opened.payload.to_vec(),
-        };
+        let message =
+            Message { sequence: header.sequence, created: header.created, payload: opened.payload.to_vec() };
         self.take_message(key, header.incarnation, message);
         Ok(())
     }
@@ -142,7 +142,10 @@ impl Node {
             }
         } else {
             self.keep_early_message(key, &message);
-            self.incoming.entry(key).or_insert_with(|| Incoming::new(window)).accept(epoch, message, &mut due);
+            self.incoming
+                .entry(key)
+                .or_insert_with(|| Incoming::new(window))
+                .accept(epoch, message, &mut due);
             let stream = &self.incoming[&key];
             let (epoch, floor) = (stream.epoch(), stream.floor());
             self.keep_incoming_stream(key, epoch, floor);

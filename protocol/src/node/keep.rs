@@ -144,9 +144,16 @@ impl Node {
         let (expiry, left) = (u64::from_be_bytes(*expiry), u64::from_be_bytes(*left));
         let civil = self.civil_now();
         // Without a clock on either side of the crash, time that passed in between cannot be counted.
-        let left = if expiry == 0 || civil == DtnTime::UNKNOWN { left } else { expiry.saturating_sub(civil.0) };
+        let left =
+            if expiry == 0 || civil == DtnTime::UNKNOWN { left } else { expiry.saturating_sub(civil.0) };
         let expires = self.now.saturating_add(Duration::from_millis(left));
-        Some(Pending { sealed: sealed.to_vec(), priority, expires, attempts: 0, place: Place::AwaitingPersist })
+        Some(Pending {
+            sealed: sealed.to_vec(),
+            priority,
+            expires,
+            attempts: 0,
+            place: Place::AwaitingPersist,
+        })
     }
 
     /// After everything was taken back: what is unacknowledged goes out again.

@@ -32,7 +32,12 @@ struct Sending {
 
 impl Default for Link {
     fn default() -> Self {
-        Self { up: None, sending: None, transfer: 0, reassembler: Reassembler::new(ReassemblyLimits::default()) }
+        Self {
+            up: None,
+            sending: None,
+            transfer: 0,
+            reassembler: Reassembler::new(ReassemblyLimits::default()),
+        }
     }
 }
 

@@ -129,7 +129,13 @@ impl Node {
         Ok(node)
     }
 
-    fn incarnate(config: NodeConfig, keys: KeyPair, seed: [u8; 32], start: Instant, incarnation: u32) -> Self {
+    fn incarnate(
+        config: NodeConfig,
+        keys: KeyPair,
+        seed: [u8; 32],
+        start: Instant,
+        incarnation: u32,
+    ) -> Self {
         let mut node = Self {
             incarnation,
             rng: ChaCha8Rng::from_seed(seed),
@@ -138,14 +144,22 @@ impl Node {
             last_creation: (DtnTime::UNKNOWN, 0),
             links: BTreeMap::new(),
             plan: ContactPlan::default(),
-            routes: RouteCache::new(RoutingPolicy::EarliestArrival, config.route_slack, config.directory.len()),
+            routes: RouteCache::new(
+                RoutingPolicy::EarliestArrival,
+                config.route_slack,
+                config.directory.len(),
+            ),
             returns: BTreeMap::new(),
             scratch: RouteScratch::default(),
             store: Store::new(config.store),
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
-            replay: ReplayWindow::new(ReplayLimits { width: config.replay_window, max_senders: config.directory.len(), ..ReplayLimits::default() }),
+            replay: ReplayWindow::new(ReplayLimits {
+                width: config.replay_window,
+                max_senders: config.directory.len(),
+                ..ReplayLimits::default()
+            }),
             peers: BTreeMap::new(),
             shared: config.shared_state.clone().map(|shared| shared_state::Sharing::new(config.id, shared)),
             planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),

@@ -2,12 +2,7 @@
 
 use super::keep::Change;
 use crate::{
-    delivery::Forward,
-    envelope::Purpose,
-    id::NodeId,
-    planning::RoundReport,
-    sync::Dot,
-    time::DtnTime,
+    delivery::Forward, envelope::Purpose, id::NodeId, planning::RoundReport, sync::Dot, time::DtnTime,
 };
 use alloc::vec::Vec;
 

@@ -44,7 +44,8 @@ impl Node {
 
     pub(super) fn on_plan_round(&mut self) {
         let now = self.now;
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut()) else {
+        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
+        else {
             return;
         };
         match coordinator.on_timeout(now) {
@@ -75,7 +76,8 @@ impl Node {
 
     fn on_contribution(&mut self, from: NodeId, contribution: &Contribution) {
         let now = self.now;
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut()) else {
+        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
+        else {
             return;
         };
         match coordinator.on_contribution(now, from, contribution) {
@@ -131,7 +133,8 @@ impl Node {
 
     /// Tells of closed rounds, and sets the next deadline.
     fn after_round(&mut self) {
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut()) else {
+        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
+        else {
             return;
         };
         let reports: Vec<_> = core::iter::from_fn(|| coordinator.take_report()).collect();

@@ -97,7 +97,9 @@ impl Node {
         let bundle = self.make_bundle(stream.peer, lifetime, payload);
         match self.store_bundle(bundle, priority, lifetime, Some((stream, sequence))) {
             Some(key) => {
-                if let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) {
+                if let Some(message) =
+                    self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence))
+                {
                     message.place = Place::Stored(key);
                 }
                 self.timers.disarm(Timer::Retransmit(stream, sequence));

@@ -203,7 +203,8 @@ impl Node {
             Err(_) => return self.report(Report::ModuleRefused { reason: "sync_refused" }),
         };
         let after = sharing.replica.version();
-        let news: Vec<_> = after.iter().map(|(actor, spans)| (actor, spans.without(before.spans(actor)))).collect();
+        let news: Vec<_> =
+            after.iter().map(|(actor, spans)| (actor, spans.without(before.spans(actor)))).collect();
         if after != &before {
             self.log(payload);
         }
@@ -222,7 +223,9 @@ impl Node {
 
     /// A peer says what it has: it gets what it lacks.
     fn on_version(&mut self, source: NodeId, version: &VersionVector) {
-        let Some(state) = self.shared.as_mut().and_then(|sharing| sharing.peers.get_mut(&source)) else { return };
+        let Some(state) = self.shared.as_mut().and_then(|sharing| sharing.peers.get_mut(&source)) else {
+            return;
+        };
         state.has = version.clone();
         let assumed = state.will_have();
         // What does not fit follows when the peer says again what it has.
