@@ -1,20 +1,31 @@
 //! The command line: one file per command.
 
+pub mod check;
+pub mod compare;
 pub mod completions;
 pub mod contacts;
+mod flight;
+mod interrupt;
 pub mod new;
+mod progress;
+pub mod report;
+pub mod run;
 pub mod validate;
 
 use std::{
     ffi::OsString,
     io::{self, Write},
-    path::PathBuf,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 
-use crate::scenario::Diagnostics;
+use crate::{
+    report::{BaselineError, ReportError},
+    scenario::Diagnostics,
+};
 
 /// Flies a fleet with broken links on its real protocol stack.
 #[derive(Debug, Parser)]
@@ -39,6 +50,10 @@ pub struct Cli {
 /// What the command line can do.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
+    Compare(compare::CompareArgs),
+    Report(report::ReportArgs),
     Validate(validate::ValidateArgs),
     New(new::NewArgs),
     Contacts(contacts::ContactsArgs),
@@ -48,6 +63,10 @@ enum Command {
 impl Command {
     fn execute(self) -> Result<Outcome, CliError> {
         match self {
+            Self::Run(args) => run::execute(args),
+            Self::Check(args) => check(&args),
+            Self::Compare(args) => compare::execute(&args, &mut io::stdout().lock()),
+            Self::Report(args) => report::execute(&args, &mut io::stdout().lock()),
             Self::Validate(args) => validate::execute(args),
             Self::New(args) => new::execute(args),
             Self::Contacts(args) => contacts::execute(args),
@@ -93,6 +112,12 @@ pub enum CliError {
     /// Standard output or error cannot be written.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
+    /// A run folder that cannot be written or read.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A baseline that cannot be written or read.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
     /// The user interrupted it.
     #[error("interrupted")]
     Interrupted,
@@ -113,6 +138,17 @@ impl CliError {
             _ => 2,
         }
     }
+}
+
+fn check(args: &check::CheckArgs) -> Result<Outcome, CliError> {
+    let threads = NonZeroUsize::new(args.threads as usize).unwrap_or(NonZeroUsize::MIN);
+    let interrupted = interrupt::watch();
+    let run = |path: &Path| {
+        let request = flight::Request { path, seed: None, threads, until: None, output: None };
+        let flown = flight::fly(&request, &mut |_| interrupted.flow())?;
+        Ok(check::CheckedRun { fingerprint: flown.fingerprint.to_string(), metrics: flown.metrics })
+    };
+    check::execute(args, &run, &mut io::stdout().lock())
 }
 
 /// Runs the command that the process was started with.

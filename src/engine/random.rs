@@ -16,6 +16,8 @@ const DOMAIN: &[u8] = b"cosmosmesh random stream 1";
 pub enum Stream {
     /// Whether a frame is lost on a directed link.
     FrameLoss,
+    /// Whether a fault of the scenario strikes a frame on a directed link.
+    ExtraLoss,
     /// The state of a directed link's burst channel.
     BurstState,
     /// How long a radio waits for a busy shared channel.
@@ -36,6 +38,7 @@ impl Stream {
     pub const fn name(self) -> &'static str {
         match self {
             Self::FrameLoss => "frame loss",
+            Self::ExtraLoss => "extra loss",
             Self::BurstState => "burst state",
             Self::Backoff => "backoff",
             Self::Workload => "workload",

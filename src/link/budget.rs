@@ -162,6 +162,18 @@ impl LinkBudget {
         Ok(Self { model, frequency: class.frequency, max_range: class.max_range })
     }
 
+    /// Power at the receiver over `range`, dBm, antenna gain included; `None` for classes without a model of it.
+    #[must_use]
+    pub fn received_dbm(&self, range: Meters) -> Option<f64> {
+        match self.model {
+            Model::Lora { modulation, max_loss, path_loss_exponent } => {
+                let loss = near_ground_loss(range, self.frequency, path_loss_exponent);
+                Some(modulation.sensitivity_dbm() + max_loss.0 - loss.0)
+            }
+            Model::Fixed { .. } | Model::Adaptive { .. } => None,
+        }
+    }
+
     /// The longest range over which the link closes (at its lowest rate), if there is a limit.
     #[must_use]
     pub fn reach(&self) -> Option<Meters> {

@@ -140,3 +140,14 @@ pub struct RadioSpec {
     /// Electrical power drawn while a contact is open and the radio listens.
     pub receive_power: Watts,
 }
+
+impl LinkClass {
+    /// The LoRa settings of a LoRa class.
+    #[must_use]
+    pub const fn lora(&self) -> Option<LoraSettings> {
+        match self.capacity {
+            Capacity::Lora(settings) => Some(settings),
+            Capacity::Fixed { .. } | Capacity::Budget { .. } => None,
+        }
+    }
+}

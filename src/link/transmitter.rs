@@ -55,14 +55,25 @@ impl<F> Transmitter<F> {
         Ok(())
     }
 
+    /// Whether one more frame may wait.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.waiting.len() < self.room
+    }
+
+    /// Puts a frame back whose turn it was, and still is: beside the queue's room, since it had left the queue.
+    pub fn put_back(&mut self, frame: F) {
+        self.waiting.push_front(frame);
+    }
+
     /// Takes the frame whose turn it is.
     pub fn dequeue(&mut self) -> Option<F> {
         self.waiting.pop_front()
     }
 
     /// Drops all frames that wait: the contact is over, or the asset restarts.
-    pub fn clear(&mut self) -> impl Iterator<Item = F> {
-        self.waiting.drain(..)
+    pub fn clear(&mut self) -> impl Iterator<Item = F> + use<F> {
+        std::mem::take(&mut self.waiting).into_iter()
     }
 
     /// Starts to send for `airtime`. Returns the time at which the radio is free again.

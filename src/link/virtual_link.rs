@@ -21,7 +21,7 @@
 
 use super::{BurstChannel, FrameLoss, Interval, LinkClass, Outages};
 use crate::{
-    engine::{LossReason, RandomStreams, Stream},
+    engine::{LossReason, RandomStreams, Rng, Stream},
     units::{AssetIndex, SimTime},
 };
 
@@ -186,6 +186,7 @@ pub const fn directed_link(from: AssetIndex, from_radio: u32, to: AssetIndex, to
 #[derive(Clone, Debug)]
 pub struct VirtualLink {
     loss: FrameLoss,
+    extra: Rng,
 }
 
 impl VirtualLink {
@@ -194,7 +195,13 @@ impl VirtualLink {
     pub fn new(class: &LinkClass, streams: &RandomStreams, link: u64) -> Self {
         let burst =
             class.burst_loss.map(|spec| BurstChannel::new(spec, streams.stream(Stream::BurstState, link)));
-        Self { loss: FrameLoss::new(class.frame_loss, burst, streams.stream(Stream::FrameLoss, link)) }
+        let loss = FrameLoss::new(class.frame_loss, burst, streams.stream(Stream::FrameLoss, link));
+        Self { loss, extra: streams.stream(Stream::ExtraLoss, link) }
+    }
+
+    /// Whether a fault that loses frames with this probability strikes one.
+    pub fn is_struck(&mut self, probability: f64) -> bool {
+        self.extra.chance(probability)
     }
 
     /// Decides what became of a frame: [`Verdict::Arrives`] or [`Verdict::Lost`]. Frames come in the order of their start.

@@ -1,7 +1,7 @@
 //! Figures as people read them.
 
 use super::plot::power_of_ten;
-use crate::metrics::Metric;
+use crate::{metrics::Metric, scenario::AssetKind};
 
 /// A time in its natural unit, three significant digits.
 #[must_use]
@@ -91,6 +91,18 @@ fn thousands(value: i64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// What an asset is, for a reader.
+#[must_use]
+pub const fn asset_kind(kind: AssetKind) -> &'static str {
+    match kind {
+        AssetKind::Rover => "rover",
+        AssetKind::Drone => "drone",
+        AssetKind::Habitat => "habitat",
+        AssetKind::Satellite => "satellite",
+        AssetKind::GroundStation => "ground station",
+    }
 }
 
 #[cfg(test)]

@@ -1,1 +1,231 @@
-//! (module documentation belongs here)
+//! Drives one protocol node: simulated time in, trace records out, persist requests answered.
+//!
+//! The only folder below `hil` that constructs or drives a [`Node`].
+
+mod configure;
+mod translate;
+
+pub use configure::{Fleet, keys_of};
+
+use crate::{
+    engine::{Record, RecordKind, RandomStreams, Stream},
+    units::{AssetIndex, SimTime},
+    world::{Storage, Writing, incarnation_entity},
+};
+use bevy_ecs::component::Component;
+use cosmosmesh_protocol::{
+    dtn::contact_plan::ContactPlan,
+    node::{Change, Input, InputError, LinkId, LinkUp, Node, Output, Report, Submission},
+    sync::Op,
+    time::Instant,
+};
+use std::sync::Arc;
+
+/// An asset's node and what its host does for it.
+#[derive(Component)]
+pub struct Runtime {
+    asset: AssetIndex,
+    fleet: Arc<Fleet>,
+    node: Option<Node>,
+    incarnation: u32,
+    /// When the earliest timer event that was scheduled is due.
+    armed: Option<SimTime>,
+    sync_bytes: u64,
+}
+
+impl Runtime {
+    /// The node of `asset`, in its first incarnation, at `start`.
+    #[must_use]
+    pub fn new(asset: AssetIndex, fleet: Arc<Fleet>, streams: &RandomStreams, start: SimTime) -> Self {
+        let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(asset, 1));
+        let node = Node::new(fleet.config(asset), fleet.keys(asset), seed, instant(start));
+        let (incarnation, armed, sync_bytes) = (1, None, 0);
+        Self { asset, fleet, node: Some(node), incarnation, armed, sync_bytes }
+    }
+
+    /// Tells the node the time and the contact plan.
+    pub fn brief(&mut self, now: SimTime, plan: &ContactPlan, storage: &mut Storage, out: &mut Vec<Record>) {
+        let estimate = self.fleet.civil(now);
+        if let Some(estimate) = estimate {
+            self.input(now, Input::Civil(estimate), storage, out);
+        }
+        self.input(now, Input::ContactPlan(plan.clone()), storage, out);
+    }
+
+    /// Whether the node is running.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// The node stops, and forgets what was not kept.
+    pub fn crash(&mut self) {
+        self.node = None;
+        self.armed = None;
+    }
+
+    /// The node comes back from what was kept.
+    ///
+    /// # Panics
+    /// When the records are not the node's own, which would be a defect.
+    pub fn restart(
+        &mut self,
+        now: SimTime,
+        streams: &RandomStreams,
+        plan: &ContactPlan,
+        storage: &mut Storage,
+        out: &mut Vec<Record>,
+    ) {
+        self.incarnation += 1;
+        let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(self.asset, self.incarnation));
+        let kept = storage.kept.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        let (config, keys) = (self.fleet.config(self.asset), self.fleet.keys(self.asset));
+        let civil = self.fleet.civil(now);
+        let node = Node::restore(config, keys, seed, instant(now), self.incarnation, civil, kept)
+            .expect("a node reads its own records");
+        self.node = Some(node);
+        self.brief(now, plan, storage, out);
+    }
+
+    /// A frame came in.
+    pub fn frame(&mut self, now: SimTime, link: u32, bytes: &[u8], storage: &mut Storage, out: &mut Vec<Record>) {
+        self.input(now, Input::Frame { link: LinkId(link), bytes }, storage, out);
+    }
+
+    /// A link came up.
+    pub fn link_up(&mut self, now: SimTime, up: LinkUp, storage: &mut Storage, out: &mut Vec<Record>) {
+        self.input(now, Input::LinkUp(up), storage, out);
+    }
+
+    /// A link went down.
+    pub fn link_down(&mut self, now: SimTime, link: u32, storage: &mut Storage, out: &mut Vec<Record>) {
+        self.input(now, Input::LinkDown { link: LinkId(link) }, storage, out);
+    }
+
+    /// The node's timer is due; whether it really is, the node knows.
+    pub fn timeout(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) {
+        if self.armed.is_some_and(|armed| armed <= now) {
+            self.armed = None;
+        }
+        self.input(now, Input::Timeout, storage, out);
+    }
+
+    /// The application sends a message.
+    pub fn submit(&mut self, now: SimTime, submission: Submission, storage: &mut Storage, out: &mut Vec<Record>) {
+        let (destination, purpose) = (submission.destination, submission.purpose);
+        if self.node.is_none() {
+            let kind = translate::kind(purpose);
+            let destination = self.fleet.asset(destination);
+            let refused = RecordKind::SubmissionRefused { destination, kind, reason: "asset_down" };
+            out.push(Record { time: now, asset: self.asset, kind: refused });
+            return;
+        }
+        if let Err(InputError::Submit(error)) = self.try_input(now, Input::Submit(submission), storage, out) {
+            let kind = translate::kind(purpose);
+            let destination = self.fleet.asset(destination);
+            let refused = RecordKind::SubmissionRefused { destination, kind, reason: error.reason() };
+            out.push(Record { time: now, asset: self.asset, kind: refused });
+        }
+    }
+
+    /// The application writes to shared state.
+    pub fn write(&mut self, now: SimTime, writing: &Writing, storage: &mut Storage, out: &mut Vec<Record>) {
+        let (set, register, map, counter) = (b"crew".as_slice(), b"goal", b"status", b"samples");
+        let operation = match writing {
+            Writing::SetAdd(member) => Op::SetAdd { name: set, member },
+            Writing::SetRemove(member) => Op::SetRemove { name: set, member },
+            Writing::Register(value) => Op::Register { name: register, value },
+            Writing::MapPut(key, value) => Op::MapPut { name: map, key, value },
+            Writing::Count(by) => Op::Count { name: counter, by: *by },
+        };
+        self.input(now, Input::Write(operation), storage, out);
+    }
+
+    /// The coordinator begins its plan.
+    pub fn start_plan(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) {
+        self.input(now, Input::StartPlan, storage, out);
+    }
+
+    /// The next frame for a link that is free.
+    pub fn poll_transmit(&mut self, now: SimTime, link: u32) -> Option<Vec<u8>> {
+        self.node.as_mut()?.poll_transmit(instant(now), LinkId(link))
+    }
+
+    /// When a timer event must be scheduled: earlier than any that already is.
+    pub fn next_timer(&mut self) -> Option<SimTime> {
+        let due = self.node.as_ref()?.poll_timeout()?;
+        let due = i64::try_from(due.as_nanos()).map_or(SimTime::MAX, SimTime);
+        if due == SimTime::MAX || self.armed.is_some_and(|armed| armed <= due) {
+            return None;
+        }
+        self.armed = Some(due);
+        Some(due)
+    }
+
+    /// What the replica holds at the end of the run, and what it cost.
+    pub fn finish(&self, now: SimTime, out: &mut Vec<Record>) {
+        let Some(replica) = self.node.as_ref().and_then(Node::replica) else { return };
+        let mut push = |kind| out.push(Record { time: now, asset: self.asset, kind });
+        push(RecordKind::ReplicaDigest { digest: replica.digest() });
+        push(RecordKind::SyncBytes { bytes: self.sync_bytes });
+    }
+
+    fn input(&mut self, now: SimTime, input: Input<'_>, storage: &mut Storage, out: &mut Vec<Record>) {
+        if let Err(error) = self.try_input(now, input, storage, out) {
+            let reason = match error {
+                InputError::Refused { reason } => reason,
+                InputError::Write(_) => "write",
+                InputError::NotConfigured { .. } => "not_configured",
+                error => panic!("the runtime misused its node: {error}"),
+            };
+            out.push(Record { time: now, asset: self.asset, kind: RecordKind::InputRefused { reason } });
+        }
+    }
+
+    fn try_input(
+        &mut self,
+        now: SimTime,
+        input: Input<'_>,
+        storage: &mut Storage,
+        out: &mut Vec<Record>,
+    ) -> Result<(), InputError> {
+        let Some(node) = self.node.as_mut() else { return Ok(()) };
+        let result = node.handle_input(instant(now), input);
+        while let Some(output) = node.poll_output() {
+            match output {
+                Output::Persist(batch) => {
+                    for change in batch.changes {
+                        match change {
+                            Change::Put { key, value } => drop(storage.kept.insert(key, value)),
+                            Change::Delete { key } => drop(storage.kept.remove(&key)),
+                        }
+                    }
+                    for delivery in batch.deliveries {
+                        let kind = translate::delivery(&self.fleet, &delivery);
+                        out.push(Record { time: now, asset: self.asset, kind });
+                    }
+                    // The simulated disk takes no time: the answer goes in before the next output.
+                    node.handle_input(instant(now), Input::Persisted(batch.ticket))
+                        .expect("tickets are answered in order");
+                }
+                Output::Report(report) => {
+                    if let Report::Accepted { purpose, bytes, .. } = report
+                        && translate::kind(purpose) == crate::engine::MessageKind::Sync
+                    {
+                        self.sync_bytes += bytes as u64;
+                    }
+                    out.extend(
+                        translate::report(&self.fleet, self.asset, report)
+                            .map(|kind| Record { time: now, asset: self.asset, kind }),
+                    );
+                }
+            }
+        }
+        result
+    }
+}
+
+/// Simulated time on the node's clock, whose origin is the scenario's epoch.
+fn instant(now: SimTime) -> Instant {
+    Instant::from_nanos(u64::try_from(now.as_nanos()).expect("a run starts at its epoch"))
+}

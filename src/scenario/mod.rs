@@ -25,5 +25,6 @@ pub use checked::{
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};
+pub use quantity::parse_duration;
 pub use raw::shapes;
 pub use source::MAX_FILE_BYTES;

@@ -70,6 +70,33 @@ impl Duration {
         ("d", 86_400_000_000_000),
         ("sol", 88_775_244_000_000),
     ];
+    /// Far below the limit of the clock, so that sums of a few times cannot overflow.
+    const LONGEST: i128 = 100 * 365 * 86_400 * 1_000_000_000;
+
+    /// Nanoseconds; or the number and the unit that are not to be understood.
+    fn parse(text: &str) -> Result<i128, (&str, &str)> {
+        let mut nanos: i128 = 0;
+        let mut rest = text.trim();
+        let mut parts = 0;
+        while parts == 0 || !rest.is_empty() {
+            let (number, after) = split_number(rest);
+            let end = after.find(|c: char| c.is_whitespace()).unwrap_or(after.len());
+            let (symbol, tail) = after.split_at(end);
+            let unit = Self::UNITS.iter().find(|unit| unit.0 == symbol);
+            let part = unit.and_then(|unit| exact(number, unit.1));
+            nanos = part.and_then(|part| nanos.checked_add(part)).ok_or((number, symbol))?;
+            rest = tail.trim_start();
+            parts += 1;
+        }
+        Ok(nanos)
+    }
+}
+
+/// A duration as scenarios write it, such as `2 h` or `1 d 12 h`; `None` when it is none, or longer than 100 years.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<SimTime> {
+    let nanos = Duration::parse(text).ok().filter(|nanos| nanos.abs() <= Duration::LONGEST)?;
+    i64::try_from(nanos).ok().map(SimTime::from_nanos)
 }
 
 impl Decode for Duration {
@@ -82,27 +109,15 @@ impl Decode for Duration {
         let Value::Text(text) = &node.value else {
             return bare(node, cx, &Self::what());
         };
-        let mut nanos: i128 = 0;
-        let mut rest = text.trim();
-        let mut parts = 0;
-        while parts == 0 || !rest.is_empty() {
-            let (number, after) = split_number(rest);
-            let end = after.find(|c: char| c.is_whitespace()).unwrap_or(after.len());
-            let (symbol, tail) = after.split_at(end);
-            let unit = Self::UNITS.iter().find(|unit| unit.0 == symbol);
-            let part = unit.and_then(|unit| exact(number, unit.1));
-            let Some(sum) = part.and_then(|part| nanos.checked_add(part)) else {
+        let nanos = match Self::parse(text) {
+            Ok(nanos) => nanos,
+            Err((number, symbol)) => {
                 let meant = meant_unit(number, symbol, Self::UNITS.iter().map(|unit| unit.0));
                 cx.report_meant(node, Mistake::BadQuantity, format!("\"{text}\""), Self::what(), meant);
                 return None;
-            };
-            nanos = sum;
-            rest = tail.trim_start();
-            parts += 1;
-        }
-        // Far below the limit of the clock, so that sums of a few times cannot overflow.
-        const LONGEST: i128 = 100 * 365 * 86_400 * 1_000_000_000;
-        if nanos.abs() > LONGEST {
+            }
+        };
+        if nanos.abs() > Self::LONGEST {
             cx.report(node, Mistake::OutOfRange, format!("\"{text}\""), "at most 100 years".to_owned());
             return None;
         }

@@ -75,7 +75,7 @@ pub fn csv(plan: &ContactPlan, labels: &[Label], utc: &dyn Fn(SimTime) -> String
     String::from_utf8(bytes).expect("fields are text")
 }
 
-/// A JSON list of objects with the columns of [`csv`]; what does not apply is null.
+/// A JSON list of objects with the columns of [`csv()`]; what does not apply is null.
 ///
 /// # Panics
 /// When an asset of the plan has no label.

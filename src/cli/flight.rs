@@ -1,0 +1,264 @@
+//! One run with everything that watches it: digest, metrics, oracles, run folder, trace file.
+
+use super::CliError;
+use crate::{
+    engine::{Digest, Fingerprint, Record, Sink, TraceWriter},
+    metrics::{Metrics, MetricsSet, PlanReference, RunShape},
+    oracle::{self, CentralProblem, OracleReport, Oracles},
+    report::{AssetFacts, OracleFacts, ReportError, RunEnd, RunFacts, RunFolder, Timing, words},
+    scenario::Scenario,
+    sim::{Options, Progress, SimError, Simulation},
+    units::SimTime,
+};
+use std::{
+    fs::File,
+    io::{self, BufWriter},
+    num::NonZeroUsize,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+/// What is to be written of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    /// The run folder.
+    pub(super) folder: PathBuf,
+    /// Whether it gets a trace file.
+    pub(super) trace: bool,
+}
+
+/// How a run is made.
+#[derive(Clone, Debug)]
+pub(super) struct Request<'a> {
+    /// The scenario's file.
+    pub(super) path: &'a Path,
+    /// Seed in place of the scenario's.
+    pub(super) seed: Option<u64>,
+    /// Threads.
+    pub(super) threads: NonZeroUsize,
+    /// Where to stop before the scenario's end.
+    pub(super) until: Option<SimTime>,
+    /// What to write, if anything.
+    pub(super) output: Option<Output>,
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub(super) struct Flown {
+    pub(super) facts: RunFacts,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) metrics: MetricsSet,
+    pub(super) oracles: OracleReport,
+    pub(super) timing: Timing,
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// Loads a scenario and runs it.
+///
+/// # Errors
+/// [`CliError`] when the scenario has mistakes, cannot be simulated, or the run folder cannot be written.
+pub(super) fn fly(
+    request: &Request<'_>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Flown, CliError> {
+    let started = wall_clock();
+    let scenario = Arc::new(Scenario::load(request.path)?);
+    let input = |reason: String| CliError::Input { path: request.path.into(), reason };
+    let options = Options { seed: request.seed, threads: request.threads, until: request.until };
+    let simulation = Simulation::new(scenario.clone(), options).map_err(|error| input(error.to_string()))?;
+    let end = simulation.course().end;
+    let facts = facts(&scenario, request.seed, end);
+    let folder = match &request.output {
+        Some(output) => Some(open_folder(request.path, output, &facts)?),
+        None => None,
+    };
+    let mut watch = Watch::new(&simulation, &scenario, end, folder).map_err(input)?;
+    if request.output.as_ref().is_some_and(|output| output.trace) {
+        watch.open_trace(&scenario)?;
+    }
+    let summary = simulation.run(&mut watch, progress).map_err(|error| match error {
+        SimError::Interrupted => CliError::Interrupted,
+        error => input(error.to_string()),
+    })?;
+    let wall_s = started.elapsed().as_secs_f64();
+    let timing = Timing {
+        wall_s,
+        threads: u32::try_from(request.threads.get()).unwrap_or(u32::MAX),
+        events: summary.events,
+        events_per_s: summary.events as f64 / wall_s,
+    };
+    watch.finish(&scenario, facts, end, timing)
+}
+
+fn open_folder(path: &Path, output: &Output, facts: &RunFacts) -> Result<RunFolder, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    Ok(RunFolder::create(&output.folder, facts.clone(), &text)?)
+}
+
+fn facts(scenario: &Scenario, seed: Option<u64>, end: SimTime) -> RunFacts {
+    let asset = |asset: &crate::scenario::Asset| AssetFacts {
+        name: asset.name.clone(),
+        kind: words::asset_kind(asset.kind).into(),
+    };
+    RunFacts {
+        format: RunFacts::FORMAT.into(),
+        scenario: scenario.name.clone(),
+        scenario_hash: scenario.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        seed: seed.unwrap_or(scenario.seed),
+        version: env!("CARGO_PKG_VERSION").into(),
+        fingerprint: String::new(),
+        epoch_utc: scenario.epoch.utc(SimTime::ZERO),
+        duration_s: end.as_secs_f64(),
+        assets: scenario.assets.iter().map(asset).collect(),
+        oracles: OracleFacts::default(),
+    }
+}
+
+/// The trace's readers.
+struct Watch {
+    digest: Digest,
+    metrics: Metrics,
+    oracles: Oracles,
+    folder: Option<RunFolder>,
+    trace: Option<(PathBuf, TraceWriter<BufWriter<File>>)>,
+    /// The first failure to write: the run goes on, and then tells.
+    failure: Option<ReportError>,
+}
+
+impl Watch {
+    fn new(
+        simulation: &Simulation,
+        scenario: &Scenario,
+        end: SimTime,
+        folder: Option<RunFolder>,
+    ) -> Result<Self, String> {
+        let shape = RunShape {
+            duration: end,
+            replicas: scenario.shared_state.as_ref().map_or_else(Vec::new, |shared| shared.members.clone()),
+            plan: plan_reference(simulation)?,
+        };
+        let longest = simulation.course().plan.contacts().iter().flat_map(|contact| {
+            contact.range.iter().map(|sample| contact.owlt_at(sample.time))
+        });
+        // A frame is on air for an hour at the most; see the radios' memory.
+        let longest_flight = longest.max().map(|light_time| light_time + SimTime::from_secs(3600));
+        Ok(Self {
+            digest: Digest::new(),
+            metrics: Metrics::new(shape),
+            oracles: Oracles::new(longest_flight),
+            folder,
+            trace: None,
+            failure: None,
+        })
+    }
+
+    fn open_trace(&mut self, scenario: &Scenario) -> Result<(), CliError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let path = folder.path().join("trace.jsonl");
+        let file = File::create(&path).map_err(|source| CliError::File { path: path.clone(), source })?;
+        let names = scenario.assets.iter().map(|asset| asset.name.as_str());
+        self.trace = Some((path, TraceWriter::new(BufWriter::new(file), names)));
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        scenario: &Scenario,
+        mut facts: RunFacts,
+        end: SimTime,
+        timing: Timing,
+    ) -> Result<Flown, CliError> {
+        if let Some(failure) = self.failure {
+            return Err(failure.into());
+        }
+        if let Some((path, writer)) = self.trace {
+            let flushed = writer.finish().and_then(|mut out| io::Write::flush(&mut out));
+            flushed.map_err(|source| CliError::File { path, source })?;
+        }
+        let metrics = self.metrics.finish(end);
+        let healed = is_healed(scenario, end);
+        let oracles = self.oracles.finish(end, healed);
+        let fingerprint = self.digest.fingerprint();
+        facts.fingerprint = fingerprint.to_string();
+        facts.oracles = (&oracles).into();
+        let folder = match self.folder {
+            Some(folder) => Some(folder.finish(RunEnd {
+                end,
+                fingerprint: fingerprint.to_string(),
+                metrics: &metrics,
+                derived: self.metrics.derived(),
+                links: self.metrics.links(),
+                oracles: &oracles,
+                timing: timing.clone(),
+            })?),
+            None => None,
+        };
+        Ok(Flown { facts, fingerprint, metrics, oracles, timing, folder })
+    }
+}
+
+impl Sink for Watch {
+    fn record(&mut self, record: &Record) {
+        self.digest.record(record);
+        self.metrics.record(record);
+        self.oracles.record(record);
+        if let Some((_, trace)) = &mut self.trace {
+            trace.record(record);
+        }
+        if let Some(folder) = &mut self.folder
+            && self.failure.is_none()
+        {
+            self.failure = folder.record(record, self.metrics.derived()).err();
+        }
+    }
+}
+
+/// Whether replicas have had the time to agree: writes stopped early enough for a whole lifetime of their messages.
+fn is_healed(scenario: &Scenario, end: SimTime) -> bool {
+    scenario.shared_state.as_ref().is_some_and(|shared| shared.end + shared.lifetime <= end)
+}
+
+/// The fleet's problem and its central optimum.
+fn plan_reference(simulation: &Simulation) -> Result<Option<PlanReference>, String> {
+    let problems = simulation.fleet().problems();
+    if problems.is_empty() {
+        return Ok(None);
+    }
+    let participants = problems.iter().map(|(asset, problem)| {
+        let (parts, n) = (problem.parts(), problem.variables());
+        let upper = (0..n).flat_map(|row| (row..n).map(move |column| (row, column)));
+        let entries = upper.map(|(row, column)| (row, column, problem.hessian_entry(row, column)));
+        oracle::Participant {
+            asset: *asset,
+            quadratic: entries.filter(|entry| entry.2 != 0.0).collect(),
+            linear: parts.linear.clone(),
+            constant: parts.constant,
+            lower: parts.lower.clone(),
+            upper: parts.upper.clone(),
+            rows: parts
+                .rows
+                .iter()
+                .map(|row| oracle::Row { terms: row.terms.clone(), lower: row.lower, upper: row.upper })
+                .collect(),
+            shared: parts
+                .shared
+                .iter()
+                .map(|term| oracle::SharedTerm {
+                    coupling: term.coupling,
+                    variable: term.variable,
+                    coefficient: term.coefficient,
+                })
+                .collect(),
+        }
+    });
+    let problem = CentralProblem::new(participants.collect()).map_err(|error| error.to_string())?;
+    let optimum = problem.solve().map_err(|error| format!("central optimum of the plan: {error}"))?;
+    Ok(Some(PlanReference { problem, optimum }))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line tells the user how long a run took")]
+fn wall_clock() -> Instant {
+    Instant::now()
+}

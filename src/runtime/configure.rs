@@ -1,0 +1,220 @@
+//! From a scenario to the configuration of its nodes.
+
+use crate::{
+    engine::{RandomStreams, Stream},
+    scenario::{CrcKind, PlanParticipant, PlanSpec, Scenario, SharedState},
+    units::{AssetIndex, SimTime},
+};
+use cosmosmesh_protocol::{
+    bundle,
+    dtn::store::StoreLimits,
+    id::NodeId,
+    identity::{Directory, KeyPair},
+    node::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
+    planning::{
+        Commodity, ExchangeSettings, LocalProblem, Participant, PlanError, ProblemError, QpSettings, Schedule,
+    },
+    sync::SyncLimits,
+    time::{DtnTime, Instant, UtcEstimate},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// What the nodes of a run have in common.
+#[derive(Debug)]
+pub struct Fleet {
+    scenario: Arc<Scenario>,
+    streams: RandomStreams,
+    directory: Arc<Directory>,
+    nodes: Vec<NodeId>,
+    problems: BTreeMap<AssetIndex, LocalProblem>,
+}
+
+/// The key pair of an asset: split from the run's seed.
+#[must_use]
+pub fn keys_of(streams: &RandomStreams, asset: AssetIndex) -> KeyPair {
+    KeyPair::from_seed(streams.seed_256(Stream::Identity, u64::from(asset.0)))
+}
+
+impl Fleet {
+    /// Makes the fleet's keys and local problems.
+    ///
+    /// # Errors
+    /// The asset and [`ProblemError`] when its planning problem has no solution or no single one.
+    pub fn new(scenario: Arc<Scenario>, streams: RandomStreams) -> Result<Self, (AssetIndex, ProblemError)> {
+        let nodes: Vec<NodeId> = scenario.assets.iter().map(|asset| asset.node).collect();
+        let key = |(index, node): (usize, &NodeId)| {
+            (*node, keys_of(&streams, AssetIndex(index as u32)).public().clone())
+        };
+        let directory = Arc::new(nodes.iter().enumerate().map(key).collect());
+        let mut problems = BTreeMap::new();
+        for plan in &scenario.planning {
+            for participant in &plan.participants {
+                let problem = local_problem(plan, participant).map_err(|error| (participant.asset, error))?;
+                problems.insert(participant.asset, problem);
+            }
+        }
+        Ok(Self { scenario, streams, directory, nodes, problems })
+    }
+
+    /// Checks the plan's settings, which nodes trust.
+    ///
+    /// # Errors
+    /// What the coordinator refuses.
+    pub fn check_plan(&self) -> Result<(), PlanError> {
+        let Some(plan) = &self.scenario.planning else { return Ok(()) };
+        let couplings = plan.commodities.len() * plan.slots as usize;
+        settings(plan).check(plan.participants.len(), couplings)?;
+        for (asset, problem) in &self.problems {
+            Participant::new(self.node(*asset), problem.clone(), QpSettings::default())?;
+        }
+        Ok(())
+    }
+
+    /// The local planning problems by asset.
+    #[must_use]
+    pub const fn problems(&self) -> &BTreeMap<AssetIndex, LocalProblem> {
+        &self.problems
+    }
+
+    /// The scenario.
+    #[must_use]
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// The node number of an asset.
+    #[must_use]
+    pub fn node(&self, asset: AssetIndex) -> NodeId {
+        self.nodes[asset.get()]
+    }
+
+    /// The asset with this node number.
+    ///
+    /// # Panics
+    /// For a number that is not in the scenario: nodes accept only members.
+    #[must_use]
+    pub fn asset(&self, node: NodeId) -> AssetIndex {
+        AssetIndex(self.nodes.binary_search(&node).expect("a member of the fleet") as u32)
+    }
+
+    /// The key pair of an asset.
+    #[must_use]
+    pub fn keys(&self, asset: AssetIndex) -> KeyPair {
+        keys_of(&self.streams, asset)
+    }
+
+    /// The host's estimate of civil time. `None` before the year 2000, which the DTN time scale does not have.
+    #[must_use]
+    pub fn civil(&self, now: SimTime) -> Option<UtcEstimate> {
+        let utc = DtnTime(self.scenario.epoch.dtn_time_ms(now)?);
+        let at = Instant::from_nanos(u64::try_from(now.as_nanos()).ok()?);
+        Some(UtcEstimate { at, utc, uncertainty: span(self.scenario.protocol.clock_uncertainty) })
+    }
+
+    /// The configuration of an asset's node.
+    #[must_use]
+    pub fn config(&self, asset: AssetIndex) -> NodeConfig {
+        let scenario = &self.scenario;
+        let protocol = &scenario.protocol;
+        let storage = scenario.asset(asset).storage;
+        let shared = scenario.shared_state.as_ref().filter(|shared| shared.members.contains(&asset));
+        NodeConfig {
+            id: self.node(asset),
+            directory: self.directory.clone(),
+            store: StoreLimits { bytes: storage.bytes, count: storage.bundles as usize },
+            hop_limit: protocol.hop_limit,
+            crc: match protocol.crc {
+                CrcKind::Crc16 => bundle::CrcKind::X25,
+                CrcKind::Crc32c => bundle::CrcKind::Castagnoli,
+            },
+            window: u64::from(protocol.stream_window),
+            replay_window: protocol.replay_window,
+            max_payload: protocol.max_payload as usize,
+            retransmission: Retransmission {
+                max_attempts: protocol.retransmission.max_attempts,
+                min_timeout: span(protocol.retransmission.min_timeout),
+                ack_delay: span(protocol.retransmission.ack_delay),
+                margin_percent: (protocol.retransmission.margin_factor * 100.0).round() as u32,
+            },
+            reroute_after: span(protocol.reroute_after),
+            route_slack: span(protocol.reroute_after),
+            control_lifetime: span(protocol.lifetimes[0]),
+            shared_state: shared.map(|shared| self.shared_state(shared)),
+            plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
+        }
+    }
+
+    fn shared_state(&self, shared: &SharedState) -> SharedStateConfig {
+        let push_interval = span(shared.push_interval);
+        SharedStateConfig {
+            members: shared.members.iter().map(|member| self.node(*member)).collect(),
+            limits: SyncLimits::default(),
+            push_interval,
+            // A backstop for pushes that were given up: rare beside them.
+            anti_entropy_interval: (push_interval * 24).max(Duration::from_secs(3600)),
+            max_delta: (self.scenario.protocol.max_payload as usize).min(8192),
+            lifetime: span(shared.lifetime),
+        }
+    }
+
+    fn plan(&self, plan: &PlanSpec, asset: AssetIndex) -> Option<PlanConfig> {
+        let problem = self.problems.get(&asset).cloned();
+        if problem.is_none() && plan.coordinator != asset {
+            return None;
+        }
+        Some(PlanConfig {
+            coordinator: self.node(plan.coordinator),
+            participants: plan.participants.iter().map(|participant| self.node(participant.asset)).collect(),
+            settings: settings(plan),
+            couplings: plan.commodities.len() * plan.slots as usize,
+            problem,
+            lifetime: span(plan.lifetime),
+        })
+    }
+}
+
+fn settings(plan: &PlanSpec) -> ExchangeSettings {
+    ExchangeSettings {
+        rho: plan.rho,
+        relaxation: plan.over_relaxation,
+        // Adaptation about doubles the rounds where ρ fits the curvature, which a scenario can see to.
+        adaptation: None,
+        eps_abs: plan.eps_abs,
+        eps_rel: plan.eps_rel,
+        max_rounds: plan.max_rounds,
+        deadline: span(plan.round_timeout),
+        quorum: plan.participants.len().div_ceil(2),
+        ..ExchangeSettings::default()
+    }
+}
+
+/// A participant's own problem: for each commodity of the plan, in order, its values in every slot. What it has no term for it neither gives
+/// nor takes.
+fn local_problem(plan: &PlanSpec, participant: &PlanParticipant) -> Result<LocalProblem, ProblemError> {
+    let slots = plan.slots as usize;
+    let commodity = |index: usize| match participant.terms.iter().find(|term| term.commodity == index) {
+        Some(term) => Commodity {
+            preferred: term.preferred.clone(),
+            curvature: vec![term.curvature; slots],
+            minimum: term.min.clone(),
+            maximum: term.max.clone(),
+            total_minimum: term.total_min,
+            total_maximum: term.total_max,
+            ramp: term.ramp,
+        },
+        None => Commodity {
+            preferred: vec![0.0; slots],
+            curvature: vec![1.0; slots],
+            minimum: vec![0.0; slots],
+            maximum: vec![0.0; slots],
+            total_minimum: None,
+            total_maximum: None,
+            ramp: None,
+        },
+    };
+    Schedule { slots, commodities: (0..plan.commodities.len()).map(commodity).collect() }.problem()
+}
+
+fn span(time: SimTime) -> Duration {
+    Duration::from_nanos(u64::try_from(time.as_nanos()).unwrap_or(0))
+}

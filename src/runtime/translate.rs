@@ -1,0 +1,86 @@
+//! From the node's words to the trace's.
+
+use super::Fleet;
+use crate::{
+    engine::{DropReason, MessageKind, RecordKind},
+    units::{AssetIndex, SimTime},
+};
+use cosmosmesh_protocol::{
+    envelope::Purpose,
+    node::{self, Delivery, Report},
+};
+
+/// The stream that a purpose is for.
+pub(super) const fn kind(purpose: Purpose) -> MessageKind {
+    match purpose {
+        Purpose::Telemetry => MessageKind::Telemetry,
+        Purpose::Command => MessageKind::Command,
+        Purpose::Event => MessageKind::Event,
+        Purpose::Sync => MessageKind::Sync,
+        Purpose::Plan => MessageKind::Plan,
+        Purpose::Acknowledgement => MessageKind::Acknowledgement,
+    }
+}
+
+/// A delivery to the application. Its latency is filled in where submissions are known: by the simulation's ledger.
+pub(super) fn delivery(fleet: &Fleet, delivery: &Delivery) -> RecordKind {
+    RecordKind::Delivered {
+        source: fleet.asset(delivery.source),
+        sequence: delivery.sequence,
+        kind: kind(delivery.purpose),
+        bytes: delivery.payload.len() as u32,
+        latency: SimTime::ZERO,
+    }
+}
+
+/// A report; those that say nothing new to a trace are dropped.
+pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option<RecordKind> {
+    let at = |node| fleet.asset(node);
+    Some(match report {
+        Report::Accepted { destination, purpose, sequence, bytes } => RecordKind::Submitted {
+            sequence,
+            destination: at(destination),
+            kind: kind(purpose),
+            bytes: bytes as u32,
+        },
+        Report::Consumed { source, purpose, sequence, bytes, .. } => RecordKind::Delivered {
+            source: at(source),
+            sequence,
+            kind: kind(purpose),
+            bytes: bytes as u32,
+            latency: SimTime::ZERO,
+        },
+        Report::Acknowledged { destination, purpose, sequence } => {
+            RecordKind::Acknowledged { destination: at(destination), sequence, kind: kind(purpose) }
+        }
+        Report::Retransmitted { destination, purpose, sequence } => {
+            RecordKind::Retransmitted { destination: at(destination), sequence, kind: kind(purpose) }
+        }
+        Report::Abandoned { destination, purpose, sequence } => {
+            RecordKind::Abandoned { destination: at(destination), sequence, kind: kind(purpose) }
+        }
+        Report::Skipped { .. } => return None,
+        Report::BundleDropped { reason, bytes } => RecordKind::BundleDropped { reason: drop_reason(reason), bytes },
+        Report::ModuleRefused { reason } => RecordKind::InputRefused { reason },
+        Report::Visible { dot } if at(dot.actor) == asset => RecordKind::SyncWrite { sequence: dot.sequence },
+        Report::Visible { dot } => {
+            RecordKind::SyncVisible { actor: at(dot.actor), sequence: dot.sequence, latency: SimTime::ZERO }
+        }
+        Report::PlanLocal { round, values } => RecordKind::PlanLocal { round, values },
+        Report::PlanRound(report) => RecordKind::PlanRound {
+            round: report.round,
+            primal_residual: report.primal_residual,
+            dual_residual: report.dual_residual,
+            contributions: report.contributions as u32,
+        },
+    })
+}
+
+const fn drop_reason(reason: node::DropReason) -> DropReason {
+    match reason {
+        node::DropReason::Expired => DropReason::Expired,
+        node::DropReason::StoreFull => DropReason::StoreFull,
+        node::DropReason::HopLimit => DropReason::HopLimit,
+        node::DropReason::NoDestination => DropReason::NoDestination,
+    }
+}

@@ -1,0 +1,146 @@
+//! One asset's components, borrowed for a window of time, and what happens to them.
+
+use super::{agenda::Agenda, event::Event};
+use crate::{
+    engine::{Entry, MessageKind, Record, RecordKind},
+    link::SharedChannel,
+    runtime::Runtime,
+    scenario::{Fault, Priority},
+    units::{AssetIndex, SimTime},
+    world::{Battery, Course, RadioBank, Receivers, Storage, Workload},
+};
+use bevy_ecs::component::Component;
+use cosmosmesh_protocol::{dtn::contact_plan, dtn::store, envelope::Purpose, node::Submission};
+use std::time::Duration;
+
+/// Numbers the events that an asset makes, and follows its windows.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub(super) struct Origin {
+    /// The last number.
+    pub(super) sequence: u64,
+    /// Place of the first window that has not opened.
+    pub(super) next_window: u32,
+}
+
+/// What all partitions read.
+pub(super) struct Setting<'a> {
+    pub(super) course: &'a Course,
+    /// The contact plan as nodes know it.
+    pub(super) plan: &'a contact_plan::ContactPlan,
+    /// Node numbers and configuration.
+    pub(super) fleet: &'a crate::runtime::Fleet,
+    /// The rate that a node reckons with, by contact.
+    pub(super) rates_bps: &'a [u64],
+}
+
+/// An asset's components.
+pub(super) struct Cell<'w> {
+    pub(super) asset: AssetIndex,
+    pub(super) origin: &'w mut Origin,
+    pub(super) runtime: &'w mut Runtime,
+    pub(super) radios: &'w mut RadioBank,
+    pub(super) receivers: &'w mut Receivers,
+    pub(super) battery: &'w mut Battery,
+    pub(super) storage: &'w mut Storage,
+    pub(super) workload: &'w mut Workload,
+}
+
+/// What a partition owns beside its cells.
+pub(super) struct Surroundings<'a, 'q> {
+    pub(super) setting: &'a Setting<'a>,
+    pub(super) agenda: Agenda<'q>,
+    pub(super) records: Vec<Record>,
+    /// Shared channels by class; only the partition that holds all radios of the class has it.
+    pub(super) channels: Vec<Option<SharedChannel>>,
+    pub(super) events: u64,
+}
+
+impl Cell<'_> {
+    /// Schedules an event that this asset causes at `target`.
+    pub(super) fn schedule(&mut self, around: &mut Surroundings<'_, '_>, target: AssetIndex, time: SimTime, event: Event) {
+        self.origin.sequence += 1;
+        around.agenda.push(target, Entry { time, source: self.asset, sequence: self.origin.sequence, event });
+    }
+
+    pub(super) fn record(&self, around: &mut Surroundings<'_, '_>, time: SimTime, kind: RecordKind) {
+        around.records.push(Record { time, asset: self.asset, kind });
+    }
+
+    /// Handles one event of this asset.
+    pub(super) fn handle(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, event: Event) {
+        match event {
+            Event::WindowOpens(place) => self.window_opens(around, now, place),
+            Event::WindowCloses(place) => self.window_closes(around, now, place),
+            Event::FrameEnds(incoming) => self.frame_ends(around, now, *incoming),
+            Event::RadioFree(radio) => {
+                self.radio_free(now, radio);
+            }
+            Event::Timer => self.runtime.timeout(now, self.storage, &mut around.records),
+            Event::Submit(flow) => self.submit(around, now, flow),
+            Event::Write => self.write(around, now),
+            Event::StartPlan => self.runtime.start_plan(now, self.storage, &mut around.records),
+            Event::Silence(silent) => self.set_silent(around, now, silent),
+            Event::Fault { fault, begins } => self.fault(around, now, fault, begins),
+        }
+        self.settle(around, now);
+    }
+
+    /// After every input: frames onto free radios, and the next timer.
+    fn settle(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime) {
+        for radio in 0..self.radios.0.len() as u32 {
+            self.pump(around, now, radio);
+        }
+        if let Some(time) = self.runtime.next_timer() {
+            self.schedule(around, self.asset, time.max(now), Event::Timer);
+        }
+    }
+
+    fn submit(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
+        let flow = &mut self.workload.flows[number as usize];
+        let submission = Submission {
+            destination: around.setting.fleet.node(flow.destination),
+            purpose: match flow.kind {
+                MessageKind::Command => Purpose::Command,
+                MessageKind::Event => Purpose::Event,
+                _ => Purpose::Telemetry,
+            },
+            priority: match flow.priority {
+                Priority::Expedited => store::Priority::Expedited,
+                Priority::Normal => store::Priority::Normal,
+                Priority::Bulk => store::Priority::Bulk,
+            },
+            lifetime: Duration::from_nanos(flow.lifetime.as_nanos().unsigned_abs()),
+            payload: flow.payload(),
+        };
+        let next = flow.next_time();
+        self.runtime.submit(now, submission, self.storage, &mut around.records);
+        if let Some(time) = next {
+            self.schedule(around, self.asset, time.max(now), Event::Submit(number));
+        }
+    }
+
+    fn write(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime) {
+        let Some(writes) = self.workload.writes.as_mut() else { return };
+        let (writing, next) = (writes.writing(), writes.next_time());
+        self.runtime.write(now, &writing, self.storage, &mut around.records);
+        if let Some(time) = next {
+            self.schedule(around, self.asset, time.max(now), Event::Write);
+        }
+    }
+
+    fn fault(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32, begins: bool) {
+        let setting = around.setting;
+        self.record(around, now, RecordKind::Fault { fault: number, begins });
+        if !matches!(setting.course.scenario.faults[number as usize], Fault::AssetDown { .. }) {
+            return;
+        }
+        if begins {
+            self.runtime.crash();
+            self.forget_frames();
+        } else {
+            let streams = &setting.course.streams;
+            self.runtime.restart(now, streams, setting.plan, self.storage, &mut around.records);
+            self.announce_links(around, now);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The receiving side of an asset's radios: everything is decided at the end of reception.
+
+use super::{
+    cell::{Cell, Surroundings},
+    event::Incoming,
+};
+use crate::{
+    engine::{LossReason, RecordKind},
+    link::{Circumstances, Reception, Verdict, VirtualLink},
+    units::{AssetIndex, SimTime},
+};
+
+impl Cell<'_> {
+    /// A frame's last bit is here.
+    pub(super) fn frame_ends(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, incoming: Incoming) {
+        let link = &around.setting.course.links[incoming.link as usize];
+        let (peer, bytes) = (link.from, incoming.flight.frame().bytes);
+        match self.judge(around, now, &incoming) {
+            Some(reason) => self.record(around, now, RecordKind::FrameLost { peer, bytes, reason }),
+            None => {
+                self.record(around, now, RecordKind::FrameReceived { peer, bytes });
+                let receiver_link = link.receiver_link;
+                self.runtime.frame(now, receiver_link, &incoming.bytes, self.storage, &mut around.records);
+            }
+        }
+    }
+
+    /// Why the frame is lost; `None`: it is received.
+    fn judge(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, incoming: &Incoming) -> Option<LossReason> {
+        let course = around.setting.course;
+        let link = &course.links[incoming.link as usize];
+        let radio = &self.radios.0[link.to_radio as usize];
+        let class = radio.class;
+        let mut lost = None;
+        if let (Some(id), Some(channel)) = (incoming.transmission, around.channels[class].as_mut()) {
+            let heard = |from: AssetIndex, to: AssetIndex| course.received_dbm(class, from, to, now);
+            lost = match channel.judge(id, self.asset, heard) {
+                Reception::Heard => None,
+                Reception::TooWeak => Some(LossReason::BitErrors),
+                Reception::Lost(reason) => Some(reason),
+            };
+            channel.finish(id);
+        }
+        let circumstances = Circumstances {
+            sender: &course.outages[link.from.get()],
+            link: &link.outages,
+            receiver: &course.outages[self.asset.get()],
+            receiver_sending: radio.half_duplex && radio.transmitter.was_sending(incoming.flight.reception()),
+        };
+        let receiver = self
+            .receivers
+            .0
+            .entry(incoming.link)
+            .or_insert_with(|| VirtualLink::new(course.class(link), &course.streams, link.stream));
+        let verdict = receiver.decide(&incoming.flight, &circumstances);
+        let extra = link.extra_loss_at(incoming.flight.frame().start);
+        let struck = extra > 0.0 && receiver.is_struck(extra);
+        let verdict = match verdict {
+            Verdict::Lost { reason, .. } => Some(reason),
+            Verdict::Arrives { .. } | Verdict::Refused { .. } => None,
+        };
+        if self.battery.silent || struck {
+            return Some(LossReason::Fault);
+        }
+        lost.or(verdict)
+    }
+}

@@ -1,0 +1,521 @@
+//! [`Simulation`]: a scenario set out, run to its end.
+
+use super::{
+    agenda::Agenda,
+    cell::{Cell, Origin, Setting, Surroundings},
+    event::Event,
+    ledger::Ledger,
+    partition::{components, least_light_times},
+};
+use crate::{
+    engine::{Entry, EventQueue, Record, RecordKind, Sink, merge_records},
+    link::{LinkClass, SharedChannel},
+    runtime::{Fleet, Runtime},
+    scenario::{Fault, Scenario},
+    units::{AssetIndex, SimTime},
+    world::{
+        Battery, Course, CourseError, Pace, Place, RadioBank, Receivers, Storage, Workload, is_shared,
+        power_schedule, spawn,
+    },
+};
+use bevy_ecs::{entity::Entity, schedule::Schedule, world::World};
+use cosmosmesh_protocol::{
+    dtn::contact_plan::{ContactPlan as NodePlan, PlanError, PlannedContact},
+    planning::ProblemError,
+    time::Instant,
+};
+use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
+use std::{collections::BTreeMap, num::NonZeroUsize, ops::ControlFlow, sync::Arc, time::Duration};
+
+/// Longest stretch of simulated time between two merges of the trace. The result does not depend on it.
+const STRETCH: SimTime = SimTime::from_secs(30);
+/// Longest interval of the power model.
+const POWER_TICK: SimTime = SimTime::from_secs(300);
+
+/// How to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Seed in place of the scenario's.
+    pub seed: Option<u64>,
+    /// Threads; the result does not depend on it.
+    pub threads: NonZeroUsize,
+    /// Where to stop before the scenario's end.
+    pub until: Option<SimTime>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: None, threads: NonZeroUsize::MIN, until: None }
+    }
+}
+
+/// Why a scenario cannot be simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// It cannot be set out.
+    #[error(transparent)]
+    Course(#[from] CourseError),
+    /// Nodes cannot hold its contact plan.
+    #[error("contact plan: {0}")]
+    Plan(#[from] PlanError),
+    /// A participant's planning problem has no single solution.
+    #[error("planning problem of `{asset}`: {source}")]
+    Problem {
+        /// The asset's name.
+        asset: String,
+        /// Why.
+        source: ProblemError,
+    },
+    /// The plan's settings contradict each other.
+    #[error("planning: {0}")]
+    Planning(#[from] cosmosmesh_protocol::planning::PlanError),
+    /// Threads cannot be started.
+    #[error("cannot start {0} threads")]
+    Threads(NonZeroUsize),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Simulated time.
+    pub now: SimTime,
+    /// When it ends.
+    pub end: SimTime,
+    /// Events handled.
+    pub events: u64,
+}
+
+/// What a run amounted to, beside its trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// When it ended.
+    pub end: SimTime,
+    /// Events handled.
+    pub events: u64,
+    /// Records written.
+    pub records: u64,
+}
+
+/// A scenario set out, ready to run.
+pub struct Simulation {
+    course: Course,
+    fleet: Arc<Fleet>,
+    plan: NodePlan,
+    rates_bps: Vec<u64>,
+    threads: NonZeroUsize,
+}
+
+/// What changes while it runs.
+struct Running {
+    world: World,
+    schedule: Schedule,
+    books: Books,
+    ledger: Ledger,
+    records: u64,
+    /// Time of the last and the next power tick.
+    ticked: SimTime,
+    next_tick: SimTime,
+}
+
+/// What stretches share beside the world.
+struct Books {
+    queue: EventQueue<Event>,
+    channels: Vec<Option<SharedChannel>>,
+    merged: Vec<Record>,
+    events: u64,
+}
+
+impl Simulation {
+    /// Sets a scenario out: motions, contacts, keys, planning problems.
+    ///
+    /// # Errors
+    /// [`SimError`] when something in it cannot be computed.
+    pub fn new(scenario: Arc<Scenario>, options: Options) -> Result<Self, SimError> {
+        let end = options.until.map_or(scenario.duration, |until| until.min(scenario.duration));
+        let seed = options.seed.unwrap_or(scenario.seed);
+        let course = Course::new(scenario.clone(), seed, end, Some(options.threads))?;
+        let fleet = Fleet::new(scenario.clone(), course.streams).map_err(|(asset, source)| {
+            SimError::Problem { asset: scenario.asset(asset).name.clone(), source }
+        })?;
+        fleet.check_plan()?;
+        let rates_bps: Vec<u64> = course.plan.contacts().iter().map(|contact| effective_rate(&course, contact)).collect();
+        let plan = node_plan(&course, &fleet, &rates_bps)?;
+        Ok(Self { course, fleet: Arc::new(fleet), plan, rates_bps, threads: options.threads })
+    }
+
+    /// What is fixed before the run.
+    #[must_use]
+    pub const fn course(&self) -> &Course {
+        &self.course
+    }
+
+    /// What the nodes have in common.
+    #[must_use]
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Runs to the end; every record goes to `sink` in order of (time, asset, order at the asset).
+    ///
+    /// # Errors
+    /// [`SimError::Interrupted`] when `progress` says so, [`SimError::Threads`].
+    pub fn run(
+        &self,
+        sink: &mut dyn Sink,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Summary, SimError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads.get()).build();
+        let pool = pool.map_err(|_| SimError::Threads(self.threads))?;
+        let least_light_time = least_light_times(&self.course);
+        let setting = Setting {
+            course: &self.course,
+            plan: &self.plan,
+            fleet: &self.fleet,
+            rates_bps: &self.rates_bps,
+        };
+        let end = self.course.end;
+        let mut running = self.begin(&setting);
+        running.deliver(sink);
+        loop {
+            let next = running.books.queue.peek().map_or(SimTime::MAX, |(time, _)| time);
+            let at = next.min(running.next_tick);
+            if at > end {
+                break;
+            }
+            if running.next_tick <= next {
+                running.tick(&setting, at);
+            } else {
+                let horizon = (at + STRETCH).min(running.next_tick).min(end + SimTime(1));
+                running.stretch(&setting, &pool, self.threads, at, horizon, &least_light_time);
+            }
+            running.deliver(sink);
+            if progress(Progress { now: at, end, events: running.books.events }).is_break() {
+                return Err(SimError::Interrupted);
+            }
+        }
+        running.finish(&setting, end);
+        running.deliver(sink);
+        Ok(Summary { end, events: running.books.events, records: running.records })
+    }
+
+    /// The world at the epoch, and what happens first.
+    fn begin(&self, setting: &Setting<'_>) -> Running {
+        let scenario = &self.course.scenario;
+        let (mut world, entities) = spawn(&self.course);
+        world.insert_resource(Pace { last: SimTime::ZERO, now: SimTime::ZERO });
+        let mut queue = EventQueue::new();
+        let mut merged = Vec::new();
+        for (number, &entity) in entities.iter().enumerate() {
+            let asset = AssetIndex(number as u32);
+            let mut runtime = Runtime::new(asset, self.fleet.clone(), &self.course.streams, SimTime::ZERO);
+            let mut origin = Origin::default();
+            let mut storage = Storage::default();
+            runtime.brief(SimTime::ZERO, setting.plan, &mut storage, &mut merged);
+            let first_timer = runtime.next_timer().map(|time| (time, Event::Timer));
+            let workload = self.first_work(&mut world, entity, asset);
+            for (time, event) in self.first_events(asset).into_iter().chain(workload).chain(first_timer) {
+                origin.sequence += 1;
+                queue.push(asset, Entry { time, source: asset, sequence: origin.sequence, event });
+            }
+            world.entity_mut(entity).insert((runtime, origin, storage));
+        }
+        let limited = scenario.assets.iter().any(|asset| asset.power.is_some());
+        let channels = scenario.classes.iter().map(channel).collect();
+        let longest = scenario.traffic.iter().map(|flow| flow.lifetime);
+        let longest = longest.chain(scenario.shared_state.iter().map(|shared| shared.lifetime));
+        let longest = longest.chain(scenario.planning.iter().map(|plan| plan.lifetime)).max();
+        let replicas = scenario.shared_state.as_ref().map_or(0, |shared| shared.members.len() as u32);
+        Running {
+            world,
+            schedule: power_schedule(),
+            books: Books { queue, channels, merged, events: 0 },
+            ledger: Ledger::new(longest.unwrap_or(SimTime::ZERO), replicas),
+            records: 0,
+            ticked: SimTime::ZERO,
+            next_tick: if limited { SimTime::ZERO } else { SimTime::MAX },
+        }
+    }
+
+    /// Windows, faults and the plan's start.
+    fn first_events(&self, asset: AssetIndex) -> Vec<(SimTime, Event)> {
+        let scenario = &self.course.scenario;
+        let mut events = Vec::new();
+        if let Some(window) = self.course.windows[asset.get()].first() {
+            events.push((window.start, Event::WindowOpens(0)));
+        }
+        for (number, fault) in scenario.faults.iter().enumerate() {
+            let (concerned, start, end) = match fault {
+                Fault::AssetDown { asset: down, start, end } => (*down == asset, *start, *end),
+                // Faults of links are noted at the first asset; the links' own outages do the work.
+                Fault::LinkDown { start, end, .. } | Fault::ExtraLoss { start, end, .. } => {
+                    (asset.0 == 0, *start, *end)
+                }
+            };
+            if concerned {
+                let fault = number as u32;
+                events.push((start, Event::Fault { fault, begins: true }));
+                events.push((end, Event::Fault { fault, begins: false }));
+            }
+        }
+        if let Some(plan) = scenario.planning.as_ref().filter(|plan| plan.coordinator == asset) {
+            events.push((plan.start, Event::StartPlan));
+        }
+        events
+    }
+
+    /// First message of each flow, first write.
+    fn first_work(&self, world: &mut World, entity: Entity, asset: AssetIndex) -> Vec<(SimTime, Event)> {
+        debug_assert_eq!(world.get::<Place>(entity).map(|place| place.0), Some(asset));
+        let mut workload = world.get_mut::<Workload>(entity).expect("every asset has a workload");
+        let mut events = Vec::new();
+        for (number, flow) in workload.flows.iter_mut().enumerate() {
+            events.extend(flow.next_time().map(|time| (time, Event::Submit(number as u32))));
+        }
+        if let Some(writes) = workload.writes.as_mut() {
+            events.extend(writes.next_time().map(|time| (time, Event::Write)));
+        }
+        events
+    }
+}
+
+/// One component's part of a stretch.
+struct Task<'w> {
+    cells: Vec<Cell<'w>>,
+    queue: EventQueue<Event>,
+    channels: Vec<Option<SharedChannel>>,
+    done: Option<Done>,
+}
+
+struct Done {
+    later: Vec<(AssetIndex, Entry<Event>)>,
+    records: Vec<Record>,
+    events: u64,
+}
+
+impl Task<'_> {
+    fn run(&mut self, setting: &Setting<'_>, horizon: SimTime, place: &[u32]) {
+        let channels = std::mem::take(&mut self.channels);
+        let agenda = Agenda::new(&mut self.queue, horizon);
+        let mut around = Surroundings { setting, agenda, records: Vec::new(), channels, events: 0 };
+        drive(&mut self.cells, &mut around, place);
+        let Surroundings { agenda, records, channels, events, .. } = around;
+        self.channels = channels;
+        self.done = Some(Done { later: agenda.into_later(), records, events });
+    }
+}
+
+/// The loop: the next event, at its asset, until the horizon.
+fn drive(cells: &mut [Cell<'_>], around: &mut Surroundings<'_, '_>, place: &[u32]) {
+    while let Some((asset, entry)) = around.agenda.pop() {
+        around.events += 1;
+        cells[place[asset.get()] as usize].handle(around, entry.time, entry.event);
+    }
+}
+
+impl Running {
+    /// Hands the records so far to the sink.
+    fn deliver(&mut self, sink: &mut dyn Sink) {
+        for mut record in self.books.merged.drain(..) {
+            self.ledger.settle(&mut record);
+            sink.record(&record);
+            self.records += 1;
+        }
+    }
+
+    /// Runs the events from `at` to `horizon`, exclusive.
+    fn stretch(
+        &mut self,
+        setting: &Setting<'_>,
+        pool: &rayon::ThreadPool,
+        threads: NonZeroUsize,
+        at: SimTime,
+        horizon: SimTime,
+        least_light_time: &[SimTime],
+    ) {
+        let Self { world, books, .. } = self;
+        let mut cells = cells(world);
+        let everyone: Vec<u32> = (0..cells.len() as u32).collect();
+        if threads.get() == 1 {
+            let channels = std::mem::take(&mut books.channels);
+            let agenda = Agenda::new(&mut books.queue, horizon);
+            let mut around = Surroundings { setting, agenda, records: Vec::new(), channels, events: 0 };
+            drive(&mut cells, &mut around, &everyone);
+            let Surroundings { agenda, mut records, channels, events, .. } = around;
+            books.channels = channels;
+            books.events += events;
+            let later = agenda.into_later();
+            later.into_iter().for_each(|(asset, entry)| books.queue.push(asset, entry));
+            merge_records([&mut records], &mut books.merged);
+            return;
+        }
+        let mut components = components(setting.course, &cells, horizon - at, horizon, least_light_time);
+        let (mut tasks, place) = books.deal(setting.course, cells, &mut components, horizon);
+        if tasks.len() == 1 {
+            tasks[0].run(setting, horizon, &place);
+        } else {
+            pool.install(|| tasks.par_iter_mut().for_each(|task| task.run(setting, horizon, &place)));
+        }
+        books.gather(tasks);
+    }
+}
+
+impl Books {
+    /// Deals cells, events and shared channels out to components that have something to do.
+    fn deal<'w>(
+        &mut self,
+        course: &Course,
+        cells: Vec<Cell<'w>>,
+        components: &mut super::partition::Components,
+        horizon: SimTime,
+    ) -> (Vec<Task<'w>>, Vec<u32>) {
+        let mut due: BTreeMap<u32, EventQueue<Event>> = BTreeMap::new();
+        while self.queue.peek().is_some_and(|(time, _)| time < horizon) {
+            let (asset, entry) = self.queue.pop().expect("looked at just above");
+            due.entry(components.of(asset.0)).or_default().push(asset, entry);
+        }
+        let none = || course.scenario.classes.iter().map(|_| None).collect::<Vec<_>>();
+        let mut tasks: BTreeMap<u32, Task<'w>> = due
+            .into_iter()
+            .map(|(root, queue)| (root, Task { cells: Vec::new(), queue, channels: none(), done: None }))
+            .collect();
+        let mut place = vec![0; cells.len()];
+        for cell in cells {
+            let Some(task) = tasks.get_mut(&components.of(cell.asset.0)) else { continue };
+            place[cell.asset.get()] = task.cells.len() as u32;
+            for radio in &cell.radios.0 {
+                if let Some(channel) = self.channels[radio.class].take() {
+                    task.channels[radio.class] = Some(channel);
+                }
+            }
+            task.cells.push(cell);
+        }
+        (tasks.into_values().collect(), place)
+    }
+
+    /// Takes back what the components did, in their order.
+    fn gather(&mut self, tasks: Vec<Task<'_>>) {
+        let mut records = Vec::with_capacity(tasks.len());
+        let mut later = Vec::new();
+        for task in tasks {
+            for (class, channel) in task.channels.into_iter().enumerate() {
+                if channel.is_some() {
+                    self.channels[class] = channel;
+                }
+            }
+            let done = task.done.expect("every task has run");
+            self.events += done.events;
+            later.extend(done.later);
+            records.push(done.records);
+        }
+        later.into_iter().for_each(|(asset, entry)| self.queue.push(asset, entry));
+        merge_records(records.iter_mut(), &mut self.merged);
+    }
+}
+
+impl Running {
+    /// Accounts for energy, and tells assets whose radios fall silent or wake.
+    fn tick(&mut self, setting: &Setting<'_>, now: SimTime) {
+        let before: Vec<bool> = cells(&mut self.world).iter().map(|cell| cell.battery.silent).collect();
+        self.account(now);
+        for cell in &mut cells(&mut self.world) {
+            if cell.battery.is_limited() {
+                let kind = energy(cell.battery);
+                self.books.merged.push(Record { time: now, asset: cell.asset, kind });
+            }
+            if cell.battery.silent != before[cell.asset.get()] {
+                cell.origin.sequence += 1;
+                let event = Event::Silence(cell.battery.silent);
+                let (source, sequence) = (cell.asset, cell.origin.sequence);
+                self.books.queue.push(cell.asset, Entry { time: now, source, sequence, event });
+            }
+        }
+        let hundredth = SimTime(setting.course.end.0 / 100).max(SimTime::from_secs(1));
+        self.next_tick = now + POWER_TICK.min(hundredth);
+    }
+
+    fn account(&mut self, now: SimTime) {
+        self.world.insert_resource(Pace { last: self.ticked, now });
+        self.schedule.run(&mut self.world);
+        self.ticked = now;
+    }
+
+    /// The last records.
+    fn finish(&mut self, setting: &Setting<'_>, end: SimTime) {
+        self.account(end);
+        debug_assert_eq!(setting.course.end, end);
+        for cell in &mut cells(&mut self.world) {
+            self.books.merged.push(Record { time: end, asset: cell.asset, kind: energy(cell.battery) });
+            cell.runtime.finish(end, &mut self.books.merged);
+        }
+    }
+}
+
+fn energy(battery: &Battery) -> RecordKind {
+    RecordKind::Energy { state_of_charge: battery.state_of_charge(), radio_joules: battery.radio_j }
+}
+
+/// The components of all assets, in the assets' order.
+fn cells(world: &mut World) -> Vec<Cell<'_>> {
+    type Parts<'w> = (
+        &'w Place,
+        &'w mut Origin,
+        &'w mut Runtime,
+        &'w mut RadioBank,
+        &'w mut Receivers,
+        &'w mut Battery,
+        &'w mut Storage,
+        &'w mut Workload,
+    );
+    let mut query = world.query::<Parts<'_>>();
+    let mut cells: Vec<Cell<'_>> = query
+        .iter_mut(world)
+        .map(|(place, origin, runtime, radios, receivers, battery, storage, workload)| Cell {
+            asset: place.0,
+            origin: origin.into_inner(),
+            runtime: runtime.into_inner(),
+            radios: radios.into_inner(),
+            receivers: receivers.into_inner(),
+            battery: battery.into_inner(),
+            storage: storage.into_inner(),
+            workload: workload.into_inner(),
+        })
+        .collect();
+    // The order of a query follows the history of archetypes.
+    cells.sort_unstable_by_key(|cell| cell.asset);
+    cells
+}
+
+fn channel(class: &LinkClass) -> Option<SharedChannel> {
+    let lora = class.lora().filter(|_| is_shared(class))?;
+    let modulation = lora.modulation();
+    Some(SharedChannel::new(&modulation, modulation.sensitivity_dbm(), lora.capture_threshold))
+}
+
+/// The rate at which full frames move payload, bits per second: what a node may count on.
+fn effective_rate(course: &Course, contact: &crate::contact::Contact) -> u64 {
+    let radio = &course.scenario.asset(contact.from).radios[contact.from_radio as usize];
+    let class = &course.scenario.classes[radio.class];
+    let airtime = class.time_on_air(class.mtu_bytes, contact.rate).as_nanos().max(1);
+    let rate = i128::from(class.mtu_bytes) * 8 * 1_000_000_000 / i128::from(airtime);
+    u64::try_from(rate).unwrap_or(u64::MAX).max(1)
+}
+
+/// The contact plan as nodes know it: without faults, with the longest light time of each contact.
+fn node_plan(course: &Course, fleet: &Fleet, rates_bps: &[u64]) -> Result<NodePlan, PlanError> {
+    let planned = course.plan.contacts().iter().zip(rates_bps).filter(|(contact, _)| contact.start < contact.end);
+    NodePlan::from_contacts(planned.map(|(contact, rate_bps)| {
+        let light_times = contact.range.iter().map(|sample| contact.owlt_at(sample.time));
+        let owlt = light_times.max().unwrap_or(SimTime::ZERO);
+        PlannedContact {
+            from: fleet.node(contact.from),
+            to: fleet.node(contact.to),
+            start: Instant::from_nanos(contact.start.as_nanos().unsigned_abs()),
+            end: Instant::from_nanos(contact.end.as_nanos().unsigned_abs()),
+            rate_bps: *rate_bps,
+            owlt: Duration::from_nanos(owlt.as_nanos().unsigned_abs()),
+        }
+    }))
+}

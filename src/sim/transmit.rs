@@ -1,0 +1,248 @@
+//! The sending side of an asset's radios.
+
+use super::{
+    cell::{Cell, Surroundings},
+    event::{Event, Incoming},
+};
+use crate::{
+    engine::RecordKind,
+    link::{Flight, Frame, Passage},
+    units::{AssetIndex, SimTime},
+    world::{OpenWindow, QueuedFrame, Window},
+};
+use cosmosmesh_protocol::{
+    node::{LinkId, LinkUp},
+    time::Instant,
+};
+
+/// How long a radio remembers what it sent, to judge what it could not hear: longer than any frame's reception.
+const MEMORY: SimTime = SimTime::from_secs(3600);
+
+impl Cell<'_> {
+    /// The asset's window at `place`; the next one is scheduled.
+    pub(super) fn window_opens(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, place: u32) {
+        let windows = &around.setting.course.windows[self.asset.get()];
+        let window = windows[place as usize];
+        self.origin.next_window = place + 1;
+        if let Some(next) = windows.get(place as usize + 1) {
+            self.schedule(around, self.asset, next.start, Event::WindowOpens(place + 1));
+        }
+        self.schedule(around, self.asset, window.end, Event::WindowCloses(place));
+        let link = &around.setting.course.links[window.link as usize];
+        let (peer, number) = (link.to, link.from_radio as usize);
+        self.record(around, now, RecordKind::ContactOpened { peer, contact: window.contact });
+        let radio = &mut self.radios.0[number];
+        if radio.open.len() >= radio.max_peers {
+            radio.waiting.push_back(place);
+        } else {
+            self.serve(around, now, number, place);
+        }
+    }
+
+    /// A window ends; if the radio served it, the next one that waits gets its place.
+    pub(super) fn window_closes(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, place: u32) {
+        let course = around.setting.course;
+        let window = course.windows[self.asset.get()][place as usize];
+        let link = &course.links[window.link as usize];
+        let number = link.from_radio as usize;
+        let radio = &mut self.radios.0[number];
+        radio.waiting.retain(|waiting| *waiting != place);
+        let served = radio.open.iter().position(|open| open.window == place);
+        let busy = served.map_or(SimTime::ZERO, |index| radio.open.remove(index).busy);
+        radio.note_listening(now);
+        drop_frames(radio, place);
+        let contact = window.contact;
+        self.record(around, now, RecordKind::ContactClosed { peer: link.to, contact, busy });
+        if served.is_some() && !self.battery.silent {
+            self.runtime.link_down(now, link.sender_link, self.storage, &mut around.records);
+        }
+        let radio = &mut self.radios.0[number];
+        if served.is_some()
+            && let Some(next) = radio.waiting.pop_front()
+        {
+            self.serve(around, now, number, next);
+        }
+    }
+
+    fn serve(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: usize, place: u32) {
+        let radio = &mut self.radios.0[number];
+        radio.open.push(OpenWindow { window: place, busy: SimTime::ZERO });
+        radio.note_listening(now);
+        if !self.battery.silent {
+            self.announce(around, now, place);
+        }
+    }
+
+    /// Tells the node that a link is up.
+    fn announce(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, place: u32) {
+        let setting = around.setting;
+        let window = setting.course.windows[self.asset.get()][place as usize];
+        let link = &setting.course.links[window.link as usize];
+        let planned_end = setting.course.plan.contacts()[window.contact as usize].end;
+        let up = LinkUp {
+            link: LinkId(link.sender_link),
+            peer: setting.fleet.node(link.to),
+            mtu: setting.course.class(link).mtu_bytes,
+            rate_bps: setting.rates_bps[window.contact as usize],
+            until: Some(Instant::from_nanos(planned_end.as_nanos().unsigned_abs())),
+        };
+        self.runtime.link_up(now, up, self.storage, &mut around.records);
+    }
+
+    /// Tells the node of every link that is up.
+    pub(super) fn announce_links(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime) {
+        let open: Vec<u32> =
+            self.radios.0.iter().flat_map(|radio| radio.open.iter().map(|open| open.window)).collect();
+        for place in open {
+            self.announce(around, now, place);
+        }
+    }
+
+    /// The battery decides over the radios.
+    pub(super) fn set_silent(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, silent: bool) {
+        if !silent {
+            return self.announce_links(around, now);
+        }
+        self.forget_frames();
+        let course = around.setting.course;
+        let open: Vec<u32> =
+            self.radios.0.iter().flat_map(|radio| radio.open.iter().map(|open| open.window)).collect();
+        for place in open {
+            let window = course.windows[self.asset.get()][place as usize];
+            let link = course.links[window.link as usize].sender_link;
+            self.runtime.link_down(now, link, self.storage, &mut around.records);
+        }
+    }
+
+    /// Frames that wait in the radios are lost with the power.
+    pub(super) fn forget_frames(&mut self) {
+        for radio in &mut self.radios.0 {
+            drop(radio.transmitter.clear());
+        }
+    }
+
+    pub(super) fn radio_free(&mut self, now: SimTime, number: u32) {
+        let radio = &mut self.radios.0[number as usize];
+        if radio.retry_at.is_some_and(|at| at <= now) {
+            radio.retry_at = None;
+        }
+    }
+
+    /// Puts frames onto a radio as long as it takes them.
+    pub(super) fn pump(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
+        let radio = &self.radios.0[number as usize];
+        if radio.open.is_empty() || self.battery.silent || !self.runtime.is_up() {
+            return;
+        }
+        if radio.transmitter.is_free(now) && radio.retry_at.is_none() {
+            let shared = radio.contention.is_some();
+            let next = self.radios.0[number as usize].transmitter.dequeue().or_else(|| self.ask(around, now, number));
+            match next {
+                Some(frame) if shared => self.contend(around, now, number, frame),
+                Some(frame) => self.send(around, now, number, frame),
+                None => return,
+            }
+        }
+        while self.radios.0[number as usize].transmitter.has_room() {
+            let Some(frame) = self.ask(around, now, number) else { break };
+            // There is room: asked just above.
+            let _ = self.radios.0[number as usize].transmitter.enqueue(frame);
+        }
+    }
+
+    /// The next frame of the node for this radio, from its peers in turn.
+    fn ask(&mut self, around: &Surroundings<'_, '_>, now: SimTime, number: u32) -> Option<QueuedFrame> {
+        let course = around.setting.course;
+        let radio = &mut self.radios.0[number as usize];
+        for _ in 0..radio.open.len() {
+            let place = radio.open[radio.turn % radio.open.len()].window;
+            radio.turn = (radio.turn + 1) % radio.open.len();
+            let window = course.windows[self.asset.get()][place as usize];
+            let link = course.links[window.link as usize].sender_link;
+            if let Some(bytes) = self.runtime.poll_transmit(now, link) {
+                return Some(QueuedFrame { window: place, bytes });
+            }
+        }
+        None
+    }
+
+    /// Listen before talk: the first try waits a random time, and a busy channel a longer one.
+    fn contend(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32, frame: QueuedFrame) {
+        let course = around.setting.course;
+        let airtime = self.airtime(around, &frame).1;
+        let asset = self.asset;
+        let radio = &mut self.radios.0[number as usize];
+        let class = radio.class;
+        let heard = |from: AssetIndex, to: AssetIndex| course.received_dbm(class, from, to, now);
+        let busy = around.channels[class].as_ref().is_some_and(|channel| channel.is_busy(asset, now, heard));
+        let first = radio.busy_tries == 0;
+        let Some(allowed) = radio.duty.next_allowed(now, airtime) else {
+            // Longer than the duty cycle ever allows: the frame is lost, and the node's layers see to it.
+            return;
+        };
+        if busy || first || allowed > now {
+            let contention = radio.contention.expect("only shared channels contend");
+            let wait = contention.backoff(radio.busy_tries, &mut radio.rng);
+            radio.busy_tries = if busy { radio.busy_tries.saturating_add(1) } else { radio.busy_tries.max(1) };
+            let at = (now + wait).max(allowed).max(now + SimTime(1));
+            radio.retry_at = Some(at);
+            radio.transmitter.put_back(frame);
+            self.schedule(around, asset, at, Event::RadioFree(number));
+        } else {
+            radio.busy_tries = 0;
+            radio.duty.count(now, airtime);
+            self.send(around, now, number, frame);
+        }
+    }
+
+    fn airtime(&self, around: &Surroundings<'_, '_>, frame: &QueuedFrame) -> (Window, SimTime) {
+        let course = around.setting.course;
+        let window = course.windows[self.asset.get()][frame.window as usize];
+        let link = &course.links[window.link as usize];
+        let contact = &course.plan.contacts()[window.contact as usize];
+        (window, course.class(link).time_on_air(frame.bytes.len() as u32, contact.rate))
+    }
+
+    /// Puts a frame on air.
+    fn send(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32, frame: QueuedFrame) {
+        let course = around.setting.course;
+        let (window, airtime) = self.airtime(around, &frame);
+        let link = &course.links[window.link as usize];
+        let contact = &course.plan.contacts()[window.contact as usize];
+        let bytes = course.class(link).bytes_on_air(frame.bytes.len() as u32);
+        let passage = Passage {
+            start: window.start,
+            end: window.end,
+            light_time: contact.owlt_at(now),
+            bit_error_rate: contact.bit_error_rate,
+        };
+        let on_air = Frame { start: now, bytes, airtime };
+        let Ok(flight) = Flight::depart(on_air, passage, &course.outages[self.asset.get()]) else {
+            // The window closed while the frame waited in the radio.
+            return;
+        };
+        let radio = &mut self.radios.0[number as usize];
+        radio.transmitter.forget_before(SimTime(now.0.saturating_sub(MEMORY.0)));
+        radio.transmitter.begin(now, airtime);
+        radio.spend_sending(airtime);
+        if let Some(open) = radio.open.iter_mut().find(|open| open.window == frame.window) {
+            open.busy += airtime;
+        }
+        let class = radio.class;
+        let channel = around.channels[class].as_mut();
+        let transmission = channel.map(|channel| channel.begin(self.asset, now, airtime));
+        self.record(around, now, RecordKind::FrameSent { peer: link.to, bytes, airtime });
+        self.schedule(around, self.asset, now + airtime, Event::RadioFree(number));
+        let incoming = Incoming { link: window.link, flight, bytes: frame.bytes, transmission };
+        self.schedule(around, link.to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
+    }
+}
+
+/// Drops the frames that wait for a window which is over.
+fn drop_frames(radio: &mut crate::world::Radio, place: u32) {
+    let kept: Vec<QueuedFrame> = radio.transmitter.clear().filter(|frame| frame.window != place).collect();
+    for frame in kept {
+        // They fitted before.
+        let _ = radio.transmitter.enqueue(frame);
+    }
+}

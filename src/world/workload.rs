@@ -1,0 +1,169 @@
+//! What an asset's application does: messages and writes, each flow with its own random stream.
+
+use crate::{
+    engine::{MessageKind, RandomStreams, Rng, Stream},
+    scenario::{Arrivals, Priority, Scenario, WriteMix},
+    units::{AssetIndex, SimTime},
+};
+use bevy_ecs::component::Component;
+
+/// When things of one flow arise.
+#[derive(Clone, Debug)]
+struct Clock {
+    arrivals: Arrivals,
+    start: SimTime,
+    end: SimTime,
+    /// Arrivals so far.
+    count: i64,
+    last: SimTime,
+}
+
+impl Clock {
+    const fn new(arrivals: Arrivals, start: SimTime, end: SimTime) -> Self {
+        Self { arrivals, start, end, count: 0, last: start }
+    }
+
+    fn next(&mut self, rng: &mut Rng) -> Option<SimTime> {
+        let time = match self.arrivals {
+            Arrivals::Periodic { interval, phase, jitter } => {
+                let due = self.start + phase + SimTime(interval.0 * self.count);
+                due + SimTime(rng.range(jitter.0.max(0) as u64 + 1) as i64)
+            }
+            Arrivals::Poisson { mean } => {
+                self.last + SimTime::from_secs_f64(rng.exponential(mean.as_secs_f64()))
+            }
+        };
+        self.count += 1;
+        self.last = time;
+        (time < self.end).then_some(time)
+    }
+}
+
+/// Messages from this asset to one other.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Addressee.
+    pub destination: AssetIndex,
+    /// Telemetry, command or event.
+    pub kind: MessageKind,
+    /// Class of service.
+    pub priority: Priority,
+    /// How long a message is worth delivering.
+    pub lifetime: SimTime,
+    size_bytes: (u32, u32),
+    clock: Clock,
+    rng: Rng,
+}
+
+impl Flow {
+    /// When the next message arises; `None` when there are no more.
+    pub fn next_time(&mut self) -> Option<SimTime> {
+        self.clock.next(&mut self.rng)
+    }
+
+    /// A message's payload: random bytes, as compressed readings are.
+    pub fn payload(&mut self) -> Vec<u8> {
+        random_bytes(&mut self.rng, self.size_bytes)
+    }
+}
+
+/// One write to shared state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// Adds a member to the set.
+    SetAdd(Vec<u8>),
+    /// Removes a member from the set.
+    SetRemove(Vec<u8>),
+    /// Writes the register.
+    Register(Vec<u8>),
+    /// Writes a key of the map.
+    MapPut(Vec<u8>, Vec<u8>),
+    /// Counts up or down.
+    Count(i64),
+}
+
+/// This asset's writes to shared state.
+#[derive(Clone, Debug)]
+pub struct WriteFlow {
+    mix: WriteMix,
+    value_bytes: (u32, u32),
+    keys: u32,
+    clock: Clock,
+    rng: Rng,
+}
+
+impl WriteFlow {
+    /// When the next write arises; `None` when there are no more.
+    pub fn next_time(&mut self) -> Option<SimTime> {
+        self.clock.next(&mut self.rng)
+    }
+
+    /// The next write.
+    pub fn writing(&mut self) -> Writing {
+        let WriteMix { set, register, map, counter } = self.mix;
+        let mut pick = self.rng.f64() * (set + register + map + counter);
+        let key = format!("key-{}", self.rng.range(u64::from(self.keys.max(1)))).into_bytes();
+        if pick < set {
+            return if self.rng.chance(0.75) { Writing::SetAdd(key) } else { Writing::SetRemove(key) };
+        }
+        pick -= set;
+        if pick < register {
+            return Writing::Register(random_bytes(&mut self.rng, self.value_bytes));
+        }
+        if pick - register < map {
+            return Writing::MapPut(key, random_bytes(&mut self.rng, self.value_bytes));
+        }
+        Writing::Count(self.rng.range(9) as i64 - 4)
+    }
+}
+
+/// Everything that an asset's application does.
+#[derive(Component, Clone, Debug, Default)]
+pub struct Workload {
+    /// One for each (flow of the scenario, addressee), in order.
+    pub flows: Vec<Flow>,
+    /// Writes to shared state, if this asset is a member.
+    pub writes: Option<WriteFlow>,
+}
+
+impl Workload {
+    /// What `asset` does in `scenario`.
+    #[must_use]
+    pub fn new(scenario: &Scenario, asset: AssetIndex, streams: &RandomStreams) -> Self {
+        let mut flows = Vec::new();
+        for (index, traffic) in scenario.traffic.iter().enumerate() {
+            if !traffic.from.contains(&asset) {
+                continue;
+            }
+            for &destination in traffic.to.iter().filter(|to| **to != asset) {
+                // One stream for each pair of each flow: adding a flow or an addressee shifts no other.
+                let entity = (index as u64) << 48 | u64::from(asset.0) << 24 | u64::from(destination.0);
+                flows.push(Flow {
+                    destination,
+                    kind: traffic.kind,
+                    priority: traffic.priority,
+                    lifetime: traffic.lifetime,
+                    size_bytes: traffic.size_bytes,
+                    clock: Clock::new(traffic.arrivals, traffic.start, traffic.end),
+                    rng: streams.stream(Stream::Workload, entity),
+                });
+            }
+        }
+        let writes = scenario.shared_state.as_ref().filter(|shared| shared.members.contains(&asset));
+        let writes = writes.map(|shared| WriteFlow {
+            mix: shared.mix,
+            value_bytes: shared.value_bytes,
+            keys: shared.keys,
+            clock: Clock::new(shared.writes, shared.start, shared.end),
+            rng: streams.stream(Stream::Workload, u64::MAX << 48 | u64::from(asset.0)),
+        });
+        Self { flows, writes }
+    }
+}
+
+fn random_bytes(rng: &mut Rng, (least, most): (u32, u32)) -> Vec<u8> {
+    let length = least + rng.range(u64::from(most - least) + 1) as u32;
+    let mut bytes = vec![0; length as usize];
+    rng.fill(&mut bytes);
+    bytes
+}
