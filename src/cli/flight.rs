@@ -93,7 +93,8 @@ pub(super) fn fly(
 }
 
 fn open_folder(path: &Path, output: &Output, facts: &RunFacts) -> Result<RunFolder, CliError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
     Ok(RunFolder::create(&output.folder, facts.clone(), &text)?)
 }
 
@@ -139,9 +140,12 @@ impl Watch {
             replicas: scenario.shared_state.as_ref().map_or_else(Vec::new, |shared| shared.members.clone()),
             plan: plan_reference(simulation)?,
         };
-        let longest = simulation.course().plan.contacts().iter().flat_map(|contact| {
-            contact.range.iter().map(|sample| contact.owlt_at(sample.time))
-        });
+        let longest = simulation
+            .course()
+            .plan
+            .contacts()
+            .iter()
+            .flat_map(|contact| contact.range.iter().map(|sample| contact.owlt_at(sample.time)));
         // A frame is on air for an hour at the most; see the radios' memory.
         let longest_flight = longest.max().map(|light_time| light_time + SimTime::from_secs(3600));
         Ok(Self {
@@ -191,7 +195,7 @@ impl Watch {
                 derived: self.metrics.derived(),
                 links: self.metrics.links(),
                 oracles: &oracles,
-                timing: timing.clone(),
+                timing,
             })?),
             None => None,
         };

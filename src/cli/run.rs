@@ -69,7 +69,10 @@ pub fn execute(args: RunArgs) -> Result<Outcome, CliError> {
     let request = Request {
         path: &args.scenario,
         seed: args.seed,
-        threads: args.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
+        threads: args
+            .threads
+            .or_else(|| std::thread::available_parallelism().ok())
+            .unwrap_or(NonZeroUsize::MIN),
         until: args.until,
         output: Some(Output { folder, trace: args.trace }),
     };

@@ -47,7 +47,7 @@ impl Fleet {
         };
         let directory = Arc::new(nodes.iter().enumerate().map(key).collect());
         let mut problems = BTreeMap::new();
-        for plan in &scenario.planning {
+        if let Some(plan) = &scenario.planning {
             for participant in &plan.participants {
                 let problem = local_problem(plan, participant).map_err(|error| (participant.asset, error))?;
                 problems.insert(participant.asset, problem);

@@ -8,7 +8,7 @@ mod translate;
 pub use configure::{Fleet, keys_of};
 
 use crate::{
-    engine::{Record, RecordKind, RandomStreams, Stream},
+    engine::{RandomStreams, Record, RecordKind, Stream},
     units::{AssetIndex, SimTime},
     world::{Storage, Writing, incarnation_entity},
 };
@@ -88,7 +88,14 @@ impl Runtime {
     }
 
     /// A frame came in.
-    pub fn frame(&mut self, now: SimTime, link: u32, bytes: &[u8], storage: &mut Storage, out: &mut Vec<Record>) {
+    pub fn frame(
+        &mut self,
+        now: SimTime,
+        link: u32,
+        bytes: &[u8],
+        storage: &mut Storage,
+        out: &mut Vec<Record>,
+    ) {
         self.input(now, Input::Frame { link: LinkId(link), bytes }, storage, out);
     }
 
@@ -111,7 +118,13 @@ impl Runtime {
     }
 
     /// The application sends a message.
-    pub fn submit(&mut self, now: SimTime, submission: Submission, storage: &mut Storage, out: &mut Vec<Record>) {
+    pub fn submit(
+        &mut self,
+        now: SimTime,
+        submission: Submission,
+        storage: &mut Storage,
+        out: &mut Vec<Record>,
+    ) {
         let (destination, purpose) = (submission.destination, submission.purpose);
         if self.node.is_none() {
             let kind = translate::kind(purpose);
@@ -214,10 +227,11 @@ impl Runtime {
                     {
                         self.sync_bytes += bytes as u64;
                     }
-                    out.extend(
-                        translate::report(&self.fleet, self.asset, report)
-                            .map(|kind| Record { time: now, asset: self.asset, kind }),
-                    );
+                    out.extend(translate::report(&self.fleet, self.asset, report).map(|kind| Record {
+                        time: now,
+                        asset: self.asset,
+                        kind,
+                    }));
                 }
             }
         }

@@ -60,7 +60,9 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             RecordKind::Abandoned { destination: at(destination), sequence, kind: kind(purpose) }
         }
         Report::Skipped { .. } => return None,
-        Report::BundleDropped { reason, bytes } => RecordKind::BundleDropped { reason: drop_reason(reason), bytes },
+        Report::BundleDropped { reason, bytes } => {
+            RecordKind::BundleDropped { reason: drop_reason(reason), bytes }
+        }
         Report::ModuleRefused { reason } => RecordKind::InputRefused { reason },
         Report::Visible { dot } if at(dot.actor) == asset => RecordKind::SyncWrite { sequence: dot.sequence },
         Report::Visible { dot } => {

@@ -57,7 +57,13 @@ pub(super) struct Surroundings<'a, 'q> {
 
 impl Cell<'_> {
     /// Schedules an event that this asset causes at `target`.
-    pub(super) fn schedule(&mut self, around: &mut Surroundings<'_, '_>, target: AssetIndex, time: SimTime, event: Event) {
+    pub(super) fn schedule(
+        &mut self,
+        around: &mut Surroundings<'_, '_>,
+        target: AssetIndex,
+        time: SimTime,
+        event: Event,
+    ) {
         self.origin.sequence += 1;
         around.agenda.push(target, Entry { time, source: self.asset, sequence: self.origin.sequence, event });
     }

@@ -59,12 +59,12 @@ pub(super) fn components(
     }
     for cell in cells {
         let windows = &course.windows[cell.asset.get()];
-        let open = cell.radios.0.iter().flat_map(|radio| {
-            radio.open.iter().map(|open| open.window).chain(radio.waiting.iter().copied())
-        });
-        let soon = (cell.origin.next_window..).take_while(|place| {
-            windows.get(*place as usize).is_some_and(|window| window.start < horizon)
-        });
+        let open =
+            cell.radios.0.iter().flat_map(|radio| {
+                radio.open.iter().map(|open| open.window).chain(radio.waiting.iter().copied())
+            });
+        let soon = (cell.origin.next_window..)
+            .take_while(|place| windows.get(*place as usize).is_some_and(|window| window.start < horizon));
         for place in open.chain(soon) {
             let window = windows[place as usize];
             if least_light_time[window.contact as usize] < length {

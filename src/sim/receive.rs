@@ -26,7 +26,12 @@ impl Cell<'_> {
     }
 
     /// Why the frame is lost; `None`: it is received.
-    fn judge(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, incoming: &Incoming) -> Option<LossReason> {
+    fn judge(
+        &mut self,
+        around: &mut Surroundings<'_, '_>,
+        now: SimTime,
+        incoming: &Incoming,
+    ) -> Option<LossReason> {
         let course = around.setting.course;
         let link = &course.links[incoming.link as usize];
         let radio = &self.radios.0[link.to_radio as usize];

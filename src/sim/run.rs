@@ -141,7 +141,8 @@ impl Simulation {
             SimError::Problem { asset: scenario.asset(asset).name.clone(), source }
         })?;
         fleet.check_plan()?;
-        let rates_bps: Vec<u64> = course.plan.contacts().iter().map(|contact| effective_rate(&course, contact)).collect();
+        let rates_bps: Vec<u64> =
+            course.plan.contacts().iter().map(|contact| effective_rate(&course, contact)).collect();
         let plan = node_plan(&course, &fleet, &rates_bps)?;
         Ok(Self { course, fleet: Arc::new(fleet), plan, rates_bps, threads: options.threads })
     }
@@ -505,7 +506,8 @@ fn effective_rate(course: &Course, contact: &crate::contact::Contact) -> u64 {
 
 /// The contact plan as nodes know it: without faults, with the longest light time of each contact.
 fn node_plan(course: &Course, fleet: &Fleet, rates_bps: &[u64]) -> Result<NodePlan, PlanError> {
-    let planned = course.plan.contacts().iter().zip(rates_bps).filter(|(contact, _)| contact.start < contact.end);
+    let planned =
+        course.plan.contacts().iter().zip(rates_bps).filter(|(contact, _)| contact.start < contact.end);
     NodePlan::from_contacts(planned.map(|(contact, rate_bps)| {
         let light_times = contact.range.iter().map(|sample| contact.owlt_at(sample.time));
         let owlt = light_times.max().unwrap_or(SimTime::ZERO);

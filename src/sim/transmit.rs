@@ -136,7 +136,10 @@ impl Cell<'_> {
         }
         if radio.transmitter.is_free(now) && radio.retry_at.is_none() {
             let shared = radio.contention.is_some();
-            let next = self.radios.0[number as usize].transmitter.dequeue().or_else(|| self.ask(around, now, number));
+            let next = self.radios.0[number as usize]
+                .transmitter
+                .dequeue()
+                .or_else(|| self.ask(around, now, number));
             match next {
                 Some(frame) if shared => self.contend(around, now, number, frame),
                 Some(frame) => self.send(around, now, number, frame),
@@ -183,7 +186,8 @@ impl Cell<'_> {
         if busy || first || allowed > now {
             let contention = radio.contention.expect("only shared channels contend");
             let wait = contention.backoff(radio.busy_tries, &mut radio.rng);
-            radio.busy_tries = if busy { radio.busy_tries.saturating_add(1) } else { radio.busy_tries.max(1) };
+            radio.busy_tries =
+                if busy { radio.busy_tries.saturating_add(1) } else { radio.busy_tries.max(1) };
             let at = (now + wait).max(allowed).max(now + SimTime(1));
             radio.retry_at = Some(at);
             radio.transmitter.put_back(frame);

@@ -148,9 +148,11 @@ impl Course {
     /// Never for a scenario whose budgets [`Course::new`] has checked.
     #[must_use]
     pub fn received_dbm(&self, class: usize, sender: AssetIndex, listener: AssetIndex, now: SimTime) -> f64 {
-        let radio = |asset: AssetIndex| self.scenario.asset(asset).radios.iter().find(|radio| radio.class == class);
+        let radio =
+            |asset: AssetIndex| self.scenario.asset(asset).radios.iter().find(|radio| radio.class == class);
         let place = |asset: AssetIndex| {
-            let (trajectory, ephemeris) = (self.trajectories[asset.get()].as_ref()?, self.ephemeris.as_ref()?);
+            let (trajectory, ephemeris) =
+                (self.trajectories[asset.get()].as_ref()?, self.ephemeris.as_ref()?);
             Some(trajectory.barycentric(ephemeris, now).position_m)
         };
         let (Some(from), Some(to)) = (radio(sender), radio(listener)) else { return f64::NEG_INFINITY };
@@ -189,7 +191,12 @@ fn computed(
     for (index, asset) in scenario.assets.iter().enumerate() {
         let Some(trajectory) = &trajectories[index] else { continue };
         for (radio, spec) in asset.radios.iter().enumerate() {
-            terminals.push(Terminal { asset: AssetIndex(index as u32), radio: radio as u32, trajectory, spec });
+            terminals.push(Terminal {
+                asset: AssetIndex(index as u32),
+                radio: radio as u32,
+                trajectory,
+                spec,
+            });
         }
     }
     Ok(find(ephemeris, &terminals, &scenario.classes, span, threads)?)
@@ -291,7 +298,8 @@ fn windows(
         cuts.extend_from_slice(outages[contact.from.get()].intervals());
         cuts.extend_from_slice(outages[contact.to.get()].intervals());
         let cuts = Outages::new(cuts);
-        let whole = Window { link: link as u32, contact: index as u32, start: contact.start, end: contact.end };
+        let whole =
+            Window { link: link as u32, contact: index as u32, start: contact.start, end: contact.end };
         windows[contact.from.get()].extend(remaining(whole, &cuts));
     }
     for list in &mut windows {

@@ -40,7 +40,11 @@ fn spend_and_gain(pace: Res<'_, Pace>, mut assets: Query<'_, '_, (&mut Battery, 
     }
 }
 
-fn look_at_the_sun(pace: Res<'_, Pace>, sky: Res<'_, Sky>, mut assets: Query<'_, '_, (&mut Battery, &Mobility)>) {
+fn look_at_the_sun(
+    pace: Res<'_, Pace>,
+    sky: Res<'_, Sky>,
+    mut assets: Query<'_, '_, (&mut Battery, &Mobility)>,
+) {
     let Some(ephemeris) = &sky.0 else { return };
     for (mut battery, mobility) in &mut assets {
         if let Some(trajectory) = mobility.0.as_ref().filter(|_| battery.is_limited()) {
