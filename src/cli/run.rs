@@ -14,6 +14,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Violations that are printed.
+const SHOWN_VIOLATIONS: usize = 10;
+
 /// Simulates a scenario: prints a summary and writes the run folder.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -94,8 +97,12 @@ pub fn execute(args: RunArgs) -> Result<Outcome, CliError> {
 
 fn print(out: &mut impl Write, flown: &Flown) -> io::Result<()> {
     writeln!(out, "{}", summary(&flown.facts, &flown.metrics))?;
-    for violation in &flown.oracles.violations {
+    for violation in flown.oracles.violations.iter().take(SHOWN_VIOLATIONS) {
         writeln!(out, "oracle: {violation}")?;
+    }
+    let hidden = flown.oracles.total.saturating_sub(SHOWN_VIOLATIONS as u64);
+    if hidden > 0 {
+        writeln!(out, "oracle: {hidden} more violations, see run.json")?;
     }
     if let Some(folder) = &flown.folder {
         let timing = &flown.timing;

@@ -5,7 +5,7 @@ use crate::{
     engine::{Record, RecordKind},
     units::{AssetIndex, SimTime},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Frames of one directed pair.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,10 +84,21 @@ impl FrameConservation {
     }
 }
 
-/// A source learns of a delivery only after the delivery, and gives up or repeats only what it submitted.
+/// What is acknowledged is delivered: at once, or when the gap before it closes. A source gives up or repeats only what it submitted.
+///
+/// An acknowledgement may run ahead of the delivery, since a receiver that keeps a message beyond a gap has it. But once a
+/// later message of the stream is delivered, the acknowledged one must have been.
 #[derive(Clone, Debug, Default)]
 pub struct MessageConservation {
-    streams: BTreeMap<StreamId, (IntervalSet, IntervalSet)>,
+    streams: BTreeMap<StreamId, Messages>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Messages {
+    submitted: IntervalSet,
+    delivered: IntervalSet,
+    /// Acknowledged, and not delivered yet.
+    owed: BTreeSet<u64>,
 }
 
 impl MessageConservation {
@@ -96,24 +107,37 @@ impl MessageConservation {
         let mine = |destination, kind| StreamId { source: record.asset, destination, kind };
         match record.kind {
             RecordKind::Submitted { sequence, destination, kind, .. } => {
-                self.streams.entry(mine(destination, kind)).or_default().0.insert(sequence);
+                self.streams.entry(mine(destination, kind)).or_default().submitted.insert(sequence);
             }
             RecordKind::Delivered { source, sequence, kind, .. } => {
                 let id = StreamId { source, destination: record.asset, kind };
-                self.streams.entry(id).or_default().1.insert(sequence);
+                let messages = self.streams.entry(id).or_default();
+                messages.delivered.insert(sequence);
+                messages.owed.remove(&sequence);
+                while let Some(skipped) = messages.owed.first().copied().filter(|owed| *owed < sequence) {
+                    messages.owed.remove(&skipped);
+                    report.push(record.time, "message conservation", || {
+                        format!(
+                            "{id} had message {skipped} acknowledged, but {sequence} is delivered without it"
+                        )
+                    });
+                }
             }
             RecordKind::Acknowledged { destination, sequence, kind } => {
                 let id = mine(destination, kind);
-                if !self.streams.get(&id).is_some_and(|(_, delivered)| delivered.contains(sequence)) {
+                let messages = self.streams.entry(id).or_default();
+                if !messages.submitted.contains(sequence) {
                     report.push(record.time, "message conservation", || {
-                        format!("{id} had message {sequence} acknowledged before it was delivered")
+                        format!("{id} had message {sequence} acknowledged, which was never submitted")
                     });
+                } else if !messages.delivered.contains(sequence) {
+                    messages.owed.insert(sequence);
                 }
             }
             RecordKind::Abandoned { destination, sequence, kind }
             | RecordKind::Retransmitted { destination, sequence, kind } => {
                 let id = mine(destination, kind);
-                if !self.streams.get(&id).is_some_and(|(submitted, _)| submitted.contains(sequence)) {
+                if !self.streams.get(&id).is_some_and(|messages| messages.submitted.contains(sequence)) {
                     report.push(record.time, "message conservation", || {
                         format!("{id} repeated or gave up message {sequence}, which was never submitted")
                     });

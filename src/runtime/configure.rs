@@ -47,11 +47,11 @@ impl Fleet {
         };
         let directory = Arc::new(nodes.iter().enumerate().map(key).collect());
         let mut problems = BTreeMap::new();
-        if let Some(plan) = &scenario.planning {
-            for participant in &plan.participants {
-                let problem = local_problem(plan, participant).map_err(|error| (participant.asset, error))?;
-                problems.insert(participant.asset, problem);
-            }
+        let parts =
+            scenario.planning.iter().flat_map(|plan| plan.participants.iter().map(move |part| (plan, part)));
+        for (plan, participant) in parts {
+            let problem = local_problem(plan, participant).map_err(|error| (participant.asset, error))?;
+            problems.insert(participant.asset, problem);
         }
         Ok(Self { scenario, streams, directory, nodes, problems })
     }
