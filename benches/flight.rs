@@ -127,7 +127,7 @@ fn fleet() -> String {
             "(name: \"sat-{number}\", kind: Satellite, node: {}, motion: Orbit(body: Earth, model: SecularJ2, elements: Mean(semi_major_axis: \"7000 km\", eccentricity: 0.001, inclination_deg: 70.0, raan_deg: {:.3}, argument_of_periapsis_deg: 0.0, mean_anomaly_deg: {:.3})), radios: [(class: \"s-band\")]),",
             number + 101,
             f64::from(plane) * 360.0 / 19.0,
-            f64::from(place) * 36.0 + f64::from(plane) * 7.0
+            f64::from((place * 36 + plane * 7) % 360)
         );
     }
     text.push_str("],\ntraffic: [\n");
