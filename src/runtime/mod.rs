@@ -60,6 +60,12 @@ impl Runtime {
         self.node.is_some()
     }
 
+    /// The node, while it is running: to look at.
+    #[must_use]
+    pub const fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
     /// The node stops, and forgets what was not kept.
     pub fn crash(&mut self) {
         self.signatures = self.signatures();

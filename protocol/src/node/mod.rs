@@ -56,8 +56,8 @@ pub(crate) struct StreamKey {
 /// What to do when the host has answered a persist request.
 #[derive(Clone, Copy, Debug)]
 enum Followup {
-    /// Hand a message to the store for its first transmission, and tell the application that it is accepted.
-    Launch(StreamKey, u64),
+    /// Hand a message to the store for its first transmission, and tell the application that it is accepted; the last is the payload's length.
+    Launch(StreamKey, u64, usize),
     /// A reception became durable: it may be acknowledged.
     Acknowledge(NodeId),
 }
@@ -288,7 +288,7 @@ impl Node {
         let (_, followups) = self.unanswered.pop_front().expect("looked at just above");
         for followup in followups {
             match followup {
-                Followup::Launch(stream, sequence) => self.on_launch(stream, sequence),
+                Followup::Launch(stream, sequence, bytes) => self.on_launch(stream, sequence, bytes),
                 Followup::Acknowledge(peer) => self.on_reception_durable(peer),
             }
         }
