@@ -43,17 +43,25 @@ fn mars_relay(out: &mut impl io::Write, runs: usize, sign: Duration, check: Dura
     let per_event = own.as_secs_f64() * 1e6 / summary.events as f64;
     writeln!(out, "mars_relay: {} events, {:?}", summary.events, summary.signatures)?;
     writeln!(out, "  set out in {set_out:.2?}; flown in {single:.2?} on 1 thread, {double:.2?} on 2")?;
-    writeln!(out, "  signature arithmetic {arithmetic:.2?}; all else {own:.2?} = {per_event:.2} µs per event (target: 2)")?;
+    writeln!(
+        out,
+        "  signature arithmetic {arithmetic:.2?}; all else {own:.2?} = {per_event:.2} µs per event (target: 2)"
+    )?;
     let total = (set_out + double).as_secs_f64();
     writeln!(out, "  set out and flown on 2 threads: {total:.2} s (target: 10)")
 }
 
 fn threads(out: &mut impl io::Write, runs: usize) -> io::Result<()> {
-    let scenario = Arc::new(Scenario::parse("fleet.ron", &fleet()).map_err(|error| io::Error::other(error.render()))?);
+    let scenario =
+        Arc::new(Scenario::parse("fleet.ron", &fleet()).map_err(|error| io::Error::other(error.render()))?);
     let (_, single, summary) = median(&scenario, 1, runs);
     let (_, double, _) = median(&scenario, 2, runs);
     let ratio = single.as_secs_f64() / double.as_secs_f64();
-    writeln!(out, "fleet of 190 satellites and 10 stations: {} events, {:?}", summary.events, summary.signatures)?;
+    writeln!(
+        out,
+        "fleet of 190 satellites and 10 stations: {} events, {:?}",
+        summary.events, summary.signatures
+    )?;
     writeln!(out, "  {single:.2?} on 1 thread, {double:.2?} on 2: {ratio:.2} times as fast (target: 1.5)")
 }
 
@@ -70,7 +78,8 @@ fn median(scenario: &Arc<Scenario>, threads: usize, runs: usize) -> (Duration, D
         let set_out = start.elapsed();
         let mut digest = Digest::new();
         let start = now();
-        let summary = simulation.run(&mut digest, &mut |_| ControlFlow::Continue(())).expect("nobody interrupts");
+        let summary =
+            simulation.run(&mut digest, &mut |_| ControlFlow::Continue(())).expect("nobody interrupts");
         times.push((start.elapsed(), set_out));
         let found = digest.fingerprint();
         assert_eq!(*fingerprint.get_or_insert(found), found, "equal runs differ");
@@ -112,7 +121,18 @@ fn fleet() -> String {
          classes: [(name: \"s-band\", frequency: \"2.2 GHz\", capacity: Fixed(rate: \"1 Mbit/s\", bit_error_rate: 1e-8),\n\
          mtu_bytes: 1024, frame_overhead_bytes: 16, max_range: \"1400 km\")],\n assets: [\n",
     );
-    let stations = [(0, 0), (20, 40), (-20, 80), (35, 120), (-35, 160), (50, -160), (-50, -120), (60, -80), (10, -40), (70, 20)];
+    let stations = [
+        (0, 0),
+        (20, 40),
+        (-20, 80),
+        (35, 120),
+        (-35, 160),
+        (50, -160),
+        (-50, -120),
+        (60, -80),
+        (10, -40),
+        (70, 20),
+    ];
     for (number, (latitude, longitude)) in stations.iter().enumerate() {
         let _ = writeln!(
             text,
@@ -132,8 +152,10 @@ fn fleet() -> String {
     }
     text.push_str("],\ntraffic: [\n");
     for station in 0..10 {
-        let names: Vec<String> =
-            (0..190).filter(|number| number % 10 == station).map(|number| format!("\"sat-{number}\"")).collect();
+        let names: Vec<String> = (0..190)
+            .filter(|number| number % 10 == station)
+            .map(|number| format!("\"sat-{number}\""))
+            .collect();
         let _ = writeln!(
             text,
             "(name: \"flow-{station}\", kind: Telemetry, from: [{}], to: [\"station-{station}\"], size_bytes: (100, 200), arrivals: Periodic(interval: \"10 s\", jitter: \"5 s\")),",

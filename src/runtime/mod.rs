@@ -42,7 +42,15 @@ impl Runtime {
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(asset, 1));
         let node = Node::new(fleet.config(asset), fleet.keys(asset), seed, instant(start));
         let (incarnation, armed, sync_bytes) = (1, None, 0);
-        Self { asset, fleet, node: Some(node), incarnation, armed, sync_bytes, signatures: Signatures::default() }
+        Self {
+            asset,
+            fleet,
+            node: Some(node),
+            incarnation,
+            armed,
+            sync_bytes,
+            signatures: Signatures::default(),
+        }
     }
 
     /// Tells the node the time and the contact plan.

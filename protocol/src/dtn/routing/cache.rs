@@ -10,7 +10,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
 /// How many times its slack a route is reused by the time that it takes, rather than by when it arrives.
-pub const AGES: u32 = 10;
+pub const AGES: u32 = 60;
 
 /// The last routes of one node: per destination, and per neighbour that may not come first.
 ///
@@ -20,7 +20,8 @@ pub const AGES: u32 = 10;
 ///
 /// While a contact is open, bundles that take it arrive later one after the other, though nothing better came up. So an
 /// entry younger than [`AGES`] times the slack is also reused when the bundle at hand is under way for at most `slack`
-/// longer than the one that the entry was computed for. A better route that opened meanwhile is then missed for that long.
+/// longer than the one that the entry was computed for. That is a route without waiting, for one with waiting arrives when it
+/// did before; so what a better route that opened meanwhile would have saved is a matter of light time and serialisation.
 ///
 /// With a slack of zero every answer's arrival is the earliest. Everything else is computed afresh. Entries whose first
 /// contact has ended are replaced when asked for.
@@ -63,7 +64,9 @@ impl RouteCache {
             self.entries.clear();
             self.version = plan.version();
         }
-        if let Some(answer) = self.entries.get(&key_of(query)).and_then(|cached| self.reuse(cached, plan, query)) {
+        if let Some(answer) =
+            self.entries.get(&key_of(query)).and_then(|cached| self.reuse(cached, plan, query))
+        {
             self.hits += 1;
             return answer;
         }
@@ -96,7 +99,8 @@ impl RouteCache {
         let route = walk(plan, &best.hops, query)?;
         let latest = best.arrival.saturating_add(self.slack);
         let age = query.now.saturating_since(cached.asked);
-        let fits = route.arrival <= latest || age < self.slack * AGES && route.arrival <= latest.saturating_add(age);
+        let fits =
+            route.arrival <= latest || age < self.slack * AGES && route.arrival <= latest.saturating_add(age);
         fits.then_some(Some(route))
     }
 
