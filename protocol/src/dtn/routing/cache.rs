@@ -46,7 +46,7 @@ struct Cached {
 }
 
 impl RouteCache {
-    /// An empty cache for up to `capacity` routes; beyond that, routes are computed and not kept.
+    /// An empty cache for up to `capacity` routes. When it is full it starts anew; one of capacity 0 keeps nothing.
     #[must_use]
     pub fn new(policy: RoutingPolicy, slack: Duration, capacity: usize) -> Self {
         let (version, entries) = (PlanVersion::default(), BTreeMap::new());
@@ -117,7 +117,11 @@ impl RouteCache {
         (free.excluded, free.excluded_neighbours) = (query.excluded, query.excluded_neighbours);
         let route = self.policy.route(plan, &free, scratch);
         let key = key_of(query);
-        if self.entries.len() < self.capacity || self.entries.contains_key(&key) {
+        if self.entries.len() >= self.capacity && !self.entries.contains_key(&key) {
+            // Rare with room for every pair that is in use, and simpler than knowing which one is not.
+            self.entries.clear();
+        }
+        if self.capacity > 0 {
             let (from, excluded, asked) = (query.from, query.excluded.to_vec(), query.now);
             self.entries.insert(key, Cached { from, excluded, asked, bytes, route: route.clone() });
         }
