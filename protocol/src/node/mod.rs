@@ -62,6 +62,15 @@ enum Followup {
     Acknowledge(NodeId),
 }
 
+/// How often a node has done its dearest arithmetic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signatures {
+    /// Envelopes signed.
+    pub made: u64,
+    /// Signatures checked, whether they held or not.
+    pub checked: u64,
+}
+
 /// One node of the fleet.
 pub struct Node {
     config: NodeConfig,
@@ -95,6 +104,7 @@ pub struct Node {
     unanswered: VecDeque<(Ticket, Vec<Followup>)>,
     next_ticket: u64,
     refusals: BTreeMap<&'static str, u64>,
+    signatures: Signatures,
     due: Vec<Message>,
 }
 
@@ -170,6 +180,7 @@ impl Node {
             unanswered: VecDeque::new(),
             next_ticket: 0,
             refusals: BTreeMap::new(),
+            signatures: Signatures::default(),
             due: Vec::new(),
             keys,
             config,
@@ -247,6 +258,12 @@ impl Node {
     #[must_use]
     pub const fn refusals(&self) -> &BTreeMap<&'static str, u64> {
         &self.refusals
+    }
+
+    /// Signatures made and checked since the incarnation began.
+    #[must_use]
+    pub const fn signatures(&self) -> Signatures {
+        self.signatures
     }
 
     fn on_timeout(&mut self) {

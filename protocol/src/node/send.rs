@@ -48,6 +48,7 @@ impl Node {
             attempts: 0,
             place: Place::AwaitingPersist,
         };
+        self.signatures.made += 1;
         self.keep_outgoing_message(stream, sequence, &message);
         self.keep_outgoing_stream(stream, epoch, sequence + 1);
         self.outgoing.get_mut(&stream).expect("made above").push(message);
