@@ -238,7 +238,7 @@ fn long_run(folder: &TempDir) -> Child {
         text.replace("duration: \"1 min\"", "duration: \"30 d\"").replace("end: \"50 s\"", "end: \"30 d\"");
     fs::write(folder.path().join("long.ron"), text).expect("it can be written");
     let mut command = command(folder, &["run", "long.ron", "--out", "runs/long"]);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let runs = folder.path().join("runs");
     for _ in 0..3000 {
         let growing = fs::read_dir(&runs).is_ok_and(|found| {
@@ -249,7 +249,8 @@ fn long_run(folder: &TempDir) -> Child {
         }
         thread::sleep(Duration::from_millis(10));
     }
-    panic!("the run does not begin");
+    let _ = child.kill();
+    panic!("the run does not begin: {:?}", child.wait());
 }
 
 #[cfg(unix)]

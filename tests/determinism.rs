@@ -11,15 +11,20 @@ use std::{
     process::Command,
 };
 
-/// The shipped scenarios, and how much of each is flown here.
-const FLIGHTS: [(&str, &str); 4] =
-    [("smoke", "1 min"), ("leo_ground", "12 h"), ("lora_valley", "2 h"), ("mars_relay", "6 h")];
+/// The shipped scenarios and one full of faults, and how much of each is flown here.
+const FLIGHTS: [(&str, &str); 5] = [
+    ("scenarios/smoke.ron", "1 min"),
+    ("scenarios/leo_ground.ron", "24 h"),
+    ("scenarios/lora_valley.ron", "24 h"),
+    ("scenarios/mars_relay.ron", "24 h"),
+    ("tests/data/runs/storm.ron", "12 h"),
+];
 
 /// A run folder's files, by path inside it.
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 fn scenario(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name).with_extension("ron")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
 /// Flies in a process of its own, and gives back the fingerprint that it printed.
@@ -117,12 +122,17 @@ fn mars_relay_is_the_same_on_any_number_of_threads() {
 }
 
 #[test]
+fn crashes_and_loss_are_the_same_on_any_number_of_threads() {
+    same_on_any_number_of_threads(4);
+}
+
+#[test]
 fn another_seed_gives_another_fingerprint() {
     let place = tempfile::tempdir().expect("a temporary folder");
     let fingerprint = |seed: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_cosmosmesh"))
             .arg("run")
-            .arg(scenario("smoke"))
+            .arg(scenario("scenarios/smoke.ron"))
             .args(["--seed", seed, "--json", "--out"])
             .arg(place.path().join(seed))
             .output()
@@ -138,9 +148,9 @@ fn another_seed_gives_another_fingerprint() {
 fn debug_and_release_builds_give_the_same_bytes() {
     let release = std::env::var_os("COSMOSMESH_RELEASE_BIN").expect("COSMOSMESH_RELEASE_BIN names a binary");
     let place = tempfile::tempdir().expect("a temporary folder");
-    for (name, until) in FLIGHTS {
+    for (number, (name, until)) in FLIGHTS.into_iter().enumerate() {
         let run = |binary: &OsStr, build: &str| {
-            let out = place.path().join(format!("{name}-{build}"));
+            let out = place.path().join(format!("{number}-{build}"));
             (fly(binary, name, until, 2, &out), files(&out))
         };
         let (debug, debug_files) = run(OsStr::new(env!("CARGO_BIN_EXE_cosmosmesh")), "debug");

@@ -6,14 +6,15 @@
 
 use serde_json::Value;
 use std::{
-    ops::Range,
     path::Path,
     process::Command,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
 const SEEDS: u64 = 20;
+/// Seeds that found a defect, flown every time: a participant of the plan that crashed before the plan was committed.
+const FOUND: [u64; 2] = [112, 170];
 
 /// What a run said.
 struct Run {
@@ -29,13 +30,13 @@ impl Run {
     }
 }
 
-fn seeds() -> Range<u64> {
+fn seeds() -> Vec<u64> {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a seed is a number"));
     match number("COSMOSMESH_SEED") {
-        Some(seed) => seed..seed + 1,
+        Some(seed) => vec![seed],
         None => {
             let first = number("COSMOSMESH_FIRST_SEED").unwrap_or(1);
-            first..first + SEEDS
+            (first..first + SEEDS).chain(FOUND).collect()
         }
     }
 }
@@ -58,14 +59,11 @@ fn fly(name: &str, seed: u64, place: &Path) -> Run {
 /// Flies all seeds on two threads and gathers what `complaints` has to say of each, seed by seed.
 fn hold(name: &str, complaints: impl Fn(&Run) -> Vec<String> + Sync) {
     let place = tempfile::tempdir().expect("a temporary folder");
-    let (range, next) = (seeds(), AtomicU64::new(seeds().start));
+    let (seeds, next) = (seeds(), AtomicUsize::new(0));
     let work = || {
         let mut found = Vec::new();
         loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= range.end {
-                return found;
-            }
+            let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) else { return found };
             let run = fly(name, seed, place.path());
             let mut said = judged(&run);
             if run.json != Value::Null {

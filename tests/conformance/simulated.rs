@@ -41,6 +41,9 @@ const LIGHT_TIME: SimTime = SimTime::from_secs(1);
 /// The link's number at both ends.
 const LINK: u32 = 0;
 
+/// What happens to a frame on its way; `false`: it is lost.
+type Effect = Box<dyn FnMut(&mut Vec<u8>) -> bool>;
+
 enum Event {
     Frame(Side, Vec<u8>),
     RadioFree(Side),
@@ -62,7 +65,7 @@ pub(super) struct SimulatedPair {
     /// By time, then by the order in which they were caused.
     queue: BTreeMap<(SimTime, u64), Event>,
     caused: u64,
-    air: Box<dyn FnMut(&mut Vec<u8>) -> bool>,
+    air: Effect,
 }
 
 impl SimulatedPair {

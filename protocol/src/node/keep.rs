@@ -45,6 +45,8 @@ pub enum Kept {
     EarlyMessage = 4,
     /// Part of the replica of shared state.
     SharedState = 5,
+    /// This node's part of the federated plan.
+    Plan = 6,
 }
 
 pub(super) const KEY_LEN: usize = 18;
@@ -103,6 +105,10 @@ impl Node {
         if kind == Kept::SharedState as u8 {
             let sharing = self.shared.as_mut().ok_or(InputError::NotConfigured { what: "shared state" })?;
             return shared_state::take_back(sharing, record_key, value).ok_or(malformed);
+        }
+        if kind == Kept::Plan as u8 {
+            let planning = self.planning.as_mut().ok_or(InputError::NotConfigured { what: "planning" })?;
+            return planning.take_back(value).ok_or(malformed);
         }
         let (stream, number) = parse_key(record_key).ok_or(InputError::Kept { kind })?;
         self.take_back_stream(kind, stream, number, value).ok_or(malformed)

@@ -1,13 +1,13 @@
 //! The node's part in the federated plan.
 
-use super::{InputError, Node, PlanConfig, Report, Timer, input::Submission};
+use super::{InputError, Kept, Node, PlanConfig, Report, Timer, input::Submission};
 use crate::{
     dtn::store::Priority,
     envelope::Purpose,
     id::NodeId,
     planning::{Contribution, Coordinator, Participant, QpSettings, Signal},
 };
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
 /// Planning at this node.
 #[derive(Debug)]
@@ -29,6 +29,11 @@ impl Planning {
                 .expect("the host checked the plan's settings")
         });
         Self { config, participant, coordinator }
+    }
+
+    /// Takes the participant's kept state back. `None`: this version did not write it, or the host gave another problem.
+    pub(super) fn take_back(&mut self, value: &[u8]) -> Option<()> {
+        self.participant.as_mut()?.restore(value)
     }
 }
 
@@ -104,12 +109,14 @@ impl Node {
         let Some(planning) = self.planning.as_mut() else { return };
         let Some(participant) = planning.participant.as_mut() else { return };
         let answer = participant.on_signal(signal);
-        let values = participant.values().to_vec();
+        let (values, state) = (participant.values().to_vec(), participant.snapshot());
         let coordinator = planning.config.coordinator;
         let contribution = match answer {
             Ok(contribution) => contribution,
             Err(_) => return self.report(Report::ModuleRefused { reason: "plan_signal" }),
         };
+        // A share that the coordinator counts on must not be forgotten in a crash: the next step starts from it.
+        self.put(vec![Kept::Plan as u8], state);
         self.report(Report::PlanLocal { round: signal.round, values });
         match contribution {
             Some(contribution) if coordinator == self.config.id => {

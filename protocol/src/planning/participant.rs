@@ -12,6 +12,8 @@
 //! participant that missed rounds holds a `tᵢ` that is off by a multiple of (1 − α)ʲ, which dies out; every fixed point is
 //! the optimum whatever `tᵢ` was.
 
+mod snapshot;
+
 use alloc::{vec, vec::Vec};
 
 use super::{
@@ -227,11 +229,11 @@ mod tests {
         Schedule { slots: 2, commodities: vec![commodity] }.problem().expect("valid")
     }
 
-    fn participant() -> Participant {
+    pub(super) fn participant() -> Participant {
         Participant::new(NodeId(1), problem(5.0), QpSettings::default()).expect("feasible")
     }
 
-    fn signal(round: u32) -> Signal {
+    pub(super) fn signal(round: u32) -> Signal {
         Signal { horizon: 0, round, committed: None, rho: 1.0, relaxation: 1.5, shift: vec![0.25, -0.5] }
     }
 
