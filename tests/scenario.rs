@@ -115,7 +115,8 @@ fn assets_are_in_order_of_their_node_numbers() {
 fn a_class_without_crosslinks_keeps_satellites_apart_and_nobody_else() {
     let scenario = Scenario::load(&folder("scenarios/mars_relay.ron")).expect("it loads");
     let asset = |name| scenario.asset_named(name).expect("it is there");
-    let class = |name: &str| scenario.classes.iter().position(|class| class.name == name).expect("it is there");
+    let class =
+        |name: &str| scenario.classes.iter().position(|class| class.name == name).expect("it is there");
     for (name, from, to, may) in [
         ("x-band", "mro", "maven", false),
         ("x-band", "mro", "goldstone", true),

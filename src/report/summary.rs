@@ -83,8 +83,8 @@ pub(super) fn attention(metrics: &MetricsSet) -> Vec<String> {
         if reason == "write" {
             // The node's own application asked for it, not a peer.
             note(count, "write to shared state was refused", "writes to shared state were refused");
-        } else if reason != "duplicate" {
-            // Copies that came twice are the price of retransmission, not a sign of trouble.
+        } else if !matches!(reason, "duplicate" | "nothing_to_remove") {
+            // Copies that came twice are the price of retransmission, and removing what is gone is nobody's fault.
             let what = format!("refused from peers: {}", reason.replace('_', " "));
             note(count, &format!("input {what}"), &format!("inputs {what}"));
         }

@@ -199,9 +199,8 @@ fn computed(
             });
         }
     }
-    let may_talk = |from: &Terminal<'_>, to: &Terminal<'_>| {
-        scenario.may_talk(from.spec.class, from.asset, to.asset)
-    };
+    let may_talk =
+        |from: &Terminal<'_>, to: &Terminal<'_>| scenario.may_talk(from.spec.class, from.asset, to.asset);
     Ok(find_between(ephemeris, &terminals, &scenario.classes, span, threads, &may_talk)?)
 }
 

@@ -98,7 +98,7 @@ mod tests {
     fn a_link_shows_its_bytes_and_the_share_it_lost() {
         let link = LinkRow { from: 1, to: 0, bytes: 50_000.0, frames: 200, received: 190 };
         let plot = plot(vec![link], &facts()).expect("a picture");
-        assert!(plot.svg.contains("there → here") && plot.svg.contains("50.0 kB, 200 frames, 5 % lost"));
+        assert!(plot.svg.contains("there → here") && plot.svg.contains("50 kB, 200 frames, 5 % lost"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     scenario::{
         decode::Spanned,
         diagnostic::Mistake,
-        raw::{RawAccess, RawCrosslinks, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawLora, RawPreset},
+        raw::{RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawCrosslinks, RawLora, RawPreset},
     },
     units::{BitsPerSecond, Decibels, Hertz, Meters, SimTime},
 };
