@@ -195,7 +195,7 @@ impl Watch {
                 derived: self.metrics.derived(),
                 links: self.metrics.links(),
                 oracles: &oracles,
-                timing: timing.clone(),
+                timing,
             })?),
             None => None,
         };

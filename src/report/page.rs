@@ -124,10 +124,10 @@ fn about(html: &mut String, scenario: &str) {
         };
         // A line goes on with the paragraph before it, unless it starts a point, or a new thought after a full stop.
         let starts = open.is_none_or(|(_, ended)| tag == "li" || (ended && begins_a_thought(text)));
-        if text.is_empty() || starts {
-            if let Some((tag, _)) = open.take() {
-                push(html, &format!("</{tag}>"));
-            }
+        if (text.is_empty() || starts)
+            && let Some((tag, _)) = open.take()
+        {
+            push(html, &format!("</{tag}>"));
         }
         if text.is_empty() {
             continue;
