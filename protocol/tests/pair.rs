@@ -182,7 +182,7 @@ impl Chain {
         for peer in host.neighbours.clone() {
             while let Some(mut frame) = host.node.poll_transmit(now, LinkId(peer as u32)) {
                 self.sent += 1;
-                if self.sent % self.lose_every == 0 {
+                if self.sent.is_multiple_of(self.lose_every) {
                     continue;
                 }
                 if self.tamper {

@@ -120,8 +120,8 @@ mod tests {
 
         #[test]
         fn elements_survive_a_round_trip_through_a_state(
-            a in 6.6e6..5e7_f64, e in 0.0..0.95_f64, i in 0.0..3.14_f64,
-            node in 0.0..6.28_f64, peri in 0.0..6.28_f64, m in 0.0..6.28_f64,
+            a in 6.6e6..5e7_f64, e in 0.0..0.95_f64, i in 0.0..179.9_f64.to_radians(),
+            node in 0.0..TAU, peri in 0.0..TAU, m in 0.0..TAU,
         ) {
             let kepler = Kepler {
                 semi_major_axis_m: a, eccentricity: e, inclination: i, node, periapsis: peri, mean_anomaly: m,

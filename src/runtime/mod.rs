@@ -15,7 +15,7 @@ use crate::{
 use bevy_ecs::component::Component;
 use cosmosmesh_protocol::{
     dtn::contact_plan::ContactPlan,
-    node::{Change, Input, InputError, LinkId, LinkUp, Node, Output, Report, Submission},
+    node::{Change, Input, InputError, LinkId, LinkUp, Node, Output, Report, Signatures, Submission},
     sync::{Op, SyncError},
     time::Instant,
 };
@@ -31,6 +31,8 @@ pub struct Runtime {
     /// When the earliest timer event that was scheduled is due.
     armed: Option<SimTime>,
     sync_bytes: u64,
+    /// Signatures of earlier incarnations.
+    signatures: Signatures,
 }
 
 impl Runtime {
@@ -40,7 +42,15 @@ impl Runtime {
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(asset, 1));
         let node = Node::new(fleet.config(asset), fleet.keys(asset), seed, instant(start));
         let (incarnation, armed, sync_bytes) = (1, None, 0);
-        Self { asset, fleet, node: Some(node), incarnation, armed, sync_bytes }
+        Self {
+            asset,
+            fleet,
+            node: Some(node),
+            incarnation,
+            armed,
+            sync_bytes,
+            signatures: Signatures::default(),
+        }
     }
 
     /// Tells the node the time and the contact plan.
@@ -58,8 +68,15 @@ impl Runtime {
         self.node.is_some()
     }
 
+    /// The node, while it is running: to look at.
+    #[must_use]
+    pub const fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
     /// The node stops, and forgets what was not kept.
     pub fn crash(&mut self) {
+        self.signatures = self.signatures();
         self.node = None;
         self.armed = None;
     }
@@ -173,6 +190,13 @@ impl Runtime {
         }
         self.armed = Some(due);
         Some(due)
+    }
+
+    /// Signatures made and checked in all incarnations.
+    #[must_use]
+    pub fn signatures(&self) -> Signatures {
+        let now = self.node.as_ref().map_or_else(Signatures::default, Node::signatures);
+        Signatures { made: self.signatures.made + now.made, checked: self.signatures.checked + now.checked }
     }
 
     /// What the replica holds at the end of the run, and what it cost.

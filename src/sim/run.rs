@@ -21,6 +21,7 @@ use crate::{
 use bevy_ecs::{entity::Entity, schedule::Schedule, world::World};
 use cosmosmesh_protocol::{
     dtn::contact_plan::{ContactPlan as NodePlan, PlanError, PlannedContact},
+    node::Signatures,
     planning::ProblemError,
     time::Instant,
 };
@@ -97,6 +98,8 @@ pub struct Summary {
     pub events: u64,
     /// Records written.
     pub records: u64,
+    /// Signatures made and checked by all nodes.
+    pub signatures: Signatures,
 }
 
 /// A scenario set out, ready to run.
@@ -199,7 +202,11 @@ impl Simulation {
         }
         running.finish(&setting, end);
         running.deliver(sink);
-        Ok(Summary { end, events: running.books.events, records: running.records })
+        let signatures = cells(&mut running.world).iter().fold(Signatures::default(), |sum, cell| {
+            let own = cell.runtime.signatures();
+            Signatures { made: sum.made + own.made, checked: sum.checked + own.checked }
+        });
+        Ok(Summary { end, events: running.books.events, records: running.records, signatures })
     }
 
     /// The world at the epoch, and what happens first.

@@ -73,6 +73,7 @@ impl Node {
             created: self.civil_now(),
         };
         let sealed = seal(&self.keys, &header, &control.encode());
+        self.signatures.made += 1;
         let lifetime = self.config.control_lifetime;
         let bundle = self.make_bundle(peer, lifetime, sealed);
         if self.store_bundle(bundle, Priority::Expedited, lifetime, None).is_none() && owes {

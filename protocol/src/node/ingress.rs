@@ -88,6 +88,7 @@ impl Node {
     }
 
     fn verify<'a>(&mut self, parsed: Parsed<'a>) -> Result<crate::envelope::Opened<'a>, InputError> {
+        self.signatures.checked += 1;
         let directory = self.config.directory.clone();
         parsed.verify(&directory).map_err(|error| self.refuse(error.reason()))
     }

@@ -56,10 +56,19 @@ pub(crate) struct StreamKey {
 /// What to do when the host has answered a persist request.
 #[derive(Clone, Copy, Debug)]
 enum Followup {
-    /// Hand a message to the store for its first transmission, and tell the application that it is accepted.
-    Launch(StreamKey, u64),
+    /// Hand a message to the store for its first transmission, and tell the application that it is accepted; the last is the payload's length.
+    Launch(StreamKey, u64, usize),
     /// A reception became durable: it may be acknowledged.
     Acknowledge(NodeId),
+}
+
+/// How often a node has done its dearest arithmetic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signatures {
+    /// Envelopes signed.
+    pub made: u64,
+    /// Signatures checked, whether they held or not.
+    pub checked: u64,
 }
 
 /// One node of the fleet.
@@ -95,6 +104,7 @@ pub struct Node {
     unanswered: VecDeque<(Ticket, Vec<Followup>)>,
     next_ticket: u64,
     refusals: BTreeMap<&'static str, u64>,
+    signatures: Signatures,
     due: Vec<Message>,
 }
 
@@ -170,6 +180,7 @@ impl Node {
             unanswered: VecDeque::new(),
             next_ticket: 0,
             refusals: BTreeMap::new(),
+            signatures: Signatures::default(),
             due: Vec::new(),
             keys,
             config,
@@ -249,6 +260,12 @@ impl Node {
         &self.refusals
     }
 
+    /// Signatures made and checked since the incarnation began.
+    #[must_use]
+    pub const fn signatures(&self) -> Signatures {
+        self.signatures
+    }
+
     fn on_timeout(&mut self) {
         while let Some(timer) = self.timers.pop_due(self.now) {
             match timer {
@@ -271,7 +288,7 @@ impl Node {
         let (_, followups) = self.unanswered.pop_front().expect("looked at just above");
         for followup in followups {
             match followup {
-                Followup::Launch(stream, sequence) => self.on_launch(stream, sequence),
+                Followup::Launch(stream, sequence, bytes) => self.on_launch(stream, sequence, bytes),
                 Followup::Acknowledge(peer) => self.on_reception_durable(peer),
             }
         }

@@ -48,16 +48,18 @@ impl Node {
             attempts: 0,
             place: Place::AwaitingPersist,
         };
+        self.signatures.made += 1;
         self.keep_outgoing_message(stream, sequence, &message);
         self.keep_outgoing_stream(stream, epoch, sequence + 1);
         self.outgoing.get_mut(&stream).expect("made above").push(message);
-        self.followups.push(Followup::Launch(stream, sequence));
-        self.report(Report::Accepted { destination, purpose, sequence, bytes: payload.len() });
+        self.followups.push(Followup::Launch(stream, sequence, payload.len()));
         Ok(sequence)
     }
 
-    /// First transmission.
-    pub(super) fn on_launch(&mut self, stream: StreamKey, sequence: u64) {
+    /// First transmission, of a message that is durable now.
+    pub(super) fn on_launch(&mut self, stream: StreamKey, sequence: u64, bytes: usize) {
+        let (destination, purpose) = (stream.peer, stream.purpose);
+        self.report(Report::Accepted { destination, purpose, sequence, bytes });
         self.transmit_message(stream, sequence);
     }
 

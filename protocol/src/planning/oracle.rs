@@ -95,7 +95,7 @@ fn a_problem_that_makes_the_full_correction_cycle_is_solved() {
     let problem = LocalProblem::new(ProblemParts {
         hessian: Hessian::Diagonal(vec![
             1.2747927309024016,
-            1.5579285930809669,
+            1.557_928_593_080_967,
             1.3223286811163168,
             2.392240726369602,
         ]),

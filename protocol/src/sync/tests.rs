@@ -256,7 +256,10 @@ fn heal(replicas: &mut [Replica], bytes: usize) {
     panic!("no convergence");
 }
 
-fn visible(replica: &Replica) -> (Vec<Vec<u8>>, Vec<(Vec<u8>, Vec<u8>)>, Vec<Option<Vec<u8>>>, Vec<i128>) {
+/// What applications can read: members, entries, registers, counters.
+type Visible = (Vec<Vec<u8>>, Vec<(Vec<u8>, Vec<u8>)>, Vec<Option<Vec<u8>>>, Vec<i128>);
+
+fn visible(replica: &Replica) -> Visible {
     let set = replica.set_members(b"s").map(<[u8]>::to_vec).collect();
     let map = replica.map_entries(b"m").map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
     let registers = (0..3).map(|name| replica.register(&[name]).map(<[u8]>::to_vec)).collect();

@@ -2,26 +2,26 @@
 
 use super::{Route, RouteQuery, RouteScratch, RoutingPolicy, walk};
 use crate::{
-    dtn::contact_plan::{ContactPlan, PlanVersion},
+    dtn::contact_plan::{ContactId, ContactPlan, PlanVersion},
     id::NodeId,
     time::Instant,
 };
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
 /// How many times its slack a route is reused by the time that it takes, rather than by when it arrives.
-pub const AGES: u32 = 10;
+pub const AGES: u32 = 60;
 
-/// The last unconstrained route per destination of one node.
+/// The last routes of one node: per destination, and per neighbour that may not come first.
 ///
-/// An entry answers for the same plan version, an equal or later time, and an equal or larger bundle: under those the
-/// entry's arrival is a lower bound of the best arrival, because earliest arrival grows with time, size, backlog and
-/// exclusions. The entry's route is timed again for the bundle at hand, and reused when it arrives at most `slack` after
+/// An entry answers for the same plan version and exclusions, an equal or later time, and an equal or larger bundle: under
+/// those the entry's arrival is a lower bound of the best arrival, because earliest arrival grows with time, size and backlog. The entry's route is timed again for the bundle at hand, and reused when it arrives at most `slack` after
 /// that bound; such a route is at most `slack` later than the best.
 ///
 /// While a contact is open, bundles that take it arrive later one after the other, though nothing better came up. So an
 /// entry younger than [`AGES`] times the slack is also reused when the bundle at hand is under way for at most `slack`
-/// longer than the one that the entry was computed for. A better route that opened meanwhile is then missed for that long.
+/// longer than the one that the entry was computed for. That is a route without waiting, for one with waiting arrives when it
+/// did before; so what a better route that opened meanwhile would have saved is a matter of light time and serialisation.
 ///
 /// With a slack of zero every answer's arrival is the earliest. Everything else is computed afresh. Entries whose first
 /// contact has ended are replaced when asked for.
@@ -31,7 +31,7 @@ pub struct RouteCache {
     slack: Duration,
     capacity: usize,
     version: PlanVersion,
-    entries: BTreeMap<NodeId, Cached>,
+    entries: BTreeMap<(NodeId, Option<NodeId>), Cached>,
     hits: u64,
     misses: u64,
 }
@@ -39,13 +39,14 @@ pub struct RouteCache {
 #[derive(Clone, Debug)]
 struct Cached {
     from: NodeId,
+    excluded: Vec<ContactId>,
     asked: Instant,
     bytes: u64,
     route: Option<Route>,
 }
 
 impl RouteCache {
-    /// An empty cache for up to `capacity` destinations; beyond that, routes are computed and not kept.
+    /// An empty cache for up to `capacity` routes; beyond that, routes are computed and not kept.
     #[must_use]
     pub fn new(policy: RoutingPolicy, slack: Duration, capacity: usize) -> Self {
         let (version, entries) = (PlanVersion::default(), BTreeMap::new());
@@ -63,13 +64,16 @@ impl RouteCache {
             self.entries.clear();
             self.version = plan.version();
         }
-        if let Some(answer) = self.entries.get(&query.to).and_then(|cached| self.reuse(cached, plan, query)) {
+        if let Some(answer) =
+            self.entries.get(&key_of(query)).and_then(|cached| self.reuse(cached, plan, query))
+        {
             self.hits += 1;
             return answer;
         }
         self.misses += 1;
         let bound = self.refresh(plan, query, scratch)?;
-        let as_asked = walk(plan, &bound.hops, query).filter(|route| route.arrival == bound.arrival);
+        let latest = bound.arrival.saturating_add(self.slack);
+        let as_asked = walk(plan, &bound.hops, query).filter(|route| route.arrival <= latest);
         as_asked.or_else(|| self.policy.route(plan, query, scratch))
     }
 
@@ -81,7 +85,10 @@ impl RouteCache {
 
     /// The answer of a cached entry, if it may answer.
     fn reuse(&self, cached: &Cached, plan: &ContactPlan, query: &RouteQuery<'_>) -> Option<Option<Route>> {
-        if cached.from != query.from || query.now < cached.asked || query.bytes < cached.bytes {
+        let constraints = cached.from != query.from
+            || cached.excluded != query.excluded
+            || query.excluded_neighbours.len() > 1;
+        if constraints || query.now < cached.asked || query.bytes < cached.bytes {
             return None;
         }
         // No route for less is no route for more.
@@ -92,24 +99,33 @@ impl RouteCache {
         let route = walk(plan, &best.hops, query)?;
         let latest = best.arrival.saturating_add(self.slack);
         let age = query.now.saturating_since(cached.asked);
-        let fits = route.arrival <= latest || age < self.slack * AGES && route.arrival <= latest.saturating_add(age);
+        let fits =
+            route.arrival <= latest || age < self.slack * AGES && route.arrival <= latest.saturating_add(age);
         fits.then_some(Some(route))
     }
 
-    /// Computes and keeps the route of the unconstrained question: no exclusions, nothing waiting, no deadline.
+    /// Computes and keeps the route of the same question with nothing waiting and no deadline.
     fn refresh(
         &mut self,
         plan: &ContactPlan,
         query: &RouteQuery<'_>,
         scratch: &mut RouteScratch,
     ) -> Option<Route> {
-        let free = RouteQuery::new(query.from, query.to, query.now, query.bytes);
+        // Asked for a somewhat smaller bundle, the entry also answers for those that are a little smaller than this one.
+        let bytes = query.bytes.checked_next_power_of_two().unwrap_or(query.bytes) / 2;
+        let mut free = RouteQuery::new(query.from, query.to, query.now, bytes);
+        (free.excluded, free.excluded_neighbours) = (query.excluded, query.excluded_neighbours);
         let route = self.policy.route(plan, &free, scratch);
-        if self.entries.len() < self.capacity || self.entries.contains_key(&query.to) {
-            let cached =
-                Cached { from: query.from, asked: query.now, bytes: query.bytes, route: route.clone() };
-            self.entries.insert(query.to, cached);
+        let key = key_of(query);
+        if self.entries.len() < self.capacity || self.entries.contains_key(&key) {
+            let (from, excluded, asked) = (query.from, query.excluded.to_vec(), query.now);
+            self.entries.insert(key, Cached { from, excluded, asked, bytes, route: route.clone() });
         }
         route
     }
+}
+
+/// What a route is kept for: the destination, and the neighbour that may not come first.
+fn key_of(query: &RouteQuery<'_>) -> (NodeId, Option<NodeId>) {
+    (query.to, query.excluded_neighbours.first().copied())
 }

@@ -1,4 +1,4 @@
-//! Routing: which contacts a bundle takes over the [`ContactPlan`](super::contact_plan::ContactPlan).
+//! Routing: which contacts a bundle takes over the [`ContactPlan`](super::contact_plan).
 //!
 //! [`RoutingPolicy`] is the seam: each way of choosing is a variant, and all answer the same [`RouteQuery`].
 

@@ -163,7 +163,7 @@ proptest! {
         excluded in prop::collection::vec((0..16u32).prop_map(ContactId), 0..3),
     ) {
         let plan = ContactPlan::from_contacts(contacts.iter().copied()).unwrap();
-        let backlog = |neighbour: NodeId| if neighbour.0 % 2 == 0 { waiting } else { 0 };
+        let backlog = |neighbour: NodeId| if neighbour.0.is_multiple_of(2) { waiting } else { 0 };
         let excluded_neighbours = [NodeId(3)];
         let query = RouteQuery {
             deadline: at(deadline),

@@ -1,0 +1,141 @@
+//! Whole runs by seed: fleets in trouble (tests/data/runs), watched by oracles that stand apart from the code under test.
+//!
+//! Every run is the real binary's; its exit code says whether the oracles held (exactly once and in order, nothing forged,
+//! frames and messages conserved, replicas equal after healing). `COSMOSMESH_SEED=17` flies one seed alone, to look into it;
+//! `COSMOSMESH_FIRST_SEED` moves the range, so that CI can vary it from commit to commit and still say which seed failed.
+
+use serde_json::Value;
+use std::{
+    ops::Range,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
+
+const SEEDS: u64 = 20;
+
+/// What a run said.
+struct Run {
+    seed: u64,
+    code: Option<i32>,
+    json: Value,
+    errors: String,
+}
+
+impl Run {
+    fn metric(&self, name: &str) -> Option<f64> {
+        self.json["metrics"][name]["value"].as_f64()
+    }
+}
+
+fn seeds() -> Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a seed is a number"));
+    match number("COSMOSMESH_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => {
+            let first = number("COSMOSMESH_FIRST_SEED").unwrap_or(1);
+            first..first + SEEDS
+        }
+    }
+}
+
+fn fly(name: &str, seed: u64, place: &Path) -> Run {
+    let scenario =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/runs").join(name).with_extension("ron");
+    let output = Command::new(env!("CARGO_BIN_EXE_cosmosmesh"))
+        .arg("run")
+        .arg(scenario)
+        .args(["--json", "--threads", "1", "--seed", &seed.to_string(), "--out"])
+        .arg(place.join(seed.to_string()))
+        .output()
+        .expect("the binary starts");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    Run { seed, code: output.status.code(), json, errors }
+}
+
+/// Flies all seeds on two threads and gathers what `complaints` has to say of each, seed by seed.
+fn hold(name: &str, complaints: impl Fn(&Run) -> Vec<String> + Sync) {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let (range, next) = (seeds(), AtomicU64::new(seeds().start));
+    let work = || {
+        let mut found = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= range.end {
+                return found;
+            }
+            let run = fly(name, seed, place.path());
+            let mut said = judged(&run);
+            if run.json != Value::Null {
+                said.extend(complaints(&run));
+            }
+            found.extend(said.into_iter().map(|text| (run.seed, text)));
+        }
+    };
+    let mut found: Vec<(u64, String)> = thread::scope(|scope| {
+        let others = [scope.spawn(work), scope.spawn(work)];
+        others.into_iter().flat_map(|other| other.join().expect("a worker does not panic")).collect()
+    });
+    found.sort();
+    let lines: Vec<String> =
+        found.iter().map(|(seed, text)| format!("{name}, seed {seed}: {text}")).collect();
+    assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+}
+
+/// What must hold of every run.
+fn judged(run: &Run) -> Vec<String> {
+    let mut said = Vec::new();
+    let violations = run.json["run"]["oracles"]["violations"].as_array();
+    for violation in violations.into_iter().flatten().take(3) {
+        said.push(violation.to_string());
+    }
+    if run.code != Some(0) {
+        said.push(format!("exit code {:?} {}", run.code, run.errors.trim()));
+    } else if run.metric("delivery.duplicates_delivered") != Some(0.0) {
+        said.push("a message was delivered twice".to_owned());
+    }
+    said
+}
+
+#[test]
+fn a_storm_on_the_surface_breaks_no_promise() {
+    hold("storm", |run| {
+        let mut said = Vec::new();
+        if run.metric("sync.replicas_diverged") != Some(0.0) {
+            said.push(format!("replicas differ: {:?}", run.metric("sync.replicas_diverged")));
+        }
+        if run.metric("plan.optimality_gap").is_none_or(|gap| gap >= 1e-3) {
+            said.push(format!("plan gap at the end: {:?}", run.metric("plan.optimality_gap")));
+        }
+        if run.metric("plan.time_to_gap_1e3_s").is_none() {
+            said.push("the plan's gap does not stay below 1e-3".to_owned());
+        }
+        // The troubles were there.
+        for name in ["burst", "random", "bit_errors", "half_duplex", "fault"] {
+            if run.metric(&format!("link.frames_lost.{name}")).is_none_or(|lost| lost < 1.0) {
+                said.push(format!("no frame was lost by {name}"));
+            }
+        }
+        said
+    });
+}
+
+#[test]
+fn relays_that_crash_with_full_stores_break_no_promise() {
+    hold("relays", |run| {
+        let mut said = Vec::new();
+        if run.metric("sync.replicas_diverged") != Some(0.0) {
+            said.push(format!("replicas differ: {:?}", run.metric("sync.replicas_diverged")));
+        }
+        // Messages end eight hours before the run, and contacts come hourly: what is sent gets there.
+        if run.metric("delivery.ratio").is_none_or(|ratio| ratio < 0.98) {
+            said.push(format!("delivery ratio {:?}", run.metric("delivery.ratio")));
+        }
+        if run.metric("delivery.retransmitted").is_none_or(|count| count < 1.0) {
+            said.push("nothing had to be sent again".to_owned());
+        }
+        said
+    });
+}
