@@ -25,6 +25,7 @@ fn class() -> LinkClass {
         burst_loss: None,
         frame_loss: 0.0,
         max_range: None,
+        crosslinks: true,
         min_contact: SimTime::from_secs(10),
         solar_exclusion_deg: 0.0,
         access: Access::FullDuplex,

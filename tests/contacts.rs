@@ -27,6 +27,7 @@ fn class(min_contact_s: i64) -> LinkClass {
         burst_loss: None,
         frame_loss: 0.0,
         max_range: None,
+        crosslinks: true,
         min_contact: SimTime::from_secs(min_contact_s),
         solar_exclusion_deg: 0.0,
         access: Access::FullDuplex,

@@ -557,6 +557,7 @@ mod run_folder {
             "metrics.json",
             "plots/contacts.svg",
             "plots/convergence.svg",
+            "plots/convergence_rounds.svg",
             "plots/energy.svg",
             "plots/latency.svg",
             "plots/staleness.svg",
@@ -574,7 +575,8 @@ mod run_folder {
         assert!(
             page.contains("&lt;b&gt;the scenario&lt;/b&gt;") && page.contains("mars_relay &lt;sample&gt;")
         );
-        assert_eq!(page.matches("<svg ").count(), 5);
+        assert_eq!(page.matches("<svg ").count(), 6);
+        assert!(page.contains("Not drawn: traffic by link (nothing was sent)."));
         let deliveries = fs::read_to_string(out.join("deliveries.csv")).expect("text");
         assert!(deliveries.starts_with("delivered_s,source,destination,kind,sequence,bytes,latency_s\n"));
     }

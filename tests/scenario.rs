@@ -112,6 +112,23 @@ fn assets_are_in_order_of_their_node_numbers() {
 }
 
 #[test]
+fn a_class_without_crosslinks_keeps_satellites_apart_and_nobody_else() {
+    let scenario = Scenario::load(&folder("scenarios/mars_relay.ron")).expect("it loads");
+    let asset = |name| scenario.asset_named(name).expect("it is there");
+    let class =
+        |name: &str| scenario.classes.iter().position(|class| class.name == name).expect("it is there");
+    for (name, from, to, may) in [
+        ("x-band", "mro", "maven", false),
+        ("x-band", "mro", "goldstone", true),
+        ("proximity-uhf", "tgo", "mex", false),
+        ("proximity-uhf", "habitat", "tgo", true),
+        ("surface-link", "habitat", "drone", true),
+    ] {
+        assert_eq!(scenario.may_talk(class(name), asset(from), asset(to)), may, "{name} {from} {to}");
+    }
+}
+
+#[test]
 fn seven_sols_are_exact() {
     let scenario = Scenario::load(&folder("scenarios/mars_relay.ron")).expect("it loads");
     assert_eq!(scenario.duration.as_nanos(), 7 * 88_775_244_000_000);

@@ -14,7 +14,7 @@ use crate::{
     contact::{
         ContactPlan, Terminal,
         export::{self, Exported, Label},
-        find,
+        find_between,
     },
     scenario::{ContactSource, Scenario},
     units::{AssetIndex, SimTime},
@@ -99,7 +99,10 @@ fn contact_plan(scenario: &Scenario, threads: Option<NonZeroUsize>) -> Result<Co
     }
     let terminals: Vec<Terminal<'_>> =
         trajectories.iter().flat_map(|(index, trajectory)| terminals(scenario, *index, trajectory)).collect();
-    find(&ephemeris, &terminals, &scenario.classes, span, threads).map_err(|error| error.to_string())
+    let may_talk =
+        |from: &Terminal<'_>, to: &Terminal<'_>| scenario.may_talk(from.spec.class, from.asset, to.asset);
+    find_between(&ephemeris, &terminals, &scenario.classes, span, threads, &may_talk)
+        .map_err(|error| error.to_string())
 }
 
 fn terminals<'a>(

@@ -1,6 +1,9 @@
 //! The progress bar: simulated time, events per second, time left; on standard error, and only on a terminal.
 
-use crate::sim::Progress;
+use crate::{
+    report::words::{duration, number},
+    sim::Progress,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal as _, stderr};
 
@@ -27,8 +30,8 @@ impl Bar {
         let share = progress.now.as_secs_f64() / progress.end.as_secs_f64().max(1e-9);
         bar.set_position((share * 1000.0) as u64);
         let rate = progress.events as f64 / bar.elapsed().as_secs_f64().max(1e-3);
-        let now = crate::report::words::duration(progress.now.as_secs_f64());
-        bar.set_message(format!("{now}  {rate:.0} events/s"));
+        let (now, end) = (duration(progress.now.as_secs_f64()), duration(progress.end.as_secs_f64()));
+        bar.set_message(format!("{now} of {end}  {} events/s", number(rate.round())));
     }
 
     /// Takes the bar away.

@@ -28,7 +28,7 @@ pub fn execute(args: &ReportArgs, out: &mut dyn Write) -> Result<Outcome, CliErr
         out.write_all(metrics.to_json().as_bytes())?;
     } else {
         write!(out, "{}", summary(&facts, &metrics))?;
-        writeln!(out, "page         {}", args.run.join("report.html").display())?;
+        writeln!(out, "report       {}", args.run.join("report.html").display())?;
     }
     Ok(Outcome::Done)
 }

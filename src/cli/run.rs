@@ -6,16 +6,17 @@ use super::{
     interrupt,
     progress::Bar,
 };
-use crate::{report::summary, scenario::parse_duration, units::SimTime};
+use crate::{
+    report::{summary, words},
+    scenario::parse_duration,
+    units::SimTime,
+};
 use clap::Args;
 use std::{
     io::{self, Write},
     num::NonZeroUsize,
     path::{Path, PathBuf},
 };
-
-/// Violations that are printed.
-const SHOWN_VIOLATIONS: usize = 10;
 
 /// Simulates a scenario: prints a summary and writes the run folder.
 #[derive(Debug, Args)]
@@ -96,19 +97,16 @@ pub fn execute(args: RunArgs) -> Result<Outcome, CliError> {
 }
 
 fn print(out: &mut impl Write, flown: &Flown) -> io::Result<()> {
-    writeln!(out, "{}", summary(&flown.facts, &flown.metrics))?;
-    for violation in flown.oracles.violations.iter().take(SHOWN_VIOLATIONS) {
-        writeln!(out, "oracle: {violation}")?;
-    }
-    let hidden = flown.oracles.total.saturating_sub(SHOWN_VIOLATIONS as u64);
-    if hidden > 0 {
-        writeln!(out, "oracle: {hidden} more violations, see run.json")?;
-    }
+    write!(out, "{}", summary(&flown.facts, &flown.metrics))?;
+    let timing = &flown.timing;
+    let (events, wall, rate) = (
+        words::number(timing.events as f64),
+        words::duration(timing.wall_s),
+        words::number((timing.events_per_s / 1000.0).round()),
+    );
+    writeln!(out, "wall time    {wall}: {events} events, {rate} thousand per second")?;
     if let Some(folder) = &flown.folder {
-        let timing = &flown.timing;
-        let speed = timing.events_per_s / 1e6;
-        writeln!(out, "{} events in {:.2} s ({speed:.2} million per second)", timing.events, timing.wall_s)?;
-        writeln!(out, "run folder: {} (open report.html)", folder.display())?;
+        writeln!(out, "report       {}", folder.join("report.html").display())?;
     }
     Ok(())
 }

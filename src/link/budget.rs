@@ -244,6 +244,7 @@ mod tests {
             burst_loss: None,
             frame_loss: 0.0,
             max_range,
+            crosslinks: true,
             min_contact: SimTime::ZERO,
             solar_exclusion_deg: 0.0,
             access: Access::FullDuplex,

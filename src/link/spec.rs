@@ -25,6 +25,8 @@ pub struct LinkClass {
     pub min_contact: SimTime,
     /// No contact while the Sun stands closer than this to the peer, seen from either end (0 = not considered).
     pub solar_exclusion_deg: f64,
+    /// Whether satellites talk to each other over it: antennas that track Earth, or face the ground, do not.
+    pub crosslinks: bool,
     /// How the medium is shared.
     pub access: Access,
 }

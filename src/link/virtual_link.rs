@@ -256,6 +256,7 @@ mod tests {
             burst_loss: None,
             frame_loss,
             max_range: None,
+            crosslinks: true,
             min_contact: SimTime::ZERO,
             solar_exclusion_deg: 0.0,
             access: Access::FullDuplex,

@@ -1,6 +1,11 @@
 //! `report.html`: one file, nothing fetched.
 
-use super::{RunFacts, plot::Plot, summary::headlines, words};
+use super::{
+    RunFacts,
+    plot::Plot,
+    summary::{attention, headlines},
+    words,
+};
 use crate::metrics::MetricsSet;
 use std::fmt::Write as _;
 
@@ -18,6 +23,10 @@ p { margin: .25rem 0; } .quiet { color: var(--quiet); }
 .card b { display: block; font-size: 1.45rem; line-height: 1.25; font-variant-numeric: tabular-nums; }
 .card span { color: var(--quiet); font-size: .875rem; }
 figure { margin: 1.25rem 0; border: 1px solid var(--line); border-radius: .5rem; padding: .5rem; overflow-x: auto; }
+figcaption { padding: .25rem .75rem .5rem; color: var(--quiet); font-size: .9rem; }
+.attention { margin: 1rem 0 0; padding: .6rem 1rem .6rem 2rem; background: #fff6e5; border: 1px solid #f0d9a8; border-radius: .5rem; }
+.about { columns: 2 26rem; column-gap: 2.5rem; font-size: .9rem; } .about p, .about li { margin: 0 0 .4rem; break-inside: avoid; }
+.about li { margin-left: 1.1rem; }
 figure svg { display: block; width: 100%; min-width: 42rem; height: auto; }
 .tables { columns: 2 26rem; column-gap: 2.5rem; }
 table { width: 100%; border-collapse: collapse; font-size: .875rem; margin-bottom: 1.25rem; break-inside: avoid; }
@@ -28,6 +37,12 @@ code, pre { font: .8125rem/1.5 ui-monospace, 'SFMono-Regular', Menlo, Consolas, 
 code { overflow-wrap: anywhere; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; overflow-x: auto; }
 summary { cursor: pointer; color: var(--quiet); }
+@media print {
+  @page { margin: 14mm; }
+  body { font-size: 11px; } main { max-width: none; padding: 0; }
+  figure, .card, tr { break-inside: avoid; } figure { overflow: visible; } figure svg { min-width: 0; }
+  h2 { break-after: avoid; } details { display: none; }
+}
 ";
 
 /// The page.
@@ -35,15 +50,14 @@ pub(super) fn page(facts: &RunFacts, metrics: &MetricsSet, plots: &[Plot], scena
     let mut html = String::new();
     head(&mut html, facts);
     cards(&mut html, metrics);
-    push(&mut html, "<h2>Pictures</h2>");
-    for plot in plots {
-        let label = escape(&plot.caption);
-        let svg = plot.svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1);
-        push(&mut html, &format!("<figure id=\"{}\">{svg}</figure>", plot.name));
-    }
+    about(&mut html, scenario);
+    pictures(&mut html, plots);
     tables(&mut html, metrics);
     identity(&mut html, facts);
-    push(&mut html, "<h2>Scenario</h2>\n<details><summary>The scenario's text</summary>");
+    push(
+        &mut html,
+        "<h2>Scenario</h2>\n<details><summary>The scenario's text, without its includes</summary>",
+    );
     push(&mut html, &format!("<pre>{}</pre>\n</details>\n</main>\n</body>\n</html>", escape(scenario)));
     html
 }
@@ -81,12 +95,89 @@ fn head(html: &mut String, facts: &RunFacts) {
 
 fn cards(html: &mut String, metrics: &MetricsSet) {
     push(html, "<div class=\"cards\">");
-    for (name, label, metric) in headlines(metrics) {
-        let (value, label) = (escape(&words::metric(name, metric)), escape(label));
+    for (name, label, value) in headlines(metrics) {
+        let (value, label) = (escape(&value), escape(label));
         push(html, &format!("<div class=\"card\" title=\"{name}\"><b>{value}</b><span>{label}</span></div>"));
     }
     push(html, "</div>");
+    let sentences = attention(metrics);
+    if !sentences.is_empty() {
+        push(html, "<ul class=\"attention\">");
+        sentences.iter().for_each(|text| push(html, &format!("<li>{}</li>", escape(text))));
+        push(html, "</ul>");
+    }
 }
+
+/// The scenario's opening comment: its author's words on what it shows and what to look at.
+fn about(html: &mut String, scenario: &str) {
+    let comment: Vec<&str> =
+        scenario.lines().map_while(|line| line.trim_start().strip_prefix("//")).map(str::trim).collect();
+    if comment.is_empty() {
+        return;
+    }
+    push(html, "<h2>What it shows</h2>\n<div class=\"about\">");
+    let mut open = None;
+    for line in comment {
+        let (tag, text) = match line.strip_prefix("- ") {
+            Some(point) => ("li", point),
+            None => ("p", line),
+        };
+        // A line goes on with the paragraph before it, unless it starts a point, or a new thought after a full stop.
+        let starts = open.is_none_or(|(_, ended)| tag == "li" || (ended && begins_a_thought(text)));
+        if (text.is_empty() || starts)
+            && let Some((tag, _)) = open.take()
+        {
+            push(html, &format!("</{tag}>"));
+        }
+        if text.is_empty() {
+            continue;
+        }
+        match open {
+            Some(_) => html.push(' '),
+            None => html.push_str(&format!("<{tag}>")),
+        }
+        html.push_str(&escape(text));
+        let tag = open.map_or(tag, |(tag, _)| tag);
+        open = Some((tag, text.ends_with(['.', ':', ';'])));
+    }
+    if let Some((tag, _)) = open {
+        push(html, &format!("</{tag}>"));
+    }
+    push(html, "</div>");
+}
+
+/// The headings that scenario comments use.
+fn begins_a_thought(text: &str) -> bool {
+    ["In the report", "Chosen", "Real figures", "Sources"].iter().any(|start| text.starts_with(start))
+}
+
+fn pictures(html: &mut String, plots: &[Plot]) {
+    push(html, "<h2>Pictures</h2>");
+    for plot in plots {
+        let label = escape(&plot.caption);
+        let svg = plot.svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1);
+        let reading = escape(plot.reading);
+        push(html, &format!("<figure id=\"{}\">{svg}<figcaption>{reading}</figcaption></figure>", plot.name));
+    }
+    let missing: Vec<&str> = ABSENT
+        .into_iter()
+        .filter(|(name, _)| plots.iter().all(|plot| plot.name != *name))
+        .map(|(_, why)| why)
+        .collect();
+    if !missing.is_empty() {
+        push(html, &format!("<p class=\"quiet\">Not drawn: {}.</p>", missing.join("; ")));
+    }
+}
+
+/// Pictures that a run may lack, and why.
+const ABSENT: [(&str, &str); 6] = [
+    ("convergence", "convergence of the plan (no planning round took place)"),
+    ("latency", "delivery latency (no application message arrived)"),
+    ("contacts", "contact timeline (no contact opened)"),
+    ("links", "traffic by link (nothing was sent)"),
+    ("staleness", "state staleness (no shared state)"),
+    ("energy", "batteries (no asset has one, or none was ever less than full)"),
+];
 
 /// All metrics, a table per part of the stack.
 fn tables(html: &mut String, metrics: &MetricsSet) {

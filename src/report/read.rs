@@ -21,6 +21,24 @@ pub(super) struct Convergence {
     pub(super) gap: Series,
     pub(super) primal: Series,
     pub(super) dual: Series,
+    pub(super) by_round: BTreeMap<u64, Round>,
+}
+
+/// The last values of a round.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Round {
+    pub(super) gap: Option<f64>,
+    pub(super) primal: Option<f64>,
+    pub(super) dual: Option<f64>,
+}
+
+/// What went over one link, one way.
+pub(super) struct LinkRow {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) bytes: f64,
+    pub(super) frames: u64,
+    pub(super) received: u64,
 }
 
 /// A contact: assets by index, times in seconds.
@@ -35,6 +53,7 @@ pub(super) struct ContactRow {
 #[derive(Deserialize)]
 struct ConvergenceRow {
     time_s: f64,
+    round: u64,
     gap: Option<f64>,
     primal_residual: Option<f64>,
     dual_residual: Option<f64>,
@@ -53,6 +72,15 @@ struct RawContact {
     start_s: f64,
     end_s: f64,
     busy_s: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct RawLink {
+    from: String,
+    to: String,
+    frames_sent: u64,
+    bytes_sent: u64,
+    frames_received: u64,
 }
 
 #[derive(Deserialize)]
@@ -102,9 +130,13 @@ impl<'a> Source<'a> {
         let mut table = Convergence::default();
         self.rows(
             "convergence.csv",
-            &["time_s", "gap", "primal_residual", "dual_residual"],
+            &["time_s", "round", "gap", "primal_residual", "dual_residual"],
             |place, row: ConvergenceRow| {
                 let time = place.finite("time_s", row.time_s)?;
+                let round = table.by_round.entry(row.round).or_default();
+                round.gap = row.gap.or(round.gap);
+                round.primal = row.primal_residual.or(round.primal);
+                round.dual = row.dual_residual.or(round.dual);
                 for (field, value, series) in [
                     ("gap", row.gap, &mut table.gap),
                     ("primal_residual", row.primal_residual, &mut table.primal),
@@ -150,6 +182,29 @@ impl<'a> Source<'a> {
             },
         )?;
         Ok(contacts)
+    }
+
+    /// Links that sent something.
+    pub(super) fn links(&self) -> Result<Vec<LinkRow>, ReportError> {
+        let mut links = Vec::new();
+        self.rows(
+            "links.csv",
+            &["from", "to", "frames_sent", "bytes_sent", "frames_received"],
+            |place, row: RawLink| {
+                let link = LinkRow {
+                    from: self.asset(place, "from", &row.from)?,
+                    to: self.asset(place, "to", &row.to)?,
+                    bytes: row.bytes_sent as f64,
+                    frames: row.frames_sent,
+                    received: row.frames_received,
+                };
+                if link.frames > 0 {
+                    links.push(link);
+                }
+                Ok(())
+            },
+        )?;
+        Ok(links)
     }
 
     pub(super) fn staleness(&self) -> Result<BTreeMap<usize, Series>, ReportError> {

@@ -52,10 +52,19 @@ pub fn metric(name: &str, metric: &Metric) -> String {
     match metric.unit.as_str() {
         "s" => duration(value),
         "B" => bytes(value),
-        "1" if is_share(name) => format!("{} %", three_digits(100.0 * value)),
+        "1" if is_share(name) => share(value),
         "1" => number(value),
         unit => format!("{} {unit}", number(value)),
     }
+}
+
+/// A share of a whole, in per cent.
+#[must_use]
+pub fn share(value: f64) -> String {
+    let percent = 100.0 * value;
+    // A product such as 100 × 0.05 is rarely whole in binary: it is shown whole when it is to nine digits.
+    let whole = (percent - percent.round()).abs() < 1e-9;
+    format!("{} %", three_digits(if whole { percent.round() } else { percent }))
 }
 
 /// Metrics that are shares of a whole, read best in per cent.

@@ -16,7 +16,7 @@ use bevy_ecs::component::Component;
 use cosmosmesh_protocol::{
     dtn::contact_plan::ContactPlan,
     node::{Change, Input, InputError, LinkId, LinkUp, Node, Output, Report, Signatures, Submission},
-    sync::Op,
+    sync::{Op, SyncError},
     time::Instant,
 };
 use std::sync::Arc;
@@ -211,6 +211,8 @@ impl Runtime {
         if let Err(error) = self.try_input(now, input, storage, out) {
             let reason = match error {
                 InputError::Refused { reason } => reason,
+                // The workload removes without looking first, as an application may.
+                InputError::Write(SyncError::Absent) => "nothing_to_remove",
                 InputError::Write(_) => "write",
                 InputError::NotConfigured { .. } => "not_configured",
                 error => panic!("the runtime misused its node: {error}"),

@@ -54,6 +54,13 @@ impl Scenario {
         &self.assets[index.get()]
     }
 
+    /// Whether a radio of `class` on `from` may talk to one on `to`, if they see each other.
+    #[must_use]
+    pub fn may_talk(&self, class: usize, from: AssetIndex, to: AssetIndex) -> bool {
+        let satellite = |index| self.asset(index).kind == AssetKind::Satellite;
+        self.classes[class].crosslinks || !satellite(from) || !satellite(to)
+    }
+
     /// The asset of this name.
     #[must_use]
     pub fn asset_named(&self, name: &str) -> Option<AssetIndex> {

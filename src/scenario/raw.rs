@@ -54,6 +54,7 @@ record! {
         max_range: Optional<Length>, "no limit", "Longest range, more than zero.";
         min_contact: Optional<Duration>, "10 s", "No contact shorter than this.";
         solar_exclusion_deg: Optional<f64>, "0", "No contact while the Sun is closer than this to the peer, seen from either end, in degrees, 0 to below 90.";
+        crosslinks: Optional<RawCrosslinks>, "Allowed", "Whether two satellites can talk to each other over it.";
         access: Optional<RawAccess>, "FullDuplex; SharedChannel with Lora", "How the medium is shared.";
     }
 }
@@ -101,6 +102,11 @@ choice! {
 choice! {
     /// How a medium is shared.
     RawAccess "Access" { FullDuplex, HalfDuplex, SharedChannel }
+}
+
+choice! {
+    /// Whether satellites talk to each other.
+    RawCrosslinks "Crosslinks" { Allowed, Never }
 }
 
 record! {
@@ -532,6 +538,7 @@ pub fn shapes() -> Vec<Shape> {
         RawBudget::shape(),
         RawLora::shape(),
         RawPreset::shape(),
+        RawCrosslinks::shape(),
         RawAccess::shape(),
         RawBurstLoss::shape(),
         RawKit::shape(),

@@ -2,7 +2,7 @@
 
 use crate::{
     astro::{Ephemeris, EphemerisError, MotionError, Trajectory},
-    contact::{ContactPlan, FindError, Terminal, find},
+    contact::{ContactPlan, FindError, Terminal, find_between},
     engine::{RandomStreams, pair},
     link::{Access, Interval, LinkBudget, LinkClass, MissingFigure, Outages, directed_link},
     scenario::{ContactSource, Fault, LinkSelector, Scenario},
@@ -199,7 +199,9 @@ fn computed(
             });
         }
     }
-    Ok(find(ephemeris, &terminals, &scenario.classes, span, threads)?)
+    let may_talk =
+        |from: &Terminal<'_>, to: &Terminal<'_>| scenario.may_talk(from.spec.class, from.asset, to.asset);
+    Ok(find_between(ephemeris, &terminals, &scenario.classes, span, threads, &may_talk)?)
 }
 
 fn asset_outages(scenario: &Scenario) -> Vec<Outages> {

@@ -38,11 +38,18 @@ pub(super) fn plot(contacts: &[ContactRow], facts: &RunFacts) -> Option<Plot> {
         return None;
     }
     let all = pairs.len();
+    let steady = if all > ROWS { leave_out_steady(&mut pairs, facts.duration_s) } else { 0 };
     let shown = most_used(pairs);
-    let left_out = match all - shown.len() {
-        0 => String::new(),
-        rest => format!(" Shown are the {ROWS} pairs with most time on air; {rest} pairs are left out."),
-    };
+    let mut left_out = String::new();
+    if steady > 0 {
+        left_out.push_str(&format!(" {steady} pairs that are in contact all the time are left out."));
+    }
+    let rest = all - steady - shown.len();
+    if rest > 0 {
+        left_out.push_str(&format!(
+            " Shown are the {ROWS} pairs with most time on air; {rest} pairs are left out."
+        ));
+    }
     let subtitle = format!(
         "When assets could reach each other, {all} pairs: upper half of a row from the left-hand name to the right-hand one, \
          lower half back. Windows closer than a pixel run together.{left_out}"
@@ -79,7 +86,8 @@ pub(super) fn plot(contacts: &[ContactRow], facts: &RunFacts) -> Option<Plot> {
         }
     });
     let caption = "Contact windows of each pair of assets over simulated time.".into();
-    Some(Plot { name: "contacts", caption, svg })
+    let reading = "Gaps are what store-and-forward has to bridge; bars cut short at the same moment in many rows are faults.";
+    Some(Plot { name: "contacts", caption, reading, svg })
 }
 
 /// One row: names, then the bars of both directions.
@@ -124,6 +132,18 @@ fn merged(figure: &Figure<'_>, bars: &[(f64, f64)]) -> Vec<(i32, i32)> {
         }
     }
     joined
+}
+
+/// Takes out the pairs whose both directions are open from start to end, unless all are so: a picture of full rows says
+/// nothing. Returns how many went.
+fn leave_out_steady(pairs: &mut BTreeMap<(usize, usize), Pair>, duration_s: f64) -> usize {
+    let steady = |pair: &Pair| pair.open_s >= 1.999 * duration_s;
+    if pairs.values().all(steady) {
+        return 0;
+    }
+    let before = pairs.len();
+    pairs.retain(|_, pair| !steady(pair));
+    before - pairs.len()
 }
 
 /// The pairs that were on air longest (then: in contact longest), in order of their assets.

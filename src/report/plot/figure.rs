@@ -130,6 +130,14 @@ impl Figure<'_> {
         self.path(&path, color, width);
     }
 
+    /// A small square on each data point.
+    pub(super) fn dots(&mut self, points: &[(f64, f64)], color: RGBColor) {
+        for (x, y) in points {
+            let (column, row) = self.at(*x, *y);
+            self.rect((column - 2, row - 2), (column + 3, row + 3), color);
+        }
+    }
+
     /// A line through pixels.
     pub(super) fn path(&mut self, path: &[(i32, i32)], color: RGBColor, width: u32) {
         let style = ShapeStyle { color: color.to_rgba(), filled: false, stroke_width: width };

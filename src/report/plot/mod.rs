@@ -4,6 +4,7 @@ mod contacts;
 mod convergence;
 mod figure;
 mod latency;
+mod links;
 mod per_asset;
 mod scale;
 
@@ -18,6 +19,8 @@ pub struct Plot {
     pub name: &'static str,
     /// What it shows, for readers who cannot see it.
     pub caption: String,
+    /// How to read it, in a sentence.
+    pub reading: &'static str,
     /// The picture.
     pub svg: String,
 }
@@ -28,10 +31,13 @@ pub struct Plot {
 /// [`ReportError`] when a table cannot be read.
 pub(super) fn all(source: &Source<'_>, facts: &RunFacts) -> Result<Vec<Plot>, ReportError> {
     let end_s = facts.duration_s;
+    let convergence = source.convergence()?;
     let plots = [
-        convergence::plot(&source.convergence()?, end_s),
+        convergence::plot(&convergence, end_s),
+        convergence::by_round(&convergence),
         latency::plot(&source.latencies()?),
         contacts::plot(&source.contacts()?, facts),
+        links::plot(source.links()?, facts),
         per_asset::staleness(&source.staleness()?, facts),
         per_asset::energy(&source.energy()?, facts),
     ];

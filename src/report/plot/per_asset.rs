@@ -84,7 +84,14 @@ pub(super) fn staleness(series: &BTreeMap<usize, Series>, facts: &RunFacts) -> O
         left: 84,
     };
     let svg = lines.draw(layout, false);
-    Some(Plot { name: "staleness", caption: "Staleness of each replica over simulated time.".into(), svg })
+    let reading = "A line climbs while a replica waits for a contact that brings what others wrote, and falls when it comes. Zero at \
+                   the end means that everybody holds the same.";
+    Some(Plot {
+        name: "staleness",
+        caption: "Staleness of each replica over simulated time.".into(),
+        reading,
+        svg,
+    })
 }
 
 /// How full each battery is.
@@ -94,23 +101,40 @@ pub(super) fn energy(series: &BTreeMap<usize, Series>, facts: &RunFacts) -> Opti
         series.points().iter().for_each(|(x, y)| scaled.push(*x, 100.0 * y));
         scaled
     };
-    let series: BTreeMap<usize, Series> =
-        series.iter().map(|(asset, series)| (*asset, percent(series))).collect();
+    let assets = series.len();
+    // Assets without a battery are told as full: they and those that never draw on theirs would only hide the others.
+    let series: BTreeMap<usize, Series> = series
+        .iter()
+        .map(|(asset, series)| (*asset, percent(series)))
+        .filter(|(_, series)| series.points().iter().any(|point| point.1 < 99.95))
+        .collect();
+    let full = assets - series.len();
+    let floor = series.values().flat_map(Series::points).map(|point| point.1).fold(100.0, f64::min);
+    let floor = [95.0, 90.0, 80.0, 50.0].into_iter().find(|bound| floor >= *bound).unwrap_or(0.0);
     let lowest = |points: &[(f64, f64)]| -points.iter().map(|point| point.1).fold(100.0, f64::min);
     let lines = Lines::of(&series, facts, lowest)?;
     let named = match lines.others.len() {
         0 => "",
         _ => " In colour: the batteries that get lowest.",
     };
+    let full = match full {
+        0 => String::new(),
+        1 => " 1 asset is not drawn: it has no battery or stays full.".into(),
+        full => format!(" {full} assets are not drawn: they have no battery or stay full."),
+    };
+    let cut = if floor > 0.0 { " The axis does not start at zero." } else { "" };
     let layout = Layout {
         title: "Battery state of charge",
-        subtitle: &format!("Energy in each battery over its capacity.{named}"),
+        subtitle: &format!("Energy in each battery over its capacity.{named}{full}{cut}"),
         legend: &lines.legend(),
         x: Scale::time(facts.duration_s),
-        y: Some(Scale::linear(0.0, 100.0, 5.0, "State of charge (%)")),
+        y: Some(Scale::linear(floor, 100.0, 5.0, "State of charge (%)")),
         height: 320,
         left: 84,
     };
     let svg = lines.draw(layout, false);
-    Some(Plot { name: "energy", caption: "State of charge of each battery over simulated time.".into(), svg })
+    let reading = "Nights, eclipses and long transmissions pull a line down; one that never comes back to the top spends more than \
+                   its source gives.";
+    let caption = "State of charge of each battery over simulated time.".into();
+    Some(Plot { name: "energy", caption, reading, svg })
 }

@@ -42,7 +42,8 @@ impl Scale {
 
     /// Simulated time from 0 to `end_s` seconds, in the unit that suits it.
     pub(super) fn time(end_s: f64) -> Self {
-        const UNITS: [(f64, f64, &str, &[f64]); 4] = [
+        const UNITS: [(f64, f64, &str, &[f64]); 5] = [
+            (1e-3, 2.0, "ms", &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0]),
             (1.0, 240.0, "s", &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0]),
             (60.0, 4.0 * 3600.0, "min", &[1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0]),
             (3600.0, 4.0 * 86_400.0, "h", &[1.0, 2.0, 3.0, 4.0, 6.0, 12.0, 24.0]),
@@ -171,6 +172,7 @@ mod tests {
         assert_eq!(labels(&Scale::time(7.0 * 88_775.244)), ["0", "1", "2", "3", "4", "5", "6", "7"]);
         assert_eq!(labels(&Scale::time(48.0 * 3600.0)), ["0", "6", "12", "18", "24", "30", "36", "42", "48"]);
         assert!(Scale::time(7200.0).title.contains("(min)"));
+        assert_eq!(labels(&Scale::time(0.0745)), ["0", "10", "20", "30", "40", "50", "60", "70"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     scenario::{
         decode::Spanned,
         diagnostic::Mistake,
-        raw::{RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawLora, RawPreset},
+        raw::{RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawCrosslinks, RawLora, RawPreset},
     },
     units::{BitsPerSecond, Decibels, Hertz, Meters, SimTime},
 };
@@ -46,6 +46,10 @@ impl Checker<'_> {
             max_range: raw.max_range.as_ref().map(|range| Meters(self.positive(range, |range| range.0))),
             min_contact: self.not_negative_or(raw.min_contact.as_ref(), SimTime::from_secs(10)),
             solar_exclusion_deg: exclusion.map_or(0.0, |angle| angle.value),
+            crosslinks: match raw.crosslinks.as_ref().map(|written| &written.value) {
+                None | Some(RawCrosslinks::Allowed) => true,
+                Some(RawCrosslinks::Never) => false,
+            },
             access: self.access(raw, lora),
         }
     }
