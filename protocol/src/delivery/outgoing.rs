@@ -7,6 +7,7 @@ use crate::{
     time::Instant,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::time::Duration;
 
 /// Where a message is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Place {
     Stored(StoreKey),
     /// Sent, or dropped by the store: due again at the deadline unless acknowledged.
     InFlight {
+        /// When its last frame left.
+        sent: Instant,
         /// When it is sent again.
         deadline: Instant,
     },
@@ -123,6 +126,26 @@ impl Outgoing {
         }
     }
 
+    /// Messages that were sent at least `reorder` before one that is acknowledged now, and are not acknowledged: taken for lost,
+    /// as a message that left later has overtaken them by more than different ways explain (the idea of RACK, RFC 8985 §3).
+    pub fn overtaken(&self, freed: &[(u64, Pending)], reorder: Duration) -> Vec<u64> {
+        let sent = |message: &Pending| match message.place {
+            Place::InFlight { sent, .. } => Some(sent),
+            Place::AwaitingPersist | Place::Stored(_) => None,
+        };
+        let Some(newest) = freed.iter().filter_map(|(_, message)| sent(message)).max() else {
+            return Vec::new();
+        };
+        let lost =
+            |message: &Pending| sent(message).is_some_and(|sent| sent.saturating_add(reorder) <= newest);
+        let highest = freed.iter().map(|(sequence, _)| *sequence).max().unwrap_or(0);
+        self.pending
+            .range(..highest)
+            .filter(|(_, message)| lost(message))
+            .map(|(sequence, _)| *sequence)
+            .collect()
+    }
+
     /// Gives up on a message; the receiver must hear of it by `now` when it holds others up.
     pub fn abandon(&mut self, sequence: u64, now: Instant) -> Option<Pending> {
         let message = self.pending.remove(&sequence)?;
@@ -220,6 +243,20 @@ mod tests {
         stream.acknowledge(&ack(3, &[]), &mut freed);
         stream.acknowledge(&ack(1, &[(2, u64::MAX)]), &mut freed);
         assert!(freed.is_empty());
+    }
+
+    #[test]
+    fn a_message_that_later_ones_overtook_is_taken_for_lost() {
+        let mut stream = stream_of(3);
+        for (sequence, seconds) in [(1, 10), (2, 12), (3, 20)] {
+            let sent = Instant::from_nanos(seconds * 1_000_000_000);
+            stream.pending_mut(sequence).expect("pending").place =
+                Place::InFlight { sent, deadline: Instant::MAX };
+        }
+        let mut freed = Vec::new();
+        stream.acknowledge(&ack(0, &[(3, 3)]), &mut freed);
+        assert_eq!(stream.overtaken(&freed, Duration::from_secs(10)), [1]);
+        assert!(stream.overtaken(&[], Duration::ZERO).is_empty());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Control messages: acknowledgements and forwards between two ends.
 
-use super::{Followup, Node, Report, StreamKey, Timer, keep};
+use super::{Followup, Node, Report, StreamKey, Timer, keep, send::ACKNOWLEDGEMENT_BYTES};
 use crate::{
-    delivery::{Control, Incoming},
+    delivery::{Control, Incoming, Pending},
     dtn::store::Priority,
     envelope::{Header, Purpose, seal},
     id::NodeId,
@@ -87,7 +87,8 @@ impl Node {
     }
 
     fn forwards(&mut self, peer: NodeId) -> Vec<crate::delivery::Forward> {
-        let again = self.now.saturating_add(self.config.control_lifetime / 4);
+        let expires = self.now.saturating_add(self.config.control_lifetime);
+        let again = self.now.saturating_add(self.round_trip(peer, ACKNOWLEDGEMENT_BYTES, expires));
         let mut forwards = Vec::new();
         for purpose in Purpose::ALL {
             let Some(stream) = self.outgoing.get_mut(&StreamKey { peer, purpose }) else { continue };
@@ -109,6 +110,7 @@ impl Node {
             if let Some(stream) = self.outgoing.get_mut(&key) {
                 stream.acknowledge(acknowledgement, &mut freed);
             }
+            self.resend_overtaken(key, &freed);
             for (sequence, message) in freed {
                 self.forget_message(key, sequence, &message);
                 self.report(Report::Acknowledged { destination: peer, purpose: key.purpose, sequence });
@@ -119,6 +121,15 @@ impl Node {
             self.on_forward(StreamKey { peer, purpose: forward.purpose }, forward);
         }
         Ok(())
+    }
+
+    /// What an acknowledgement shows to be lost is sent again at once.
+    fn resend_overtaken(&mut self, key: StreamKey, freed: &[(u64, Pending)]) {
+        let reorder = self.config.retransmission.min_timeout;
+        let lost = self.outgoing.get(&key).map_or_else(Vec::new, |stream| stream.overtaken(freed, reorder));
+        for sequence in lost {
+            self.timers.arm_by(Timer::Retransmit(key, sequence), self.now);
+        }
     }
 
     fn on_forward(&mut self, key: StreamKey, forward: &crate::delivery::Forward) {

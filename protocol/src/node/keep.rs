@@ -182,7 +182,7 @@ impl Node {
     pub(super) fn put_in_flight(&mut self, stream: StreamKey, sequence: u64, deadline: Instant) {
         if let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) {
             let deadline = deadline.min(message.expires);
-            message.place = Place::InFlight { deadline };
+            message.place = Place::InFlight { sent: self.now, deadline };
             self.timers.arm(super::Timer::Retransmit(stream, sequence), deadline);
         }
     }

@@ -118,8 +118,9 @@ impl Node {
         };
         let (attempts, expires, bytes) = (message.attempts, message.expires, message_bytes(message));
         let timeout = self.round_trip(stream.peer, bytes, expires);
-        // Doubles with each attempt (RFC 6298 §5.5): a lost acknowledgement path must not fill the contacts with copies.
-        let timeout = timeout.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+        // Doubles with each attempt (RFC 6298 §5.5): a lost acknowledgement path must not fill the contacts with copies. Not for
+        // ever, since the estimate holds the waits for contacts already.
+        let timeout = timeout.saturating_mul(1 << attempts.saturating_sub(1).min(MAX_DOUBLINGS));
         let timeout = self.jittered(timeout);
         self.put_in_flight(stream, sequence, self.now.saturating_add(timeout));
     }
@@ -161,7 +162,7 @@ impl Node {
 
     /// How long from now until an acknowledgement can be back, stretched by the margin; by the contact plan where it tells, else half
     /// of the lifetime that is left.
-    fn round_trip(&mut self, peer: NodeId, bytes: u64, expires: Instant) -> Duration {
+    pub(super) fn round_trip(&mut self, peer: NodeId, bytes: u64, expires: Instant) -> Duration {
         let settings = self.config.retransmission;
         let there = self.arrival(self.config.id, peer, self.now, bytes);
         let back = there.and_then(|arrival| {
@@ -176,8 +177,11 @@ impl Node {
     }
 }
 
+/// How often the timeout doubles at the most.
+const MAX_DOUBLINGS: u32 = 3;
+
 /// A typical acknowledgement's bundle, for the estimate of a round trip.
-const ACKNOWLEDGEMENT_BYTES: u64 = 220;
+pub(super) const ACKNOWLEDGEMENT_BYTES: u64 = 220;
 
 /// What a message's bundle takes on a link, nearly.
 fn message_bytes(message: &Pending) -> u64 {

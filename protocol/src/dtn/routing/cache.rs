@@ -111,8 +111,10 @@ impl RouteCache {
         query: &RouteQuery<'_>,
         scratch: &mut RouteScratch,
     ) -> Option<Route> {
-        // Asked for a somewhat smaller bundle, the entry also answers for those that are a little smaller than this one.
-        let bytes = query.bytes.checked_next_power_of_two().unwrap_or(query.bytes) / 2;
+        // Asked for a somewhat smaller bundle, the entry also answers for those that are a little smaller than this one. Without
+        // slack its arrival would not do for this one.
+        let rounded = query.bytes.checked_next_power_of_two().map_or(query.bytes, |above| above / 2);
+        let bytes = if self.slack.is_zero() { query.bytes } else { rounded };
         let mut free = RouteQuery::new(query.from, query.to, query.now, bytes);
         (free.excluded, free.excluded_neighbours) = (query.excluded, query.excluded_neighbours);
         let route = self.policy.route(plan, &free, scratch);
