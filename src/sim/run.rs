@@ -28,8 +28,12 @@ use cosmosmesh_protocol::{
 use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
 use std::{collections::BTreeMap, num::NonZeroUsize, ops::ControlFlow, sync::Arc, time::Duration};
 
-/// Longest stretch of simulated time between two merges of the trace. The result does not depend on it.
-const STRETCH: SimTime = SimTime::from_secs(30);
+/// Shortest and longest stretch of simulated time between two merges of the trace. The result does not depend on it.
+const STRETCHES: (SimTime, SimTime) = (SimTime::from_secs(1), SimTime::from_secs(600));
+/// Events that a stretch should hold: enough to be worth waking threads for, few enough to be held in memory.
+const EVENTS_PER_STRETCH: (u64, u64) = (1_000, 8_000);
+/// With fewer due events than this, waking a thread takes longer than the work.
+const WORTH_A_THREAD: usize = 32;
 /// Longest interval of the power model.
 const POWER_TICK: SimTime = SimTime::from_secs(300);
 
@@ -118,6 +122,8 @@ struct Running {
     books: Books,
     ledger: Ledger,
     records: u64,
+    /// Length of the next stretch.
+    stretch: SimTime,
     /// Time of the last and the next power tick.
     ticked: SimTime,
     next_tick: SimTime,
@@ -192,8 +198,8 @@ impl Simulation {
             if running.next_tick <= next {
                 running.tick(&setting, at);
             } else {
-                let horizon = (at + STRETCH).min(running.next_tick).min(end + SimTime(1));
-                running.stretch(&setting, &pool, self.threads, at, horizon, &least_light_time);
+                let horizon = (at + running.stretch).min(running.next_tick).min(end + SimTime(1));
+                running.advance(&setting, &pool, self.threads, at, horizon, &least_light_time);
             }
             running.deliver(sink);
             if progress(Progress { now: at, end, events: running.books.events }).is_break() {
@@ -242,6 +248,7 @@ impl Simulation {
             books: Books { queue, channels, merged, events: 0 },
             ledger: Ledger::new(longest.unwrap_or(SimTime::ZERO), replicas),
             records: 0,
+            stretch: SimTime::from_secs(30),
             ticked: SimTime::ZERO,
             next_tick: if limited { SimTime::ZERO } else { SimTime::MAX },
         }
@@ -333,8 +340,28 @@ impl Running {
         }
     }
 
-    /// Runs the events from `at` to `horizon`, exclusive.
-    fn stretch(
+    /// Runs the events from `at` to `horizon`, exclusive, and chooses the length of the next stretch.
+    fn advance(
+        &mut self,
+        setting: &Setting<'_>,
+        pool: &rayon::ThreadPool,
+        threads: NonZeroUsize,
+        at: SimTime,
+        horizon: SimTime,
+        least_light_time: &[SimTime],
+    ) {
+        let before = self.books.events;
+        self.run_stretch(setting, pool, threads, at, horizon, least_light_time);
+        let events = self.books.events - before;
+        let (few, many) = EVENTS_PER_STRETCH;
+        if events < few && horizon - at >= self.stretch {
+            self.stretch = SimTime(self.stretch.0 * 2).min(STRETCHES.1);
+        } else if events > many {
+            self.stretch = SimTime(self.stretch.0 / 2).max(STRETCHES.0);
+        }
+    }
+
+    fn run_stretch(
         &mut self,
         setting: &Setting<'_>,
         pool: &rayon::ThreadPool,
@@ -361,8 +388,9 @@ impl Running {
         }
         let mut components = components(setting.course, &cells, horizon - at, horizon, least_light_time);
         let (mut tasks, place) = books.deal(setting.course, cells, &mut components, horizon);
-        if tasks.len() == 1 {
-            tasks[0].run(setting, horizon, &place);
+        let due: usize = tasks.iter().map(|task| task.queue.len()).sum();
+        if tasks.len() == 1 || due < WORTH_A_THREAD {
+            tasks.iter_mut().for_each(|task| task.run(setting, horizon, &place));
         } else {
             pool.install(|| tasks.par_iter_mut().for_each(|task| task.run(setting, horizon, &place)));
         }
