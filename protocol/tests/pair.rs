@@ -346,3 +346,42 @@ fn an_early_timeout_changes_nothing_and_a_clock_that_steps_back_is_misuse() {
     assert_eq!(host.node.poll_output(), None);
     assert!(host.node.handle_input(Instant::ZERO, Input::Timeout).is_err());
 }
+
+#[test]
+fn a_replica_comes_back_from_a_snapshot_and_the_writes_after_it() {
+    let mut chain = Chain::new(2);
+    for number in 0..300_u64 {
+        let (key, value) = (format!("key {}", number % 7), format!("{number}"));
+        chain.input(
+            1,
+            Input::Write(Op::MapPut { name: b"state", key: key.as_bytes(), value: value.as_bytes() }),
+        );
+    }
+    let before = chain.hosts[&1].node.replica().expect("a member").digest();
+    chain.crash(1);
+    assert_eq!(chain.hosts[&1].node.replica().expect("a member").digest(), before);
+    chain.run_for(Duration::from_secs(7200));
+    assert_eq!(chain.hosts[&2].node.replica().expect("a member").digest(), before);
+}
+
+#[test]
+fn what_was_given_up_in_the_middle_does_not_hold_up_what_follows() {
+    let mut chain = Chain::new(2);
+    // The second message's lifetime is over before anything can be sent.
+    chain.input(1, Input::LinkDown { link: LinkId(2) });
+    chain.submit(1, 2, "reading 0");
+    let short = Submission {
+        destination: NodeId(2),
+        purpose: Purpose::Telemetry,
+        priority: Priority::Normal,
+        lifetime: Duration::from_secs(5),
+        payload: b"too late".to_vec(),
+    };
+    chain.input(1, Input::Submit(short));
+    chain.submit(1, 2, "reading 1");
+    chain.run_for(Duration::from_secs(60));
+    let up = LinkUp { link: LinkId(2), peer: NodeId(2), mtu: 233, rate_bps: RATE_BPS, until: None };
+    chain.input(1, Input::LinkUp(up));
+    chain.run_for(Duration::from_secs(1800));
+    assert_eq!(chain.texts(2), numbered(2));
+}

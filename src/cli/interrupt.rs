@@ -24,6 +24,11 @@ pub(super) fn watch() -> Interrupt {
     let flag = Arc::new(AtomicBool::new(false));
     let set = flag.clone();
     // A second handler in one process is refused: then the first one stays.
-    let _ = ctrlc::set_handler(move || set.store(true, Ordering::Relaxed));
+    let _ = ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::Relaxed) {
+            // Asked twice: between stretches is not soon enough.
+            std::process::exit(130);
+        }
+    });
     Interrupt(flag)
 }

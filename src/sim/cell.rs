@@ -141,12 +141,16 @@ impl Cell<'_> {
             return;
         }
         if begins {
-            self.runtime.crash();
-            self.forget_frames();
-        } else {
+            if self.runtime.is_up() {
+                self.runtime.crash();
+                self.forget_frames();
+            }
+        } else if !self.runtime.is_up() && !setting.course.outages[self.asset.get()].contains(now) {
             let streams = &setting.course.streams;
             self.runtime.restart(now, streams, setting.plan, self.storage, &mut around.records);
-            self.announce_links(around, now);
+            if !self.battery.silent {
+                self.announce_links(around, now);
+            }
         }
     }
 }

@@ -326,7 +326,9 @@ impl Task<'_> {
 fn drive(cells: &mut [Cell<'_>], around: &mut Surroundings<'_, '_>, place: &[u32]) {
     while let Some((asset, entry)) = around.agenda.pop() {
         around.events += 1;
-        cells[place[asset.get()] as usize].handle(around, entry.time, entry.event);
+        let cell = &mut cells[place[asset.get()] as usize];
+        assert_eq!(cell.asset, asset, "an event reaches only assets of its partition");
+        cell.handle(around, entry.time, entry.event);
     }
 }
 

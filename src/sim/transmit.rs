@@ -54,7 +54,17 @@ impl Cell<'_> {
         let contact = window.contact;
         self.record(around, now, RecordKind::ContactClosed { peer: link.to, contact, busy });
         if served.is_some() && !self.battery.silent {
-            self.runtime.link_down(now, link.sender_link, self.storage, &mut around.records);
+            // The next window of the same link may have opened in the same moment: then the link goes on.
+            let windows = &course.windows[self.asset.get()];
+            let open = &self.radios.0[number].open;
+            match open
+                .iter()
+                .find(|open| windows[open.window as usize].link == window.link)
+                .map(|open| open.window)
+            {
+                Some(next) => self.announce(around, now, next),
+                None => self.runtime.link_down(now, link.sender_link, self.storage, &mut around.records),
+            }
         }
         let radio = &mut self.radios.0[number];
         if served.is_some()

@@ -15,6 +15,9 @@ pub struct Message {
     pub payload: Vec<u8>,
 }
 
+/// No stream gets that far; one more can still be counted.
+const MAX_SEQUENCE: u64 = 1 << 62;
+
 /// How a message stands to the stream's state, before its signature is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -89,13 +92,13 @@ impl Incoming {
 
     /// The sender gave up every message up to `forward.through` that we lack: those after it become due.
     ///
-    /// Returns whether anything changed. A forward further ahead than the window is not believed: the sender cannot have more than
-    /// a window of unacknowledged messages.
+    /// Returns whether anything changed. However far ahead it is, a forward is believed: more than a window of messages may have been
+    /// given up while the sender was out of reach, and a sender that lies harms only its own stream.
     pub fn forward(&mut self, forward: &Forward, due: &mut Vec<Message>) -> bool {
         let newer = forward.epoch > self.epoch;
         let floor = if newer { 0 } else { self.floor };
         let stale = forward.epoch < self.epoch || forward.through <= floor;
-        if stale || forward.through - floor > self.window {
+        if stale || forward.through > MAX_SEQUENCE {
             return false;
         }
         self.follow(forward.epoch);
@@ -123,6 +126,11 @@ impl Incoming {
             }
         }
         Acknowledgement { purpose, epoch: self.epoch, through: self.floor, ranges }
+    }
+
+    /// Messages that wait beyond a gap, in order.
+    pub fn early(&self) -> impl Iterator<Item = u64> + '_ {
+        self.early.keys().copied()
     }
 
     /// The epoch that is being received.
@@ -169,6 +177,14 @@ mod tests {
         assert!(stream.forward(&Forward { purpose: Purpose::Event, epoch: 1, through: 2 }, &mut due));
         assert_eq!(due.iter().map(|m| m.sequence).collect::<Vec<_>>(), [3]);
         assert_eq!(stream.acknowledgement(Purpose::Event).ranges, [(5, 5)]);
+    }
+
+    #[test]
+    fn a_forward_beyond_the_window_is_believed() {
+        let mut stream = Incoming::new(8);
+        let forward = Forward { purpose: Purpose::Event, epoch: 1, through: 100 };
+        assert!(stream.forward(&forward, &mut Vec::new()));
+        assert_eq!(stream.standing(1, 101), Standing::Fresh);
     }
 
     #[test]

@@ -117,6 +117,15 @@ impl Node {
                 self.on_module_message_acknowledged(key, sequence);
             }
         }
+        for acknowledgement in &control.acknowledgements {
+            // What was given up behind a message that is acknowledged only now holds the stream up from here on.
+            let stream = self.outgoing.get(&StreamKey { peer, purpose: acknowledgement.purpose });
+            if stream.is_some_and(|stream| {
+                stream.forward(acknowledgement.purpose).is_some() && stream.forward_due().is_none()
+            }) {
+                self.arm_control(peer);
+            }
+        }
         for forward in &control.forwards {
             self.on_forward(StreamKey { peer, purpose: forward.purpose }, forward);
         }
@@ -134,6 +143,7 @@ impl Node {
 
     fn on_forward(&mut self, key: StreamKey, forward: &crate::delivery::Forward) {
         let window = self.config.window;
+        self.forget_old_epoch(key, forward.epoch);
         let stream = self.incoming.entry(key).or_insert_with(|| Incoming::new(window));
         let mut due = core::mem::take(&mut self.due);
         let changed = stream.forward(forward, &mut due);

@@ -96,7 +96,9 @@ impl Node {
         let previous = bundle.previous_node().and_then(|node| node.node());
         let excluded: Vec<_> = self.broken.keys().copied().collect();
         let store = &self.store;
-        let backlog = |neighbour: NodeId| store.load(Queue::Hop(neighbour)).bytes;
+        // What is expedited goes before all that waits.
+        let urgent = meta.priority == Priority::Expedited;
+        let backlog = |neighbour: NodeId| if urgent { 0 } else { store.load(Queue::Hop(neighbour)).bytes };
         let mut query = RouteQuery {
             from: self.config.id,
             to: meta.destination,
@@ -111,6 +113,7 @@ impl Node {
         let route = found.or_else(|| {
             // The way back is better than no way, and a copy that may come too late is better than none.
             query.excluded_neighbours = &[];
+            query.deadline = Instant::MAX;
             self.routes.route(&self.plan, &query, &mut self.scratch)
         });
         let Some(route) = route else { return Queue::Limbo };
@@ -155,6 +158,7 @@ impl Node {
         }
         self.mark_broken(neighbour);
         self.reroute(Queue::Hop(neighbour));
+        self.reroute(Queue::Limbo);
     }
 
     /// A contact with `neighbour` that the plan has open now does not work: it is not used until it ends.

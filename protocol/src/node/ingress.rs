@@ -13,6 +13,7 @@ use crate::{
     envelope::{Header, Parsed, Purpose},
     time::DtnTime,
 };
+use alloc::vec::Vec;
 use core::time::Duration;
 
 impl Node {
@@ -128,6 +129,7 @@ impl Node {
     fn take_message(&mut self, key: StreamKey, epoch: u32, message: Message) {
         let window = self.config.window;
         let sequence = message.sequence;
+        self.forget_old_epoch(key, epoch);
         let mut due = core::mem::take(&mut self.due);
         let stream = self.incoming.entry(key).or_insert_with(|| Incoming::new(window));
         let floor = stream.floor();
@@ -153,6 +155,15 @@ impl Node {
         }
         self.due = due;
         self.owe_acknowledgement(key.peer, true);
+    }
+
+    /// The sender starts anew: what is kept of messages beyond a gap of its earlier epoch goes.
+    pub(super) fn forget_old_epoch(&mut self, key: StreamKey, epoch: u32) {
+        let Some(stream) = self.incoming.get(&key).filter(|stream| epoch > stream.epoch()) else { return };
+        let early: Vec<u64> = stream.early().collect();
+        for sequence in early {
+            self.delete(keep::key(keep::Kept::EarlyMessage, key, sequence));
+        }
     }
 
     /// A message whose turn has come.

@@ -176,6 +176,8 @@ impl Node {
         for peer in peers {
             self.arm_control(peer);
         }
+        // Writes that were not pushed before the crash.
+        self.arm_push();
     }
 
     /// Marks a message as due again at `deadline`.

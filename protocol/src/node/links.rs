@@ -53,10 +53,12 @@ impl Node {
     pub(super) fn on_link_down(&mut self, link: LinkId) -> Result<(), InputError> {
         let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
         let Some(up) = state.up.take() else { return Ok(()) };
-        state.sending = None;
+        if let Some(sending) = state.sending.take() {
+            // Back to the queue, for another link to the peer or another way.
+            self.store.assign(sending.key, Queue::Hop(up.peer));
+        }
         if !self.is_linked(up.peer) {
             self.mark_broken(up.peer);
-            self.reroute(Queue::Sending(up.peer));
             self.reroute(Queue::Hop(up.peer));
         }
         Ok(())

@@ -13,6 +13,8 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
+/// Most writes that one delta may make visible: each is told to the host.
+const MAX_NEWS: u64 = 1 << 16;
 /// Log records of the replica between two snapshots.
 const SNAPSHOT_EVERY: u64 = 256;
 
@@ -71,12 +73,27 @@ pub(super) fn take_back(sharing: &mut Sharing, record_key: &[u8], value: &[u8]) 
         let (last, snapshot) = value.split_first_chunk::<8>()?;
         sharing.logged = u64::from_be_bytes(*last);
         sharing.replica = Replica::restore(sharing.replica.actor(), sharing.config.limits, snapshot).ok()?;
+        sharing.replica.resume_log();
     } else {
         let SyncMessage::Delta { delta, .. } = SyncMessage::decode(value).ok()? else { return None };
         sharing.replica.apply(&delta).ok()?;
         sharing.logged = number;
     }
     Some(())
+}
+
+/// Whether a delta is of members, and no larger than a member's writes can be.
+fn check_news(sharing: &Sharing, before: &VersionVector, delta: &Delta) -> Result<(), &'static str> {
+    let mut news = 0_u64;
+    for (actor, spans) in delta.covers().iter() {
+        if !sharing.config.members.contains(&actor) {
+            return Err("sync_unknown_actor");
+        }
+        let lengths =
+            spans.without(before.spans(actor)).intervals().iter().map(|(first, last)| last - first + 1).sum();
+        news = news.saturating_add(lengths);
+    }
+    if news > MAX_NEWS { Err("sync_too_many_writes") } else { Ok(()) }
 }
 
 fn record_key(number: u64) -> Vec<u8> {
@@ -156,7 +173,7 @@ impl Node {
         }
     }
 
-    fn arm_push(&mut self) {
+    pub(super) fn arm_push(&mut self) {
         let Some(sharing) = &self.shared else { return };
         let interval = sharing.config.push_interval;
         let at = self.now.saturating_add(self.jittered(interval));
@@ -198,6 +215,9 @@ impl Node {
     fn on_delta(&mut self, source: NodeId, delta: &Delta, payload: &[u8]) {
         let Some(sharing) = self.shared.as_mut() else { return };
         let before = sharing.replica.version().clone();
+        if let Err(reason) = check_news(sharing, &before, delta) {
+            return self.report(Report::ModuleRefused { reason });
+        }
         let applied = match sharing.replica.apply_from(source, delta) {
             Ok(applied) => applied,
             Err(_) => return self.report(Report::ModuleRefused { reason: "sync_refused" }),

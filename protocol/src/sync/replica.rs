@@ -50,6 +50,11 @@ impl Replica {
         Self { recovering: true, ..Self::new(actor, limits) }
     }
 
+    /// Takes its own dots from outside again until the next write: for a log of deltas that goes on after a snapshot.
+    pub const fn resume_log(&mut self) {
+        self.recovering = true;
+    }
+
     /// Writes locally.
     ///
     /// `time` ranks the write among others (milliseconds since 2000). When a write is there already that ranks later, this

@@ -7,7 +7,7 @@ use cosmosmesh_protocol::id::NodeId;
 use super::{Checker, Raw};
 use crate::{
     astro::{Epoch, Motion},
-    link::{Capacity, LinkClass, RadioSpec},
+    link::{Access, Capacity, LinkClass, RadioSpec},
     scenario::{
         checked::{Asset, AssetKind, PowerSpec, ProtocolSettings, StorageSpec},
         decode::{List, Spanned},
@@ -161,7 +161,19 @@ impl Checker<'_> {
                 self.draft(&named.place, Mistake::DuplicateName, found, allowed, None, related);
             }
         }
-        raw.value.iter().map(|radio| self.radio(radio, classes)).collect()
+        let specs: Vec<RadioSpec> = raw.value.iter().map(|radio| self.radio(radio, classes)).collect();
+        for (index, radio) in raw.value.iter().enumerate() {
+            let class = specs[index].class;
+            let shared = classes.get(class).is_some_and(|class| class.access == Access::SharedChannel);
+            if shared && specs[..index].iter().any(|spec| spec.class == class) {
+                let found = format!("a second radio of class \"{}\"", radio.value.class.value);
+                let allowed =
+                    "one radio of a shared channel at each asset: a second one could only disturb it"
+                        .to_owned();
+                self.report(&radio.value.class.place, Mistake::Inconsistent, found, allowed);
+            }
+        }
+        specs
     }
 
     fn radio(&mut self, radio: &Spanned<RawRadio>, classes: &[LinkClass]) -> RadioSpec {
