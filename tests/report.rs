@@ -733,7 +733,7 @@ mod check {
         metrics.set("delivery.ratio", Some(ratio), "1");
         metrics.set("delivery.latency_s.p50", p50, "s");
         metrics.absent("privacy.epsilon", "1", "none");
-        CheckedRun { fingerprint: fingerprint.into(), metrics }
+        CheckedRun { fingerprint: fingerprint.into(), metrics, tolerances: Vec::new() }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{CliError, Outcome};
 use crate::{
     metrics::MetricsSet,
     report::{Baseline, BaselineError, Finding, Verdict, words},
+    scenario::Tolerance,
 };
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
@@ -56,6 +57,8 @@ pub struct CheckedRun {
     pub fingerprint: String,
     /// Its figures.
     pub metrics: MetricsSet,
+    /// How far the scenario lets them be from a baseline.
+    pub tolerances: Vec<Tolerance>,
 }
 
 /// Runs a scenario.
@@ -168,7 +171,9 @@ fn bless(
         let path = baseline_path(args, scenario)?;
         let before = Baseline::read(&path)?;
         let result = run(scenario)?;
-        Baseline::of(before.as_ref(), &result.fingerprint, &result.metrics, reason).write(&path)?;
+        let renewed =
+            Baseline::of(before.as_ref(), &result.tolerances, &result.fingerprint, &result.metrics, reason);
+        renewed.write(&path)?;
         if !args.json {
             print(&compare(scenario, before.as_ref(), result, false), args, out)?;
             writeln!(out, "  recorded in {}", path.display())?;

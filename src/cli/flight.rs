@@ -6,7 +6,7 @@ use crate::{
     metrics::{Metrics, MetricsSet, PlanReference, RunShape},
     oracle::{self, CentralProblem, OracleReport, Oracles},
     report::{AssetFacts, OracleFacts, ReportError, RunEnd, RunFacts, RunFolder, Timing, words},
-    scenario::Scenario,
+    scenario::{Scenario, Tolerance},
     sim::{Options, Progress, SimError, Simulation},
     units::SimTime,
 };
@@ -51,6 +51,8 @@ pub(super) struct Flown {
     pub(super) fingerprint: Fingerprint,
     pub(super) metrics: MetricsSet,
     pub(super) oracles: OracleReport,
+    /// How far the scenario lets the metrics be from a baseline.
+    pub(super) tolerances: Vec<Tolerance>,
     pub(super) timing: Timing,
     pub(super) folder: Option<PathBuf>,
 }
@@ -199,7 +201,8 @@ impl Watch {
             })?),
             None => None,
         };
-        Ok(Flown { facts, fingerprint, metrics, oracles, timing, folder })
+        let tolerances = scenario.metrics.clone();
+        Ok(Flown { facts, fingerprint, metrics, oracles, tolerances, timing, folder })
     }
 }
 

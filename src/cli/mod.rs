@@ -146,7 +146,9 @@ fn check(args: &check::CheckArgs) -> Result<Outcome, CliError> {
     let run = |path: &Path| {
         let request = flight::Request { path, seed: None, threads, until: None, output: None };
         let flown = flight::fly(&request, &mut |_| interrupted.flow())?;
-        Ok(check::CheckedRun { fingerprint: flown.fingerprint.to_string(), metrics: flown.metrics })
+        let (fingerprint, metrics, tolerances) =
+            (flown.fingerprint.to_string(), flown.metrics, flown.tolerances);
+        Ok(check::CheckedRun { fingerprint, metrics, tolerances })
     };
     check::execute(args, &run, &mut io::stdout().lock())
 }

@@ -1,6 +1,6 @@
 //! [`Baseline`]: what a scenario's run is compared with, as `reports/<scenario>.ron` holds it.
 
-use crate::metrics::MetricsSet;
+use crate::{metrics::MetricsSet, scenario};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::{collections::BTreeMap, fmt, fs, path::Path, path::PathBuf};
 
@@ -162,6 +162,21 @@ impl Expected {
         }
     }
 
+    /// What the scenario says: the larger of its absolute and relative tolerance.
+    fn stated(stated: &scenario::Tolerance, value: Option<f64>) -> Self {
+        let tolerance = match value {
+            _ if stated.absolute == 0.0 => Tolerance::Relative(stated.relative),
+            Some(value) => Tolerance::Absolute(stated.absolute.max(stated.relative * value.abs())),
+            None => Tolerance::Absolute(stated.absolute),
+        };
+        let better = match stated.better {
+            scenario::Better::Lower => Better::Lower,
+            scenario::Better::Higher => Better::Higher,
+            scenario::Better::Neither => Better::Either,
+        };
+        Self { value, tolerance, better }
+    }
+
     /// The tolerance and direction that a metric gets when it is recorded for the first time.
     fn first(name: &str, value: Option<f64>) -> Self {
         use Better::{Either, Higher, Lower};
@@ -189,17 +204,32 @@ impl Expected {
     }
 }
 
+/// Whether a metric's name is the one stated, or begins with it up to a trailing `*`.
+fn names(stated: &str, name: &str) -> bool {
+    stated.strip_suffix('*').map_or(stated == name, |start| name.starts_with(start))
+}
+
 impl Baseline {
     /// The format's version.
     pub const VERSION: u32 = 1;
 
-    /// A baseline of this run, with the tolerances and directions of `before` where it has the metric.
+    /// A baseline of this run. Tolerances and directions are those of `before` where it has the metric, else of the scenario
+    /// (`stated`) where it names it, else those that fit most fleets.
     #[must_use]
-    pub fn of(before: Option<&Self>, fingerprint: &str, metrics: &MetricsSet, reason: &str) -> Self {
+    pub fn of(
+        before: Option<&Self>,
+        stated: &[scenario::Tolerance],
+        fingerprint: &str,
+        metrics: &MetricsSet,
+        reason: &str,
+    ) -> Self {
         let metrics = metrics.iter().map(|(name, metric)| {
             let expected = match before.and_then(|before| before.metrics.get(name)) {
                 Some(known) => Expected { value: metric.value, ..*known },
-                None => Expected::first(name, metric.value),
+                None => match stated.iter().find(|stated| names(&stated.metric, name)) {
+                    Some(stated) => Expected::stated(stated, metric.value),
+                    None => Expected::first(name, metric.value),
+                },
             };
             (name.to_owned(), expected)
         });
@@ -314,4 +344,24 @@ fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String,
         }
     }
     deserializer.deserialize_map(Unique)
+}
+
+#[cfg(test)]
+mod stated_tests {
+    use super::*;
+
+    #[test]
+    fn a_new_baseline_takes_the_tolerances_that_the_scenario_states() {
+        let stated = [scenario::Tolerance {
+            metric: "delivery.latency_s.*".into(),
+            absolute: 2.0,
+            relative: 0.1,
+            better: scenario::Better::Lower,
+        }];
+        let mut metrics = MetricsSet::default();
+        metrics.set("delivery.latency_s.p50", Some(50.0), "s");
+        let baseline = Baseline::of(None, &stated, "", &metrics, "first");
+        let expected = baseline.metrics["delivery.latency_s.p50"];
+        assert_eq!((expected.tolerance, expected.better), (Tolerance::Absolute(5.0), Better::Lower));
+    }
 }

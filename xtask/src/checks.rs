@@ -2,9 +2,9 @@
 
 use super::{
     licences,
-    step::{Failure, answer, cargo, command, run as run_command, say},
+    step::{Failure, answer, cargo, command, run as run_command, say, workspace},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The processor class of a LoRa node (Cortex-M4F): no operating system, so the compiler proves that the protocol needs none.
 const SMALL_TARGET: &str = "thumbv7em-none-eabihf";
@@ -21,9 +21,21 @@ pub(crate) fn run() -> Result<(), Failure> {
     cargo(&["test", "--workspace"])?;
     small_target()?;
     cargo(&["run", "--release", "--", "check"])?;
+    debug_equals_release()?;
     licences::check()?;
     say("\nAll checks hold.");
     Ok(())
+}
+
+/// The tests' build and the optimised one fly to the same fingerprints.
+fn debug_equals_release() -> Result<(), Failure> {
+    let mut test = command("cargo", &["test", "--locked", "--test", "determinism", "--", "--ignored"]);
+    test.env("COSMOSMESH_RELEASE_BIN", target_folder().join("release/cosmosmesh"));
+    run_command(test)
+}
+
+fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
 fn docs() -> Result<(), Failure> {
