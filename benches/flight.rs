@@ -1,7 +1,7 @@
 //! Whole flights: what the simulator costs beside the arithmetic of signatures, and what a second thread brings.
 //!
 //! `cargo bench --bench flight [-- RUNS]`. Loads: `scenarios/mars_relay.ron` as shipped (7 sols), and the generated fleet
-//! of [`fleet`] (190 satellites in 19 planes, 10 stations, two hours). Sinks: the digest, as the fingerprint always costs
+//! of [`fleet`] (190 satellites in 19 planes, 10 stations, two hours), without and with links between satellites. Sinks: the digest, as the fingerprint always costs
 //! it; tables, plots and metrics are excluded. Setting out (orbits, contacts, keys) is timed apart. The price of a
 //! signature is measured in the same process, on this crate's own `KeyPair` and `PublicKey`, over the same length.
 
@@ -30,7 +30,8 @@ fn main() -> io::Result<()> {
     let (sign, check) = signature_prices();
     writeln!(out, "one signature: made in {sign:.1?}, checked in {check:.1?} (median of 2000, one thread)")?;
     mars_relay(&mut out, runs, sign, check)?;
-    threads(&mut out, runs)
+    threads(&mut out, runs, "Never")?;
+    threads(&mut out, runs, "Allowed")
 }
 
 fn mars_relay(out: &mut impl io::Write, runs: usize, sign: Duration, check: Duration) -> io::Result<()> {
@@ -51,15 +52,16 @@ fn mars_relay(out: &mut impl io::Write, runs: usize, sign: Duration, check: Dura
     writeln!(out, "  set out and flown on 2 threads: {total:.2} s (target: 10)")
 }
 
-fn threads(out: &mut impl io::Write, runs: usize) -> io::Result<()> {
-    let scenario =
-        Arc::new(Scenario::parse("fleet.ron", &fleet()).map_err(|error| io::Error::other(error.render()))?);
+fn threads(out: &mut impl io::Write, runs: usize, crosslinks: &str) -> io::Result<()> {
+    let scenario = Arc::new(
+        Scenario::parse("fleet.ron", &fleet(crosslinks)).map_err(|error| io::Error::other(error.render()))?,
+    );
     let (_, single, summary) = median(&scenario, 1, runs);
     let (_, double, _) = median(&scenario, 2, runs);
     let ratio = single.as_secs_f64() / double.as_secs_f64();
     writeln!(
         out,
-        "fleet of 190 satellites and 10 stations: {} events, {:?}",
+        "190 satellites and 10 stations, crosslinks {crosslinks}: {} events, {:?}",
         summary.events, summary.signatures
     )?;
     writeln!(out, "  {single:.2?} on 1 thread, {double:.2?} on 2: {ratio:.2} times as fast (target: 1.5)")
@@ -115,11 +117,11 @@ fn signature_prices() -> (Duration, Duration) {
 }
 
 /// A Walker constellation over ten stations, each satellite reporting every ten seconds to the station of its plane.
-fn fleet() -> String {
-    let mut text = String::from(
+fn fleet(crosslinks: &str) -> String {
+    let mut text = format!(
         "(version: 1, name: \"fleet\", epoch: \"2027-01-01T00:00:00Z\", duration: \"2 h\", seed: 1,\n\
          classes: [(name: \"s-band\", frequency: \"2.2 GHz\", capacity: Fixed(rate: \"1 Mbit/s\", bit_error_rate: 1e-8),\n\
-         mtu_bytes: 1024, frame_overhead_bytes: 16, max_range: \"1400 km\")],\n assets: [\n",
+         mtu_bytes: 1024, frame_overhead_bytes: 16, max_range: \"1400 km\", crosslinks: {crosslinks})],\n assets: [\n",
     );
     let stations = [
         (0, 0),

@@ -164,7 +164,7 @@ fn a_scenario_that_is_no_scenario_is_an_error_and_no_crash() {
 fn run_writes_a_whole_folder_and_its_summary() {
     let folder = temporary();
     let said = stdout(&expect(&folder, 0, &["run", &shipped("smoke")]));
-    assert!(said.contains("delivery.ratio") && said.contains("run folder: runs/smoke"), "{said}");
+    assert!(said.contains("delivery.ratio") && said.contains("runs/smoke"), "{said}");
     assert_eq!(entries(&folder.path().join("runs")), ["smoke"]);
     let names = entries(&folder.path().join("runs/smoke"));
     for name in
