@@ -311,12 +311,12 @@ fn an_undisturbed_orbit_integrates_to_keplers() {
 
 #[test]
 fn a_catalogue_number_above_99999_is_read_from_tle_and_omm() {
-    let elements = parse_tle(
-        None,
-        "1 E8493U 26001A   26071.86901803  .00011348  00000-0  21655-3 0  999",
-        "2 E8493  51.6324",
-    );
-    assert!(matches!(elements, Err(Sgp4InputError::Tle { .. })));
+    // Alpha-5: A0001 is 100001. The ISS's element set with another number, and the checksums that follow from it.
+    let first = "1 A0001U 98067A   26071.86901803  .00011348  00000-0  21655-3 0  9991";
+    let second = "2 A0001  51.6324  56.6367 0007924 186.1410 173.9482 15.48614629556826";
+    assert_eq!(parse_tle(None, first, second).expect("valid").norad_id, 100_001);
+    let truncated = parse_tle(None, &first[..68], "2 A0001  51.6324");
+    assert!(matches!(truncated, Err(Sgp4InputError::Tle { .. })));
     let omm = r#"{"OBJECT_NAME":"X","OBJECT_ID":"2026-001A","EPOCH":"2026-03-12T20:51:23.157792","MEAN_MOTION":15.48614629,
         "ECCENTRICITY":0.0007924,"INCLINATION":51.6324,"RA_OF_ASC_NODE":56.6367,"ARG_OF_PERICENTER":186.141,
         "MEAN_ANOMALY":173.9482,"EPHEMERIS_TYPE":0,"CLASSIFICATION_TYPE":"U","NORAD_CAT_ID":270001,"ELEMENT_SET_NO":999,
