@@ -17,6 +17,7 @@ pub(crate) const PROTOCOL: &[&str] = &[
     "identity",
     "envelope",
     "bundle",
+    "bpsec",
     "convergence",
     "dtn",
     "delivery",
