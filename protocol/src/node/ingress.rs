@@ -113,7 +113,7 @@ impl Node {
             Standing::Fresh => {}
             Standing::Duplicate => {
                 // Nothing secret in repeating an acknowledgement, so the signature need not be checked for it.
-                self.owe_acknowledgement(key.peer, false);
+                self.repeat_acknowledgement(key.peer);
                 return Err(self.refuse("duplicate"));
             }
             Standing::StaleEpoch => return Err(self.refuse("old_incarnation")),
@@ -154,7 +154,7 @@ impl Node {
             self.keep_incoming_stream(key, epoch, floor);
         }
         self.due = due;
-        self.owe_acknowledgement(key.peer, true);
+        self.owe_acknowledgement(key);
     }
 
     /// The sender starts anew: what is kept of messages beyond a gap of its earlier epoch goes.

@@ -25,7 +25,7 @@ pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
 pub use refusal::{InputError, SubmitError};
 
 use crate::{
-    delivery::{Incoming, Message, Outgoing},
+    delivery::{Acknowledgement, Incoming, Message, Outgoing},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
         routing::{RouteCache, RouteScratch, RoutingPolicy},
@@ -54,12 +54,12 @@ pub(crate) struct StreamKey {
 }
 
 /// What to do when the host has answered a persist request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Followup {
     /// Hand a message to the store for its first transmission, and tell the application that it is accepted; the last is the payload's length.
     Launch(StreamKey, u64, usize),
-    /// A reception became durable: it may be acknowledged.
-    Acknowledge(NodeId),
+    /// A reception became durable: the stream's state after it may be acknowledged.
+    Acknowledge(NodeId, Acknowledgement),
 }
 
 /// How often a node has done its dearest arithmetic.
@@ -135,6 +135,7 @@ impl Node {
         for (key, value) in kept {
             node.take_back(key, value)?;
         }
+        node.restore_acknowledgements();
         node.relaunch();
         Ok(node)
     }
@@ -289,7 +290,7 @@ impl Node {
         for followup in followups {
             match followup {
                 Followup::Launch(stream, sequence, bytes) => self.on_launch(stream, sequence, bytes),
-                Followup::Acknowledge(peer) => self.on_reception_durable(peer),
+                Followup::Acknowledge(peer, state) => self.on_reception_durable(peer, state),
             }
         }
         Ok(())
