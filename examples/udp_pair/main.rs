@@ -98,6 +98,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         id,
         directory: directory.clone(),
         store: StoreLimits { bytes: 1 << 20, count: 1024 },
+        keep_bundles: true,
         hop_limit: 4,
         crc: CrcKind::Castagnoli,
         window: 256,

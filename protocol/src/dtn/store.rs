@@ -24,6 +24,11 @@ pub enum Priority {
     Bulk,
 }
 
+impl Priority {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Expedited, Self::Normal, Self::Bulk];
+}
+
 /// What an entry waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Queue {

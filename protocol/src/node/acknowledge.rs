@@ -1,6 +1,6 @@
 //! Control messages: acknowledgements and forwards between two ends.
 
-use super::{Followup, Node, Report, StreamKey, Timer, keep, send::ACKNOWLEDGEMENT_BYTES};
+use super::{Followup, Node, Report, StreamKey, Timer, forward::Origin, keep, send::ACKNOWLEDGEMENT_BYTES};
 use crate::{
     delivery::{Acknowledgement, Control, Incoming, Pending},
     dtn::store::Priority,
@@ -81,7 +81,7 @@ impl Node {
         self.signatures.made += 1;
         let lifetime = self.config.control_lifetime;
         let bundle = self.make_bundle(peer, lifetime, sealed);
-        if self.store_bundle(bundle, Priority::Expedited, lifetime, None).is_none() && owes {
+        if self.store_bundle(bundle, Priority::Expedited, lifetime, Origin::Control).is_none() && owes {
             // No room: the peer will ask by sending again.
             self.peers.entry(peer).or_default().owes = true;
         }

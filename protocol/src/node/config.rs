@@ -20,6 +20,8 @@ pub struct NodeConfig {
     pub directory: Arc<Directory>,
     /// Limits of the bundle store.
     pub store: StoreLimits,
+    /// Whether bundles on their way through are kept, so that they survive a crash. Its own messages always are.
+    pub keep_bundles: bool,
     /// Largest number of hops for its bundles, 1 to 255.
     pub hop_limit: u8,
     /// Check value on its bundles' blocks.

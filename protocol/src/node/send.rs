@@ -1,6 +1,6 @@
 //! The sending side: from a submission to a bundle in the store, and again until it is acknowledged.
 
-use super::{Followup, Node, Report, StreamKey, SubmitError, Timer, input::Submission, keep};
+use super::{Followup, Node, Report, StreamKey, SubmitError, Timer, forward::Origin, input::Submission, keep};
 use crate::{
     delivery::{Outgoing, Pending, Place},
     envelope::{Header, Purpose, seal},
@@ -97,7 +97,7 @@ impl Node {
         let (priority, lifetime) = (message.priority, message.expires.saturating_since(now));
         let payload = message.sealed.clone();
         let bundle = self.make_bundle(stream.peer, lifetime, payload);
-        match self.store_bundle(bundle, priority, lifetime, Some((stream, sequence))) {
+        match self.store_bundle(bundle, priority, lifetime, Origin::Message(stream, sequence)) {
             Some(key) => {
                 if let Some(message) =
                     self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence))
@@ -152,9 +152,7 @@ impl Node {
     pub(super) fn forget_message(&mut self, stream: StreamKey, sequence: u64, message: &Pending) {
         self.delete(keep::key(keep::Kept::OutgoingMessage, stream, sequence));
         match message.place {
-            Place::Stored(key) => {
-                self.store.remove(key);
-            }
+            Place::Stored(key) => self.release(key),
             Place::InFlight { .. } => self.timers.disarm(Timer::Retransmit(stream, sequence)),
             Place::AwaitingPersist => {}
         }
