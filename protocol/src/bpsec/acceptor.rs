@@ -24,7 +24,8 @@ pub fn verify_integrity(bundle: &Bundle, target: u64, keys: &dyn Keys) -> Result
     Operation::new(bundle, (*block, security), target, keys)?.verify()
 }
 
-/// Decrypts `target` as its acceptor, and takes the operation out of its block, and the block out when it was the last (RFC 9172 §5.1.1).
+/// Decrypts `target` as its acceptor, an integrity block after its own targets. Takes the operation out of its block, and the block out
+/// when it was the last (RFC 9172 §5.1.1).
 ///
 /// # Errors
 /// [`BpsecError::Missing`] when it is not encrypted, [`BpsecError::IsFragment`] on a fragment, [`BpsecError::Failed`] when the tag does
@@ -59,11 +60,9 @@ fn check_plaintext(
     if kind == BlockKind::BLOCK_INTEGRITY {
         let block = bundle.numbered(target).ok_or(BpsecError::NoSuchBlock { target })?;
         let security = SecurityBlock::decode(&block.data)?;
-        // RFC 9172 §3.8: an integrity block is encrypted only with a target of its own.
-        if !security.targets.iter().any(|own| there.encrypted.contains(own)) {
-            let block = covering(&there.confidentiality, target)?.0;
-            return Err(BpsecError::ForbiddenTarget { block, target });
-        }
+        // In the clear, it would stand beside an encrypted target (RFC 9172 §3.9).
+        let encrypted = security.targets.iter().find(|own| there.encrypted.contains(own));
+        return encrypted.map_or(Ok(()), |&target| Err(BpsecError::Encrypted { target }));
     }
     Ok(())
 }
@@ -79,15 +78,20 @@ pub fn remove_integrity(bundle: &mut Bundle, target: u64) -> Result<(), BpsecErr
     Ok(())
 }
 
-/// Removes an extension block that cannot be trusted, with the operations on it and on what only it protected (RFC 9172 §5.1.1).
+/// Removes an extension block that cannot be trusted, and the operations on it (RFC 9172 §5.1.1).
 pub(super) fn remove_target(bundle: &mut Bundle, target: u64) {
     bundle.remove_numbered(target);
     for number in bundle.numbers() {
-        let Some(block) = bundle.numbered(number).filter(|block| is_security(block.kind)) else { continue };
-        let Ok(mut security) = SecurityBlock::decode(&block.data) else { continue };
-        if security.targets.contains(&target) {
-            take_out(bundle, number, &mut security, target);
-        }
+        remove_operation(bundle, number, target);
+    }
+}
+
+/// Takes the operation on `target` out of the security block `number`, if that can be read and has one.
+pub(super) fn remove_operation(bundle: &mut Bundle, number: u64, target: u64) {
+    let Some(block) = bundle.numbered(number).filter(|block| is_security(block.kind)) else { return };
+    let Ok(mut security) = SecurityBlock::decode(&block.data) else { return };
+    if security.targets.contains(&target) {
+        take_out(bundle, number, &mut security, target);
     }
 }
 

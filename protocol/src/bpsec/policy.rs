@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use super::{
-    acceptor::{decrypt, remove_integrity, remove_target},
+    acceptor::{decrypt, remove_integrity, remove_operation, remove_target},
     asb::{ContextId, SecurityBlock},
     cose::Context,
     error::BpsecError,
     keys::Keys,
     operation::Operation,
-    rules::{PRIMARY_NUMBER, operations},
+    rules::{Operations, PRIMARY_NUMBER, operations, target_kind},
 };
 use crate::{
     bundle::{BlockKind, Bundle, PAYLOAD_NUMBER},
@@ -101,12 +101,7 @@ fn judge(
         if policy.payload_confidentiality && !there.encrypted.contains(&PAYLOAD_NUMBER) {
             return Err(BpsecError::Missing { target: PAYLOAD_NUMBER });
         }
-        // The last one added is the first one undone.
-        for (block, security) in there.confidentiality.iter().rev() {
-            for &target in security.targets.iter().rev() {
-                decrypt_one(bundle, *block, target, keys, verdict)?;
-            }
-        }
+        decrypt_all(bundle, &there, keys, verdict)?;
     }
     let covered = check_integrity(bundle, policy, keys, verdict)?;
     let demands = [(policy.payload_integrity, PAYLOAD_NUMBER), (policy.primary_integrity, PRIMARY_NUMBER)];
@@ -127,16 +122,52 @@ fn judge(
     Ok(())
 }
 
+/// Decrypts every target: integrity blocks last, when what they protect is in the clear.
+fn decrypt_all(
+    bundle: &mut Bundle,
+    there: &Operations,
+    keys: &dyn Keys,
+    verdict: &mut Verdict,
+) -> Result<(), BpsecError> {
+    let mut integrity = Vec::new();
+    for (block, security) in &there.confidentiality {
+        for &target in &security.targets {
+            if target_kind(bundle, target)? == Some(BlockKind::BLOCK_INTEGRITY) {
+                integrity.push((*block, target));
+            } else {
+                decrypt_one(bundle, *block, target, keys, verdict)?;
+            }
+        }
+    }
+    for (block, target) in integrity {
+        if decrypt_one(bundle, block, target, keys, verdict)? {
+            check_shared(bundle, block, target, there)?;
+            // It went as ciphertext; what it said of blocks that were removed goes now.
+            verdict.removed.iter().for_each(|removed| remove_operation(bundle, target, *removed));
+        }
+    }
+    Ok(())
+}
+
+/// RFC 9172 §3.8: an integrity block is encrypted only together with a target of its own.
+fn check_shared(bundle: &Bundle, block: u64, target: u64, there: &Operations) -> Result<(), BpsecError> {
+    let integrity = bundle.numbered(target).ok_or(BpsecError::NoSuchBlock { target })?;
+    let targets = SecurityBlock::decode(&integrity.data)?.targets;
+    if targets.iter().any(|own| there.encrypted.contains(own)) {
+        Ok(())
+    } else {
+        Err(BpsecError::ForbiddenTarget { block, target })
+    }
+}
+
+/// Whether it was decrypted; a block that cannot be is removed.
 fn decrypt_one(
     bundle: &mut Bundle,
     block: u64,
     target: u64,
     keys: &dyn Keys,
     verdict: &mut Verdict,
-) -> Result<(), BpsecError> {
-    if verdict.removed.contains(&target) {
-        return Ok(());
-    }
+) -> Result<bool, BpsecError> {
     let result = decrypt(bundle, target, keys);
     verdict.findings.push(Finding { service: BlockKind::BLOCK_CONFIDENTIALITY, block, target, result });
     match result {
@@ -145,9 +176,9 @@ fn decrypt_one(
         Err(_) => {
             remove_target(bundle, target);
             verdict.removed.push(target);
-            Ok(())
+            Ok(false)
         }
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
     }
 }
 

@@ -187,7 +187,7 @@ fn read_recipient<'a>(
 }
 
 /// The `Enc_structure` (RFC 9052 §5.3).
-fn structure(is_direct: bool, protected: &[u8], aad: &[u8]) -> Vec<u8> {
+pub(super) fn structure(is_direct: bool, protected: &[u8], aad: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(32 + protected.len() + aad.len());
     cbor::put_head(&mut out, cbor::ARRAY, 3);
     cbor::put_text(&mut out, if is_direct { "Encrypt0" } else { "Encrypt" });

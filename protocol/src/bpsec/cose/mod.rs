@@ -70,3 +70,5 @@ fn message(item: &Item) -> Result<&[u8], BpsecError> {
 
 #[cfg(test)]
 mod draft_tests;
+#[cfg(test)]
+mod draft_vectors;
