@@ -114,6 +114,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(10),
         route_slack: Duration::from_secs(1),
         control_lifetime: Duration::from_secs(10),
+        security: None,
         shared_state: None,
         plan: None,
     }

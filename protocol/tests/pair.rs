@@ -70,6 +70,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(60),
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
+        security: None,
         shared_state: Some(SharedStateConfig {
             members: (1..=count).map(NodeId).collect(),
             limits: SyncLimits::default(),

@@ -141,6 +141,7 @@ impl Fleet {
             reroute_after: span(protocol.reroute_after),
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
+            security: None,
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
         }

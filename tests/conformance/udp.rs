@@ -84,6 +84,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(10),
         route_slack: Duration::from_secs(1),
         control_lifetime: Duration::from_secs(10),
+        security: None,
         shared_state: Some(SharedStateConfig {
             members: NODES.to_vec(),
             limits: SyncLimits::default(),

@@ -1,5 +1,6 @@
 //! How a node is set up.
 
+use super::security::BundleSecurity;
 use crate::{
     bundle::CrcKind,
     delivery::RateLimit,
@@ -43,6 +44,8 @@ pub struct NodeConfig {
     pub route_slack: Duration,
     /// Lifetime of acknowledgements.
     pub control_lifetime: Duration,
+    /// Bundle security, if this node signs or checks bundles. Envelopes are signed in any case.
+    pub security: Option<BundleSecurity>,
     /// Replicated state, if this node is a member.
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.

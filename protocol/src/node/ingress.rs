@@ -26,6 +26,7 @@ impl Node {
             self.report(Report::BundleDropped { reason: DropReason::Expired, bytes: size });
             return Ok(());
         };
+        let bundle = self.check_security(bundle)?;
         match bundle.primary().destination.node() {
             Some(node) if node == self.config.id => self.on_local(&bundle),
             Some(_) => {

@@ -14,6 +14,7 @@ mod links;
 mod output;
 mod plan;
 mod refusal;
+mod security;
 mod send;
 mod shared_state;
 mod timer;
@@ -23,6 +24,7 @@ pub use input::{Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
 pub use refusal::{InputError, SubmitError};
+pub use security::BundleSecurity;
 
 use crate::{
     delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
