@@ -33,6 +33,14 @@ impl PlannedContact {
     pub fn serialisation(&self, bytes: u64) -> Duration {
         Duration::from_nanos(serialisation_ns(bytes, self.rate_bps))
     }
+
+    /// Whether a plan takes it.
+    ///
+    /// # Errors
+    /// Why not: any [`PlanError`] but those about the plan itself.
+    pub fn check(&self) -> Result<(), PlanError> {
+        check(self)
+    }
 }
 
 /// A contact's name in one plan: handed out in order, never reused.
