@@ -9,6 +9,7 @@ use super::{
     text::{bounded, civil_seconds, node, quoted, span},
 };
 use crate::units::{BitsPerSecond, SimTime};
+use std::collections::BTreeSet;
 
 /// Commands of `ionadmin` that say nothing about the topology.
 const HARMLESS: [&str; 16] = ["1", "?", "e", "h", "i", "l", "m", "q", "r", "s", "t", "v", "w", "x", "^", "!"];
@@ -134,7 +135,13 @@ impl Reader {
         self.ranges.sort_by_key(|range| (range.from, range.to, range.start));
         let last = self.ranges.iter().map(|range| range.end).max().unwrap_or(SimTime::ZERO);
         plan.beyond_ranges = self.contacts.iter().filter(|contact| contact.start >= last).count();
+        let mut stated = BTreeSet::new();
         for contact in &self.contacts {
+            let PlannedContact { line, from, to, start, end, rate, .. } = *contact;
+            if !stated.insert((from, to, start, end, rate.0.to_bits())) {
+                plan.warnings.push(ImportWarning::Repeated { line, from, to });
+                continue;
+            }
             let mut covered = SimTime::ZERO;
             for (start, end, owlt) in self.cover(contact) {
                 covered += end - start;

@@ -70,6 +70,16 @@ pub enum ImportWarning {
         /// The receiver.
         to: u64,
     },
+    /// The same contact stands in an earlier line.
+    #[error("line {line}: contact {from} to {to} is stated already, and is left out")]
+    Repeated {
+        /// Line of the contact.
+        line: usize,
+        /// The sender.
+        from: u64,
+        /// The receiver.
+        to: u64,
+    },
     /// The contact ends before it starts. HDTN's own samples hold such contacts, and HDTN never opens them.
     #[error("contact {index} ends at {end_s} s, before its start at {start_s} s, and is left out")]
     NeverOpen {

@@ -209,11 +209,17 @@ impl Search<'_> {
     /// A first contact of a route that leaves another one on the way: nothing is known of queues there.
     fn spur_hop(&self, scratch: &mut RouteScratch, edge: &Edge, position: u32) {
         let barred = self.start.not_first.contains(&edge.id) || self.start.passed.contains(&edge.to);
-        let Some(arrival) = arrive(edge, self.start.at, self.query.bytes).filter(|_| !barred) else { return };
+        let Some(arrival) = self.arrive(edge, self.start.at).filter(|_| !barred) else { return };
         if self.may_use(edge, &mut scratch.refused) {
             let neighbour = self.plan.nodes()[edge.to as usize].id;
             scratch.first.push(FirstHop { edge: *edge, position, neighbour, arrival });
         }
+    }
+
+    /// When the bundle, at the sender at `at`, arrives over a contact that is not the query's first.
+    fn arrive(&self, edge: &Edge, at: u64) -> Option<u64> {
+        let opens = self.limits.opens(edge.id, edge.start, edge.rate_bps);
+        arrive(edge, at.max(opens), self.query.bytes)
     }
 
     /// Whether the limits let the bundle onto a contact, given that there is time for it.
@@ -259,7 +265,7 @@ impl Search<'_> {
                 if edge.start >= *best || self.query.excluded.contains(&edge.id) {
                     continue;
                 }
-                let Some(then) = arrive(edge, at, self.query.bytes) else { continue };
+                let Some(then) = self.arrive(edge, at) else { continue };
                 if then < (*best).min(bound) && self.may_use(edge, refused) {
                     *best = then;
                     heap.push(Reverse((then, edge.to)));
@@ -342,7 +348,7 @@ impl Search<'_> {
                 if edge.start >= best || self.query.excluded.contains(&edge.id) {
                     continue;
                 }
-                let Some(then) = arrive(edge, at, self.query.bytes) else { continue };
+                let Some(then) = self.arrive(edge, at) else { continue };
                 if then > bounds.arrival || then >= best || !self.may_use(edge, refused) {
                     continue;
                 }

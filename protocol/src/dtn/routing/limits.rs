@@ -2,7 +2,7 @@
 
 use super::Volumes;
 use crate::dtn::{
-    contact_plan::{Confidence, ContactId, ContactPlan, Edge, capacity},
+    contact_plan::{Confidence, ContactId, ContactPlan, Edge, capacity, serialisation_ns},
     store::Priority,
 };
 
@@ -13,6 +13,10 @@ pub struct Limits<'a> {
     pub volumes: Option<&'a Volumes>,
     /// The bundle's priority: what lower ones have taken does not count.
     pub priority: Priority,
+    /// Whether what is booked on a contact further on goes first there, and so delays this bundle (the queue delay of
+    /// Unibo-CGR and A-SABR). Without it contacts further on open at their start (CCSDS 734.3-B-1 §3.2.6.3). At the node itself
+    /// the queues count either way ([`RouteQuery::backlog`](super::RouteQuery::backlog)).
+    pub queue_delay: bool,
     /// The least confidence of a whole route, the product over its contacts.
     pub min_confidence: Confidence,
 }
@@ -20,7 +24,7 @@ pub struct Limits<'a> {
 impl Limits<'_> {
     /// Every contact is empty and certain.
     pub const NONE: Self =
-        Self { volumes: None, priority: Priority::Normal, min_confidence: Confidence::NONE };
+        Self { volumes: None, priority: Priority::Normal, queue_delay: false, min_confidence: Confidence::NONE };
 
     /// Whether a bundle of `bytes` may still be booked on `edge`. Whether there is time for it is asked elsewhere.
     pub(super) fn has_room(&self, edge: &Edge, bytes: u64) -> bool {
@@ -28,6 +32,17 @@ impl Limits<'_> {
         let booked = volumes.booked(edge.id, self.priority);
         // Most contacts hold nothing yet, and those need no arithmetic.
         booked == 0 || booked.saturating_add(bytes) <= capacity(edge, edge.start)
+    }
+
+    /// When a contact further on, which starts at `start`, is free for the bundle, nanoseconds.
+    pub(super) fn opens(&self, id: ContactId, start: u64, rate_bps: u64) -> u64 {
+        match self.volumes.filter(|_| self.queue_delay) {
+            Some(volumes) => match volumes.booked(id, self.priority) {
+                0 => start,
+                booked => start.saturating_add(serialisation_ns(booked, rate_bps)),
+            },
+            None => start,
+        }
     }
 
     /// Whether a contact is likely enough to be on any route.

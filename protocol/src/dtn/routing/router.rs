@@ -32,6 +32,7 @@ const MAX_CANDIDATES: usize = 8;
 pub struct Router {
     slack: Duration,
     capacity: usize,
+    queue_delay: bool,
     min_confidence: Confidence,
     version: PlanVersion,
     volumes: Volumes,
@@ -66,7 +67,7 @@ struct Bound {
     bytes: u64,
     excluded: Vec<ContactId>,
     excluded_neighbours: Vec<NodeId>,
-    /// If bookings stood in the way: the priority that met them, and how often volume had been given back.
+    /// If bookings may have stood in the way: the priority that met them, and how often volume had been given back.
     booked: Option<(Priority, u64)>,
 }
 
@@ -77,6 +78,7 @@ impl Router {
         Self {
             slack,
             capacity,
+            queue_delay: false,
             min_confidence: Confidence::NONE,
             version: PlanVersion::default(),
             volumes: Volumes::default(),
@@ -90,6 +92,14 @@ impl Router {
     #[must_use]
     pub fn with_min_confidence(mut self, least: Confidence) -> Self {
         self.min_confidence = least;
+        self.lists.clear();
+        self
+    }
+
+    /// The same router, which lets what it booked on contacts further on go first there ([`Limits::queue_delay`]).
+    #[must_use]
+    pub fn with_queue_delay(mut self) -> Self {
+        self.queue_delay = true;
         self.lists.clear();
         self
     }
@@ -112,7 +122,7 @@ impl Router {
         }
         let found = self.search_unloaded(plan, query, priority);
         let latest = found.as_ref()?.arrival.saturating_add(self.slack);
-        let limits = limits(&self.volumes, priority, self.min_confidence);
+        let limits = limits(&self.volumes, priority, (self.queue_delay, self.min_confidence));
         let as_asked = found.and_then(|route| walk_within(plan, &route.hops, query, &limits));
         if let Some(route) = as_asked.filter(|route| route.arrival <= latest) {
             return Some(route);
@@ -135,7 +145,7 @@ impl Router {
     ) -> Vec<Route> {
         self.follow(plan);
         self.counts.searched += 1;
-        let limits = limits(&self.volumes, priority, self.min_confidence);
+        let limits = limits(&self.volumes, priority, (self.queue_delay, self.min_confidence));
         routes_by_neighbour(plan, query, &limits, &mut self.scratch)
     }
 
@@ -237,7 +247,7 @@ impl Router {
         let Some(earliest) = bound.arrival.filter(|arrival| *arrival <= query.deadline) else {
             return Some(None);
         };
-        let limits = limits(&self.volumes, priority, self.min_confidence);
+        let limits = limits(&self.volumes, priority, (self.queue_delay, self.min_confidence));
         let timed = list.routes.iter().filter_map(|route| walk_within(plan, &route.hops, query, &limits));
         let best = timed.min_by(|a, b| rank(a).cmp(&rank(b)))?;
         (best.arrival <= earliest.saturating_add(self.slack)).then_some(Some(best))
@@ -251,7 +261,7 @@ impl Router {
         priority: Priority,
     ) -> Option<Route> {
         let free = RouteQuery { deadline: Instant::MAX, backlog: &|_| 0, ..*query };
-        let limits = limits(&self.volumes, priority, self.min_confidence);
+        let limits = limits(&self.volumes, priority, (self.queue_delay, self.min_confidence));
         self.counts.searched += 1;
         let route = earliest_arrival_within(plan, &free, &limits, &mut self.scratch);
         let bound = Bound {
@@ -260,7 +270,8 @@ impl Router {
             bytes: query.bytes,
             excluded: query.excluded.to_vec(),
             excluded_neighbours: query.excluded_neighbours.to_vec(),
-            booked: self.scratch.refused_for_volume().then(|| (priority, self.volumes.releases())),
+            booked: (self.queue_delay || self.scratch.refused_for_volume())
+                .then(|| (priority, self.volumes.releases())),
         };
         if self.capacity > 0 {
             self.lists.entry((query.from, query.to)).or_default().bound = Some(bound);
@@ -310,8 +321,12 @@ impl Bound {
     }
 }
 
-const fn limits(volumes: &Volumes, priority: Priority, min_confidence: Confidence) -> Limits<'_> {
-    Limits { volumes: Some(volumes), priority, min_confidence }
+const fn limits(
+    volumes: &Volumes,
+    priority: Priority,
+    (queue_delay, min_confidence): (bool, Confidence),
+) -> Limits<'_> {
+    Limits { volumes: Some(volumes), priority, queue_delay, min_confidence }
 }
 
 /// Whether nothing can be done with `new` that could not be done with `old`.

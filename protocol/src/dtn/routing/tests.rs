@@ -94,33 +94,38 @@ struct BruteForce<'a> {
     query: RouteQuery<'a>,
     bookings: &'a [Booking],
     priority: Priority,
+    queue_delay: bool,
     found: Vec<Rank>,
 }
 
 impl<'a> BruteForce<'a> {
     /// The ranks of all routes, best first.
     fn ranks(contacts: &'a [PlannedContact], query: RouteQuery<'a>, bookings: &'a [Booking]) -> Vec<Rank> {
-        Self::ranks_for(Priority::Normal, contacts, query, bookings)
+        Self::ranks_for((Priority::Normal, false), contacts, query, bookings)
     }
 
     fn ranks_for(
-        priority: Priority,
+        (priority, queue_delay): (Priority, bool),
         contacts: &'a [PlannedContact],
         query: RouteQuery<'a>,
         bookings: &'a [Booking],
     ) -> Vec<Rank> {
-        let mut brute = Self { contacts, query, bookings, priority, found: Vec::new() };
+        let mut brute = Self { contacts, query, bookings, priority, queue_delay, found: Vec::new() };
         brute.search(&mut vec![query.from], query.now.as_nanos(), u64::MAX, None);
         brute.found.sort_unstable();
         brute.found
+    }
+
+    fn taken(&self, index: usize) -> u64 {
+        let counts = |booking: &&Booking| booking.0 == index && booking.2 <= self.priority;
+        self.bookings.iter().filter(counts).map(|booking| booking.1).sum()
     }
 
     fn has_room(&self, index: usize) -> bool {
         let contact = self.contacts[index];
         let byte_ns = 8_000_000_000 / contact.rate_bps;
         let volume = contact.end.saturating_since(contact.start).as_nanos() as u64 / byte_ns;
-        let counts = |booking: &&Booking| booking.0 == index && booking.2 <= self.priority;
-        let taken: u64 = self.bookings.iter().filter(counts).map(|booking| booking.1).sum();
+        let taken = self.taken(index);
         taken == 0 || taken + self.query.bytes <= volume
     }
 
@@ -164,6 +169,9 @@ impl<'a> BruteForce<'a> {
                     continue;
                 }
                 ready = self.free_from(index);
+            } else if self.queue_delay {
+                let queue = self.taken(index) * (8_000_000_000 / contact.rate_bps);
+                ready = now.max(contact.start.as_nanos() + queue);
             }
             let sent =
                 ready.max(contact.start.as_nanos()) + self.query.bytes * (8_000_000_000 / contact.rate_bps);

@@ -88,7 +88,12 @@ impl Walk {
             }
             self.at = behind_backlog(plan, query, id, contact.to)?;
         }
-        let first_byte = self.at.max(contact.start);
+        let start = contact.start.as_nanos();
+        let opens = match self.departure {
+            None => contact.start,
+            Some(_) => Instant::from_nanos(limits.opens(id, start, contact.rate_bps)),
+        };
+        let first_byte = self.at.max(opens);
         self.departure.get_or_insert(first_byte);
         let sent = first_byte.saturating_add(contact.serialisation(query.bytes));
         if sent > contact.end || sent == Instant::MAX {

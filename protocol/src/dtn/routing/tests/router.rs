@@ -121,9 +121,13 @@ proptest! {
     fn whatever_happens_the_router_arrives_as_early_as_a_fresh_search(
         contacts in any_contacts(),
         steps in prop::collection::vec(any_step(), 1..40),
+        queue_delay in any::<bool>(),
     ) {
         let mut plan = ContactPlan::from_contacts(contacts).unwrap();
         let mut router = Router::new(Duration::ZERO, 3);
+        if queue_delay {
+            router = router.with_queue_delay();
+        }
         let (mut now, mut sent) = (0, Vec::new());
         for step in steps {
             match step {
@@ -133,7 +137,7 @@ proptest! {
                     let base = RouteQuery::new(FROM, NodeId(to), at(now), bytes);
                     let query = RouteQuery { backlog: &backlog, ..base };
                     let volumes = router.volumes().clone();
-                    let limits = Limits { volumes: Some(&volumes), priority, ..Limits::NONE };
+                    let limits = Limits { volumes: Some(&volumes), priority, queue_delay, ..Limits::NONE };
                     let fresh = earliest_arrival_within(&plan, &query, &limits, &mut RouteScratch::default());
                     let found = router.route(&plan, &query, priority);
                     let arrival = |route: &Option<Route>| route.as_ref().map(|route| route.arrival);

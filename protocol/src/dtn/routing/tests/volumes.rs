@@ -92,13 +92,14 @@ proptest! {
         now in 0..20u64,
         bytes in 1..6u64,
         priority in any_priority(),
+        queue_delay in any::<bool>(),
         bookings in prop::collection::vec((0..16usize, 1..20u64, any_priority()), 0..8),
     ) {
         let plan = ContactPlan::from_contacts(contacts.iter().copied()).unwrap();
         let volumes = booked(&plan, &bookings);
         let query = RouteQuery::new(NodeId(0), NodeId(5), at(now), bytes);
-        let limits = Limits { volumes: Some(&volumes), priority, ..Limits::NONE };
-        let best = BruteForce::ranks_for(priority, &contacts, query, &bookings).first().copied();
+        let limits = Limits { volumes: Some(&volumes), priority, queue_delay, ..Limits::NONE };
+        let best = BruteForce::ranks_for((priority, queue_delay), &contacts, query, &bookings).first().copied();
         let found = earliest_arrival_within(&plan, &query, &limits, &mut RouteScratch::default());
         prop_assert_eq!(found.as_ref().map(rank), best);
         if let Some(found) = found {
