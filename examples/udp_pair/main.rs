@@ -98,9 +98,11 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         id,
         directory: directory.clone(),
         store: StoreLimits { bytes: 1 << 20, count: 1024 },
+        keep_bundles: true,
         hop_limit: 4,
         crc: CrcKind::Castagnoli,
         window: 256,
+        submission_rate: None,
         replay_window: 1024,
         max_payload: 4096,
         retransmission: Retransmission {

@@ -122,12 +122,14 @@ impl Fleet {
             id: self.node(asset),
             directory: self.directory.clone(),
             store: StoreLimits { bytes: storage.bytes, count: storage.bundles as usize },
+            keep_bundles: storage.keeps_transit,
             hop_limit: protocol.hop_limit,
             crc: match protocol.crc {
                 CrcKind::Crc16 => bundle::CrcKind::X25,
                 CrcKind::Crc32c => bundle::CrcKind::Castagnoli,
             },
             window: u64::from(protocol.stream_window),
+            submission_rate: protocol.submission_rate,
             replay_window: protocol.replay_window,
             max_payload: protocol.max_payload as usize,
             retransmission: Retransmission {

@@ -2,6 +2,7 @@
 
 use crate::{
     bundle::CrcKind,
+    delivery::RateLimit,
     dtn::store::StoreLimits,
     id::NodeId,
     identity::Directory,
@@ -20,12 +21,16 @@ pub struct NodeConfig {
     pub directory: Arc<Directory>,
     /// Limits of the bundle store.
     pub store: StoreLimits,
+    /// Whether bundles on their way through are kept, so that they survive a crash. Its own messages always are.
+    pub keep_bundles: bool,
     /// Largest number of hops for its bundles, 1 to 255.
     pub hop_limit: u8,
     /// Check value on its bundles' blocks.
     pub crc: CrcKind,
     /// Most unacknowledged messages in a stream, and longest gap that a receiver buffers; at most [`crate::delivery::MAX_WINDOW`].
     pub window: u64,
+    /// How fast applications may submit messages; none for as fast as streams and store take them.
+    pub submission_rate: Option<RateLimit>,
     /// Width of the replay window for control messages.
     pub replay_window: u32,
     /// Largest payload of a message in bytes.

@@ -18,12 +18,25 @@ const ADMINISTRATIVE: u64 = 0;
 /// Service number at which nodes take envelopes.
 pub(super) const ENVELOPES: u64 = 1;
 
+/// Whose bundle is stored, which decides what brings it back after a crash.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin<'a> {
+    /// A message of this node's stream: its record does.
+    Message(StreamKey, u64),
+    /// An acknowledgement: the peer asks again, nothing need be kept.
+    Control,
+    /// Anything else, by its encoding: a record of its own, where bundles are kept.
+    Kept(&'a [u8]),
+}
+
 /// A bundle in the store.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     bundle: Bundle,
     /// The message of this node that it carries.
     pub(super) own: Option<(StreamKey, u64)>,
+    /// Whether the host keeps a record of it.
+    kept: bool,
     /// Hop count and age with which it came.
     hops: HopCount,
     age: Option<Duration>,
@@ -67,7 +80,7 @@ impl Node {
         bundle: Bundle,
         priority: Priority,
         left: Duration,
-        own: Option<(StreamKey, u64)>,
+        origin: Origin<'_>,
     ) -> Option<StoreKey> {
         let destination = bundle.primary().destination.node()?;
         let bytes = bundle.encoded_len() as u32;
@@ -76,10 +89,17 @@ impl Node {
         let hops = bundle.hop_count().unwrap_or(HopCount { limit: u8::MAX, count: 0 });
         let age = bundle.age_ms().map(Duration::from_millis);
         let queue = self.route(&meta, &bundle);
-        match self.store.insert(meta, queue, Held { bundle, own, hops, age }) {
+        let own =
+            if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
+        let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
+        let record = record.filter(|_| self.config.keep_bundles);
+        match self.store.insert(meta, queue, Held { bundle, own, kept: record.is_some(), hops, age }) {
             Ok(inserted) => {
-                for (_, entry) in inserted.evicted {
-                    self.on_dropped(entry, DropReason::StoreFull);
+                if let Some(encoded) = record {
+                    self.keep_bundle(inserted.key, &meta, encoded);
+                }
+                for (key, entry) in inserted.evicted {
+                    self.on_dropped(key, entry, DropReason::StoreFull);
                 }
                 self.arm_store_expiry();
                 Some(inserted.key)
@@ -198,8 +218,8 @@ impl Node {
     }
 
     pub(super) fn on_store_expiry(&mut self) {
-        for (_, entry) in self.store.expire(self.now) {
-            self.on_dropped(entry, DropReason::Expired);
+        for (key, entry) in self.store.expire(self.now) {
+            self.on_dropped(key, entry, DropReason::Expired);
         }
         self.arm_store_expiry();
     }
@@ -210,7 +230,17 @@ impl Node {
         }
     }
 
-    fn on_dropped(&mut self, entry: Entry<Held>, reason: DropReason) {
+    /// Takes a bundle that has left by a link, or is no longer needed, out of the store.
+    pub(super) fn release(&mut self, key: StoreKey) {
+        if self.store.remove(key).is_some_and(|entry| entry.value.kept) {
+            self.forget_bundle(key);
+        }
+    }
+
+    fn on_dropped(&mut self, key: StoreKey, entry: Entry<Held>, reason: DropReason) {
+        if entry.value.kept {
+            self.forget_bundle(key);
+        }
         self.report(Report::BundleDropped { reason, bytes: entry.meta.bytes });
         if let Some((stream, sequence)) = entry.value.own {
             self.on_message_dropped(stream, sequence);

@@ -2,7 +2,7 @@
 
 use super::{
     InputError, Node, Report, StreamKey,
-    forward::ENVELOPES,
+    forward::{ENVELOPES, Origin},
     keep,
     output::{Delivery, DropReason},
 };
@@ -29,7 +29,7 @@ impl Node {
         match bundle.primary().destination.node() {
             Some(node) if node == self.config.id => self.on_local(&bundle),
             Some(_) => {
-                self.pass_on(bundle, left, size);
+                self.pass_on(bundle, left, bytes);
                 Ok(())
             }
             None => {
@@ -53,13 +53,14 @@ impl Node {
     }
 
     /// A bundle for another node.
-    fn pass_on(&mut self, bundle: Bundle, left: Duration, bytes: u32) {
+    fn pass_on(&mut self, bundle: Bundle, left: Duration, encoded: &[u8]) {
         if bundle.hop_count().is_some_and(|hops| hops.count >= u64::from(hops.limit)) {
+            let bytes = encoded.len() as u32;
             self.report(Report::BundleDropped { reason: DropReason::HopLimit, bytes });
             return;
         }
         let priority = priority_of(&bundle);
-        self.store_bundle(bundle, priority, left, None);
+        self.store_bundle(bundle, priority, left, Origin::Kept(encoded));
     }
 
     /// A bundle for this node: an envelope, checked from cheap to dear.
@@ -113,7 +114,7 @@ impl Node {
             Standing::Fresh => {}
             Standing::Duplicate => {
                 // Nothing secret in repeating an acknowledgement, so the signature need not be checked for it.
-                self.owe_acknowledgement(key.peer, false);
+                self.repeat_acknowledgement(key.peer);
                 return Err(self.refuse("duplicate"));
             }
             Standing::StaleEpoch => return Err(self.refuse("old_incarnation")),
@@ -154,7 +155,7 @@ impl Node {
             self.keep_incoming_stream(key, epoch, floor);
         }
         self.due = due;
-        self.owe_acknowledgement(key.peer, true);
+        self.owe_acknowledgement(key);
     }
 
     /// The sender starts anew: what is kept of messages beyond a gap of its earlier epoch goes.

@@ -82,7 +82,7 @@ impl Node {
         if sending.frames.is_empty() {
             let (key, own) = (sending.key, sending.own);
             state.sending = None;
-            self.store.remove(key);
+            self.release(key);
             if let Some((stream, sequence)) = own {
                 self.on_message_sent(stream, sequence);
             }

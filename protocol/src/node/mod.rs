@@ -25,7 +25,7 @@ pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
 pub use refusal::{InputError, SubmitError};
 
 use crate::{
-    delivery::{Incoming, Message, Outgoing},
+    delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
         routing::{RouteCache, RouteScratch, RoutingPolicy},
@@ -37,7 +37,7 @@ use crate::{
     time::{DtnTime, Instant, UtcEstimate},
 };
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -54,12 +54,12 @@ pub(crate) struct StreamKey {
 }
 
 /// What to do when the host has answered a persist request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Followup {
     /// Hand a message to the store for its first transmission, and tell the application that it is accepted; the last is the payload's length.
     Launch(StreamKey, u64, usize),
-    /// A reception became durable: it may be acknowledged.
-    Acknowledge(NodeId),
+    /// A reception became durable: the stream's state after it may be acknowledged.
+    Acknowledge(NodeId, Acknowledgement),
 }
 
 /// How often a node has done its dearest arithmetic.
@@ -91,6 +91,9 @@ pub struct Node {
     broken: BTreeMap<ContactId, Instant>,
 
     outgoing: BTreeMap<StreamKey, Outgoing>,
+    /// Streams whose application was refused for want of room.
+    blocked: BTreeSet<StreamKey>,
+    submissions: Option<RateMeter>,
     incoming: BTreeMap<StreamKey, Incoming>,
     replay: ReplayWindow,
     peers: BTreeMap<NodeId, acknowledge::Peer>,
@@ -135,6 +138,7 @@ impl Node {
         for (key, value) in kept {
             node.take_back(key, value)?;
         }
+        node.restore_acknowledgements();
         node.relaunch();
         Ok(node)
     }
@@ -164,6 +168,8 @@ impl Node {
             store: Store::new(config.store),
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            submissions: config.submission_rate.map(RateMeter::new),
             incoming: BTreeMap::new(),
             replay: ReplayWindow::new(ReplayLimits {
                 width: config.replay_window,
@@ -289,7 +295,7 @@ impl Node {
         for followup in followups {
             match followup {
                 Followup::Launch(stream, sequence, bytes) => self.on_launch(stream, sequence, bytes),
-                Followup::Acknowledge(peer) => self.on_reception_durable(peer),
+                Followup::Acknowledge(peer, state) => self.on_reception_durable(peer, state),
             }
         }
         Ok(())
