@@ -1,6 +1,6 @@
 //! [`DirectDelivery`]: the source waits for the destination itself.
 
-use super::{Replica, Strategy};
+use super::{Carried, Strategy};
 use crate::id::NodeId;
 
 /// One copy, given to nobody but the destination. Neighbours need not tell each other what they have, since nobody else can have it.
@@ -16,7 +16,7 @@ impl Strategy for DirectDelivery {
         false
     }
 
-    fn offers(&self, _peer: NodeId, _replica: &Replica) -> bool {
+    fn offers(&self, _peer: NodeId, _replica: &Carried) -> bool {
         false
     }
 }

@@ -1,6 +1,6 @@
 //! [`Epidemic`]: a copy to everybody.
 
-use super::{Replica, Strategy};
+use super::{Carried, Strategy};
 use crate::id::NodeId;
 
 /// Everybody who is met and has no copy gets one (Vahdat and Becker 2000, §2: the anti-entropy session by summary vectors).
@@ -8,7 +8,7 @@ use crate::id::NodeId;
 pub struct Epidemic;
 
 impl Strategy for Epidemic {
-    fn offers(&self, _peer: NodeId, _replica: &Replica) -> bool {
+    fn offers(&self, _peer: NodeId, _replica: &Carried) -> bool {
         true
     }
 }

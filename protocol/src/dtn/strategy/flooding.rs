@@ -8,7 +8,7 @@
 //! A link of this stack goes to one neighbour, so "all who hear" are the neighbours that are linked when the delay is over,
 //! each with a frame of its own. Links do not tell how strongly they hear: [`FloodingConfig::snr_db`] stands for all.
 
-use super::{Broadcast, Overheard, Replica, Strategy};
+use super::{Broadcast, Carried, Overheard, Strategy};
 use crate::id::NodeId;
 use core::time::Duration;
 
@@ -103,7 +103,7 @@ impl Strategy for ManagedFlooding {
         false
     }
 
-    fn offers(&self, _peer: NodeId, _replica: &Replica) -> bool {
+    fn offers(&self, _peer: NodeId, _replica: &Carried) -> bool {
         true
     }
 

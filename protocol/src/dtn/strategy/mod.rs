@@ -26,7 +26,7 @@ pub use memory::Memory;
 pub use probability::Probability;
 pub use prophet::{Forwarding, Prophet, ProphetConfig};
 pub use spray::{COPIES_BLOCK, SprayAndWait, copies_data, read_copies};
-pub use spread::{Fate, Replica, Spread};
+pub use spread::{Carried, Fate, Spread};
 pub use static_routes::{StaticRoute, StaticRoutes};
 pub use summary::{Summary, SummaryError};
 
@@ -68,7 +68,7 @@ pub trait Strategy: core::fmt::Debug + Send + Sync {
     fn on_predictabilities(&mut self, _now: Instant, _peer: NodeId, _told: &[(NodeId, Probability)]) {}
 
     /// Whether `peer`, who is not the destination and does not have the bundle, should get a copy.
-    fn offers(&self, peer: NodeId, replica: &Replica) -> bool;
+    fn offers(&self, peer: NodeId, carried: &Carried) -> bool;
 
     /// How many of its `copies` a bundle takes along to a neighbour; the rest stays.
     fn gives(&self, _copies: u32) -> u32 {

@@ -1,6 +1,6 @@
 //! [`Prophet`]: delivery predictabilities from the history of encounters (RFC 6693).
 
-use super::{Probability, Replica, Strategy};
+use super::{Carried, Probability, Strategy};
 use crate::{id::NodeId, time::Instant};
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
@@ -140,7 +140,8 @@ impl Prophet {
 
     fn set(&mut self, node: NodeId, expectation: Expectation) {
         if !self.own.contains_key(&node) && self.own.len() >= self.config.max_nodes {
-            let least = self.own.iter().min_by_key(|(_, known)| known.p).map(|(node, known)| (*node, known.p));
+            let least =
+                self.own.iter().min_by_key(|(_, known)| known.p).map(|(node, known)| (*node, known.p));
             match least {
                 Some((weakest, p)) if p < expectation.p => self.own.remove(&weakest),
                 _ => return,
@@ -194,13 +195,13 @@ impl Strategy for Prophet {
         self.told.insert(peer, told.to_vec());
     }
 
-    fn offers(&self, peer: NodeId, replica: &Replica) -> bool {
+    fn offers(&self, peer: NodeId, carried: &Carried) -> bool {
         if let Forwarding::GreaterUpTo(most) = self.config.forwarding
-            && replica.given >= most
+            && carried.given >= most
         {
             return false;
         }
-        self.of_neighbour(peer, replica.destination) > self.predictability(replica.destination)
+        self.of_neighbour(peer, carried.destination) > self.predictability(carried.destination)
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`SprayAndWait`]: a bounded number of copies, and the extension block in which they travel.
 
-use super::{Replica, Strategy};
+use super::{Carried, Strategy};
 use crate::{
     bundle::BlockKind,
     cbor::{self, Reader},
@@ -51,8 +51,8 @@ impl Strategy for SprayAndWait {
         self.copies
     }
 
-    fn offers(&self, _peer: NodeId, replica: &Replica) -> bool {
-        replica.copies > 1
+    fn offers(&self, _peer: NodeId, carried: &Carried) -> bool {
+        carried.copies > 1
     }
 
     fn gives(&self, copies: u32) -> u32 {

@@ -31,7 +31,7 @@ use rand_chacha::{
 
 /// A held bundle as strategies see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replica {
+pub struct Carried {
     /// Its name.
     pub id: BundleId,
     /// Whom it is for.
@@ -56,25 +56,13 @@ pub struct Replica {
     due: Option<Instant>,
 }
 
-impl Replica {
+impl Carried {
     /// A bundle that was made here.
     #[must_use]
     pub const fn new(id: BundleId, destination: NodeId, priority: Priority, expires: Instant) -> Self {
         let (copies, given, hops_left, from) = (1, 0, u64::MAX, None);
         let (sending, awaiting, due) = (0, 0, None);
-        Self {
-            id,
-            destination,
-            priority,
-            expires,
-            copies,
-            given,
-            hops_left,
-            from,
-            sending,
-            awaiting,
-            due,
-        }
+        Self { id, destination, priority, expires, copies, given, hops_left, from, sending, awaiting, due }
     }
 }
 
@@ -99,11 +87,10 @@ enum Deadline {
 /// The copies of one node.
 #[derive(Debug)]
 pub struct Spread {
-    node: NodeId,
     settings: SpreadSettings,
     strategy: Box<dyn Strategy>,
     ids: BTreeMap<BundleId, StoreKey>,
-    replicas: BTreeMap<StoreKey, Replica>,
+    carried: BTreeMap<StoreKey, Carried>,
     by_destination: BTreeSet<(NodeId, StoreKey)>,
     neighbours: BTreeMap<NodeId, Neighbour>,
     /// Delivered here; where a strategy broadcasts, all that was heard.
@@ -125,11 +112,10 @@ impl Spread {
         let mut rng = ChaCha8Rng::from_seed(seed);
         rng.set_stream(STREAM);
         Some(Self {
-            node,
             settings,
             strategy,
             ids: BTreeMap::new(),
-            replicas: BTreeMap::new(),
+            carried: BTreeMap::new(),
             by_destination: BTreeSet::new(),
             neighbours: BTreeMap::new(),
             remembered: Memory::new(settings.max_remembered),
@@ -138,6 +124,12 @@ impl Spread {
             done: VecDeque::new(),
             rng,
         })
+    }
+
+    /// Whether bundles tell how many copies they take along.
+    #[must_use]
+    pub fn counts_copies(&self) -> bool {
+        self.strategy.initial_copies() > 1
     }
 
     /// With how many copies a bundle starts at its source.
@@ -176,21 +168,21 @@ impl Spread {
     }
 
     /// A bundle is held now.
-    pub fn insert(&mut self, now: Instant, key: StoreKey, mut replica: Replica) {
-        replica.copies = replica.copies.clamp(1, self.initial_copies());
-        if let Some(from) = replica.from {
+    pub fn insert(&mut self, now: Instant, key: StoreKey, mut carried: Carried) {
+        carried.copies = carried.copies.clamp(1, self.initial_copies());
+        if let Some(from) = carried.from {
             if let Some(neighbour) = self.neighbours.get_mut(&from) {
-                neighbour.learn_one(replica.id.clone(), self.settings.max_names);
+                neighbour.learn_one(carried.id.clone(), self.settings.max_names);
             }
             // What is made here the others get from nobody else first.
-            self.announce(&replica.id, Some(from));
+            self.announce(&carried.id, Some(from));
         }
         if self.strategy.broadcasts() {
-            self.remembered.insert(now, replica.id.clone(), replica.expires);
+            self.remembered.insert(now, carried.id.clone(), carried.expires);
         }
-        self.ids.insert(replica.id.clone(), key);
-        self.by_destination.insert((replica.destination, key));
-        self.replicas.insert(key, replica);
+        self.ids.insert(carried.id.clone(), key);
+        self.by_destination.insert((carried.destination, key));
+        self.carried.insert(key, carried);
         if self.strategy.broadcasts() {
             self.schedule_broadcast(now, key);
         } else {
@@ -199,14 +191,17 @@ impl Spread {
     }
 
     /// A bundle is not held any more.
-    pub fn remove(&mut self, key: StoreKey) {
-        let Some(replica) = self.replicas.remove(&key) else { return };
-        self.ids.remove(&replica.id);
-        self.by_destination.remove(&(replica.destination, key));
-        if let Some(due) = replica.due {
+    ///
+    /// Returns to how many neighbours it was given.
+    pub fn remove(&mut self, key: StoreKey) -> u32 {
+        let Some(carried) = self.carried.remove(&key) else { return 0 };
+        self.ids.remove(&carried.id);
+        self.by_destination.remove(&(carried.destination, key));
+        if let Some(due) = carried.due {
             self.deadlines.remove(&(due, Deadline::Broadcast(key)));
         }
         // Work lists drop it when its turn comes.
+        carried.given
     }
 
     /// A link to `peer` is up. A second one to the same peer changes nothing.
@@ -221,7 +216,7 @@ impl Spread {
         self.strategy.on_encounter(now, peer);
         if ready {
             self.make_work(peer);
-        } else if !self.replicas.is_empty() {
+        } else if !self.carried.is_empty() {
             self.be_patient(now, peer);
         }
         if self.strategy.broadcasts() {
@@ -250,9 +245,9 @@ impl Spread {
         let mut place = 0;
         while place < LOOK_AHEAD {
             let rank = *neighbour.work.get(place)?;
-            let wanted = self.replicas.get(&rank.key).is_some_and(|replica| {
-                !neighbour.has(&replica.id)
-                    && (replica.destination == peer || self.strategy.offers(peer, replica))
+            let wanted = self.carried.get(&rank.key).is_some_and(|carried| {
+                !neighbour.has(&carried.id)
+                    && (carried.destination == peer || self.strategy.offers(peer, carried))
             });
             if !wanted {
                 neighbour.work.remove(place);
@@ -273,25 +268,25 @@ impl Spread {
     /// A selected bundle is being sent to `peer`. Returns how many copies go along; they are taken off at once, so that two links
     /// cannot give the same copies away.
     pub fn begin(&mut self, key: StoreKey) -> u32 {
-        let Some(replica) = self.replicas.get_mut(&key) else { return 0 };
-        let gives = self.strategy.gives(replica.copies).min(replica.copies.saturating_sub(1));
-        replica.copies -= gives;
-        replica.sending += 1;
+        let Some(carried) = self.carried.get_mut(&key) else { return 0 };
+        let gives = self.strategy.gives(carried.copies).min(carried.copies.saturating_sub(1));
+        carried.copies -= gives;
+        carried.sending += 1;
         gives
     }
 
     /// Whether a copy of this bundle is being sent.
     #[must_use]
     pub fn is_sending(&self, key: StoreKey) -> bool {
-        self.replicas.get(&key).is_some_and(|replica| replica.sending > 0)
+        self.carried.get(&key).is_some_and(|carried| carried.sending > 0)
     }
 
     /// The last of a copy has left for `peer`.
     pub fn sent(&mut self, now: Instant, peer: NodeId, key: StoreKey) -> Fate {
-        let Some(replica) = self.replicas.get_mut(&key) else { return Fate::Stays };
-        replica.sending = replica.sending.saturating_sub(1);
-        replica.given = replica.given.saturating_add(1);
-        let (id, expires, delivered) = (replica.id.clone(), replica.expires, replica.destination == peer);
+        let Some(carried) = self.carried.get_mut(&key) else { return Fate::Stays };
+        carried.sending = carried.sending.saturating_sub(1);
+        carried.given = carried.given.saturating_add(1);
+        let (id, expires, delivered) = (carried.id.clone(), carried.expires, carried.destination == peer);
         if let Some(neighbour) = self.neighbours.get_mut(&peer) {
             neighbour.learn_one(id.clone(), self.settings.max_names);
         }
@@ -309,15 +304,29 @@ impl Spread {
 
     /// A copy that took `gives` copies along did not get through to `peer`.
     pub fn failed(&mut self, peer: NodeId, key: StoreKey, gives: u32) {
-        let Some(replica) = self.replicas.get_mut(&key) else { return };
-        replica.sending = replica.sending.saturating_sub(1);
-        replica.copies = replica.copies.saturating_add(gives);
+        let Some(carried) = self.carried.get_mut(&key) else { return };
+        carried.sending = carried.sending.saturating_sub(1);
+        carried.copies = carried.copies.saturating_add(gives);
         match self.rank(peer, key) {
             Some(rank) if self.neighbours.get(&peer).is_some_and(|neighbour| neighbour.linked) => {
                 self.neighbours.get_mut(&peer).expect("looked at just above").plan(rank);
             }
             _ if self.strategy.broadcasts() => self.broadcast_ended(key),
             _ => {}
+        }
+    }
+
+    /// The link to `peer` cannot hold a bundle that was begun: it is not offered to that one again while this meeting lasts.
+    pub fn refused(&mut self, peer: NodeId, key: StoreKey, gives: u32) {
+        let Some(carried) = self.carried.get_mut(&key) else { return };
+        carried.sending = carried.sending.saturating_sub(1);
+        carried.copies = carried.copies.saturating_add(gives);
+        if self.strategy.broadcasts() {
+            self.broadcast_ended(key);
+        }
+        let Some(carried) = self.carried.get(&key) else { return };
+        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+            neighbour.learn_one(carried.id.clone(), self.settings.max_names);
         }
     }
 
@@ -348,8 +357,8 @@ impl Spread {
 
     /// A held bundle.
     #[must_use]
-    pub fn replica(&self, key: StoreKey) -> Option<&Replica> {
-        self.replicas.get(&key)
+    pub fn carried(&self, key: StoreKey) -> Option<&Carried> {
+        self.carried.get(&key)
     }
 
     /// How many neighbours, names of what they have, and names of what is gone are remembered.
@@ -416,24 +425,24 @@ impl Spread {
 
     /// The place of a bundle on the list of `peer`, if it should get it.
     fn wanted(&self, peer: NodeId, neighbour: &Neighbour, key: StoreKey) -> Option<Rank> {
-        let replica = self.replicas.get(&key)?;
-        let offered = replica.destination == peer
-            || (replica.hops_left > 1
-                && replica.id.source.node() != Some(peer)
-                && self.strategy.offers(peer, replica));
-        (offered && !neighbour.has(&replica.id)).then(|| self.rank_of(peer, neighbour.nonce, key, replica))
+        let carried = self.carried.get(&key)?;
+        let offered = carried.destination == peer
+            || (carried.hops_left > 1
+                && carried.id.source.node() != Some(peer)
+                && self.strategy.offers(peer, carried));
+        (offered && !neighbour.has(&carried.id)).then(|| self.rank_of(peer, neighbour.nonce, key, carried))
     }
 
     fn rank(&self, peer: NodeId, key: StoreKey) -> Option<Rank> {
-        Some(self.rank_of(peer, self.neighbours.get(&peer)?.nonce, key, self.replicas.get(&key)?))
+        Some(self.rank_of(peer, self.neighbours.get(&peer)?.nonce, key, self.carried.get(&key)?))
     }
 
-    fn rank_of(&self, peer: NodeId, nonce: u64, key: StoreKey, replica: &Replica) -> Rank {
+    fn rank_of(&self, peer: NodeId, nonce: u64, key: StoreKey, carried: &Carried) -> Rank {
         let order = match self.settings.order {
             SendOrder::Received => key.0,
             SendOrder::Random => mixed(nonce ^ key.0),
         };
-        Rank { passing: replica.destination != peer, priority: replica.priority, order, key }
+        Rank { passing: carried.destination != peer, priority: carried.priority, order, key }
     }
 }
 

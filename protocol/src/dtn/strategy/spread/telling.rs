@@ -36,8 +36,7 @@ impl Spread {
         self.remembered.forget_expired(now);
         let limit = self.settings.names_per_message.max(1);
         let first = from.is_none();
-        let predictabilities =
-            if first { self.strategy.predictabilities(now, limit) } else { Vec::new() };
+        let predictabilities = if first { self.strategy.predictabilities(now, limit) } else { Vec::new() };
         let start = from.map_or(Unbounded, |name| Excluded(name.clone()));
         let held = self.ids.range((start, Unbounded)).map(|(name, _)| name);
         let mut names: Vec<&BundleId> = Vec::new();
@@ -135,10 +134,7 @@ impl Spread {
         self.acknowledged.insert(now, id.clone(), expires);
         for (peer, neighbour) in &mut self.neighbours {
             let told = neighbour.linked && neighbour.telling != Telling::Due;
-            if told
-                && Some(*peer) != except
-                && neighbour.delivered.len() < self.settings.names_per_message
-            {
+            if told && Some(*peer) != except && neighbour.delivered.len() < self.settings.names_per_message {
                 neighbour.delivered.insert(id.clone());
             }
         }
@@ -148,7 +144,7 @@ impl Spread {
     fn purge(&mut self, now: Instant, id: &BundleId, peer: NodeId) {
         // Only what is held here is passed on: of others neither the lifetime is known nor that they exist.
         let Some(key) = self.ids.get(id).copied() else { return };
-        let expires = self.replicas[&key].expires;
+        let expires = self.carried[&key].expires;
         self.acknowledge(now, id, expires, Some(peer));
         self.done.push_back(key);
     }
