@@ -64,7 +64,7 @@ impl Node {
         bundle
     }
 
-    fn next_creation(&mut self) -> CreationTimestamp {
+    pub(super) fn next_creation(&mut self) -> CreationTimestamp {
         let time = self.civil_now();
         let (last, sequence) = self.last_creation;
         let first = if time == DtnTime::UNKNOWN { u64::from(self.incarnation) << 32 } else { 0 };
@@ -82,14 +82,15 @@ impl Node {
         left: Duration,
         origin: Origin<'_>,
     ) -> Option<StoreKey> {
-        let destination = bundle.primary().destination.node()?;
+        let destination = self.node_of(&bundle.primary().destination)?;
         let bytes = bundle.encoded_len() as u32;
         let expires = self.now.saturating_add(left);
         let meta = StoreMeta { destination, priority, expires, bytes, received: self.now };
         let hops = bundle.hop_count().unwrap_or(HopCount { limit: u8::MAX, count: 0 });
         let age = bundle.age_ms().map(Duration::from_millis);
         let queue = self.route(&meta, &bundle);
-        let own = if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
+        let own =
+            if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
         let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
         let record = record.filter(|_| self.config.keep_bundles);
         match self.store.insert(meta, queue, Held { bundle, own, kept: record.is_some(), hops, age }) {
