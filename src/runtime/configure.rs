@@ -122,7 +122,7 @@ impl Fleet {
             id: self.node(asset),
             directory: self.directory.clone(),
             store: StoreLimits { bytes: storage.bytes, count: storage.bundles as usize },
-            keep_bundles: true,
+            keep_bundles: storage.keeps_transit,
             hop_limit: protocol.hop_limit,
             crc: match protocol.crc {
                 CrcKind::Crc16 => bundle::CrcKind::X25,

@@ -277,7 +277,14 @@ record! {
     RawStorage "Storage" {
         capacity: Spanned<Size>, "", "Bytes of bundles, at least 1 kB.";
         bundles: Optional<u32>, "65536", "Number of bundles, 1 or more.";
+        commit: Optional<Duration>, "0 s", "Time that the disk takes to make a batch of records durable, 0 or more. A crash tears what is not written yet.";
+        transit: Optional<RawTransit>, "Kept", "Whether bundles on their way through survive a crash. An asset's own messages always do.";
     }
+}
+
+choice! {
+    /// What becomes of bundles in transit when their relay crashes.
+    RawTransit "Transit" { Kept, Lost }
 }
 
 choice! {
@@ -559,6 +566,7 @@ pub fn shapes() -> Vec<Shape> {
         RawRadio::shape(),
         RawPower::shape(),
         RawStorage::shape(),
+        RawTransit::shape(),
         RawContacts::shape(),
         RawImported::shape(),
         RawPlanFormat::shape(),

@@ -4,8 +4,11 @@ use super::Checker;
 use crate::scenario::{
     checked::{Better, CrcKind, ProtocolSettings, Retransmission, StorageSpec, Tolerance},
     decode::{List, Spanned},
-    raw::{RawBetter, RawCrc, RawLifetimes, RawProtocol, RawRetransmission, RawStorage, RawTolerance},
+    raw::{
+        RawBetter, RawCrc, RawLifetimes, RawProtocol, RawRetransmission, RawStorage, RawTolerance, RawTransit,
+    },
 };
+use crate::units::SimTime;
 
 impl Checker<'_> {
     pub(super) fn protocol(&mut self, raw: Option<&Spanned<RawProtocol>>) -> ProtocolSettings {
@@ -38,7 +41,7 @@ impl Checker<'_> {
         }
     }
 
-    fn lifetimes(&mut self, raw: &RawLifetimes, default: ProtocolSettings) -> [crate::units::SimTime; 3] {
+    fn lifetimes(&mut self, raw: &RawLifetimes, default: ProtocolSettings) -> [SimTime; 3] {
         let [expedited, normal, bulk] = default.lifetimes;
         [
             self.above_zero_or(raw.expedited.as_ref(), expedited),
@@ -60,7 +63,15 @@ impl Checker<'_> {
     pub(super) fn storage(&mut self, raw: &RawStorage) -> StorageSpec {
         let bytes = raw.capacity.value.0;
         self.expect((1000.0..=1e15).contains(&bytes), &raw.capacity.place, "from 1 kB to 1000000 GB");
-        StorageSpec { bytes: bytes as u64, bundles: self.count_or(raw.bundles.as_ref(), 65_536, 1, u32::MAX) }
+        StorageSpec {
+            bytes: bytes as u64,
+            bundles: self.count_or(raw.bundles.as_ref(), 65_536, 1, u32::MAX),
+            commit: self.not_negative_or(raw.commit.as_ref(), SimTime::ZERO),
+            keeps_transit: raw
+                .transit
+                .as_ref()
+                .is_none_or(|transit| matches!(transit.value, RawTransit::Kept)),
+        }
     }
 
     pub(super) fn tolerances(&mut self, raw: Option<&List<RawTolerance>>) -> Vec<Tolerance> {
