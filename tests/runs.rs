@@ -137,3 +137,14 @@ fn relays_that_crash_with_full_stores_break_no_promise() {
         said
     });
 }
+
+#[test]
+fn relays_check_the_signatures_of_all_that_they_carry() {
+    hold("signed", |run| {
+        let mut said = Vec::new();
+        if run.metric("delivery.ratio").is_none_or(|ratio| ratio < 0.98) {
+            said.push(format!("delivery ratio {:?}", run.metric("delivery.ratio")));
+        }
+        said
+    });
+}

@@ -5,8 +5,8 @@ use crate::scenario::{
     checked::{Better, CrcKind, ProtocolSettings, Retransmission, StorageSpec, Tolerance},
     decode::{List, Spanned},
     raw::{
-        RawBetter, RawCrc, RawLifetimes, RawProtocol, RawRateLimit, RawRetransmission, RawStorage,
-        RawTolerance, RawTransit,
+        RawBetter, RawBundleSecurity, RawCrc, RawLifetimes, RawProtocol, RawRateLimit, RawRetransmission,
+        RawStorage, RawTolerance, RawTransit,
     },
 };
 use crate::units::SimTime;
@@ -29,6 +29,10 @@ impl Checker<'_> {
                 RawCrc::Crc16 => CrcKind::Crc16,
                 RawCrc::Crc32c => CrcKind::Crc32c,
             }),
+            signs_bundles: raw
+                .bundle_security
+                .as_ref()
+                .is_some_and(|security| matches!(security.value, RawBundleSecurity::HopByHop)),
             retransmission: raw
                 .retransmission
                 .as_ref()
