@@ -7,7 +7,7 @@ use crate::{
 };
 use cosmosmesh_protocol::{
     bundle,
-    dtn::store::StoreLimits,
+    dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{BundleSecurity, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
@@ -121,6 +121,7 @@ impl Fleet {
         NodeConfig {
             id: self.node(asset),
             directory: self.directory.clone(),
+            routing: RoutingConfig::default(),
             store: StoreLimits { bytes: storage.bytes, count: storage.bundles as usize },
             keep_bundles: storage.keeps_transit,
             hop_limit: protocol.hop_limit,

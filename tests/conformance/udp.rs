@@ -9,6 +9,7 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::{Priority, StoreLimits},
+        strategy::RoutingConfig,
     },
     envelope::Purpose,
     id::NodeId,
@@ -67,6 +68,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
     NodeConfig {
         id,
         directory: directory.clone(),
+        routing: RoutingConfig::default(),
         store: StoreLimits { bytes: 1 << 20, count: 1024 },
         keep_bundles: true,
         hop_limit: 4,

@@ -4,7 +4,7 @@ use super::security::BundleSecurity;
 use crate::{
     bundle::CrcKind,
     delivery::RateLimit,
-    dtn::store::StoreLimits,
+    dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::Directory,
     planning::{ExchangeSettings, LocalProblem},
@@ -20,6 +20,8 @@ pub struct NodeConfig {
     pub id: NodeId,
     /// The members of the fleet and their keys, this node included.
     pub directory: Arc<Directory>,
+    /// How bundles are routed.
+    pub routing: RoutingConfig,
     /// Limits of the bundle store.
     pub store: StoreLimits,
     /// Whether bundles on their way through are kept, so that they survive a crash. Its own messages always are.
