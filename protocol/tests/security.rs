@@ -10,7 +10,10 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{BundleSecurity, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission, Submission},
+    node::{
+        BundleSecurity, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission, RoutingConfig,
+        Submission,
+    },
     time::{DtnTime, Instant, UtcEstimate},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -27,6 +30,7 @@ fn config(node: u64, directory: Arc<Directory>, security: Option<BundleSecurity>
         directory,
         store: StoreLimits { bytes: 1 << 20, count: 64 },
         keep_bundles: false,
+        routing: RoutingConfig::default(),
         hop_limit: 8,
         crc: CrcKind::Castagnoli,
         window: 64,

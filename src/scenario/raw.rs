@@ -589,6 +589,7 @@ pub fn shapes() -> Vec<Shape> {
         RawRateLimit::shape(),
         RawLifetimes::shape(),
         RawCrc::shape(),
+        RawBundleSecurity::shape(),
         RawRetransmission::shape(),
         RawTraffic::shape(),
         RawMessageKind::shape(),

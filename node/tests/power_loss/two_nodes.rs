@@ -11,7 +11,9 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Submission},
+    node::{
+        Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, RoutingConfig, Submission,
+    },
     time::Instant,
 };
 use rand_chacha::{
@@ -35,6 +37,7 @@ fn config(node: u64) -> NodeConfig {
         directory: Arc::new(directory),
         store: StoreLimits { bytes: 1 << 20, count: 4096 },
         keep_bundles: true,
+        routing: RoutingConfig::default(),
         hop_limit: 8,
         crc: CrcKind::Castagnoli,
         window: 256,
@@ -50,6 +53,7 @@ fn config(node: u64) -> NodeConfig {
         reroute_after: Duration::from_secs(60),
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
+        security: None,
         shared_state: None,
         plan: None,
     }

@@ -29,10 +29,12 @@ impl Checker<'_> {
                 RawCrc::Crc16 => CrcKind::Crc16,
                 RawCrc::Crc32c => CrcKind::Crc32c,
             }),
-            signs_bundles: raw
-                .bundle_security
-                .as_ref()
-                .is_some_and(|security| matches!(security.value, RawBundleSecurity::HopByHop)),
+            signs_bundles: raw.bundle_security.as_ref().map_or(default.signs_bundles, |security| {
+                match security.value {
+                    RawBundleSecurity::Off => false,
+                    RawBundleSecurity::HopByHop => true,
+                }
+            }),
             retransmission: raw
                 .retransmission
                 .as_ref()
