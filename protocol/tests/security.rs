@@ -6,14 +6,12 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::{Priority, StoreLimits},
+        strategy::RoutingConfig,
     },
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{
-        BundleSecurity, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission, RoutingConfig,
-        Submission,
-    },
+    node::{BundleSecurity, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission, Submission},
     time::{DtnTime, Instant, UtcEstimate},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

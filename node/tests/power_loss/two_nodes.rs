@@ -7,13 +7,12 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::{Priority, StoreLimits},
+        strategy::RoutingConfig,
     },
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{
-        Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, RoutingConfig, Submission,
-    },
+    node::{Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Submission},
     time::Instant,
 };
 use rand_chacha::{
