@@ -5,12 +5,13 @@ use std::{hint::black_box, time::Duration};
 use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
-        routing::{RouteQuery, RouteScratch, RoutingPolicy},
+        routing::{Limits, RouteQuery, RouteScratch, Router, RoutingPolicy, k_routes, routes_by_neighbour},
+        store::Priority,
     },
     id::NodeId,
     time::Instant,
 };
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 fn seconds(seconds: u64) -> Instant {
     Instant::from_nanos(seconds * 1_000_000_000)
@@ -82,5 +83,125 @@ fn one_route(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, one_route);
+/// Contacts in rounds of a minute between neighbours on a grid, with equal windows, rates and light times: many routes arrive
+/// at once, so that all of the tie-breaks are needed.
+fn grid_plan(side: u64, rounds: u64) -> ContactPlan {
+    let mut planned = Vec::new();
+    for round in 0..rounds {
+        let (start, end) = (seconds(round * 60), seconds(round * 60 + 60));
+        for node in 0..side * side {
+            let (row, column) = (node / side, node % side);
+            let beside = (column + 1 < side).then_some(node + 1);
+            let below = (row + 1 < side).then_some(node + side);
+            for other in [beside, below].into_iter().flatten() {
+                for (from, to) in [(node, other), (other, node)] {
+                    let owlt = Duration::from_millis(1);
+                    let (from, to) = (NodeId(from), NodeId(to));
+                    planned.push(PlannedContact { from, to, start, end, rate_bps: 1_000_000, owlt });
+                }
+            }
+        }
+    }
+    ContactPlan::from_contacts(planned).unwrap()
+}
+
+fn ties(criterion: &mut Criterion) {
+    let plan = grid_plan(16, 104);
+    let mut scratch = RouteScratch::default();
+    let query = RouteQuery::new(NodeId(0), NodeId(255), seconds(0), 1_000);
+    criterion.bench_function(&format!("route: {} contacts on a grid, corner to corner", plan.len()), |bench| {
+        bench.iter(|| black_box(RoutingPolicy::EarliestArrival.route(&plan, &query, &mut scratch)));
+    });
+}
+
+fn lists(criterion: &mut Criterion) {
+    let mut scratch = RouteScratch::default();
+    let mars = mars();
+    let query = RouteQuery::new(NodeId(9), NodeId(1), seconds(0), 1_000);
+    criterion.bench_function("10 best routes: ION's Mars plan", |bench| {
+        bench.iter(|| black_box(k_routes(&mars, &query, 10, &mut scratch)));
+    });
+    let plan = random_plan(1_000, 100_000);
+    let query = RouteQuery::new(NodeId(0), NodeId(500), seconds(0), 1_000);
+    criterion.bench_function("10 best routes: 100,000 contacts of 1000 nodes", |bench| {
+        bench.iter(|| black_box(k_routes(&plan, &query, 10, &mut scratch)));
+    });
+    criterion.bench_function("a route over each neighbour: 100,000 contacts of 1000 nodes", |bench| {
+        bench.iter(|| black_box(routes_by_neighbour(&plan, &query, &Limits::NONE, &mut scratch)));
+    });
+}
+
+/// Routes to 999 destinations are known; then the first contact of one of them is lost. From scratch: a new plan and a search
+/// for each destination.
+fn one_change(criterion: &mut Criterion) {
+    const NODES: u64 = 1_000;
+    let plan = random_plan(NODES, 100_000);
+    let contacts: Vec<PlannedContact> = plan.iter().map(|(_, contact)| *contact).collect();
+    let ask_all = |router: &mut Router, plan: &ContactPlan| {
+        for to in 1..NODES {
+            let query = RouteQuery::new(NodeId(0), NodeId(to), seconds(0), 1_000);
+            black_box(router.route(plan, &query, Priority::Normal));
+        }
+    };
+    let mut known = Router::new(Duration::ZERO, NODES as usize);
+    ask_all(&mut known, &plan);
+    let query = RouteQuery::new(NodeId(0), NodeId(500), seconds(0), 1_000);
+    let lost = known.route(&plan, &query, Priority::Normal).unwrap().hops[1];
+    criterion.bench_function("one contact lost, 999 destinations: from scratch", |bench| {
+        bench.iter(|| {
+            let plan = ContactPlan::from_contacts(contacts.iter().copied().filter(|c| Some(c) != plan.get(lost))).unwrap();
+            ask_all(&mut Router::new(Duration::ZERO, NODES as usize), &plan);
+        });
+    });
+    let fresh = || {
+        // A plan of its own, so that no copy is made at the change.
+        let plan = ContactPlan::from_contacts(contacts.iter().copied()).unwrap();
+        (known.clone(), plan)
+    };
+    criterion.bench_function("one contact lost, 999 destinations: all asked again", |bench| {
+        bench.iter_batched_ref(
+            fresh,
+            |(router, plan)| {
+                router.contact_lost(plan, lost).unwrap();
+                ask_all(router, plan);
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    criterion.bench_function("one contact lost, 999 destinations: one of its own asked again", |bench| {
+        bench.iter_batched_ref(
+            fresh,
+            |(router, plan)| {
+                router.contact_lost(plan, lost).unwrap();
+                black_box(router.route(plan, &query, Priority::Normal))
+            },
+            BatchSize::LargeInput,
+        );
+    });
+}
+
+/// Bundles booked one after the other on a plan of 122 nodes and 4,800 contacts a day.
+fn bookings(criterion: &mut Criterion) {
+    let plan = random_plan(122, 4_800);
+    for (label, slack) in [("no slack", Duration::ZERO), ("a second of slack", Duration::from_secs(1))] {
+        criterion.bench_function(&format!("1,000 bundles routed and booked, 122 nodes, 4,800 contacts, {label}"), |bench| {
+            bench.iter_batched_ref(
+                || (Router::new(slack, 1_024), Random(11)),
+                |(router, random)| {
+                    for bundle in 0..1_000 {
+                        let to = 1 + random.below(121);
+                        let now = seconds(bundle * 60);
+                        let query = RouteQuery::new(NodeId(0), NodeId(to), now, 100);
+                        if let Some(route) = router.route(&plan, &query, Priority::Normal) {
+                            router.book(&plan, &route, 100, Priority::Normal);
+                        }
+                    }
+                },
+                BatchSize::LargeInput,
+            );
+        });
+    }
+}
+
+criterion_group!(benches, one_route, ties, lists, one_change, bookings);
 criterion_main!(benches);
