@@ -100,12 +100,7 @@ impl Router {
     }
 
     /// The route for a bundle of this priority, or `None` when it cannot arrive in time.
-    pub fn route(
-        &mut self,
-        plan: &ContactPlan,
-        query: &RouteQuery<'_>,
-        priority: Priority,
-    ) -> Option<Route> {
+    pub fn route(&mut self, plan: &ContactPlan, query: &RouteQuery<'_>, priority: Priority) -> Option<Route> {
         self.follow(plan);
         let target = plan.node_index(query.to)?;
         let kind = (query.from, query.bytes.checked_ilog2().map_or(0, |bit| bit + 1), priority);
@@ -134,7 +129,7 @@ impl Router {
         earliest_arrival_within(plan, query, &limits, &mut self.scratch)
     }
 
-    /// The best route over each neighbour, best first: a critical bundle goes to all of them (§3.2.8.1.3).
+    /// The best route over each neighbour, best first: a critical bundle goes to all of them, as in ION.
     pub fn route_critical(
         &mut self,
         plan: &ContactPlan,

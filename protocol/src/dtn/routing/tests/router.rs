@@ -117,9 +117,8 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let send = (0..4u64, 1..6u64, 0..6u64, 0..6u64, any_priority()).prop_map(
-        |(after, to, bytes, waiting, priority)| Step::Send { after, to, bytes, waiting, priority },
-    );
+    let send = (0..4u64, 1..6u64, 0..6u64, 0..6u64, any_priority())
+        .prop_map(|(after, to, bytes, waiting, priority)| Step::Send { after, to, bytes, waiting, priority });
     let one = (0..6u64, 1..6u64, 0..40u64, 1..25u64, prop_oneof![Just(1u64), Just(2)], 0..4u64);
     let add = one.prop_map(|(from, by, start, length, byte_ns, owlt)| Step::Add {
         contact: contact(from, (from + by) % 6, start, length, byte_ns, owlt),
