@@ -23,10 +23,9 @@ use core::time::Duration;
 /// nothing is searched. So with a slack of zero every answer arrives as early as the best route does, and with some slack at
 /// most so much later. Where queues make the candidate late, the search that knows them decides ([`earliest_arrival_within`]).
 ///
-/// Bounds hold as long as things only get worse: later questions, larger bundles, more bookings, contacts lost or cut short. So
-/// a loss costs a search only when a bundle is for a node behind the contact that was lost, and one search for all of those. A
-/// contact that is added is carried into the candidates that it improves. Volume that is given back is looked for where
-/// volume was short.
+/// Bounds hold as long as things only get worse: later questions, larger bundles, more bookings. When a contact is lost or
+/// changed, only the nodes behind it are searched anew; one that is added is carried into the candidates that it improves.
+/// Volume that is given back is looked for where volume was short.
 #[derive(Clone, Debug)]
 pub struct Router {
     slack: Duration,
@@ -159,8 +158,7 @@ impl Router {
         &self.volumes
     }
 
-    /// Takes a contact that will not happen out of the plan. Candidates over it are replaced when they are asked for, all others
-    /// stand.
+    /// Takes a contact that will not happen out of the plan. Candidates over it are replaced, all others stand.
     ///
     /// # Errors
     /// [`PlanError::Unknown`]: nothing changed then.
@@ -171,6 +169,7 @@ impl Router {
     ) -> Result<PlannedContact, PlanError> {
         self.follow(plan);
         let contact = plan.remove(id)?;
+        self.mend(plan, id, contact.to);
         self.version = plan.version();
         Ok(contact)
     }
@@ -188,6 +187,7 @@ impl Router {
         self.follow(plan);
         let before = *plan.get(id).ok_or(PlanError::Unknown(id))?;
         plan.update(id, contact)?;
+        self.mend(plan, id, before.to);
         if !is_part_of(&contact, &before) {
             self.improve(plan, id, &contact);
         }
@@ -272,6 +272,13 @@ impl Router {
         }
         self.trees.insert(kind, Kept { tree, releases: self.volumes.releases() });
         Some(())
+    }
+
+    fn mend(&mut self, plan: &ContactPlan, id: ContactId, receiver: NodeId) {
+        for ((_, _, priority), kept) in &mut self.trees {
+            let limits = limits(&self.volumes, *priority, (self.queue_delay, self.min_confidence));
+            kept.tree.mend(plan, id, receiver, &limits, &mut self.frontier);
+        }
     }
 
     fn improve(&mut self, plan: &ContactPlan, id: ContactId, contact: &PlannedContact) {

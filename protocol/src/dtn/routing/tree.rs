@@ -12,8 +12,8 @@ const NEVER: u64 = u64::MAX;
 
 /// Earliest arrivals from one source at one time, with nothing waiting there, and a route of that arrival to each node.
 ///
-/// Every arrival is a bound: nothing arrives before it, under the tree's conditions or harder ones. It stays one when contacts
-/// are lost or cut short; [`Tree::improve`] keeps it one when a contact is added.
+/// Every arrival is a bound: nothing arrives before it, under the tree's conditions or harder ones. [`Tree::improve`] keeps it
+/// one when a contact is added; when one is lost it stays one, and [`Tree::mend`] finds other routes for what was behind it.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     pub(super) asked: u64,
@@ -92,16 +92,77 @@ impl Tree {
         }
     }
 
+    /// Finds other routes to the nodes behind a contact that is gone, or is not what it was: only their arrivals are searched
+    /// anew. O(N) when any route used it, and otherwise O(1).
+    pub(super) fn mend(
+        &mut self,
+        plan: &ContactPlan,
+        id: ContactId,
+        receiver: NodeId,
+        limits: &Limits<'_>,
+        frontier: &mut Frontier,
+    ) {
+        let Some(cut) = plan.node_index(receiver) else { return };
+        let used = |label: &Label| label.arrival != NEVER && label.contact == id;
+        if cut == self.source || !self.labels.get(cut as usize).is_some_and(used) {
+            return;
+        }
+        let behind = self.behind(cut);
+        for &node in &behind {
+            self.labels[node as usize].arrival = NEVER;
+        }
+        frontier.clear();
+        for &node in &behind {
+            for &id in &plan.nodes()[node as usize].incoming {
+                let Some(contact) = plan.get(id) else { continue };
+                let Some(from) = plan.node_index(contact.from) else { continue };
+                let here = self.labels.get(from as usize).copied();
+                if let Some(here) = here.filter(|here| here.arrival != NEVER) {
+                    self.relax(plan, limits, from, here, &Edge::of(id, contact, node), frontier);
+                }
+            }
+        }
+        self.spread(plan, limits, frontier);
+    }
+
+    /// The nodes whose route passes `cut`, itself among them.
+    fn behind(&self, cut: u32) -> Vec<u32> {
+        // Whether a node is behind: not known yet, no, yes.
+        let mut known: Vec<Option<bool>> = Vec::new();
+        known.resize(self.labels.len(), None);
+        known[self.source as usize] = Some(false);
+        known[cut as usize] = Some(true);
+        let mut way = Vec::new();
+        for node in 0..self.labels.len() as u32 {
+            let mut at = node;
+            let verdict = loop {
+                if let Some(verdict) = known[at as usize] {
+                    break verdict;
+                }
+                let label = self.labels[at as usize];
+                if label.arrival == NEVER || way.len() >= self.labels.len() {
+                    break false;
+                }
+                way.push(at);
+                at = label.parent;
+            };
+            for passed in way.drain(..) {
+                known[passed as usize] = Some(verdict);
+            }
+        }
+        (0..).zip(&known).filter(|(_, behind)| **behind == Some(true)).map(|(node, _)| node).collect()
+    }
+
     /// Before what nothing arrives at `target`; `None`: nothing arrives.
     pub(super) fn bound(&self, target: u32) -> Option<u64> {
         self.labels.get(target as usize).map(|label| label.arrival).filter(|arrival| *arrival != NEVER)
     }
 
-    /// The contacts to `target`, which is reached. After a loss some may no longer be in the plan.
+    /// The contacts to `target`, which is reached.
     pub(super) fn trace(&self, target: u32, hops: &mut Vec<ContactId>) {
         hops.clear();
         let mut node = target;
-        // A label that was improved later may hold other parents than it was made with; a route has no more hops than nodes.
+        // Labels grow along a route, so it ends; that it has no more contacts than there are nodes is for safety.
         while node != self.source && hops.len() < self.labels.len() {
             let label = self.labels[node as usize];
             hops.push(label.contact);
