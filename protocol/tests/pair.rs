@@ -5,13 +5,14 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::{Priority, StoreLimits},
+        strategy::RoutingConfig,
     },
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{
-        Change, Delivery, Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission,
-        SharedStateConfig, Submission, Ticket,
+        Change, Delivery, Input, InputError, LinkId, LinkUp, Node, NodeConfig, Output, Report,
+        Retransmission, SharedStateConfig, Submission, SubmitError, Ticket,
     },
     sync::{Op, SyncLimits},
     time::{DtnTime, Instant, UtcEstimate},
@@ -53,10 +54,13 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
     NodeConfig {
         id: NodeId(node),
         directory: directory.clone(),
+        routing: RoutingConfig::default(),
         store: StoreLimits { bytes: 1 << 20, count: 4096 },
+        keep_bundles: true,
         hop_limit: 8,
         crc: CrcKind::Castagnoli,
         window: 256,
+        submission_rate: None,
         replay_window: 1024,
         max_payload: 4096,
         retransmission: Retransmission {
@@ -68,6 +72,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(60),
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
+        security: None,
         shared_state: Some(SharedStateConfig {
             members: (1..=count).map(NodeId).collect(),
             limits: SyncLimits::default(),
@@ -384,4 +389,71 @@ fn what_was_given_up_in_the_middle_does_not_hold_up_what_follows() {
     chain.input(1, Input::LinkUp(up));
     chain.run_for(Duration::from_secs(1800));
     assert_eq!(chain.texts(2), numbered(2));
+}
+
+#[test]
+fn a_bundle_on_its_way_survives_the_crash_of_its_relay() {
+    let mut chain = Chain::new(3);
+    chain.input(2, Input::LinkDown { link: LinkId(3) });
+    chain.submit(1, 3, "on its way");
+    chain.run_for(Duration::from_secs(5));
+    assert_eq!(chain.hosts[&2].node.stored(), 1);
+    chain.crash(2);
+    chain.run_for(Duration::from_secs(60));
+    assert_eq!(chain.texts(3), ["on its way"]);
+    let again = |report: &Report| matches!(report, Report::Retransmitted { .. });
+    assert!(!chain.hosts[&1].reports.iter().any(again), "the relay's copy was enough");
+    let bundle_records = chain.hosts[&2].kept.keys().filter(|key| key[0] == 7).count();
+    assert_eq!(bundle_records, 0, "what was sent on is no longer kept");
+}
+
+#[test]
+fn a_disk_slower_than_the_traffic_does_not_starve_acknowledgements() {
+    let mut chain = Chain::new(2);
+    chain.hosts.get_mut(&2).expect("a host").slow_disk = true;
+    for text in numbered(60) {
+        chain.submit(1, 2, &text);
+        chain.run_for(Duration::from_secs(1));
+        let now = chain.now;
+        let host = chain.hosts.get_mut(&2).expect("a host");
+        if host.unanswered.len() > 3 {
+            let oldest = host.unanswered.remove(0);
+            host.node.handle_input(now, Input::Persisted(oldest)).expect("tickets in order");
+            chain.drain(2);
+        }
+    }
+    let acknowledged =
+        chain.hosts[&1].reports.iter().filter(|report| matches!(report, Report::Acknowledged { .. })).count();
+    assert!(acknowledged > 30, "{acknowledged} of 60 acknowledged while the disk lagged");
+}
+
+#[test]
+fn an_application_that_is_too_fast_is_told_and_told_again_when_there_is_room() {
+    let mut chain = Chain::new(2);
+    chain.input(1, Input::LinkDown { link: LinkId(2) });
+    let submission = |text: &str| Submission {
+        destination: NodeId(2),
+        purpose: Purpose::Telemetry,
+        priority: Priority::Normal,
+        lifetime: Duration::from_secs(7200),
+        payload: text.as_bytes().to_vec(),
+    };
+    for text in numbered(256) {
+        chain.submit(1, 2, &text);
+    }
+    let now = chain.now;
+    let node = &mut chain.hosts.get_mut(&1).expect("a host").node;
+    let refused = node.handle_input(now, Input::Submit(submission("one too many")));
+    assert!(matches!(refused, Err(InputError::Submit(SubmitError::StreamFull(_)))), "{refused:?}");
+    let writable = |chain: &Chain| {
+        let reports = &chain.hosts[&1].reports;
+        reports.iter().filter(|report| matches!(report, Report::Writable { .. })).count()
+    };
+    assert_eq!(writable(&chain), 0);
+    chain.connect(1);
+    chain.run_for(Duration::from_secs(600));
+    assert_eq!(writable(&chain), 1, "told once");
+    chain.submit(1, 2, "again");
+    chain.run_for(Duration::from_secs(60));
+    assert_eq!(chain.texts(2).len(), 257);
 }

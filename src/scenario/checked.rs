@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cosmosmesh_protocol::id::NodeId;
+use cosmosmesh_protocol::{delivery::RateLimit, id::NodeId};
 
 use crate::{
     astro::{Body, Epoch, Motion},
@@ -146,6 +146,10 @@ pub struct StorageSpec {
     pub bytes: u64,
     /// Number of bundles.
     pub bundles: u32,
+    /// Time that making a batch of records durable takes.
+    pub commit: SimTime,
+    /// Whether bundles on their way through survive a crash.
+    pub keeps_transit: bool,
 }
 
 /// Where contacts come from.
@@ -201,6 +205,8 @@ pub struct ProtocolSettings {
     pub max_payload: u32,
     /// Out-of-order messages that a receiver holds back per stream, and unacknowledged ones that a sender keeps.
     pub stream_window: u32,
+    /// How fast an asset's applications may submit messages.
+    pub submission_rate: Option<RateLimit>,
     /// A bundle whose planned contact did not carry it is routed again after this time.
     pub reroute_after: SimTime,
     /// Half width of the uncertainty of each node's estimate of UTC.
@@ -227,10 +233,16 @@ impl Default for ProtocolSettings {
             hop_limit: 16,
             crc: CrcKind::Crc32c,
             retransmission: Retransmission::default(),
-            storage: StorageSpec { bytes: 64 << 20, bundles: 65_536 },
+            storage: StorageSpec {
+                bytes: 64 << 20,
+                bundles: 65_536,
+                commit: SimTime::ZERO,
+                keeps_transit: true,
+            },
             replay_window: 1024,
             max_payload: 65_536,
             stream_window: 4096,
+            submission_rate: None,
             reroute_after: SimTime::from_secs(60),
             clock_uncertainty: SimTime::from_nanos(10_000_000),
         }

@@ -1,43 +1,52 @@
 //! Control messages: acknowledgements and forwards between two ends.
 
-use super::{Followup, Node, Report, StreamKey, Timer, keep, send::ACKNOWLEDGEMENT_BYTES};
+use super::{Followup, Node, Report, StreamKey, Timer, forward::Origin, keep, send::ACKNOWLEDGEMENT_BYTES};
 use crate::{
-    delivery::{Control, Incoming, Pending},
+    delivery::{Acknowledgement, Control, Incoming, Pending},
     dtn::store::Priority,
     envelope::{Header, Purpose, seal},
     id::NodeId,
 };
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 
 /// What the node remembers of a peer for control messages.
 #[derive(Debug, Default)]
 pub(super) struct Peer {
     /// Number of the last control message to it in this incarnation.
     sequence: u64,
-    /// Receptions from it that the host has not made durable.
-    undurable: u32,
+    /// What the host has made durable of its streams, one for each purpose: all that may be acknowledged.
+    durable: BTreeMap<Purpose, Acknowledgement>,
     /// A reception waits to be acknowledged.
     owes: bool,
 }
 
 impl Node {
-    /// A stream message came in (again) from `peer`: it is acknowledged when it is durable.
-    pub(super) fn owe_acknowledgement(&mut self, peer: NodeId, changed: bool) {
-        let entry = self.peers.entry(peer).or_default();
-        entry.owes = true;
-        if changed {
-            entry.undurable += 1;
-            self.followups.push(Followup::Acknowledge(peer));
-        } else {
-            self.arm_control(peer);
-        }
+    /// A message or a forward changed a stream: its state of this moment is acknowledged once it is durable.
+    ///
+    /// What comes in meanwhile is in a later state, so a disk slower than the traffic delays acknowledgements and never starves them.
+    pub(super) fn owe_acknowledgement(&mut self, key: StreamKey) {
+        let Some(stream) = self.incoming.get(&key) else { return };
+        self.followups.push(Followup::Acknowledge(key.peer, stream.acknowledgement(key.purpose)));
     }
 
-    pub(super) fn on_reception_durable(&mut self, peer: NodeId) {
+    /// The sender has not heard an acknowledgement: what is durable is said again.
+    pub(super) fn repeat_acknowledgement(&mut self, peer: NodeId) {
+        self.peers.entry(peer).or_default().owes = true;
+        self.arm_control(peer);
+    }
+
+    pub(super) fn on_reception_durable(&mut self, peer: NodeId, state: Acknowledgement) {
         let entry = self.peers.entry(peer).or_default();
-        entry.undurable = entry.undurable.saturating_sub(1);
-        if entry.undurable == 0 && entry.owes {
-            self.arm_control(peer);
+        entry.durable.insert(state.purpose, state);
+        entry.owes = true;
+        self.arm_control(peer);
+    }
+
+    /// After a restart: what was kept is durable.
+    pub(super) fn restore_acknowledgements(&mut self) {
+        for (key, stream) in &self.incoming {
+            let state = stream.acknowledgement(key.purpose);
+            self.peers.entry(key.peer).or_default().durable.insert(key.purpose, state);
         }
     }
 
@@ -50,13 +59,9 @@ impl Node {
     /// Sends what `peer` should know, if it is durable here.
     pub(super) fn send_control(&mut self, peer: NodeId) {
         let entry = self.peers.entry(peer).or_default();
-        if entry.undurable > 0 {
-            // The host's answer arms the timer again.
-            return;
-        }
         let owes = core::mem::take(&mut entry.owes);
         let control = Control {
-            acknowledgements: if owes { self.acknowledgements(peer) } else { Vec::new() },
+            acknowledgements: if owes { entry.durable.values().cloned().collect() } else { Vec::new() },
             forwards: self.forwards(peer),
         };
         if control == Control::default() {
@@ -76,14 +81,10 @@ impl Node {
         self.signatures.made += 1;
         let lifetime = self.config.control_lifetime;
         let bundle = self.make_bundle(peer, lifetime, sealed);
-        if self.store_bundle(bundle, Priority::Expedited, lifetime, None).is_none() && owes {
+        if self.store_bundle(bundle, Priority::Expedited, lifetime, Origin::Control).is_none() && owes {
             // No room: the peer will ask by sending again.
             self.peers.entry(peer).or_default().owes = true;
         }
-    }
-
-    fn acknowledgements(&self, peer: NodeId) -> Vec<crate::delivery::Acknowledgement> {
-        streams_of(&self.incoming, peer).map(|(key, stream)| stream.acknowledgement(key.purpose)).collect()
     }
 
     fn forwards(&mut self, peer: NodeId) -> Vec<crate::delivery::Forward> {
@@ -157,16 +158,11 @@ impl Node {
             }
         }
         self.due = due;
-        // Heard before: the sender has not heard our acknowledgement.
-        self.owe_acknowledgement(key.peer, changed);
+        if changed {
+            self.owe_acknowledgement(key);
+        } else {
+            // Heard before: the sender has not heard our acknowledgement.
+            self.repeat_acknowledgement(key.peer);
+        }
     }
-}
-
-fn streams_of<T>(
-    streams: &alloc::collections::BTreeMap<StreamKey, T>,
-    peer: NodeId,
-) -> impl Iterator<Item = (&StreamKey, &T)> {
-    let first = StreamKey { peer, purpose: Purpose::ALL[0] };
-    let last = StreamKey { peer, purpose: Purpose::ALL[Purpose::ALL.len() - 1] };
-    streams.range(first..=last)
 }

@@ -1,8 +1,10 @@
 //! How a node is set up.
 
+use super::security::BundleSecurity;
 use crate::{
     bundle::CrcKind,
-    dtn::store::StoreLimits,
+    delivery::RateLimit,
+    dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::Directory,
     planning::{ExchangeSettings, LocalProblem},
@@ -18,14 +20,20 @@ pub struct NodeConfig {
     pub id: NodeId,
     /// The members of the fleet and their keys, this node included.
     pub directory: Arc<Directory>,
+    /// How bundles are routed.
+    pub routing: RoutingConfig,
     /// Limits of the bundle store.
     pub store: StoreLimits,
+    /// Whether bundles on their way through are kept, so that they survive a crash. Its own messages always are.
+    pub keep_bundles: bool,
     /// Largest number of hops for its bundles, 1 to 255.
     pub hop_limit: u8,
     /// Check value on its bundles' blocks.
     pub crc: CrcKind,
     /// Most unacknowledged messages in a stream, and longest gap that a receiver buffers; at most [`crate::delivery::MAX_WINDOW`].
     pub window: u64,
+    /// How fast applications may submit messages; none for as fast as streams and store take them.
+    pub submission_rate: Option<RateLimit>,
     /// Width of the replay window for control messages.
     pub replay_window: u32,
     /// Largest payload of a message in bytes.
@@ -38,6 +46,8 @@ pub struct NodeConfig {
     pub route_slack: Duration,
     /// Lifetime of acknowledgements.
     pub control_lifetime: Duration,
+    /// Bundle security, if this node signs or checks bundles. Envelopes are signed in any case.
+    pub security: Option<BundleSecurity>,
     /// Replicated state, if this node is a member.
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.

@@ -2,7 +2,7 @@
 
 use super::{
     InputError, Node, Report, StreamKey,
-    forward::ENVELOPES,
+    forward::{ENVELOPES, Origin},
     keep,
     output::{Delivery, DropReason},
 };
@@ -21,15 +21,22 @@ impl Node {
     pub(super) fn on_bundle(&mut self, bytes: &[u8]) -> Result<(), InputError> {
         let bundle =
             Bundle::decode_with(bytes, Policy::Strict).map_err(|error| self.refuse(error.reason()))?;
+        if let Some(peer) = self.summary_from(&bundle) {
+            return self.on_summary(peer, bundle.payload());
+        }
         let size = bytes.len() as u32;
         let Some(left) = self.lifetime_left(&bundle) else {
             self.report(Report::BundleDropped { reason: DropReason::Expired, bytes: size });
             return Ok(());
         };
+        if self.is_duplicate(&bundle) {
+            return Err(self.refuse("duplicate_bundle"));
+        }
+        let bundle = self.check_security(bundle)?;
         match bundle.primary().destination.node() {
-            Some(node) if node == self.config.id => self.on_local(&bundle),
+            Some(node) if node == self.config.id => self.on_destined(&bundle, left),
             Some(_) => {
-                self.pass_on(bundle, left, size);
+                self.pass_on(bundle, left, bytes);
                 Ok(())
             }
             None => {
@@ -37,6 +44,15 @@ impl Node {
                 Ok(())
             }
         }
+    }
+
+    /// A bundle for this node. One that was delivered before in another bundle is delivered too.
+    fn on_destined(&mut self, bundle: &Bundle, left: Duration) -> Result<(), InputError> {
+        let result = self.on_local(bundle);
+        if matches!(result, Ok(()) | Err(InputError::Refused { reason: "duplicate" })) {
+            self.note_delivered(bundle, left);
+        }
+        result
     }
 
     /// What is left of a bundle's lifetime; `None` when it is over.
@@ -53,13 +69,14 @@ impl Node {
     }
 
     /// A bundle for another node.
-    fn pass_on(&mut self, bundle: Bundle, left: Duration, bytes: u32) {
+    fn pass_on(&mut self, bundle: Bundle, left: Duration, encoded: &[u8]) {
         if bundle.hop_count().is_some_and(|hops| hops.count >= u64::from(hops.limit)) {
+            let bytes = encoded.len() as u32;
             self.report(Report::BundleDropped { reason: DropReason::HopLimit, bytes });
             return;
         }
         let priority = priority_of(&bundle);
-        self.store_bundle(bundle, priority, left, None);
+        self.store_bundle(bundle, priority, left, Origin::Kept(encoded));
     }
 
     /// A bundle for this node: an envelope, checked from cheap to dear.
@@ -113,7 +130,7 @@ impl Node {
             Standing::Fresh => {}
             Standing::Duplicate => {
                 // Nothing secret in repeating an acknowledgement, so the signature need not be checked for it.
-                self.owe_acknowledgement(key.peer, false);
+                self.repeat_acknowledgement(key.peer);
                 return Err(self.refuse("duplicate"));
             }
             Standing::StaleEpoch => return Err(self.refuse("old_incarnation")),
@@ -154,7 +171,7 @@ impl Node {
             self.keep_incoming_stream(key, epoch, floor);
         }
         self.due = due;
-        self.owe_acknowledgement(key.peer, true);
+        self.owe_acknowledgement(key);
     }
 
     /// The sender starts anew: what is kept of messages beyond a gap of its earlier epoch goes.

@@ -3,10 +3,11 @@
 //! Keys sort by kind, then stream, then number, so that a host which hands them back in order hands a stream back before
 //! its messages. All integers are big-endian.
 
-use super::{InputError, Node, StreamKey, shared_state};
+use super::{InputError, Node, StreamKey, forward::Origin, shared_state};
 use crate::{
+    bundle::{Bundle, Policy},
     delivery::{Incoming, Message, Outgoing, Pending, Place},
-    dtn::store::Priority,
+    dtn::store::{Priority, StoreKey, StoreMeta},
     envelope::Purpose,
     id::NodeId,
     time::{DtnTime, Instant},
@@ -47,9 +48,14 @@ pub enum Kept {
     SharedState = 5,
     /// This node's part of the federated plan.
     Plan = 6,
+    /// A bundle in the store that no record of a stream can bring back: another node's on its way, or an application's own.
+    Bundle = 7,
 }
 
 pub(super) const KEY_LEN: usize = 18;
+
+/// Priority, civil expiry, lifetime left.
+const KEPT_HEADER: usize = 17;
 
 /// `kind, peer, purpose, number`.
 pub(super) fn key(kind: Kept, stream: StreamKey, number: u64) -> Vec<u8> {
@@ -80,13 +86,8 @@ impl Node {
 
     /// `priority, civil expiry [ms] or 0, lifetime left [ms], envelope`.
     pub(super) fn keep_outgoing_message(&mut self, stream: StreamKey, sequence: u64, message: &Pending) {
-        let left = message.expires.saturating_since(self.now).as_millis() as u64;
-        let civil = self.civil_now();
-        let expiry = if civil == DtnTime::UNKNOWN { 0 } else { civil.0.saturating_add(left) };
-        let mut value = Vec::with_capacity(17 + message.sealed.len());
-        value.push(message.priority as u8);
-        value.extend_from_slice(&expiry.to_be_bytes());
-        value.extend_from_slice(&left.to_be_bytes());
+        let mut value = Vec::with_capacity(KEPT_HEADER + message.sealed.len());
+        self.put_expiry(&mut value, message.priority, message.expires.saturating_since(self.now));
         value.extend_from_slice(&message.sealed);
         self.put(key(Kept::OutgoingMessage, stream, sequence), value);
     }
@@ -96,6 +97,61 @@ impl Node {
         value.extend_from_slice(&message.created.0.to_be_bytes());
         value.extend_from_slice(&message.payload);
         self.put(key(Kept::EarlyMessage, stream, message.sequence), value);
+    }
+
+    /// `priority, civil expiry [ms] or 0, lifetime left [ms], bundle` under `kind, incarnation, store key`.
+    pub(super) fn keep_bundle(&mut self, key: StoreKey, meta: &StoreMeta, encoded: &[u8]) {
+        let left = meta.expires.saturating_since(self.now);
+        let mut value = Vec::with_capacity(KEPT_HEADER + encoded.len());
+        self.put_expiry(&mut value, meta.priority, left);
+        value.extend_from_slice(encoded);
+        self.put(self.bundle_key(key), value);
+    }
+
+    /// The bundle left the store: its record goes with the next batch. A crash before that sends it twice, which its receiver bears.
+    pub(super) fn forget_bundle(&mut self, key: StoreKey) {
+        self.delete(self.bundle_key(key));
+    }
+
+    fn bundle_key(&self, key: StoreKey) -> Vec<u8> {
+        let mut record = Vec::with_capacity(13);
+        record.push(Kept::Bundle as u8);
+        record.extend_from_slice(&self.incarnation.to_be_bytes());
+        record.extend_from_slice(&key.0.to_be_bytes());
+        record
+    }
+
+    fn put_expiry(&self, value: &mut Vec<u8>, priority: Priority, left: Duration) {
+        let left = left.as_millis() as u64;
+        let civil = self.civil_now();
+        let expiry = if civil == DtnTime::UNKNOWN { 0 } else { civil.0.saturating_add(left) };
+        value.push(priority as u8);
+        value.extend_from_slice(&expiry.to_be_bytes());
+        value.extend_from_slice(&left.to_be_bytes());
+    }
+
+    fn parse_expiry<'a>(&self, value: &'a [u8]) -> Option<(Priority, Duration, &'a [u8])> {
+        let (priority, rest) = value.split_first()?;
+        let (expiry, rest) = rest.split_first_chunk::<8>()?;
+        let (left, rest) = rest.split_first_chunk::<8>()?;
+        let priority = Priority::ALL.into_iter().find(|known| *known as u8 == *priority)?;
+        let (expiry, left) = (u64::from_be_bytes(*expiry), u64::from_be_bytes(*left));
+        let civil = self.civil_now();
+        // Without a clock on either side of the crash, time that passed in between cannot be counted.
+        let left =
+            if expiry == 0 || civil == DtnTime::UNKNOWN { left } else { expiry.saturating_sub(civil.0) };
+        Some((priority, Duration::from_millis(left), rest))
+    }
+
+    fn take_back_bundle(&mut self, record_key: &[u8], value: &[u8]) -> Option<()> {
+        let (priority, left, encoded) = self.parse_expiry(value)?;
+        // It passed the policy of the link it came by.
+        let bundle = Bundle::decode_with(encoded, Policy::Lenient).ok()?;
+        self.delete(record_key.to_vec());
+        if !left.is_zero() {
+            self.store_bundle(bundle, priority, left, Origin::Kept(encoded));
+        }
+        Some(())
     }
 
     /// Takes one kept record back.
@@ -109,6 +165,9 @@ impl Node {
         if kind == Kept::Plan as u8 {
             let planning = self.planning.as_mut().ok_or(InputError::NotConfigured { what: "planning" })?;
             return planning.take_back(value).ok_or(malformed);
+        }
+        if kind == Kept::Bundle as u8 {
+            return self.take_back_bundle(record_key, value).ok_or(malformed);
         }
         let (stream, number) = parse_key(record_key).ok_or(InputError::Kept { kind })?;
         self.take_back_stream(kind, stream, number, value).ok_or(malformed)
@@ -138,21 +197,8 @@ impl Node {
     }
 
     fn parse_outgoing(&self, value: &[u8]) -> Option<Pending> {
-        let (priority, rest) = value.split_first()?;
-        let (expiry, rest) = rest.split_first_chunk::<8>()?;
-        let (left, sealed) = rest.split_first_chunk::<8>()?;
-        let priority = match priority {
-            0 => Priority::Expedited,
-            1 => Priority::Normal,
-            2 => Priority::Bulk,
-            _ => return None,
-        };
-        let (expiry, left) = (u64::from_be_bytes(*expiry), u64::from_be_bytes(*left));
-        let civil = self.civil_now();
-        // Without a clock on either side of the crash, time that passed in between cannot be counted.
-        let left =
-            if expiry == 0 || civil == DtnTime::UNKNOWN { left } else { expiry.saturating_sub(civil.0) };
-        let expires = self.now.saturating_add(Duration::from_millis(left));
+        let (priority, left, sealed) = self.parse_expiry(value)?;
+        let expires = self.now.saturating_add(left);
         Some(Pending {
             sealed: sealed.to_vec(),
             priority,

@@ -14,8 +14,10 @@ mod links;
 mod output;
 mod plan;
 mod refusal;
+mod security;
 mod send;
 mod shared_state;
+mod strategy;
 mod timer;
 
 pub use config::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
@@ -23,13 +25,15 @@ pub use input::{Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
 pub use refusal::{InputError, SubmitError};
+pub use security::BundleSecurity;
 
 use crate::{
-    delivery::{Incoming, Message, Outgoing},
+    delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
         routing::{RouteCache, RouteScratch, RoutingPolicy},
-        store::Store,
+        store::{Eviction, Store},
+        strategy::{RoutingConfig, Spread, StaticRoutes},
     },
     envelope::{Purpose, ReplayLimits, ReplayWindow},
     id::NodeId,
@@ -37,7 +41,7 @@ use crate::{
     time::{DtnTime, Instant, UtcEstimate},
 };
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -54,12 +58,12 @@ pub(crate) struct StreamKey {
 }
 
 /// What to do when the host has answered a persist request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Followup {
     /// Hand a message to the store for its first transmission, and tell the application that it is accepted; the last is the payload's length.
     Launch(StreamKey, u64, usize),
-    /// A reception became durable: it may be acknowledged.
-    Acknowledge(NodeId),
+    /// A reception became durable: the stream's state after it may be acknowledged.
+    Acknowledge(NodeId, Acknowledgement),
 }
 
 /// How often a node has done its dearest arithmetic.
@@ -87,10 +91,17 @@ pub struct Node {
     returns: BTreeMap<NodeId, RouteCache>,
     scratch: RouteScratch,
     store: Store<Held>,
+    /// Where a table says the next hop.
+    table: Option<StaticRoutes>,
+    /// Where neighbours get copies.
+    spread: Option<Spread>,
     /// Contacts of this node that do not keep what the plan promised, until they end.
     broken: BTreeMap<ContactId, Instant>,
 
     outgoing: BTreeMap<StreamKey, Outgoing>,
+    /// Streams whose application was refused for want of room.
+    blocked: BTreeSet<StreamKey>,
+    submissions: Option<RateMeter>,
     incoming: BTreeMap<StreamKey, Incoming>,
     replay: ReplayWindow,
     peers: BTreeMap<NodeId, acknowledge::Peer>,
@@ -135,6 +146,7 @@ impl Node {
         for (key, value) in kept {
             node.take_back(key, value)?;
         }
+        node.restore_acknowledgements();
         node.relaunch();
         Ok(node)
     }
@@ -146,6 +158,12 @@ impl Node {
         start: Instant,
         incarnation: u32,
     ) -> Self {
+        let table = match &config.routing {
+            RoutingConfig::Static(lines) => Some(StaticRoutes::new(lines)),
+            _ => None,
+        };
+        let spread = Spread::new(config.id, &config.routing, seed);
+        let eviction = if spread.is_some() { Eviction::OldestReceived } else { Eviction::default() };
         let mut node = Self {
             incarnation,
             rng: ChaCha8Rng::from_seed(seed),
@@ -161,9 +179,13 @@ impl Node {
             ),
             returns: BTreeMap::new(),
             scratch: RouteScratch::default(),
-            store: Store::new(config.store),
+            store: Store::with_eviction(config.store, eviction),
+            table,
+            spread,
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            submissions: config.submission_rate.map(RateMeter::new),
             incoming: BTreeMap::new(),
             replay: ReplayWindow::new(ReplayLimits {
                 width: config.replay_window,
@@ -272,6 +294,7 @@ impl Node {
                 Timer::Retransmit(stream, sequence) => self.on_retransmit(stream, sequence),
                 Timer::Acknowledge(peer) => self.send_control(peer),
                 Timer::Reroute(neighbour) => self.on_reroute(neighbour),
+                Timer::Spread => self.on_spread_deadline(),
                 Timer::StoreExpiry => self.on_store_expiry(),
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),
@@ -289,7 +312,7 @@ impl Node {
         for followup in followups {
             match followup {
                 Followup::Launch(stream, sequence, bytes) => self.on_launch(stream, sequence, bytes),
-                Followup::Acknowledge(peer) => self.on_reception_durable(peer),
+                Followup::Acknowledge(peer, state) => self.on_reception_durable(peer, state),
             }
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! The sending side: from a submission to a bundle in the store, and again until it is acknowledged.
 
-use super::{Followup, Node, Report, StreamKey, SubmitError, Timer, input::Submission, keep};
+use super::{
+    Followup, Node, Report, StreamKey, SubmitError, Timer, forward::Origin, input::Submission, keep,
+};
 use crate::{
     delivery::{Outgoing, Pending, Place},
     envelope::{Header, Purpose, seal},
@@ -12,7 +14,20 @@ use core::time::Duration;
 impl Node {
     pub(super) fn submit(&mut self, submission: Submission) -> Result<(), SubmitError> {
         match submission.purpose {
-            Purpose::Telemetry | Purpose::Command | Purpose::Event => self.send(submission).map(|_| ()),
+            Purpose::Telemetry | Purpose::Command | Purpose::Event => {
+                let before = self.submissions;
+                if let Some(meter) = self.submissions.as_mut() {
+                    meter.pass(self.now, submission.payload.len() as u64)?;
+                }
+                let stream = StreamKey { peer: submission.destination, purpose: submission.purpose };
+                self.send(submission).map(|_| ()).inspect_err(|error| {
+                    // What was refused for another reason has cost the application nothing.
+                    self.submissions = before;
+                    if matches!(error, SubmitError::StreamFull(_)) {
+                        self.blocked.insert(stream);
+                    }
+                })
+            }
             Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement => Err(SubmitError::Purpose),
         }
     }
@@ -97,7 +112,7 @@ impl Node {
         let (priority, lifetime) = (message.priority, message.expires.saturating_since(now));
         let payload = message.sealed.clone();
         let bundle = self.make_bundle(stream.peer, lifetime, payload);
-        match self.store_bundle(bundle, priority, lifetime, Some((stream, sequence))) {
+        match self.store_bundle(bundle, priority, lifetime, Origin::Message(stream, sequence)) {
             Some(key) => {
                 if let Some(message) =
                     self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence))
@@ -150,11 +165,12 @@ impl Node {
 
     /// Acknowledged or abandoned: its record, timer and bundle go.
     pub(super) fn forget_message(&mut self, stream: StreamKey, sequence: u64, message: &Pending) {
+        if self.blocked.remove(&stream) {
+            self.report(Report::Writable { destination: stream.peer, purpose: stream.purpose });
+        }
         self.delete(keep::key(keep::Kept::OutgoingMessage, stream, sequence));
         match message.place {
-            Place::Stored(key) => {
-                self.store.remove(key);
-            }
+            Place::Stored(key) => self.release(key),
             Place::InFlight { .. } => self.timers.disarm(Timer::Retransmit(stream, sequence)),
             Place::AwaitingPersist => {}
         }

@@ -4,8 +4,13 @@ use super::Checker;
 use crate::scenario::{
     checked::{Better, CrcKind, ProtocolSettings, Retransmission, StorageSpec, Tolerance},
     decode::{List, Spanned},
-    raw::{RawBetter, RawCrc, RawLifetimes, RawProtocol, RawRetransmission, RawStorage, RawTolerance},
+    raw::{
+        RawBetter, RawCrc, RawLifetimes, RawProtocol, RawRateLimit, RawRetransmission, RawStorage,
+        RawTolerance, RawTransit,
+    },
 };
+use crate::units::SimTime;
+use cosmosmesh_protocol::delivery::RateLimit;
 
 impl Checker<'_> {
     pub(super) fn protocol(&mut self, raw: Option<&Spanned<RawProtocol>>) -> ProtocolSettings {
@@ -31,14 +36,15 @@ impl Checker<'_> {
             storage: raw.storage.as_ref().map_or(default.storage, |storage| self.storage(&storage.value)),
             replay_window: self.count_or(raw.replay_window.as_ref(), default.replay_window, 1, 65_536),
             max_payload: self.count_or(raw.max_payload_bytes.as_ref(), default.max_payload, 1, 1 << 24),
-            stream_window: self.count_or(raw.stream_window.as_ref(), default.stream_window, 1, 1 << 20),
+            stream_window: self.count_or(raw.stream_window.as_ref(), default.stream_window, 1, 1 << 16),
+            submission_rate: raw.submission_rate.as_ref().map(|limit| self.rate_limit(&limit.value)),
             reroute_after: self.above_zero_or(raw.reroute_after.as_ref(), default.reroute_after),
             clock_uncertainty: self
                 .not_negative_or(raw.clock_uncertainty.as_ref(), default.clock_uncertainty),
         }
     }
 
-    fn lifetimes(&mut self, raw: &RawLifetimes, default: ProtocolSettings) -> [crate::units::SimTime; 3] {
+    fn lifetimes(&mut self, raw: &RawLifetimes, default: ProtocolSettings) -> [SimTime; 3] {
         let [expedited, normal, bulk] = default.lifetimes;
         [
             self.above_zero_or(raw.expedited.as_ref(), expedited),
@@ -57,10 +63,25 @@ impl Checker<'_> {
         }
     }
 
+    fn rate_limit(&mut self, raw: &RawRateLimit) -> RateLimit {
+        let rate = raw.rate.value.0;
+        self.expect((8.0..=1e15).contains(&rate), &raw.rate.place, "from 8 bit/s to 1000000 Gbit/s");
+        let burst = self.amount_or(raw.burst.as_ref(), 64_000.0, |size| size.0);
+        RateLimit { bytes_per_second: (rate / 8.0) as u64, burst_bytes: burst as u64 }
+    }
+
     pub(super) fn storage(&mut self, raw: &RawStorage) -> StorageSpec {
         let bytes = raw.capacity.value.0;
         self.expect((1000.0..=1e15).contains(&bytes), &raw.capacity.place, "from 1 kB to 1000000 GB");
-        StorageSpec { bytes: bytes as u64, bundles: self.count_or(raw.bundles.as_ref(), 65_536, 1, u32::MAX) }
+        StorageSpec {
+            bytes: bytes as u64,
+            bundles: self.count_or(raw.bundles.as_ref(), 65_536, 1, u32::MAX),
+            commit: self.not_negative_or(raw.commit.as_ref(), SimTime::ZERO),
+            keeps_transit: raw
+                .transit
+                .as_ref()
+                .is_none_or(|transit| matches!(transit.value, RawTransit::Kept)),
+        }
     }
 
     pub(super) fn tolerances(&mut self, raw: Option<&List<RawTolerance>>) -> Vec<Tolerance> {
