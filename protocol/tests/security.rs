@@ -10,9 +10,7 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{
-        BundleSecurity, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission, Submission,
-    },
+    node::{BundleSecurity, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission, Submission},
     time::{DtnTime, Instant, UtcEstimate},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
