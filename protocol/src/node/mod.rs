@@ -6,6 +6,7 @@
 
 mod acknowledge;
 mod config;
+mod convergence;
 mod forward;
 mod ingress;
 mod input;
@@ -19,6 +20,7 @@ mod shared_state;
 mod timer;
 
 pub use config::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
+pub use convergence::{Convergence, LtpLink, Transfer, WholeLink};
 pub use input::{Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
@@ -217,6 +219,8 @@ impl Node {
                 Ok(())
             }
             Input::LinkDown { link } => self.on_link_down(link),
+            Input::Transmitted { link, transfer } => self.on_transfer(link, transfer, true),
+            Input::TransmissionFailed { link, transfer } => self.on_transfer(link, transfer, false),
             Input::ContactPlan(plan) => {
                 self.plan = plan;
                 self.reroute_all();
@@ -282,6 +286,7 @@ impl Node {
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),
                 Timer::PlanRound => self.on_plan_round(),
+                Timer::Convergence(link) => self.on_convergence_timer(link),
             }
         }
     }

@@ -1,0 +1,79 @@
+//! Links that carry whole bundles: the driver says what became of each.
+
+use super::{
+    super::{InputError, LinkId, LinkUp, Node, Transfer, WholeLink},
+    Layer, Link,
+};
+use crate::{dtn::store::StoreKey, time::Instant};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) window: u16,
+    /// Transfers that wait for the driver's word.
+    waiting: BTreeMap<Transfer, StoreKey>,
+    next: u64,
+}
+
+impl Whole {
+    pub(super) const fn new(settings: WholeLink) -> Self {
+        Self { window: settings.window, waiting: BTreeMap::new(), next: 0 }
+    }
+
+    pub(super) fn take_back(&mut self) -> Vec<StoreKey> {
+        core::mem::take(&mut self.waiting).into_values().collect()
+    }
+}
+
+impl Link {
+    const fn whole(&mut self) -> Option<&mut Whole> {
+        match &mut self.layer {
+            Layer::Whole(whole) => Some(whole),
+            Layer::SmallFrame(_) | Layer::Ltp(_) => None,
+        }
+    }
+}
+
+impl Node {
+    /// The next bundle for a [`super::super::Convergence::Whole`] link that can take one at `now`, and its number; `None` when none is
+    /// due, when as many as the window allows wait for the driver's word, or on another link.
+    ///
+    /// The bundle stays in the store until [`super::super::Input::Transmitted`]. After [`super::super::Input::TransmissionFailed`], or when the link
+    /// goes down, it goes back to its queue.
+    pub fn poll_bundle(&mut self, now: Instant, link: LinkId) -> Option<(Transfer, Vec<u8>)> {
+        self.now = self.now.max(now);
+        let up = self.links.get(&link)?.up?;
+        self.poll_whole(link, &up)
+    }
+
+    pub(super) fn poll_whole(&mut self, link: LinkId, up: &LinkUp) -> Option<(Transfer, Vec<u8>)> {
+        let whole = self.links.get_mut(&link)?.whole()?;
+        if whole.waiting.len() >= usize::from(whole.window) {
+            return None;
+        }
+        let (key, wire) = self.next_bundle(link, up, up.mtu as usize)?;
+        let whole = self.links.get_mut(&link)?.whole()?;
+        let transfer = Transfer(whole.next);
+        whole.next += 1;
+        whole.waiting.insert(transfer, key);
+        Some((transfer, wire))
+    }
+
+    /// The driver's word on a transfer.
+    pub(in crate::node) fn on_transfer(
+        &mut self,
+        link: LinkId,
+        transfer: Transfer,
+        done: bool,
+    ) -> Result<(), InputError> {
+        let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
+        let up = state.up;
+        let key = state.whole().and_then(|whole| whole.waiting.remove(&transfer));
+        let key = key.ok_or(InputError::UnknownTransfer(transfer))?;
+        match up {
+            Some(up) if !done => self.requeue(key, up.peer),
+            _ => self.on_bundle_sent(key),
+        }
+        Ok(())
+    }
+}
