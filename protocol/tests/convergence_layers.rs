@@ -5,6 +5,7 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::{Priority, StoreLimits},
+        strategy::RoutingConfig,
     },
     envelope::Purpose,
     id::NodeId,
@@ -57,6 +58,7 @@ impl Pair {
                 store: StoreLimits { bytes: 1 << 20, count: 4096 },
                 keep_bundles: true,
                 hop_limit: 8,
+                routing: RoutingConfig::default(),
                 crc: CrcKind::Castagnoli,
                 window: 256,
                 submission_rate: None,
@@ -73,6 +75,7 @@ impl Pair {
                 control_lifetime: Duration::from_secs(36_000),
                 shared_state: None,
                 plan: None,
+                security: None,
             };
             Node::new(config, keys(id), [id as u8; 32], Instant::ZERO)
         };

@@ -1,9 +1,10 @@
 //! How a node is set up.
 
+use super::security::BundleSecurity;
 use crate::{
     bundle::CrcKind,
     delivery::RateLimit,
-    dtn::store::StoreLimits,
+    dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::Directory,
     planning::{ExchangeSettings, LocalProblem},
@@ -19,6 +20,8 @@ pub struct NodeConfig {
     pub id: NodeId,
     /// The members of the fleet and their keys, this node included.
     pub directory: Arc<Directory>,
+    /// How bundles are routed.
+    pub routing: RoutingConfig,
     /// Limits of the bundle store.
     pub store: StoreLimits,
     /// Whether bundles on their way through are kept, so that they survive a crash. Its own messages always are.
@@ -43,6 +46,8 @@ pub struct NodeConfig {
     pub route_slack: Duration,
     /// Lifetime of acknowledgements.
     pub control_lifetime: Duration,
+    /// Bundle security, if this node signs or checks bundles. Envelopes are signed in any case.
+    pub security: Option<BundleSecurity>,
     /// Replicated state, if this node is a member.
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.

@@ -21,13 +21,20 @@ impl Node {
     pub(super) fn on_bundle(&mut self, bytes: &[u8]) -> Result<(), InputError> {
         let bundle =
             Bundle::decode_with(bytes, Policy::Strict).map_err(|error| self.refuse(error.reason()))?;
+        if let Some(peer) = self.summary_from(&bundle) {
+            return self.on_summary(peer, bundle.payload());
+        }
         let size = bytes.len() as u32;
         let Some(left) = self.lifetime_left(&bundle) else {
             self.report(Report::BundleDropped { reason: DropReason::Expired, bytes: size });
             return Ok(());
         };
+        if self.is_duplicate(&bundle) {
+            return Err(self.refuse("duplicate_bundle"));
+        }
+        let bundle = self.check_security(bundle)?;
         match bundle.primary().destination.node() {
-            Some(node) if node == self.config.id => self.on_local(&bundle),
+            Some(node) if node == self.config.id => self.on_destined(&bundle, left),
             Some(_) => {
                 self.pass_on(bundle, left, bytes);
                 Ok(())
@@ -37,6 +44,15 @@ impl Node {
                 Ok(())
             }
         }
+    }
+
+    /// A bundle for this node. One that was delivered before in another bundle is delivered too.
+    fn on_destined(&mut self, bundle: &Bundle, left: Duration) -> Result<(), InputError> {
+        let result = self.on_local(bundle);
+        if matches!(result, Ok(()) | Err(InputError::Refused { reason: "duplicate" })) {
+            self.note_delivered(bundle, left);
+        }
+        result
     }
 
     /// What is left of a bundle's lifetime; `None` when it is over.

@@ -4,7 +4,7 @@ mod ltp;
 mod small_frame;
 mod whole;
 
-use super::{Convergence, InputError, LinkId, LinkUp, Node};
+use super::{Convergence, InputError, LinkId, LinkUp, Node, strategy::Cargo};
 use crate::{
     dtn::store::{Queue, StoreKey},
     id::NodeId,
@@ -50,6 +50,7 @@ impl Node {
         let plan = &self.plan;
         self.broken.retain(|id, _| plan.get(*id).is_none_or(|contact| contact.to != up.peer));
         self.reroute(Queue::Limbo);
+        self.meet(up.peer);
     }
 
     /// Gives a link the convergence layer that it is to speak, unless it speaks it already.
@@ -58,10 +59,7 @@ impl Node {
             let link = self.links.entry(up.link).or_default();
             let same = match (&mut link.layer, up.convergence) {
                 (Layer::SmallFrame(_), Convergence::SmallFrame) => true,
-                (Layer::Whole(whole), Convergence::Whole(settings)) => {
-                    whole.window = settings.window;
-                    true
-                }
+                (Layer::Whole(whole), Convergence::Whole(settings)) => whole.keeps(up.peer, settings),
                 (Layer::Ltp(ltp), Convergence::Ltp(settings)) => {
                     ltp.peer == up.peer && ltp.is_set_to(settings)
                 }
@@ -75,7 +73,7 @@ impl Node {
         self.withdraw(up.link, old.map_or(up.peer, |old| old.peer), true);
         let layer = match up.convergence {
             Convergence::SmallFrame => Layer::default(),
-            Convergence::Whole(settings) => Layer::Whole(Whole::new(settings)),
+            Convergence::Whole(settings) => Layer::Whole(Whole::new(up.peer, settings)),
             Convergence::Ltp(settings) => Layer::Ltp(Box::new(self.new_ltp(up.peer, settings))),
         };
         self.links.entry(up.link).or_default().layer = layer;
@@ -90,6 +88,7 @@ impl Node {
         if !self.is_linked(up.peer) {
             self.mark_broken(up.peer);
             self.reroute(Queue::Hop(up.peer));
+            self.part(up.peer);
         }
         if skipped {
             self.reroute(Queue::Limbo);
@@ -102,30 +101,13 @@ impl Node {
     fn withdraw(&mut self, link: LinkId, peer: NodeId, all: bool) {
         let now = self.now;
         let Some(state) = self.links.get_mut(&link) else { return };
-        let keys = match &mut state.layer {
+        let cargo = match &mut state.layer {
             Layer::SmallFrame(frames) => frames.take_back(),
             Layer::Whole(whole) => whole.take_back(),
             Layer::Ltp(ltp) => ltp.take_back(now, all),
         };
-        for key in keys {
-            self.requeue(key, peer);
-        }
-    }
-
-    /// Puts a bundle that did not reach `peer` back to its queue.
-    fn requeue(&mut self, key: StoreKey, peer: NodeId) {
-        if self.store.get(key).is_some_and(|entry| entry.queue == Queue::Sending(peer)) {
-            self.store.assign(key, Queue::Hop(peer));
-        }
-    }
-
-    /// A bundle has left: it is the next node's.
-    fn on_bundle_sent(&mut self, key: StoreKey) {
-        let Some(entry) = self.store.get(key) else { return };
-        let own = entry.value.own;
-        self.release(key);
-        if let Some((stream, sequence)) = own {
-            self.on_message_sent(stream, sequence);
+        for cargo in cargo {
+            self.not_departed(peer, cargo);
         }
     }
 
@@ -152,22 +134,18 @@ impl Node {
     ///
     /// Those before it that do not fit wait in limbo until the link goes down or a link comes up, so that they hold nothing up and each is
     /// looked at once: O(log n) for each bundle that is taken or set aside.
-    fn next_bundle(&mut self, link: LinkId, up: &LinkUp, largest: usize) -> Option<(StoreKey, Vec<u8>)> {
+    pub(super) fn next_bundle(&mut self, up: &LinkUp, largest: usize) -> Option<(Cargo, Vec<u8>)> {
         loop {
             let (key, entry) = self.store.peek(Queue::Hop(up.peer))?;
-            let bytes = u64::from(entry.meta.bytes);
-            let end = self.now.saturating_add(serialisation(bytes, up.rate_bps));
-            let received = entry.meta.received;
-            if bytes > largest as u64 || up.until.is_some_and(|until| end > until) {
-                self.set_aside(link, key);
-            } else {
-                let wire = self.departing(key, received)?;
+            if entry.meta.bytes as usize <= largest && fits(up, self.now, entry.meta.bytes) {
+                let (received, own) = (entry.meta.received, entry.value.own);
+                let wire = self.departing(key, received, None)?;
                 if wire.len() <= largest {
                     self.store.assign(key, Queue::Sending(up.peer));
-                    return Some((key, wire));
+                    return Some((Cargo::Bundle(key, own), wire));
                 }
-                self.set_aside(link, key);
             }
+            self.set_aside(up.link, key);
         }
     }
 
@@ -186,6 +164,12 @@ impl Node {
             Layer::Ltp(_) => self.on_ltp_segment(link, bytes),
         }
     }
+}
+
+/// Whether a bundle that is started now is sent before the contact ends.
+pub(super) fn fits(up: &LinkUp, now: Instant, bytes: u32) -> bool {
+    let end = |until: Instant| now.saturating_add(serialisation(u64::from(bytes), up.rate_bps)) > until;
+    !up.until.is_some_and(end)
 }
 
 fn serialisation(bytes: u64, rate_bps: u64) -> Duration {

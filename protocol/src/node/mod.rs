@@ -15,8 +15,10 @@ mod links;
 mod output;
 mod plan;
 mod refusal;
+mod security;
 mod send;
 mod shared_state;
+mod strategy;
 mod timer;
 
 pub use config::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
@@ -25,13 +27,15 @@ pub use input::{Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
 pub use refusal::{InputError, SubmitError};
+pub use security::BundleSecurity;
 
 use crate::{
     delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
         routing::{RouteCache, RouteScratch, RoutingPolicy},
-        store::Store,
+        store::{Eviction, Store},
+        strategy::{RoutingConfig, Spread, StaticRoutes},
     },
     envelope::{Purpose, ReplayLimits, ReplayWindow},
     id::NodeId,
@@ -89,6 +93,10 @@ pub struct Node {
     returns: BTreeMap<NodeId, RouteCache>,
     scratch: RouteScratch,
     store: Store<Held>,
+    /// Where a table says the next hop.
+    table: Option<StaticRoutes>,
+    /// Where neighbours get copies.
+    spread: Option<Spread>,
     /// Contacts of this node that do not keep what the plan promised, until they end.
     broken: BTreeMap<ContactId, Instant>,
 
@@ -152,6 +160,12 @@ impl Node {
         start: Instant,
         incarnation: u32,
     ) -> Self {
+        let table = match &config.routing {
+            RoutingConfig::Static(lines) => Some(StaticRoutes::new(lines)),
+            _ => None,
+        };
+        let spread = Spread::new(config.id, &config.routing, seed);
+        let eviction = if spread.is_some() { Eviction::OldestReceived } else { Eviction::default() };
         let mut node = Self {
             incarnation,
             rng: ChaCha8Rng::from_seed(seed),
@@ -167,7 +181,9 @@ impl Node {
             ),
             returns: BTreeMap::new(),
             scratch: RouteScratch::default(),
-            store: Store::new(config.store),
+            store: Store::with_eviction(config.store, eviction),
+            table,
+            spread,
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             blocked: BTreeSet::new(),
@@ -282,6 +298,7 @@ impl Node {
                 Timer::Retransmit(stream, sequence) => self.on_retransmit(stream, sequence),
                 Timer::Acknowledge(peer) => self.send_control(peer),
                 Timer::Reroute(neighbour) => self.on_reroute(neighbour),
+                Timer::Spread => self.on_spread_deadline(),
                 Timer::StoreExpiry => self.on_store_expiry(),
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),

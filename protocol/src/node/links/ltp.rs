@@ -1,16 +1,16 @@
 //! Links that speak LTP: a bundle is the next node's when that reports it.
 
 use super::{
-    super::{InputError, LinkId, LinkUp, LtpLink, Node, timer::Timer},
+    super::{InputError, LinkId, LinkUp, LtpLink, Node, strategy::Cargo, timer::Timer},
     Layer, Link, serialisation,
 };
 use crate::{
     convergence::ltp::{BUNDLE_SERVICE, CancelReason, Config, Engine, Event, Limits, LinkPath, Windows},
-    dtn::store::{Queue, StoreKey},
+    dtn::store::Queue,
     id::NodeId,
     time::Instant,
 };
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
 /// An answer may wait for this many frames on its way.
@@ -23,6 +23,9 @@ pub(super) struct Ltp {
     engine: Engine,
     pub(super) peer: NodeId,
     settings: LtpLink,
+    /// What the engine's tokens stand for.
+    under_way: BTreeMap<u64, Cargo>,
+    next_token: u64,
     /// When what waits for reports is sent another way, while the link is down.
     give_up: Option<Instant>,
 }
@@ -35,13 +38,13 @@ impl Ltp {
     }
 
     /// Gives up what was not sent in full, or all, and names the bundles.
-    pub(super) fn take_back(&mut self, now: Instant, all: bool) -> Vec<StoreKey> {
+    pub(super) fn take_back(&mut self, now: Instant, all: bool) -> Vec<Cargo> {
         let tokens: Vec<u64> =
             if all { self.engine.under_way().collect() } else { self.engine.unsent().collect() };
         for token in &tokens {
             self.engine.cancel(now, *token, CancelReason::System);
         }
-        tokens.into_iter().map(StoreKey).collect()
+        tokens.iter().filter_map(|token| self.under_way.remove(token)).collect()
     }
 }
 
@@ -70,7 +73,8 @@ impl Node {
             seed: self.rng.next_u64(),
             limits,
         };
-        Ltp { engine: Engine::new(config, self.now), peer, settings, give_up: None }
+        let engine = Engine::new(config, self.now);
+        Ltp { engine, peer, settings, under_way: BTreeMap::new(), next_token: 0, give_up: None }
     }
 
     /// The link is up, or what is true of it changed.
@@ -141,6 +145,14 @@ impl Node {
         let _ = self.settle_ltp(link);
     }
 
+    /// False for a bundle that expired or was acknowledged on the way: its message may have another by now.
+    fn is_stored(&self, cargo: Cargo) -> bool {
+        match cargo {
+            Cargo::Bundle(key, _) => self.store.get(key).is_some(),
+            Cargo::Copy(..) | Cargo::Summary => true,
+        }
+    }
+
     fn arm_ltp(&mut self, link: LinkId) {
         let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) else { return };
         match ltp.engine.poll_timeout().into_iter().chain(ltp.give_up).min() {
@@ -161,10 +173,14 @@ impl Node {
                 return None;
             }
             // One block at a time is cut, so that what is urgent waits for no more than the rest of one.
-            let (key, wire) = self.next_bundle(link, up, Limits::default().block)?;
-            let engine = &mut self.links.get_mut(&link)?.ltp()?.engine;
-            if engine.send(wire, key.0).is_err() {
-                self.store.assign(key, Queue::Limbo);
+            let (cargo, wire) = self.next_departure(up, Limits::default().block)?;
+            let ltp = self.links.get_mut(&link)?.ltp()?;
+            let token = ltp.next_token;
+            ltp.next_token += 1;
+            if ltp.engine.send(wire, token).is_ok() {
+                ltp.under_way.insert(token, cargo);
+            } else {
+                self.cannot_depart(up.peer, cargo);
             }
         }
     }
@@ -184,15 +200,25 @@ impl Node {
         while let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) {
             let Some(event) = ltp.engine.poll_event() else { break };
             let peer = ltp.peer;
+            let cargo = match event {
+                Event::Delivered { token } | Event::Cancelled { token, .. } => ltp.under_way.remove(&token),
+                Event::Block { .. } | Event::Green { .. } | Event::ReceptionCancelled { .. } => None,
+            };
             match event {
                 Event::Block { data, .. } => {
                     let taken = self.on_bundle(&data);
                     answer = answer.and(taken);
                 }
-                Event::Delivered { token } => self.on_bundle_sent(StoreKey(token)),
-                Event::Cancelled { token, reason, .. } => {
+                Event::Delivered { .. } => {
+                    if let Some(cargo) = cargo.filter(|cargo| self.is_stored(*cargo)) {
+                        self.departed(peer, cargo);
+                    }
+                }
+                Event::Cancelled { reason, .. } => {
                     *self.refusals.entry(reason.reason()).or_default() += 1;
-                    self.requeue(StoreKey(token), peer);
+                    if let Some(cargo) = cargo {
+                        self.not_departed(peer, cargo);
+                    }
                     if !self.is_linked(peer) {
                         self.reroute(Queue::Hop(peer));
                     }

@@ -1,19 +1,18 @@
 //! Links of small frames: a bundle has left when its last frame is taken.
 
 use super::{
-    super::{InputError, LinkId, LinkUp, Node},
+    super::{InputError, LinkId, LinkUp, Node, strategy::Cargo},
     Layer, Link,
 };
-use crate::{
-    convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits, max_bundle_bytes},
-    dtn::store::{Queue, StoreKey},
+use crate::convergence::small_frame::{
+    Accepted, Fragmenter, Reassembler, ReassemblyLimits, max_bundle_bytes,
 };
 use alloc::{collections::VecDeque, vec::Vec};
 
 #[derive(Debug)]
 pub(super) struct SmallFrames {
     /// The bundle whose frames are being sent: it stays in the store until its last frame is taken.
-    sending: Option<(StoreKey, VecDeque<Vec<u8>>)>,
+    sending: Option<(Cargo, VecDeque<Vec<u8>>)>,
     /// Number of the next transfer.
     transfer: u16,
     reassembler: Reassembler,
@@ -27,8 +26,8 @@ impl Default for SmallFrames {
 }
 
 impl SmallFrames {
-    pub(super) fn take_back(&mut self) -> Vec<StoreKey> {
-        self.sending.take().map(|(key, _)| key).into_iter().collect()
+    pub(super) fn take_back(&mut self) -> Vec<Cargo> {
+        self.sending.take().map(|(cargo, _)| cargo).into_iter().collect()
     }
 }
 
@@ -44,23 +43,22 @@ impl Link {
 impl Node {
     pub(super) fn poll_small_frame(&mut self, link: LinkId, up: &LinkUp) -> Option<Vec<u8>> {
         while self.links.get_mut(&link)?.small_frames()?.sending.is_none() {
-            let (key, wire) = self.next_bundle(link, up, max_bundle_bytes(up.mtu as usize))?;
+            let (cargo, wire) = self.next_departure(up, max_bundle_bytes(up.mtu as usize))?;
             let frames = self.links.get_mut(&link)?.small_frames()?;
             let transfer = frames.transfer;
             frames.transfer = transfer.wrapping_add(1);
             match Fragmenter::new(&wire, transfer, up.mtu as usize) {
-                Ok(cut) => frames.sending = Some((key, cut.collect())),
-                // No frame sequence of this link can hold it.
-                Err(_) => drop(self.store.assign(key, Queue::Limbo)),
+                Ok(cut) => frames.sending = Some((cargo, cut.collect())),
+                Err(_) => self.cannot_depart(up.peer, cargo),
             }
         }
         let frames = self.links.get_mut(&link)?.small_frames()?;
-        let (key, waiting) = frames.sending.as_mut()?;
-        let key = *key;
+        let (cargo, waiting) = frames.sending.as_mut()?;
+        let cargo = *cargo;
         let frame = waiting.pop_front();
         if waiting.is_empty() {
             frames.sending = None;
-            self.on_bundle_sent(key);
+            self.departed(up.peer, cargo);
         }
         frame
     }

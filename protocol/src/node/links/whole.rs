@@ -1,26 +1,33 @@
 //! Links that carry whole bundles: the driver says what became of each.
 
 use super::{
-    super::{InputError, LinkId, LinkUp, Node, Transfer, WholeLink},
+    super::{InputError, LinkId, LinkUp, Node, Transfer, WholeLink, strategy::Cargo},
     Layer, Link,
 };
-use crate::{dtn::store::StoreKey, time::Instant};
+use crate::{id::NodeId, time::Instant};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 #[derive(Debug)]
 pub(super) struct Whole {
-    pub(super) window: u16,
+    window: u16,
     /// Transfers that wait for the driver's word.
-    waiting: BTreeMap<Transfer, StoreKey>,
+    waiting: BTreeMap<Transfer, Cargo>,
+    peer: NodeId,
     next: u64,
 }
 
 impl Whole {
-    pub(super) const fn new(settings: WholeLink) -> Self {
-        Self { window: settings.window, waiting: BTreeMap::new(), next: 0 }
+    pub(super) const fn new(peer: NodeId, settings: WholeLink) -> Self {
+        Self { peer, window: settings.window, waiting: BTreeMap::new(), next: 0 }
     }
 
-    pub(super) fn take_back(&mut self) -> Vec<StoreKey> {
+    /// Takes new settings, unless they are for another peer.
+    pub(super) fn keeps(&mut self, peer: NodeId, settings: WholeLink) -> bool {
+        self.window = settings.window;
+        self.peer == peer
+    }
+
+    pub(super) fn take_back(&mut self) -> Vec<Cargo> {
         core::mem::take(&mut self.waiting).into_values().collect()
     }
 }
@@ -51,11 +58,18 @@ impl Node {
         if whole.waiting.len() >= usize::from(whole.window) {
             return None;
         }
-        let (key, wire) = self.next_bundle(link, up, up.mtu as usize)?;
+        let largest = up.mtu as usize;
+        let (cargo, wire) = loop {
+            let (cargo, wire) = self.next_departure(up, largest)?;
+            if wire.len() <= largest {
+                break (cargo, wire);
+            }
+            self.cannot_depart(up.peer, cargo);
+        };
         let whole = self.links.get_mut(&link)?.whole()?;
         let transfer = Transfer(whole.next);
         whole.next += 1;
-        whole.waiting.insert(transfer, key);
+        whole.waiting.insert(transfer, cargo);
         Some((transfer, wire))
     }
 
@@ -67,12 +81,13 @@ impl Node {
         done: bool,
     ) -> Result<(), InputError> {
         let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
-        let up = state.up;
-        let key = state.whole().and_then(|whole| whole.waiting.remove(&transfer));
-        let key = key.ok_or(InputError::UnknownTransfer(transfer))?;
-        match up {
-            Some(up) if !done => self.requeue(key, up.peer),
-            _ => self.on_bundle_sent(key),
+        let whole = state.whole().ok_or(InputError::UnknownTransfer(transfer))?;
+        let cargo = whole.waiting.remove(&transfer).ok_or(InputError::UnknownTransfer(transfer))?;
+        let peer = whole.peer;
+        if done {
+            self.departed(peer, cargo);
+        } else {
+            self.not_departed(peer, cargo);
         }
         Ok(())
     }
