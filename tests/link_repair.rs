@@ -1,22 +1,22 @@
-//! LTP on a scenario's links: what it mends there, the ends need not send again. The binary flies tests/data/runs/relays.ron as it is, and
-//! with LTP in its link class; the oracles (exactly once, in order, conservation, equal replicas) hold in both.
+//! LTP on a scenario's links: what it mends there, the ends need not send again. The binary flies tests/data/runs/lossy.ron as it is, and
+//! with LTP in its link class; the oracles (exactly once, in order, conservation) hold in both.
 
 use serde_json::Value;
 use std::{fs, path::Path, process::Command};
 
-/// Metrics of a run of relays.ron with `convergence` in its link class.
+/// Metrics of a run of lossy.ron with `convergence` in its link class.
 fn fly(convergence: &str, seed: u64) -> Value {
     let place = tempfile::tempdir().expect("a temporary folder");
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/runs");
-    let written = fs::read_to_string(data.join("relays.ron")).expect("the scenario");
-    let mtu = "mtu_bytes: 1024,";
+    let written = fs::read_to_string(data.join("lossy.ron")).expect("the scenario");
+    let mtu = "mtu_bytes: 512,";
     assert!(written.contains(mtu));
     let changed = written.replace(mtu, &format!("{mtu} convergence: {convergence},"));
-    fs::write(place.path().join("relays.ron"), changed).expect("a scenario");
-    fs::copy(data.join("relays.ionrc"), place.path().join("relays.ionrc")).expect("a plan");
+    fs::write(place.path().join("lossy.ron"), changed).expect("a scenario");
+    fs::copy(data.join("lossy.ionrc"), place.path().join("lossy.ionrc")).expect("a plan");
     let output = Command::new(env!("CARGO_BIN_EXE_cosmosmesh"))
         .arg("run")
-        .arg(place.path().join("relays.ron"))
+        .arg(place.path().join("lossy.ron"))
         .args(["--json", "--threads", "1", "--seed", &seed.to_string(), "--out"])
         .arg(place.path().join("out"))
         .output()
@@ -32,13 +32,18 @@ fn metric(run: &Value, name: &str) -> f64 {
 
 #[test]
 fn ltp_on_the_links_spares_the_ends_retransmissions() {
-    let (mut plain, mut mended) = (0.0, 0.0);
-    for seed in 1..=3 {
+    for seed in 1..=2 {
         let (frames, ltp) = (fly("SmallFrame", seed), fly("Ltp()", seed));
-        plain += metric(&frames, "delivery.retransmitted");
-        mended += metric(&ltp, "delivery.retransmitted");
-        let share = |run| metric(run, "delivery.ratio");
-        assert!(share(&ltp) >= share(&frames) - 0.005, "seed {seed}: LTP delivers as much");
+        let again = |run| metric(run, "delivery.retransmitted");
+        assert!(again(&ltp) * 3.0 < again(&frames), "seed {seed}: {} and {}", again(&frames), again(&ltp));
+        // Each message gets there, and sooner: without repair on the hops, some are given up.
+        assert!(metric(&ltp, "delivery.ratio") > 0.999, "seed {seed}");
+        let median = |run| metric(run, "delivery.latency_s.p50");
+        assert!(
+            median(&ltp) * 2.0 < median(&frames),
+            "seed {seed}: {} and {}",
+            median(&frames),
+            median(&ltp)
+        );
     }
-    assert!(mended < plain / 2.0, "end-to-end retransmissions: {plain} without LTP, {mended} with it");
 }
