@@ -56,6 +56,7 @@ record! {
         solar_exclusion_deg: Optional<f64>, "0", "No contact while the Sun is closer than this to the peer, seen from either end, in degrees, 0 to below 90.";
         crosslinks: Optional<RawCrosslinks>, "Allowed", "Whether two satellites can talk to each other over it.";
         access: Optional<RawAccess>, "FullDuplex; SharedChannel with Lora", "How the medium is shared.";
+        convergence: Optional<RawConvergence>, "SmallFrame", "How bundles cross it: in frames that are sent once, or by LTP (RFC 5326), which repeats what is lost and needs contacts both ways.";
     }
 }
 
@@ -102,6 +103,20 @@ choice! {
 choice! {
     /// How a medium is shared.
     RawAccess "Access" { FullDuplex, HalfDuplex, SharedChannel }
+}
+
+choice! {
+    /// How bundles cross a link.
+    RawConvergence "Convergence" { SmallFrame, Ltp(RawLtp) }
+}
+
+record! {
+    /// LTP.
+    RawLtp "Ltp" {
+        margin: Optional<Duration>, "1 s", "What an answer takes beyond light time there and back, and the frames that wait in the radios.";
+        retransmissions: Optional<u32>, "8", "Times that a segment which asks for an answer is sent again before its bundle goes back to its queue, up to 100.";
+        sessions: Optional<u32>, "256", "Most bundles under way to a peer, 1 to 4096.";
+    }
 }
 
 choice! {
@@ -561,6 +576,8 @@ pub fn shapes() -> Vec<Shape> {
         RawLora::shape(),
         RawPreset::shape(),
         RawCrosslinks::shape(),
+        RawConvergence::shape(),
+        RawLtp::shape(),
         RawAccess::shape(),
         RawBurstLoss::shape(),
         RawKit::shape(),

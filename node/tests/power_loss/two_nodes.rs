@@ -10,7 +10,9 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Submission},
+    node::{
+        Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Submission,
+    },
     time::Instant,
 };
 use rand_chacha::{
@@ -95,8 +97,14 @@ impl Host {
         self.node = Node::restore(config(self.id), keys(self.id), seed, now, incarnation, None, kept)
             .expect("its own records");
         self.give(now, Input::ContactPlan(plan()));
-        let up =
-            LinkUp { link: LINK, peer: NodeId(3 - self.id), mtu: 1024, rate_bps: 1_000_000, until: None };
+        let up = LinkUp {
+            link: LINK,
+            peer: NodeId(3 - self.id),
+            mtu: 1024,
+            rate_bps: 1_000_000,
+            until: None,
+            convergence: Convergence::SmallFrame,
+        };
         self.give(now, Input::LinkUp(up));
     }
 

@@ -7,6 +7,7 @@
 mod acknowledge;
 mod bundle_service;
 mod config;
+mod convergence;
 mod delivered;
 mod forward;
 mod ingress;
@@ -23,6 +24,7 @@ mod strategy;
 mod timer;
 
 pub use config::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
+pub use convergence::{Convergence, LtpLink, Transfer, WholeLink};
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
@@ -240,6 +242,8 @@ impl Node {
                 Ok(())
             }
             Input::LinkDown { link } => self.on_link_down(link),
+            Input::Transmitted { link, transfer } => self.on_transfer(link, transfer, true),
+            Input::TransmissionFailed { link, transfer } => self.on_transfer(link, transfer, false),
             Input::ContactPlan(plan) => {
                 self.plan = plan;
                 self.reroute_all();
@@ -308,6 +312,7 @@ impl Node {
                 Timer::AntiEntropy => self.on_anti_entropy(),
                 Timer::PlanRound => self.on_plan_round(),
                 Timer::ForgetDelivered => self.on_forget_delivered(),
+                Timer::Convergence(link) => self.on_convergence_timer(link),
             }
         }
     }
