@@ -130,6 +130,7 @@ impl Fleet {
                 CrcKind::Crc32c => bundle::CrcKind::Castagnoli,
             },
             window: u64::from(protocol.stream_window),
+            submission_rate: protocol.submission_rate,
             replay_window: protocol.replay_window,
             max_payload: protocol.max_payload as usize,
             retransmission: Retransmission {
@@ -141,6 +142,7 @@ impl Fleet {
             reroute_after: span(protocol.reroute_after),
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
+            security: None,
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
         }

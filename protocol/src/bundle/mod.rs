@@ -2,6 +2,7 @@
 //!
 //! [`Bundle::decode`] judges form; [`Policy`] says which of the standard's rules on content are asked too.
 
+mod amend;
 mod block;
 mod crc;
 mod decode;
@@ -101,8 +102,8 @@ impl Bundle {
 }
 
 #[cfg(test)]
-mod arbitrary;
+pub(crate) mod arbitrary;
 #[cfg(test)]
 mod interop_tests;
 #[cfg(test)]
-mod rfc9173_vectors;
+pub(crate) mod rfc9173_vectors;

@@ -1,7 +1,9 @@
 //! How a node is set up.
 
+use super::security::BundleSecurity;
 use crate::{
     bundle::CrcKind,
+    delivery::RateLimit,
     dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::Directory,
@@ -30,6 +32,8 @@ pub struct NodeConfig {
     pub crc: CrcKind,
     /// Most unacknowledged messages in a stream, and longest gap that a receiver buffers; at most [`crate::delivery::MAX_WINDOW`].
     pub window: u64,
+    /// How fast applications may submit messages; none for as fast as streams and store take them.
+    pub submission_rate: Option<RateLimit>,
     /// Width of the replay window for control messages.
     pub replay_window: u32,
     /// Largest payload of a message in bytes.
@@ -42,6 +46,8 @@ pub struct NodeConfig {
     pub route_slack: Duration,
     /// Lifetime of acknowledgements.
     pub control_lifetime: Duration,
+    /// Bundle security, if this node signs or checks bundles. Envelopes are signed in any case.
+    pub security: Option<BundleSecurity>,
     /// Replicated state, if this node is a member.
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.

@@ -32,6 +32,7 @@ impl Node {
         if self.is_duplicate(&bundle) {
             return Err(self.refuse("duplicate_bundle"));
         }
+        let bundle = self.check_security(bundle)?;
         match bundle.primary().destination.node() {
             Some(node) if node == self.config.id => self.on_destined(&bundle, left),
             Some(_) => {
