@@ -59,8 +59,7 @@ pub fn k_routes_within(
         return routes;
     }
     let mut spurs = Spurs { plan, query, limits, target, refused: false };
-    let mut candidates: Vec<Candidate> =
-        spurs.best_of(&[], Vec::new(), scratch).into_iter().collect();
+    let mut candidates: Vec<Candidate> = spurs.best_of(&[], Vec::new(), scratch).into_iter().collect();
     for _ in 0..MAX_ROUTES {
         let best = (0..candidates.len()).min_by_key(|index| rank(&candidates[*index].route));
         let Some(best) = best else { break };

@@ -105,15 +105,12 @@ impl Router {
     }
 
     /// The route for a bundle of this priority, or `None` when it cannot arrive in time.
-    pub fn route(
-        &mut self,
-        plan: &ContactPlan,
-        query: &RouteQuery<'_>,
-        priority: Priority,
-    ) -> Option<Route> {
+    pub fn route(&mut self, plan: &ContactPlan, query: &RouteQuery<'_>, priority: Priority) -> Option<Route> {
         self.follow(plan);
         let key = (query.from, query.to);
-        if let Some(answer) = self.lists.get(&key).and_then(|list| self.candidate(list, plan, query, priority)) {
+        if let Some(answer) =
+            self.lists.get(&key).and_then(|list| self.candidate(list, plan, query, priority))
+        {
             self.counts.reused += 1;
             return answer;
         }

@@ -36,7 +36,10 @@ fn a_lost_contact_takes_only_its_own_routes() {
     assert!(router.route(&plan, &other, Priority::Normal).is_some());
     let counts = router.counts();
     assert_eq!((counts.searched, counts.reused), (3, 1));
-    assert_eq!(router.contact_lost(&mut plan, ContactId(1)), Err(crate::dtn::contact_plan::PlanError::Unknown(ContactId(1))));
+    assert_eq!(
+        router.contact_lost(&mut plan, ContactId(1)),
+        Err(crate::dtn::contact_plan::PlanError::Unknown(ContactId(1)))
+    );
 }
 
 #[test]
@@ -93,9 +96,8 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let send = (0..4u64, 1..6u64, 0..6u64, 0..6u64, any_priority()).prop_map(
-        |(after, to, bytes, waiting, priority)| Step::Send { after, to, bytes, waiting, priority },
-    );
+    let send = (0..4u64, 1..6u64, 0..6u64, 0..6u64, any_priority())
+        .prop_map(|(after, to, bytes, waiting, priority)| Step::Send { after, to, bytes, waiting, priority });
     let one = (0..6u64, 1..6u64, 0..40u64, 1..25u64, prop_oneof![Just(1u64), Just(2)], 0..4u64);
     let add = one.prop_map(|(from, by, start, length, byte_ns, owlt)| Step::Add {
         contact: contact(from, (from + by) % 6, start, length, byte_ns, owlt),

@@ -46,11 +46,9 @@ fn malformed_summaries_are_refused_by_reason() {
     let mut trailing = good;
     trailing.push(0);
     assert_eq!(refusal(&trailing), "summary_malformed");
-    let mut out = Summary::default();
-    out.has = vec![name(5, 1, 1), name(5, 1, 0)];
-    assert_eq!(refusal(&out.encode()), "summary_order");
-    out.has = vec![name(5, 1, 1), name(5, 1, 1)];
-    assert_eq!(refusal(&out.encode()), "summary_order");
+    for has in [vec![name(5, 1, 1), name(5, 1, 0)], vec![name(5, 1, 1), name(5, 1, 1)]] {
+        assert_eq!(refusal(&Summary { has, ..Summary::default() }.encode()), "summary_order");
+    }
     let twice = (NodeId(1), Probability(1));
     let twice = Summary { predictabilities: vec![twice, twice], ..Summary::default() };
     assert_eq!(refusal(&twice.encode()), "summary_order");
