@@ -11,7 +11,10 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{BundleSecurity, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission, Submission},
+    node::{
+        BundleSecurity, Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission,
+        Submission,
+    },
     time::{DtnTime, Instant, UtcEstimate},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -56,7 +59,14 @@ impl Line {
             fresh.handle_input(Instant::ZERO, Input::ContactPlan(plan.clone())).expect("a plan");
             for peer in MEMBERS.filter(|peer| peer.abs_diff(node) == 1) {
                 let link = LinkId(peer as u32);
-                let up = LinkUp { link, peer: NodeId(peer), mtu: 233, rate_bps: 64_000, until: None };
+                let up = LinkUp {
+                    link,
+                    peer: NodeId(peer),
+                    mtu: 233,
+                    rate_bps: 64_000,
+                    until: None,
+                    convergence: Convergence::SmallFrame,
+                };
                 fresh.handle_input(Instant::ZERO, Input::LinkUp(up)).expect("a link");
             }
             line.nodes.insert(node, fresh);

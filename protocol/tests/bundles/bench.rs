@@ -1,7 +1,7 @@
 //! One node under test between neighbours that the test plays itself, bundle by bundle; and a host that keeps its records.
 
 use cosmosmesh_protocol::{
-    bundle::{Bundle, BundleFlags, CrcKind, CreationTimestamp, Policy, Primary},
+    bundle::{Bundle, BundleFlags, CreationTimestamp, Policy, Primary},
     convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
@@ -10,8 +10,8 @@ use cosmosmesh_protocol::{
     id::{EndpointId, NodeId},
     identity::{Directory, KeyPair},
     node::{
-        BundleDelivery, BundleSettings, BundleSubmission, Change, DropReason, Input, InputError, LinkId,
-        LinkUp, Node, NodeConfig, Output, Report, Retransmission, Ticket,
+        BundleDelivery, BundleSettings, BundleSubmission, Change, Convergence, DropReason, Input, InputError,
+        LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Ticket,
     },
     time::{DtnTime, Instant, UtcEstimate},
 };
@@ -103,8 +103,14 @@ impl Bench {
 
     pub(crate) fn link_up(&mut self, peer: u64) {
         let until = Some(Instant::from_nanos(self.setup.contact_s * 1_000_000_000));
-        let up =
-            LinkUp { link: LinkId(peer as u32), peer: NodeId(peer), mtu: 1 << 14, rate_bps: RATE_BPS, until };
+        let up = LinkUp {
+            link: LinkId(peer as u32),
+            peer: NodeId(peer),
+            mtu: 1 << 14,
+            rate_bps: RATE_BPS,
+            until,
+            convergence: Convergence::SmallFrame,
+        };
         self.input(Input::LinkUp(up)).unwrap();
     }
 
