@@ -2,19 +2,14 @@
 
 use cosmosmesh_protocol::{
     bpsec::SecurityPolicy,
-    bundle::CrcKind,
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
-        store::{Priority, StoreLimits},
-        strategy::RoutingConfig,
+        store::Priority,
     },
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{
-        BundleSecurity, Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission,
-        Submission,
-    },
+    node::{BundleSecurity, Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, Submission},
     time::{DtnTime, Instant, UtcEstimate},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
