@@ -1,11 +1,9 @@
 //! Nodes over links that speak LTP or carry whole bundles: what stays in the store, for how long, and what goes first.
 
 use cosmosmesh_protocol::{
-    bundle::CrcKind,
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
-        store::{Priority, StoreLimits},
-        strategy::RoutingConfig,
+        store::Priority,
     },
     envelope::Purpose,
     id::NodeId,
@@ -53,16 +51,6 @@ impl Pair {
         let directory = Arc::new(directory);
         let node = |id: u64| {
             let config = NodeConfig {
-                id: NodeId(id),
-                directory: directory.clone(),
-                store: StoreLimits { bytes: 1 << 20, count: 4096 },
-                keep_bundles: true,
-                hop_limit: 8,
-                routing: RoutingConfig::default(),
-                crc: CrcKind::Castagnoli,
-                window: 256,
-                submission_rate: None,
-                replay_window: 1024,
                 max_payload: 16_384,
                 retransmission: Retransmission {
                     max_attempts: 20,
@@ -70,12 +58,8 @@ impl Pair {
                     ack_delay: Duration::from_secs(1),
                     margin_percent: 150,
                 },
-                reroute_after: Duration::from_secs(60),
-                route_slack: Duration::from_secs(30),
                 control_lifetime: Duration::from_secs(36_000),
-                shared_state: None,
-                plan: None,
-                security: None,
+                ..NodeConfig::new(NodeId(id), directory.clone())
             };
             Node::new(config, keys(id), [id as u8; 32], Instant::ZERO)
         };

@@ -25,31 +25,7 @@ fn keys(node: u64) -> KeyPair {
 }
 
 fn config(node: u64, directory: Arc<Directory>, security: Option<BundleSecurity>) -> NodeConfig {
-    NodeConfig {
-        id: NodeId(node),
-        directory,
-        store: StoreLimits { bytes: 1 << 20, count: 64 },
-        keep_bundles: false,
-        hop_limit: 8,
-        routing: cosmosmesh_protocol::dtn::strategy::RoutingConfig::default(),
-        crc: CrcKind::Castagnoli,
-        window: 64,
-        submission_rate: None,
-        replay_window: 64,
-        max_payload: 4096,
-        retransmission: Retransmission {
-            max_attempts: 3,
-            min_timeout: Duration::from_secs(5),
-            ack_delay: Duration::from_secs(1),
-            margin_percent: 150,
-        },
-        reroute_after: Duration::from_secs(60),
-        route_slack: Duration::from_secs(30),
-        control_lifetime: Duration::from_secs(3600),
-        security,
-        shared_state: None,
-        plan: None,
-    }
+    NodeConfig { security, ..NodeConfig::new(NodeId(node), directory) }
 }
 
 /// Nodes 1 - 2 - 3 whose frames arrive at once.

@@ -10,7 +10,7 @@ use cosmosmesh_protocol::{
     dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
+    node::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
     planning::{
         Commodity, ExchangeSettings, LocalProblem, Participant, PlanError, ProblemError, QpSettings, Schedule,
     },
@@ -143,6 +143,7 @@ impl Fleet {
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
             security: None,
+            bundles: BundleSettings::default(),
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
         }

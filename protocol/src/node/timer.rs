@@ -25,6 +25,8 @@ pub(crate) enum Timer {
     PlanRound,
     /// When the convergence layer of a link should have had an answer, or what waits for one is sent another way.
     Convergence(LinkId),
+    /// When the name of a delivered bundle may be forgotten.
+    ForgetDelivered,
 }
 
 /// A set of armed timers: at most one deadline for each.

@@ -206,7 +206,7 @@ impl Node {
             };
             match event {
                 Event::Block { data, .. } => {
-                    let taken = self.on_bundle(&data);
+                    let taken = self.on_bundle(Some(peer), &data);
                     answer = answer.and(taken);
                 }
                 Event::Delivered { .. } => {

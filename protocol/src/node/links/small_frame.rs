@@ -65,9 +65,11 @@ impl Node {
 
     pub(super) fn on_small_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
         let now = self.now;
-        let Some(frames) = self.links.get_mut(&link).and_then(Link::small_frames) else { return Ok(()) };
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let peer = state.up.map(|up| up.peer);
+        let Some(frames) = state.small_frames() else { return Ok(()) };
         match frames.reassembler.accept(now, bytes) {
-            Ok(Accepted::Bundle(bundle)) => self.on_bundle(&bundle),
+            Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle),
             Ok(Accepted::Partial { .. } | Accepted::Duplicate) => Ok(()),
             Err(error) => Err(self.refuse(error.reason())),
         }
