@@ -169,6 +169,7 @@ impl UdpHost {
                     }
                 }
                 self.deliveries.extend(batch.deliveries);
+                self.reports.extend(batch.reports);
                 node.handle_input(now, Input::Persisted(batch.ticket))
                     .expect("tickets are answered in order");
             }

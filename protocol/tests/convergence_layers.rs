@@ -115,6 +115,7 @@ impl Pair {
                 Output::Report(report) => self.reports[side].push(report),
                 Output::Persist(batch) => {
                     self.delivered[side].extend(batch.deliveries);
+                    self.reports[side].extend(batch.reports);
                     node.handle_input(self.now, Input::Persisted(batch.ticket)).expect("tickets in order");
                 }
             }

@@ -175,6 +175,7 @@ impl Chain {
                             }
                         }
                         host.delivered.extend(batch.deliveries);
+                        host.reports.extend(batch.reports);
                         host.unanswered.push(batch.ticket);
                     }
                 }

@@ -17,7 +17,7 @@ use crate::{
 use bevy_ecs::component::Component;
 use cosmosmesh_protocol::{
     dtn::contact_plan::ContactPlan,
-    node::{Delivery, Input, InputError, LinkId, LinkUp, Node, Output, Report, Signatures, Submission},
+    node::{Batch, Input, InputError, LinkId, LinkUp, Node, Output, Report, Signatures, Submission},
     sync::{Op, SyncError},
     time::Instant,
 };
@@ -87,7 +87,7 @@ impl Runtime {
         let entity = incarnation_entity(self.asset, self.incarnation);
         for batch in storage.tear(&mut streams.stream(Stream::TornWrites, entity)) {
             // Durable, though the node never learned it: the application finds them when it comes back.
-            self.deliver(now, batch.deliveries, out);
+            self.publish(now, batch, out);
         }
         self.signatures = self.signatures();
         self.node = None;
@@ -257,18 +257,7 @@ impl Runtime {
                     storage.write(now, batch);
                     self.answer(now, storage, out);
                 }
-                Output::Report(report) => {
-                    if let Report::Accepted { purpose, bytes, .. } = report
-                        && translate::kind(purpose) == crate::engine::MessageKind::Sync
-                    {
-                        self.sync_bytes += bytes as u64;
-                    }
-                    out.extend(translate::report(&self.fleet, self.asset, report).map(|kind| Record {
-                        time: now,
-                        asset: self.asset,
-                        kind,
-                    }));
-                }
+                Output::Report(report) => self.record(now, report, out),
             }
         }
     }
@@ -283,19 +272,33 @@ impl Runtime {
     /// Tells the node of the next batch if it is durable by now.
     fn answer(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) -> bool {
         let Some(batch) = storage.commit(now) else { return false };
-        self.deliver(now, batch.deliveries, out);
+        let ticket = batch.ticket;
+        self.publish(now, batch, out);
         if let Some(node) = self.node.as_mut() {
-            node.handle_input(instant(now), Input::Persisted(batch.ticket))
-                .expect("tickets are answered in order");
+            node.handle_input(instant(now), Input::Persisted(ticket)).expect("tickets are answered in order");
         }
         true
     }
 
-    fn deliver(&self, now: SimTime, deliveries: Vec<Delivery>, out: &mut Vec<Record>) {
-        out.extend(deliveries.iter().map(|delivery| {
+    /// What a durable batch brings to the application and to the trace.
+    fn publish(&mut self, now: SimTime, batch: Batch, out: &mut Vec<Record>) {
+        for report in batch.reports {
+            self.record(now, report, out);
+        }
+        out.extend(batch.deliveries.iter().map(|delivery| {
             let kind = translate::delivery(&self.fleet, delivery);
             Record { time: now, asset: self.asset, kind }
         }));
+    }
+
+    fn record(&mut self, now: SimTime, report: Report, out: &mut Vec<Record>) {
+        if let Report::Accepted { purpose, bytes, .. } = report
+            && translate::kind(purpose) == crate::engine::MessageKind::Sync
+        {
+            self.sync_bytes += bytes as u64;
+        }
+        let kind = translate::report(&self.fleet, self.asset, report);
+        out.extend(kind.map(|kind| Record { time: now, asset: self.asset, kind }));
     }
 }
 

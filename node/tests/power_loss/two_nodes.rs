@@ -112,13 +112,16 @@ impl Host {
         let _ = self.node.handle_input(now, input);
         while let Some(output) = self.node.poll_output() {
             match output {
-                Output::Report(Report::Accepted { sequence, .. }) => drop(self.accepted.insert(sequence)),
                 Output::Report(_) => {}
                 Output::Persist(batch) => {
                     if self.disk.commit(&batch).is_err() {
                         self.losses += 1;
                         return self.boot(now);
                     }
+                    self.accepted.extend(batch.reports.iter().filter_map(|report| match report {
+                        Report::Accepted { sequence, .. } => Some(*sequence),
+                        _ => None,
+                    }));
                     self.node
                         .handle_input(now, Input::Persisted(batch.ticket))
                         .expect("tickets are answered in order");

@@ -209,7 +209,7 @@ impl Node {
             Purpose::Acknowledgement => {}
         }
         let bytes = payload.len();
-        self.report(Report::Consumed { source, purpose, sequence, bytes, created });
+        self.report_durable(Report::Consumed { source, purpose, sequence, bytes, created });
     }
 }
 

@@ -158,9 +158,10 @@ impl Node {
 
     /// Bytes from a link.
     pub(super) fn on_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
-        let peer = self.links.entry(link).or_default().up.map(|up| up.peer);
-        match self.links.entry(link).or_default().layer {
-            Layer::SmallFrame(_) => self.on_small_frame(link, peer, bytes),
+        let state = self.links.entry(link).or_default();
+        let peer = state.up.map(|up| up.peer);
+        match state.layer {
+            Layer::SmallFrame(_) => self.on_small_frame(link, bytes),
             Layer::Whole(_) => self.on_bundle(peer, bytes),
             Layer::Ltp(_) => self.on_ltp_segment(link, bytes),
         }

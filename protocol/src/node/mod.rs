@@ -65,8 +65,8 @@ pub(crate) struct StreamKey {
 /// What to do when the host has answered a persist request.
 #[derive(Clone, Debug)]
 enum Followup {
-    /// Hand a message to the store for its first transmission, and tell the application that it is accepted; the last is the payload's length.
-    Launch(StreamKey, u64, usize),
+    /// Hand a message to the store for its first transmission.
+    Launch(StreamKey, u64),
     /// A reception became durable: the stream's state after it may be acknowledged.
     Acknowledge(NodeId, Acknowledgement),
     /// Tell the application that its bundle is accepted; the last is the payload's length.
@@ -325,7 +325,7 @@ impl Node {
         let (_, followups) = self.unanswered.pop_front().expect("looked at just above");
         for followup in followups {
             match followup {
-                Followup::Launch(stream, sequence, bytes) => self.on_launch(stream, sequence, bytes),
+                Followup::Launch(stream, sequence) => self.transmit_message(stream, sequence),
                 Followup::Acknowledge(peer, state) => self.on_reception_durable(peer, state),
                 Followup::BundleAccepted(id, bytes) => self.on_bundle_accepted(id, bytes),
             }
@@ -337,6 +337,7 @@ impl Node {
     fn flush(&mut self) {
         if self.batch.is_empty() {
             debug_assert!(self.followups.is_empty(), "a followup waits for a change");
+            self.outputs.extend(self.batch.reports.drain(..).map(Output::Report));
             return;
         }
         let ticket = Ticket(self.next_ticket);
@@ -349,6 +350,11 @@ impl Node {
 
     fn report(&mut self, report: Report) {
         self.outputs.push_back(Output::Report(report));
+    }
+
+    /// Reports what this input's changes make true, as soon as they are durable.
+    fn report_durable(&mut self, report: Report) {
+        self.batch.reports.push(report);
     }
 
     fn refuse(&mut self, reason: &'static str) -> InputError {

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 pub struct Ticket(pub u64);
 
 /// What the host makes durable as one: all of it or nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// To be given back by [`super::Input::Persisted`].
     pub ticket: Ticket,
@@ -27,6 +27,8 @@ pub struct Batch {
     pub deliveries: Vec<Delivery>,
     /// Bundles without envelopes for the application, each once.
     pub bundles: Vec<BundleDelivery>,
+    /// What becomes true when the batch is durable, and never is when it is lost.
+    pub reports: Vec<Report>,
 }
 
 impl Batch {

@@ -67,15 +67,9 @@ impl Node {
         self.keep_outgoing_message(stream, sequence, &message);
         self.keep_outgoing_stream(stream, epoch, sequence + 1);
         self.outgoing.get_mut(&stream).expect("made above").push(message);
-        self.followups.push(Followup::Launch(stream, sequence, payload.len()));
+        self.report_durable(Report::Accepted { destination, purpose, sequence, bytes: payload.len() });
+        self.followups.push(Followup::Launch(stream, sequence));
         Ok(sequence)
-    }
-
-    /// First transmission, of a message that is durable now.
-    pub(super) fn on_launch(&mut self, stream: StreamKey, sequence: u64, bytes: usize) {
-        let (destination, purpose) = (stream.peer, stream.purpose);
-        self.report(Report::Accepted { destination, purpose, sequence, bytes });
-        self.transmit_message(stream, sequence);
     }
 
     /// A message is overdue.
@@ -99,7 +93,7 @@ impl Node {
     }
 
     /// Wraps a pending message in a bundle and puts that into the store.
-    fn transmit_message(&mut self, stream: StreamKey, sequence: u64) {
+    pub(super) fn transmit_message(&mut self, stream: StreamKey, sequence: u64) {
         let now = self.now;
         let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) else {
             return;

@@ -120,7 +120,7 @@ impl Node {
             let message = SyncMessage::Delta { version: VersionVector::new(), delta };
             self.log(&message.encode());
         }
-        self.report(Report::Visible { dot });
+        self.report_durable(Report::Visible { dot });
         let at = self.now.saturating_add(self.jittered(interval));
         self.timers.arm_by(Timer::Push, at);
         Ok(())
@@ -231,7 +231,7 @@ impl Node {
         for (actor, spans) in news {
             for &(first, last) in spans.intervals() {
                 for sequence in first..=last {
-                    self.report(Report::Visible { dot: Dot { actor, sequence } });
+                    self.report_durable(Report::Visible { dot: Dot { actor, sequence } });
                 }
             }
         }

@@ -4,9 +4,8 @@ use super::{
     super::{InputError, LinkId, LinkUp, Node, strategy::Cargo},
     Layer, Link,
 };
-use crate::{
-    convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits, max_bundle_bytes},
-    id::NodeId,
+use crate::convergence::small_frame::{
+    Accepted, Fragmenter, Reassembler, ReassemblyLimits, max_bundle_bytes,
 };
 use alloc::{collections::VecDeque, vec::Vec};
 
@@ -64,14 +63,11 @@ impl Node {
         frame
     }
 
-    pub(super) fn on_small_frame(
-        &mut self,
-        link: LinkId,
-        peer: Option<NodeId>,
-        bytes: &[u8],
-    ) -> Result<(), InputError> {
+    pub(super) fn on_small_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
         let now = self.now;
-        let Some(frames) = self.links.get_mut(&link).and_then(Link::small_frames) else { return Ok(()) };
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let peer = state.up.map(|up| up.peer);
+        let Some(frames) = state.small_frames() else { return Ok(()) };
         match frames.reassembler.accept(now, bytes) {
             Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle),
             Ok(Accepted::Partial { .. } | Accepted::Duplicate) => Ok(()),
