@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+pub mod bundle;
 pub mod check;
 pub mod compare;
 pub mod completions;
@@ -57,6 +58,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     New(new::NewArgs),
     Contacts(contacts::ContactsArgs),
+    Bundle(bundle::BundleArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -70,6 +72,7 @@ impl Command {
             Self::Validate(args) => validate::execute(args),
             Self::New(args) => new::execute(args),
             Self::Contacts(args) => contacts::execute(args),
+            Self::Bundle(args) => bundle::execute(args),
             Self::Completions(args) => completions::execute(args),
         }
     }

@@ -67,9 +67,11 @@ impl CrcKind {
         out[at..].copy_from_slice(&checksum[4 - self.len()..]);
     }
 
-    /// Whether `block`, which ends with its CRC's bytes, is intact.
-    pub(super) fn holds(self, block: &[u8]) -> bool {
-        let (content, found) = block.split_at(block.len() - self.len());
+    /// Whether `block`, which ends with its CRC's bytes, is intact. A block shorter than its CRC is not.
+    #[must_use]
+    pub fn holds(self, block: &[u8]) -> bool {
+        let Some(length) = block.len().checked_sub(self.len()) else { return false };
+        let (content, found) = block.split_at(length);
         let found = found.iter().fold(0, |value, byte| value << 8 | u32::from(*byte));
         self.checksum(content, self.len()) == found
     }

@@ -15,6 +15,7 @@ mod fragment;
 mod policy;
 mod primary;
 mod report;
+mod section;
 
 use alloc::vec::Vec;
 

@@ -105,7 +105,10 @@ impl Node {
         let transfer = state.transfer;
         state.transfer = state.transfer.wrapping_add(1);
         match Fragmenter::new(&wire, transfer, up.mtu as usize) {
-            Ok(frames) => state.sending = Some(Sending { key, own, frames: frames.collect() }),
+            Ok(frames) => {
+                state.sending = Some(Sending { key, own, frames: frames.collect() });
+                self.note_departure(link, &wire);
+            }
             Err(_) => {
                 // No frame sequence of this link can hold it.
                 self.store.assign(key, Queue::Limbo);

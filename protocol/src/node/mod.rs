@@ -6,6 +6,7 @@
 
 mod acknowledge;
 mod config;
+mod departure;
 mod forward;
 mod ingress;
 mod input;
@@ -19,13 +20,14 @@ mod shared_state;
 mod timer;
 
 pub use config::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
+pub use departure::Departure;
 pub use input::{Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
 pub use refusal::{InputError, SubmitError};
 
 use crate::{
-    delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
+    delivery::{Acknowledgement, Incoming, Message, Outgoing},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
         routing::{RouteCache, RouteScratch, RoutingPolicy},
@@ -37,7 +39,7 @@ use crate::{
     time::{DtnTime, Instant, UtcEstimate},
 };
 use alloc::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -91,9 +93,6 @@ pub struct Node {
     broken: BTreeMap<ContactId, Instant>,
 
     outgoing: BTreeMap<StreamKey, Outgoing>,
-    /// Streams whose application was refused for want of room.
-    blocked: BTreeSet<StreamKey>,
-    submissions: Option<RateMeter>,
     incoming: BTreeMap<StreamKey, Incoming>,
     replay: ReplayWindow,
     peers: BTreeMap<NodeId, acknowledge::Peer>,
@@ -109,6 +108,7 @@ pub struct Node {
     refusals: BTreeMap<&'static str, u64>,
     signatures: Signatures,
     due: Vec<Message>,
+    departures: departure::Departures,
 }
 
 impl Node {
@@ -168,8 +168,6 @@ impl Node {
             store: Store::new(config.store),
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
-            blocked: BTreeSet::new(),
-            submissions: config.submission_rate.map(RateMeter::new),
             incoming: BTreeMap::new(),
             replay: ReplayWindow::new(ReplayLimits {
                 width: config.replay_window,
@@ -188,6 +186,7 @@ impl Node {
             refusals: BTreeMap::new(),
             signatures: Signatures::default(),
             due: Vec::new(),
+            departures: departure::Departures::default(),
             keys,
             config,
         };

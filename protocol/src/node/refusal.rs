@@ -1,12 +1,7 @@
 //! Why an input was not taken.
 
 use super::{input::LinkId, output::Ticket};
-use crate::{
-    delivery::{RateExceeded, StreamFull},
-    id::NodeId,
-    sync::SyncError,
-    time::Instant,
-};
+use crate::{delivery::StreamFull, id::NodeId, sync::SyncError, time::Instant};
 
 /// An input was refused: nothing but a counter changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,12 +66,9 @@ pub enum SubmitError {
         /// The limit.
         max: usize,
     },
-    /// Too many messages of this stream are unacknowledged. [`super::Report::Writable`] tells when there is room.
+    /// Too many messages of this stream are unacknowledged.
     #[error(transparent)]
     StreamFull(#[from] StreamFull),
-    /// The application is faster than it may be.
-    #[error(transparent)]
-    RateExceeded(#[from] RateExceeded),
 }
 
 impl SubmitError {
@@ -89,7 +81,6 @@ impl SubmitError {
             Self::Purpose => "purpose",
             Self::PayloadTooLarge { .. } => "payload_too_large",
             Self::StreamFull(_) => "stream_full",
-            Self::RateExceeded(_) => "rate_exceeded",
         }
     }
 }
