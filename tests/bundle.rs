@@ -5,8 +5,14 @@ use std::{
     io::Write as _,
     path::Path,
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
+use cosmosmesh::{
+    engine::SentBundle,
+    report::{Capture, CapturedLink},
+    units::{AssetIndex, SimTime},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -228,4 +234,30 @@ fn wireshark_reads_every_packet_of_a_run_as_a_bundle() {
         crc.iter().all(|line| !line.is_empty() && line.split(',').all(|status| status == "1")),
         "{crc:?}"
     );
+}
+
+#[test]
+fn wireshark_finds_nothing_malformed_in_bundles_of_any_size() {
+    let folder = temporary();
+    let path = folder.path().join("sizes.pcapng");
+    let link = CapturedLink { name: "a to b".into(), from: 1, to: 2 };
+    let file = fs::File::create(&path).expect("a file");
+    let mut capture = Capture::new(file, Duration::ZERO, vec![link]).expect("a capture");
+    let create = ["bundle", "create", "--source", "ipn:1.1", "--destination", "ipn:2.1", "--hop-limit", "3"];
+    for (length, crc) in
+        [(0, "crc16"), (65_400, "crc32c"), (65_507, "none"), (70_000, "crc32c"), (200_000, "none")]
+    {
+        fs::write(folder.path().join("payload"), vec![0x61; length]).expect("a file");
+        let rest = ["--payload-file", "payload", "--output", "b.cbor", "--crc", crc, "--policy", "lenient"];
+        expect(&folder, 0, &[&create[..], &rest].concat());
+        let wire = fs::read(folder.path().join("b.cbor")).expect("it was made");
+        capture.add(&SentBundle { time: SimTime(1), from: AssetIndex(0), link: 0, wire });
+    }
+    drop(capture.finish().expect("it is written"));
+    let fields = ["_ws.malformed", "frame.protocols", "_ws.short", "frame.comment"];
+    let Some(packets) = tshark(&path, &fields) else { return };
+    let filled = |line: &String| line.split('\t').map(|cell| !cell.is_empty()).collect::<Vec<_>>();
+    let (whole, cut) = (vec![false, true, false, false], vec![false, true, true, true]);
+    let expected = [whole.clone(), whole, cut.clone(), cut.clone(), cut];
+    assert_eq!(packets.iter().map(filled).collect::<Vec<_>>(), expected, "{packets:?}");
 }

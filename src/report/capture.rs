@@ -2,7 +2,8 @@
 //!
 //! Each bundle stands once for each time that a node began to send it, in the moment in which its first frame started on air: as the IPv4
 //! and UDP datagram that a UDP convergence layer would have sent, from and to port 4556. What the link itself did to it (frames, segments,
-//! losses) is not in here; the trace tells. One interface per link, created when the link is first used; stamps in nanoseconds of UTC,
+//! losses) is not in here; the trace tells. Of a bundle above 65,507 bytes, which no such datagram holds, the
+//! packet has what stands before the payload, marked as cut while capturing, and a comment with the length. One interface per link, created when the link is first used; stamps in nanoseconds of UTC,
 //! counted on from the scenario's epoch without leap seconds.
 //!
 //! Format: <https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-03.html>, link type 101 (raw IP).
@@ -14,6 +15,10 @@ use std::{
     time::Duration,
 };
 
+use cosmosmesh_protocol::{
+    bundle::{Bundle, Policy},
+    cbor::head_len,
+};
 use etherparse::PacketBuilder;
 use pcap_file::{
     DataLink, Endianness, PcapError,
@@ -33,9 +38,8 @@ use crate::engine::SentBundle;
 const PORT: u16 = 4556;
 /// The most that a UDP datagram over IPv4 holds.
 const MAX_DATAGRAM: usize = 65_507;
-/// What is kept of a bundle that no datagram holds: less than the datagram announces, so that a reader sees a packet that was cut
-/// while capturing, and not a malformed one.
-const KEPT_OF_LARGER: usize = 65_000;
+/// What is kept of a bundle that no datagram holds and whose blocks cannot be told apart: a part of its primary block.
+const KEPT_AT_LEAST: usize = 24;
 /// Length of the IPv4 and UDP headers.
 const HEADERS: usize = 28;
 /// Hops that the datagrams may make.
@@ -113,10 +117,10 @@ impl<W: Write> Capture<W> {
         let original_len = self.packet.len() as u32;
         let mut options = Vec::new();
         if !fits {
-            self.packet.truncate(HEADERS + KEPT_OF_LARGER);
-            let comment = format!(
-                "a bundle of {length} bytes, which no UDP datagram holds: its first {KEPT_OF_LARGER}"
-            );
+            let kept = before_payload(&bundle.wire);
+            self.packet.truncate(HEADERS + kept);
+            let comment =
+                format!("a bundle of {length} bytes, too long for UDP: the {kept} bytes before its payload");
             options.push(EnhancedPacketOption::Comment(comment.into()));
         }
         let since_epoch = Duration::from_nanos(bundle.time.as_nanos().unsigned_abs());
@@ -145,6 +149,18 @@ impl<W: Write> Capture<W> {
         self.interfaces.insert(link, next);
         Ok(next)
     }
+}
+
+/// How much of a bundle stands before the payload's byte string. A reader that comes to the end there sees a packet that was cut while
+/// capturing; one that sees the string's head finds it longer than the datagram, and calls the packet malformed.
+fn before_payload(wire: &[u8]) -> usize {
+    let Ok(bundle) = Bundle::decode_with(wire, Policy::Lenient) else { return KEPT_AT_LEAST };
+    let payload = bundle.payload_block();
+    let crc = if payload.crc.is_empty() { 0 } else { 1 + payload.crc.len() };
+    // The break comes last.
+    let tail = head_len(payload.data.len() as u64) + payload.data.len() + crc + 1;
+    let kept = wire.len().saturating_sub(tail);
+    if kept < MAX_DATAGRAM { kept } else { KEPT_AT_LEAST }
 }
 
 /// A node's address: its number's last 24 bits in the private network 10.0.0.0/8 (RFC 1918).
@@ -219,6 +235,6 @@ mod tests {
                 lengths.push((packet.data.len(), packet.original_len, packet.options.len()));
             }
         }
-        assert_eq!(lengths, [(65_535, 65_535, 0), (KEPT_OF_LARGER + HEADERS, 65_535, 1)]);
+        assert_eq!(lengths, [(65_535, 65_535, 0), (KEPT_AT_LEAST + HEADERS, 65_535, 1)]);
     }
 }
