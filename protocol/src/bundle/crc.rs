@@ -1,15 +1,15 @@
 //! The checksums of blocks (RFC 9171 §4.2.1, §4.2.2): CRC-16/X.25 and CRC-32C.
 
 use alloc::vec::Vec;
-use crc::{CRC_16_IBM_SDLC, CRC_32_ISCSI, Crc, Table};
+use crc::{CRC_16_IBM_SDLC, Crc, Table};
 
-// A table of 16 rows takes 16 bytes a step; its 16 KiB suit the CRC that guards payloads. The other one guards small blocks.
+// A table of 16 rows takes 16 bytes a step: both may guard payloads.
 #[cfg_attr(
     all(feature = "fast", any(target_arch = "x86_64", target_arch = "aarch64"), not(target_os = "none")),
     cfg(test)
 )]
-static CRC_32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
-static X_25: Crc<u16, Table<1>> = Crc::<u16, Table<1>>::new(&CRC_16_IBM_SDLC);
+static CRC_32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&crc::CRC_32_ISCSI);
+static X_25: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_IBM_SDLC);
 
 /// A CRC type code (RFC 9171 §4.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

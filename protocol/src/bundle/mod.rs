@@ -103,6 +103,8 @@ impl Bundle {
 #[cfg(test)]
 mod arbitrary;
 #[cfg(test)]
+mod disagreements;
+#[cfg(test)]
 mod interop_tests;
 #[cfg(test)]
 mod rfc9173_vectors;
