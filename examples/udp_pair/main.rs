@@ -102,6 +102,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         hop_limit: 4,
         crc: CrcKind::Castagnoli,
         window: 256,
+        submission_rate: None,
         replay_window: 1024,
         max_payload: 4096,
         retransmission: Retransmission {

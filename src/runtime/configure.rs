@@ -129,6 +129,7 @@ impl Fleet {
                 CrcKind::Crc32c => bundle::CrcKind::Castagnoli,
             },
             window: u64::from(protocol.stream_window),
+            submission_rate: protocol.submission_rate,
             replay_window: protocol.replay_window,
             max_payload: protocol.max_payload as usize,
             retransmission: Retransmission {

@@ -2,6 +2,7 @@
 
 use crate::{
     bundle::CrcKind,
+    delivery::RateLimit,
     dtn::store::StoreLimits,
     id::NodeId,
     identity::Directory,
@@ -28,6 +29,8 @@ pub struct NodeConfig {
     pub crc: CrcKind,
     /// Most unacknowledged messages in a stream, and longest gap that a receiver buffers; at most [`crate::delivery::MAX_WINDOW`].
     pub window: u64,
+    /// How fast applications may submit messages; none for as fast as streams and store take them.
+    pub submission_rate: Option<RateLimit>,
     /// Width of the replay window for control messages.
     pub replay_window: u32,
     /// Largest payload of a message in bytes.

@@ -27,7 +27,7 @@ pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
 pub use refusal::{InputError, SubmitError};
 
 use crate::{
-    delivery::{Acknowledgement, Incoming, Message, Outgoing},
+    delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
         routing::{RouteCache, RouteScratch, RoutingPolicy},
@@ -39,7 +39,7 @@ use crate::{
     time::{DtnTime, Instant, UtcEstimate},
 };
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -93,6 +93,9 @@ pub struct Node {
     broken: BTreeMap<ContactId, Instant>,
 
     outgoing: BTreeMap<StreamKey, Outgoing>,
+    /// Streams whose application was refused for want of room.
+    blocked: BTreeSet<StreamKey>,
+    submissions: Option<RateMeter>,
     incoming: BTreeMap<StreamKey, Incoming>,
     replay: ReplayWindow,
     peers: BTreeMap<NodeId, acknowledge::Peer>,
@@ -168,6 +171,8 @@ impl Node {
             store: Store::new(config.store),
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            submissions: config.submission_rate.map(RateMeter::new),
             incoming: BTreeMap::new(),
             replay: ReplayWindow::new(ReplayLimits {
                 width: config.replay_window,
