@@ -13,11 +13,12 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::{Priority, StoreLimits},
+        strategy::RoutingConfig,
     },
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{Input, NodeConfig, Report, Retransmission, Submission},
+    node::{BundleSettings, Input, NodeConfig, Report, Retransmission, Submission},
     time::Instant,
 };
 use driver::{UdpHost, always_up};
@@ -97,6 +98,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
     NodeConfig {
         id,
         directory: directory.clone(),
+        routing: RoutingConfig::default(),
         store: StoreLimits { bytes: 1 << 20, count: 1024 },
         keep_bundles: true,
         hop_limit: 4,
@@ -114,6 +116,8 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(10),
         route_slack: Duration::from_secs(1),
         control_lifetime: Duration::from_secs(10),
+        security: None,
+        bundles: BundleSettings::default(),
         shared_state: None,
         plan: None,
     }

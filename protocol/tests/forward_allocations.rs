@@ -8,7 +8,7 @@ use cosmosmesh_protocol::{
     bundle::Bundle,
     dtn::contact_plan::{ContactPlan, PlannedContact},
     id::NodeId,
-    node::{Input, LinkId, LinkUp, Node},
+    node::{Convergence, Input, LinkId, LinkUp, Node},
     time::Instant,
 };
 use laws::{carrier, config, keys};
@@ -37,6 +37,7 @@ fn relay() -> Node {
             mtu: 70_000,
             rate_bps: 1_000_000,
             until: None,
+            convergence: Convergence::default(),
         }),
     ];
     for input in set_up {

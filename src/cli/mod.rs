@@ -10,6 +10,7 @@ mod interrupt;
 pub mod new;
 mod progress;
 pub mod report;
+pub mod route;
 pub mod run;
 pub mod validate;
 
@@ -59,6 +60,7 @@ enum Command {
     New(new::NewArgs),
     Contacts(contacts::ContactsArgs),
     Bundle(bundle::BundleArgs),
+    Route(route::RouteArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -73,6 +75,7 @@ impl Command {
             Self::New(args) => new::execute(args),
             Self::Contacts(args) => contacts::execute(args),
             Self::Bundle(args) => bundle::execute(args),
+            Self::Route(args) => route::execute(&args),
             Self::Completions(args) => completions::execute(args),
         }
     }

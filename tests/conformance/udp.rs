@@ -9,11 +9,12 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::{Priority, StoreLimits},
+        strategy::RoutingConfig,
     },
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{Input, Node, NodeConfig, Report, Retransmission, SharedStateConfig, Submission},
+    node::{BundleSettings, Input, Node, NodeConfig, Report, Retransmission, SharedStateConfig, Submission},
     sync::{Op, SyncLimits},
     time::Instant,
 };
@@ -67,6 +68,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
     NodeConfig {
         id,
         directory: directory.clone(),
+        routing: RoutingConfig::default(),
         store: StoreLimits { bytes: 1 << 20, count: 1024 },
         keep_bundles: true,
         hop_limit: 4,
@@ -84,6 +86,8 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(10),
         route_slack: Duration::from_secs(1),
         control_lifetime: Duration::from_secs(10),
+        security: None,
+        bundles: BundleSettings::default(),
         shared_state: Some(SharedStateConfig {
             members: NODES.to_vec(),
             limits: SyncLimits::default(),

@@ -5,7 +5,10 @@
 //! contract is `docs/adr/0001-node-contract.md`.
 
 mod acknowledge;
+mod bundle_service;
 mod config;
+mod convergence;
+mod delivered;
 mod departure;
 mod forward;
 mod ingress;
@@ -15,23 +18,29 @@ mod links;
 mod output;
 mod plan;
 mod refusal;
+mod security;
 mod send;
 mod shared_state;
+mod strategy;
 mod timer;
 
-pub use config::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
+pub use config::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
+pub use convergence::{Convergence, LtpLink, Transfer, WholeLink};
 pub use departure::Departure;
-pub use input::{Input, LinkId, LinkUp, Submission};
+pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
-pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
+pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
 pub use refusal::{InputError, SubmitError};
+pub use security::BundleSecurity;
 
 use crate::{
+    bundle::BundleId,
     delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
         routing::{RouteCache, RouteScratch, RoutingPolicy},
-        store::Store,
+        store::{Eviction, Store},
+        strategy::{RoutingConfig, Spread, StaticRoutes},
     },
     envelope::{Purpose, ReplayLimits, ReplayWindow},
     id::NodeId,
@@ -62,6 +71,8 @@ enum Followup {
     Launch(StreamKey, u64, usize),
     /// A reception became durable: the stream's state after it may be acknowledged.
     Acknowledge(NodeId, Acknowledgement),
+    /// Tell the application that its bundle is accepted; the last is the payload's length.
+    BundleAccepted(BundleId, usize),
 }
 
 /// How often a node has done its dearest arithmetic.
@@ -89,6 +100,10 @@ pub struct Node {
     returns: BTreeMap<NodeId, RouteCache>,
     scratch: RouteScratch,
     store: Store<Held>,
+    /// Where a table says the next hop.
+    table: Option<StaticRoutes>,
+    /// Where neighbours get copies.
+    spread: Option<Spread>,
     /// Contacts of this node that do not keep what the plan promised, until they end.
     broken: BTreeMap<ContactId, Instant>,
 
@@ -99,6 +114,7 @@ pub struct Node {
     incoming: BTreeMap<StreamKey, Incoming>,
     replay: ReplayWindow,
     peers: BTreeMap<NodeId, acknowledge::Peer>,
+    delivered: delivered::Delivered,
     shared: Option<shared_state::Sharing>,
     planning: Option<plan::Planning>,
 
@@ -153,6 +169,12 @@ impl Node {
         start: Instant,
         incarnation: u32,
     ) -> Self {
+        let table = match &config.routing {
+            RoutingConfig::Static(lines) => Some(StaticRoutes::new(lines)),
+            _ => None,
+        };
+        let spread = Spread::new(config.id, &config.routing, seed);
+        let eviction = if spread.is_some() { Eviction::OldestReceived } else { Eviction::default() };
         let mut node = Self {
             incarnation,
             rng: ChaCha8Rng::from_seed(seed),
@@ -168,7 +190,9 @@ impl Node {
             ),
             returns: BTreeMap::new(),
             scratch: RouteScratch::default(),
-            store: Store::new(config.store),
+            store: Store::with_eviction(config.store, eviction),
+            table,
+            spread,
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             blocked: BTreeSet::new(),
@@ -180,6 +204,7 @@ impl Node {
                 ..ReplayLimits::default()
             }),
             peers: BTreeMap::new(),
+            delivered: delivered::Delivered::default(),
             shared: config.shared_state.clone().map(|shared| shared_state::Sharing::new(config.id, shared)),
             planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),
             timers: Timers::default(),
@@ -221,12 +246,15 @@ impl Node {
                 Ok(())
             }
             Input::LinkDown { link } => self.on_link_down(link),
+            Input::Transmitted { link, transfer } => self.on_transfer(link, transfer, true),
+            Input::TransmissionFailed { link, transfer } => self.on_transfer(link, transfer, false),
             Input::ContactPlan(plan) => {
                 self.plan = plan;
                 self.reroute_all();
                 Ok(())
             }
             Input::Submit(submission) => self.submit(submission).map_err(InputError::Submit),
+            Input::SendBundle(submission) => self.send_bundle(submission).map_err(InputError::Submit),
             Input::Write(operation) => self.write(operation),
             Input::StartPlan => self.start_plan(),
             Input::Civil(estimate) => {
@@ -282,10 +310,13 @@ impl Node {
                 Timer::Retransmit(stream, sequence) => self.on_retransmit(stream, sequence),
                 Timer::Acknowledge(peer) => self.send_control(peer),
                 Timer::Reroute(neighbour) => self.on_reroute(neighbour),
+                Timer::Spread => self.on_spread_deadline(),
                 Timer::StoreExpiry => self.on_store_expiry(),
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),
                 Timer::PlanRound => self.on_plan_round(),
+                Timer::ForgetDelivered => self.on_forget_delivered(),
+                Timer::Convergence(link) => self.on_convergence_timer(link),
             }
         }
     }
@@ -300,6 +331,7 @@ impl Node {
             match followup {
                 Followup::Launch(stream, sequence, bytes) => self.on_launch(stream, sequence, bytes),
                 Followup::Acknowledge(peer, state) => self.on_reception_durable(peer, state),
+                Followup::BundleAccepted(id, bytes) => self.on_bundle_accepted(id, bytes),
             }
         }
         Ok(())
