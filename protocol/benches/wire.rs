@@ -9,7 +9,7 @@ use cosmosmesh_protocol::{
         Placement, Role, ScopeFlags, SecurityPolicy, ShaVariant, add_confidentiality, add_integrity, process,
         verify_integrity,
     },
-    bundle::{Bundle, CreationTimestamp, HopCount, Primary},
+    bundle::{Bundle, CreationTimestamp, HopCount, Policy, Primary},
     envelope::{Header, Purpose, open, seal},
     id::NodeId,
     identity::{Directory, KeyPair},
@@ -84,15 +84,36 @@ fn bundles(c: &mut Criterion) {
     for size in SIZES {
         let bytes = ours(vec![0xa5; size]).encode();
         group.throughput(Throughput::Bytes(size as u64));
-        group
-            .bench_function(BenchmarkId::new("ours", size), |b| b.iter(|| Bundle::decode(black_box(&bytes))));
+        // Bytes to blocks with every checksum: under the lenient policy, which asks for form only.
+        group.bench_function(BenchmarkId::new("ours", size), |b| {
+            b.iter(|| Bundle::decode_with(black_box(&bytes), Policy::Lenient))
+        });
         // bp7 checks checksums only when asked to.
         group.bench_function(BenchmarkId::new("bp7", size), |b| {
             b.iter(|| bp7::Bundle::try_from(black_box(&bytes[..])).map(|mut bundle| bundle.crc_valid()));
         });
-        // hardy leaves the payload where it is.
+        // hardy leaves the payload where it is, and asks its rules while it parses.
         group.bench_function(BenchmarkId::new("hardy", size), |b| {
             b.iter(|| ParsedBundle::parse(black_box(&bytes), no_keys));
+        });
+    }
+    group.finish();
+    // From bytes to the verdict of a node: form, every checksum, every rule on the content.
+    let mut group = c.benchmark_group("bundle_validate");
+    for size in SIZES {
+        let bytes = ours(vec![0xa5; size]).encode();
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(BenchmarkId::new("ours", size), |b| {
+            b.iter(|| Bundle::decode(black_box(&bytes)).is_ok())
+        });
+        group.bench_function(BenchmarkId::new("bp7", size), |b| {
+            b.iter(|| {
+                bp7::Bundle::try_from(black_box(&bytes[..]))
+                    .is_ok_and(|mut bundle| bundle.crc_valid() && bundle.validate().is_ok())
+            });
+        });
+        group.bench_function(BenchmarkId::new("hardy", size), |b| {
+            b.iter(|| ParsedBundle::parse(black_box(&bytes), no_keys).is_ok());
         });
     }
     group.finish();

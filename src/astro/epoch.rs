@@ -6,6 +6,8 @@ use crate::units::SimTime;
 
 const DAY_S: i64 = 86_400;
 const SECOND_NS: i64 = 1_000_000_000;
+/// POSIX time of 2000-01-01T00:00:00Z.
+const POSIX_2000_S: i64 = 946_684_800;
 /// TAI − UTC at 2000-01-01T00:00:00 UTC.
 const TAI_MINUS_UTC_2000_S: i64 = 32;
 /// TT − TAI in milliseconds (IAU 1991).
@@ -237,6 +239,18 @@ impl Epoch {
     #[must_use]
     pub fn dtn_time_ms(self, at: SimTime) -> Option<u64> {
         u64::try_from((self.since_2000_ns + at.0).div_euclid(1_000_000)).ok()
+    }
+
+    /// POSIX time in nanoseconds at simulated time `at`, in which days have 86,400 seconds; `None` before 1970. Continuous: a leap second
+    /// after the epoch is not stepped over.
+    #[must_use]
+    pub fn posix_ns(self, at: SimTime) -> Option<u64> {
+        let epoch_s = self.since_2000_ns.div_euclid(SECOND_NS);
+        let leap_seconds = tai_minus_utc_at(epoch_s) - TAI_MINUS_UTC_2000_S;
+        let since_1970_ns = i128::from(self.since_2000_ns)
+            + i128::from(at.0)
+            + i128::from(POSIX_2000_S - leap_seconds) * i128::from(SECOND_NS);
+        u64::try_from(since_1970_ns).ok()
     }
 
     fn julian(self, at: SimTime, scale_offset_s: f64) -> JulianDate {

@@ -2,10 +2,13 @@
 
 use super::CliError;
 use crate::{
-    engine::{Digest, Fingerprint, Record, Sink, TraceWriter},
+    engine::{Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
     metrics::{Metrics, MetricsSet, PlanReference, RunShape},
     oracle::{self, CentralProblem, OracleReport, Oracles},
-    report::{AssetFacts, OracleFacts, ReportError, RunEnd, RunFacts, RunFolder, Timing, words},
+    report::{
+        AssetFacts, Capture, CapturedLink, OracleFacts, ReportError, RunEnd, RunFacts, RunFolder, Timing,
+        words,
+    },
     scenario::{Scenario, Tolerance},
     sim::{Options, Progress, SimError, Simulation},
     units::SimTime,
@@ -17,7 +20,7 @@ use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// What is to be written of a run.
@@ -27,6 +30,8 @@ pub(super) struct Output {
     pub(super) folder: PathBuf,
     /// Whether it gets a trace file.
     pub(super) trace: bool,
+    /// Whether it gets a packet capture.
+    pub(super) pcap: bool,
 }
 
 /// How a run is made.
@@ -68,7 +73,8 @@ pub(super) fn fly(
     let started = wall_clock();
     let scenario = Arc::new(Scenario::load(request.path)?);
     let input = |reason: String| CliError::Input { path: request.path.into(), reason };
-    let options = Options { seed: request.seed, threads: request.threads, until: request.until };
+    let capture = request.output.as_ref().is_some_and(|output| output.pcap);
+    let options = Options { seed: request.seed, threads: request.threads, until: request.until, capture };
     let simulation = Simulation::new(scenario.clone(), options).map_err(|error| input(error.to_string()))?;
     let end = simulation.course().end;
     let facts = facts(&scenario, request.seed, end);
@@ -79,6 +85,9 @@ pub(super) fn fly(
     let mut watch = Watch::new(&simulation, &scenario, end, folder).map_err(input)?;
     if request.output.as_ref().is_some_and(|output| output.trace) {
         watch.open_trace(&scenario)?;
+    }
+    if capture {
+        watch.open_capture(&scenario, &simulation)?;
     }
     let summary = simulation.run(&mut watch, progress).map_err(|error| match error {
         SimError::Interrupted => CliError::Interrupted,
@@ -126,6 +135,7 @@ struct Watch {
     oracles: Oracles,
     folder: Option<RunFolder>,
     trace: Option<(PathBuf, TraceWriter<BufWriter<File>>)>,
+    capture: Option<(PathBuf, Capture<BufWriter<File>>)>,
     /// The first failure to write: the run goes on, and then tells.
     failure: Option<ReportError>,
 }
@@ -156,6 +166,7 @@ impl Watch {
             oracles: Oracles::new(longest_flight),
             folder,
             trace: None,
+            capture: None,
             failure: None,
         })
     }
@@ -166,6 +177,18 @@ impl Watch {
         let file = File::create(&path).map_err(|source| CliError::File { path: path.clone(), source })?;
         let names = scenario.assets.iter().map(|asset| asset.name.as_str());
         self.trace = Some((path, TraceWriter::new(BufWriter::new(file), names)));
+        Ok(())
+    }
+
+    fn open_capture(&mut self, scenario: &Scenario, simulation: &Simulation) -> Result<(), CliError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let path = folder.path().join("bundles.pcapng");
+        let unwritable = |source| CliError::File { path: path.clone(), source };
+        let file = File::create(&path).map_err(unwritable)?;
+        let epoch = Duration::from_nanos(scenario.epoch.posix_ns(SimTime::ZERO).unwrap_or(0));
+        let links = captured_links(scenario, simulation);
+        let capture = Capture::new(BufWriter::new(file), epoch, links).map_err(unwritable)?;
+        self.capture = Some((path, capture));
         Ok(())
     }
 
@@ -181,6 +204,10 @@ impl Watch {
         }
         if let Some((path, writer)) = self.trace {
             let flushed = writer.finish().and_then(|mut out| io::Write::flush(&mut out));
+            flushed.map_err(|source| CliError::File { path, source })?;
+        }
+        if let Some((path, capture)) = self.capture {
+            let flushed = capture.finish().and_then(|mut out| io::Write::flush(&mut out));
             flushed.map_err(|source| CliError::File { path, source })?;
         }
         let metrics = self.metrics.finish(end);
@@ -220,6 +247,29 @@ impl Sink for Watch {
             self.failure = folder.record(record, self.metrics.derived()).err();
         }
     }
+
+    fn bundle(&mut self, bundle: &SentBundle) {
+        if let Some((_, capture)) = &mut self.capture {
+            capture.add(bundle);
+        }
+    }
+}
+
+/// How the links of a run are shown in its packet capture.
+fn captured_links(scenario: &Scenario, simulation: &Simulation) -> Vec<CapturedLink> {
+    let fleet = simulation.fleet();
+    let links = simulation.course().links.iter();
+    links
+        .map(|link| {
+            let name = |asset| &scenario.asset(asset).name;
+            let class = &scenario.classes[link.class].name;
+            CapturedLink {
+                name: format!("{} to {}, {class} {}", name(link.from), name(link.to), link.sender_link),
+                from: fleet.node(link.from).0,
+                to: fleet.node(link.to).0,
+            }
+        })
+        .collect()
 }
 
 /// Whether replicas have had the time to agree: writes stopped early enough for a whole lifetime of their messages.

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+pub mod bundle;
 pub mod check;
 pub mod compare;
 pub mod completions;
@@ -58,6 +59,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     New(new::NewArgs),
     Contacts(contacts::ContactsArgs),
+    Bundle(bundle::BundleArgs),
     Route(route::RouteArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -72,6 +74,7 @@ impl Command {
             Self::Validate(args) => validate::execute(args),
             Self::New(args) => new::execute(args),
             Self::Contacts(args) => contacts::execute(args),
+            Self::Bundle(args) => bundle::execute(args),
             Self::Route(args) => route::execute(&args),
             Self::Completions(args) => completions::execute(args),
         }

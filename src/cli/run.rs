@@ -24,6 +24,7 @@ use std::{
   cosmosmesh run scenarios/mars_relay.ron
   cosmosmesh run scenarios/smoke.ron --seed 7 --out runs/smoke-7
   cosmosmesh run scenarios/leo_ground.ron --until \"6 h\" --threads 2
+  cosmosmesh run scenarios/smoke.ron --pcap && tshark -r runs/smoke/bundles.pcapng
   cosmosmesh run scenarios/smoke.ron --trace --json | jq '.metrics.\"delivery.ratio\"'
 
 The run folder holds run.json, metrics.json, tables (CSV), plots (SVG) and report.html. The same scenario and seed give \
@@ -50,6 +51,9 @@ pub struct RunArgs {
     /// Write the whole trace, one JSON object per line, to trace.jsonl in the run folder.
     #[arg(long)]
     trace: bool,
+    /// Write every bundle that was sent, as IPv4/UDP datagrams to port 4556, to bundles.pcapng in the run folder, for Wireshark.
+    #[arg(long)]
+    pcap: bool,
     /// Print the result as JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -78,7 +82,7 @@ pub fn execute(args: RunArgs) -> Result<Outcome, CliError> {
             .or_else(|| std::thread::available_parallelism().ok())
             .unwrap_or(NonZeroUsize::MIN),
         until: args.until,
-        output: Some(Output { folder, trace: args.trace }),
+        output: Some(Output { folder, trace: args.trace, pcap: args.pcap }),
     };
     let interrupted = interrupt::watch();
     let mut bar = Bar::new();

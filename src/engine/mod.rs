@@ -1,6 +1,7 @@
 //! The event kernel: queue, random streams, trace.
 
 mod canonical;
+mod capture;
 mod event_queue;
 mod fields;
 mod fingerprint;
@@ -12,6 +13,7 @@ mod sink;
 mod trace_file;
 
 pub use canonical::encode_record;
+pub use capture::{SentBundle, merge_bundles};
 pub use event_queue::EventQueue;
 pub use fields::Field;
 pub use fingerprint::{Digest, Fingerprint, FingerprintError};

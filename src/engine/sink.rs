@@ -1,6 +1,6 @@
 //! [`Sink`]: where trace records go, so that nothing has to be kept in memory.
 
-use super::Record;
+use super::{Record, SentBundle};
 
 /// Takes a run's records in their order: (time, asset, order at the asset).
 ///
@@ -8,6 +8,9 @@ use super::Record;
 pub trait Sink {
     /// Takes the next record.
     fn record(&mut self, record: &Record);
+
+    /// Takes the next bundle that was sent, when the run captures them: in the same order, after the records of the same stretch.
+    fn bundle(&mut self, _bundle: &SentBundle) {}
 }
 
 impl Sink for Vec<Record> {
@@ -19,6 +22,10 @@ impl Sink for Vec<Record> {
 impl<S: Sink + ?Sized> Sink for &mut S {
     fn record(&mut self, record: &Record) {
         (**self).record(record);
+    }
+
+    fn bundle(&mut self, bundle: &SentBundle) {
+        (**self).bundle(bundle);
     }
 }
 
@@ -47,6 +54,12 @@ impl Sink for Tee<'_> {
     fn record(&mut self, record: &Record) {
         for sink in &mut self.sinks {
             sink.record(record);
+        }
+    }
+
+    fn bundle(&mut self, bundle: &SentBundle) {
+        for sink in &mut self.sinks {
+            sink.bundle(bundle);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The run folder: tables, plots, page. What is drawn is drawn from the tables, so `run` and `report` share one way.
 
 mod baseline;
+mod capture;
 mod error;
 mod facts;
 mod folder;
@@ -13,6 +14,7 @@ mod tables;
 pub mod words;
 
 pub use baseline::{Baseline, BaselineError, Better, Expected, Finding, Tolerance, Verdict};
+pub use capture::{Capture, CapturedLink};
 pub use error::ReportError;
 pub use facts::{AssetFacts, OracleFacts, RunFacts, Timing};
 pub use folder::{RunEnd, RunFolder, read_facts, read_metrics};

@@ -33,6 +33,8 @@ pub struct Runtime {
     /// When the earliest timer event that was scheduled is due.
     armed: Option<SimTime>,
     sync_bytes: u64,
+    /// Whether bundles that leave are to be told.
+    watching: bool,
     /// Signatures of earlier incarnations.
     signatures: Signatures,
 }
@@ -51,6 +53,7 @@ impl Runtime {
             incarnation,
             armed,
             sync_bytes,
+            watching: false,
             signatures: Signatures::default(),
         }
     }
@@ -114,6 +117,9 @@ impl Runtime {
         let node = Node::restore(config, keys, seed, instant(now), self.incarnation, civil, kept)
             .expect("a node reads its own records");
         self.node = Some(node);
+        if self.watching {
+            self.watch_departures();
+        }
         self.brief(now, plan, storage, out);
     }
 
@@ -193,6 +199,21 @@ impl Runtime {
     /// The next frame for a link that is free.
     pub fn poll_transmit(&mut self, now: SimTime, link: u32) -> Option<Vec<u8>> {
         self.node.as_mut()?.poll_transmit(instant(now), LinkId(link))
+    }
+
+    /// From now on, [`Runtime::departed`] tells which bundles leave.
+    pub fn watch_departures(&mut self) {
+        self.watching = true;
+        if let Some(node) = &mut self.node {
+            node.watch_departures();
+        }
+    }
+
+    /// The bundle whose transfer the last frame began, if it began one and departures are watched.
+    pub fn departed(&mut self) -> Option<Vec<u8>> {
+        let node = self.node.as_mut().filter(|_| self.watching)?;
+        // One at a time: it is asked for after each frame.
+        node.poll_departure().map(|departure| departure.bundle)
     }
 
     /// When a timer event must be scheduled: earlier than any that already is.

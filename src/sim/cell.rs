@@ -2,7 +2,7 @@
 
 use super::{agenda::Agenda, event::Event};
 use crate::{
-    engine::{Entry, MessageKind, Record, RecordKind},
+    engine::{Entry, MessageKind, Record, RecordKind, SentBundle},
     link::SharedChannel,
     runtime::{Runtime, Storage},
     scenario::{Fault, Priority},
@@ -50,9 +50,22 @@ pub(super) struct Surroundings<'a, 'q> {
     pub(super) setting: &'a Setting<'a>,
     pub(super) agenda: Agenda<'q>,
     pub(super) records: Vec<Record>,
+    /// Bundles sent, when the run captures them.
+    pub(super) bundles: Vec<SentBundle>,
     /// Shared channels by class; only the partition that holds all radios of the class has it.
     pub(super) channels: Vec<Option<SharedChannel>>,
     pub(super) events: u64,
+}
+
+impl<'a, 'q> Surroundings<'a, 'q> {
+    /// Nothing has happened yet.
+    pub(super) const fn new(
+        setting: &'a Setting<'a>,
+        agenda: Agenda<'q>,
+        channels: Vec<Option<SharedChannel>>,
+    ) -> Self {
+        Self { setting, agenda, records: Vec::new(), bundles: Vec::new(), channels, events: 0 }
+    }
 }
 
 impl Cell<'_> {

@@ -8,7 +8,7 @@ use super::{
     partition::{components, least_light_times},
 };
 use crate::{
-    engine::{Entry, EventQueue, Record, RecordKind, Sink, merge_records},
+    engine::{Entry, EventQueue, Record, RecordKind, SentBundle, Sink, merge_bundles, merge_records},
     link::{LinkClass, SharedChannel},
     runtime::{Fleet, Runtime, Storage},
     scenario::{Fault, Scenario},
@@ -46,11 +46,13 @@ pub struct Options {
     pub threads: NonZeroUsize,
     /// Where to stop before the scenario's end.
     pub until: Option<SimTime>,
+    /// Whether sinks are told every bundle that is sent. The trace does not depend on it.
+    pub capture: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: None, threads: NonZeroUsize::MIN, until: None }
+        Self { seed: None, threads: NonZeroUsize::MIN, until: None, capture: false }
     }
 }
 
@@ -113,6 +115,7 @@ pub struct Simulation {
     plan: NodePlan,
     rates_bps: Vec<u64>,
     threads: NonZeroUsize,
+    capture: bool,
 }
 
 /// What changes while it runs.
@@ -134,6 +137,7 @@ struct Books {
     queue: EventQueue<Event>,
     channels: Vec<Option<SharedChannel>>,
     merged: Vec<Record>,
+    bundles: Vec<SentBundle>,
     events: u64,
 }
 
@@ -153,7 +157,8 @@ impl Simulation {
         let rates_bps: Vec<u64> =
             course.plan.contacts().iter().map(|contact| effective_rate(&course, contact)).collect();
         let plan = node_plan(&course, &fleet, &rates_bps)?;
-        Ok(Self { course, fleet: Arc::new(fleet), plan, rates_bps, threads: options.threads })
+        let Options { threads, capture, .. } = options;
+        Ok(Self { course, fleet: Arc::new(fleet), plan, rates_bps, threads, capture })
     }
 
     /// What is fixed before the run.
@@ -225,6 +230,9 @@ impl Simulation {
         for (number, &entity) in entities.iter().enumerate() {
             let asset = AssetIndex(number as u32);
             let mut runtime = Runtime::new(asset, self.fleet.clone(), &self.course.streams, SimTime::ZERO);
+            if self.capture {
+                runtime.watch_departures();
+            }
             let mut origin = Origin::default();
             let mut storage = Storage::new(scenario.asset(asset).storage.commit);
             runtime.brief(SimTime::ZERO, setting.plan, &mut storage, &mut merged);
@@ -245,7 +253,7 @@ impl Simulation {
         Running {
             world,
             schedule: power_schedule(),
-            books: Books { queue, channels, merged, events: 0 },
+            books: Books { queue, channels, merged, bundles: Vec::new(), events: 0 },
             ledger: Ledger::new(longest.unwrap_or(SimTime::ZERO), replicas),
             records: 0,
             stretch: SimTime::from_secs(30),
@@ -307,6 +315,7 @@ struct Task<'w> {
 struct Done {
     later: Vec<(AssetIndex, Entry<Event>)>,
     records: Vec<Record>,
+    bundles: Vec<SentBundle>,
     events: u64,
 }
 
@@ -314,11 +323,11 @@ impl Task<'_> {
     fn run(&mut self, setting: &Setting<'_>, horizon: SimTime, place: &[u32]) {
         let channels = std::mem::take(&mut self.channels);
         let agenda = Agenda::new(&mut self.queue, horizon);
-        let mut around = Surroundings { setting, agenda, records: Vec::new(), channels, events: 0 };
+        let mut around = Surroundings::new(setting, agenda, channels);
         drive(&mut self.cells, &mut around, place);
-        let Surroundings { agenda, records, channels, events, .. } = around;
+        let Surroundings { agenda, records, bundles, channels, events, .. } = around;
         self.channels = channels;
-        self.done = Some(Done { later: agenda.into_later(), records, events });
+        self.done = Some(Done { later: agenda.into_later(), records, bundles, events });
     }
 }
 
@@ -340,6 +349,7 @@ impl Running {
             sink.record(&record);
             self.records += 1;
         }
+        self.books.bundles.drain(..).for_each(|bundle| sink.bundle(&bundle));
     }
 
     /// Runs the events from `at` to `horizon`, exclusive, and chooses the length of the next stretch.
@@ -378,14 +388,15 @@ impl Running {
         if threads.get() == 1 {
             let channels = std::mem::take(&mut books.channels);
             let agenda = Agenda::new(&mut books.queue, horizon);
-            let mut around = Surroundings { setting, agenda, records: Vec::new(), channels, events: 0 };
+            let mut around = Surroundings::new(setting, agenda, channels);
             drive(&mut cells, &mut around, &everyone);
-            let Surroundings { agenda, mut records, channels, events, .. } = around;
+            let Surroundings { agenda, mut records, bundles, channels, events, .. } = around;
             books.channels = channels;
             books.events += events;
             let later = agenda.into_later();
             later.into_iter().for_each(|(asset, entry)| books.queue.push(asset, entry));
             merge_records([&mut records], &mut books.merged);
+            merge_bundles([bundles], &mut books.bundles);
             return;
         }
         let mut components = components(setting.course, &cells, horizon - at, horizon, least_light_time);
@@ -436,6 +447,7 @@ impl Books {
     /// Takes back what the components did, in their order.
     fn gather(&mut self, tasks: Vec<Task<'_>>) {
         let mut records = Vec::with_capacity(tasks.len());
+        let mut bundles = Vec::with_capacity(tasks.len());
         let mut later = Vec::new();
         for task in tasks {
             for (class, channel) in task.channels.into_iter().enumerate() {
@@ -447,9 +459,11 @@ impl Books {
             self.events += done.events;
             later.extend(done.later);
             records.push(done.records);
+            bundles.push(done.bundles);
         }
         later.into_iter().for_each(|(asset, entry)| self.queue.push(asset, entry));
         merge_records(records.iter_mut(), &mut self.merged);
+        merge_bundles(bundles, &mut self.bundles);
     }
 }
 

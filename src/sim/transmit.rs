@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     contact::Contact,
-    engine::RecordKind,
+    engine::{RecordKind, SentBundle},
     link::{Flight, Frame, LinkClass, LinkConvergence, Passage},
     units::{AssetIndex, SimTime},
     world::{OpenWindow, QueuedFrame, Window},
@@ -182,7 +182,8 @@ impl Cell<'_> {
             let window = course.windows[self.asset.get()][place as usize];
             let link = course.links[window.link as usize].sender_link;
             if let Some(bytes) = self.runtime.poll_transmit(now, link) {
-                return Some(QueuedFrame { window: place, bytes });
+                let bundle = self.runtime.departed();
+                return Some(QueuedFrame { window: place, bytes, bundle });
             }
         }
         None
@@ -255,6 +256,9 @@ impl Cell<'_> {
         let channel = around.channels[class].as_mut();
         let transmission = channel.map(|channel| channel.begin(self.asset, now, airtime));
         self.record(around, now, RecordKind::FrameSent { peer: link.to, bytes, airtime });
+        if let Some(wire) = frame.bundle {
+            around.bundles.push(SentBundle { time: now, from: self.asset, link: window.link, wire });
+        }
         self.schedule(around, self.asset, now + airtime, Event::RadioFree(number));
         let incoming = Incoming { link: window.link, flight, bytes: frame.bytes, transmission };
         self.schedule(around, link.to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));

@@ -16,6 +16,8 @@ pub struct QueuedFrame {
     pub window: u32,
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// The bundle whose transfer it begins, when the run captures them.
+    pub bundle: Option<Vec<u8>>,
 }
 
 /// A window that a radio serves.

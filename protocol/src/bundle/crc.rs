@@ -1,11 +1,15 @@
 //! The checksums of blocks (RFC 9171 §4.2.1, §4.2.2): CRC-16/X.25 and CRC-32C.
 
 use alloc::vec::Vec;
-use crc::{CRC_16_IBM_SDLC, CRC_32_ISCSI, Crc, Table};
+use crc::{CRC_16_IBM_SDLC, Crc, Table};
 
-// A table of 16 rows takes 16 bytes a step; its 16 KiB suit the CRC that guards payloads. The other one guards small blocks.
-static CRC_32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
-static X_25: Crc<u16, Table<1>> = Crc::<u16, Table<1>>::new(&CRC_16_IBM_SDLC);
+// A table of 16 rows takes 16 bytes a step: both may guard payloads.
+#[cfg_attr(
+    all(feature = "fast", any(target_arch = "x86_64", target_arch = "aarch64"), not(target_os = "none")),
+    cfg(test)
+)]
+static CRC_32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&crc::CRC_32_ISCSI);
+static X_25: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_IBM_SDLC);
 
 /// A CRC type code (RFC 9171 §4.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,9 +71,11 @@ impl CrcKind {
         out[at..].copy_from_slice(&checksum[4 - self.len()..]);
     }
 
-    /// Whether `block`, which ends with its CRC's bytes, is intact.
-    pub(super) fn holds(self, block: &[u8]) -> bool {
-        let (content, found) = block.split_at(block.len() - self.len());
+    /// Whether `block`, which ends with its CRC's bytes, is intact. A block shorter than its CRC is not.
+    #[must_use]
+    pub fn holds(self, block: &[u8]) -> bool {
+        let Some(length) = block.len().checked_sub(self.len()) else { return false };
+        let (content, found) = block.split_at(length);
         let found = found.iter().fold(0, |value, byte| value << 8 | u32::from(*byte));
         self.checksum(content, self.len()) == found
     }
@@ -85,19 +91,35 @@ impl CrcKind {
                 digest.update(&ZEROS[..zeros]);
                 u32::from(digest.finalize())
             }
-            Self::Castagnoli => {
-                let mut digest = CRC_32C.digest();
-                digest.update(bytes);
-                digest.update(&ZEROS[..zeros]);
-                digest.finalize()
-            }
+            Self::Castagnoli => crc_32c(&[bytes, &ZEROS[..zeros]]),
         }
     }
 }
 
 /// CRC-32C over the parts in turn.
 #[must_use]
+#[cfg(all(feature = "fast", any(target_arch = "x86_64", target_arch = "aarch64"), not(target_os = "none")))]
 pub(crate) fn crc_32c(parts: &[&[u8]]) -> u32 {
+    parts.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part))
+}
+
+/// CRC-32C over the parts in turn.
+#[must_use]
+#[cfg(not(all(
+    feature = "fast",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    not(target_os = "none")
+)))]
+pub(crate) fn crc_32c(parts: &[&[u8]]) -> u32 {
+    crc_32c_by_table(parts)
+}
+
+/// The same for processors without an instruction for it.
+#[cfg_attr(
+    all(feature = "fast", any(target_arch = "x86_64", target_arch = "aarch64"), not(target_os = "none")),
+    cfg(test)
+)]
+fn crc_32c_by_table(parts: &[&[u8]]) -> u32 {
     let mut digest = CRC_32C.digest();
     parts.iter().for_each(|part| digest.update(part));
     digest.finalize()
@@ -106,11 +128,21 @@ pub(crate) fn crc_32c(parts: &[&[u8]]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// The check values of the CRC catalogue (reveng), which RFC 9171's two checksums name.
     #[test]
     fn the_catalogues_check_values_are_met() {
         assert_eq!(CrcKind::X25.checksum(b"123456789", 0), 0x906e);
         assert_eq!(CrcKind::Castagnoli.checksum(b"123456789", 0), 0xe306_9283);
+    }
+
+    proptest! {
+        /// Whatever computes it, in however many parts.
+        #[test]
+        fn the_processors_instruction_and_the_table_agree(bytes in proptest::collection::vec(any::<u8>(), 0..3000), at: prop::sample::Index) {
+            let (first, second) = bytes.split_at(at.index(bytes.len() + 1));
+            prop_assert_eq!(crc_32c(&[first, second]), crc_32c_by_table(&[&bytes]));
+        }
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{
     Bundle,
     block::{Block, BlockKind},
-    endpoint::{put_endpoint, read_endpoint},
+    endpoint::read_endpoint,
     error::BundleError,
 };
 use crate::{
@@ -29,12 +29,10 @@ impl HopCount {
         self.count > self.limit as u64
     }
 
-    pub(super) fn encode(self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(12);
-        cbor::put_head(&mut out, cbor::ARRAY, 2);
-        cbor::put_uint(&mut out, u64::from(self.limit));
-        cbor::put_uint(&mut out, self.count);
-        out
+    pub(super) fn encode_into(self, out: &mut Vec<u8>) {
+        cbor::put_head(out, cbor::ARRAY, 2);
+        cbor::put_uint(out, u64::from(self.limit));
+        cbor::put_uint(out, self.count);
     }
 }
 
@@ -56,18 +54,6 @@ impl Bundle {
     pub fn hop_count(&self) -> Option<HopCount> {
         hop_count(&self.block(BlockKind::HOP_COUNT)?.data)
     }
-}
-
-pub(super) fn encode_endpoint(endpoint: &EndpointId) -> Vec<u8> {
-    let mut out = Vec::with_capacity(24);
-    put_endpoint(&mut out, endpoint);
-    out
-}
-
-pub(super) fn encode_age(age_ms: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(9);
-    cbor::put_uint(&mut out, age_ms);
-    out
 }
 
 /// Checks the data of a block whose kind is understood; that of others is their owners' business.

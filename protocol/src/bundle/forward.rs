@@ -6,20 +6,21 @@ use super::{
     Bundle,
     block::{Block, BlockKind, PAYLOAD_NUMBER},
     decode::{FORWARDERS, MAX_BLOCKS},
-    extension::{HopCount, encode_age, encode_endpoint},
+    endpoint::put_endpoint,
+    extension::HopCount,
     flags::BlockFlags,
 };
-use crate::id::EndpointId;
+use crate::{cbor, id::EndpointId};
 
 impl Bundle {
     /// Names the node that the bundle is forwarded by (RFC 9171 §4.4.1): ours, before the bundle leaves.
     pub fn set_previous_node(&mut self, node: &EndpointId) {
-        self.set_data(BlockKind::PREVIOUS_NODE, encode_endpoint(node));
+        put_endpoint(self.data_of(BlockKind::PREVIOUS_NODE), node);
     }
 
     /// Sets the bundle's age (RFC 9171 §4.4.2): the one it came with, and the time that it stayed here and under way, in ms.
     pub fn set_age_ms(&mut self, age_ms: u64) {
-        self.set_data(BlockKind::BUNDLE_AGE, encode_age(age_ms));
+        cbor::put_uint(self.data_of(BlockKind::BUNDLE_AGE), age_ms);
     }
 
     /// Sets the hop count (RFC 9171 §4.4.3).
@@ -28,7 +29,7 @@ impl Bundle {
     /// When the limit is 0, which the standard does not have.
     pub fn set_hop_count(&mut self, hops: HopCount) {
         assert!(hops.limit > 0, "a hop limit is 1 to 255");
-        self.set_data(BlockKind::HOP_COUNT, hops.encode());
+        hops.encode_into(self.data_of(BlockKind::HOP_COUNT));
     }
 
     /// Takes the first extension block of this kind out.
@@ -51,14 +52,19 @@ impl Bundle {
         number
     }
 
-    fn set_data(&mut self, kind: BlockKind, data: Vec<u8>) {
-        if let Some(block) = self.blocks.iter_mut().find(|block| block.kind == kind) {
-            block.data = data;
-            return;
-        }
-        // These three do not count towards the limit: a bundle with as many blocks as are allowed may still be forwarded.
-        let number = self.free_number();
-        self.blocks.push(Block { kind, number, flags: BlockFlags::default(), crc: self.primary.crc, data });
+    /// Where the data of the block of this kind is to be written, empty; the block is made when there is none. A forwarded bundle's own memory
+    /// is used again.
+    fn data_of(&mut self, kind: BlockKind) -> &mut Vec<u8> {
+        let index = self.blocks.iter().position(|block| block.kind == kind).unwrap_or_else(|| {
+            // These three do not count towards the limit: a bundle with as many blocks as are allowed may still be forwarded.
+            let number = self.free_number();
+            let (flags, crc, data) = (BlockFlags::default(), self.primary.crc, Vec::with_capacity(24));
+            self.blocks.push(Block { kind, number, flags, crc, data });
+            self.blocks.len() - 1
+        });
+        let data = &mut self.blocks[index].data;
+        data.clear();
+        data
     }
 
     pub(crate) fn free_number(&self) -> u64 {

@@ -19,6 +19,7 @@ mod fragment;
 mod policy;
 mod primary;
 mod report;
+mod section;
 
 use alloc::vec::Vec;
 
@@ -108,6 +109,8 @@ impl Bundle {
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+#[cfg(test)]
+mod disagreements;
 #[cfg(test)]
 mod interop_tests;
 #[cfg(test)]

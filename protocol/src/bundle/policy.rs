@@ -35,7 +35,7 @@ impl Bundle {
         }
     }
 
-    fn check_protected(&self) -> Result<(), BundleError> {
+    pub(super) fn check_protected(&self) -> Result<(), BundleError> {
         let encrypted = self.block(BlockKind::BLOCK_CONFIDENTIALITY).is_some();
         let covers_primary = |data: &[u8]| targets_primary(data).unwrap_or(encrypted);
         let mut integrity = self.blocks.iter().filter(|block| block.kind == BlockKind::BLOCK_INTEGRITY);
@@ -46,13 +46,13 @@ impl Bundle {
         }
     }
 
-    fn check_age(&self) -> Result<(), BundleError> {
+    pub(super) fn check_age(&self) -> Result<(), BundleError> {
         let known =
             self.primary.creation.time != DtnTime::UNKNOWN || self.block(BlockKind::BUNDLE_AGE).is_some();
         if known { Ok(()) } else { Err(BundleError::NoAge) }
     }
 
-    fn check_flags(&self) -> Result<(), BundleError> {
+    pub(super) fn check_flags(&self) -> Result<(), BundleError> {
         let flags = self.primary.flags;
         // An anonymous bundle has no name: it can be neither put together again nor reported on.
         let anonymous = self.primary.source == EndpointId::Null;

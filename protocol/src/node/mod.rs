@@ -9,6 +9,7 @@ mod bundle_service;
 mod config;
 mod convergence;
 mod delivered;
+mod departure;
 mod forward;
 mod ingress;
 mod input;
@@ -25,6 +26,7 @@ mod timer;
 
 pub use config::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
 pub use convergence::{Convergence, LtpLink, Transfer, WholeLink};
+pub use departure::Departure;
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
@@ -125,6 +127,7 @@ pub struct Node {
     refusals: BTreeMap<&'static str, u64>,
     signatures: Signatures,
     due: Vec<Message>,
+    departures: departure::Departures,
 }
 
 impl Node {
@@ -213,6 +216,7 @@ impl Node {
             refusals: BTreeMap::new(),
             signatures: Signatures::default(),
             due: Vec::new(),
+            departures: departure::Departures::default(),
             keys,
             config,
         };

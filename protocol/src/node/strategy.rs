@@ -34,10 +34,15 @@ pub(super) enum Cargo {
 impl Node {
     /// The next bundle for the link, of at most `largest` bytes, and its bytes.
     pub(super) fn next_departure(&mut self, up: &LinkUp, largest: usize) -> Option<(Cargo, Vec<u8>)> {
-        if self.spread.is_some() {
-            return self.next_summary(up).or_else(|| self.next_copy(up));
+        let next = if self.spread.is_some() {
+            self.next_summary(up).or_else(|| self.next_copy(up))
+        } else {
+            self.next_bundle(up, largest)
+        };
+        if let Some((_, wire)) = &next {
+            self.note_departure(up.link, wire);
         }
-        self.next_bundle(up, largest)
+        next
     }
 
     fn next_copy(&mut self, up: &LinkUp) -> Option<(Cargo, Vec<u8>)> {

@@ -1,6 +1,6 @@
 //! [`Reassembler`]: the frames of one peer back into bundles.
 
-use alloc::{collections::BTreeMap, vec, vec::Vec};
+use alloc::{borrow::Cow, collections::BTreeMap, vec, vec::Vec};
 use core::time::Duration;
 
 use super::frame::{CHECKSUM_LEN, Frame, FrameError, PartHeader, checksum};
@@ -26,9 +26,9 @@ impl Default for ReassemblyLimits {
 
 /// What a frame led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Accepted {
-    /// A bundle is complete.
-    Bundle(Vec<u8>),
+pub enum Accepted<'a> {
+    /// A bundle is complete: the frame's own bytes when it holds the whole.
+    Bundle(Cow<'a, [u8]>),
     /// The part is kept; so many are missing.
     Partial {
         /// Parts that are missing.
@@ -105,10 +105,10 @@ impl Reassembler {
     /// # Errors
     /// When the frame is malformed, contradicts its transfer, is of a transfer that is too large, or completes one whose
     /// checksum does not hold, which is dropped.
-    pub fn accept(&mut self, now: Instant, frame: &[u8]) -> Result<Accepted, FrameError> {
+    pub fn accept<'a>(&mut self, now: Instant, frame: &'a [u8]) -> Result<Accepted<'a>, FrameError> {
         self.expire(now);
         let result = match Frame::parse(frame) {
-            Ok(Frame::Whole(bundle)) => Ok(Accepted::Bundle(bundle.to_vec())),
+            Ok(Frame::Whole(bundle)) => Ok(Accepted::Bundle(Cow::Borrowed(bundle))),
             Ok(Frame::Part(header, data)) => self.accept_part(now, header, data),
             Err(error) => Err(error),
         };
@@ -156,7 +156,12 @@ impl Reassembler {
         self.bytes
     }
 
-    fn accept_part(&mut self, now: Instant, header: PartHeader, data: &[u8]) -> Result<Accepted, FrameError> {
+    fn accept_part(
+        &mut self,
+        now: Instant,
+        header: PartHeader,
+        data: &[u8],
+    ) -> Result<Accepted<'static>, FrameError> {
         let PartHeader { transfer: number, last, .. } = header;
         let mut transfer = match self.take(number) {
             Some(transfer) if transfer.last == last => transfer,
@@ -175,7 +180,7 @@ impl Reassembler {
         if transfer.missing == 0 {
             let complete = transfer.finish(number);
             self.counters.corrupt += u64::from(complete.is_err());
-            return complete.map(Accepted::Bundle);
+            return complete.map(|bundle| Accepted::Bundle(bundle.into()));
         }
         let missing = transfer.missing;
         if result.is_ok() || !is_new {

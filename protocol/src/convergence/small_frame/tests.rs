@@ -29,7 +29,7 @@ fn a_bundle_that_fits_in_one_frame_costs_one_byte() {
     let sent = frames(&bundle, 9);
     assert_eq!((sent.len(), sent[0].len()), (1, LORA_MTU));
     let mut peer = Reassembler::new(ReassemblyLimits::default());
-    assert_eq!(peer.accept(at(0), &sent[0]), Ok(Accepted::Bundle(bundle)));
+    assert_eq!(peer.accept(at(0), &sent[0]), Ok(Accepted::Bundle(bundle.into())));
     assert_eq!(frames(&bytes(LORA_MTU), 9).len(), 2);
 }
 
@@ -83,7 +83,7 @@ fn parts_of_two_transfers_with_one_number_do_not_mix() {
     assert_eq!(peer.accept(at(1), &new[1]), Err(FrameError::Checksum { transfer: 5 }));
     assert_eq!((peer.transfers(), peer.bytes(), peer.counters().corrupt), (0, 0, 1));
     assert_eq!(peer.accept(at(2), &new[1]), Ok(Accepted::Partial { missing: 1 }));
-    assert_eq!(peer.accept(at(3), &new[0]), Ok(Accepted::Bundle(vec![1; 400])));
+    assert_eq!(peer.accept(at(3), &new[0]), Ok(Accepted::Bundle(vec![1; 400].into())));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_number_used_again_for_another_count_drops_the_older_transfer() {
     peer.accept(at(0), &old[0]).unwrap();
     peer.accept(at(0), &new[0]).unwrap();
     assert_eq!(peer.counters().superseded, 1);
-    assert_eq!(peer.accept(at(0), &new[1]), Ok(Accepted::Bundle(bytes(400))));
+    assert_eq!(peer.accept(at(0), &new[1]), Ok(Accepted::Bundle(bytes(400).into())));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn the_oldest_transfer_makes_room() {
         peer.accept(at(0), &frames(&bytes(400), transfer)[0]).unwrap();
     }
     assert_eq!((peer.transfers(), peer.counters().evicted), (2, 1));
-    assert_eq!(peer.accept(at(0), &frames(&bytes(400), 2)[1]), Ok(Accepted::Bundle(bytes(400))));
+    assert_eq!(peer.accept(at(0), &frames(&bytes(400), 2)[1]), Ok(Accepted::Bundle(bytes(400).into())));
     let mut small = reassembler(9, 1000);
     for transfer in 1..=3 {
         small.accept(at(0), &frames(&bytes(600), transfer)[0]).unwrap();
