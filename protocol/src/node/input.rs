@@ -1,10 +1,14 @@
 //! What a driver tells a node.
 
-use super::output::Ticket;
+use super::{
+    convergence::{Convergence, Transfer},
+    output::Ticket,
+};
 use crate::{
+    bundle::BundleFlags,
     dtn::{contact_plan::ContactPlan, store::Priority},
     envelope::Purpose,
-    id::NodeId,
+    id::{EndpointId, NodeId},
     sync::Op,
     time::{Instant, UtcEstimate},
 };
@@ -22,12 +26,14 @@ pub struct LinkUp {
     pub link: LinkId,
     /// Who is at the other end.
     pub peer: NodeId,
-    /// Largest frame in bytes, at least [`crate::convergence::small_frame::MIN_MTU`].
+    /// Largest frame in bytes: at least [`crate::convergence::small_frame::MIN_MTU`], with LTP [`crate::convergence::ltp::MIN_MTU`].
     pub mtu: u32,
     /// Data rate in bits per second.
     pub rate_bps: u64,
     /// When it is planned to go down, if that is known. No bundle is started that could not be sent by then.
     pub until: Option<Instant>,
+    /// How bundles cross it.
+    pub convergence: Convergence,
 }
 
 /// A message of the application.
@@ -43,6 +49,41 @@ pub struct Submission {
     pub lifetime: Duration,
     /// What it says.
     pub payload: Vec<u8>,
+}
+
+/// A bundle of the application: no envelope, no acknowledgement, any destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleSubmission {
+    /// An endpoint of this node, or the null endpoint: then the bundle is anonymous, and must not be fragmented (RFC 9171 §4.2.3).
+    pub source: EndpointId,
+    /// Whom it is for: any `ipn` endpoint, or a `dtn` name of the node's table.
+    pub destination: EndpointId,
+    /// Who gets the reports that `flags` ask for.
+    pub report_to: EndpointId,
+    /// Reports and their time, whether it may be fragmented, whether the application asks for an acknowledgement; nothing else.
+    pub flags: BundleFlags,
+    /// Class of service here; the bundle does not carry it (RFC 9171 has none).
+    pub priority: Priority,
+    /// How long it is worth delivering.
+    pub lifetime: Duration,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
+
+impl BundleSubmission {
+    /// A bundle of normal priority that asks for nothing.
+    #[must_use]
+    pub fn new(source: EndpointId, destination: EndpointId, lifetime: Duration, payload: Vec<u8>) -> Self {
+        Self {
+            source,
+            destination,
+            report_to: EndpointId::Null,
+            flags: BundleFlags::default(),
+            priority: Priority::Normal,
+            lifetime,
+            payload,
+        }
+    }
 }
 
 /// An input.
@@ -62,10 +103,26 @@ pub enum Input<'a> {
         /// Which.
         link: LinkId,
     },
+    /// A bundle of [`super::Node::poll_bundle`] is at the peer, or as near to it as the driver's convergence layer can tell.
+    Transmitted {
+        /// On which link.
+        link: LinkId,
+        /// Which.
+        transfer: Transfer,
+    },
+    /// A bundle of [`super::Node::poll_bundle`] did not reach the peer, or was refused there: it goes back to its queue.
+    TransmissionFailed {
+        /// On which link.
+        link: LinkId,
+        /// Which.
+        transfer: Transfer,
+    },
     /// The contact plan, on this node's clock. Replaces the one before.
     ContactPlan(ContactPlan),
     /// The application sends a message.
     Submit(Submission),
+    /// The application sends a bundle without an envelope.
+    SendBundle(BundleSubmission),
     /// The application writes to replicated state.
     Write(Op<'a>),
     /// The coordinator is to begin its plan.

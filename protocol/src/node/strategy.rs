@@ -32,19 +32,12 @@ pub(super) enum Cargo {
 }
 
 impl Node {
-    /// The next bundle for the link, and its bytes.
-    pub(super) fn next_departure(&mut self, up: &LinkUp) -> Option<(Cargo, Vec<u8>)> {
+    /// The next bundle for the link, of at most `largest` bytes, and its bytes.
+    pub(super) fn next_departure(&mut self, up: &LinkUp, largest: usize) -> Option<(Cargo, Vec<u8>)> {
         if self.spread.is_some() {
             return self.next_summary(up).or_else(|| self.next_copy(up));
         }
-        let (key, entry) = self.store.peek(Queue::Hop(up.peer))?;
-        if !fits(up, self.now, entry.meta.bytes) {
-            return None;
-        }
-        let (received, own) = (entry.meta.received, entry.value.own);
-        let wire = self.departing(key, received, None)?;
-        self.store.assign(key, Queue::Sending(up.peer));
-        Some((Cargo::Bundle(key, own), wire))
+        self.next_bundle(up, largest)
     }
 
     fn next_copy(&mut self, up: &LinkUp) -> Option<(Cargo, Vec<u8>)> {

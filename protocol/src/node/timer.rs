@@ -1,6 +1,6 @@
 //! All the node's deadlines.
 
-use super::StreamKey;
+use super::{LinkId, StreamKey};
 use crate::{id::NodeId, time::Instant};
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +23,10 @@ pub(crate) enum Timer {
     AntiEntropy,
     /// When a round of planning has waited long enough.
     PlanRound,
+    /// When the name of a delivered bundle may be forgotten.
+    ForgetDelivered,
+    /// When the convergence layer of a link should have had an answer, or what waits for one is sent another way.
+    Convergence(LinkId),
 }
 
 /// A set of armed timers: at most one deadline for each.
