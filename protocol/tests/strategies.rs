@@ -1,7 +1,7 @@
 //! Nodes that meet and part, without a contact plan: each routing strategy in whole nodes, driven by hand in virtual time.
 
 use cosmosmesh_protocol::{
-    bundle::{BlockFlags, Bundle, CrcKind, CreationTimestamp, Primary},
+    bundle::{BlockFlags, Bundle, CreationTimestamp, Primary},
     convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
     dtn::{
         store::{Priority, StoreLimits},
@@ -13,7 +13,9 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Submission},
+    node::{
+        Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Submission,
+    },
     time::{DtnTime, Instant, UtcEstimate},
 };
 use std::{
@@ -45,14 +47,9 @@ fn keys(node: u64) -> KeyPair {
 
 fn config(node: u64, directory: &Arc<Directory>, routing: RoutingConfig) -> NodeConfig {
     NodeConfig {
-        id: NodeId(node),
-        directory: directory.clone(),
         routing,
         store: StoreLimits { bytes: 1 << 20, count: 64 },
         hop_limit: 8,
-        crc: CrcKind::Castagnoli,
-        window: 256,
-        replay_window: 1024,
         max_payload: 4096,
         retransmission: Retransmission {
             max_attempts: 20,
@@ -60,12 +57,9 @@ fn config(node: u64, directory: &Arc<Directory>, routing: RoutingConfig) -> Node
             ack_delay: Duration::from_secs(1),
             margin_percent: 150,
         },
-        reroute_after: Duration::from_secs(60),
-        route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(36_000),
         keep_bundles: false,
-        shared_state: None,
-        plan: None,
+        ..NodeConfig::new(NodeId(node), directory.clone())
     }
 }
 
@@ -172,6 +166,7 @@ impl Crowd {
                 mtu: MTU,
                 rate_bps: RATE_BPS,
                 until: None,
+                convergence: Convergence::SmallFrame,
             };
             self.input(from, Input::LinkUp(up)).expect("a link");
         }
