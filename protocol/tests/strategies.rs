@@ -50,6 +50,7 @@ fn config(node: u64, directory: &Arc<Directory>, routing: RoutingConfig) -> Node
         routing,
         store: StoreLimits { bytes: 1 << 20, count: 64 },
         hop_limit: 8,
+        max_payload: 4096,
         retransmission: Retransmission {
             max_attempts: 20,
             min_timeout: Duration::from_secs(5),
