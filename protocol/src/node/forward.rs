@@ -2,7 +2,7 @@
 
 use super::{Node, Report, StreamKey, Timer, output::DropReason};
 use crate::{
-    bundle::{Bundle, CreationTimestamp, HopCount, Primary},
+    bundle::{Bundle, CreationTimestamp, HopCount, Primary, Status},
     dtn::{
         routing::{RouteCache, RouteQuery, RoutingPolicy},
         store::{Entry, Priority, Queue, StoreKey, StoreMeta},
@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 /// Service number of a node's administrative endpoint (RFC 9171 §4.2.5.1.2).
-const ADMINISTRATIVE: u64 = 0;
+pub(super) const ADMINISTRATIVE: u64 = 0;
 /// Service number at which nodes take envelopes.
 pub(super) const ENVELOPES: u64 = 1;
 
@@ -32,14 +32,14 @@ pub(super) enum Origin<'a> {
 /// A bundle in the store.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    bundle: Bundle,
+    pub(super) bundle: Bundle,
     /// The message of this node that it carries.
     pub(super) own: Option<(StreamKey, u64)>,
     /// Whether the host keeps a record of it.
-    kept: bool,
+    pub(super) kept: bool,
     /// Hop count and age with which it came.
-    hops: HopCount,
-    age: Option<Duration>,
+    pub(super) hops: HopCount,
+    pub(super) age: Option<Duration>,
 }
 
 impl Node {
@@ -242,6 +242,7 @@ impl Node {
             self.forget_bundle(key);
         }
         self.report(Report::BundleDropped { reason, bytes: entry.meta.bytes });
+        self.report_status(&entry.value.bundle, Status::Deleted, reason.status());
         if let Some((stream, sequence)) = entry.value.own {
             self.on_message_dropped(stream, sequence);
         }

@@ -57,6 +57,8 @@ pub struct BundleSubmission {
     pub report_to: EndpointId,
     /// Reports and their time, whether it may be fragmented, whether the application asks for an acknowledgement; nothing else.
     pub flags: BundleFlags,
+    /// Whether it travels from custodian to custodian, which the node is set up for by [`super::CustodySettings`].
+    pub custody: bool,
     /// Class of service here; the bundle does not carry it (RFC 9171 has none).
     pub priority: Priority,
     /// How long it is worth delivering.
@@ -74,6 +76,7 @@ impl BundleSubmission {
             destination,
             report_to: EndpointId::Null,
             flags: BundleFlags::default(),
+            custody: false,
             priority: Priority::Normal,
             lifetime,
             payload,

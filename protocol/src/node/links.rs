@@ -2,13 +2,12 @@
 
 use super::{InputError, LinkId, LinkUp, Node, StreamKey};
 use crate::{
-    convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
+    convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits, max_bundle_bytes},
     dtn::store::{Queue, StoreKey},
     id::NodeId,
     time::Instant,
 };
 use alloc::{collections::VecDeque, vec::Vec};
-use core::time::Duration;
 
 /// One link of the node.
 #[derive(Debug)]
@@ -82,6 +81,7 @@ impl Node {
         if sending.frames.is_empty() {
             let (key, own) = (sending.key, sending.own);
             state.sending = None;
+            self.on_forwarded(key);
             self.release(key);
             if let Some((stream, sequence)) = own {
                 self.on_message_sent(stream, sequence);
@@ -92,11 +92,9 @@ impl Node {
 
     /// Takes the most urgent bundle for the peer that still fits into the contact.
     fn begin_bundle(&mut self, link: LinkId, up: &LinkUp) -> Option<()> {
-        let (key, entry) = self.store.peek(Queue::Hop(up.peer))?;
-        let bytes = u64::from(entry.meta.bytes);
-        if up.until.is_some_and(|until| self.now.saturating_add(serialisation(bytes, up.rate_bps)) > until) {
-            return None;
-        }
+        let (key, _) = self.store.peek(Queue::Hop(up.peer))?;
+        let key = self.fitting(key, up, max_bundle_bytes(up.mtu as usize))?;
+        let entry = self.store.get(key)?;
         let received = entry.meta.received;
         let own = entry.value.own;
         let wire = self.departing(key, received)?;
@@ -126,9 +124,4 @@ impl Node {
             Err(error) => Err(self.refuse(error.reason())),
         }
     }
-}
-
-fn serialisation(bytes: u64, rate_bps: u64) -> Duration {
-    let nanos = u128::from(bytes) * 8 * 1_000_000_000 / u128::from(rate_bps.max(1));
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

@@ -23,6 +23,16 @@ pub(crate) enum Timer {
     PlanRound,
     /// When the name of a delivered bundle may be forgotten.
     ForgetDelivered,
+    /// When the fragments of a bundle have waited long enough for the others.
+    Reassembly,
+    /// When status reports are to be sent.
+    StatusReports,
+    /// When a custodian should have answered for a bundle.
+    Custody(u64),
+    /// When answers to custodians are due.
+    CustodySignals,
+    /// When the name of a bundle whose custody was taken may be forgotten.
+    ForgetCustody,
 }
 
 /// A set of armed timers: at most one deadline for each.
