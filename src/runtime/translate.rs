@@ -60,6 +60,7 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             RecordKind::Abandoned { destination: at(destination), sequence, kind: kind(purpose) }
         }
         Report::Skipped { .. }
+        | Report::Writable { .. }
         | Report::BundleAccepted { .. }
         | Report::Status { .. }
         | Report::CustodyReleased { .. }

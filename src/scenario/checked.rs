@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cosmosmesh_protocol::id::NodeId;
+use cosmosmesh_protocol::{delivery::RateLimit, id::NodeId};
 
 use crate::{
     astro::{Body, Epoch, Motion},
@@ -205,6 +205,8 @@ pub struct ProtocolSettings {
     pub max_payload: u32,
     /// Out-of-order messages that a receiver holds back per stream, and unacknowledged ones that a sender keeps.
     pub stream_window: u32,
+    /// How fast an asset's applications may submit messages.
+    pub submission_rate: Option<RateLimit>,
     /// A bundle whose planned contact did not carry it is routed again after this time.
     pub reroute_after: SimTime,
     /// Half width of the uncertainty of each node's estimate of UTC.
@@ -240,6 +242,7 @@ impl Default for ProtocolSettings {
             replay_window: 1024,
             max_payload: 65_536,
             stream_window: 4096,
+            submission_rate: None,
             reroute_after: SimTime::from_secs(60),
             clock_uncertainty: SimTime::from_nanos(10_000_000),
         }

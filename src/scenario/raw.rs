@@ -315,9 +315,18 @@ record! {
         storage: Optional<RawStorage>, "64 MiB, 65536 bundles", "Store limits of assets that do not state their own.";
         replay_window: Optional<u32>, "1024", "Sequence numbers below the highest seen within which late envelopes are accepted, per sender, 1 to 65536.";
         max_payload_bytes: Optional<u32>, "65536", "Largest application payload, 1 to 16777216.";
-        stream_window: Optional<u32>, "4096", "Unacknowledged messages of one stream that a sender keeps, and early ones that a receiver holds back, 1 to 1048576.";
+        stream_window: Optional<u32>, "4096", "Unacknowledged messages of one stream that a sender keeps, and early ones that a receiver holds back, 1 to 65536.";
+        submission_rate: Optional<RawRateLimit>, "none", "How fast an asset's applications may submit messages.";
         reroute_after: Optional<Duration>, "60 s", "A bundle whose planned contact did not carry it is routed again after this time.";
         clock_uncertainty: Optional<Duration>, "10 ms", "Half width of the uncertainty of each node's estimate of UTC, 0 or more.";
+    }
+}
+
+record! {
+    /// A rate and how far it may be exceeded for a moment.
+    RawRateLimit "RateLimit" {
+        rate: Spanned<Rate>, "", "Sustained rate of payload, 8 bit/s or more.";
+        burst: Optional<Size>, "64 kB", "Payload that may come at once after a pause.";
     }
 }
 
@@ -571,6 +580,7 @@ pub fn shapes() -> Vec<Shape> {
         RawImported::shape(),
         RawPlanFormat::shape(),
         RawProtocol::shape(),
+        RawRateLimit::shape(),
         RawLifetimes::shape(),
         RawCrc::shape(),
         RawRetransmission::shape(),

@@ -3,6 +3,7 @@
 //! [`Bundle::decode`] judges form; [`Policy`] says which of the standard's rules on content are asked too.
 
 mod administrative;
+mod amend;
 mod bibe;
 mod block;
 mod compression;
@@ -27,6 +28,7 @@ pub use block::{Block, BlockKind, PAYLOAD_NUMBER};
 pub use crc::CrcKind;
 pub(crate) use crc::crc_32c;
 pub use decode::{MAX_BLOCKS, MAX_ENDPOINT_NAME};
+pub(crate) use endpoint::{put_endpoint, read_endpoint};
 pub use error::{BundleError, CompressionError, FragmentError};
 pub use extension::HopCount;
 pub use flags::{BlockFlags, BundleFlags};
@@ -105,8 +107,8 @@ impl Bundle {
 }
 
 #[cfg(test)]
-mod arbitrary;
+pub(crate) mod arbitrary;
 #[cfg(test)]
 mod interop_tests;
 #[cfg(test)]
-mod rfc9173_vectors;
+pub(crate) mod rfc9173_vectors;

@@ -33,11 +33,50 @@ impl PlannedContact {
     pub fn serialisation(&self, bytes: u64) -> Duration {
         Duration::from_nanos(serialisation_ns(bytes, self.rate_bps))
     }
+
+    /// Whether a plan takes it.
+    ///
+    /// # Errors
+    /// Why not: any [`PlanError`] but those about the plan itself.
+    pub fn check(&self) -> Result<(), PlanError> {
+        check(self)
+    }
 }
 
 /// A contact's name in one plan: handed out in order, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContactId(pub u32);
+
+/// How likely a contact, or a whole route, is to happen as planned: parts of a million, so that products are exact everywhere.
+///
+/// CCSDS 734.3-B-1 leaves confidence out; the notion and its default of certainty are ION's (`ionrc(5)`, `a contact`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Confidence(u32);
+
+impl Confidence {
+    /// It will happen.
+    pub const CERTAIN: Self = Self(1_000_000);
+    /// It may or may not happen: the bound that everything meets.
+    pub const NONE: Self = Self(0);
+
+    /// From parts of a million; more than a million is certain.
+    #[must_use]
+    pub const fn from_ppm(ppm: u32) -> Self {
+        Self(if ppm > 1_000_000 { 1_000_000 } else { ppm })
+    }
+
+    /// Parts of a million.
+    #[must_use]
+    pub const fn ppm(self) -> u32 {
+        self.0
+    }
+
+    /// That both happen, when neither depends on the other: the product, rounded down.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self((self.0 as u64 * other.0 as u64 / 1_000_000) as u32)
+    }
+}
 
 /// Names a plan's content: equal versions mean equal plans, whatever clone they come from.
 ///
@@ -97,6 +136,8 @@ struct Inner {
     first_id: u32,
     count: usize,
     version: PlanVersion,
+    /// Contacts that are not certain.
+    confidence: BTreeMap<ContactId, Confidence>,
     node_index: BTreeMap<NodeId, u32>,
     nodes: Vec<Node>,
 }
@@ -182,6 +223,28 @@ impl ContactPlan {
         Ok(())
     }
 
+    /// Says how likely a contact is. Contacts are certain until this is called. O(log n).
+    ///
+    /// # Errors
+    /// [`PlanError::Unknown`].
+    pub fn set_confidence(&mut self, id: ContactId, confidence: Confidence) -> Result<(), PlanError> {
+        let contact = *self.get(id).ok_or(PlanError::Unknown(id))?;
+        let inner = Arc::make_mut(&mut self.inner);
+        if confidence == Confidence::CERTAIN {
+            inner.confidence.remove(&id);
+        } else {
+            inner.confidence.insert(id, confidence);
+        }
+        inner.changed(3 + u64::from(confidence.0), id, &contact);
+        Ok(())
+    }
+
+    /// How likely a contact is.
+    #[must_use]
+    pub fn confidence(&self, id: ContactId) -> Confidence {
+        self.inner.confidence.get(&id).copied().unwrap_or(Confidence::CERTAIN)
+    }
+
     /// Forgets the contacts that ended before `now`, and answers how many. O(n log n) when there are any.
     ///
     /// The version changes with it. Searches skip past contacts by index, so this is for memory only.
@@ -242,6 +305,12 @@ impl ContactPlan {
         self.inner.count == 0
     }
 
+    /// The name of the oldest contact that is left, or of the next one.
+    #[must_use]
+    pub fn first_id(&self) -> ContactId {
+        ContactId(self.inner.first_id)
+    }
+
     pub(super) fn node_index(&self, node: NodeId) -> Option<u32> {
         self.inner.node_index.get(&node).copied()
     }
@@ -254,6 +323,12 @@ impl ContactPlan {
 /// The part of `edges` (ordered by end) that has not ended at `now`.
 pub(super) fn open_at(edges: &[Edge], now: u64) -> &[Edge] {
     &edges[edges.partition_point(|edge| edge.end < now)..]
+}
+
+/// Whole bytes that a contact carries from `start` on.
+pub(super) fn capacity(edge: &Edge, start: u64) -> u64 {
+    let bits_ns = u128::from(edge.end.saturating_sub(start)) * u128::from(edge.rate_bps);
+    u64::try_from(bits_ns / 8_000_000_000).unwrap_or(u64::MAX)
 }
 
 /// How long `bytes` take at `rate_bps`, in nanoseconds, rounded up; `u64::MAX` when that is longer.
@@ -307,6 +382,7 @@ impl Inner {
         let slot = (id.0 - self.first_id) as usize;
         if self.contacts[slot].take().is_some() {
             self.count -= 1;
+            self.confidence.remove(&id);
         }
         while let Some(None) = self.contacts.front() {
             self.contacts.pop_front();

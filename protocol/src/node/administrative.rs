@@ -140,8 +140,9 @@ impl Node {
     ) -> Option<StoreKey> {
         let source = self.config.id.endpoint(ADMINISTRATIVE);
         let flags = BundleFlags::ADMINISTRATIVE_RECORD;
-        let bundle =
+        let mut bundle =
             self.fresh_bundle(source, destination, EndpointId::Null, flags, lifetime, record.encode());
+        self.sign_plain(&mut bundle);
         self.store_bundle(bundle, priority, lifetime, Origin::Control)
     }
 

@@ -1,7 +1,10 @@
 //! Extension blocks that this node cannot process (RFC 9171 §5.6, step 4): discarded, carried on, or the end of their bundle.
 
 use super::Node;
-use crate::bundle::{Block, BlockFlags, BlockKind, Bundle, ReportReason, Status};
+use crate::{
+    bundle::{Block, BlockFlags, BlockKind, Bundle, ReportReason, Status},
+    dtn::strategy::COPIES_BLOCK,
+};
 
 /// What came of a bundle's blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ const fn is_known(kind: BlockKind) -> bool {
 impl Node {
     /// Does what the flags of unknown blocks ask for. Allocates nothing while all blocks are known.
     pub(super) fn process_blocks(&mut self, bundle: &mut Bundle) -> Blocks {
+        let counts_copies = self.spread.is_some();
+        let is_known = |kind| is_known(kind) || (counts_copies && kind == COPIES_BLOCK);
         let unknown = |block: &&Block| !is_known(block.kind);
         if bundle.blocks().iter().all(|block| is_known(block.kind)) {
             return Blocks::Kept;

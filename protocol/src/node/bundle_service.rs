@@ -92,6 +92,7 @@ impl Node {
             Whose::Nobody | Whose::Unknown => return Err(SubmitError::UnknownName),
         };
         self.compress(&mut bundle, priority);
+        self.sign_plain(&mut bundle);
         if custody {
             let custodian = self.custodian(destination).ok_or(SubmitError::NoCustodian)?;
             if !self.take_custody(bundle, custodian, priority, lifetime) {
@@ -109,6 +110,13 @@ impl Node {
             self.report(Report::BundleAccepted { id, bytes });
         }
         Ok(())
+    }
+
+    /// Signs a bundle of ours, unless nobody is its source.
+    pub(super) fn sign_plain(&mut self, bundle: &mut Bundle) {
+        if bundle.primary().source != EndpointId::Null {
+            self.sign_bundle(bundle);
+        }
     }
 
     /// Compresses a bundle of ours where that is wanted and pays. What is expedited stays readable for relays, which take its urgency

@@ -1,9 +1,10 @@
 //! How a node is set up.
 
-use super::{CustodySettings, ReassemblySettings, StatusReportSettings};
+use super::{CustodySettings, ReassemblySettings, StatusReportSettings, security::BundleSecurity};
 use crate::{
     bundle::{CrcKind, Policy},
-    dtn::store::StoreLimits,
+    delivery::RateLimit,
+    dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::Directory,
     planning::{ExchangeSettings, LocalProblem},
@@ -19,6 +20,8 @@ pub struct NodeConfig {
     pub id: NodeId,
     /// The members of the fleet and their keys, this node included.
     pub directory: Arc<Directory>,
+    /// How bundles are routed.
+    pub routing: RoutingConfig,
     /// Limits of the bundle store.
     pub store: StoreLimits,
     /// Whether bundles on their way through are kept, so that they survive a crash. Its own messages always are.
@@ -29,6 +32,8 @@ pub struct NodeConfig {
     pub crc: CrcKind,
     /// Most unacknowledged messages in a stream, and longest gap that a receiver buffers; at most [`crate::delivery::MAX_WINDOW`].
     pub window: u64,
+    /// How fast applications may submit messages; none for as fast as streams and store take them.
+    pub submission_rate: Option<RateLimit>,
     /// Width of the replay window for control messages.
     pub replay_window: u32,
     /// Largest payload of a message in bytes.
@@ -43,6 +48,8 @@ pub struct NodeConfig {
     pub control_lifetime: Duration,
     /// Bundles without envelopes, and those of other DTNs.
     pub bundles: BundleSettings,
+    /// Bundle security, if this node signs or checks bundles. Envelopes are signed in any case.
+    pub security: Option<BundleSecurity>,
     /// Replicated state, if this node is a member.
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.

@@ -1,6 +1,6 @@
 //! Proactive fragmentation (RFC 9171 §5.8): a bundle that the rest of a contact cannot take leaves in part.
 
-use super::{Node, StreamKey, forward::Origin, input::LinkUp};
+use super::{Node, StreamKey, forward::Origin, input::LinkUp, links::fits};
 use crate::{
     bundle::{Bundle, BundleFlags},
     delivery::Place,
@@ -16,9 +16,7 @@ impl Node {
     /// do; `None` when nothing of it can leave now. A bundle that is too large for every transfer is given back: the link refuses it.
     pub(super) fn fitting(&mut self, key: StoreKey, up: &LinkUp, limit: usize) -> Option<StoreKey> {
         let bytes = self.store.get(key)?.meta.bytes as usize;
-        let fits = up
-            .until
-            .is_none_or(|until| self.now.saturating_add(serialisation(bytes as u64, up.rate_bps)) <= until);
+        let fits = fits(up, self.now, bytes as u32);
         if fits && bytes <= limit {
             return Some(key);
         }
@@ -89,9 +87,4 @@ impl Node {
         }
         Some(key)
     }
-}
-
-fn serialisation(bytes: u64, rate_bps: u64) -> Duration {
-    let nanos = u128::from(bytes) * 8 * 1_000_000_000 / u128::from(rate_bps.max(1));
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

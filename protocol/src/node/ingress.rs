@@ -42,6 +42,9 @@ impl Node {
     pub(super) fn on_bundle(&mut self, peer: Option<NodeId>, bytes: &[u8]) -> Result<(), InputError> {
         let policy = self.policy(peer);
         let bundle = Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
+        if let Some(peer) = self.summary_from(&bundle) {
+            return self.on_summary(peer, bundle.payload());
+        }
         self.receive(bundle, bytes, Arrival::default()).map(drop)
     }
 
@@ -53,7 +56,7 @@ impl Node {
     /// A bundle that was read (RFC 9171 §5.6).
     pub(super) fn receive(
         &mut self,
-        mut bundle: Bundle,
+        bundle: Bundle,
         encoded: &[u8],
         arrival: Arrival,
     ) -> Result<Fate, InputError> {
@@ -62,12 +65,17 @@ impl Node {
             // RFC 9758 §5.4: such names have no meaning beyond the node that wrote them.
             return Err(self.refuse("local_node"));
         }
-        if self.whose(source) == Whose::Ours {
-            return Ok(self.turn_away(&bundle, DropReason::Loop, arrival));
-        }
         let Some(left) = self.lifetime_left(&bundle) else {
             return Ok(self.turn_away(&bundle, DropReason::Expired, arrival));
         };
+        // A strategy of copies wants to hear of its own bundles too.
+        if self.is_duplicate(&bundle) {
+            return Err(self.refuse("duplicate_bundle"));
+        }
+        if self.whose(&bundle.primary().source) == Whose::Ours {
+            return Ok(self.turn_away(&bundle, DropReason::Loop, arrival));
+        }
+        let mut bundle = self.check_security(bundle)?;
         self.report_status(&bundle, Status::Received, ReportReason::NONE);
         match self.process_blocks(&mut bundle) {
             Blocks::Kept => self.dispatch_bundle(bundle, encoded, left, arrival),
@@ -87,7 +95,7 @@ impl Node {
         arrival: Arrival,
     ) -> Result<Fate, InputError> {
         match self.whose(&bundle.primary().destination) {
-            Whose::Ours => self.on_local(bundle, left, arrival),
+            Whose::Ours => self.on_destined(bundle, left, arrival),
             Whose::Node(node) => Ok(self.pass_on(bundle, node, left, encoded, arrival)),
             Whose::Nobody => Ok(self.turn_away(&bundle, DropReason::NoDestination, arrival)),
             Whose::Unknown => Ok(self.turn_away(&bundle, DropReason::NoRoute, arrival)),
@@ -100,6 +108,18 @@ impl Node {
             return Fate::Dropped(reason);
         }
         self.drop_bundle(bundle, reason)
+    }
+
+    /// A bundle for this node. A message that was delivered before in another bundle is delivered too.
+    fn on_destined(&mut self, bundle: Bundle, left: Duration, arrival: Arrival) -> Result<Fate, InputError> {
+        let noted = self.spread.is_some().then(|| bundle.clone());
+        let result = self.on_local(bundle, left, arrival);
+        if let Some(bundle) = noted
+            && matches!(result, Ok(_) | Err(InputError::Refused { reason: "duplicate" }))
+        {
+            self.note_delivered(&bundle, left);
+        }
+        result
     }
 
     /// What is left of a bundle's lifetime; `None` when it is over.
@@ -145,7 +165,8 @@ impl Node {
     fn on_local(&mut self, bundle: Bundle, left: Duration, arrival: Arrival) -> Result<Fate, InputError> {
         let mut bundle = if bundle.primary().fragment.is_some() {
             match self.on_fragment(bundle, left, arrival)? {
-                Some(whole) => whole,
+                // RFC 9172 §5.1.1: what secures the whole is checked on the whole.
+                Some(whole) => self.check_security(whole)?,
                 None => return Ok(Fate::Taken),
             }
         } else {

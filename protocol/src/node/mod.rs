@@ -21,8 +21,10 @@ mod output;
 mod plan;
 mod reassembly;
 mod refusal;
+mod security;
 mod send;
 mod shared_state;
+mod strategy;
 mod timer;
 
 pub use administrative::StatusReportSettings;
@@ -35,14 +37,16 @@ pub use keep::{Change, Kept};
 pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
 pub use reassembly::ReassemblySettings;
 pub use refusal::{InputError, SubmitError};
+pub use security::BundleSecurity;
 
 use crate::{
     bundle::{BundleId, Disposition},
-    delivery::{Acknowledgement, Incoming, Message, Outgoing},
+    delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
         routing::{RouteCache, RouteScratch, RoutingPolicy},
-        store::Store,
+        store::{Eviction, Store},
+        strategy::{RoutingConfig, Spread, StaticRoutes},
     },
     envelope::{Purpose, ReplayLimits, ReplayWindow},
     id::{EndpointId, NodeId},
@@ -50,7 +54,7 @@ use crate::{
     time::{DtnTime, Instant, UtcEstimate},
 };
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -104,10 +108,17 @@ pub struct Node {
     returns: BTreeMap<NodeId, RouteCache>,
     scratch: RouteScratch,
     store: Store<Held>,
+    /// Where a table says the next hop.
+    table: Option<StaticRoutes>,
+    /// Where neighbours get copies.
+    spread: Option<Spread>,
     /// Contacts of this node that do not keep what the plan promised, until they end.
     broken: BTreeMap<ContactId, Instant>,
 
     outgoing: BTreeMap<StreamKey, Outgoing>,
+    /// Streams whose application was refused for want of room.
+    blocked: BTreeSet<StreamKey>,
+    submissions: Option<RateMeter>,
     incoming: BTreeMap<StreamKey, Incoming>,
     replay: ReplayWindow,
     peers: BTreeMap<NodeId, acknowledge::Peer>,
@@ -168,6 +179,12 @@ impl Node {
         start: Instant,
         incarnation: u32,
     ) -> Self {
+        let table = match &config.routing {
+            RoutingConfig::Static(lines) => Some(StaticRoutes::new(lines)),
+            _ => None,
+        };
+        let spread = Spread::new(config.id, &config.routing, seed);
+        let eviction = if spread.is_some() { Eviction::OldestReceived } else { Eviction::default() };
         let mut node = Self {
             incarnation,
             rng: ChaCha8Rng::from_seed(seed),
@@ -183,9 +200,13 @@ impl Node {
             ),
             returns: BTreeMap::new(),
             scratch: RouteScratch::default(),
-            store: Store::new(config.store),
+            store: Store::with_eviction(config.store, eviction),
+            table,
+            spread,
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            submissions: config.submission_rate.map(RateMeter::new),
             incoming: BTreeMap::new(),
             replay: ReplayWindow::new(ReplayLimits {
                 width: config.replay_window,
@@ -299,6 +320,7 @@ impl Node {
                 Timer::Retransmit(stream, sequence) => self.on_retransmit(stream, sequence),
                 Timer::Acknowledge(peer) => self.send_control(peer),
                 Timer::Reroute(neighbour) => self.on_reroute(neighbour),
+                Timer::Spread => self.on_spread_deadline(),
                 Timer::StoreExpiry => self.on_store_expiry(),
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),

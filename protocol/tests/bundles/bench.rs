@@ -6,12 +6,13 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::StoreLimits,
+        strategy::RoutingConfig,
     },
     id::{EndpointId, NodeId},
     identity::{Directory, KeyPair},
     node::{
-        BundleDelivery, BundleSettings, BundleSubmission, Change, DropReason, Input, InputError, LinkId,
-        LinkUp, Node, NodeConfig, Output, Report, Retransmission, Ticket,
+        BundleDelivery, BundleSecurity, BundleSettings, BundleSubmission, Change, DropReason, Input,
+        InputError, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Ticket,
     },
     time::{DtnTime, Instant, UtcEstimate},
 };
@@ -40,6 +41,7 @@ pub(crate) struct Setup {
     /// End of the contacts, in seconds.
     pub(crate) contact_s: u64,
     pub(crate) linked: bool,
+    pub(crate) security: Option<BundleSecurity>,
     pub(crate) store: StoreLimits,
 }
 
@@ -52,6 +54,7 @@ impl Default for Setup {
             slow_disk: false,
             contact_s: 1_000_000,
             linked: true,
+            security: None,
             store: StoreLimits { bytes: 1 << 22, count: 4096 },
         }
     }
@@ -236,11 +239,13 @@ fn config(setup: &Setup) -> NodeConfig {
     NodeConfig {
         id: NodeId(setup.id),
         directory: Arc::new(directory),
+        routing: RoutingConfig::default(),
         store: setup.store,
         keep_bundles: true,
         hop_limit: 8,
         crc: CrcKind::Castagnoli,
         window: 256,
+        submission_rate: None,
         replay_window: 1024,
         max_payload: 4096,
         retransmission: Retransmission {
@@ -253,6 +258,7 @@ fn config(setup: &Setup) -> NodeConfig {
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
         bundles: setup.settings.clone(),
+        security: setup.security,
         shared_state: None,
         plan: None,
     }

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, LEFT, RIGHT, Setup, foreign, submission};
 use cosmosmesh_protocol::{
     bundle::{BlockFlags, BlockKind},
-    node::{BundleSettings, CompressionSettings, DropReason},
+    node::{BundleSecurity, BundleSettings, CompressionSettings, DropReason},
 };
 
 fn text() -> Vec<u8> {
@@ -23,6 +23,22 @@ fn a_bundle_is_compressed_where_it_pays_and_restored_at_its_destination() {
     let mut receiver = Bench::with(Setup { id: RIGHT, ..Setup::default() });
     receiver.hear(2, &sent[0]).unwrap();
     assert_eq!(receiver.payloads(), [text()]);
+}
+
+#[test]
+fn a_signature_covers_the_compressed_payload() {
+    let security = Some(BundleSecurity::hop_by_hop());
+    let compression = Some(CompressionSettings::default());
+    let settings = BundleSettings { compression, ..BundleSettings::default() };
+    let mut sender = Bench::with(Setup { settings, security, ..Setup::default() });
+    sender.send(submission("ipn:3.42", &text())).unwrap();
+    let sent = sender.sent(RIGHT).remove(0);
+    assert!(sent.block(BlockKind::COMPRESSION).is_some() && sent.block(BlockKind::BLOCK_INTEGRITY).is_some());
+    let mut receiver = Bench::with(Setup { id: RIGHT, security, ..Setup::default() });
+    receiver.hear(2, &sent).unwrap();
+    assert_eq!(receiver.payloads(), [text()]);
+    // Nobody signed this one.
+    assert!(receiver.hear(2, &foreign("ipn:1.7", "ipn:3.42", 0, b"x")).is_err());
 }
 
 #[test]

@@ -5,10 +5,12 @@ use crate::scenario::{
     checked::{Better, CrcKind, ProtocolSettings, Retransmission, StorageSpec, Tolerance},
     decode::{List, Spanned},
     raw::{
-        RawBetter, RawCrc, RawLifetimes, RawProtocol, RawRetransmission, RawStorage, RawTolerance, RawTransit,
+        RawBetter, RawCrc, RawLifetimes, RawProtocol, RawRateLimit, RawRetransmission, RawStorage,
+        RawTolerance, RawTransit,
     },
 };
 use crate::units::SimTime;
+use cosmosmesh_protocol::delivery::RateLimit;
 
 impl Checker<'_> {
     pub(super) fn protocol(&mut self, raw: Option<&Spanned<RawProtocol>>) -> ProtocolSettings {
@@ -34,7 +36,8 @@ impl Checker<'_> {
             storage: raw.storage.as_ref().map_or(default.storage, |storage| self.storage(&storage.value)),
             replay_window: self.count_or(raw.replay_window.as_ref(), default.replay_window, 1, 65_536),
             max_payload: self.count_or(raw.max_payload_bytes.as_ref(), default.max_payload, 1, 1 << 24),
-            stream_window: self.count_or(raw.stream_window.as_ref(), default.stream_window, 1, 1 << 20),
+            stream_window: self.count_or(raw.stream_window.as_ref(), default.stream_window, 1, 1 << 16),
+            submission_rate: raw.submission_rate.as_ref().map(|limit| self.rate_limit(&limit.value)),
             reroute_after: self.above_zero_or(raw.reroute_after.as_ref(), default.reroute_after),
             clock_uncertainty: self
                 .not_negative_or(raw.clock_uncertainty.as_ref(), default.clock_uncertainty),
@@ -58,6 +61,13 @@ impl Checker<'_> {
             ack_delay: self.not_negative_or(raw.ack_delay.as_ref(), default.ack_delay),
             margin_factor: self.within_or(raw.margin_factor.as_ref(), default.margin_factor, 1.0, 100.0),
         }
+    }
+
+    fn rate_limit(&mut self, raw: &RawRateLimit) -> RateLimit {
+        let rate = raw.rate.value.0;
+        self.expect((8.0..=1e15).contains(&rate), &raw.rate.place, "from 8 bit/s to 1000000 Gbit/s");
+        let burst = self.amount_or(raw.burst.as_ref(), 64_000.0, |size| size.0);
+        RateLimit { bytes_per_second: (rate / 8.0) as u64, burst_bytes: burst as u64 }
     }
 
     pub(super) fn storage(&mut self, raw: &RawStorage) -> StorageSpec {
