@@ -8,7 +8,7 @@ use cosmosmesh::{
         Waypoint,
     },
     contact::{Terminal, find_between},
-    link::{Access, Capacity, LinkClass, RadioSpec},
+    link::{Access, Capacity, LinkClass, LinkConvergence, RadioSpec},
     units::{AssetIndex, BitsPerSecond, Hertz, SimTime, Watts},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -29,6 +29,7 @@ fn class() -> LinkClass {
         min_contact: SimTime::from_secs(10),
         solar_exclusion_deg: 0.0,
         access: Access::FullDuplex,
+        convergence: LinkConvergence::SmallFrame,
     }
 }
 

@@ -11,7 +11,7 @@ use cosmosmesh::{
         Contact, ContactPlan, Terminal, find,
         import::{ImportWarning, ImportedPlan, PlanFormat, import},
     },
-    link::{Access, Capacity, LinkClass, RadioSpec},
+    link::{Access, Capacity, LinkClass, LinkConvergence, RadioSpec},
     units::{AssetIndex, BitsPerSecond, Hertz, Meters, SimTime, Watts},
 };
 
@@ -31,6 +31,7 @@ fn class(min_contact_s: i64) -> LinkClass {
         min_contact: SimTime::from_secs(min_contact_s),
         solar_exclusion_deg: 0.0,
         access: Access::FullDuplex,
+        convergence: LinkConvergence::SmallFrame,
     }
 }
 

@@ -4,7 +4,10 @@
 use cosmosmesh_protocol::{
     dtn::contact_plan::ContactPlan,
     identity::KeyPair,
-    node::{Batch, Change, Delivery, Input, InputError, LinkId, LinkUp, Node, NodeConfig, Output, Report},
+    node::{
+        Batch, Change, Convergence, Delivery, Input, InputError, LinkId, LinkUp, Node, NodeConfig, Output,
+        Report,
+    },
     time::{DtnTime, Instant, UtcEstimate},
 };
 use std::{collections::BTreeMap, io, net::UdpSocket, time::Duration};
@@ -181,7 +184,14 @@ impl UdpHost {
 
 /// A link that is always up.
 pub(crate) const fn always_up(peer: cosmosmesh_protocol::id::NodeId) -> LinkUp {
-    LinkUp { link: LinkId(0), peer, mtu: 1200, rate_bps: 10_000_000, until: None }
+    LinkUp {
+        link: LinkId(0),
+        peer,
+        mtu: 1200,
+        rate_bps: 10_000_000,
+        until: None,
+        convergence: Convergence::SmallFrame,
+    }
 }
 
 #[expect(

@@ -116,8 +116,8 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(10),
         route_slack: Duration::from_secs(1),
         control_lifetime: Duration::from_secs(10),
-        bundles: BundleSettings::default(),
         security: None,
+        bundles: BundleSettings::default(),
         shared_state: None,
         plan: None,
     }

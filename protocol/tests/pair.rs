@@ -11,8 +11,8 @@ use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{
-        BundleSettings, Change, Delivery, Input, InputError, LinkId, LinkUp, Node, NodeConfig, Output,
-        Report, Retransmission, SharedStateConfig, Submission, SubmitError, Ticket,
+        BundleSettings, Change, Convergence, Delivery, Input, InputError, LinkId, LinkUp, Node, NodeConfig,
+        Output, Report, Retransmission, SharedStateConfig, Submission, SubmitError, Ticket,
     },
     sync::{Op, SyncLimits},
     time::{DtnTime, Instant, UtcEstimate},
@@ -72,8 +72,8 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(60),
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
-        bundles: BundleSettings::default(),
         security: None,
+        bundles: BundleSettings::default(),
         shared_state: Some(SharedStateConfig {
             members: (1..=count).map(NodeId).collect(),
             limits: SyncLimits::default(),
@@ -147,6 +147,7 @@ impl Chain {
                 mtu: 233,
                 rate_bps: RATE_BPS,
                 until: None,
+                convergence: Convergence::SmallFrame,
             };
             self.input(node, Input::LinkUp(up));
         }
@@ -386,7 +387,14 @@ fn what_was_given_up_in_the_middle_does_not_hold_up_what_follows() {
     chain.input(1, Input::Submit(short));
     chain.submit(1, 2, "reading 1");
     chain.run_for(Duration::from_secs(60));
-    let up = LinkUp { link: LinkId(2), peer: NodeId(2), mtu: 233, rate_bps: RATE_BPS, until: None };
+    let up = LinkUp {
+        link: LinkId(2),
+        peer: NodeId(2),
+        mtu: 233,
+        rate_bps: RATE_BPS,
+        until: None,
+        convergence: Convergence::SmallFrame,
+    };
     chain.input(1, Input::LinkUp(up));
     chain.run_for(Duration::from_secs(1800));
     assert_eq!(chain.texts(2), numbered(2));

@@ -2,19 +2,14 @@
 
 use cosmosmesh_protocol::{
     bpsec::SecurityPolicy,
-    bundle::CrcKind,
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
-        store::{Priority, StoreLimits},
-        strategy::RoutingConfig,
+        store::Priority,
     },
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{
-        BundleSecurity, BundleSettings, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission,
-        Submission,
-    },
+    node::{BundleSecurity, Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, Submission},
     time::{DtnTime, Instant, UtcEstimate},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -26,32 +21,7 @@ fn keys(node: u64) -> KeyPair {
 }
 
 fn config(node: u64, directory: Arc<Directory>, security: Option<BundleSecurity>) -> NodeConfig {
-    NodeConfig {
-        id: NodeId(node),
-        directory,
-        routing: RoutingConfig::default(),
-        store: StoreLimits { bytes: 1 << 20, count: 64 },
-        keep_bundles: false,
-        hop_limit: 8,
-        crc: CrcKind::Castagnoli,
-        window: 64,
-        submission_rate: None,
-        replay_window: 64,
-        max_payload: 4096,
-        retransmission: Retransmission {
-            max_attempts: 3,
-            min_timeout: Duration::from_secs(5),
-            ack_delay: Duration::from_secs(1),
-            margin_percent: 150,
-        },
-        reroute_after: Duration::from_secs(60),
-        route_slack: Duration::from_secs(30),
-        control_lifetime: Duration::from_secs(3600),
-        bundles: BundleSettings::default(),
-        security,
-        shared_state: None,
-        plan: None,
-    }
+    NodeConfig { security, ..NodeConfig::new(NodeId(node), directory) }
 }
 
 /// Nodes 1 - 2 - 3 whose frames arrive at once.
@@ -84,7 +54,14 @@ impl Line {
             fresh.handle_input(Instant::ZERO, Input::ContactPlan(plan.clone())).expect("a plan");
             for peer in MEMBERS.filter(|peer| peer.abs_diff(node) == 1) {
                 let link = LinkId(peer as u32);
-                let up = LinkUp { link, peer: NodeId(peer), mtu: 233, rate_bps: 64_000, until: None };
+                let up = LinkUp {
+                    link,
+                    peer: NodeId(peer),
+                    mtu: 233,
+                    rate_bps: 64_000,
+                    until: None,
+                    convergence: Convergence::SmallFrame,
+                };
                 fresh.handle_input(Instant::ZERO, Input::LinkUp(up)).expect("a link");
             }
             line.nodes.insert(node, fresh);

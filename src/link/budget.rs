@@ -248,6 +248,7 @@ mod tests {
             min_contact: SimTime::ZERO,
             solar_exclusion_deg: 0.0,
             access: Access::FullDuplex,
+            convergence: crate::link::LinkConvergence::SmallFrame,
         }
     }
 

@@ -23,6 +23,8 @@ pub use channel::{Contention, Reception, SharedChannel, TransmissionId};
 pub use duty::DutyCycle;
 pub use interval::{Interval, Outages};
 pub use loss::{BurstChannel, FrameLoss, frame_error_probability, stationary_bad};
-pub use spec::{Access, BurstLoss, Capacity, LinkClass, LoraPreset, LoraSettings, RadioSpec};
+pub use spec::{
+    Access, BurstLoss, Capacity, LinkClass, LinkConvergence, LoraPreset, LoraSettings, LtpSettings, RadioSpec,
+};
 pub use transmitter::{QueueFull, Transmitter};
 pub use virtual_link::{Circumstances, Flight, Frame, Passage, Refusal, Verdict, VirtualLink, directed_link};

@@ -29,6 +29,29 @@ pub struct LinkClass {
     pub crosslinks: bool,
     /// How the medium is shared.
     pub access: Access,
+    /// How bundles cross it.
+    pub convergence: LinkConvergence,
+}
+
+/// Which convergence layer the nodes at both ends of a link speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkConvergence {
+    /// Bundles cut into frames; what is lost is the ends' business.
+    #[default]
+    SmallFrame,
+    /// LTP (RFC 5326): what is lost is sent again on the link, and a bundle stays with the sender until the peer reports it.
+    Ltp(LtpSettings),
+}
+
+/// How a link's ends speak LTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LtpSettings {
+    /// What an answer takes beyond light time there and back, and the frames that wait in the radios.
+    pub margin: SimTime,
+    /// Times that a segment which asks for an answer is sent again.
+    pub retransmissions: u32,
+    /// Most bundles under way to a peer.
+    pub sessions: u16,
 }
 
 /// Where a link's data rate comes from.

@@ -55,6 +55,12 @@ impl<F> Transmitter<F> {
         Ok(())
     }
 
+    /// Frames that wait beyond the one on air, at the most.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        self.room
+    }
+
     /// Whether one more frame may wait.
     #[must_use]
     pub fn has_room(&self) -> bool {

@@ -56,6 +56,7 @@ record! {
         solar_exclusion_deg: Optional<f64>, "0", "No contact while the Sun is closer than this to the peer, seen from either end, in degrees, 0 to below 90.";
         crosslinks: Optional<RawCrosslinks>, "Allowed", "Whether two satellites can talk to each other over it.";
         access: Optional<RawAccess>, "FullDuplex; SharedChannel with Lora", "How the medium is shared.";
+        convergence: Optional<RawConvergence>, "SmallFrame", "How bundles cross it: in frames that are sent once, or by LTP (RFC 5326), which repeats what is lost and needs contacts both ways.";
     }
 }
 
@@ -102,6 +103,20 @@ choice! {
 choice! {
     /// How a medium is shared.
     RawAccess "Access" { FullDuplex, HalfDuplex, SharedChannel }
+}
+
+choice! {
+    /// How bundles cross a link.
+    RawConvergence "Convergence" { SmallFrame, Ltp(RawLtp) }
+}
+
+record! {
+    /// LTP.
+    RawLtp "Ltp" {
+        margin: Optional<Duration>, "1 s", "What an answer takes beyond light time there and back, and the frames that wait in the radios.";
+        retransmissions: Optional<u32>, "8", "Times that a segment which asks for an answer is sent again before its bundle goes back to its queue, up to 100.";
+        sessions: Optional<u32>, "256", "Most bundles under way to a peer, 1 to 4096.";
+    }
 }
 
 choice! {
@@ -311,6 +326,7 @@ record! {
         lifetimes: Optional<RawLifetimes>, "1 d, 3 d, 7 d", "Lifetimes of bundles whose traffic does not state one.";
         hop_limit: Optional<u8>, "16", "Largest number of hops, 1 to 255.";
         crc: Optional<RawCrc>, "Crc32c", "Check value of bundle blocks.";
+        bundle_security: Optional<RawBundleSecurity>, "Off", "Whether bundles are signed by the asset that makes them and checked at every hop.";
         retransmission: Optional<RawRetransmission>, "all defaults", "End-to-end retransmission.";
         storage: Optional<RawStorage>, "64 MiB, 65536 bundles", "Store limits of assets that do not state their own.";
         replay_window: Optional<u32>, "1024", "Sequence numbers below the highest seen within which late envelopes are accepted, per sender, 1 to 65536.";
@@ -342,6 +358,11 @@ record! {
 choice! {
     /// Check values.
     RawCrc "Crc" { Crc16, Crc32c }
+}
+
+choice! {
+    /// Security of bundles. Envelopes are signed in any case.
+    RawBundleSecurity "BundleSecurity" { Off, HopByHop }
 }
 
 record! {
@@ -555,6 +576,8 @@ pub fn shapes() -> Vec<Shape> {
         RawLora::shape(),
         RawPreset::shape(),
         RawCrosslinks::shape(),
+        RawConvergence::shape(),
+        RawLtp::shape(),
         RawAccess::shape(),
         RawBurstLoss::shape(),
         RawKit::shape(),
@@ -583,6 +606,7 @@ pub fn shapes() -> Vec<Shape> {
         RawRateLimit::shape(),
         RawLifetimes::shape(),
         RawCrc::shape(),
+        RawBundleSecurity::shape(),
         RawRetransmission::shape(),
         RawTraffic::shape(),
         RawMessageKind::shape(),

@@ -5,13 +5,14 @@ use super::{
     event::{Event, Incoming},
 };
 use crate::{
+    contact::Contact,
     engine::RecordKind,
-    link::{Flight, Frame, Passage},
+    link::{Flight, Frame, LinkClass, LinkConvergence, Passage},
     units::{AssetIndex, SimTime},
     world::{OpenWindow, QueuedFrame, Window},
 };
 use cosmosmesh_protocol::{
-    node::{LinkId, LinkUp},
+    node::{Convergence, LinkId, LinkUp, LtpLink},
     time::Instant,
 };
 
@@ -88,13 +89,21 @@ impl Cell<'_> {
         let setting = around.setting;
         let window = setting.course.windows[self.asset.get()][place as usize];
         let link = &setting.course.links[window.link as usize];
-        let planned_end = setting.course.plan.contacts()[window.contact as usize].end;
+        let contact = &setting.course.plan.contacts()[window.contact as usize];
+        let planned_end = contact.end;
+        let class = setting.course.class(link);
         let up = LinkUp {
             link: LinkId(link.sender_link),
             peer: setting.fleet.node(link.to),
-            mtu: setting.course.class(link).mtu_bytes,
+            mtu: class.mtu_bytes,
             rate_bps: setting.rates_bps[window.contact as usize],
             until: Some(Instant::from_nanos(planned_end.as_nanos().unsigned_abs())),
+            convergence: convergence(
+                class,
+                contact,
+                now,
+                self.radios.0[link.from_radio as usize].transmitter.room() as u32,
+            ),
         };
         self.runtime.link_up(now, up, self.storage, &mut around.records);
     }
@@ -250,6 +259,23 @@ impl Cell<'_> {
         let incoming = Incoming { link: window.link, flight, bytes: frame.bytes, transmission };
         self.schedule(around, link.to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
     }
+}
+
+/// What the node is to speak on a link of `class`.
+fn convergence(class: &LinkClass, contact: &Contact, now: SimTime, queue_frames: u32) -> Convergence {
+    let LinkConvergence::Ltp(settings) = class.convergence else { return Convergence::SmallFrame };
+    let span = |time: SimTime| std::time::Duration::from_nanos(time.as_nanos().unsigned_abs());
+    // It changes within a contact: an answer is late only when it is later than the longest.
+    let light_time = contact.owlt_at(now).max(contact.owlt_at(contact.end));
+    let frame = class.time_on_air(class.mtu_bytes, contact.rate);
+    // A question and its answer wait in a radio each.
+    let queues = span(frame).saturating_mul(queue_frames.saturating_add(1).saturating_mul(2));
+    Convergence::Ltp(LtpLink {
+        light_time: span(light_time),
+        margin: span(settings.margin).saturating_add(queues),
+        retransmissions: settings.retransmissions,
+        sessions: settings.sessions,
+    })
 }
 
 /// Drops the frames that wait for a window which is over.

@@ -15,7 +15,7 @@ use cosmosmesh_protocol::{
     },
     envelope::Purpose,
     id::NodeId,
-    node::{LinkId, LinkUp, Node, Submission},
+    node::{Convergence, LinkId, LinkUp, Node, Submission},
     time::Instant,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -101,7 +101,14 @@ impl SimulatedPair {
 
     fn connect(&mut self, side: Side) {
         let peer = NODES[1 - side as usize];
-        let up = LinkUp { link: LinkId(LINK), peer, mtu: 512, rate_bps: RATE_BPS as u64, until: None };
+        let up = LinkUp {
+            link: LinkId(LINK),
+            peer,
+            mtu: 512,
+            rate_bps: RATE_BPS as u64,
+            until: None,
+            convergence: Convergence::SmallFrame,
+        };
         self.with(side, |host, now| host.runtime.link_up(now, up, &mut host.storage, &mut host.trace));
     }
 

@@ -36,7 +36,7 @@ fn keys(pair: &KeyPair) -> KeyStore {
     keys.insert_symmetric(source(), KeyUse::Integrity, b"", &[1; 32]);
     keys.insert_symmetric(source(), KeyUse::Integrity, b"m", &[1; 48]);
     keys.insert_symmetric(source(), KeyUse::Confidentiality, b"", &[2; 32]);
-    keys.insert_symmetric(source(), KeyUse::Confidentiality, b"e", &[2; 32]);
+    keys.insert_symmetric(source(), KeyUse::Confidentiality, b"e", &[4; 32]);
     keys.insert_public(source(), b"s", pair.public().clone());
     keys
 }
@@ -151,7 +151,7 @@ fn every_bit_under_encryption_counts() {
             scope: ScopeFlags::ALL,
             key: Key::Shared(&[2; 32]),
         },
-        Confidentiality::Encrypt0 { key: &[2; 32], profile: CoseProfile::new(&scope, b"e") },
+        Confidentiality::Encrypt0 { key: &[4; 32], profile: CoseProfile::new(&scope, b"e") },
     ] {
         let mut bundle = plain();
         let hop_count = bundle.blocks()[0].number;

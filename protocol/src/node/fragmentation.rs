@@ -13,7 +13,7 @@ const GROWTH: usize = 96;
 
 impl Node {
     /// The bundle under `key` if the contact of `up` and a transfer of at most `limit` bytes take it, or else a fragment of it that they
-    /// do; `None` when nothing of it can leave now. A bundle that is too large for every transfer is given back: the link refuses it.
+    /// do; `None` when nothing of it can leave now.
     pub(super) fn fitting(&mut self, key: StoreKey, up: &LinkUp, limit: usize) -> Option<StoreKey> {
         let bytes = self.store.get(key)?.meta.bytes as usize;
         let fits = fits(up, self.now, bytes as u32);
@@ -24,12 +24,10 @@ impl Node {
             let nanos = until.saturating_since(self.now).as_nanos();
             usize::try_from(nanos * u128::from(up.rate_bps) / 8_000_000_000).unwrap_or(usize::MAX)
         });
-        let part = self.config.bundles.min_fragment.and_then(|least| {
-            let key = self.split_to_fit(key, contact.min(limit), least)?;
-            self.store.assign(key, Queue::Hop(up.peer));
-            Some(key)
-        });
-        part.or(fits.then_some(key))
+        let least = self.config.bundles.min_fragment?;
+        let part = self.split_to_fit(key, contact.min(limit), least)?;
+        self.store.assign(part, Queue::Hop(up.peer));
+        Some(part)
     }
 
     /// Splits a bundle so that its first part takes at most `room` bytes, and at least `least` of payload. Returns that part's key.

@@ -1,6 +1,9 @@
 //! What a driver tells a node.
 
-use super::output::Ticket;
+use super::{
+    convergence::{Convergence, Transfer},
+    output::Ticket,
+};
 use crate::{
     bundle::BundleFlags,
     dtn::{contact_plan::ContactPlan, store::Priority},
@@ -23,12 +26,14 @@ pub struct LinkUp {
     pub link: LinkId,
     /// Who is at the other end.
     pub peer: NodeId,
-    /// Largest frame in bytes, at least [`crate::convergence::small_frame::MIN_MTU`].
+    /// Largest frame in bytes: at least [`crate::convergence::small_frame::MIN_MTU`], with LTP [`crate::convergence::ltp::MIN_MTU`].
     pub mtu: u32,
     /// Data rate in bits per second.
     pub rate_bps: u64,
     /// When it is planned to go down, if that is known. No bundle is started that could not be sent by then.
     pub until: Option<Instant>,
+    /// How bundles cross it.
+    pub convergence: Convergence,
 }
 
 /// A message of the application.
@@ -100,6 +105,20 @@ pub enum Input<'a> {
     LinkDown {
         /// Which.
         link: LinkId,
+    },
+    /// A bundle of [`super::Node::poll_bundle`] is at the peer, or as near to it as the driver's convergence layer can tell.
+    Transmitted {
+        /// On which link.
+        link: LinkId,
+        /// Which.
+        transfer: Transfer,
+    },
+    /// A bundle of [`super::Node::poll_bundle`] did not reach the peer, or was refused there: it goes back to its queue.
+    TransmissionFailed {
+        /// On which link.
+        link: LinkId,
+        /// Which.
+        transfer: Transfer,
     },
     /// The contact plan, on this node's clock. Replaces the one before.
     ContactPlan(ContactPlan),

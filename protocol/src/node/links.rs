@@ -1,48 +1,51 @@
-//! Links: what is up, what is being sent, what is being put together.
+//! Links: what is up, which bundle goes next, what comes in.
 
-use super::{InputError, LinkId, LinkUp, Node, strategy::Cargo};
+mod ltp;
+mod small_frame;
+mod whole;
+
+use super::{Convergence, InputError, LinkId, LinkUp, Node, strategy::Cargo};
 use crate::{
-    convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
-    dtn::store::Queue,
+    dtn::store::{Queue, StoreKey},
     id::NodeId,
     time::Instant,
 };
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
+use ltp::Ltp;
+use small_frame::SmallFrames;
+use whole::Whole;
 
 /// One link of the node.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Link {
     /// Facts while it is up.
     up: Option<LinkUp>,
-    /// The bundle whose frames are being sent.
-    sending: Option<Sending>,
-    /// Number of the next transfer.
-    transfer: u16,
-    reassembler: Reassembler,
+    layer: Layer,
+    /// Bundles went to limbo because they do not fit into what is left of the contact.
+    skipped: bool,
 }
 
-/// A bundle on its way out: it stays in the store until its last frame is taken.
+/// The convergence layer's state. It outlives a time without the link: what was in flight then still comes in.
 #[derive(Debug)]
-struct Sending {
-    cargo: Cargo,
-    frames: VecDeque<Vec<u8>>,
+enum Layer {
+    SmallFrame(SmallFrames),
+    Whole(Whole),
+    Ltp(Box<Ltp>),
 }
 
-impl Default for Link {
+impl Default for Layer {
     fn default() -> Self {
-        Self {
-            up: None,
-            sending: None,
-            transfer: 0,
-            reassembler: Reassembler::new(ReassemblyLimits::default()),
-        }
+        Self::SmallFrame(SmallFrames::default())
     }
 }
 
 impl Node {
     pub(super) fn on_link_up(&mut self, up: LinkUp) {
-        self.links.entry(up.link).or_default().up = Some(up);
+        self.set_layer(up);
+        let link = self.links.entry(up.link).or_default();
+        (link.up, link.skipped) = (Some(up), false);
+        self.resume_ltp(up);
         // What was thought broken works again.
         let plan = &self.plan;
         self.broken.retain(|id, _| plan.get(*id).is_none_or(|contact| contact.to != up.peer));
@@ -50,18 +53,62 @@ impl Node {
         self.meet(up.peer);
     }
 
+    /// Gives a link the convergence layer that it is to speak, unless it speaks it already.
+    fn set_layer(&mut self, up: LinkUp) {
+        let (old, same) = {
+            let link = self.links.entry(up.link).or_default();
+            let same = match (&mut link.layer, up.convergence) {
+                (Layer::SmallFrame(_), Convergence::SmallFrame) => true,
+                (Layer::Whole(whole), Convergence::Whole(settings)) => whole.keeps(up.peer, settings),
+                (Layer::Ltp(ltp), Convergence::Ltp(settings)) => {
+                    ltp.peer == up.peer && ltp.is_set_to(settings)
+                }
+                (Layer::SmallFrame(_) | Layer::Whole(_) | Layer::Ltp(_), _) => false,
+            };
+            (link.up, same)
+        };
+        if same {
+            return;
+        }
+        self.withdraw(up.link, old.map_or(up.peer, |old| old.peer), true);
+        let layer = match up.convergence {
+            Convergence::SmallFrame => Layer::default(),
+            Convergence::Whole(settings) => Layer::Whole(Whole::new(up.peer, settings)),
+            Convergence::Ltp(settings) => Layer::Ltp(Box::new(self.new_ltp(up.peer, settings))),
+        };
+        self.links.entry(up.link).or_default().layer = layer;
+    }
+
     pub(super) fn on_link_down(&mut self, link: LinkId) -> Result<(), InputError> {
         let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
         let Some(up) = state.up.take() else { return Ok(()) };
-        if let Some(sending) = state.sending.take() {
-            self.not_departed(up.peer, sending.cargo);
-        }
+        let skipped = core::mem::take(&mut state.skipped);
+        self.suspend_ltp(link, &up);
+        self.withdraw(link, up.peer, false);
         if !self.is_linked(up.peer) {
             self.mark_broken(up.peer);
             self.reroute(Queue::Hop(up.peer));
             self.part(up.peer);
         }
+        if skipped {
+            self.reroute(Queue::Limbo);
+        }
         Ok(())
+    }
+
+    /// Puts what was on its way over `link` back to the queue, for another link to the peer or another way. `all`: also what LTP has sent
+    /// in full, and waits for the report on.
+    fn withdraw(&mut self, link: LinkId, peer: NodeId, all: bool) {
+        let now = self.now;
+        let Some(state) = self.links.get_mut(&link) else { return };
+        let cargo = match &mut state.layer {
+            Layer::SmallFrame(frames) => frames.take_back(),
+            Layer::Whole(whole) => whole.take_back(),
+            Layer::Ltp(ltp) => ltp.take_back(now, all),
+        };
+        for cargo in cargo {
+            self.not_departed(peer, cargo);
+        }
     }
 
     /// Whether a link to `peer` is up.
@@ -70,48 +117,55 @@ impl Node {
     }
 
     /// The next frame for `link`, which is free at `now`; `None` when nothing is due on it.
+    ///
+    /// On a [`Convergence::Whole`] link it is a bundle, whose number [`Node::poll_bundle`] tells too.
     pub fn poll_transmit(&mut self, now: Instant, link: LinkId) -> Option<Vec<u8>> {
         self.now = self.now.max(now);
-        let up = self.links.get(&link)?.up?;
-        if self.links.get(&link)?.sending.is_none() {
-            self.begin_bundle(link, &up)?;
+        let state = self.links.get(&link)?;
+        let up = state.up?;
+        match state.layer {
+            Layer::SmallFrame(_) => self.poll_small_frame(link, &up),
+            Layer::Whole(_) => self.poll_whole(link, &up).map(|(_, bundle)| bundle),
+            Layer::Ltp(_) => self.poll_ltp(link, &up),
         }
-        let state = self.links.get_mut(&link)?;
-        let sending = state.sending.as_mut()?;
-        let frame = sending.frames.pop_front();
-        if sending.frames.is_empty() {
-            let cargo = sending.cargo;
-            state.sending = None;
-            self.departed(up.peer, cargo);
-        }
-        frame
     }
 
-    /// Takes the most urgent bundle for the peer that still fits into the contact.
-    fn begin_bundle(&mut self, link: LinkId, up: &LinkUp) -> Option<()> {
-        let (cargo, wire) = self.next_departure(up)?;
-        let state = self.links.get_mut(&link)?;
-        let transfer = state.transfer;
-        state.transfer = state.transfer.wrapping_add(1);
-        match Fragmenter::new(&wire, transfer, up.mtu as usize) {
-            Ok(frames) => state.sending = Some(Sending { cargo, frames: frames.collect() }),
-            Err(_) => {
-                self.cannot_depart(up.peer, cargo);
-                return None;
+    /// Takes the next bundle for the peer that is no longer than `largest` bytes and still fits into the contact.
+    ///
+    /// Those before it that do not fit wait in limbo until the link goes down or a link comes up, so that they hold nothing up and each is
+    /// looked at once: O(log n) for each bundle that is taken or set aside.
+    pub(super) fn next_bundle(&mut self, up: &LinkUp, largest: usize) -> Option<(Cargo, Vec<u8>)> {
+        loop {
+            let (key, _) = self.store.peek(Queue::Hop(up.peer))?;
+            let part = self.fitting(key, up, largest);
+            let key = part.unwrap_or(key);
+            if part.is_some() {
+                let entry = self.store.get(key)?;
+                let (received, own) = (entry.meta.received, entry.value.own);
+                let wire = self.departing(key, received, None)?;
+                if wire.len() <= largest {
+                    self.store.assign(key, Queue::Sending(up.peer));
+                    return Some((Cargo::Bundle(key, own), wire));
+                }
             }
+            self.set_aside(up.link, key);
         }
-        Some(())
+    }
+
+    fn set_aside(&mut self, link: LinkId, key: StoreKey) {
+        self.store.assign(key, Queue::Limbo);
+        if let Some(state) = self.links.get_mut(&link) {
+            state.skipped = true;
+        }
     }
 
     /// Bytes from a link.
     pub(super) fn on_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
-        let now = self.now;
-        let state = self.links.entry(link).or_default();
-        let peer = state.up.map(|up| up.peer);
-        match state.reassembler.accept(now, bytes) {
-            Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle),
-            Ok(Accepted::Partial { .. } | Accepted::Duplicate) => Ok(()),
-            Err(error) => Err(self.refuse(error.reason())),
+        let peer = self.links.entry(link).or_default().up.map(|up| up.peer);
+        match self.links.entry(link).or_default().layer {
+            Layer::SmallFrame(_) => self.on_small_frame(link, peer, bytes),
+            Layer::Whole(_) => self.on_bundle(peer, bytes),
+            Layer::Ltp(_) => self.on_ltp_segment(link, bytes),
         }
     }
 }

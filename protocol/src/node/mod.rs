@@ -9,6 +9,7 @@ mod administrative;
 mod blocks;
 mod bundle_service;
 mod config;
+mod convergence;
 mod custody;
 mod delivered;
 mod forward;
@@ -31,6 +32,7 @@ pub use administrative::StatusReportSettings;
 pub use config::{
     BundleSettings, CompressionSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig,
 };
+pub use convergence::{Convergence, LtpLink, Transfer, WholeLink};
 pub use custody::CustodySettings;
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
@@ -258,6 +260,8 @@ impl Node {
                 Ok(())
             }
             Input::LinkDown { link } => self.on_link_down(link),
+            Input::Transmitted { link, transfer } => self.on_transfer(link, transfer, true),
+            Input::TransmissionFailed { link, transfer } => self.on_transfer(link, transfer, false),
             Input::ContactPlan(plan) => {
                 self.plan = plan;
                 self.reroute_all();
@@ -331,6 +335,7 @@ impl Node {
                 Timer::Custody(transmission) => self.on_custody_timeout(transmission),
                 Timer::CustodySignals => self.on_custody_signals_due(),
                 Timer::ForgetCustody => self.on_forget_custody(),
+                Timer::Convergence(link) => self.on_convergence_timer(link),
             }
         }
     }

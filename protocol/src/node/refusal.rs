@@ -1,6 +1,6 @@
 //! Why an input was not taken.
 
-use super::{input::LinkId, output::Ticket};
+use super::{convergence::Transfer, input::LinkId, output::Ticket};
 use crate::{
     delivery::{RateExceeded, StreamFull},
     id::NodeId,
@@ -22,6 +22,9 @@ pub enum InputError {
     /// A link that was never up.
     #[error("unknown link {}", .0.0)]
     UnknownLink(LinkId),
+    /// A transfer that does not wait for the driver's word.
+    #[error("no transfer {} waits for an answer", .0.0)]
+    UnknownTransfer(Transfer),
     /// A ticket that is not the oldest one waiting for an answer.
     #[error("persist ticket {} is not the oldest unanswered one", .0.0)]
     UnknownTicket(Ticket),

@@ -7,7 +7,6 @@
 use super::{InputError, LinkUp, Node, StreamKey, Timer, forward::ADMINISTRATIVE, links::fits};
 use crate::{
     bundle::{Bundle, HopCount, Primary},
-    convergence::small_frame::max_bundle_bytes,
     dtn::{
         store::{Queue, StoreKey, StoreMeta},
         strategy::{COPIES_BLOCK, Carried, Fate, read_copies},
@@ -33,18 +32,12 @@ pub(super) enum Cargo {
 }
 
 impl Node {
-    /// The next bundle for the link, and its bytes.
-    pub(super) fn next_departure(&mut self, up: &LinkUp) -> Option<(Cargo, Vec<u8>)> {
+    /// The next bundle for the link, of at most `largest` bytes, and its bytes.
+    pub(super) fn next_departure(&mut self, up: &LinkUp, largest: usize) -> Option<(Cargo, Vec<u8>)> {
         if self.spread.is_some() {
             return self.next_summary(up).or_else(|| self.next_copy(up));
         }
-        let (key, _) = self.store.peek(Queue::Hop(up.peer))?;
-        let key = self.fitting(key, up, max_bundle_bytes(up.mtu as usize))?;
-        let entry = self.store.get(key)?;
-        let (received, own) = (entry.meta.received, entry.value.own);
-        let wire = self.departing(key, received, None)?;
-        self.store.assign(key, Queue::Sending(up.peer));
-        Some((Cargo::Bundle(key, own), wire))
+        self.next_bundle(up, largest)
     }
 
     fn next_copy(&mut self, up: &LinkUp) -> Option<(Cargo, Vec<u8>)> {

@@ -1,6 +1,6 @@
 //! All the node's deadlines.
 
-use super::StreamKey;
+use super::{LinkId, StreamKey};
 use crate::{id::NodeId, time::Instant};
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +35,8 @@ pub(crate) enum Timer {
     CustodySignals,
     /// When the name of a bundle whose custody was taken may be forgotten.
     ForgetCustody,
+    /// When the convergence layer of a link should have had an answer, or what waits for one is sent another way.
+    Convergence(LinkId),
 }
 
 /// A set of armed timers: at most one deadline for each.

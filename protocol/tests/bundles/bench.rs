@@ -1,18 +1,17 @@
 //! One node under test between neighbours that the test plays itself, bundle by bundle; and a host that keeps its records.
 
 use cosmosmesh_protocol::{
-    bundle::{Bundle, BundleFlags, CrcKind, CreationTimestamp, Policy, Primary},
+    bundle::{Bundle, BundleFlags, CreationTimestamp, Policy, Primary},
     convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::StoreLimits,
-        strategy::RoutingConfig,
     },
     id::{EndpointId, NodeId},
     identity::{Directory, KeyPair},
     node::{
-        BundleDelivery, BundleSecurity, BundleSettings, BundleSubmission, Change, DropReason, Input,
-        InputError, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Ticket,
+        BundleDelivery, BundleSecurity, BundleSettings, BundleSubmission, Change, Convergence, DropReason,
+        Input, InputError, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Ticket,
     },
     time::{DtnTime, Instant, UtcEstimate},
 };
@@ -109,8 +108,14 @@ impl Bench {
 
     pub(crate) fn link_up(&mut self, peer: u64) {
         let until = Some(Instant::from_nanos(self.setup.contact_s * 1_000_000_000));
-        let up =
-            LinkUp { link: LinkId(peer as u32), peer: NodeId(peer), mtu: 1 << 14, rate_bps: RATE_BPS, until };
+        let up = LinkUp {
+            link: LinkId(peer as u32),
+            peer: NodeId(peer),
+            mtu: 1 << 14,
+            rate_bps: RATE_BPS,
+            until,
+            convergence: Convergence::SmallFrame,
+        };
         self.input(Input::LinkUp(up)).unwrap();
     }
 
@@ -237,17 +242,8 @@ pub(crate) fn keys(node: u64) -> KeyPair {
 fn config(setup: &Setup) -> NodeConfig {
     let directory: Directory = (1..=3).map(|node| (NodeId(node), keys(node).public().clone())).collect();
     NodeConfig {
-        id: NodeId(setup.id),
-        directory: Arc::new(directory),
-        routing: RoutingConfig::default(),
         store: setup.store,
-        keep_bundles: true,
         hop_limit: 8,
-        crc: CrcKind::Castagnoli,
-        window: 256,
-        submission_rate: None,
-        replay_window: 1024,
-        max_payload: 4096,
         retransmission: Retransmission {
             max_attempts: 20,
             min_timeout: Duration::from_secs(5),
@@ -259,8 +255,7 @@ fn config(setup: &Setup) -> NodeConfig {
         control_lifetime: Duration::from_secs(3600),
         bundles: setup.settings.clone(),
         security: setup.security,
-        shared_state: None,
-        plan: None,
+        ..NodeConfig::new(NodeId(setup.id), Arc::new(directory))
     }
 }
 

@@ -2,14 +2,19 @@
 
 use super::Checker;
 use crate::{
-    link::{Access, BurstLoss, Capacity, LinkClass, LoraPreset, LoraSettings},
+    link::{Access, BurstLoss, Capacity, LinkClass, LinkConvergence, LoraPreset, LoraSettings, LtpSettings},
     scenario::{
         decode::Spanned,
         diagnostic::Mistake,
-        raw::{RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawCrosslinks, RawLora, RawPreset},
+        raw::{
+            RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawConvergence, RawCrosslinks,
+            RawLora, RawPreset,
+        },
     },
     units::{BitsPerSecond, Decibels, Hertz, Meters, SimTime},
 };
+
+use cosmosmesh_protocol::convergence::ltp::MIN_MTU as LTP_MIN_MTU;
 
 /// Largest LoRa frame: the physical layer's length field is one byte.
 const LORA_MAX_FRAME: u32 = 255;
@@ -51,7 +56,22 @@ impl Checker<'_> {
                 Some(RawCrosslinks::Never) => false,
             },
             access: self.access(raw, lora),
+            convergence: self.convergence(raw),
         }
+    }
+
+    fn convergence(&mut self, raw: &RawClass) -> LinkConvergence {
+        let Some(RawConvergence::Ltp(ltp)) = raw.convergence.as_ref().map(|written| &written.value) else {
+            return LinkConvergence::SmallFrame;
+        };
+        if let Some(mtu) = raw.mtu_bytes.as_ref().filter(|mtu| (mtu.value as usize) < LTP_MIN_MTU) {
+            self.expect(false, &mtu.place, format!("at least {LTP_MIN_MTU} bytes, as the class speaks LTP"));
+        }
+        LinkConvergence::Ltp(LtpSettings {
+            margin: self.not_negative_or(ltp.margin.as_ref(), SimTime::from_secs(1)),
+            retransmissions: self.count_or(ltp.retransmissions.as_ref(), 8, 0, 100),
+            sessions: self.count_or(ltp.sessions.as_ref(), 256, 1, 4096) as u16,
+        })
     }
 
     fn access(&mut self, raw: &RawClass, lora: bool) -> Access {

@@ -19,7 +19,8 @@ fn data(color: Color, last: bool) -> Content<'static> {
 
 #[test]
 fn every_segment_type_has_the_fields_of_rfc_5326() {
-    // Fields by §3.1 and §3.2, numbers by §2: 300 is 0x82 0x2c, 1000 is 0x87 0x68. tshark 4.0.17 reads the same in each.
+    // Fields by §3.1 and §3.2, numbers by §2: 300 is 0x82 0x2c, 1000 is 0x87 0x68. tshark 4.0.17 reads the same in each,
+    // but finds 13 and 15 malformed: they have no content, which is what §3.2.4 says of them.
     let tag = CheckpointTag { serial: 7, report: 9 };
     let red = |checkpoint, last_red| Color::Red { checkpoint, last_red };
     let tail = |kind: u8, rest: &[u8]| [&[kind, 5, 0x82, 0x2c, 0][..], rest].concat();

@@ -7,7 +7,7 @@ use core::time::Duration;
 use proptest::prelude::*;
 use rand_chacha::{
     ChaCha8Rng,
-    rand_core::{Rng as _, SeedableRng as _},
+    rand_core::{Rng, SeedableRng as _},
 };
 
 const LIGHT: Duration = Duration::from_secs(10);

@@ -82,7 +82,7 @@ pub fn k_routes_within(
     routes
 }
 
-/// The best route over each neighbour that has one, best first: where a critical bundle goes (§3.2.8.1.3), and the list of
+/// The best route over each neighbour that has one, best first: where a critical bundle goes (as in ION), and the list of
 /// one route per neighbour.
 #[must_use]
 pub fn routes_by_neighbour(

@@ -210,3 +210,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn among_copies_the_oldest_makes_room_but_none_that_is_being_sent_nor_one_more_urgent() {
+    let mut store = Store::with_eviction(LIMITS, Eviction::OldestReceived);
+    let received = |priority, at| StoreMeta {
+        received: Instant::from_nanos(at),
+        ..meta(priority, 400, 5 + 10 * (9 - at))
+    };
+    let urgent = store.insert(received(Priority::Expedited, 1), Queue::Spread, "urgent").unwrap().key;
+    let sending = store.insert(received(Priority::Normal, 2), Queue::Spread, "sending").unwrap().key;
+    store.assign(sending, Queue::Sending(NodeId(2)));
+    assert!(store.insert(received(Priority::Normal, 3), Queue::Spread, "no room").is_err());
+    store.assign(sending, Queue::Spread);
+    let inserted = store.insert(received(Priority::Normal, 4), Queue::Spread, "newer").unwrap();
+    assert_eq!(inserted.evicted.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [sending]);
+    let inserted = store.insert(received(Priority::Expedited, 5), Queue::Spread, "urgent too").unwrap();
+    assert_eq!(inserted.evicted[0].1.value, "newer");
+    assert!(store.get(urgent).is_some());
+}

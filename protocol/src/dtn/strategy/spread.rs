@@ -49,11 +49,11 @@ pub struct Carried {
     /// Who it came from; `None`: it was made here.
     pub from: Option<NodeId>,
     /// To how many neighbours it is on its way.
-    sending: u32,
+    pub(super) sending: u32,
     /// To how many neighbours a broadcast of it has still to go.
-    awaiting: u32,
+    pub(super) awaiting: u32,
     /// When it is broadcast, where that is to come.
-    due: Option<Instant>,
+    pub(super) due: Option<Instant>,
 }
 
 impl Carried {

@@ -1,0 +1,81 @@
+//! Links of small frames: a bundle has left when its last frame is taken.
+
+use super::{
+    super::{InputError, LinkId, LinkUp, Node, strategy::Cargo},
+    Layer, Link,
+};
+use crate::{
+    convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits, max_bundle_bytes},
+    id::NodeId,
+};
+use alloc::{collections::VecDeque, vec::Vec};
+
+#[derive(Debug)]
+pub(super) struct SmallFrames {
+    /// The bundle whose frames are being sent: it stays in the store until its last frame is taken.
+    sending: Option<(Cargo, VecDeque<Vec<u8>>)>,
+    /// Number of the next transfer.
+    transfer: u16,
+    reassembler: Reassembler,
+}
+
+impl Default for SmallFrames {
+    fn default() -> Self {
+        let reassembler = Reassembler::new(ReassemblyLimits::default());
+        Self { sending: None, transfer: 0, reassembler }
+    }
+}
+
+impl SmallFrames {
+    pub(super) fn take_back(&mut self) -> Vec<Cargo> {
+        self.sending.take().map(|(cargo, _)| cargo).into_iter().collect()
+    }
+}
+
+impl Link {
+    const fn small_frames(&mut self) -> Option<&mut SmallFrames> {
+        match &mut self.layer {
+            Layer::SmallFrame(frames) => Some(frames),
+            Layer::Whole(_) | Layer::Ltp(_) => None,
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn poll_small_frame(&mut self, link: LinkId, up: &LinkUp) -> Option<Vec<u8>> {
+        while self.links.get_mut(&link)?.small_frames()?.sending.is_none() {
+            let (cargo, wire) = self.next_departure(up, max_bundle_bytes(up.mtu as usize))?;
+            let frames = self.links.get_mut(&link)?.small_frames()?;
+            let transfer = frames.transfer;
+            frames.transfer = transfer.wrapping_add(1);
+            match Fragmenter::new(&wire, transfer, up.mtu as usize) {
+                Ok(cut) => frames.sending = Some((cargo, cut.collect())),
+                Err(_) => self.cannot_depart(up.peer, cargo),
+            }
+        }
+        let frames = self.links.get_mut(&link)?.small_frames()?;
+        let (cargo, waiting) = frames.sending.as_mut()?;
+        let cargo = *cargo;
+        let frame = waiting.pop_front();
+        if waiting.is_empty() {
+            frames.sending = None;
+            self.departed(up.peer, cargo);
+        }
+        frame
+    }
+
+    pub(super) fn on_small_frame(
+        &mut self,
+        link: LinkId,
+        peer: Option<NodeId>,
+        bytes: &[u8],
+    ) -> Result<(), InputError> {
+        let now = self.now;
+        let Some(frames) = self.links.get_mut(&link).and_then(Link::small_frames) else { return Ok(()) };
+        match frames.reassembler.accept(now, bytes) {
+            Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle),
+            Ok(Accepted::Partial { .. } | Accepted::Duplicate) => Ok(()),
+            Err(error) => Err(self.refuse(error.reason())),
+        }
+    }
+}
