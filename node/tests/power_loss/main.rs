@@ -29,16 +29,12 @@ fn batch(number: u64) -> Batch {
     let last = Change::Put { key: b"last".to_vec(), value: value.clone() };
     let own = Change::Put { key: [b"own".as_slice(), &value].concat(), value: vec![7; 300] };
     let before = Change::Delete { key: [b"own".as_slice(), &(number - 1).to_be_bytes()].concat() };
-<<<<<<< HEAD
-    Batch { ticket: Ticket(number), changes: vec![last, own, before], deliveries: vec![delivery] }
-=======
     Batch {
         ticket: Ticket(number),
         changes: vec![last, own, before],
         deliveries: vec![delivery],
         ..Batch::default()
     }
->>>>>>> main
 }
 
 #[test]
