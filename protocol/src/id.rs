@@ -20,6 +20,9 @@ impl NodeId {
         self.0 as u32
     }
 
+    /// The node number that means "this node" wherever it is read (RFC 9758 §3.4.2).
+    pub const LOCAL: Self = Self(0xffff_ffff);
+
     /// This node's endpoint for `service`.
     #[must_use]
     pub const fn endpoint(self, service: u64) -> EndpointId {
@@ -53,6 +56,12 @@ pub enum EndpointId {
 }
 
 impl EndpointId {
+    /// Whether the endpoint is one of whichever node reads it (`ipn:!.service`, RFC 9758 §5.4).
+    #[must_use]
+    pub fn is_local_node(&self) -> bool {
+        self.node() == Some(NodeId::LOCAL)
+    }
+
     /// The node in the `ipn` scheme that this endpoint belongs to.
     #[must_use]
     pub const fn node(&self) -> Option<NodeId> {
@@ -67,6 +76,7 @@ impl fmt::Display for EndpointId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("dtn:none"),
+            Self::Ipn { node: NodeId::LOCAL, service } => write!(f, "ipn:!.{service}"),
             Self::Ipn { node, service } => write!(f, "ipn:{node}.{service}"),
             Self::Dtn(name) => write!(f, "dtn:{name}"),
         }
@@ -112,6 +122,9 @@ pub fn is_dtn_name(name: &str) -> bool {
 }
 
 fn parse_ipn(text: &str) -> Option<EndpointId> {
+    if let Some(service) = text.strip_prefix("!.") {
+        return Some(NodeId::LOCAL.endpoint(decimal(service)?));
+    }
     let mut parts = text.split('.');
     let (first, second, third) = (parts.next()?, parts.next()?, parts.next());
     if parts.next().is_some() {
@@ -140,14 +153,17 @@ mod tests {
 
     #[test]
     fn endpoint_texts_survive_a_round_trip() {
-        for text in ["dtn:none", "ipn:5.1", "ipn:977000.5.1", "dtn://rover/mail"] {
+        for text in ["dtn:none", "ipn:5.1", "ipn:977000.5.1", "ipn:!.7", "dtn://rover/mail"] {
             assert_eq!(text.parse::<EndpointId>().map(|id| id.to_string()).as_deref(), Ok(text));
         }
     }
 
     #[test]
     fn malformed_endpoints_are_refused() {
-        for text in ["ipn:5", "ipn:+5.1", "ipn:1.2.3.4", "dtn:rover", "dtn://", "http://x/", ""] {
+        assert_eq!("ipn:4294967295.7".parse(), "ipn:!.7".parse::<EndpointId>());
+        for text in
+            ["ipn:5", "ipn:!", "ipn:1.!.7", "ipn:+5.1", "ipn:1.2.3.4", "dtn:rover", "dtn://", "http://x/", ""]
+        {
             assert!(text.parse::<EndpointId>().is_err(), "{text}");
         }
     }

@@ -65,6 +65,10 @@ impl DropReason {
             Self::HopLimit => "hop_limit",
             Self::NoDestination => "no_destination",
             Self::Loop => "loop",
+            Self::NoRoute => "no_route",
+            Self::UnsupportedBlock => "unsupported_block",
+            Self::Unintelligible => "unintelligible",
+            Self::Incomplete => "incomplete",
         }
     }
 }

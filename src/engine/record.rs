@@ -62,6 +62,14 @@ pub enum DropReason {
     NoDestination,
     /// It came back to its source.
     Loop,
+    /// No route can exist to its destination.
+    NoRoute,
+    /// A block of it cannot be processed and asks for its end then.
+    UnsupportedBlock,
+    /// Its payload cannot be restored.
+    Unintelligible,
+    /// Fragments of it are missing.
+    Incomplete,
 }
 
 /// What happened.

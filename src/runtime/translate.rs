@@ -59,7 +59,13 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         Report::Abandoned { destination, purpose, sequence } => {
             RecordKind::Abandoned { destination: at(destination), sequence, kind: kind(purpose) }
         }
-        Report::Skipped { .. } | Report::Writable { .. } | Report::BundleAccepted { .. } => return None,
+        Report::Skipped { .. }
+        | Report::Writable { .. }
+        | Report::BundleAccepted { .. }
+        | Report::Status { .. }
+        | Report::CustodyReleased { .. }
+        | Report::CustodyRefused { .. }
+        | Report::CustodyRepeated { .. } => return None,
         Report::BundleDropped { reason, bytes } => {
             RecordKind::BundleDropped { reason: drop_reason(reason), bytes }
         }
@@ -85,5 +91,9 @@ const fn drop_reason(reason: node::DropReason) -> DropReason {
         node::DropReason::HopLimit => DropReason::HopLimit,
         node::DropReason::NoDestination => DropReason::NoDestination,
         node::DropReason::Loop => DropReason::Loop,
+        node::DropReason::NoRoute => DropReason::NoRoute,
+        node::DropReason::UnsupportedBlock => DropReason::UnsupportedBlock,
+        node::DropReason::Unintelligible => DropReason::Unintelligible,
+        node::DropReason::Incomplete => DropReason::Incomplete,
     }
 }

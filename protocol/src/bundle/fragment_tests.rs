@@ -36,6 +36,19 @@ fn a_bundle_that_must_stay_whole_is_not_split() {
 }
 
 #[test]
+fn a_split_bundle_is_whole_again_and_never_has_an_empty_part() {
+    let whole = sample((0..100).collect());
+    let (head, tail) = whole.split(30).unwrap();
+    assert_eq!((head.payload().len(), tail.payload().len()), (30, 70));
+    let (middle, end) = tail.split(69).unwrap();
+    assert_eq!(end.primary().fragment, Some(Fragment { offset: 99, total: 100 }));
+    assert_eq!(reassemble(&[end, head, middle]), Ok(whole.clone()));
+    for at in [0, 100, 101] {
+        assert_eq!(whole.split(at), Err(FragmentError::Empty));
+    }
+}
+
+#[test]
 fn gaps_strangers_and_contradictions_are_refused() {
     let parts = sample((0..100).collect()).fragment(40).unwrap();
     assert_eq!(reassemble(&[]), Err(FragmentError::Missing { at: 0 }));

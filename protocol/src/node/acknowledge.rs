@@ -80,7 +80,7 @@ impl Node {
         let sealed = seal(&self.keys, &header, &control.encode());
         self.signatures.made += 1;
         let lifetime = self.config.control_lifetime;
-        let bundle = self.make_bundle(peer, lifetime, sealed);
+        let bundle = self.make_bundle(peer, Priority::Expedited, lifetime, sealed);
         if self.store_bundle(bundle, Priority::Expedited, lifetime, Origin::Control).is_none() && owes {
             // No room: the peer will ask by sending again.
             self.peers.entry(peer).or_default().owes = true;

@@ -6,10 +6,12 @@ use super::{
     BundleSubmission, Followup, InputError, Node, Report, SubmitError, Timer,
     config::BundleSettings,
     forward::{ENVELOPES, Origin},
+    ingress::{Arrival, Fate},
     output::{BundleDelivery, DropReason},
 };
 use crate::{
-    bundle::{Bundle, BundleFlags, BundleId, HopCount, Policy, Primary},
+    bundle::{Bundle, BundleFlags, BundleId, HopCount, Policy, Primary, ReportReason, Status},
+    dtn::store::Priority,
     id::{EndpointId, NodeId},
     time::DtnTime,
 };
@@ -73,28 +75,59 @@ impl Node {
     /// The application sends a bundle.
     pub(super) fn send_bundle(&mut self, submission: BundleSubmission) -> Result<(), SubmitError> {
         self.check_submission(&submission)?;
-        let (priority, lifetime) = (submission.priority, submission.lifetime);
-        let bundle = self.plain_bundle(submission);
+        let (priority, lifetime, custody) = (submission.priority, submission.lifetime, submission.custody);
+        let mut bundle = self.plain_bundle(submission);
         if bundle.check(Policy::Strict).is_err() {
             return Err(SubmitError::Flags { found: bundle.primary().flags.0 });
         }
         let (id, bytes) = (bundle.id(), bundle.payload().len());
-        if self.whose(&bundle.primary().destination) == Whose::Ours {
-            self.report(Report::BundleAccepted { id, bytes });
-            // Delivered or dropped, the drop told by a report of its own.
-            let _ = self.deliver_bundle(&bundle, lifetime);
-            return Ok(());
+        let destination = match self.whose(&bundle.primary().destination) {
+            Whose::Ours => {
+                self.report(Report::BundleAccepted { id, bytes });
+                // Delivered or dropped, the drop told by a report of its own.
+                let _ = self.deliver_bundle(&bundle, lifetime, Arrival::default());
+                return Ok(());
+            }
+            Whose::Node(destination) => destination,
+            Whose::Nobody | Whose::Unknown => return Err(SubmitError::UnknownName),
+        };
+        self.compress(&mut bundle, priority);
+        self.sign_plain(&mut bundle);
+        if custody {
+            let custodian = self.custodian(destination).ok_or(SubmitError::NoCustodian)?;
+            if !self.take_custody(bundle, custodian, priority, lifetime) {
+                return Err(SubmitError::StoreFull);
+            }
+        } else {
+            let encoded = bundle.encode();
+            if self.store_bundle(bundle, priority, lifetime, Origin::Kept(&encoded)).is_none() {
+                return Err(SubmitError::StoreFull);
+            }
         }
-        let encoded = bundle.encode();
-        if self.store_bundle(bundle, priority, lifetime, Origin::Kept(&encoded)).is_none() {
-            return Err(SubmitError::StoreFull);
-        }
-        if self.config.keep_bundles {
+        if custody || self.config.keep_bundles {
             self.followups.push(Followup::BundleAccepted(id, bytes));
         } else {
             self.report(Report::BundleAccepted { id, bytes });
         }
         Ok(())
+    }
+
+    /// Signs a bundle of ours, unless nobody is its source.
+    pub(super) fn sign_plain(&mut self, bundle: &mut Bundle) {
+        if bundle.primary().source != EndpointId::Null {
+            self.sign_bundle(bundle);
+        }
+    }
+
+    /// Compresses a bundle of ours where that is wanted and pays. What is expedited stays readable for relays, which take its urgency
+    /// from the envelope.
+    pub(super) fn compress(&self, bundle: &mut Bundle, priority: Priority) {
+        if let Some(compression) = self.config.bundles.compression
+            && priority != Priority::Expedited
+            && bundle.payload().len() >= compression.min_payload
+        {
+            bundle.compress(compression.margin_percent);
+        }
     }
 
     fn check_submission(&self, submission: &BundleSubmission) -> Result<(), SubmitError> {
@@ -150,18 +183,22 @@ impl Node {
         match (endpoint, &self.config.bundles.services) {
             (EndpointId::Ipn { service, .. }, Some(services)) => services.contains(service),
             (EndpointId::Ipn { service, .. }, None) => *service > ENVELOPES,
-            (EndpointId::Dtn(_), _) => true,
+            // The endpoint without a demux is the node's administrative one (RFC 9171 §4.2.5.1.1).
+            (EndpointId::Dtn(name), _) => !name.ends_with('/') || name.matches('/').count() > 3,
             (EndpointId::Null, _) => false,
         }
     }
 
     /// Hands a whole bundle for one of our endpoints to the application, unless it was handed over before.
-    pub(super) fn deliver_bundle(&mut self, bundle: &Bundle, left: Duration) -> Result<(), InputError> {
+    pub(super) fn deliver_bundle(
+        &mut self,
+        bundle: &Bundle,
+        left: Duration,
+        arrival: Arrival,
+    ) -> Result<Fate, InputError> {
         let primary = bundle.primary();
-        let bytes = bundle.encoded_len() as u32;
         if !self.is_registered(&primary.destination) {
-            self.report(Report::BundleDropped { reason: DropReason::NoDestination, bytes });
-            return Ok(());
+            return Ok(self.turn_away(bundle, DropReason::NoDestination, arrival));
         }
         let id = bundle.id();
         // An anonymous bundle has no name that could tell it from another (RFC 9171 §4.2.3).
@@ -171,7 +208,7 @@ impl Node {
             }
             let expires = self.now.saturating_add(left);
             if self.delivered.remember(id.clone(), expires, self.config.bundles.max_remembered).is_err() {
-                self.report(Report::BundleDropped { reason: DropReason::StoreFull, bytes });
+                self.turn_away(bundle, DropReason::StoreFull, arrival);
                 return Err(self.refuse("delivered_memory_full"));
             }
             self.keep_delivered(&id, left);
@@ -184,7 +221,8 @@ impl Node {
             flags: primary.flags,
             payload: bundle.payload().to_vec(),
         });
-        Ok(())
+        self.report_status(bundle, Status::Delivered, ReportReason::NONE);
+        Ok(Fate::Taken)
     }
 
     /// Delivered bundles whose lifetime is over cannot come again.

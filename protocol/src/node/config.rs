@@ -1,6 +1,6 @@
 //! How a node is set up.
 
-use super::security::BundleSecurity;
+use super::{CustodySettings, ReassemblySettings, StatusReportSettings, security::BundleSecurity};
 use crate::{
     bundle::{CrcKind, Policy},
     delivery::RateLimit,
@@ -105,6 +105,32 @@ pub struct BundleSettings {
     pub max_payload: usize,
     /// Most names of delivered bundles that are remembered until they expire. With so many, no more are delivered.
     pub max_remembered: usize,
+    /// What fragments may occupy.
+    pub reassembly: ReassemblySettings,
+    /// Status reports on request; `None`: none.
+    pub status_reports: Option<StatusReportSettings>,
+    /// Bundles that do not fit into the rest of a contact, or into a transfer, leave in parts of at least this many bytes of payload;
+    /// `None`: they wait.
+    pub min_fragment: Option<usize>,
+    /// Custody of bundles, and tunnels; `None`: neither.
+    pub custody: Option<CustodySettings>,
+    /// Compression of this node's own bundles, for addressees of its own kind; `None`: none. Compressed bundles are always read.
+    pub compression: Option<CompressionSettings>,
+}
+
+/// When payloads are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompressionSettings {
+    /// Shorter ones are not, in bytes.
+    pub min_payload: usize,
+    /// What must be gained, in percent of the payload.
+    pub margin_percent: u8,
+}
+
+impl Default for CompressionSettings {
+    fn default() -> Self {
+        Self { min_payload: 256, margin_percent: 10 }
+    }
 }
 
 impl Default for BundleSettings {
@@ -116,6 +142,11 @@ impl Default for BundleSettings {
             policies: BTreeMap::new(),
             max_payload: 16 << 20,
             max_remembered: 1 << 16,
+            reassembly: ReassemblySettings::default(),
+            status_reports: None,
+            min_fragment: None,
+            custody: None,
+            compression: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! [`Delivered`]: the names of bundles that were delivered, until they expire, so that no second copy is.
 
 use crate::{
-    bundle::{BundleId, CreationTimestamp},
+    bundle::{BundleId, CreationTimestamp, Fragment},
     cbor::{self, Reader},
     id::{EndpointId, NodeId, is_dtn_name},
     time::{DtnTime, Instant},
@@ -26,6 +26,11 @@ impl Delivered {
     /// Whether a bundle of this name was delivered.
     pub(super) fn knows(&self, id: &BundleId) -> bool {
         self.names.contains_key(id)
+    }
+
+    /// How many names are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
     }
 
     /// Remembers a name that is not known yet. With `max` names already, the answer is an error, and the bundle must not be
@@ -56,7 +61,7 @@ impl Delivered {
     }
 }
 
-/// A bundle's name as the key of a record: `scheme, name, time, sequence`.
+/// A bundle's name as the key of a record: `scheme, name, time, sequence`, and `offset, total` of a fragment.
 pub(super) fn put_name(out: &mut Vec<u8>, id: &BundleId) {
     match &id.source {
         EndpointId::Null => cbor::put_uint(out, 0),
@@ -72,6 +77,10 @@ pub(super) fn put_name(out: &mut Vec<u8>, id: &BundleId) {
     }
     cbor::put_uint(out, id.creation.time.0);
     cbor::put_uint(out, id.creation.sequence);
+    if let Some(Fragment { offset, total }) = id.fragment {
+        cbor::put_uint(out, offset);
+        cbor::put_uint(out, total);
+    }
 }
 
 /// Reads what [`put_name`] wrote.
@@ -85,8 +94,12 @@ pub(super) fn read_name(bytes: &[u8]) -> Option<BundleId> {
     };
     let time = DtnTime(reader.uint().ok()?);
     let sequence = reader.uint().ok()?;
+    let fragment = match reader.peek() {
+        Some(_) => Some(Fragment { offset: reader.uint().ok()?, total: reader.uint().ok()? }),
+        None => None,
+    };
     reader.end().ok()?;
-    Some(BundleId { source, creation: CreationTimestamp { time, sequence }, fragment: None })
+    Some(BundleId { source, creation: CreationTimestamp { time, sequence }, fragment })
 }
 
 #[cfg(test)]
@@ -113,11 +126,13 @@ mod tests {
     #[test]
     fn every_name_survives_its_record() {
         for source in [NodeId(u64::MAX).endpoint(0), "dtn://a/b".parse().unwrap(), EndpointId::Null] {
-            let id = BundleId { source, ..name(u64::MAX) };
-            let mut bytes = Vec::new();
-            put_name(&mut bytes, &id);
-            assert_eq!(read_name(&bytes), Some(id));
-            assert_eq!(read_name(&bytes[..bytes.len() - 1]), None);
+            for fragment in [None, Some(Fragment { offset: 7, total: 1 << 40 })] {
+                let id = BundleId { source: source.clone(), fragment, ..name(u64::MAX) };
+                let mut bytes = Vec::new();
+                put_name(&mut bytes, &id);
+                assert_eq!(read_name(&bytes), Some(id));
+                assert_eq!(read_name(&bytes[..bytes.len() - 1]), None);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Node, Report, StreamKey, Timer, output::DropReason};
 use crate::{
-    bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary},
+    bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary, Status},
     dtn::{
         routing::{RouteCache, RouteQuery, RoutingPolicy},
         store::{Entry, Priority, Queue, StoreKey, StoreMeta},
@@ -33,14 +33,14 @@ pub(super) enum Origin<'a> {
 /// A bundle in the store.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    bundle: Bundle,
+    pub(super) bundle: Bundle,
     /// The message of this node that it carries.
     pub(super) own: Option<(StreamKey, u64)>,
     /// Whether the host keeps a record of it.
-    kept: bool,
+    pub(super) kept: bool,
     /// Hop count and age with which it came.
-    hops: HopCount,
-    age: Option<Duration>,
+    pub(super) hops: HopCount,
+    pub(super) age: Option<Duration>,
 }
 
 impl Node {
@@ -48,6 +48,7 @@ impl Node {
     pub(super) fn make_bundle(
         &mut self,
         destination: NodeId,
+        priority: Priority,
         lifetime: Duration,
         payload: Vec<u8>,
     ) -> Bundle {
@@ -62,6 +63,7 @@ impl Node {
             // RFC 9171 §4.4.2: a bundle without a creation time must tell its age.
             bundle.set_age_ms(0);
         }
+        self.compress(&mut bundle, priority);
         self.sign_bundle(&mut bundle);
         bundle
     }
@@ -264,6 +266,7 @@ impl Node {
             self.forget_bundle(key);
         }
         self.report(Report::BundleDropped { reason, bytes: entry.meta.bytes });
+        self.report_status(&entry.value.bundle, Status::Deleted, reason.status());
         if let Some((stream, sequence)) = entry.value.own {
             if given > 0 {
                 // Others have copies: its acknowledgement may still come.

@@ -2,13 +2,14 @@
 
 use super::{
     InputError, Node, Report, StreamKey,
+    blocks::Blocks,
     bundle_service::Whose,
     forward::{ENVELOPES, Origin},
     keep,
     output::{Delivery, DropReason},
 };
 use crate::{
-    bundle::Bundle,
+    bundle::{Bundle, BundleFlags, Policy, ReportReason, Status},
     delivery::{Incoming, Message, Standing},
     dtn::store::Priority,
     envelope::{Header, Parsed, Purpose},
@@ -18,46 +19,105 @@ use crate::{
 use alloc::vec::Vec;
 use core::time::Duration;
 
+/// How a bundle came to this node.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Arrival {
+    /// Tunnels that it came out of.
+    pub(super) depth: u8,
+    /// Who wants to be rid of its custody.
+    pub(super) entrusted_by: Option<NodeId>,
+}
+
+/// What became of a bundle that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// This node has it, sends it on, or has delivered it.
+    Taken,
+    /// This node does not want it.
+    Dropped(DropReason),
+}
+
 impl Node {
     /// A whole bundle came in from `peer`, who is not known when its link went down meanwhile.
     pub(super) fn on_bundle(&mut self, peer: Option<NodeId>, bytes: &[u8]) -> Result<(), InputError> {
-        let policy =
-            peer.and_then(|peer| self.config.bundles.policies.get(&peer)).copied().unwrap_or_default();
+        let policy = self.policy(peer);
         let bundle = Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
         if let Some(peer) = self.summary_from(&bundle) {
             return self.on_summary(peer, bundle.payload());
         }
-        let size = bytes.len() as u32;
-        if self.whose(&bundle.primary().source) == Whose::Ours {
-            self.report(Report::BundleDropped { reason: DropReason::Loop, bytes: size });
-            return Ok(());
+        self.receive(bundle, bytes, Arrival::default()).map(drop)
+    }
+
+    /// How bundles from `peer` are judged.
+    pub(super) fn policy(&self, peer: Option<NodeId>) -> Policy {
+        peer.and_then(|peer| self.config.bundles.policies.get(&peer)).copied().unwrap_or_default()
+    }
+
+    /// A bundle that was read (RFC 9171 §5.6).
+    pub(super) fn receive(
+        &mut self,
+        bundle: Bundle,
+        encoded: &[u8],
+        arrival: Arrival,
+    ) -> Result<Fate, InputError> {
+        let (source, destination) = (&bundle.primary().source, &bundle.primary().destination);
+        if source.is_local_node() || destination.is_local_node() {
+            // RFC 9758 §5.4: such names have no meaning beyond the node that wrote them.
+            return Err(self.refuse("local_node"));
         }
         let Some(left) = self.lifetime_left(&bundle) else {
-            self.report(Report::BundleDropped { reason: DropReason::Expired, bytes: size });
-            return Ok(());
+            return Ok(self.turn_away(&bundle, DropReason::Expired, arrival));
         };
+        // A strategy of copies wants to hear of its own bundles too.
         if self.is_duplicate(&bundle) {
             return Err(self.refuse("duplicate_bundle"));
         }
-        let bundle = self.check_security(bundle)?;
-        match self.whose(&bundle.primary().destination) {
-            Whose::Ours => self.on_destined(&bundle, left),
-            Whose::Node(_) => {
-                self.pass_on(bundle, left, bytes);
-                Ok(())
+        if self.whose(&bundle.primary().source) == Whose::Ours {
+            return Ok(self.turn_away(&bundle, DropReason::Loop, arrival));
+        }
+        let mut bundle = self.check_security(bundle)?;
+        self.report_status(&bundle, Status::Received, ReportReason::NONE);
+        match self.process_blocks(&mut bundle) {
+            Blocks::Kept => self.dispatch_bundle(bundle, encoded, left, arrival),
+            Blocks::Discarded => {
+                let encoded = bundle.encode();
+                self.dispatch_bundle(bundle, &encoded, left, arrival)
             }
-            Whose::Nobody | Whose::Unknown => {
-                self.report(Report::BundleDropped { reason: DropReason::NoDestination, bytes: size });
-                Ok(())
-            }
+            Blocks::DeleteBundle => Ok(self.turn_away(&bundle, DropReason::UnsupportedBlock, arrival)),
         }
     }
 
-    /// A bundle for this node. One that was delivered before in another bundle is delivered too.
-    fn on_destined(&mut self, bundle: &Bundle, left: Duration) -> Result<(), InputError> {
-        let result = self.on_local(bundle, left);
-        if matches!(result, Ok(()) | Err(InputError::Refused { reason: "duplicate" })) {
-            self.note_delivered(bundle, left);
+    fn dispatch_bundle(
+        &mut self,
+        bundle: Bundle,
+        encoded: &[u8],
+        left: Duration,
+        arrival: Arrival,
+    ) -> Result<Fate, InputError> {
+        match self.whose(&bundle.primary().destination) {
+            Whose::Ours => self.on_destined(bundle, left, arrival),
+            Whose::Node(node) => Ok(self.pass_on(bundle, node, left, encoded, arrival)),
+            Whose::Nobody => Ok(self.turn_away(&bundle, DropReason::NoDestination, arrival)),
+            Whose::Unknown => Ok(self.turn_away(&bundle, DropReason::NoRoute, arrival)),
+        }
+    }
+
+    /// Drops a bundle, unless somebody else keeps its custody then.
+    pub(super) fn turn_away(&mut self, bundle: &Bundle, reason: DropReason, arrival: Arrival) -> Fate {
+        if arrival.entrusted_by.is_some() {
+            return Fate::Dropped(reason);
+        }
+        self.drop_bundle(bundle, reason)
+    }
+
+    /// A bundle for this node. A message that was delivered before in another bundle is delivered too.
+    fn on_destined(&mut self, bundle: Bundle, left: Duration, arrival: Arrival) -> Result<Fate, InputError> {
+        let noted = self.spread.is_some().then(|| bundle.clone());
+        let result = self.on_local(bundle, left, arrival);
+        if let Some(bundle) = noted
+            && matches!(result, Ok(_) | Err(InputError::Refused { reason: "duplicate" }))
+        {
+            self.note_delivered(&bundle, left);
         }
         result
     }
@@ -66,7 +126,7 @@ impl Node {
     ///
     /// By the creation time where both ends have a clock, else by the age that the bundle tells (RFC 9171 §4.4.2). With neither,
     /// it counts as just made.
-    fn lifetime_left(&self, bundle: &Bundle) -> Option<Duration> {
+    pub(super) fn lifetime_left(&self, bundle: &Bundle) -> Option<Duration> {
         let primary = bundle.primary();
         let now = self.civil_now();
         let clocks = primary.creation.time != DtnTime::UNKNOWN && now != DtnTime::UNKNOWN;
@@ -76,26 +136,57 @@ impl Node {
     }
 
     /// A bundle for another node.
-    fn pass_on(&mut self, bundle: Bundle, left: Duration, encoded: &[u8]) {
+    fn pass_on(
+        &mut self,
+        bundle: Bundle,
+        destination: NodeId,
+        left: Duration,
+        encoded: &[u8],
+        arrival: Arrival,
+    ) -> Fate {
         if bundle.hop_count().is_some_and(|hops| hops.count >= u64::from(hops.limit)) {
-            let bytes = encoded.len() as u32;
-            self.report(Report::BundleDropped { reason: DropReason::HopLimit, bytes });
-            return;
+            return self.turn_away(&bundle, DropReason::HopLimit, arrival);
         }
         let priority = priority_of(&bundle);
-        self.store_bundle(bundle, priority, left, Origin::Kept(encoded));
+        let Some(sender) = arrival.entrusted_by else {
+            return match self.store_bundle(bundle, priority, left, Origin::Kept(encoded)) {
+                Some(_) => Fate::Taken,
+                None => Fate::Dropped(DropReason::StoreFull),
+            };
+        };
+        match self.custodian(destination).filter(|custodian| *custodian != sender) {
+            Some(custodian) if self.take_custody(bundle, custodian, priority, left) => Fate::Taken,
+            Some(_) => Fate::Dropped(DropReason::StoreFull),
+            None => Fate::Dropped(DropReason::NoRoute),
+        }
     }
 
-    /// A bundle for this node.
-    fn on_local(&mut self, bundle: &Bundle, left: Duration) -> Result<(), InputError> {
-        if bundle.primary().fragment.is_some() {
-            let bytes = bundle.encoded_len() as u32;
-            self.report(Report::BundleDropped { reason: DropReason::NoDestination, bytes });
-            return Ok(());
+    /// A bundle for this node, or a part of one.
+    fn on_local(&mut self, bundle: Bundle, left: Duration, arrival: Arrival) -> Result<Fate, InputError> {
+        let mut bundle = if bundle.primary().fragment.is_some() {
+            match self.on_fragment(bundle, left, arrival)? {
+                // RFC 9172 §5.1.1: what secures the whole is checked on the whole.
+                Some(whole) => self.check_security(whole)?,
+                None => return Ok(Fate::Taken),
+            }
+        } else {
+            bundle
+        };
+        if let Err(error) = bundle.decompress(self.config.bundles.max_payload) {
+            self.turn_away(&bundle, DropReason::Unintelligible, arrival);
+            return Err(self.refuse(error.reason()));
         }
-        match &bundle.primary().destination {
-            EndpointId::Ipn { service: ENVELOPES, .. } => self.on_envelope(bundle),
-            _ => self.deliver_bundle(bundle, left),
+        let primary = bundle.primary();
+        if primary.flags.contains(BundleFlags::ADMINISTRATIVE_RECORD) {
+            return self.on_record(&bundle, arrival);
+        }
+        match &primary.destination {
+            EndpointId::Ipn { service: ENVELOPES, .. } => {
+                self.on_envelope(&bundle)?;
+                self.report_status(&bundle, Status::Delivered, ReportReason::NONE);
+                Ok(Fate::Taken)
+            }
+            _ => self.deliver_bundle(&bundle, left, arrival),
         }
     }
 

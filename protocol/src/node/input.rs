@@ -62,6 +62,8 @@ pub struct BundleSubmission {
     pub report_to: EndpointId,
     /// Reports and their time, whether it may be fragmented, whether the application asks for an acknowledgement; nothing else.
     pub flags: BundleFlags,
+    /// Whether it travels from custodian to custodian, which the node is set up for by [`super::CustodySettings`].
+    pub custody: bool,
     /// Class of service here; the bundle does not carry it (RFC 9171 has none).
     pub priority: Priority,
     /// How long it is worth delivering.
@@ -79,6 +81,7 @@ impl BundleSubmission {
             destination,
             report_to: EndpointId::Null,
             flags: BundleFlags::default(),
+            custody: false,
             priority: Priority::Normal,
             lifetime,
             payload,

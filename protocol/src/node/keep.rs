@@ -52,6 +52,12 @@ pub enum Kept {
     Bundle = 7,
     /// The name of a bundle that was delivered.
     DeliveredBundle = 8,
+    /// A fragment for this node.
+    Fragment = 9,
+    /// A bundle in this node's custody.
+    Custody = 10,
+    /// The name of a bundle whose custody was taken.
+    CustodyTaken = 11,
 }
 
 pub(super) const KEY_LEN: usize = 18;
@@ -127,19 +133,86 @@ impl Node {
     pub(super) fn keep_delivered(&mut self, id: &BundleId, left: Duration) {
         let mut value = Vec::with_capacity(KEPT_HEADER);
         self.put_expiry(&mut value, Priority::Normal, left);
-        self.put(delivered_key(id), value);
+        self.put(name_key(Kept::DeliveredBundle, id), value);
     }
 
     pub(super) fn forget_delivered(&mut self, id: &BundleId) {
-        self.delete(delivered_key(id));
+        self.delete(name_key(Kept::DeliveredBundle, id));
     }
 
     fn take_back_delivered(&mut self, record_key: &[u8], value: &[u8]) -> Option<()> {
         let (_, left, _) = self.parse_expiry(value)?;
-        let id = delivered::read_name(record_key.get(1..)?)?;
+        let (kind, name) = record_key.split_first()?;
+        let id = delivered::read_name(name)?;
         // Whoever lowers the limit between two incarnations still gets nothing twice.
         let max = usize::MAX;
-        self.delivered.remember(id, self.now.saturating_add(left), max).ok()
+        let memory =
+            if *kind == Kept::CustodyTaken as u8 { &mut self.custody.taken } else { &mut self.delivered };
+        memory.remember(id, self.now.saturating_add(left), max).ok()
+    }
+
+    /// As [`Self::keep_delivered`].
+    pub(super) fn keep_taken(&mut self, id: &BundleId, left: Duration) {
+        let mut value = Vec::with_capacity(KEPT_HEADER);
+        self.put_expiry(&mut value, Priority::Normal, left);
+        self.put(name_key(Kept::CustodyTaken, id), value);
+    }
+
+    pub(super) fn forget_taken(&mut self, id: &BundleId) {
+        self.delete(name_key(Kept::CustodyTaken, id));
+    }
+
+    /// `priority, civil expiry [ms] or 0, lifetime left [ms], bundle` under `kind, name, length of its part`.
+    pub(super) fn keep_fragment(&mut self, bundle: &Bundle, left: Duration, entrusted: bool) {
+        let encoded = bundle.encode();
+        let mut value = Vec::with_capacity(KEPT_HEADER + 1 + encoded.len());
+        self.put_expiry(&mut value, Priority::Normal, left);
+        value.push(u8::from(entrusted));
+        value.extend_from_slice(&encoded);
+        self.put(fragment_key(bundle), value);
+    }
+
+    pub(super) fn forget_fragment(&mut self, bundle: &Bundle) {
+        self.delete(fragment_key(bundle));
+    }
+
+    fn take_back_fragment(&mut self, value: &[u8]) -> Option<()> {
+        let (_, left, rest) = self.parse_expiry(value)?;
+        let (entrusted, encoded) = rest.split_first()?;
+        let bundle = Bundle::decode_with(encoded, Policy::Lenient).ok()?;
+        let id = BundleId { fragment: None, ..bundle.id() };
+        self.add_fragment(id, bundle, left, true, *entrusted != 0);
+        Some(())
+    }
+
+    /// `priority, civil expiry [ms] or 0, lifetime left [ms], custodian, bundle` under `kind, transmission ID`.
+    pub(super) fn keep_custody(
+        &mut self,
+        transmission: u64,
+        custodian: NodeId,
+        priority: Priority,
+        left: Duration,
+        encoded: &[u8],
+    ) {
+        let mut value = Vec::with_capacity(KEPT_HEADER + 8 + encoded.len());
+        self.put_expiry(&mut value, priority, left);
+        value.extend_from_slice(&custodian.0.to_be_bytes());
+        value.extend_from_slice(encoded);
+        self.put(custody_key(transmission), value);
+    }
+
+    pub(super) fn forget_custody(&mut self, transmission: u64) {
+        self.delete(custody_key(transmission));
+    }
+
+    fn take_back_custody(&mut self, record_key: &[u8], value: &[u8]) -> Option<()> {
+        let transmission: [u8; 8] = record_key.get(1..)?.try_into().ok()?;
+        let (priority, left, rest) = self.parse_expiry(value)?;
+        let (custodian, encoded) = rest.split_first_chunk::<8>()?;
+        let bundle = Bundle::decode_with(encoded, Policy::Lenient).ok()?;
+        let custodian = NodeId(u64::from_be_bytes(*custodian));
+        self.hold(u64::from_be_bytes(transmission), custodian, priority, left, bundle);
+        Some(())
     }
 
     fn put_expiry(&self, value: &mut Vec<u8>, priority: Priority, left: Duration) {
@@ -190,8 +263,14 @@ impl Node {
         if kind == Kept::Bundle as u8 {
             return self.take_back_bundle(record_key, value).ok_or(malformed);
         }
-        if kind == Kept::DeliveredBundle as u8 {
+        if kind == Kept::DeliveredBundle as u8 || kind == Kept::CustodyTaken as u8 {
             return self.take_back_delivered(record_key, value).ok_or(malformed);
+        }
+        if kind == Kept::Fragment as u8 {
+            return self.take_back_fragment(value).ok_or(malformed);
+        }
+        if kind == Kept::Custody as u8 {
+            return self.take_back_custody(record_key, value).ok_or(malformed);
         }
         let (stream, number) = parse_key(record_key).ok_or(InputError::Kept { kind })?;
         self.take_back_stream(kind, stream, number, value).ok_or(malformed)
@@ -249,6 +328,8 @@ impl Node {
         // Writes that were not pushed before the crash.
         self.arm_push();
         self.arm_forgetting();
+        self.arm_forgetting_custody();
+        self.arm_reassembly();
     }
 
     /// Marks a message as due again at `deadline`.
@@ -261,9 +342,21 @@ impl Node {
     }
 }
 
-fn delivered_key(id: &BundleId) -> Vec<u8> {
-    let mut record = alloc::vec![Kept::DeliveredBundle as u8];
+fn name_key(kind: Kept, id: &BundleId) -> Vec<u8> {
+    let mut record = alloc::vec![kind as u8];
     delivered::put_name(&mut record, id);
+    record
+}
+
+fn fragment_key(bundle: &Bundle) -> Vec<u8> {
+    let mut record = name_key(Kept::Fragment, &bundle.id());
+    record.extend_from_slice(&(bundle.payload().len() as u64).to_be_bytes());
+    record
+}
+
+fn custody_key(transmission: u64) -> Vec<u8> {
+    let mut record = alloc::vec![Kept::Custody as u8];
+    record.extend_from_slice(&transmission.to_be_bytes());
     record
 }
 

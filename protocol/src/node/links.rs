@@ -136,8 +136,11 @@ impl Node {
     /// looked at once: O(log n) for each bundle that is taken or set aside.
     pub(super) fn next_bundle(&mut self, up: &LinkUp, largest: usize) -> Option<(Cargo, Vec<u8>)> {
         loop {
-            let (key, entry) = self.store.peek(Queue::Hop(up.peer))?;
-            if entry.meta.bytes as usize <= largest && fits(up, self.now, entry.meta.bytes) {
+            let (key, _) = self.store.peek(Queue::Hop(up.peer))?;
+            let part = self.fitting(key, up, largest);
+            let key = part.unwrap_or(key);
+            if part.is_some() {
+                let entry = self.store.get(key)?;
                 let (received, own) = (entry.meta.received, entry.value.own);
                 let wire = self.departing(key, received, None)?;
                 if wire.len() <= largest {

@@ -5,18 +5,23 @@
 //! contract is `docs/adr/0001-node-contract.md`.
 
 mod acknowledge;
+mod administrative;
+mod blocks;
 mod bundle_service;
 mod config;
 mod convergence;
+mod custody;
 mod delivered;
 mod departure;
 mod forward;
+mod fragmentation;
 mod ingress;
 mod input;
 mod keep;
 mod links;
 mod output;
 mod plan;
+mod reassembly;
 mod refusal;
 mod security;
 mod send;
@@ -24,17 +29,22 @@ mod shared_state;
 mod strategy;
 mod timer;
 
-pub use config::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
+pub use administrative::StatusReportSettings;
+pub use config::{
+    BundleSettings, CompressionSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig,
+};
 pub use convergence::{Convergence, LtpLink, Transfer, WholeLink};
+pub use custody::CustodySettings;
 pub use departure::Departure;
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
+pub use reassembly::ReassemblySettings;
 pub use refusal::{InputError, SubmitError};
 pub use security::BundleSecurity;
 
 use crate::{
-    bundle::BundleId,
+    bundle::{BundleId, Disposition},
     delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
@@ -43,7 +53,7 @@ use crate::{
         strategy::{RoutingConfig, Spread, StaticRoutes},
     },
     envelope::{Purpose, ReplayLimits, ReplayWindow},
-    id::NodeId,
+    id::{EndpointId, NodeId},
     identity::KeyPair,
     time::{DtnTime, Instant, UtcEstimate},
 };
@@ -73,6 +83,8 @@ enum Followup {
     Acknowledge(NodeId, Acknowledgement),
     /// Tell the application that its bundle is accepted; the last is the payload's length.
     BundleAccepted(BundleId, usize),
+    /// Answer a custodian about a transmission.
+    CustodyAnswer(EndpointId, Disposition, u64),
 }
 
 /// How often a node has done its dearest arithmetic.
@@ -115,6 +127,9 @@ pub struct Node {
     replay: ReplayWindow,
     peers: BTreeMap<NodeId, acknowledge::Peer>,
     delivered: delivered::Delivered,
+    reporting: administrative::Reporting,
+    reassembly: reassembly::Reassembly,
+    custody: custody::Custody,
     shared: Option<shared_state::Sharing>,
     planning: Option<plan::Planning>,
 
@@ -205,6 +220,9 @@ impl Node {
             }),
             peers: BTreeMap::new(),
             delivered: delivered::Delivered::default(),
+            reporting: administrative::Reporting::default(),
+            reassembly: reassembly::Reassembly::default(),
+            custody: custody::Custody::default(),
             shared: config.shared_state.clone().map(|shared| shared_state::Sharing::new(config.id, shared)),
             planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),
             timers: Timers::default(),
@@ -316,6 +334,11 @@ impl Node {
                 Timer::AntiEntropy => self.on_anti_entropy(),
                 Timer::PlanRound => self.on_plan_round(),
                 Timer::ForgetDelivered => self.on_forget_delivered(),
+                Timer::Reassembly => self.on_reassembly_timeout(),
+                Timer::StatusReports => self.on_status_reports_due(),
+                Timer::Custody(transmission) => self.on_custody_timeout(transmission),
+                Timer::CustodySignals => self.on_custody_signals_due(),
+                Timer::ForgetCustody => self.on_forget_custody(),
                 Timer::Convergence(link) => self.on_convergence_timer(link),
             }
         }
@@ -328,13 +351,31 @@ impl Node {
         }
         let (_, followups) = self.unanswered.pop_front().expect("looked at just above");
         for followup in followups {
-            match followup {
-                Followup::Launch(stream, sequence) => self.transmit_message(stream, sequence),
-                Followup::Acknowledge(peer, state) => self.on_reception_durable(peer, state),
-                Followup::BundleAccepted(id, bytes) => self.on_bundle_accepted(id, bytes),
-            }
+            self.follow_up(followup);
         }
         Ok(())
+    }
+
+    fn follow_up(&mut self, followup: Followup) {
+        match followup {
+            Followup::Launch(stream, sequence) => self.transmit_message(stream, sequence),
+            Followup::Acknowledge(peer, state) => self.on_reception_durable(peer, state),
+            Followup::BundleAccepted(id, bytes) => self.on_bundle_accepted(id, bytes),
+            Followup::CustodyAnswer(source, disposition, transmission) => {
+                self.on_answer_durable(source, disposition, transmission);
+            }
+        }
+    }
+
+    /// Does something once all that has changed so far is durable: at once when it is already.
+    fn after_durable(&mut self, followup: Followup) {
+        if !self.batch.is_empty() {
+            self.followups.push(followup);
+        } else if let Some((_, followups)) = self.unanswered.back_mut() {
+            followups.push(followup);
+        } else {
+            self.follow_up(followup);
+        }
     }
 
     /// Turns what this input changed into one persist request.

@@ -2,7 +2,7 @@
 
 use super::keep::Change;
 use crate::{
-    bundle::{BundleFlags, BundleId, CreationTimestamp},
+    bundle::{BundleFlags, BundleId, CreationTimestamp, Disposition, StatusReport},
     delivery::Forward,
     envelope::Purpose,
     id::{EndpointId, NodeId},
@@ -91,6 +91,14 @@ pub enum DropReason {
     NoDestination,
     /// It is this node's own and came back.
     Loop,
+    /// Its destination is a name that no table knows.
+    NoRoute,
+    /// It has a block that this node does not know and that asks for its end then.
+    UnsupportedBlock,
+    /// Its payload cannot be restored.
+    Unintelligible,
+    /// Fragments were missing for too long, contradicted each other, or made way.
+    Incomplete,
 }
 
 /// Something that the driver may want to count or show. Nothing depends on its being read.
@@ -113,6 +121,36 @@ pub enum Report {
         id: BundleId,
         /// Payload bytes.
         bytes: usize,
+    },
+    /// A status report came in about a bundle (RFC 9171 §6.1.1).
+    Status {
+        /// Who says to have made it.
+        from: EndpointId,
+        /// What it says.
+        report: StatusReport,
+    },
+    /// Another custodian answers for a bundle from now on.
+    CustodyReleased {
+        /// Its name.
+        id: BundleId,
+        /// Who.
+        custodian: NodeId,
+    },
+    /// A custodian refused a bundle; it stays in this node's custody.
+    CustodyRefused {
+        /// Its name.
+        id: BundleId,
+        /// Who.
+        custodian: NodeId,
+        /// Why.
+        disposition: Disposition,
+    },
+    /// A bundle in this node's custody is sent again.
+    CustodyRepeated {
+        /// Its name.
+        id: BundleId,
+        /// To whom.
+        custodian: NodeId,
     },
     /// A message of a module of the node (shared state, planning) was delivered here.
     Consumed {

@@ -80,6 +80,9 @@ pub enum SubmitError {
     /// A bundle for nobody, or for a `dtn` name that is in no table.
     #[error("the destination is nobody that is known")]
     UnknownName,
+    /// Custody is asked for, and nobody would take it for this destination.
+    #[error("no custodian for the destination")]
+    NoCustodian,
     /// Flags that an application may not set, or that contradict the source.
     #[error("flags {found:#x} are not the application's to set")]
     Flags {
@@ -108,6 +111,7 @@ impl SubmitError {
             Self::PayloadTooLarge { .. } => "payload_too_large",
             Self::ForeignSource => "foreign_source",
             Self::UnknownName => "unknown_name",
+            Self::NoCustodian => "no_custodian",
             Self::Flags { .. } => "flags",
             Self::StoreFull => "store_full",
             Self::StreamFull(_) => "stream_full",

@@ -1,6 +1,6 @@
 //! Bundle security at the node (RFC 9172): what it makes is signed, what comes is checked at every hop.
 
-use super::{InputError, Node};
+use super::{InputError, Node, bundle_service::Whose};
 use crate::{
     bpsec::{
         AadScope, CoseProfile, Integrity, Placement, Role, SecurityPolicy, add_integrity, is_secured, process,
@@ -62,7 +62,7 @@ impl Node {
         if !demands && !is_secured(&bundle) {
             return Ok(bundle);
         }
-        let here = bundle.primary().destination.node() == Some(self.config.id);
+        let here = self.whose(&bundle.primary().destination) == Whose::Ours;
         let role = if here { Role::Acceptor } else { Role::Verifier };
         let directory = self.config.directory.clone();
         let verdict = process(&mut bundle, role, &security.policy, &*directory);

@@ -105,7 +105,7 @@ impl Node {
         message.attempts += 1;
         let (priority, lifetime) = (message.priority, message.expires.saturating_since(now));
         let payload = message.sealed.clone();
-        let bundle = self.make_bundle(stream.peer, lifetime, payload);
+        let bundle = self.make_bundle(stream.peer, priority, lifetime, payload);
         match self.store_bundle(bundle, priority, lifetime, Origin::Message(stream, sequence)) {
             Some(key) => {
                 if let Some(message) =

@@ -82,12 +82,14 @@ impl Node {
     pub(super) fn departed(&mut self, peer: NodeId, cargo: Cargo) {
         match cargo {
             Cargo::Bundle(key, own) => {
+                self.on_forwarded(key);
                 self.release(key);
                 if let Some((stream, sequence)) = own {
                     self.on_message_sent(stream, sequence);
                 }
             }
             Cargo::Copy(key, _) => {
+                self.on_forwarded(key);
                 let now = self.now;
                 let Some(spread) = self.spread.as_mut() else { return };
                 let fate = spread.sent(now, peer, key);

@@ -25,6 +25,16 @@ pub(crate) enum Timer {
     PlanRound,
     /// When the name of a delivered bundle may be forgotten.
     ForgetDelivered,
+    /// When the fragments of a bundle have waited long enough for the others.
+    Reassembly,
+    /// When status reports are to be sent.
+    StatusReports,
+    /// When a custodian should have answered for a bundle.
+    Custody(u64),
+    /// When answers to custodians are due.
+    CustodySignals,
+    /// When the name of a bundle whose custody was taken may be forgotten.
+    ForgetCustody,
     /// When the convergence layer of a link should have had an answer, or what waits for one is sent another way.
     Convergence(LinkId),
 }

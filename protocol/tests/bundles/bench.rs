@@ -10,8 +10,8 @@ use cosmosmesh_protocol::{
     id::{EndpointId, NodeId},
     identity::{Directory, KeyPair},
     node::{
-        BundleDelivery, BundleSettings, BundleSubmission, Change, Convergence, DropReason, Input, InputError,
-        LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Ticket,
+        BundleDelivery, BundleSecurity, BundleSettings, BundleSubmission, Change, Convergence, DropReason,
+        Input, InputError, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Ticket,
     },
     time::{DtnTime, Instant, UtcEstimate},
 };
@@ -33,23 +33,27 @@ pub(crate) const RATE_BPS: u64 = 64_000;
 /// What a test sets before the node starts.
 #[derive(Clone)]
 pub(crate) struct Setup {
+    pub(crate) id: u64,
     pub(crate) settings: BundleSettings,
     pub(crate) clock: bool,
     pub(crate) slow_disk: bool,
     /// End of the contacts, in seconds.
     pub(crate) contact_s: u64,
     pub(crate) linked: bool,
+    pub(crate) security: Option<BundleSecurity>,
     pub(crate) store: StoreLimits,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            id: US,
             settings: BundleSettings::default(),
             clock: true,
             slow_disk: false,
             contact_s: 1_000_000,
             linked: true,
+            security: None,
             store: StoreLimits { bytes: 1 << 22, count: 4096 },
         }
     }
@@ -73,7 +77,7 @@ impl Bench {
     }
 
     pub(crate) fn with(setup: Setup) -> Self {
-        let node = Node::new(config(&setup), keys(US), [7; 32], Instant::ZERO);
+        let node = Node::new(config(&setup), keys(setup.id), [setup.id as u8; 32], Instant::ZERO);
         let mut bench = Self {
             node,
             setup,
@@ -96,8 +100,9 @@ impl Bench {
         }
         self.input(Input::ContactPlan(plan(self.setup.contact_s))).unwrap();
         if self.setup.linked {
-            self.link_up(LEFT);
-            self.link_up(RIGHT);
+            for peer in [self.setup.id - 1, self.setup.id + 1] {
+                self.link_up(peer);
+            }
         }
     }
 
@@ -127,7 +132,8 @@ impl Bench {
         let seed = [self.incarnation as u8; 32];
         let config = config(&self.setup);
         self.node =
-            Node::restore(config, keys(US), seed, self.now, self.incarnation, civil, records).unwrap();
+            Node::restore(config, keys(self.setup.id), seed, self.now, self.incarnation, civil, records)
+                .unwrap();
         self.brief();
     }
 
@@ -185,11 +191,13 @@ impl Bench {
         self.hear_bytes(from, &bundle.encode())
     }
 
-    /// Every bundle that the node has to send to a neighbour now.
+    /// Every bundle that the node has to send to a neighbour; time passes while they leave.
     pub(crate) fn sent(&mut self, to: u64) -> Vec<Bundle> {
         let mut reassembler = Reassembler::new(ReassemblyLimits::default());
         let mut bundles = Vec::new();
         while let Some(frame) = self.node.poll_transmit(self.now, LinkId(to as u32)) {
+            let nanos = frame.len() as u64 * 8_000_000_000 / RATE_BPS;
+            self.now = self.now.saturating_add(Duration::from_nanos(nanos));
             if let Accepted::Bundle(bytes) = reassembler.accept(self.now, &frame).unwrap() {
                 bundles.push(Bundle::decode_with(&bytes, Policy::Lenient).unwrap());
             }
@@ -246,7 +254,8 @@ fn config(setup: &Setup) -> NodeConfig {
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
         bundles: setup.settings.clone(),
-        ..NodeConfig::new(NodeId(US), Arc::new(directory))
+        security: setup.security,
+        ..NodeConfig::new(NodeId(setup.id), Arc::new(directory))
     }
 }
 
@@ -259,8 +268,19 @@ fn plan(contact_s: u64) -> ContactPlan {
         rate_bps: RATE_BPS,
         owlt: Duration::from_secs(3),
     };
-    let contacts = [(LEFT, US), (US, RIGHT)].into_iter().flat_map(|(a, b)| [contact(a, b), contact(b, a)]);
+    let contacts = [(LEFT, US), (US, RIGHT), (RIGHT, RIGHT + 1)]
+        .into_iter()
+        .flat_map(|(a, b)| [contact(a, b), contact(b, a)]);
     ContactPlan::from_contacts(contacts).unwrap()
+}
+
+/// Everything that `from` has to send to `to` gets there, if the air lets it.
+pub(crate) fn carry(from: &mut Bench, to: &mut Bench, mut air: impl FnMut(&Bundle) -> bool) {
+    for bundle in from.sent(to.setup.id) {
+        if air(&bundle) {
+            let _ = to.hear(from.setup.id, &bundle);
+        }
+    }
 }
 
 /// An endpoint from its text.

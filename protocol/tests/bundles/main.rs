@@ -1,4 +1,10 @@
 //! Bundles of other people's DTNs at a node: the plain bundle service, and what RFC 9171 §5 and §6 ask of a node.
 
 mod bench;
+mod blocks;
+mod compression;
+mod custody;
+mod edge_cases;
+mod fragments;
+mod reports;
 mod service;

@@ -71,7 +71,7 @@ fn names_of_the_dtn_scheme_are_delivered_and_routed_by_the_tables() {
     bench.hear(LEFT, &foreign("dtn://left/app", "dtn://us/inbox", 0, b"for us")).unwrap();
     bench.hear(LEFT, &foreign("dtn://left/app", "dtn://right/inbox", 1, b"onward")).unwrap();
     bench.hear(LEFT, &foreign("dtn://left/app", "dtn://nobody/inbox", 2, b"lost")).unwrap();
-    assert_eq!((bench.payloads(), bench.drops()), (vec![&b"for us"[..]], vec![DropReason::NoDestination]));
+    assert_eq!((bench.payloads(), bench.drops()), (vec![&b"for us"[..]], vec![DropReason::NoRoute]));
     assert_eq!(bench.sent(RIGHT)[0].payload(), b"onward");
     let source = eid("dtn://us/app");
     bench.send(BundleSubmission { source, ..submission("dtn://right/inbox", b"own") }).unwrap();
