@@ -35,6 +35,8 @@ pub struct Scenario {
     pub protocol: ProtocolSettings,
     /// Application messages.
     pub traffic: Vec<Traffic>,
+    /// Application messages that a file lists.
+    pub messages: Option<Messages>,
     /// Replicated state.
     pub shared_state: Option<SharedState>,
     /// The federated plan.
@@ -146,6 +148,18 @@ pub struct StorageSpec {
     pub bytes: u64,
     /// Number of bundles.
     pub bundles: u32,
+    /// What happens to a bundle for which less urgent ones cannot make room.
+    pub when_full: WhenFull,
+}
+
+/// What a full store does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It refuses the bundle that comes.
+    #[default]
+    RefuseNew,
+    /// Of the same priority, what came first goes first, and already when a transfer to it begins.
+    DropOldest,
 }
 
 /// Where contacts come from.
@@ -205,6 +219,35 @@ pub struct ProtocolSettings {
     pub reroute_after: SimTime,
     /// Half width of the uncertainty of each node's estimate of UTC.
     pub clock_uncertainty: SimTime,
+    /// Whether nodes know the contact plan.
+    pub plan_known: bool,
+    /// How application messages travel.
+    pub service: Service,
+}
+
+/// How application messages travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Service {
+    /// In signed envelopes, numbered, acknowledged, each delivered exactly once and in order.
+    #[default]
+    Streams,
+    /// In plain bundles, each delivered at most once.
+    Datagrams {
+        /// Payloads are counted and not carried.
+        size_only: bool,
+    },
+}
+
+impl Service {
+    /// What a reader of results must know of the run's traffic, `None` when it is the whole protocol's.
+    #[must_use]
+    pub const fn caveat(self) -> Option<&'static str> {
+        match self {
+            Self::Streams => None,
+            Self::Datagrams { size_only: false } => Some("envelopes off"),
+            Self::Datagrams { size_only: true } => Some("envelopes off, size-only payloads"),
+        }
+    }
 }
 
 impl ProtocolSettings {
@@ -227,12 +270,14 @@ impl Default for ProtocolSettings {
             hop_limit: 16,
             crc: CrcKind::Crc32c,
             retransmission: Retransmission::default(),
-            storage: StorageSpec { bytes: 64 << 20, bundles: 65_536 },
+            storage: StorageSpec { bytes: 64 << 20, bundles: 65_536, when_full: WhenFull::RefuseNew },
             replay_window: 1024,
             max_payload: 65_536,
             stream_window: 4096,
             reroute_after: SimTime::from_secs(60),
             clock_uncertainty: SimTime::from_nanos(10_000_000),
+            plan_known: true,
+            service: Service::Streams,
         }
     }
 }
@@ -285,6 +330,32 @@ pub struct Traffic {
     pub lifetime: SimTime,
     /// Its class of service.
     pub priority: Priority,
+}
+
+/// Application messages, one by one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Messages {
+    /// `Telemetry`, `Command` or `Event`.
+    pub kind: MessageKind,
+    /// Lifetime of their bundles.
+    pub lifetime: SimTime,
+    /// Their class of service.
+    pub priority: Priority,
+    /// In order of their times; those of one time in the order of the file.
+    pub list: Vec<ListedMessage>,
+}
+
+/// One message of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListedMessage {
+    /// When it arises, within the run.
+    pub time: SimTime,
+    /// Who sends it.
+    pub from: AssetIndex,
+    /// Whom it is for; never the sender.
+    pub to: AssetIndex,
+    /// Payload bytes.
+    pub bytes: u32,
 }
 
 /// When things arise.

@@ -19,9 +19,9 @@ mod source;
 mod syntax;
 
 pub use checked::{
-    Arrivals, Asset, AssetKind, Better, ContactSource, CrcKind, Fault, LinkSelector, PlanParticipant,
-    PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Scenario, SharedState,
-    StorageSpec, Tolerance, Traffic, WriteMix, has_surface,
+    Arrivals, Asset, AssetKind, Better, ContactSource, CrcKind, Fault, LinkSelector, ListedMessage, Messages,
+    PlanParticipant, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Scenario,
+    Service, SharedState, StorageSpec, Tolerance, Traffic, WhenFull, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

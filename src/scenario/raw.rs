@@ -19,10 +19,12 @@ record! {
         includes: Option<List<String>>, "none", "Files with parts (record Part), relative to this file and inside its folder.";
         classes: Option<List<RawClass>>, "none", "Kinds of link.";
         kits: Option<List<RawKit>>, "none", "Equipment that several assets share.";
-        assets: Option<List<RawAsset>>, "none", "The fleet; at least one asset, parts included.";
+        assets: Option<List<RawAsset>>, "none", "The fleet; at least one asset, parts and hosts included.";
+        hosts: Option<List<RawHosts>>, "none", "Series of like assets without a place, added to the fleet.";
         contacts: Optional<RawContacts>, "Computed", "Where contacts come from.";
         protocol: Optional<RawProtocol>, "all defaults", "How every node's protocol stack is set.";
         traffic: Option<List<RawTraffic>>, "none", "Application messages.";
+        messages: Optional<RawMessages>, "none", "Application messages that a file lists.";
         shared_state: Optional<RawSharedState>, "none", "Replicated state.";
         planning: Optional<RawPlan>, "none", "The federated plan.";
         faults: Option<List<RawFault>>, "none", "What breaks, and when.";
@@ -47,7 +49,7 @@ record! {
         name: Spanned<String>, "", "Unique name, which radios refer to.";
         frequency: Spanned<Frequency>, "", "Carrier frequency, more than zero; free-space loss follows from it.";
         capacity: Spanned<RawCapacity>, "", "Where data rate and error rate come from.";
-        mtu_bytes: Optional<u32>, "1024; 233 with Lora", "Largest frame, header included, 32 to 65536 (at most 255 with Lora).";
+        mtu_bytes: Optional<u32>, "1024; 233 with Lora", "Largest frame, header included, 32 to 16777216 (at most 255 with Lora).";
         frame_overhead_bytes: Optional<u32>, "0", "Bytes that framing adds to each frame on air, up to 4096.";
         burst_loss: Optional<RawBurstLoss>, "none", "Loss in bursts (Gilbert–Elliott), on top of bit errors.";
         frame_loss: Optional<f64>, "0", "Probability that a frame is lost for no other reason, 0 to 1.";
@@ -61,7 +63,7 @@ record! {
 
 choice! {
     /// Where rates come from.
-    RawCapacity "Capacity" { Fixed(RawFixed), Budget(RawBudget), Lora(RawLora) }
+    RawCapacity "Capacity" { Fixed(RawFixed), Budget(RawBudget), Lora(RawLora), Unlimited }
 }
 
 record! {
@@ -142,6 +144,19 @@ record! {
         radios: Option<List<RawRadio>>, "the kit's", "Radios; replaces the kit's.";
         power: Optional<RawPower>, "the kit's; else no concern", "Power system; replaces the kit's.";
         storage: Optional<RawStorage>, "the kit's; else the protocol's", "Limits of the bundle store; replaces the kit's.";
+    }
+}
+
+record! {
+    /// A series of like assets.
+    RawHosts "Hosts" {
+        prefix: Spanned<String>, "", "Their names are this and a number.";
+        count: Spanned<u32>, "", "How many, 1 to 100000.";
+        first: Optional<u32>, "0", "The number in the first one's name.";
+        node: Optional<u64>, "1", "The first one's node number; the others follow.";
+        kind: Spanned<RawKind>, "", "What they are.";
+        kit: Optional<String>, "none", "Their kit.";
+        groups: Option<List<String>>, "none", "Groups that they belong to, beside the kit's.";
     }
 }
 
@@ -254,7 +269,7 @@ record! {
         receive_gain: Optional<Gain>, "none", "Receive antenna gain. Needed with Lora.";
         min_elevation_deg: Optional<f64>, "10", "Lowest elevation at which a radio on a surface sees satellites, in degrees, -90 to 90.";
         max_peers: Optional<u32>, "no limit", "Largest number of peers served at once, 1 or more.";
-        queue_frames: Optional<u32>, "64", "Frames that wait beyond the one on air, 1 to 65536.";
+        queue_frames: Optional<u32>, "64", "Frames that wait beyond the one on air, 0 to 65536. With 0, the node decides at the last moment.";
         transmit_power: Optional<Power>, "0 W", "Electrical power drawn while sending, 0 or more.";
         receive_power: Optional<Power>, "0 W", "Electrical power drawn while a contact is open, 0 or more.";
     }
@@ -277,7 +292,13 @@ record! {
     RawStorage "Storage" {
         capacity: Spanned<Size>, "", "Bytes of bundles, at least 1 kB.";
         bundles: Optional<u32>, "65536", "Number of bundles, 1 or more.";
+        when_full: Optional<RawWhenFull>, "RefuseNew", "What happens to a bundle for which less urgent ones cannot make room. DropOldest: what came first goes first, and already when a transfer begins.";
     }
+}
+
+choice! {
+    /// What a full store does.
+    RawWhenFull "WhenFull" { RefuseNew, DropOldest }
 }
 
 choice! {
@@ -289,13 +310,14 @@ record! {
     /// An imported contact plan.
     RawImported "Imported" {
         file: Spanned<String>, "", "The plan, relative to this file and inside its folder. Its node numbers are the assets'.";
-        format: Spanned<RawPlanFormat>, "", "The plan's format.";
+        format: Spanned<RawPlanFormat>, "", "The plan's format. `One`: a trace of connections of The ONE, whose rates are those of the radios' class.";
+        offset: Optional<u64>, "0", "What is added to the file's node numbers: assets' begin at 1.";
     }
 }
 
 choice! {
     /// Formats of contact plans.
-    RawPlanFormat "PlanFormat" { Ion, Hdtn, Asabr }
+    RawPlanFormat "PlanFormat" { Ion, Hdtn, Asabr, One }
 }
 
 record! {
@@ -310,7 +332,26 @@ record! {
         max_payload_bytes: Optional<u32>, "65536", "Largest application payload, 1 to 16777216.";
         stream_window: Optional<u32>, "4096", "Unacknowledged messages of one stream that a sender keeps, and early ones that a receiver holds back, 1 to 1048576.";
         reroute_after: Optional<Duration>, "60 s", "A bundle whose planned contact did not carry it is routed again after this time.";
+        foreknowledge: Optional<RawForeknowledge>, "ContactPlan", "Whether nodes know the contact plan, or meet each other unforeseen.";
+        service: Optional<RawService>, "Streams", "How application messages travel.";
         clock_uncertainty: Optional<Duration>, "10 ms", "Half width of the uncertainty of each node's estimate of UTC, 0 or more.";
+    }
+}
+
+choice! {
+    /// What nodes know of contacts before they open.
+    RawForeknowledge "Foreknowledge" { ContactPlan, Nothing }
+}
+
+choice! {
+    /// How application messages travel.
+    RawService "Service" { Streams, Datagrams(RawDatagrams) }
+}
+
+record! {
+    /// Plain bundles: no envelope, no stream, no acknowledgement, at most one delivery.
+    RawDatagrams "Datagrams" {
+        size_only: Optional<bool>, "false", "Payloads are counted (on air, in stores) and not carried.";
     }
 }
 
@@ -349,6 +390,16 @@ record! {
         arrivals: Spanned<RawArrivals>, "", "When messages arise, for each sender and addressee.";
         start: Optional<Duration>, "0 s", "No message before.";
         end: Optional<Duration>, "the run's duration", "No message at or after; later than `start`, at most the duration.";
+        lifetime: Optional<Duration>, "the protocol's for its priority", "Lifetime of its bundles, more than zero.";
+        priority: Optional<RawPriority>, "Normal", "Class of service.";
+    }
+}
+
+record! {
+    /// Messages that a file lists.
+    RawMessages "Messages" {
+        file: Spanned<String>, "", "The list, relative to this file and inside its folder: a line for each message with its time in seconds, name, payload bytes, source and destination (names of assets), as The ONE's created-messages report writes it. What follows on a line is skipped.";
+        kind: Optional<RawMessageKind>, "Telemetry", "What the messages are.";
         lifetime: Optional<Duration>, "the protocol's for its priority", "Lifetime of its bundles, more than zero.";
         priority: Optional<RawPriority>, "Normal", "Class of service.";
     }
@@ -543,6 +594,7 @@ pub fn shapes() -> Vec<Shape> {
         RawBurstLoss::shape(),
         RawKit::shape(),
         RawAsset::shape(),
+        RawHosts::shape(),
         RawKind::shape(),
         RawMotion::shape(),
         RawBody::shape(),
@@ -559,14 +611,19 @@ pub fn shapes() -> Vec<Shape> {
         RawRadio::shape(),
         RawPower::shape(),
         RawStorage::shape(),
+        RawWhenFull::shape(),
         RawContacts::shape(),
         RawImported::shape(),
         RawPlanFormat::shape(),
         RawProtocol::shape(),
+        RawForeknowledge::shape(),
+        RawService::shape(),
+        RawDatagrams::shape(),
         RawLifetimes::shape(),
         RawCrc::shape(),
         RawRetransmission::shape(),
         RawTraffic::shape(),
+        RawMessages::shape(),
         RawMessageKind::shape(),
         RawPriority::shape(),
         RawArrivals::shape(),

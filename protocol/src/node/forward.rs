@@ -89,7 +89,8 @@ impl Node {
         let hops = bundle.hop_count().unwrap_or(HopCount { limit: u8::MAX, count: 0 });
         let age = bundle.age_ms().map(Duration::from_millis);
         let queue = self.route(&meta, &bundle);
-        let own = if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
+        let own =
+            if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
         let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
         let record = record.filter(|_| self.config.keep_bundles);
         match self.store.insert(meta, queue, Held { bundle, own, kept: record.is_some(), hops, age }) {

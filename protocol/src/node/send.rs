@@ -1,6 +1,8 @@
 //! The sending side: from a submission to a bundle in the store, and again until it is acknowledged.
 
-use super::{Followup, Node, Report, StreamKey, SubmitError, Timer, forward::Origin, input::Submission, keep};
+use super::{
+    Followup, Node, Report, StreamKey, SubmitError, Timer, forward::Origin, input::Submission, keep,
+};
 use crate::{
     delivery::{Outgoing, Pending, Place},
     envelope::{Header, Purpose, seal},

@@ -3,6 +3,7 @@
 mod asabr;
 mod hdtn;
 mod ion;
+mod one;
 mod text;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub enum PlanFormat {
     Hdtn,
     /// A-SABR's text.
     Asabr,
+    /// The ONE's trace of connections.
+    One,
 }
 
 /// One contact as the file says it.
@@ -137,6 +140,7 @@ pub fn import(
         PlanFormat::Ion => ion::read(text, epoch_unix_s),
         PlanFormat::Hdtn => hdtn::read(text),
         PlanFormat::Asabr => asabr::read(text),
+        PlanFormat::One => one::read(text),
     })
     .map_err(|Complaint { line, found, allowed }| ImportError {
         file: file.to_owned(),
@@ -188,7 +192,7 @@ mod tests {
 
     use super::*;
 
-    const FORMATS: [PlanFormat; 3] = [PlanFormat::Ion, PlanFormat::Hdtn, PlanFormat::Asabr];
+    const FORMATS: [PlanFormat; 4] = [PlanFormat::Ion, PlanFormat::Hdtn, PlanFormat::Asabr, PlanFormat::One];
 
     #[test]
     fn bytes_that_are_not_utf8_are_refused_with_their_line() {

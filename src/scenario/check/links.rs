@@ -29,7 +29,7 @@ impl Checker<'_> {
         self.word(&raw.name);
         let lora = matches!(raw.capacity.value, RawCapacity::Lora(_));
         let default_mtu = if lora { LORA_DEFAULT_MTU } else { 1024 };
-        let largest_mtu = if lora { LORA_MAX_FRAME } else { 65_536 };
+        let largest_mtu = if lora { LORA_MAX_FRAME } else { 1 << 24 };
         let exclusion = raw.solar_exclusion_deg.as_ref();
         if let Some(angle) = exclusion {
             let holds = (0.0..90.0).contains(&angle.value);
@@ -82,6 +82,9 @@ impl Checker<'_> {
             },
             RawCapacity::Budget(budget) => self.budget(budget),
             RawCapacity::Lora(lora) => Capacity::Lora(self.lora(lora)),
+            RawCapacity::Unlimited => {
+                Capacity::Fixed { rate: BitsPerSecond(f64::INFINITY), bit_error_rate: 0.0 }
+            }
         }
     }
 

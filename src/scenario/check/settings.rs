@@ -2,9 +2,12 @@
 
 use super::Checker;
 use crate::scenario::{
-    checked::{Better, CrcKind, ProtocolSettings, Retransmission, StorageSpec, Tolerance},
+    checked::{Better, CrcKind, ProtocolSettings, Retransmission, Service, StorageSpec, Tolerance, WhenFull},
     decode::{List, Spanned},
-    raw::{RawBetter, RawCrc, RawLifetimes, RawProtocol, RawRetransmission, RawStorage, RawTolerance},
+    raw::{
+        RawBetter, RawCrc, RawForeknowledge, RawLifetimes, RawProtocol, RawRetransmission, RawService,
+        RawStorage, RawTolerance, RawWhenFull,
+    },
 };
 
 impl Checker<'_> {
@@ -35,6 +38,16 @@ impl Checker<'_> {
             reroute_after: self.above_zero_or(raw.reroute_after.as_ref(), default.reroute_after),
             clock_uncertainty: self
                 .not_negative_or(raw.clock_uncertainty.as_ref(), default.clock_uncertainty),
+            plan_known: match raw.foreknowledge.as_ref().map(|known| &known.value) {
+                None | Some(RawForeknowledge::ContactPlan) => true,
+                Some(RawForeknowledge::Nothing) => false,
+            },
+            service: match raw.service.as_ref().map(|service| &service.value) {
+                None | Some(RawService::Streams) => Service::Streams,
+                Some(RawService::Datagrams(datagrams)) => Service::Datagrams {
+                    size_only: datagrams.size_only.as_ref().is_some_and(|only| only.value),
+                },
+            },
         }
     }
 
@@ -60,7 +73,14 @@ impl Checker<'_> {
     pub(super) fn storage(&mut self, raw: &RawStorage) -> StorageSpec {
         let bytes = raw.capacity.value.0;
         self.expect((1000.0..=1e15).contains(&bytes), &raw.capacity.place, "from 1 kB to 1000000 GB");
-        StorageSpec { bytes: bytes as u64, bundles: self.count_or(raw.bundles.as_ref(), 65_536, 1, u32::MAX) }
+        StorageSpec {
+            bytes: bytes as u64,
+            bundles: self.count_or(raw.bundles.as_ref(), 65_536, 1, u32::MAX),
+            when_full: match raw.when_full.as_ref().map(|full| &full.value) {
+                None | Some(RawWhenFull::RefuseNew) => WhenFull::RefuseNew,
+                Some(RawWhenFull::DropOldest) => WhenFull::DropOldest,
+            },
+        }
     }
 
     pub(super) fn tolerances(&mut self, raw: Option<&List<RawTolerance>>) -> Vec<Tolerance> {
