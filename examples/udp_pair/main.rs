@@ -17,7 +17,7 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{Input, NodeConfig, Report, Retransmission, Submission},
+    node::{BundleSettings, Input, NodeConfig, Report, Retransmission, Submission},
     time::Instant,
 };
 use driver::{UdpHost, always_up};
@@ -113,6 +113,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(10),
         route_slack: Duration::from_secs(1),
         control_lifetime: Duration::from_secs(10),
+        bundles: BundleSettings::default(),
         shared_state: None,
         plan: None,
     }

@@ -10,8 +10,8 @@ use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{
-        Change, Delivery, Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission,
-        SharedStateConfig, Submission, Ticket,
+        BundleSettings, Change, Delivery, Input, LinkId, LinkUp, Node, NodeConfig, Output, Report,
+        Retransmission, SharedStateConfig, Submission, Ticket,
     },
     sync::{Op, SyncLimits},
     time::{DtnTime, Instant, UtcEstimate},
@@ -69,6 +69,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(60),
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
+        bundles: BundleSettings::default(),
         shared_state: Some(SharedStateConfig {
             members: (1..=count).map(NodeId).collect(),
             limits: SyncLimits::default(),

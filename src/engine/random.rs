@@ -30,6 +30,8 @@ pub enum Stream {
     Identity,
     /// The coefficients of an asset's planning problem.
     Planning,
+    /// Where a crash cuts what an asset's disk was writing.
+    TornWrites,
 }
 
 impl Stream {
@@ -45,6 +47,7 @@ impl Stream {
             Self::NodeSeed => "node seed",
             Self::Identity => "identity",
             Self::Planning => "planning",
+            Self::TornWrites => "torn writes",
         }
     }
 }

@@ -10,7 +10,7 @@ use cosmosmesh_protocol::{
     dtn::store::StoreLimits,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
+    node::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
     planning::{
         Commodity, ExchangeSettings, LocalProblem, Participant, PlanError, ProblemError, QpSettings, Schedule,
     },
@@ -122,7 +122,7 @@ impl Fleet {
             id: self.node(asset),
             directory: self.directory.clone(),
             store: StoreLimits { bytes: storage.bytes, count: storage.bundles as usize },
-            keep_bundles: true,
+            keep_bundles: storage.keeps_transit,
             hop_limit: protocol.hop_limit,
             crc: match protocol.crc {
                 CrcKind::Crc16 => bundle::CrcKind::X25,
@@ -140,6 +140,7 @@ impl Fleet {
             reroute_after: span(protocol.reroute_after),
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
+            bundles: BundleSettings::default(),
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
         }

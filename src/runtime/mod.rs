@@ -3,19 +3,21 @@
 //! The only folder below `hil` that constructs or drives a [`Node`].
 
 mod configure;
+mod storage;
 mod translate;
 
 pub use configure::{Fleet, keys_of};
+pub use storage::Storage;
 
 use crate::{
     engine::{RandomStreams, Record, RecordKind, Stream},
     units::{AssetIndex, SimTime},
-    world::{Storage, Writing, incarnation_entity},
+    world::{Writing, incarnation_entity},
 };
 use bevy_ecs::component::Component;
 use cosmosmesh_protocol::{
     dtn::contact_plan::ContactPlan,
-    node::{Change, Input, InputError, LinkId, LinkUp, Node, Output, Report, Signatures, Submission},
+    node::{Delivery, Input, InputError, LinkId, LinkUp, Node, Output, Report, Signatures, Submission},
     sync::{Op, SyncError},
     time::Instant,
 };
@@ -74,8 +76,19 @@ impl Runtime {
         self.node.as_ref()
     }
 
-    /// The node stops, and forgets what was not kept.
-    pub fn crash(&mut self) {
+    /// The node stops, and forgets what was not kept; a batch that the disk was writing may be torn.
+    pub fn crash(
+        &mut self,
+        now: SimTime,
+        streams: &RandomStreams,
+        storage: &mut Storage,
+        out: &mut Vec<Record>,
+    ) {
+        let entity = incarnation_entity(self.asset, self.incarnation);
+        for batch in storage.tear(&mut streams.stream(Stream::TornWrites, entity)) {
+            // Durable, though the node never learned it: the application finds them when it comes back.
+            self.deliver(now, batch.deliveries, out);
+        }
         self.signatures = self.signatures();
         self.node = None;
         self.armed = None;
@@ -95,9 +108,9 @@ impl Runtime {
     ) {
         self.incarnation += 1;
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(self.asset, self.incarnation));
-        let kept = storage.kept.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         let (config, keys) = (self.fleet.config(self.asset), self.fleet.keys(self.asset));
         let civil = self.fleet.civil(now);
+        let kept = storage.records().iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         let node = Node::restore(config, keys, seed, instant(now), self.incarnation, civil, kept)
             .expect("a node reads its own records");
         self.node = Some(node);
@@ -131,6 +144,7 @@ impl Runtime {
         if self.armed.is_some_and(|armed| armed <= now) {
             self.armed = None;
         }
+        self.answer_commits(now, storage, out);
         self.input(now, Input::Timeout, storage, out);
     }
 
@@ -182,9 +196,10 @@ impl Runtime {
     }
 
     /// When a timer event must be scheduled: earlier than any that already is.
-    pub fn next_timer(&mut self) -> Option<SimTime> {
-        let due = self.node.as_ref()?.poll_timeout()?;
-        let due = i64::try_from(due.as_nanos()).map_or(SimTime::MAX, SimTime);
+    pub fn next_timer(&mut self, storage: &Storage) -> Option<SimTime> {
+        let timeout = self.node.as_ref()?.poll_timeout();
+        let timeout = timeout.map(|due| i64::try_from(due.as_nanos()).map_or(SimTime::MAX, SimTime));
+        let due = timeout.into_iter().chain(storage.next_commit()).min()?;
         if due == SimTime::MAX || self.armed.is_some_and(|armed| armed <= due) {
             return None;
         }
@@ -230,22 +245,17 @@ impl Runtime {
     ) -> Result<(), InputError> {
         let Some(node) = self.node.as_mut() else { return Ok(()) };
         let result = node.handle_input(instant(now), input);
-        while let Some(output) = node.poll_output() {
+        self.drain(now, storage, out);
+        result
+    }
+
+    /// Takes every output; a disk that takes no time answers before the next one.
+    fn drain(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) {
+        while let Some(output) = self.node.as_mut().and_then(Node::poll_output) {
             match output {
                 Output::Persist(batch) => {
-                    for change in batch.changes {
-                        match change {
-                            Change::Put { key, value } => drop(storage.kept.insert(key, value)),
-                            Change::Delete { key } => drop(storage.kept.remove(&key)),
-                        }
-                    }
-                    for delivery in batch.deliveries {
-                        let kind = translate::delivery(&self.fleet, &delivery);
-                        out.push(Record { time: now, asset: self.asset, kind });
-                    }
-                    // The simulated disk takes no time: the answer goes in before the next output.
-                    node.handle_input(instant(now), Input::Persisted(batch.ticket))
-                        .expect("tickets are answered in order");
+                    storage.write(now, batch);
+                    self.answer(now, storage, out);
                 }
                 Output::Report(report) => {
                     if let Report::Accepted { purpose, bytes, .. } = report
@@ -261,7 +271,31 @@ impl Runtime {
                 }
             }
         }
-        result
+    }
+
+    /// Tells the node of every batch that is durable by now, and drains it.
+    fn answer_commits(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) {
+        while self.answer(now, storage, out) {
+            self.drain(now, storage, out);
+        }
+    }
+
+    /// Tells the node of the next batch if it is durable by now.
+    fn answer(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) -> bool {
+        let Some(batch) = storage.commit(now) else { return false };
+        self.deliver(now, batch.deliveries, out);
+        if let Some(node) = self.node.as_mut() {
+            node.handle_input(instant(now), Input::Persisted(batch.ticket))
+                .expect("tickets are answered in order");
+        }
+        true
+    }
+
+    fn deliver(&self, now: SimTime, deliveries: Vec<Delivery>, out: &mut Vec<Record>) {
+        out.extend(deliveries.iter().map(|delivery| {
+            let kind = translate::delivery(&self.fleet, delivery);
+            Record { time: now, asset: self.asset, kind }
+        }));
     }
 }
 

@@ -148,6 +148,10 @@ pub struct StorageSpec {
     pub bytes: u64,
     /// Number of bundles.
     pub bundles: u32,
+    /// Time that making a batch of records durable takes.
+    pub commit: SimTime,
+    /// Whether bundles on their way through survive a crash.
+    pub keeps_transit: bool,
     /// What happens to a bundle for which less urgent ones cannot make room.
     pub when_full: WhenFull,
 }
@@ -270,7 +274,13 @@ impl Default for ProtocolSettings {
             hop_limit: 16,
             crc: CrcKind::Crc32c,
             retransmission: Retransmission::default(),
-            storage: StorageSpec { bytes: 64 << 20, bundles: 65_536, when_full: WhenFull::RefuseNew },
+            storage: StorageSpec {
+                bytes: 64 << 20,
+                bundles: 65_536,
+                commit: SimTime::ZERO,
+                keeps_transit: true,
+                when_full: WhenFull::RefuseNew,
+            },
             replay_window: 1024,
             max_payload: 65_536,
             stream_window: 4096,

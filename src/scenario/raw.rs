@@ -293,12 +293,19 @@ record! {
         capacity: Spanned<Size>, "", "Bytes of bundles, at least 1 kB.";
         bundles: Optional<u32>, "65536", "Number of bundles, 1 or more.";
         when_full: Optional<RawWhenFull>, "RefuseNew", "What happens to a bundle for which less urgent ones cannot make room. DropOldest: what came first goes first, and already when a transfer begins.";
+        commit: Optional<Duration>, "0 s", "Time that the disk takes to make a batch of records durable, 0 or more. A crash tears what is not written yet.";
+        transit: Optional<RawTransit>, "Kept", "Whether bundles on their way through survive a crash. An asset's own messages always do.";
     }
 }
 
 choice! {
     /// What a full store does.
     RawWhenFull "WhenFull" { RefuseNew, DropOldest }
+}
+
+choice! {
+    /// What becomes of bundles in transit when their relay crashes.
+    RawTransit "Transit" { Kept, Lost }
 }
 
 choice! {
@@ -612,6 +619,7 @@ pub fn shapes() -> Vec<Shape> {
         RawPower::shape(),
         RawStorage::shape(),
         RawWhenFull::shape(),
+        RawTransit::shape(),
         RawContacts::shape(),
         RawImported::shape(),
         RawPlanFormat::shape(),

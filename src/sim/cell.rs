@@ -4,10 +4,10 @@ use super::{agenda::Agenda, event::Event};
 use crate::{
     engine::{Entry, MessageKind, Record, RecordKind},
     link::SharedChannel,
-    runtime::Runtime,
+    runtime::{Runtime, Storage},
     scenario::{Fault, Priority},
     units::{AssetIndex, SimTime},
-    world::{Battery, Course, RadioBank, Receivers, Storage, Workload},
+    world::{Battery, Course, RadioBank, Receivers, Workload},
 };
 use bevy_ecs::component::Component;
 use cosmosmesh_protocol::{dtn::contact_plan, dtn::store, envelope::Purpose, node::Submission};
@@ -96,7 +96,7 @@ impl Cell<'_> {
         for radio in 0..self.radios.0.len() as u32 {
             self.pump(around, now, radio);
         }
-        if let Some(time) = self.runtime.next_timer() {
+        if let Some(time) = self.runtime.next_timer(self.storage) {
             self.schedule(around, self.asset, time.max(now), Event::Timer);
         }
     }
@@ -142,7 +142,8 @@ impl Cell<'_> {
         }
         if begins {
             if self.runtime.is_up() {
-                self.runtime.crash();
+                let streams = &setting.course.streams;
+                self.runtime.crash(now, streams, self.storage, &mut around.records);
                 self.forget_frames();
             }
         } else if !self.runtime.is_up() && !setting.course.outages[self.asset.get()].contains(now) {

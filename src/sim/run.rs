@@ -10,12 +10,12 @@ use super::{
 use crate::{
     engine::{Entry, EventQueue, Record, RecordKind, Sink, merge_records},
     link::{LinkClass, SharedChannel},
-    runtime::{Fleet, Runtime},
+    runtime::{Fleet, Runtime, Storage},
     scenario::{Fault, Scenario},
     units::{AssetIndex, SimTime},
     world::{
-        Battery, Course, CourseError, Pace, Place, RadioBank, Receivers, Storage, Workload, is_shared,
-        power_schedule, spawn,
+        Battery, Course, CourseError, Pace, Place, RadioBank, Receivers, Workload, is_shared, power_schedule,
+        spawn,
     },
 };
 use bevy_ecs::{entity::Entity, schedule::Schedule, world::World};
@@ -226,9 +226,9 @@ impl Simulation {
             let asset = AssetIndex(number as u32);
             let mut runtime = Runtime::new(asset, self.fleet.clone(), &self.course.streams, SimTime::ZERO);
             let mut origin = Origin::default();
-            let mut storage = Storage::default();
+            let mut storage = Storage::new(scenario.asset(asset).storage.commit);
             runtime.brief(SimTime::ZERO, setting.plan, &mut storage, &mut merged);
-            let first_timer = runtime.next_timer().map(|time| (time, Event::Timer));
+            let first_timer = runtime.next_timer(&storage).map(|time| (time, Event::Timer));
             let workload = self.first_work(&mut world, entity, asset);
             for (time, event) in self.first_events(asset).into_iter().chain(workload).chain(first_timer) {
                 origin.sequence += 1;

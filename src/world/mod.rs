@@ -5,7 +5,6 @@ mod course;
 mod mobility;
 mod radio;
 mod spawn;
-mod storage;
 mod systems;
 mod workload;
 
@@ -14,6 +13,5 @@ pub use course::{Course, CourseError, DirectedLink, Window, incarnation_entity, 
 pub use mobility::{Mobility, Sky};
 pub use radio::{OpenWindow, QueuedFrame, Radio, RadioBank, Receivers};
 pub use spawn::{Place, spawn};
-pub use storage::Storage;
 pub use systems::{Pace, power_schedule};
 pub use workload::{Flow, Workload, WriteFlow, Writing};

@@ -1,6 +1,6 @@
 //! From a course to entities.
 
-use super::{Battery, Course, Mobility, RadioBank, Receivers, Sky, Storage, Workload};
+use super::{Battery, Course, Mobility, RadioBank, Receivers, Sky, Workload};
 use crate::{
     engine::{Stream, pair},
     units::AssetIndex,
@@ -27,7 +27,6 @@ pub fn spawn(course: &Course) -> (World, Vec<Entity>) {
             RadioBank::new(asset, &scenario.classes, backoff),
             Receivers::default(),
             Battery::new(asset.power),
-            Storage::default(),
             Workload::new(scenario, index, &course.streams),
         );
         entities.push(world.spawn(components).id());

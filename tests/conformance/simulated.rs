@@ -3,10 +3,10 @@
 use super::{Air, Delivered, Driver, Side};
 use cosmosmesh::{
     engine::{MessageKind, RandomStreams, Record, RecordKind},
-    runtime::{Fleet, Runtime},
+    runtime::{Fleet, Runtime, Storage},
     scenario::Scenario,
     units::{AssetIndex, SimTime},
-    world::{Storage, Writing},
+    world::Writing,
 };
 use cosmosmesh_protocol::{
     dtn::{
@@ -120,7 +120,7 @@ impl SimulatedPair {
                 self.cause(now + airtime + LIGHT_TIME, Event::Frame(to, frame));
             }
         }
-        if let Some(due) = self.hosts[side as usize].runtime.next_timer() {
+        if let Some(due) = self.hosts[side as usize].runtime.next_timer(&self.hosts[side as usize].storage) {
             self.cause(due.max(now), Event::Timer(side));
         }
     }
@@ -187,7 +187,8 @@ impl Driver for SimulatedPair {
     }
 
     fn crash(&mut self, at: Side) {
-        self.hosts[at as usize].runtime.crash();
+        let streams = self.streams;
+        self.with(at, |host, now| host.runtime.crash(now, &streams, &mut host.storage, &mut host.trace));
     }
 
     fn restore(&mut self, at: Side) {
@@ -216,7 +217,7 @@ impl Driver for SimulatedPair {
     }
 
     fn kept(&self, at: Side) -> &BTreeMap<Vec<u8>, Vec<u8>> {
-        &self.hosts[at as usize].storage.kept
+        self.hosts[at as usize].storage.records()
     }
 
     fn delivered(&self, at: Side) -> Vec<Delivered> {

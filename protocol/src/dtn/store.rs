@@ -12,21 +12,30 @@ use alloc::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreKey(pub u64);
 
-/// How urgent a bundle is. The smaller value leaves first and is evicted last.
+/// How urgent a bundle is. The smaller value goes before and is evicted last; each has its share of a queue, so that none starves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Before everything else: commands, alarms.
+    /// Commands, alarms: 16 bytes of 21 while all three wait.
     Expedited,
-    /// The default.
+    /// The default: 4 bytes of 21.
     #[default]
     Normal,
-    /// When nothing else waits: science data, software images.
+    /// Science data, software images: 1 byte of 21, and whatever the others leave.
     Bulk,
 }
 
 impl Priority {
     /// All of them, the most urgent first.
     pub const ALL: [Self; 3] = [Self::Expedited, Self::Normal, Self::Bulk];
+
+    /// What a byte costs its class: the inverse of its weight.
+    const fn cost(self) -> u64 {
+        match self {
+            Self::Expedited => 1,
+            Self::Normal => 4,
+            Self::Bulk => 16,
+        }
+    }
 }
 
 /// What an entry waits for.
@@ -86,6 +95,21 @@ pub struct QueueLoad {
     pub count: usize,
 }
 
+/// A queue that is not empty: what waits, and whose turn it is.
+///
+/// Classes share a queue by self-clocked fair queueing (Golestani, "A Self-Clocked Fair Queueing Scheme for Broadband
+/// Applications", INFOCOM 1994), on whole numbers: the class whose first entry would finish earliest in virtual time leaves next. What
+/// is expedited goes by the time at which it would start, so that a long one waits for no short ones.
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    load: QueueLoad,
+    waiting: [usize; 3],
+    /// Virtual time from which each class's first entry is served.
+    starts: [u64; 3],
+    /// Virtual time of what left last.
+    clock: u64,
+}
+
 /// What an accepted insertion did.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Inserted<T> {
@@ -122,9 +146,9 @@ pub struct Store<T> {
     entries: BTreeMap<StoreKey, Entry<T>>,
     bytes: u64,
     next_key: u64,
-    /// Departure order: per queue the most urgent first, then by arrival.
+    /// Per queue and class, by arrival.
     queues: BTreeSet<(Queue, Priority, StoreKey)>,
-    loads: BTreeMap<Queue, QueueLoad>,
+    lines: BTreeMap<Queue, Line>,
     expiries: BTreeSet<(Instant, StoreKey)>,
     /// Eviction order within a priority: the earliest expiry first, then by arrival.
     by_priority: BTreeSet<(Priority, Instant, StoreKey)>,
@@ -140,7 +164,7 @@ impl<T> Store<T> {
             bytes: 0,
             next_key: 0,
             queues: BTreeSet::new(),
-            loads: BTreeMap::new(),
+            lines: BTreeMap::new(),
             expiries: BTreeSet::new(),
             by_priority: BTreeSet::new(),
         }
@@ -185,10 +209,15 @@ impl<T> Store<T> {
     }
 
     /// Moves an entry to `queue`, where it keeps its place by priority and arrival. False when there is no such entry.
+    ///
+    /// To [`Queue::Sending`] it leaves its queue for a link, which counts against its class's share.
     pub fn assign(&mut self, key: StoreKey, queue: Queue) -> bool {
         let Some(entry) = self.entries.get_mut(&key) else { return false };
         let (meta, old) = (entry.meta, core::mem::replace(&mut entry.queue, queue));
         if old != queue {
+            if matches!(queue, Queue::Sending(_)) {
+                self.serve(old, &meta);
+            }
             self.dequeue(key, &meta, old);
             self.enqueue(key, &meta, queue);
         }
@@ -203,7 +232,9 @@ impl<T> Store<T> {
 
     /// Takes the entry that leaves `queue` next out of the store.
     pub fn pop(&mut self, queue: Queue) -> Option<(StoreKey, Entry<T>)> {
-        let key = self.queue_keys(queue).next()?;
+        let (key, entry) = self.peek(queue)?;
+        let meta = entry.meta;
+        self.serve(queue, &meta);
         Some((key, self.remove(key)?))
     }
 
@@ -243,20 +274,23 @@ impl<T> Store<T> {
         self.entries.iter().map(|(&key, entry)| (key, entry))
     }
 
-    /// The entries of `queue` in the order in which they leave.
+    /// The entries of `queue`: first those of the class whose turn it is, in each class by arrival.
     pub fn queued(&self, queue: Queue) -> impl Iterator<Item = (StoreKey, &Entry<T>)> {
-        self.queue_keys(queue).filter_map(|key| Some((key, self.entries.get(&key)?)))
+        let classes = self.turns(queue).into_iter().flatten();
+        classes
+            .flat_map(move |class| self.class_keys(queue, class))
+            .filter_map(|key| Some((key, self.entries.get(&key)?)))
     }
 
     /// The queues that are not empty, in order, with what waits in each.
     pub fn queues(&self) -> impl Iterator<Item = (Queue, QueueLoad)> {
-        self.loads.iter().map(|(&queue, &load)| (queue, load))
+        self.lines.iter().map(|(&queue, line)| (queue, line.load))
     }
 
     /// What waits in `queue`.
     #[must_use]
     pub fn load(&self, queue: Queue) -> QueueLoad {
-        self.loads.get(&queue).copied().unwrap_or_default()
+        self.lines.get(&queue).map_or_else(QueueLoad::default, |line| line.load)
     }
 
     /// Bytes in use.
@@ -283,10 +317,32 @@ impl<T> Store<T> {
         self.limits
     }
 
-    fn queue_keys(&self, queue: Queue) -> impl Iterator<Item = StoreKey> {
-        let first = (queue, Priority::Expedited, StoreKey(0));
-        let last = (queue, Priority::Bulk, StoreKey(u64::MAX));
+    fn class_keys(&self, queue: Queue, class: Priority) -> impl Iterator<Item = StoreKey> {
+        let (first, last) = ((queue, class, StoreKey(0)), (queue, class, StoreKey(u64::MAX)));
         self.queues.range(first..=last).map(|&(_, _, key)| key)
+    }
+
+    /// The classes that wait in `queue`, by turn.
+    fn turns(&self, queue: Queue) -> [Option<Priority>; 3] {
+        let Some(line) = self.lines.get(&queue) else { return [None; 3] };
+        let waiting = |class: &Priority| line.waiting[*class as usize] > 0;
+        if Priority::ALL.iter().filter(|class| waiting(class)).count() < 2 {
+            return [Priority::ALL.into_iter().find(waiting), None, None];
+        }
+        let mut turns = Priority::ALL.map(|class| {
+            let first = self.class_keys(queue, class).next().and_then(|key| self.entries.get(&key))?;
+            Some((line.turn(&first.meta), class))
+        });
+        turns.sort_by_key(|turn| turn.unwrap_or((u64::MAX, Priority::Bulk)));
+        turns.map(|turn| turn.map(|(_, class)| class))
+    }
+
+    /// An entry of `queue` leaves for a link.
+    fn serve(&mut self, queue: Queue, meta: &StoreMeta) {
+        if let Some(line) = self.lines.get_mut(&queue) {
+            line.clock = line.clock.max(line.turn(meta));
+            line.starts[meta.priority as usize] = line.finish(meta);
+        }
     }
 
     /// Who has to go so that `bytes` more fit; `None` when only what is as urgent is left.
@@ -313,20 +369,43 @@ impl<T> Store<T> {
 
     fn enqueue(&mut self, key: StoreKey, meta: &StoreMeta, queue: Queue) {
         self.queues.insert((queue, meta.priority, key));
-        let load = self.loads.entry(queue).or_default();
-        load.bytes += u64::from(meta.bytes);
-        load.count += 1;
+        let line = self.lines.entry(queue).or_default();
+        let class = meta.priority as usize;
+        if line.waiting[class] == 0 {
+            // Who did not wait has saved nothing up.
+            line.starts[class] = line.starts[class].max(line.clock);
+        }
+        line.waiting[class] += 1;
+        line.load.bytes += u64::from(meta.bytes);
+        line.load.count += 1;
     }
 
     fn dequeue(&mut self, key: StoreKey, meta: &StoreMeta, queue: Queue) {
         self.queues.remove(&(queue, meta.priority, key));
-        if let Some(load) = self.loads.get_mut(&queue) {
-            load.bytes -= u64::from(meta.bytes);
-            load.count -= 1;
-            if load.count == 0 {
-                self.loads.remove(&queue);
+        if let Some(line) = self.lines.get_mut(&queue) {
+            line.waiting[meta.priority as usize] -= 1;
+            line.load.bytes -= u64::from(meta.bytes);
+            line.load.count -= 1;
+            if line.load.count == 0 {
+                self.lines.remove(&queue);
             }
         }
+    }
+}
+
+impl Line {
+    /// Where the first entry of its class stands in the order of departure.
+    fn turn(&self, first: &StoreMeta) -> u64 {
+        match first.priority {
+            Priority::Expedited => self.starts[Priority::Expedited as usize],
+            Priority::Normal | Priority::Bulk => self.finish(first),
+        }
+    }
+
+    /// When the first entry of its class is served in virtual time.
+    fn finish(&self, first: &StoreMeta) -> u64 {
+        let service = u64::from(first.bytes).saturating_mul(first.priority.cost());
+        self.starts[first.priority as usize].saturating_add(service)
     }
 }
 

@@ -1,14 +1,14 @@
 //! How a node is set up.
 
 use crate::{
-    bundle::CrcKind,
+    bundle::{CrcKind, Policy},
     dtn::store::StoreLimits,
     id::NodeId,
     identity::Directory,
     planning::{ExchangeSettings, LocalProblem},
     sync::SyncLimits,
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 /// Everything that a node is told before it starts.
@@ -40,10 +40,42 @@ pub struct NodeConfig {
     pub route_slack: Duration,
     /// Lifetime of acknowledgements.
     pub control_lifetime: Duration,
+    /// Bundles without envelopes, and those of other DTNs.
+    pub bundles: BundleSettings,
     /// Replicated state, if this node is a member.
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.
     pub plan: Option<PlanConfig>,
+}
+
+/// Bundles without envelopes: names, services, and what foreign peers may ask. The default suits a fleet of this node's own kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleSettings {
+    /// This node's names in the `dtn` scheme: `name` of `dtn://name/`.
+    pub names: Vec<Box<str>>,
+    /// The numbers under which the contact plan knows nodes of the `dtn` scheme, by such names.
+    pub nodes: BTreeMap<Box<str>, NodeId>,
+    /// Service numbers at which applications take bundles; `None`: at every one above 1.
+    pub services: Option<Vec<u64>>,
+    /// How bundles from a peer are judged; peers that are not named, strictly.
+    pub policies: BTreeMap<NodeId, Policy>,
+    /// Largest payload of an application's bundle in bytes.
+    pub max_payload: usize,
+    /// Most names of delivered bundles that are remembered until they expire. With so many, no more are delivered.
+    pub max_remembered: usize,
+}
+
+impl Default for BundleSettings {
+    fn default() -> Self {
+        Self {
+            names: Vec::new(),
+            nodes: BTreeMap::new(),
+            services: None,
+            policies: BTreeMap::new(),
+            max_payload: 16 << 20,
+            max_remembered: 1 << 16,
+        }
+    }
 }
 
 /// End-to-end acknowledgement and retransmission.

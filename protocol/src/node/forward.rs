@@ -64,7 +64,7 @@ impl Node {
         bundle
     }
 
-    fn next_creation(&mut self) -> CreationTimestamp {
+    pub(super) fn next_creation(&mut self) -> CreationTimestamp {
         let time = self.civil_now();
         let (last, sequence) = self.last_creation;
         let first = if time == DtnTime::UNKNOWN { u64::from(self.incarnation) << 32 } else { 0 };
@@ -82,7 +82,7 @@ impl Node {
         left: Duration,
         origin: Origin<'_>,
     ) -> Option<StoreKey> {
-        let destination = bundle.primary().destination.node()?;
+        let destination = self.node_of(&bundle.primary().destination)?;
         let bytes = bundle.encoded_len() as u32;
         let expires = self.now.saturating_add(left);
         let meta = StoreMeta { destination, priority, expires, bytes, received: self.now };

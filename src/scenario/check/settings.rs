@@ -6,9 +6,10 @@ use crate::scenario::{
     decode::{List, Spanned},
     raw::{
         RawBetter, RawCrc, RawForeknowledge, RawLifetimes, RawProtocol, RawRetransmission, RawService,
-        RawStorage, RawTolerance, RawWhenFull,
+        RawStorage, RawTolerance, RawTransit, RawWhenFull,
     },
 };
+use crate::units::SimTime;
 
 impl Checker<'_> {
     pub(super) fn protocol(&mut self, raw: Option<&Spanned<RawProtocol>>) -> ProtocolSettings {
@@ -51,7 +52,7 @@ impl Checker<'_> {
         }
     }
 
-    fn lifetimes(&mut self, raw: &RawLifetimes, default: ProtocolSettings) -> [crate::units::SimTime; 3] {
+    fn lifetimes(&mut self, raw: &RawLifetimes, default: ProtocolSettings) -> [SimTime; 3] {
         let [expedited, normal, bulk] = default.lifetimes;
         [
             self.above_zero_or(raw.expedited.as_ref(), expedited),
@@ -80,6 +81,11 @@ impl Checker<'_> {
                 None | Some(RawWhenFull::RefuseNew) => WhenFull::RefuseNew,
                 Some(RawWhenFull::DropOldest) => WhenFull::DropOldest,
             },
+            commit: self.not_negative_or(raw.commit.as_ref(), SimTime::ZERO),
+            keeps_transit: raw
+                .transit
+                .as_ref()
+                .is_none_or(|transit| matches!(transit.value, RawTransit::Kept)),
         }
     }
 

@@ -1,0 +1,128 @@
+//! An asset's disk: what survives a crash, and what a crash tears.
+
+use crate::{engine::Rng, units::SimTime};
+use bevy_ecs::component::Component;
+use cosmosmesh_protocol::node::{Batch, Change};
+use std::collections::{BTreeMap, VecDeque};
+
+/// The records that an asset keeps for its node, behind a journal that is written in order.
+#[derive(Component, Clone, Debug, Default)]
+pub struct Storage {
+    /// Time that one batch takes.
+    commit_time: SimTime,
+    kept: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Batches on their way to the disk, and when each is there.
+    journal: VecDeque<(SimTime, Batch)>,
+}
+
+impl Storage {
+    /// An empty disk that takes `commit_time`, zero or more, for each batch.
+    #[must_use]
+    pub fn new(commit_time: SimTime) -> Self {
+        Self { commit_time, ..Self::default() }
+    }
+
+    /// All durable records by key.
+    #[must_use]
+    pub const fn records(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
+        &self.kept
+    }
+
+    /// Begins to write a batch, behind those that are being written.
+    pub fn write(&mut self, now: SimTime, batch: Batch) {
+        let begins = self.journal.back().map_or(now, |(done, _)| (*done).max(now));
+        self.journal.push_back((begins + self.commit_time, batch));
+    }
+
+    /// When the batch that is being written is durable.
+    #[must_use]
+    pub fn next_commit(&self) -> Option<SimTime> {
+        self.journal.front().map(|(done, _)| *done)
+    }
+
+    /// The next batch that is durable at `now`: its changes are made, the rest is for the caller.
+    pub fn commit(&mut self, now: SimTime) -> Option<Batch> {
+        if self.next_commit()? > now {
+            return None;
+        }
+        let (_, batch) = self.journal.pop_front()?;
+        Some(self.apply(batch))
+    }
+
+    /// The asset loses power: the journal ends at some byte of what was not durable yet. Batches that lie before it whole are found
+    /// again on restart; the one that is cut fails its check and counts as never written. Returns the former.
+    pub fn tear(&mut self, cut: &mut Rng) -> Vec<Batch> {
+        let journal = std::mem::take(&mut self.journal);
+        let total: u64 = journal.iter().map(|(_, batch)| length(batch)).sum();
+        let mut left = cut.range(total + 1);
+        let whole = journal.into_iter().map_while(|(_, batch)| {
+            left = left.checked_sub(length(&batch))?;
+            Some(batch)
+        });
+        let whole: Vec<Batch> = whole.collect();
+        whole.into_iter().map(|batch| self.apply(batch)).collect()
+    }
+
+    fn apply(&mut self, mut batch: Batch) -> Batch {
+        for change in batch.changes.drain(..) {
+            match change {
+                Change::Put { key, value } => drop(self.kept.insert(key, value)),
+                Change::Delete { key } => drop(self.kept.remove(&key)),
+            }
+        }
+        batch
+    }
+}
+
+/// Bytes of a batch in the journal, nearly.
+fn length(batch: &Batch) -> u64 {
+    let change = |change: &Change| match change {
+        Change::Put { key, value } => key.len() + value.len() + 8,
+        Change::Delete { key } => key.len() + 8,
+    };
+    let changes: usize = batch.changes.iter().map(change).sum();
+    let deliveries: usize = batch.deliveries.iter().map(|delivery| delivery.payload.len() + 32).sum();
+    (16 + changes + deliveries) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{RandomStreams, Stream};
+    use cosmosmesh_protocol::node::Ticket;
+
+    fn batch(number: u64) -> Batch {
+        let key = vec![number as u8];
+        let changes = vec![Change::Put { key, value: vec![0; 100] }];
+        Batch { ticket: Ticket(number), changes, ..Batch::default() }
+    }
+
+    #[test]
+    fn batches_become_durable_one_after_the_other() {
+        let mut disk = Storage::new(SimTime::from_secs(2));
+        disk.write(SimTime::ZERO, batch(0));
+        disk.write(SimTime::from_secs(1), batch(1));
+        assert!(disk.commit(SimTime::from_secs(1)).is_none());
+        assert_eq!(disk.commit(SimTime::from_secs(2)).map(|batch| batch.ticket), Some(Ticket(0)));
+        assert_eq!(disk.next_commit(), Some(SimTime::from_secs(4)));
+        assert_eq!(disk.records().len(), 1);
+    }
+
+    #[test]
+    fn a_crash_keeps_a_beginning_of_the_journal_and_no_half_of_a_batch() {
+        let streams = RandomStreams::new(1);
+        let survivors: Vec<usize> = (0..64)
+            .map(|entity| {
+                let mut disk = Storage::new(SimTime::from_secs(1));
+                (0..4).for_each(|number| disk.write(SimTime::ZERO, batch(number)));
+                let whole = disk.tear(&mut streams.stream(Stream::TornWrites, entity));
+                let tickets: Vec<u64> = whole.iter().map(|batch| batch.ticket.0).collect();
+                assert_eq!(tickets, (0..whole.len() as u64).collect::<Vec<_>>());
+                assert_eq!(disk.records().len(), whole.len());
+                assert_eq!(disk.next_commit(), None);
+                whole.len()
+            })
+            .collect();
+        assert!((0..4).all(|count| survivors.contains(&count)), "every cut occurs: {survivors:?}");
+    }
+}
