@@ -29,6 +29,8 @@ pub struct LinkClass {
     pub crosslinks: bool,
     /// How the medium is shared.
     pub access: Access,
+    /// Whether the ends know of a transfer: the receiver when it begins, the sender whether it was cut.
+    pub sessions: bool,
 }
 
 /// Where a link's data rate comes from.

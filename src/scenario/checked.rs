@@ -152,18 +152,6 @@ pub struct StorageSpec {
     pub commit: SimTime,
     /// Whether bundles on their way through survive a crash.
     pub keeps_transit: bool,
-    /// What happens to a bundle for which less urgent ones cannot make room.
-    pub when_full: WhenFull,
-}
-
-/// What a full store does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WhenFull {
-    /// It refuses the bundle that comes.
-    #[default]
-    RefuseNew,
-    /// Of the same priority, what came first goes first, and already when a transfer to it begins.
-    DropOldest,
 }
 
 /// Where contacts come from.
@@ -279,7 +267,6 @@ impl Default for ProtocolSettings {
                 bundles: 65_536,
                 commit: SimTime::ZERO,
                 keeps_transit: true,
-                when_full: WhenFull::RefuseNew,
             },
             replay_window: 1024,
             max_payload: 65_536,

@@ -58,7 +58,13 @@ record! {
         solar_exclusion_deg: Optional<f64>, "0", "No contact while the Sun is closer than this to the peer, seen from either end, in degrees, 0 to below 90.";
         crosslinks: Optional<RawCrosslinks>, "Allowed", "Whether two satellites can talk to each other over it.";
         access: Optional<RawAccess>, "FullDuplex; SharedChannel with Lora", "How the medium is shared.";
+        transfers: Optional<RawTransfers>, "Frames", "What the ends know of a transfer. Sessions: the receiver makes room when it begins, and the sender keeps what the contact's end cut.";
     }
+}
+
+choice! {
+    /// What the ends of a link know of a transfer.
+    RawTransfers "Transfers" { Frames, Sessions }
 }
 
 choice! {
@@ -292,15 +298,9 @@ record! {
     RawStorage "Storage" {
         capacity: Spanned<Size>, "", "Bytes of bundles, at least 1 kB.";
         bundles: Optional<u32>, "65536", "Number of bundles, 1 or more.";
-        when_full: Optional<RawWhenFull>, "RefuseNew", "What happens to a bundle for which less urgent ones cannot make room. DropOldest: what came first goes first, and already when a transfer begins.";
         commit: Optional<Duration>, "0 s", "Time that the disk takes to make a batch of records durable, 0 or more. A crash tears what is not written yet.";
         transit: Optional<RawTransit>, "Kept", "Whether bundles on their way through survive a crash. An asset's own messages always do.";
     }
-}
-
-choice! {
-    /// What a full store does.
-    RawWhenFull "WhenFull" { RefuseNew, DropOldest }
 }
 
 choice! {
@@ -591,6 +591,7 @@ pub fn shapes() -> Vec<Shape> {
         RawScenario::shape(),
         RawPart::shape(),
         RawClass::shape(),
+        RawTransfers::shape(),
         RawCapacity::shape(),
         RawFixed::shape(),
         RawBudget::shape(),
@@ -618,7 +619,6 @@ pub fn shapes() -> Vec<Shape> {
         RawRadio::shape(),
         RawPower::shape(),
         RawStorage::shape(),
-        RawWhenFull::shape(),
         RawTransit::shape(),
         RawContacts::shape(),
         RawImported::shape(),

@@ -2,6 +2,7 @@
 //!
 //! [`Bundle::decode`] judges form; [`Policy`] says which of the standard's rules on content are asked too.
 
+mod absent;
 mod block;
 mod crc;
 mod decode;
@@ -18,6 +19,7 @@ mod report;
 
 use alloc::vec::Vec;
 
+pub use absent::absent_len;
 pub use block::{Block, BlockKind, PAYLOAD_NUMBER};
 pub use crc::CrcKind;
 pub(crate) use crc::crc_32c;
@@ -39,6 +41,8 @@ pub struct Bundle {
     primary_wire: Vec<u8>,
     blocks: Vec<Block>,
     payload: Block,
+    /// Payload bytes that are counted and not there.
+    absent: u32,
 }
 
 impl Bundle {
@@ -53,7 +57,7 @@ impl Bundle {
             data: payload,
         };
         let primary_wire = primary.encode();
-        Self { primary, primary_wire, blocks: Vec::new(), payload }
+        Self { primary, primary_wire, blocks: Vec::new(), payload, absent: 0 }
     }
 
     /// The primary block.

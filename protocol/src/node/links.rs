@@ -122,6 +122,7 @@ impl Node {
         let peer = state.up.map(|up| up.peer);
         match state.reassembler.accept(now, bytes) {
             Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle),
+            Ok(Accepted::Counted(..)) => Err(self.refuse("counted_payload")),
             Ok(Accepted::Partial { .. } | Accepted::Duplicate) => Ok(()),
             Err(error) => Err(self.refuse(error.reason())),
         }

@@ -6,7 +6,10 @@ use crate::{
     scenario::{
         decode::Spanned,
         diagnostic::Mistake,
-        raw::{RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawCrosslinks, RawLora, RawPreset},
+        raw::{
+            RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawCrosslinks, RawLora, RawPreset,
+            RawTransfers,
+        },
     },
     units::{BitsPerSecond, Decibels, Hertz, Meters, SimTime},
 };
@@ -51,6 +54,7 @@ impl Checker<'_> {
                 Some(RawCrosslinks::Never) => false,
             },
             access: self.access(raw, lora),
+            sessions: matches!(raw.transfers.as_ref().map(|t| &t.value), Some(RawTransfers::Sessions)),
         }
     }
 

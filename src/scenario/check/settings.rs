@@ -2,11 +2,11 @@
 
 use super::Checker;
 use crate::scenario::{
-    checked::{Better, CrcKind, ProtocolSettings, Retransmission, Service, StorageSpec, Tolerance, WhenFull},
+    checked::{Better, CrcKind, ProtocolSettings, Retransmission, Service, StorageSpec, Tolerance},
     decode::{List, Spanned},
     raw::{
         RawBetter, RawCrc, RawForeknowledge, RawLifetimes, RawProtocol, RawRetransmission, RawService,
-        RawStorage, RawTolerance, RawTransit, RawWhenFull,
+        RawStorage, RawTolerance, RawTransit,
     },
 };
 use crate::units::SimTime;
@@ -77,10 +77,6 @@ impl Checker<'_> {
         StorageSpec {
             bytes: bytes as u64,
             bundles: self.count_or(raw.bundles.as_ref(), 65_536, 1, u32::MAX),
-            when_full: match raw.when_full.as_ref().map(|full| &full.value) {
-                None | Some(RawWhenFull::RefuseNew) => WhenFull::RefuseNew,
-                Some(RawWhenFull::DropOldest) => WhenFull::DropOldest,
-            },
             commit: self.not_negative_or(raw.commit.as_ref(), SimTime::ZERO),
             keeps_transit: raw
                 .transit

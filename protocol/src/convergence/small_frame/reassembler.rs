@@ -29,6 +29,8 @@ impl Default for ReassemblyLimits {
 pub enum Accepted {
     /// A bundle is complete.
     Bundle(Vec<u8>),
+    /// A bundle without its payload, of which there are so many bytes.
+    Counted(Vec<u8>, u32),
     /// The part is kept; so many are missing.
     Partial {
         /// Parts that are missing.
@@ -109,11 +111,12 @@ impl Reassembler {
         self.expire(now);
         let result = match Frame::parse(frame) {
             Ok(Frame::Whole(bundle)) => Ok(Accepted::Bundle(bundle.to_vec())),
+            Ok(Frame::Counted(bundle, absent)) => Ok(Accepted::Counted(bundle.to_vec(), absent)),
             Ok(Frame::Part(header, data)) => self.accept_part(now, header, data),
             Err(error) => Err(error),
         };
         match &result {
-            Ok(Accepted::Bundle(_)) => self.counters.completed += 1,
+            Ok(Accepted::Bundle(_) | Accepted::Counted(..)) => self.counters.completed += 1,
             Ok(Accepted::Duplicate) => self.counters.duplicates += 1,
             Ok(Accepted::Partial { .. }) => {}
             Err(_) => self.counters.refused += 1,
