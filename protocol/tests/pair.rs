@@ -5,6 +5,7 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::{Priority, StoreLimits},
+        strategy::RoutingConfig,
     },
     envelope::Purpose,
     id::NodeId,
@@ -53,6 +54,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
     NodeConfig {
         id: NodeId(node),
         directory: directory.clone(),
+        routing: RoutingConfig::default(),
         store: StoreLimits { bytes: 1 << 20, count: 4096 },
         keep_bundles: true,
         hop_limit: 8,
@@ -70,6 +72,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
         bundles: BundleSettings::default(),
+            counted_payloads: false,
         shared_state: Some(SharedStateConfig {
             members: (1..=count).map(NodeId).collect(),
             limits: SyncLimits::default(),

@@ -7,7 +7,7 @@ use crate::{
 };
 use cosmosmesh_protocol::{
     bundle,
-    dtn::store::StoreLimits,
+    dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
@@ -121,6 +121,7 @@ impl Fleet {
         NodeConfig {
             id: self.node(asset),
             directory: self.directory.clone(),
+            routing: RoutingConfig::default(),
             store: StoreLimits { bytes: storage.bytes, count: storage.bundles as usize },
             keep_bundles: storage.keeps_transit,
             hop_limit: protocol.hop_limit,
@@ -141,6 +142,7 @@ impl Fleet {
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
             bundles: BundleSettings::default(),
+            counted_payloads: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
         }

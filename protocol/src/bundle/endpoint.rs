@@ -12,7 +12,7 @@ const DTN: u64 = 1;
 const IPN: u64 = 2;
 
 /// Appends `endpoint`. An `ipn` name takes the two-element form (RFC 9758 §6.1.1), which every implementation reads.
-pub(super) fn put_endpoint(out: &mut Vec<u8>, endpoint: &EndpointId) {
+pub(crate) fn put_endpoint(out: &mut Vec<u8>, endpoint: &EndpointId) {
     cbor::put_head(out, cbor::ARRAY, 2);
     match endpoint {
         EndpointId::Null => {
@@ -33,7 +33,7 @@ pub(super) fn put_endpoint(out: &mut Vec<u8>, endpoint: &EndpointId) {
 }
 
 /// Reads an endpoint in any of its forms.
-pub(super) fn read_endpoint(reader: &mut Reader<'_>) -> Result<EndpointId, BundleError> {
+pub(crate) fn read_endpoint(reader: &mut Reader<'_>) -> Result<EndpointId, BundleError> {
     let at = reader.position();
     reader.array_of(2)?;
     match reader.uint()? {

@@ -24,6 +24,7 @@ pub use block::{Block, BlockKind, PAYLOAD_NUMBER};
 pub use crc::CrcKind;
 pub(crate) use crc::crc_32c;
 pub use decode::{MAX_BLOCKS, MAX_ENDPOINT_NAME};
+pub(crate) use endpoint::{put_endpoint, read_endpoint};
 pub use error::{BundleError, FragmentError};
 pub use extension::HopCount;
 pub use flags::{BlockFlags, BundleFlags};

@@ -43,6 +43,8 @@ impl Priority {
 pub enum Queue {
     /// No route is known.
     Limbo,
+    /// Whomever the strategy of copies gives it to: see [`super::strategy::Spread`].
+    Spread,
     /// A contact with this neighbour.
     Hop(NodeId),
     /// The convergence layer's verdict on a transmission to this neighbour.
@@ -75,6 +77,17 @@ pub struct Entry<T> {
     pub queue: Queue,
     /// The bundle.
     pub value: T,
+}
+
+/// What makes room in a full store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Eviction {
+    /// What is less urgent: of that the lowest priority first, in it the earliest expiry first.
+    #[default]
+    EarliestExpiry,
+    /// What is not more urgent: the lowest priority first, in it what came in first, but nothing that is being sent. For copies, of which
+    /// others have theirs (the rule of The ONE's `ActiveRouter`).
+    OldestReceived,
 }
 
 /// The most that a store holds.
@@ -143,6 +156,7 @@ pub struct StoreFull<T> {
 #[derive(Clone, Debug)]
 pub struct Store<T> {
     limits: StoreLimits,
+    eviction: Eviction,
     entries: BTreeMap<StoreKey, Entry<T>>,
     bytes: u64,
     next_key: u64,
@@ -150,7 +164,7 @@ pub struct Store<T> {
     queues: BTreeSet<(Queue, Priority, StoreKey)>,
     lines: BTreeMap<Queue, Line>,
     expiries: BTreeSet<(Instant, StoreKey)>,
-    /// Eviction order within a priority: the earliest expiry first, then by arrival.
+    /// Eviction order within a priority: by expiry or reception, then by arrival.
     by_priority: BTreeSet<(Priority, Instant, StoreKey)>,
 }
 
@@ -160,6 +174,7 @@ impl<T> Store<T> {
     pub const fn new(limits: StoreLimits) -> Self {
         Self {
             limits,
+            eviction: Eviction::EarliestExpiry,
             entries: BTreeMap::new(),
             bytes: 0,
             next_key: 0,
@@ -170,9 +185,15 @@ impl<T> Store<T> {
         }
     }
 
+    /// The same, empty, with another rule for what makes room.
+    #[must_use]
+    pub fn with_eviction(limits: StoreLimits, eviction: Eviction) -> Self {
+        Self { eviction, ..Self::new(limits) }
+    }
+
     /// Puts `value` at the end of `queue`.
     ///
-    /// When full, entries of a lower priority make room: the lowest priority first, in it the earliest expiry first.
+    /// When full, others make room: see [`Eviction`].
     ///
     /// # Errors
     /// [`StoreFull`] when that is not enough. The store is then unchanged.
@@ -192,7 +213,7 @@ impl<T> Store<T> {
         self.next_key += 1;
         self.bytes += u64::from(meta.bytes);
         self.expiries.insert((meta.expires, key));
-        self.by_priority.insert((meta.priority, meta.expires, key));
+        self.by_priority.insert((meta.priority, self.eviction_time(&meta), key));
         self.enqueue(key, &meta, queue);
         self.entries.insert(key, Entry { meta, queue, value });
         Ok(Inserted { key, evicted })
@@ -203,7 +224,7 @@ impl<T> Store<T> {
         let entry = self.entries.remove(&key)?;
         self.bytes -= u64::from(entry.meta.bytes);
         self.expiries.remove(&(entry.meta.expires, key));
-        self.by_priority.remove(&(entry.meta.priority, entry.meta.expires, key));
+        self.by_priority.remove(&(entry.meta.priority, self.eviction_time(&entry.meta), key));
         self.dequeue(key, &entry.meta, entry.queue);
         Some(entry)
     }
@@ -345,6 +366,20 @@ impl<T> Store<T> {
         }
     }
 
+    const fn eviction_time(&self, meta: &StoreMeta) -> Instant {
+        match self.eviction {
+            Eviction::EarliestExpiry => meta.expires,
+            Eviction::OldestReceived => meta.received,
+        }
+    }
+
+    fn may_evict(&self, priority: Priority, other: Priority) -> bool {
+        match self.eviction {
+            Eviction::EarliestExpiry => other > priority,
+            Eviction::OldestReceived => other >= priority,
+        }
+    }
+
     /// Who has to go so that `bytes` more fit; `None` when only what is as urgent is left.
     fn victims(&self, priority: Priority, bytes: u32) -> Option<Vec<StoreKey>> {
         let bytes = u64::from(bytes);
@@ -353,14 +388,18 @@ impl<T> Store<T> {
         }
         let (mut used_bytes, mut used_count) = (self.bytes, self.entries.len());
         let mut victims = Vec::new();
-        let candidates = [Priority::Bulk, Priority::Normal].into_iter().filter(|&lower| lower > priority);
-        let mut candidates = candidates.flat_map(|lower| {
+        let lower = Priority::ALL.into_iter().rev().filter(|&lower| self.may_evict(priority, lower));
+        let mut candidates = lower.flat_map(|lower| {
             let range = (lower, Instant::ZERO, StoreKey(0))..=(lower, Instant::MAX, StoreKey(u64::MAX));
             self.by_priority.range(range).map(|&(_, _, key)| key)
         });
         while used_bytes + bytes > self.limits.bytes || used_count >= self.limits.count {
             let key = candidates.next()?;
-            used_bytes -= self.entries.get(&key).map_or(0, |entry| u64::from(entry.meta.bytes));
+            let Some(entry) = self.entries.get(&key) else { continue };
+            if self.eviction == Eviction::OldestReceived && matches!(entry.queue, Queue::Sending(_)) {
+                continue;
+            }
+            used_bytes -= u64::from(entry.meta.bytes);
             used_count -= 1;
             victims.push(key);
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     bundle::{CrcKind, Policy},
-    dtn::store::StoreLimits,
+    dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::Directory,
     planning::{ExchangeSettings, LocalProblem},
@@ -18,6 +18,8 @@ pub struct NodeConfig {
     pub id: NodeId,
     /// The members of the fleet and their keys, this node included.
     pub directory: Arc<Directory>,
+    /// How bundles are routed.
+    pub routing: RoutingConfig,
     /// Limits of the bundle store.
     pub store: StoreLimits,
     /// Whether bundles on their way through are kept, so that they survive a crash. Its own messages always are.
@@ -42,6 +44,8 @@ pub struct NodeConfig {
     pub control_lifetime: Duration,
     /// Bundles without envelopes, and those of other DTNs.
     pub bundles: BundleSettings,
+    /// Whether bundles are taken whose payload is counted and not carried: in studies of routing only.
+    pub counted_payloads: bool,
     /// Replicated state, if this node is a member.
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.

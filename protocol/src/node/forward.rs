@@ -2,10 +2,11 @@
 
 use super::{Node, Report, StreamKey, Timer, output::DropReason};
 use crate::{
-    bundle::{Bundle, CreationTimestamp, HopCount, Primary},
+    bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary},
     dtn::{
         routing::{RouteCache, RouteQuery, RoutingPolicy},
         store::{Entry, Priority, Queue, StoreKey, StoreMeta},
+        strategy::{COPIES_BLOCK, copies_data},
     },
     id::NodeId,
     time::{DtnTime, Instant},
@@ -14,7 +15,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 /// Service number of a node's administrative endpoint (RFC 9171 §4.2.5.1.2).
-const ADMINISTRATIVE: u64 = 0;
+pub(super) const ADMINISTRATIVE: u64 = 0;
 /// Service number at which nodes take envelopes.
 pub(super) const ENVELOPES: u64 = 1;
 
@@ -88,7 +89,8 @@ impl Node {
         let meta = StoreMeta { destination, priority, expires, bytes, received: self.now };
         let hops = bundle.hop_count().unwrap_or(HopCount { limit: u8::MAX, count: 0 });
         let age = bundle.age_ms().map(Duration::from_millis);
-        let queue = self.route(&meta, &bundle);
+        let queue = if self.spread.is_some() { Queue::Spread } else { self.route(&meta, &bundle) };
+        let carried = self.carried(&meta, &bundle);
         let own =
             if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
         let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
@@ -100,6 +102,9 @@ impl Node {
                 }
                 for (key, entry) in inserted.evicted {
                     self.on_dropped(key, entry, DropReason::StoreFull);
+                }
+                if let Some(carried) = carried {
+                    self.on_carried(inserted.key, carried);
                 }
                 self.arm_store_expiry();
                 Some(inserted.key)
@@ -113,6 +118,9 @@ impl Node {
 
     /// Which queue a bundle belongs on now.
     fn route(&mut self, meta: &StoreMeta, bundle: &Bundle) -> Queue {
+        if let Some(table) = &self.table {
+            return Queue::Hop(table.next_hop(meta.destination));
+        }
         let previous = bundle.previous_node().and_then(|node| node.node());
         let excluded: Vec<_> = self.broken.keys().copied().collect();
         let store = &self.store;
@@ -157,7 +165,14 @@ impl Node {
     }
 
     /// The bytes of a bundle that leaves now (RFC 9171 §5.4): previous node, hop count and age are this node's to write.
-    pub(super) fn departing(&mut self, key: StoreKey, received: Instant) -> Option<Vec<u8>> {
+    ///
+    /// `copies`: how many copies it takes along, where they are counted.
+    pub(super) fn departing(
+        &mut self,
+        key: StoreKey,
+        received: Instant,
+        copies: Option<u32>,
+    ) -> Option<Vec<u8>> {
         let here = self.config.id.endpoint(ADMINISTRATIVE);
         let stayed = self.now.saturating_since(received);
         let held = self.store.value_mut(key)?;
@@ -166,6 +181,9 @@ impl Node {
             .set_hop_count(HopCount { limit: held.hops.limit, count: held.hops.count.saturating_add(1) });
         if let Some(age) = held.age {
             held.bundle.set_age_ms(u64::try_from((age + stayed).as_millis()).unwrap_or(u64::MAX));
+        }
+        if let Some(copies) = copies {
+            set_copies(&mut held.bundle, copies);
         }
         Some(held.bundle.encode())
     }
@@ -232,18 +250,34 @@ impl Node {
 
     /// Takes a bundle that has left by a link, or is no longer needed, out of the store.
     pub(super) fn release(&mut self, key: StoreKey) {
-        if self.store.remove(key).is_some_and(|entry| entry.value.kept) {
+        let Some(entry) = self.store.remove(key) else { return };
+        self.forget_carried(key);
+        if entry.value.kept {
             self.forget_bundle(key);
         }
     }
 
     fn on_dropped(&mut self, key: StoreKey, entry: Entry<Held>, reason: DropReason) {
+        let given = self.forget_carried(key);
         if entry.value.kept {
             self.forget_bundle(key);
         }
         self.report(Report::BundleDropped { reason, bytes: entry.meta.bytes });
         if let Some((stream, sequence)) = entry.value.own {
-            self.on_message_dropped(stream, sequence);
+            if given > 0 {
+                // Others have copies: its acknowledgement may still come.
+                self.on_message_sent(stream, sequence);
+            } else {
+                self.on_message_dropped(stream, sequence);
+            }
         }
+    }
+}
+
+/// Says how many copies a bundle takes along. One that is full of blocks says nothing, which means one.
+fn set_copies(bundle: &mut Bundle, copies: u32) {
+    bundle.remove_block(COPIES_BLOCK);
+    if bundle.blocks().len() < MAX_BLOCKS {
+        bundle.push_block(COPIES_BLOCK, BlockFlags::DISCARD_IF_UNPROCESSED, copies_data(copies));
     }
 }

@@ -19,12 +19,28 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 impl Node {
-    /// A whole bundle came in from `peer`, who is not known when its link went down meanwhile.
-    pub(super) fn on_bundle(&mut self, peer: Option<NodeId>, bytes: &[u8]) -> Result<(), InputError> {
+    /// A whole bundle came in from `peer`, who is not known when its link went down meanwhile. `absent`: bytes of its payload that are
+    /// counted and not there.
+    pub(super) fn on_bundle(
+        &mut self,
+        peer: Option<NodeId>,
+        bytes: &[u8],
+        absent: u32,
+    ) -> Result<(), InputError> {
         let policy =
             peer.and_then(|peer| self.config.bundles.policies.get(&peer)).copied().unwrap_or_default();
-        let bundle = Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
-        let size = bytes.len() as u32;
+        let mut bundle =
+            Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
+        if absent > 0 {
+            if !self.config.counted_payloads || !bundle.payload().is_empty() {
+                return Err(self.refuse("counted_payload"));
+            }
+            bundle.set_absent(absent);
+        }
+        if let Some(peer) = self.summary_from(&bundle) {
+            return self.on_summary(peer, bundle.payload());
+        }
+        let size = bundle.full_len() as u32;
         if self.whose(&bundle.primary().source) == Whose::Ours {
             self.report(Report::BundleDropped { reason: DropReason::Loop, bytes: size });
             return Ok(());
@@ -33,8 +49,11 @@ impl Node {
             self.report(Report::BundleDropped { reason: DropReason::Expired, bytes: size });
             return Ok(());
         };
+        if self.is_duplicate(&bundle) {
+            return Err(self.refuse("duplicate_bundle"));
+        }
         match self.whose(&bundle.primary().destination) {
-            Whose::Ours => self.on_local(&bundle, left),
+            Whose::Ours => self.on_destined(&bundle, left),
             Whose::Node(_) => {
                 self.pass_on(bundle, left, bytes);
                 Ok(())
@@ -44,6 +63,15 @@ impl Node {
                 Ok(())
             }
         }
+    }
+
+    /// A bundle for this node. One that was delivered before in another bundle is delivered too.
+    fn on_destined(&mut self, bundle: &Bundle, left: Duration) -> Result<(), InputError> {
+        let result = self.on_local(bundle, left);
+        if matches!(result, Ok(()) | Err(InputError::Refused { reason: "duplicate" })) {
+            self.note_delivered(bundle, left);
+        }
+        result
     }
 
     /// What is left of a bundle's lifetime; `None` when it is over.

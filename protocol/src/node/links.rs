@@ -1,9 +1,9 @@
 //! Links: what is up, what is being sent, what is being put together.
 
-use super::{InputError, LinkId, LinkUp, Node, StreamKey};
+use super::{InputError, LinkId, LinkUp, Node, strategy::Cargo};
 use crate::{
     convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
-    dtn::store::{Queue, StoreKey},
+    dtn::store::Queue,
     id::NodeId,
     time::Instant,
 };
@@ -25,8 +25,7 @@ pub(super) struct Link {
 /// A bundle on its way out: it stays in the store until its last frame is taken.
 #[derive(Debug)]
 struct Sending {
-    key: StoreKey,
-    own: Option<(StreamKey, u64)>,
+    cargo: Cargo,
     frames: VecDeque<Vec<u8>>,
 }
 
@@ -48,18 +47,19 @@ impl Node {
         let plan = &self.plan;
         self.broken.retain(|id, _| plan.get(*id).is_none_or(|contact| contact.to != up.peer));
         self.reroute(Queue::Limbo);
+        self.meet(up.peer);
     }
 
     pub(super) fn on_link_down(&mut self, link: LinkId) -> Result<(), InputError> {
         let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
         let Some(up) = state.up.take() else { return Ok(()) };
         if let Some(sending) = state.sending.take() {
-            // Back to the queue, for another link to the peer or another way.
-            self.store.assign(sending.key, Queue::Hop(up.peer));
+            self.not_departed(up.peer, sending.cargo);
         }
         if !self.is_linked(up.peer) {
             self.mark_broken(up.peer);
             self.reroute(Queue::Hop(up.peer));
+            self.part(up.peer);
         }
         Ok(())
     }
@@ -80,35 +80,23 @@ impl Node {
         let sending = state.sending.as_mut()?;
         let frame = sending.frames.pop_front();
         if sending.frames.is_empty() {
-            let (key, own) = (sending.key, sending.own);
+            let cargo = sending.cargo;
             state.sending = None;
-            self.release(key);
-            if let Some((stream, sequence)) = own {
-                self.on_message_sent(stream, sequence);
-            }
+            self.departed(up.peer, cargo);
         }
         frame
     }
 
     /// Takes the most urgent bundle for the peer that still fits into the contact.
     fn begin_bundle(&mut self, link: LinkId, up: &LinkUp) -> Option<()> {
-        let (key, entry) = self.store.peek(Queue::Hop(up.peer))?;
-        let bytes = u64::from(entry.meta.bytes);
-        if up.until.is_some_and(|until| self.now.saturating_add(serialisation(bytes, up.rate_bps)) > until) {
-            return None;
-        }
-        let received = entry.meta.received;
-        let own = entry.value.own;
-        let wire = self.departing(key, received)?;
-        self.store.assign(key, Queue::Sending(up.peer));
+        let (cargo, wire) = self.next_departure(up)?;
         let state = self.links.get_mut(&link)?;
         let transfer = state.transfer;
         state.transfer = state.transfer.wrapping_add(1);
         match Fragmenter::new(&wire, transfer, up.mtu as usize) {
-            Ok(frames) => state.sending = Some(Sending { key, own, frames: frames.collect() }),
+            Ok(frames) => state.sending = Some(Sending { cargo, frames: frames.collect() }),
             Err(_) => {
-                // No frame sequence of this link can hold it.
-                self.store.assign(key, Queue::Limbo);
+                self.cannot_depart(up.peer, cargo);
                 return None;
             }
         }
@@ -121,12 +109,18 @@ impl Node {
         let state = self.links.entry(link).or_default();
         let peer = state.up.map(|up| up.peer);
         match state.reassembler.accept(now, bytes) {
-            Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle),
-            Ok(Accepted::Counted(..)) => Err(self.refuse("counted_payload")),
+            Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle, 0),
+            Ok(Accepted::Counted(bundle, absent)) => self.on_bundle(peer, &bundle, absent),
             Ok(Accepted::Partial { .. } | Accepted::Duplicate) => Ok(()),
             Err(error) => Err(self.refuse(error.reason())),
         }
     }
+}
+
+/// Whether a bundle that is started now is sent before the contact ends.
+pub(super) fn fits(up: &LinkUp, now: Instant, bytes: u32) -> bool {
+    let end = |until: Instant| now.saturating_add(serialisation(u64::from(bytes), up.rate_bps)) > until;
+    !up.until.is_some_and(end)
 }
 
 fn serialisation(bytes: u64, rate_bps: u64) -> Duration {

@@ -18,6 +18,7 @@ mod plan;
 mod refusal;
 mod send;
 mod shared_state;
+mod strategy;
 mod timer;
 
 pub use config::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
@@ -32,7 +33,8 @@ use crate::{
     dtn::{
         contact_plan::{ContactId, ContactPlan},
         routing::{RouteCache, RouteScratch, RoutingPolicy},
-        store::Store,
+        store::{Eviction, Store},
+        strategy::{RoutingConfig, Spread, StaticRoutes},
     },
     envelope::{Purpose, ReplayLimits, ReplayWindow},
     id::NodeId,
@@ -92,6 +94,10 @@ pub struct Node {
     returns: BTreeMap<NodeId, RouteCache>,
     scratch: RouteScratch,
     store: Store<Held>,
+    /// Where a table says the next hop.
+    table: Option<StaticRoutes>,
+    /// Where neighbours get copies.
+    spread: Option<Spread>,
     /// Contacts of this node that do not keep what the plan promised, until they end.
     broken: BTreeMap<ContactId, Instant>,
 
@@ -153,6 +159,12 @@ impl Node {
         start: Instant,
         incarnation: u32,
     ) -> Self {
+        let table = match &config.routing {
+            RoutingConfig::Static(lines) => Some(StaticRoutes::new(lines)),
+            _ => None,
+        };
+        let spread = Spread::new(config.id, &config.routing, seed);
+        let eviction = if spread.is_some() { Eviction::OldestReceived } else { Eviction::default() };
         let mut node = Self {
             incarnation,
             rng: ChaCha8Rng::from_seed(seed),
@@ -168,7 +180,9 @@ impl Node {
             ),
             returns: BTreeMap::new(),
             scratch: RouteScratch::default(),
-            store: Store::new(config.store),
+            store: Store::with_eviction(config.store, eviction),
+            table,
+            spread,
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
@@ -281,6 +295,7 @@ impl Node {
                 Timer::Retransmit(stream, sequence) => self.on_retransmit(stream, sequence),
                 Timer::Acknowledge(peer) => self.send_control(peer),
                 Timer::Reroute(neighbour) => self.on_reroute(neighbour),
+                Timer::Spread => self.on_spread_deadline(),
                 Timer::StoreExpiry => self.on_store_expiry(),
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),

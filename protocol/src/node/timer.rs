@@ -11,6 +11,8 @@ pub(crate) enum Timer {
     StoreExpiry,
     /// When bundles that wait for a neighbour should have left.
     Reroute(NodeId),
+    /// When a neighbour's summary was waited for long enough, or a bundle is to be broadcast.
+    Spread,
     /// When a message in flight should have been acknowledged.
     Retransmit(StreamKey, u64),
     /// When gathered acknowledgements, or a forward, are due to a peer.
