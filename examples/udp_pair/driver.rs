@@ -181,7 +181,7 @@ impl UdpHost {
 
 /// A link that is always up.
 pub(crate) const fn always_up(peer: cosmosmesh_protocol::id::NodeId) -> LinkUp {
-    LinkUp { link: LinkId(0), peer, mtu: 1200, rate_bps: 10_000_000, until: None }
+    LinkUp { link: LinkId(0), peer, mtu: 1200, rate_bps: 10_000_000, until: None, session: false }
 }
 
 #[expect(

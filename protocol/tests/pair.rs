@@ -146,6 +146,7 @@ impl Chain {
                 mtu: 233,
                 rate_bps: RATE_BPS,
                 until: None,
+                session: false,
             };
             self.input(node, Input::LinkUp(up));
         }
@@ -385,7 +386,7 @@ fn what_was_given_up_in_the_middle_does_not_hold_up_what_follows() {
     chain.input(1, Input::Submit(short));
     chain.submit(1, 2, "reading 1");
     chain.run_for(Duration::from_secs(60));
-    let up = LinkUp { link: LinkId(2), peer: NodeId(2), mtu: 233, rate_bps: RATE_BPS, until: None };
+    let up = LinkUp { link: LinkId(2), peer: NodeId(2), mtu: 233, rate_bps: RATE_BPS, until: None, session: false };
     chain.input(1, Input::LinkUp(up));
     chain.run_for(Duration::from_secs(1800));
     assert_eq!(chain.texts(2), numbered(2));

@@ -2,12 +2,15 @@
 
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{CrcKind, PlanParticipant, PlanSpec, Scenario, SharedState},
+    scenario::{CrcKind, PlanParticipant, PlanSpec, Routing, Scenario, Service, SharedState},
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
     bundle,
-    dtn::{store::StoreLimits, strategy::RoutingConfig},
+    dtn::{
+        store::StoreLimits,
+        strategy::{FloodingConfig, ProphetConfig, RoutingConfig},
+    },
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
@@ -121,7 +124,7 @@ impl Fleet {
         NodeConfig {
             id: self.node(asset),
             directory: self.directory.clone(),
-            routing: RoutingConfig::default(),
+            routing: routing(protocol.routing),
             store: StoreLimits { bytes: storage.bytes, count: storage.bundles as usize },
             keep_bundles: storage.keeps_transit,
             hop_limit: protocol.hop_limit,
@@ -142,7 +145,7 @@ impl Fleet {
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
             bundles: BundleSettings::default(),
-            counted_payloads: false,
+            counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
         }
@@ -174,6 +177,21 @@ impl Fleet {
             problem,
             lifetime: span(plan.lifetime),
         })
+    }
+}
+
+fn routing(routing: Routing) -> RoutingConfig {
+    match routing {
+        Routing::Sabr => RoutingConfig::Sabr,
+        Routing::DirectDelivery(settings) => RoutingConfig::DirectDelivery(settings),
+        Routing::Epidemic(settings) => RoutingConfig::Epidemic(settings),
+        Routing::SprayAndWait { copies, binary, settings } => {
+            RoutingConfig::SprayAndWait { copies, binary, settings }
+        }
+        Routing::Prophet(settings) => RoutingConfig::Prophet { config: ProphetConfig::default(), settings },
+        Routing::ManagedFlooding(settings) => {
+            RoutingConfig::ManagedFlooding { config: FloodingConfig::default(), settings }
+        }
     }
 }
 

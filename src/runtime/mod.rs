@@ -3,10 +3,12 @@
 //! The only folder below `hil` that constructs or drives a [`Node`].
 
 mod configure;
+mod message;
 mod storage;
 mod translate;
 
 pub use configure::{Fleet, keys_of};
+pub use message::{Content, Message};
 pub use storage::Storage;
 
 use crate::{
@@ -21,7 +23,7 @@ use cosmosmesh_protocol::{
     sync::{Op, SyncError},
     time::Instant,
 };
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 /// An asset's node and what its host does for it.
 #[derive(Component)]
@@ -35,6 +37,8 @@ pub struct Runtime {
     sync_bytes: u64,
     /// Signatures of earlier incarnations.
     signatures: Signatures,
+    /// Destinations of datagrams that the node has not accepted yet, in order.
+    unaccepted: VecDeque<AssetIndex>,
 }
 
 impl Runtime {
@@ -52,6 +56,7 @@ impl Runtime {
             armed,
             sync_bytes,
             signatures: Signatures::default(),
+            unaccepted: VecDeque::new(),
         }
     }
 
@@ -61,7 +66,9 @@ impl Runtime {
         if let Some(estimate) = estimate {
             self.input(now, Input::Civil(estimate), storage, out);
         }
-        self.input(now, Input::ContactPlan(plan.clone()), storage, out);
+        if self.fleet.scenario().protocol.plan_known {
+            self.input(now, Input::ContactPlan(plan.clone()), storage, out);
+        }
     }
 
     /// Whether the node is running.
@@ -88,8 +95,11 @@ impl Runtime {
         for batch in storage.tear(&mut streams.stream(Stream::TornWrites, entity)) {
             // Durable, though the node never learned it: the application finds them when it comes back.
             self.deliver(now, batch.deliveries, out);
+            let bundles = batch.bundles.iter().filter_map(|delivery| self.datagram_delivered(delivery));
+            out.extend(bundles.map(|kind| Record { time: now, asset: self.asset, kind }));
         }
         self.signatures = self.signatures();
+        self.unaccepted.clear();
         self.node = None;
         self.armed = None;
     }
@@ -127,6 +137,16 @@ impl Runtime {
         out: &mut Vec<Record>,
     ) {
         self.input(now, Input::Frame { link: LinkId(link), bytes }, storage, out);
+    }
+
+    /// A transfer of so many bytes begins to come in, on a link with sessions.
+    pub fn incoming(&mut self, now: SimTime, bytes: u32, storage: &mut Storage, out: &mut Vec<Record>) {
+        self.input(now, Input::Incoming { bytes }, storage, out);
+    }
+
+    /// What was put on a link with sessions has left.
+    pub fn sent(&mut self, now: SimTime, link: u32, storage: &mut Storage, out: &mut Vec<Record>) {
+        self.input(now, Input::Sent { link: LinkId(link) }, storage, out);
     }
 
     /// A link came up.
@@ -263,7 +283,11 @@ impl Runtime {
                     {
                         self.sync_bytes += bytes as u64;
                     }
-                    out.extend(translate::report(&self.fleet, self.asset, report).map(|kind| Record {
+                    let kind = match report {
+                        Report::BundleAccepted { id, bytes } => self.datagram_accepted(id.creation, bytes),
+                        report => translate::report(&self.fleet, self.asset, report),
+                    };
+                    out.extend(kind.map(|kind| Record {
                         time: now,
                         asset: self.asset,
                         kind,
@@ -284,6 +308,8 @@ impl Runtime {
     fn answer(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) -> bool {
         let Some(batch) = storage.commit(now) else { return false };
         self.deliver(now, batch.deliveries, out);
+        let bundles = batch.bundles.iter().filter_map(|delivery| self.datagram_delivered(delivery));
+        out.extend(bundles.map(|kind| Record { time: now, asset: self.asset, kind }));
         if let Some(node) = self.node.as_mut() {
             node.handle_input(instant(now), Input::Persisted(batch.ticket))
                 .expect("tickets are answered in order");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cosmosmesh_protocol::id::NodeId;
+use cosmosmesh_protocol::{dtn::strategy::SpreadSettings, id::NodeId};
 
 use crate::{
     astro::{Body, Epoch, Motion},
@@ -215,6 +215,33 @@ pub struct ProtocolSettings {
     pub plan_known: bool,
     /// How application messages travel.
     pub service: Service,
+    /// How bundles find their way.
+    pub routing: Routing,
+}
+
+/// How bundles find their way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routing {
+    /// By the contact plan, one copy.
+    #[default]
+    Sabr,
+    /// One copy, which waits for the destination itself.
+    DirectDelivery(SpreadSettings),
+    /// A copy to everybody who has none.
+    Epidemic(SpreadSettings),
+    /// At most so many copies.
+    SprayAndWait {
+        /// How many, 1 or more.
+        copies: u32,
+        /// Whether a neighbour gets half of those left.
+        binary: bool,
+        /// What all strategies of copies have in common.
+        settings: SpreadSettings,
+    },
+    /// A copy to those who are likelier to meet the destination.
+    Prophet(SpreadSettings),
+    /// Once to everybody who hears.
+    ManagedFlooding(SpreadSettings),
 }
 
 /// How application messages travel.
@@ -275,6 +302,7 @@ impl Default for ProtocolSettings {
             clock_uncertainty: SimTime::from_nanos(10_000_000),
             plan_known: true,
             service: Service::Streams,
+            routing: Routing::Sabr,
         }
     }
 }

@@ -21,7 +21,7 @@ mod syntax;
 pub use checked::{
     Arrivals, Asset, AssetKind, Better, ContactSource, CrcKind, Fault, LinkSelector, ListedMessage, Messages,
     PlanParticipant, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Scenario,
-    Service, SharedState, StorageSpec, Tolerance, Traffic, WriteMix, has_surface,
+    Routing, Service, SharedState, StorageSpec, Tolerance, Traffic, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

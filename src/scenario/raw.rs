@@ -341,6 +341,7 @@ record! {
         reroute_after: Optional<Duration>, "60 s", "A bundle whose planned contact did not carry it is routed again after this time.";
         foreknowledge: Optional<RawForeknowledge>, "ContactPlan", "Whether nodes know the contact plan, or meet each other unforeseen.";
         service: Optional<RawService>, "Streams", "How application messages travel.";
+        routing: Optional<RawRouting>, "Sabr", "How bundles find their way.";
         clock_uncertainty: Optional<Duration>, "10 ms", "Half width of the uncertainty of each node's estimate of UTC, 0 or more.";
     }
 }
@@ -348,6 +349,39 @@ record! {
 choice! {
     /// What nodes know of contacts before they open.
     RawForeknowledge "Foreknowledge" { ContactPlan, Nothing }
+}
+
+choice! {
+    /// How bundles find their way.
+    RawRouting "Routing" {
+        Sabr, DirectDelivery(RawSpread), Epidemic(RawSpread), SprayAndWait(RawSpray), Prophet(RawSpread),
+        ManagedFlooding(RawSpread),
+    }
+}
+
+record! {
+    /// What all strategies of copies have in common.
+    RawSpread "Spread" {
+        order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
+        delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
+    }
+}
+
+record! {
+    /// A bounded number of copies (Spyropoulos et al. 2005).
+    RawSpray "Spray" {
+        copies: Spanned<u32>, "", "How many copies of a bundle there are in all, 1 to 1000000.";
+        binary: Optional<bool>, "true", "Whether a neighbour gets half of the copies that are left, rather than one.";
+        order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
+        delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
+    }
+}
+
+choice! {
+    /// Orders of sending: that of arrival, or one by chance at each meeting.
+    RawSendOrder "SendOrder" { Received, Random }
 }
 
 choice! {
@@ -625,6 +659,10 @@ pub fn shapes() -> Vec<Shape> {
         RawPlanFormat::shape(),
         RawProtocol::shape(),
         RawForeknowledge::shape(),
+        RawRouting::shape(),
+        RawSpread::shape(),
+        RawSpray::shape(),
+        RawSendOrder::shape(),
         RawService::shape(),
         RawDatagrams::shape(),
         RawLifetimes::shape(),

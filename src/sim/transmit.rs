@@ -11,6 +11,7 @@ use crate::{
     world::{OpenWindow, QueuedFrame, Window},
 };
 use cosmosmesh_protocol::{
+    convergence::small_frame::on_air_len,
     node::{LinkId, LinkUp},
     time::Instant,
 };
@@ -47,6 +48,15 @@ impl Cell<'_> {
         let number = link.from_radio as usize;
         let radio = &mut self.radios.0[number];
         radio.waiting.retain(|waiting| *waiting != place);
+        if let Some(sent) = radio.on_air.take_if(|sent| *sent == place) {
+            // The last bit that leaves in the last moment has left.
+            if radio.transmitter.is_free(now) {
+                self.tell_sent(around, now, sent);
+            } else {
+                radio.transmitter.abort(now);
+            }
+        }
+        let radio = &mut self.radios.0[number];
         let served = radio.open.iter().position(|open| open.window == place);
         let busy = served.map_or(SimTime::ZERO, |index| radio.open.remove(index).busy);
         radio.note_listening(now);
@@ -94,7 +104,13 @@ impl Cell<'_> {
             peer: setting.fleet.node(link.to),
             mtu: setting.course.class(link).mtu_bytes,
             rate_bps: setting.rates_bps[window.contact as usize],
-            until: Some(Instant::from_nanos(planned_end.as_nanos().unsigned_abs())),
+            until: setting
+                .course
+                .scenario
+                .protocol
+                .plan_known
+                .then(|| Instant::from_nanos(planned_end.as_nanos().unsigned_abs())),
+            session: setting.course.class(link).sessions,
         };
         self.runtime.link_up(now, up, self.storage, &mut around.records);
     }
@@ -131,11 +147,24 @@ impl Cell<'_> {
         }
     }
 
-    pub(super) fn radio_free(&mut self, now: SimTime, number: u32) {
+    pub(super) fn radio_free(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
         let radio = &mut self.radios.0[number as usize];
         if radio.retry_at.is_some_and(|at| at <= now) {
             radio.retry_at = None;
         }
+        // A transmission that was cut is over before its event comes.
+        if radio.transmitter.is_free(now)
+            && let Some(place) = radio.on_air.take()
+        {
+            self.tell_sent(around, now, place);
+        }
+    }
+
+    /// On a link with sessions: the node hears that what it put there has left.
+    fn tell_sent(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, place: u32) {
+        let window = around.setting.course.windows[self.asset.get()][place as usize];
+        let link = around.setting.course.links[window.link as usize].sender_link;
+        self.runtime.sent(now, link, self.storage, &mut around.records);
     }
 
     /// Puts frames onto a radio as long as it takes them.
@@ -214,7 +243,7 @@ impl Cell<'_> {
         let window = course.windows[self.asset.get()][frame.window as usize];
         let link = &course.links[window.link as usize];
         let contact = &course.plan.contacts()[window.contact as usize];
-        (window, course.class(link).time_on_air(frame.bytes.len() as u32, contact.rate))
+        (window, course.class(link).time_on_air(on_air_len(&frame.bytes) as u32, contact.rate))
     }
 
     /// Puts a frame on air.
@@ -223,7 +252,7 @@ impl Cell<'_> {
         let (window, airtime) = self.airtime(around, &frame);
         let link = &course.links[window.link as usize];
         let contact = &course.plan.contacts()[window.contact as usize];
-        let bytes = course.class(link).bytes_on_air(frame.bytes.len() as u32);
+        let bytes = course.class(link).bytes_on_air(on_air_len(&frame.bytes) as u32);
         let passage = Passage {
             start: window.start,
             end: window.end,
@@ -247,6 +276,11 @@ impl Cell<'_> {
         let transmission = channel.map(|channel| channel.begin(self.asset, now, airtime));
         self.record(around, now, RecordKind::FrameSent { peer: link.to, bytes, airtime });
         self.schedule(around, self.asset, now + airtime, Event::RadioFree(number));
+        if course.class(link).sessions {
+            self.radios.0[number as usize].on_air = Some(frame.window);
+            let begins = now + passage.light_time;
+            self.schedule(around, link.to, begins, Event::FrameBegins(bytes));
+        }
         let incoming = Incoming { link: window.link, flight, bytes: frame.bytes, transmission };
         self.schedule(around, link.to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
     }

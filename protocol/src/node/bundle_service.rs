@@ -74,11 +74,13 @@ impl Node {
     pub(super) fn send_bundle(&mut self, submission: BundleSubmission) -> Result<(), SubmitError> {
         self.check_submission(&submission)?;
         let (priority, lifetime) = (submission.priority, submission.lifetime);
-        let bundle = self.plain_bundle(submission);
+        let absent = submission.absent;
+        let mut bundle = self.plain_bundle(submission);
+        bundle.set_absent(absent);
         if bundle.check(Policy::Strict).is_err() {
             return Err(SubmitError::Flags { found: bundle.primary().flags.0 });
         }
-        let (id, bytes) = (bundle.id(), bundle.payload().len());
+        let (id, bytes) = (bundle.id(), bundle.payload().len() + absent as usize);
         if self.whose(&bundle.primary().destination) == Whose::Ours {
             self.report(Report::BundleAccepted { id, bytes });
             // Delivered or dropped, the drop told by a report of its own.
@@ -99,8 +101,8 @@ impl Node {
 
     fn check_submission(&self, submission: &BundleSubmission) -> Result<(), SubmitError> {
         let max = self.config.bundles.max_payload;
-        let found = submission.payload.len();
-        if found > max {
+        let found = submission.payload.len() + submission.absent as usize;
+        if found > max || (submission.absent > 0 && !submission.payload.is_empty()) {
             return Err(SubmitError::PayloadTooLarge { found, max });
         }
         if !matches!(self.whose(&submission.source), Whose::Ours | Whose::Nobody) {
@@ -158,7 +160,7 @@ impl Node {
     /// Hands a whole bundle for one of our endpoints to the application, unless it was handed over before.
     pub(super) fn deliver_bundle(&mut self, bundle: &Bundle, left: Duration) -> Result<(), InputError> {
         let primary = bundle.primary();
-        let bytes = bundle.encoded_len() as u32;
+        let bytes = bundle.full_len() as u32;
         if !self.is_registered(&primary.destination) {
             self.report(Report::BundleDropped { reason: DropReason::NoDestination, bytes });
             return Ok(());
@@ -183,6 +185,7 @@ impl Node {
             creation: primary.creation,
             flags: primary.flags,
             payload: bundle.payload().to_vec(),
+            absent: bundle.absent(),
         });
         Ok(())
     }

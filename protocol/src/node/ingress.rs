@@ -101,7 +101,7 @@ impl Node {
     /// A bundle for this node.
     fn on_local(&mut self, bundle: &Bundle, left: Duration) -> Result<(), InputError> {
         if bundle.primary().fragment.is_some() {
-            let bytes = bundle.encoded_len() as u32;
+            let bytes = bundle.full_len() as u32;
             self.report(Report::BundleDropped { reason: DropReason::NoDestination, bytes });
             return Ok(());
         }

@@ -29,6 +29,9 @@ pub struct LinkUp {
     pub rate_bps: u64,
     /// When it is planned to go down, if that is known. No bundle is started that could not be sent by then.
     pub until: Option<Instant>,
+    /// Whether the driver tells by [`Input::Sent`] when a bundle's last frame has left. Until then the bundle stays, and nothing follows
+    /// it; when the link goes down before, it was not sent.
+    pub session: bool,
 }
 
 /// A message of the application.
@@ -63,6 +66,8 @@ pub struct BundleSubmission {
     pub lifetime: Duration,
     /// What it says.
     pub payload: Vec<u8>,
+    /// Payload bytes that are counted and not carried, in studies of routing; 0, or the payload is empty.
+    pub absent: u32,
 }
 
 impl BundleSubmission {
@@ -77,6 +82,7 @@ impl BundleSubmission {
             priority: Priority::Normal,
             lifetime,
             payload,
+            absent: 0,
         }
     }
 }
@@ -93,6 +99,16 @@ pub enum Input<'a> {
     },
     /// A link came up, or its facts changed.
     LinkUp(LinkUp),
+    /// On a link with sessions: the last frame of what [`super::Node::poll_transmit`] gave has left.
+    Sent {
+        /// Which.
+        link: LinkId,
+    },
+    /// On a link with sessions: a bundle of so many bytes begins to come in. The store makes room for it now.
+    Incoming {
+        /// How many.
+        bytes: u32,
+    },
     /// A link went down.
     LinkDown {
         /// Which.

@@ -2,7 +2,7 @@
 
 use super::{InputError, LinkId, LinkUp, Node, strategy::Cargo};
 use crate::{
-    convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
+    convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits, counted_frame},
     dtn::store::Queue,
     id::NodeId,
     time::Instant,
@@ -72,14 +72,15 @@ impl Node {
     /// The next frame for `link`, which is free at `now`; `None` when nothing is due on it.
     pub fn poll_transmit(&mut self, now: Instant, link: LinkId) -> Option<Vec<u8>> {
         self.now = self.now.max(now);
-        let up = self.links.get(&link)?.up?;
-        if self.links.get(&link)?.sending.is_none() {
+        let state = self.links.get(&link)?;
+        let up = state.up?;
+        if state.sending.is_none() {
             self.begin_bundle(link, &up)?;
         }
         let state = self.links.get_mut(&link)?;
         let sending = state.sending.as_mut()?;
         let frame = sending.frames.pop_front();
-        if sending.frames.is_empty() {
+        if sending.frames.is_empty() && !up.session {
             let cargo = sending.cargo;
             state.sending = None;
             self.departed(up.peer, cargo);
@@ -93,6 +94,14 @@ impl Node {
         let state = self.links.get_mut(&link)?;
         let transfer = state.transfer;
         state.transfer = state.transfer.wrapping_add(1);
+        let absent = self.absent(&cargo);
+        let Some(state) = self.links.get_mut(&link) else { return None };
+        if absent > 0 {
+            // What is not carried needs no frames: the bundle is one, whatever the MTU.
+            let frames = VecDeque::from([counted_frame(&wire, absent)]);
+            state.sending = Some(Sending { cargo, frames });
+            return Some(());
+        }
         match Fragmenter::new(&wire, transfer, up.mtu as usize) {
             Ok(frames) => state.sending = Some(Sending { cargo, frames: frames.collect() }),
             Err(_) => {
@@ -101,6 +110,17 @@ impl Node {
             }
         }
         Some(())
+    }
+
+    /// On a link with sessions: the last frame has left.
+    pub(super) fn on_sent(&mut self, link: LinkId) -> Result<(), InputError> {
+        let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
+        let (Some(up), Some(sending)) = (state.up, state.sending.take_if(|sending| sending.frames.is_empty()))
+        else {
+            return Ok(());
+        };
+        self.departed(up.peer, sending.cargo);
+        Ok(())
     }
 
     /// Bytes from a link.

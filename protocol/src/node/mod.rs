@@ -233,6 +233,11 @@ impl Node {
                 Ok(())
             }
             Input::LinkDown { link } => self.on_link_down(link),
+            Input::Sent { link } => self.on_sent(link),
+            Input::Incoming { bytes } => {
+                self.make_room(bytes);
+                Ok(())
+            }
             Input::ContactPlan(plan) => {
                 self.plan = plan;
                 self.reroute_all();
