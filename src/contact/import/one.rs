@@ -1,10 +1,11 @@
 //! The ONE's trace of connections (akeranen/the-one, `ConnectivityONEReport`): `time CONN host host up|down`.
 //!
-//! Times are seconds. A connection works both ways. What is up at the end of the trace has no end here. A line may name hosts
+//! Times are seconds. A connection works both ways. What is up already and comes up again
+//! stays up; the line is skipped with a warning. What is up at the end of the trace has no end here. A line may name hosts
 //! by number, or by a prefix and a number (`p12`), as the simulator's settings have it; only the number counts.
 
 use super::{
-    Complaint, ImportedContact, ImportedPlan,
+    Complaint, ImportWarning, ImportedContact, ImportedPlan,
     text::{quoted, seconds},
 };
 use crate::units::SimTime;
@@ -39,11 +40,11 @@ pub(super) fn read(text: &str) -> Result<ImportedPlan, Complaint> {
         }
         let pair = (a.min(b), a.max(b));
         match state {
-            "up" if up.insert(pair, time).is_some() => {
-                let found = format!("hosts {a} and {b} up again");
-                return Err(Complaint::new(line, found, "`down` between two times `up`"));
+            // Its own default scenario writes such lines.
+            "up" if up.contains_key(&pair) => {
+                plan.warnings.push(ImportWarning::Skipped { line, command: content.to_owned() });
             }
-            "up" => {}
+            "up" => drop(up.insert(pair, time)),
             "down" => {
                 let start = up.remove(&pair).ok_or_else(|| {
                     Complaint::new(line, format!("hosts {a} and {b} down"), "`up` before `down`")
@@ -102,9 +103,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_up_already_stays_up_and_is_told() {
+        let plan = read("0 CONN 1 2 up\n1 CONN 2 1 up\n2 CONN 1 2 down").expect("a trace");
+        assert_eq!((plan.contacts.len(), plan.contacts[0].end, plan.warnings.len()), (2, SimTime::from_secs(2), 1));
+    }
+
+    #[test]
     fn what_is_no_trace_is_refused_with_its_line() {
         for (text, line, found) in [
-            ("0 CONN 1 2 up\n1 CONN 1 2 up", 2, "hosts 1 and 2 up again"),
             ("0 CONN 1 2 down", 1, "hosts 1 and 2 down"),
             ("5 CONN 1 2 up\n4 CONN 1 3 up", 2, "4 s after 5 s"),
             ("0 CONN 1 1 up", 1, "host 1 connected with itself"),
