@@ -85,7 +85,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 #[test]
 fn help_is_done_and_shows_examples_and_wrong_usage_is_two() {
     let folder = temporary();
-    for name in ["run", "check", "compare", "report", "validate", "new", "contacts", "completions"] {
+    for name in ["run", "check", "compare", "report", "validate", "new", "contacts", "route", "completions"] {
         let help = stdout(&expect(&folder, 0, &[name, "--help"]));
         assert!(help.contains("Examples:\n  cosmosmesh"), "{name}: {help}");
     }

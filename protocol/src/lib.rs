@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod bpsec;
 pub mod bundle;
 pub mod cbor;
 pub mod convergence;

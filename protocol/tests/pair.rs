@@ -11,8 +11,8 @@ use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{
-        BundleSettings, Change, Delivery, Input, LinkId, LinkUp, Node, NodeConfig, Output, Report,
-        Retransmission, SharedStateConfig, Submission, Ticket,
+        BundleSettings, Change, Delivery, Input, InputError, LinkId, LinkUp, Node, NodeConfig, Output,
+        Report, Retransmission, SharedStateConfig, Submission, SubmitError, Ticket,
     },
     sync::{Op, SyncLimits},
     time::{DtnTime, Instant, UtcEstimate},
@@ -60,6 +60,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         hop_limit: 8,
         crc: CrcKind::Castagnoli,
         window: 256,
+        submission_rate: None,
         replay_window: 1024,
         max_payload: 4096,
         retransmission: Retransmission {
@@ -71,6 +72,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(60),
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
+        security: None,
         bundles: BundleSettings::default(),
             counted_payloads: false,
         shared_state: Some(SharedStateConfig {
@@ -426,4 +428,35 @@ fn a_disk_slower_than_the_traffic_does_not_starve_acknowledgements() {
     let acknowledged =
         chain.hosts[&1].reports.iter().filter(|report| matches!(report, Report::Acknowledged { .. })).count();
     assert!(acknowledged > 30, "{acknowledged} of 60 acknowledged while the disk lagged");
+}
+
+#[test]
+fn an_application_that_is_too_fast_is_told_and_told_again_when_there_is_room() {
+    let mut chain = Chain::new(2);
+    chain.input(1, Input::LinkDown { link: LinkId(2) });
+    let submission = |text: &str| Submission {
+        destination: NodeId(2),
+        purpose: Purpose::Telemetry,
+        priority: Priority::Normal,
+        lifetime: Duration::from_secs(7200),
+        payload: text.as_bytes().to_vec(),
+    };
+    for text in numbered(256) {
+        chain.submit(1, 2, &text);
+    }
+    let now = chain.now;
+    let node = &mut chain.hosts.get_mut(&1).expect("a host").node;
+    let refused = node.handle_input(now, Input::Submit(submission("one too many")));
+    assert!(matches!(refused, Err(InputError::Submit(SubmitError::StreamFull(_)))), "{refused:?}");
+    let writable = |chain: &Chain| {
+        let reports = &chain.hosts[&1].reports;
+        reports.iter().filter(|report| matches!(report, Report::Writable { .. })).count()
+    };
+    assert_eq!(writable(&chain), 0);
+    chain.connect(1);
+    chain.run_for(Duration::from_secs(600));
+    assert_eq!(writable(&chain), 1, "told once");
+    chain.submit(1, 2, "again");
+    chain.run_for(Duration::from_secs(60));
+    assert_eq!(chain.texts(2).len(), 257);
 }

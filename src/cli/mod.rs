@@ -9,6 +9,7 @@ mod interrupt;
 pub mod new;
 mod progress;
 pub mod report;
+pub mod route;
 pub mod run;
 pub mod validate;
 
@@ -57,6 +58,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     New(new::NewArgs),
     Contacts(contacts::ContactsArgs),
+    Route(route::RouteArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -70,6 +72,7 @@ impl Command {
             Self::Validate(args) => validate::execute(args),
             Self::New(args) => new::execute(args),
             Self::Contacts(args) => contacts::execute(args),
+            Self::Route(args) => route::execute(&args),
             Self::Completions(args) => completions::execute(args),
         }
     }

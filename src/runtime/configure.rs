@@ -13,7 +13,7 @@ use cosmosmesh_protocol::{
     },
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
+    node::{BundleSecurity, BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
     planning::{
         Commodity, ExchangeSettings, LocalProblem, Participant, PlanError, ProblemError, QpSettings, Schedule,
     },
@@ -133,6 +133,7 @@ impl Fleet {
                 CrcKind::Crc32c => bundle::CrcKind::Castagnoli,
             },
             window: u64::from(protocol.stream_window),
+            submission_rate: protocol.submission_rate,
             replay_window: protocol.replay_window,
             max_payload: protocol.max_payload as usize,
             retransmission: Retransmission {
@@ -144,6 +145,7 @@ impl Fleet {
             reroute_after: span(protocol.reroute_after),
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
+            security: protocol.signs_bundles.then(BundleSecurity::hop_by_hop),
             bundles: BundleSettings::default(),
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             shared_state: shared.map(|shared| self.shared_state(shared)),

@@ -59,7 +59,7 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         Report::Abandoned { destination, purpose, sequence } => {
             RecordKind::Abandoned { destination: at(destination), sequence, kind: kind(purpose) }
         }
-        Report::Skipped { .. } | Report::BundleAccepted { .. } => return None,
+        Report::Skipped { .. } | Report::Writable { .. } | Report::BundleAccepted { .. } => return None,
         Report::BundleDropped { reason, bytes } => {
             RecordKind::BundleDropped { reason: drop_reason(reason), bytes }
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cosmosmesh_protocol::{dtn::strategy::SpreadSettings, id::NodeId};
+use cosmosmesh_protocol::{delivery::RateLimit, dtn::strategy::SpreadSettings, id::NodeId};
 
 use crate::{
     astro::{Body, Epoch, Motion},
@@ -197,6 +197,8 @@ pub struct ProtocolSettings {
     pub hop_limit: u8,
     /// Check value of bundle blocks.
     pub crc: CrcKind,
+    /// Bundles are signed by the asset that makes them and checked at every hop.
+    pub signs_bundles: bool,
     /// End-to-end retransmission.
     pub retransmission: Retransmission,
     /// Store limits of assets that do not state their own.
@@ -207,6 +209,8 @@ pub struct ProtocolSettings {
     pub max_payload: u32,
     /// Out-of-order messages that a receiver holds back per stream, and unacknowledged ones that a sender keeps.
     pub stream_window: u32,
+    /// How fast an asset's applications may submit messages.
+    pub submission_rate: Option<RateLimit>,
     /// A bundle whose planned contact did not carry it is routed again after this time.
     pub reroute_after: SimTime,
     /// Half width of the uncertainty of each node's estimate of UTC.
@@ -288,6 +292,7 @@ impl Default for ProtocolSettings {
             lifetimes: [SimTime::from_secs(day), SimTime::from_secs(3 * day), SimTime::from_secs(7 * day)],
             hop_limit: 16,
             crc: CrcKind::Crc32c,
+            signs_bundles: false,
             retransmission: Retransmission::default(),
             storage: StorageSpec {
                 bytes: 64 << 20,
@@ -298,6 +303,7 @@ impl Default for ProtocolSettings {
             replay_window: 1024,
             max_payload: 65_536,
             stream_window: 4096,
+            submission_rate: None,
             reroute_after: SimTime::from_secs(60),
             clock_uncertainty: SimTime::from_nanos(10_000_000),
             plan_known: true,

@@ -333,11 +333,13 @@ record! {
         lifetimes: Optional<RawLifetimes>, "1 d, 3 d, 7 d", "Lifetimes of bundles whose traffic does not state one.";
         hop_limit: Optional<u8>, "16", "Largest number of hops, 1 to 255.";
         crc: Optional<RawCrc>, "Crc32c", "Check value of bundle blocks.";
+        bundle_security: Optional<RawBundleSecurity>, "Off", "Whether bundles are signed by the asset that makes them and checked at every hop.";
         retransmission: Optional<RawRetransmission>, "all defaults", "End-to-end retransmission.";
         storage: Optional<RawStorage>, "64 MiB, 65536 bundles", "Store limits of assets that do not state their own.";
         replay_window: Optional<u32>, "1024", "Sequence numbers below the highest seen within which late envelopes are accepted, per sender, 1 to 65536.";
         max_payload_bytes: Optional<u32>, "65536", "Largest application payload, 1 to 16777216.";
-        stream_window: Optional<u32>, "4096", "Unacknowledged messages of one stream that a sender keeps, and early ones that a receiver holds back, 1 to 1048576.";
+        stream_window: Optional<u32>, "4096", "Unacknowledged messages of one stream that a sender keeps, and early ones that a receiver holds back, 1 to 65536.";
+        submission_rate: Optional<RawRateLimit>, "none", "How fast an asset's applications may submit messages.";
         reroute_after: Optional<Duration>, "60 s", "A bundle whose planned contact did not carry it is routed again after this time.";
         foreknowledge: Optional<RawForeknowledge>, "ContactPlan", "Whether nodes know the contact plan, or meet each other unforeseen.";
         service: Optional<RawService>, "Streams", "How application messages travel.";
@@ -397,6 +399,14 @@ record! {
 }
 
 record! {
+    /// A rate and how far it may be exceeded for a moment.
+    RawRateLimit "RateLimit" {
+        rate: Spanned<Rate>, "", "Sustained rate of payload, 8 bit/s or more.";
+        burst: Optional<Size>, "64 kB", "Payload that may come at once after a pause.";
+    }
+}
+
+record! {
     /// Lifetimes by priority.
     RawLifetimes "Lifetimes" {
         expedited: Optional<Duration>, "1 d", "Lifetime of expedited bundles, more than zero.";
@@ -408,6 +418,11 @@ record! {
 choice! {
     /// Check values.
     RawCrc "Crc" { Crc16, Crc32c }
+}
+
+choice! {
+    /// Security of bundles. Envelopes are signed in any case.
+    RawBundleSecurity "BundleSecurity" { Off, HopByHop }
 }
 
 record! {
@@ -665,8 +680,10 @@ pub fn shapes() -> Vec<Shape> {
         RawSendOrder::shape(),
         RawService::shape(),
         RawDatagrams::shape(),
+        RawRateLimit::shape(),
         RawLifetimes::shape(),
         RawCrc::shape(),
+        RawBundleSecurity::shape(),
         RawRetransmission::shape(),
         RawTraffic::shape(),
         RawMessages::shape(),

@@ -74,6 +74,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         hop_limit: 4,
         crc: CrcKind::Castagnoli,
         window: 256,
+        submission_rate: None,
         replay_window: 1024,
         max_payload: 4096,
         retransmission: Retransmission {
@@ -85,6 +86,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         reroute_after: Duration::from_secs(10),
         route_slack: Duration::from_secs(1),
         control_lifetime: Duration::from_secs(10),
+        security: None,
         bundles: BundleSettings::default(),
             counted_payloads: false,
         shared_state: Some(SharedStateConfig {

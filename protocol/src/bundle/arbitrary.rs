@@ -11,13 +11,13 @@ use crate::{
     time::DtnTime,
 };
 
-pub(super) fn crc() -> impl Strategy<Value = CrcKind> {
+pub(crate) fn crc() -> impl Strategy<Value = CrcKind> {
     prop_oneof![Just(CrcKind::X25), Just(CrcKind::Castagnoli)]
 }
 
 /// An endpoint with a node number of the default allocator, or of another one. Services stay within 32 bits: hardy takes
 /// no larger ones.
-pub(super) fn endpoint() -> impl Strategy<Value = EndpointId> + Clone {
+pub(crate) fn endpoint() -> impl Strategy<Value = EndpointId> + Clone {
     prop_oneof![
         4 => (1..u64::from(u32::MAX), 0..u64::from(u32::MAX)).prop_map(|(node, service)| NodeId(node).endpoint(service)),
         1 => (1_u64.., any::<u32>()).prop_map(|(node, service)| NodeId(node).endpoint(u64::from(service))),
@@ -25,7 +25,7 @@ pub(super) fn endpoint() -> impl Strategy<Value = EndpointId> + Clone {
     ]
 }
 
-pub(super) fn primary(endpoint: impl Strategy<Value = EndpointId> + Clone) -> impl Strategy<Value = Primary> {
+pub(crate) fn primary(endpoint: impl Strategy<Value = EndpointId> + Clone) -> impl Strategy<Value = Primary> {
     let creation = (1_u64..1 << 45, any::<u32>()).prop_map(|(time, sequence)| CreationTimestamp {
         time: DtnTime(time),
         sequence: u64::from(sequence),
@@ -41,7 +41,7 @@ pub(super) fn primary(endpoint: impl Strategy<Value = EndpointId> + Clone) -> im
 }
 
 /// A bundle that no rule forbids.
-pub(super) fn bundle(endpoint: impl Strategy<Value = EndpointId> + Clone) -> impl Strategy<Value = Bundle> {
+pub(crate) fn bundle(endpoint: impl Strategy<Value = EndpointId> + Clone) -> impl Strategy<Value = Bundle> {
     let hops = (1_u8.., 0_u64..200).prop_map(|(limit, count)| HopCount { limit, count });
     let extra = option::of(vec(any::<u8>(), 0..40));
     let parts = (option::of(endpoint.clone()), option::of(0_u64..1 << 40), option::of(hops), extra);
@@ -68,6 +68,6 @@ pub(super) fn bundle(endpoint: impl Strategy<Value = EndpointId> + Clone) -> imp
     )
 }
 
-pub(super) fn unhex(text: &str) -> Vec<u8> {
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
 }

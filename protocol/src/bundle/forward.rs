@@ -61,7 +61,7 @@ impl Bundle {
         self.blocks.push(Block { kind, number, flags: BlockFlags::default(), crc: self.primary.crc, data });
     }
 
-    fn free_number(&self) -> u64 {
+    pub(crate) fn free_number(&self) -> u64 {
         let is_free = |number: &u64| self.blocks.iter().all(|block| block.number != *number);
         let first = PAYLOAD_NUMBER + 1;
         (first..=first + self.blocks.len() as u64)

@@ -3,7 +3,11 @@
 //! [`Bundle::decode`] judges form; [`Policy`] says which of the standard's rules on content are asked too.
 
 mod absent;
+mod administrative;
+mod amend;
+mod bibe;
 mod block;
+mod compression;
 mod crc;
 mod decode;
 mod encode;
@@ -20,12 +24,14 @@ mod report;
 use alloc::vec::Vec;
 
 pub use absent::absent_len;
+pub use administrative::AdministrativeRecord;
+pub use bibe::{Bpdu, CustodySignal, Disposition, MAX_SPANS, Span};
 pub use block::{Block, BlockKind, PAYLOAD_NUMBER};
 pub use crc::CrcKind;
 pub(crate) use crc::crc_32c;
 pub use decode::{MAX_BLOCKS, MAX_ENDPOINT_NAME};
 pub(crate) use endpoint::{put_endpoint, read_endpoint};
-pub use error::{BundleError, FragmentError};
+pub use error::{BundleError, CompressionError, FragmentError};
 pub use extension::HopCount;
 pub use flags::{BlockFlags, BundleFlags};
 pub use fragment::reassemble;
@@ -105,8 +111,8 @@ impl Bundle {
 }
 
 #[cfg(test)]
-mod arbitrary;
+pub(crate) mod arbitrary;
 #[cfg(test)]
 mod interop_tests;
 #[cfg(test)]
-mod rfc9173_vectors;
+pub(crate) mod rfc9173_vectors;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The record type code of a status report (RFC 9171 §6.1).
-const STATUS_REPORT: u64 = 1;
+pub(super) const STATUS_REPORT: u64 = 1;
 /// Major type 7: `false` and `true`.
 const SIMPLE: u8 = 7;
 const FALSE: u64 = 20;
@@ -63,6 +63,16 @@ impl ReportReason {
     pub const TRAFFIC_PARED: Self = Self(10);
     /// A block is not supported.
     pub const UNSUPPORTED_BLOCK: Self = Self(11);
+    /// A security operation that was expected is not there (RFC 9172 §7.1).
+    pub const MISSING_SECURITY_OPERATION: Self = Self(12);
+    /// A security operation cannot be processed (RFC 9172 §7.1).
+    pub const UNKNOWN_SECURITY_OPERATION: Self = Self(13);
+    /// A security operation is there that was not expected (RFC 9172 §7.1).
+    pub const UNEXPECTED_SECURITY_OPERATION: Self = Self(14);
+    /// A security operation failed (RFC 9172 §7.1).
+    pub const FAILED_SECURITY_OPERATION: Self = Self(15);
+    /// Security operations contradict each other (RFC 9172 §7.1).
+    pub const CONFLICTING_SECURITY_OPERATION: Self = Self(16);
 }
 
 /// What became of a bundle at one node.

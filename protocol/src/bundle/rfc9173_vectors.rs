@@ -1,7 +1,7 @@
 //! Bundles of RFC 9173 Appendix A ("Examples"), in hexadecimal: the unprotected and the final bundle of each example.
 
 /// Where in the appendix, and the bytes.
-pub(super) const BUNDLES: &[(&str, &str)] = &[
+pub(crate) const BUNDLES: &[(&str, &str)] = &[
     (
         "A.1.1.3",
         "9f88070000820282010282028202018202820201820018281a000f424085010100005823526561647920746f2067656e6572\

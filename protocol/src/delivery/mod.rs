@@ -12,10 +12,12 @@
 mod control;
 mod incoming;
 mod outgoing;
+mod rate;
 
 pub use control::{Acknowledgement, Control, ControlError, Forward, MAX_RANGES};
 pub use incoming::{Incoming, Message, Standing};
 pub use outgoing::{Outgoing, Pending, Place, StreamFull};
+pub use rate::{RateExceeded, RateLimit, RateMeter};
 
 /// Most messages of a stream that may be unacknowledged at the sender, and widest gap that a receiver buffers.
 pub const MAX_WINDOW: u64 = 1 << 16;

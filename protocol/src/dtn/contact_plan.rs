@@ -33,11 +33,50 @@ impl PlannedContact {
     pub fn serialisation(&self, bytes: u64) -> Duration {
         Duration::from_nanos(serialisation_ns(bytes, self.rate_bps))
     }
+
+    /// Whether a plan takes it.
+    ///
+    /// # Errors
+    /// Why not: any [`PlanError`] but those about the plan itself.
+    pub fn check(&self) -> Result<(), PlanError> {
+        check(self)
+    }
 }
 
 /// A contact's name in one plan: handed out in order, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContactId(pub u32);
+
+/// How likely a contact, or a whole route, is to happen as planned: parts of a million, so that products are exact everywhere.
+///
+/// CCSDS 734.3-B-1 leaves confidence out; the notion and its default of certainty are ION's (`ionrc(5)`, `a contact`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Confidence(u32);
+
+impl Confidence {
+    /// It will happen.
+    pub const CERTAIN: Self = Self(1_000_000);
+    /// It may or may not happen: the bound that everything meets.
+    pub const NONE: Self = Self(0);
+
+    /// From parts of a million; more than a million is certain.
+    #[must_use]
+    pub const fn from_ppm(ppm: u32) -> Self {
+        Self(if ppm > 1_000_000 { 1_000_000 } else { ppm })
+    }
+
+    /// Parts of a million.
+    #[must_use]
+    pub const fn ppm(self) -> u32 {
+        self.0
+    }
+
+    /// That both happen, when neither depends on the other: the product, rounded down.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self((self.0 as u64 * other.0 as u64 / 1_000_000) as u32)
+    }
+}
 
 /// Names a plan's content: equal versions mean equal plans, whatever clone they come from.
 ///
@@ -97,6 +136,8 @@ struct Inner {
     first_id: u32,
     count: usize,
     version: PlanVersion,
+    /// Contacts that are not certain.
+    confidence: BTreeMap<ContactId, Confidence>,
     node_index: BTreeMap<NodeId, u32>,
     nodes: Vec<Node>,
 }
@@ -106,6 +147,8 @@ pub(super) struct Node {
     pub(super) id: NodeId,
     /// Contacts from here, by (end, start, receiver, id).
     pub(super) out: Vec<Edge>,
+    /// Names of the contacts to here, in no order of time.
+    pub(super) incoming: Vec<ContactId>,
 }
 
 /// A contact as the search reads it: nanoseconds and dense indices.
@@ -122,6 +165,15 @@ pub(super) struct Edge {
 }
 
 impl Edge {
+    /// A contact to the node at index `to`, on its own.
+    pub(super) fn of(id: ContactId, contact: &PlannedContact, to: u32) -> Self {
+        let start = contact.start.as_nanos();
+        // At most a day by `check`, so it fits.
+        let owlt = contact.owlt.as_nanos() as u64;
+        let end = contact.end.as_nanos();
+        Self { end, start, to, id, rate_bps: contact.rate_bps, owlt, earliest_start: start }
+    }
+
     const fn order(&self) -> (u64, u64, u32, u32) {
         (self.end, self.start, self.to, self.id.0)
     }
@@ -180,6 +232,28 @@ impl ContactPlan {
         inner.link(id, &contact);
         inner.changed(2, id, &contact);
         Ok(())
+    }
+
+    /// Says how likely a contact is. Contacts are certain until this is called. O(log n).
+    ///
+    /// # Errors
+    /// [`PlanError::Unknown`].
+    pub fn set_confidence(&mut self, id: ContactId, confidence: Confidence) -> Result<(), PlanError> {
+        let contact = *self.get(id).ok_or(PlanError::Unknown(id))?;
+        let inner = Arc::make_mut(&mut self.inner);
+        if confidence == Confidence::CERTAIN {
+            inner.confidence.remove(&id);
+        } else {
+            inner.confidence.insert(id, confidence);
+        }
+        inner.changed(3 + u64::from(confidence.0), id, &contact);
+        Ok(())
+    }
+
+    /// How likely a contact is.
+    #[must_use]
+    pub fn confidence(&self, id: ContactId) -> Confidence {
+        self.inner.confidence.get(&id).copied().unwrap_or(Confidence::CERTAIN)
     }
 
     /// Forgets the contacts that ended before `now`, and answers how many. O(n log n) when there are any.
@@ -242,6 +316,12 @@ impl ContactPlan {
         self.inner.count == 0
     }
 
+    /// The name of the oldest contact that is left, or of the next one.
+    #[must_use]
+    pub fn first_id(&self) -> ContactId {
+        ContactId(self.inner.first_id)
+    }
+
     pub(super) fn node_index(&self, node: NodeId) -> Option<u32> {
         self.inner.node_index.get(&node).copied()
     }
@@ -254,6 +334,12 @@ impl ContactPlan {
 /// The part of `edges` (ordered by end) that has not ended at `now`.
 pub(super) fn open_at(edges: &[Edge], now: u64) -> &[Edge] {
     &edges[edges.partition_point(|edge| edge.end < now)..]
+}
+
+/// Whole bytes that a contact carries from `start` on.
+pub(super) fn capacity(edge: &Edge, start: u64) -> u64 {
+    let bits_ns = u128::from(edge.end.saturating_sub(start)) * u128::from(edge.rate_bps);
+    u64::try_from(bits_ns / 8_000_000_000).unwrap_or(u64::MAX)
 }
 
 /// How long `bytes` take at `rate_bps`, in nanoseconds, rounded up; `u64::MAX` when that is longer.
@@ -307,6 +393,7 @@ impl Inner {
         let slot = (id.0 - self.first_id) as usize;
         if self.contacts[slot].take().is_some() {
             self.count -= 1;
+            self.confidence.remove(&id);
         }
         while let Some(None) = self.contacts.front() {
             self.contacts.pop_front();
@@ -317,22 +404,19 @@ impl Inner {
     fn node(&mut self, id: NodeId) -> u32 {
         let nodes = &mut self.nodes;
         *self.node_index.entry(id).or_insert_with(|| {
-            nodes.push(Node { id, out: Vec::new() });
+            nodes.push(Node { id, out: Vec::new(), incoming: Vec::new() });
             nodes.len() as u32 - 1
         })
     }
 
     fn edge(&mut self, id: ContactId, contact: &PlannedContact) -> (u32, Edge) {
         let (from, to) = (self.node(contact.from), self.node(contact.to));
-        let start = contact.start.as_nanos();
-        // At most a day by `check`, so it fits.
-        let owlt = contact.owlt.as_nanos() as u64;
-        let end = contact.end.as_nanos();
-        (from, Edge { end, start, to, id, rate_bps: contact.rate_bps, owlt, earliest_start: start })
+        (from, Edge::of(id, contact, to))
     }
 
     fn link(&mut self, id: ContactId, contact: &PlannedContact) {
         let (from, edge) = self.edge(id, contact);
+        self.nodes[edge.to as usize].incoming.push(id);
         let out = &mut self.nodes[from as usize].out;
         let at = out.partition_point(|other| other.order() < edge.order());
         out.insert(at, edge);
@@ -341,7 +425,8 @@ impl Inner {
     }
 
     fn unlink(&mut self, id: ContactId, contact: &PlannedContact) {
-        let from = self.node(contact.from);
+        let (from, to) = (self.node(contact.from), self.node(contact.to));
+        self.nodes[to as usize].incoming.retain(|other| *other != id);
         let out = &mut self.nodes[from as usize].out;
         out.retain(|edge| edge.id != id);
         mark_starts(out, u64::MAX);
@@ -354,6 +439,7 @@ impl Inner {
             if let Some(contact) = self.contacts[slot] {
                 let (from, edge) = self.edge(ContactId(self.first_id + slot as u32), &contact);
                 self.nodes[from as usize].out.push(edge);
+                self.nodes[edge.to as usize].incoming.push(edge.id);
             }
         }
         for node in &mut self.nodes {

@@ -1,7 +1,9 @@
 //! How a node is set up.
 
+use super::security::BundleSecurity;
 use crate::{
     bundle::{CrcKind, Policy},
+    delivery::RateLimit,
     dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::Directory,
@@ -30,6 +32,8 @@ pub struct NodeConfig {
     pub crc: CrcKind,
     /// Most unacknowledged messages in a stream, and longest gap that a receiver buffers; at most [`crate::delivery::MAX_WINDOW`].
     pub window: u64,
+    /// How fast applications may submit messages; none for as fast as streams and store take them.
+    pub submission_rate: Option<RateLimit>,
     /// Width of the replay window for control messages.
     pub replay_window: u32,
     /// Largest payload of a message in bytes.
@@ -42,6 +46,8 @@ pub struct NodeConfig {
     pub route_slack: Duration,
     /// Lifetime of acknowledgements.
     pub control_lifetime: Duration,
+    /// Bundle security, if this node signs or checks bundles. Envelopes are signed in any case.
+    pub security: Option<BundleSecurity>,
     /// Bundles without envelopes, and those of other DTNs.
     pub bundles: BundleSettings,
     /// Whether bundles are taken whose payload is counted and not carried: in studies of routing only.
@@ -50,6 +56,41 @@ pub struct NodeConfig {
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.
     pub plan: Option<PlanConfig>,
+}
+
+impl NodeConfig {
+    /// A node that can be changed field by field from here: schedule-aware routing, 64 MiB of bundles, a retransmission timer of 10 s,
+    /// no shared state and no plan.
+    #[must_use]
+    pub fn new(id: NodeId, directory: Arc<Directory>) -> Self {
+        Self {
+            id,
+            directory,
+            routing: RoutingConfig::default(),
+            store: StoreLimits { bytes: 64 << 20, count: 65_536 },
+            keep_bundles: true,
+            hop_limit: 16,
+            crc: CrcKind::Castagnoli,
+            window: 4096,
+            submission_rate: None,
+            replay_window: 1024,
+            max_payload: 65_536,
+            retransmission: Retransmission {
+                max_attempts: 8,
+                min_timeout: Duration::from_secs(10),
+                ack_delay: Duration::from_secs(2),
+                margin_percent: 150,
+            },
+            reroute_after: Duration::from_secs(60),
+            route_slack: Duration::from_secs(60),
+            control_lifetime: Duration::from_secs(86_400),
+            security: None,
+            bundles: BundleSettings::default(),
+            counted_payloads: false,
+            shared_state: None,
+            plan: None,
+        }
+    }
 }
 
 /// Bundles without envelopes: names, services, and what foreign peers may ask. The default suits a fleet of this node's own kind.

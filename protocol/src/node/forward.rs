@@ -69,6 +69,7 @@ impl Node {
             // RFC 9171 §4.4.2: a bundle without a creation time must tell its age.
             bundle.set_age_ms(0);
         }
+        self.sign_bundle(&mut bundle);
         bundle
     }
 

@@ -52,6 +52,7 @@ impl Node {
         if self.is_duplicate(&bundle) {
             return Err(self.refuse("duplicate_bundle"));
         }
+        let bundle = self.check_security(bundle)?;
         match self.whose(&bundle.primary().destination) {
             Whose::Ours => self.on_destined(&bundle, left),
             Whose::Node(_) => {

@@ -16,6 +16,7 @@ mod links;
 mod output;
 mod plan;
 mod refusal;
+mod security;
 mod send;
 mod shared_state;
 mod strategy;
@@ -26,10 +27,11 @@ pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
 pub use refusal::{InputError, SubmitError};
+pub use security::BundleSecurity;
 
 use crate::{
     bundle::BundleId,
-    delivery::{Acknowledgement, Incoming, Message, Outgoing},
+    delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
         routing::{RouteCache, RouteScratch, RoutingPolicy},
@@ -42,7 +44,7 @@ use crate::{
     time::{DtnTime, Instant, UtcEstimate},
 };
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -102,6 +104,9 @@ pub struct Node {
     broken: BTreeMap<ContactId, Instant>,
 
     outgoing: BTreeMap<StreamKey, Outgoing>,
+    /// Streams whose application was refused for want of room.
+    blocked: BTreeSet<StreamKey>,
+    submissions: Option<RateMeter>,
     incoming: BTreeMap<StreamKey, Incoming>,
     replay: ReplayWindow,
     peers: BTreeMap<NodeId, acknowledge::Peer>,
@@ -185,6 +190,8 @@ impl Node {
             spread,
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            submissions: config.submission_rate.map(RateMeter::new),
             incoming: BTreeMap::new(),
             replay: ReplayWindow::new(ReplayLimits {
                 width: config.replay_window,

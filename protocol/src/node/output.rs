@@ -136,6 +136,13 @@ pub enum Report {
         /// Its number in the stream.
         sequence: u64,
     },
+    /// A stream that was full has room: who was refused may submit again.
+    Writable {
+        /// Addressee.
+        destination: NodeId,
+        /// What for.
+        purpose: Purpose,
+    },
     /// A message is sent again.
     Retransmitted {
         /// Addressee.

@@ -1,7 +1,12 @@
 //! Why an input was not taken.
 
 use super::{input::LinkId, output::Ticket};
-use crate::{delivery::StreamFull, id::NodeId, sync::SyncError, time::Instant};
+use crate::{
+    delivery::{RateExceeded, StreamFull},
+    id::NodeId,
+    sync::SyncError,
+    time::Instant,
+};
 
 /// An input was refused: nothing but a counter changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,9 +86,12 @@ pub enum SubmitError {
     /// The bundle store is full of what is as urgent.
     #[error("the bundle store is full")]
     StoreFull,
-    /// Too many messages of this stream are unacknowledged.
+    /// Too many messages of this stream are unacknowledged. [`super::Report::Writable`] tells when there is room.
     #[error(transparent)]
     StreamFull(#[from] StreamFull),
+    /// The application is faster than it may be.
+    #[error(transparent)]
+    RateExceeded(#[from] RateExceeded),
 }
 
 impl SubmitError {
@@ -100,6 +108,7 @@ impl SubmitError {
             Self::Flags { .. } => "flags",
             Self::StoreFull => "store_full",
             Self::StreamFull(_) => "stream_full",
+            Self::RateExceeded(_) => "rate_exceeded",
         }
     }
 }

@@ -14,7 +14,20 @@ use core::time::Duration;
 impl Node {
     pub(super) fn submit(&mut self, submission: Submission) -> Result<(), SubmitError> {
         match submission.purpose {
-            Purpose::Telemetry | Purpose::Command | Purpose::Event => self.send(submission).map(|_| ()),
+            Purpose::Telemetry | Purpose::Command | Purpose::Event => {
+                let before = self.submissions;
+                if let Some(meter) = self.submissions.as_mut() {
+                    meter.pass(self.now, submission.payload.len() as u64)?;
+                }
+                let stream = StreamKey { peer: submission.destination, purpose: submission.purpose };
+                self.send(submission).map(|_| ()).inspect_err(|error| {
+                    // What was refused for another reason has cost the application nothing.
+                    self.submissions = before;
+                    if matches!(error, SubmitError::StreamFull(_)) {
+                        self.blocked.insert(stream);
+                    }
+                })
+            }
             Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement => Err(SubmitError::Purpose),
         }
     }
@@ -152,6 +165,9 @@ impl Node {
 
     /// Acknowledged or abandoned: its record, timer and bundle go.
     pub(super) fn forget_message(&mut self, stream: StreamKey, sequence: u64, message: &Pending) {
+        if self.blocked.remove(&stream) {
+            self.report(Report::Writable { destination: stream.peer, purpose: stream.purpose });
+        }
         self.delete(keep::key(keep::Kept::OutgoingMessage, stream, sequence));
         match message.place {
             Place::Stored(key) => self.release(key),

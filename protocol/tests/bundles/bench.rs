@@ -228,15 +228,8 @@ pub(crate) fn keys(node: u64) -> KeyPair {
 fn config(setup: &Setup) -> NodeConfig {
     let directory: Directory = (1..=3).map(|node| (NodeId(node), keys(node).public().clone())).collect();
     NodeConfig {
-        id: NodeId(US),
-        directory: Arc::new(directory),
         store: setup.store,
-        keep_bundles: true,
         hop_limit: 8,
-        crc: CrcKind::Castagnoli,
-        window: 256,
-        replay_window: 1024,
-        max_payload: 4096,
         retransmission: Retransmission {
             max_attempts: 20,
             min_timeout: Duration::from_secs(5),
@@ -247,8 +240,7 @@ fn config(setup: &Setup) -> NodeConfig {
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
         bundles: setup.settings.clone(),
-        shared_state: None,
-        plan: None,
+        ..NodeConfig::new(NodeId(US), Arc::new(directory))
     }
 }
 

@@ -1,14 +1,15 @@
 //! ION's `ionadmin` commands (ion-open-source, man page ionrc(5)).
 //!
 //! `a contact start end from to bytes_per_second [confidence]`, `a range start end from to light_seconds`, `@ time` moves the
-//! reference of relative times. Rates are bytes per second and light time whole seconds. A range from a lower to a higher
+//! reference of relative times; `@ +n` moves it on from where it was, as `ionadmin` does ([`Shifts`]). Rates are bytes per second and light time whole seconds. A range from a lower to a higher
 //! node number holds for the reverse too unless that is stated.
 
 use super::{
-    Complaint, ImportWarning, ImportedContact, ImportedPlan,
+    Complaint, ImportWarning, ImportedContact, ImportedPlan, Shifts,
     text::{bounded, civil_seconds, node, quoted, span},
 };
 use crate::units::{BitsPerSecond, SimTime};
+use std::collections::BTreeSet;
 
 /// Commands of `ionadmin` that say nothing about the topology.
 const HARMLESS: [&str; 16] = ["1", "?", "e", "h", "i", "l", "m", "q", "r", "s", "t", "v", "w", "x", "^", "!"];
@@ -28,10 +29,12 @@ struct PlannedContact {
     start: SimTime,
     end: SimTime,
     rate: BitsPerSecond,
+    /// How likely it is, from 0 to 1.
+    confidence: f64,
 }
 
 /// Reads the commands of `text`.
-pub(super) fn read(text: &str, epoch_unix_s: Option<i64>) -> Result<ImportedPlan, Complaint> {
+pub(super) fn read(text: &str, epoch_unix_s: Option<i64>, shifts: Shifts) -> Result<ImportedPlan, Complaint> {
     let mut reader = Reader { epoch_unix_s, reference_s: 0, ranges: Vec::new(), contacts: Vec::new() };
     let mut plan = ImportedPlan::default();
     for (number, content) in text.lines().enumerate() {
@@ -40,7 +43,12 @@ pub(super) fn read(text: &str, epoch_unix_s: Option<i64>) -> Result<ImportedPlan
         match words.as_slice() {
             [] => {}
             [first, ..] if first.starts_with('#') => {}
-            ["@", time] => reader.reference_s = reader.seconds(line, time)?,
+            ["@", time] => {
+                let moved = reader.seconds(line, time)?;
+                if shifts == Shifts::Applied {
+                    reader.reference_s = moved;
+                }
+            }
             ["a", "contact", rest @ ..] => reader.contact(line, rest)?,
             ["a", "range", rest @ ..] => reader.range(line, rest)?,
             [first, ..] if HARMLESS.contains(first) => {
@@ -93,17 +101,17 @@ impl Reader {
             let allowed = "a contact start end from to bytes_per_second [confidence]";
             return Err(Complaint::new(line, format!("{} fields", words.len()), allowed));
         };
-        if let [.., confidence] = &words[5..] {
-            let valid = confidence.parse::<f64>().is_ok_and(|c| (0.0..=1.0).contains(&c));
-            if !valid {
-                return Err(Complaint::new(line, quoted(confidence), "a confidence from 0 to 1"));
-            }
+        let mut confidence = 1.0;
+        if let [.., word] = &words[5..] {
+            let stated = word.parse::<f64>().ok().filter(|stated| (0.0..=1.0).contains(stated));
+            confidence =
+                stated.ok_or_else(|| Complaint::new(line, quoted(word), "a confidence from 0 to 1"))?;
         }
         let (start, end) = self.times(line, start, end)?;
         let bytes = integer(line, rate, "bytes per second")?;
         let rate = BitsPerSecond(bytes as f64 * 8.0);
-        let contact = PlannedContact { line, from: node(line, from)?, to: node(line, to)?, start, end, rate };
-        self.contacts.push(contact);
+        let (from, to) = (node(line, from)?, node(line, to)?);
+        self.contacts.push(PlannedContact { line, from, to, start, end, rate, confidence });
         Ok(())
     }
 
@@ -121,11 +129,22 @@ impl Reader {
     /// Gives every contact the light time of the ranges that cover it; one that several cover is divided.
     fn join(mut self, mut plan: ImportedPlan) -> Result<ImportedPlan, Complaint> {
         self.ranges.sort_by_key(|range| (range.from, range.to, range.start));
+        let last = self.ranges.iter().map(|range| range.end).max().unwrap_or(SimTime::ZERO);
+        plan.beyond_ranges = self.contacts.iter().filter(|contact| contact.start >= last).count();
+        let mut stated = BTreeSet::new();
         for contact in &self.contacts {
+            let PlannedContact { line, from, to, start, end, rate, .. } = *contact;
+            if !stated.insert((from, to, start, end, rate.0.to_bits())) {
+                plan.warnings.push(ImportWarning::Repeated { line, from, to });
+                continue;
+            }
             let mut covered = SimTime::ZERO;
             for (start, end, owlt) in self.cover(contact) {
                 covered += end - start;
-                let PlannedContact { line, from, to, rate, .. } = *contact;
+                let PlannedContact { line, from, to, rate, confidence, .. } = *contact;
+                if confidence < 1.0 {
+                    plan.confidences.insert(plan.contacts.len(), confidence);
+                }
                 plan.push(line, ImportedContact { from, to, start, end, rate: Some(rate), owlt })?;
             }
             if covered < contact.end - contact.start || contact.start == contact.end {
@@ -189,14 +208,15 @@ mod tests {
     #[test]
     fn a_range_holds_for_the_reverse_unless_that_is_stated() {
         let text = "a range +0 +100 5 9 5\na range +0 +50 9 5 1\na contact +0 +100 5 9 10\na contact +0 +100 9 5 10\n";
-        let plan = read(text, None).expect("a plan");
+        let plan = read(text, None, Shifts::Applied).expect("a plan");
         assert_eq!(lights(&plan), [(5, 9, 0, 100, 5), (9, 5, 0, 50, 1), (9, 5, 50, 100, 5)]);
         assert_eq!(plan.warnings, []);
     }
 
     #[test]
     fn a_range_from_the_higher_number_does_not_hold_for_the_reverse() {
-        let plan = read("a range +0 +100 9 5 1\na contact +0 +100 5 9 10\n", None).expect("a plan");
+        let plan =
+            read("a range +0 +100 9 5 1\na contact +0 +100 5 9 10\n", None, Shifts::Applied).expect("a plan");
         assert_eq!(plan.contacts, []);
         assert_eq!(plan.warnings, [ImportWarning::WithoutRange { line: 2, from: 5, to: 9 }]);
     }
@@ -205,10 +225,20 @@ mod tests {
     fn rates_are_bytes_and_the_reference_shifts() {
         let text =
             "m horizon +0\na range +0 +9000 1 2 3\n@ +1200\n@ +1200 \na contact +0 +60 1 2 125 0.5 # no\n";
-        assert_eq!(read(text, None).expect_err("a comment stands on its own line").line, 5);
-        let plan = read(&text.replace(" # no", ""), None).expect("a plan");
+        assert_eq!(read(text, None, Shifts::Applied).expect_err("a comment stands on its own line").line, 5);
+        let plan = read(&text.replace(" # no", ""), None, Shifts::Applied).expect("a plan");
         assert_eq!(lights(&plan), [(1, 2, 2400, 2460, 3)]);
         assert_eq!(plan.contacts[0].rate, Some(BitsPerSecond(1000.0)));
+    }
+
+    #[test]
+    fn without_shifts_all_times_count_from_the_base_of_the_plan() {
+        let text = "a range +0 +90 1 2 3\n@ +1200\n@ +1200\na contact +0 +60 1 2 125 0.5\n";
+        let applied = read(text, None, Shifts::Applied).expect("a plan");
+        assert_eq!((applied.contacts.len(), applied.beyond_ranges), (0, 1));
+        let ignored = read(text, None, Shifts::Ignored).expect("a plan");
+        assert_eq!((lights(&ignored), ignored.beyond_ranges), (vec![(1, 2, 0, 60, 3)], 0));
+        assert_eq!(ignored.confidences.get(&0), Some(&0.5));
     }
 
     #[test]
@@ -216,8 +246,8 @@ mod tests {
         let text = "a range 2026/01/01-00:00:00 2026/01/02-00:00:00 1 2 3\n\
                     a contact 2026/01/01-00:00:10 2026/01/01-00:01:00 2 1 125\n";
         let epoch = civil_seconds(1, "2026/01/01-00:00:00").expect("a date");
-        assert_eq!(lights(&read(text, Some(epoch)).expect("a plan")), [(2, 1, 10, 60, 3)]);
-        assert_eq!(read(text, None).expect_err("no epoch").line, 1);
+        assert_eq!(lights(&read(text, Some(epoch), Shifts::Applied).expect("a plan")), [(2, 1, 10, 60, 3)]);
+        assert_eq!(read(text, None, Shifts::Applied).expect_err("no epoch").line, 1);
     }
 
     #[test]
@@ -236,7 +266,7 @@ mod tests {
             "a contact ++5 +10 1 2 3",
         ];
         for line in wrong {
-            let error = read(&format!("# first\n{line}\n"), None).expect_err(line);
+            let error = read(&format!("# first\n{line}\n"), None, Shifts::Applied).expect_err(line);
             assert_eq!(error.line, 2, "{line}: {error:?}");
         }
     }

@@ -32,6 +32,17 @@ pub enum PlanFormat {
     One,
 }
 
+/// What ION's `@` does to the relative times (`+n`) that follow it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shifts {
+    /// It moves their reference, and moves add up: `@ +n` is itself relative to the reference before. So `ionadmin` does it
+    /// (`ici/utils/ionadmin.c`, `processLine`; `ici/library/ion.c`, `readTimestamp`).
+    #[default]
+    Applied,
+    /// Nothing: every relative time counts from the plan's own base. Not what ION does.
+    Ignored,
+}
+
 /// One contact as the file says it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImportedContact {
@@ -55,6 +66,16 @@ pub enum ImportWarning {
     /// No range covers (part of) the contact: ION does not use it then, and neither do we.
     #[error("line {line}: contact {from} to {to} has no range for part of its time, which is left out")]
     WithoutRange {
+        /// Line of the contact.
+        line: usize,
+        /// The sender.
+        from: u64,
+        /// The receiver.
+        to: u64,
+    },
+    /// The same contact stands in an earlier line.
+    #[error("line {line}: contact {from} to {to} is stated already, and is left out")]
+    Repeated {
         /// Line of the contact.
         line: usize,
         /// The sender.
@@ -89,6 +110,10 @@ pub struct ImportedPlan {
     pub nodes: BTreeMap<u64, Option<String>>,
     /// The contacts in the order of the file; those from a node to itself too.
     pub contacts: Vec<ImportedContact>,
+    /// How likely the contacts are that are not certain, by their place in `contacts` (ION's confidence, 0 to 1).
+    pub confidences: BTreeMap<usize, f64>,
+    /// Contacts that start after the last range of the plan has ended, so that no light time is stated for anything (ION).
+    pub beyond_ranges: usize,
     /// What was left out.
     pub warnings: Vec<ImportWarning>,
 }
@@ -121,6 +146,21 @@ impl Complaint {
     }
 }
 
+impl PlanFormat {
+    /// The format that `bytes` look like: an object is HDTN's, A-SABR's entries open with their kind, and ION's with a command.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let mut lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+        let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
+        match first.split_whitespace().next() {
+            Some(word) if word.starts_with(['{', '[']) => Self::Hdtn,
+            Some("contact" | "node" | "enode" | "vnode") => Self::Asabr,
+            _ => Self::Ion,
+        }
+    }
+}
+
 /// Reads a contact plan. `file` is its name for errors. `epoch_unix_s` is the civil time of the plan's origin in seconds
 /// since 1970-01-01T00:00:00 UTC: absolute times (ION) need it. Leap seconds between the two are not counted.
 ///
@@ -132,12 +172,26 @@ pub fn import(
     format: PlanFormat,
     epoch_unix_s: Option<i64>,
 ) -> Result<ImportedPlan, ImportError> {
+    import_with(file, bytes, format, epoch_unix_s, Shifts::Applied)
+}
+
+/// As [`import`], with a say in what ION's `@` does.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_with(
+    file: &str,
+    bytes: &[u8],
+    format: PlanFormat,
+    epoch_unix_s: Option<i64>,
+    shifts: Shifts,
+) -> Result<ImportedPlan, ImportError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
         Complaint::new(line, format!("byte 0x{:02x}", bytes[error.valid_up_to()]), "text in UTF-8")
     });
     text.and_then(|text| match format {
-        PlanFormat::Ion => ion::read(text, epoch_unix_s),
+        PlanFormat::Ion => ion::read(text, epoch_unix_s, shifts),
         PlanFormat::Hdtn => hdtn::read(text),
         PlanFormat::Asabr => asabr::read(text),
         PlanFormat::One => one::read(text),

@@ -5,12 +5,16 @@ use crate::scenario::{
     checked::{Better, CrcKind, ProtocolSettings, Retransmission, Routing, Service, StorageSpec, Tolerance},
     decode::{List, Spanned},
     raw::{
-        RawBetter, RawCrc, RawForeknowledge, RawLifetimes, RawProtocol, RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread,
+        RawBetter, RawBundleSecurity, RawCrc, RawForeknowledge, RawLifetimes, RawProtocol, RawRateLimit,
+        RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread,
         RawStorage, RawTolerance, RawTransit,
     },
 };
 use crate::units::SimTime;
-use cosmosmesh_protocol::dtn::strategy::{SendOrder, SpreadSettings};
+use cosmosmesh_protocol::{
+    delivery::RateLimit,
+    dtn::strategy::{SendOrder, SpreadSettings},
+};
 
 /// Most copies of a spray.
 const MAX_COPIES: u32 = 1_000_000;
@@ -52,6 +56,12 @@ impl Checker<'_> {
                 RawCrc::Crc16 => CrcKind::Crc16,
                 RawCrc::Crc32c => CrcKind::Crc32c,
             }),
+            signs_bundles: raw.bundle_security.as_ref().map_or(default.signs_bundles, |security| {
+                match security.value {
+                    RawBundleSecurity::Off => false,
+                    RawBundleSecurity::HopByHop => true,
+                }
+            }),
             retransmission: raw
                 .retransmission
                 .as_ref()
@@ -59,7 +69,8 @@ impl Checker<'_> {
             storage: raw.storage.as_ref().map_or(default.storage, |storage| self.storage(&storage.value)),
             replay_window: self.count_or(raw.replay_window.as_ref(), default.replay_window, 1, 65_536),
             max_payload: self.count_or(raw.max_payload_bytes.as_ref(), default.max_payload, 1, 1 << 24),
-            stream_window: self.count_or(raw.stream_window.as_ref(), default.stream_window, 1, 1 << 20),
+            stream_window: self.count_or(raw.stream_window.as_ref(), default.stream_window, 1, 1 << 16),
+            submission_rate: raw.submission_rate.as_ref().map(|limit| self.rate_limit(&limit.value)),
             reroute_after: self.above_zero_or(raw.reroute_after.as_ref(), default.reroute_after),
             clock_uncertainty: self
                 .not_negative_or(raw.clock_uncertainty.as_ref(), default.clock_uncertainty),
@@ -97,6 +108,13 @@ impl Checker<'_> {
             ack_delay: self.not_negative_or(raw.ack_delay.as_ref(), default.ack_delay),
             margin_factor: self.within_or(raw.margin_factor.as_ref(), default.margin_factor, 1.0, 100.0),
         }
+    }
+
+    fn rate_limit(&mut self, raw: &RawRateLimit) -> RateLimit {
+        let rate = raw.rate.value.0;
+        self.expect((8.0..=1e15).contains(&rate), &raw.rate.place, "from 8 bit/s to 1000000 Gbit/s");
+        let burst = self.amount_or(raw.burst.as_ref(), 64_000.0, |size| size.0);
+        RateLimit { bytes_per_second: (rate / 8.0) as u64, burst_bytes: burst as u64 }
     }
 
     pub(super) fn storage(&mut self, raw: &RawStorage) -> StorageSpec {

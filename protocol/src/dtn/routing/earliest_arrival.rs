@@ -6,11 +6,10 @@
 //! per node loses. They are found exactly by searches in layers (earliest arrival in at most h hops) under the known
 //! arrival: first the fewest layers, then the highest floor under all contact ends, then the first neighbour.
 
-use super::{Route, RouteQuery};
+use super::{Limits, Route, RouteQuery, k_routes_within, walk_within};
 use crate::{
-    dtn::contact_plan::{ContactId, ContactPlan, Edge, open_at, serialisation_ns},
+    dtn::contact_plan::{Confidence, ContactId, ContactPlan, Edge, capacity, open_at, serialisation_ns},
     id::NodeId,
-    time::Instant,
 };
 use alloc::{collections::BinaryHeap, vec::Vec};
 use core::cmp::Reverse;
@@ -33,6 +32,20 @@ pub struct RouteScratch {
     frontier: Vec<u32>,
     next_frontier: Vec<u32>,
     floors: Vec<u64>,
+    /// Whether the last search passed over a contact because its volume is promised.
+    refused: bool,
+}
+
+impl RouteScratch {
+    /// Whether the last search passed over a contact because its volume is promised: if not, giving volume back changes
+    /// nothing for that question.
+    pub(super) const fn refused_for_volume(&self) -> bool {
+        self.refused
+    }
+
+    pub(super) const fn set_refused(&mut self, refused: bool) {
+        self.refused = refused;
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +67,27 @@ struct Bounds {
     arrival: u64,
 }
 
+/// Where a search sets out, and what it may not do.
+#[derive(Clone, Copy)]
+pub(super) struct Start<'a> {
+    /// The node, and when the bundle is there.
+    pub(super) node: u32,
+    pub(super) at: u64,
+    /// Whether this is the query's own node, where queues wait and neighbours are excluded.
+    pub(super) at_source: bool,
+    /// Nodes that the route passed before.
+    pub(super) passed: &'a [u32],
+    /// Contacts that may not come first.
+    pub(super) not_first: &'a [ContactId],
+    /// The only neighbour that may come first.
+    pub(super) only: Option<NodeId>,
+}
+
 struct Search<'a> {
     plan: &'a ContactPlan,
     query: &'a RouteQuery<'a>,
+    limits: &'a Limits<'a>,
+    start: Start<'a>,
     source: u32,
     target: u32,
 }
@@ -73,85 +104,73 @@ pub fn earliest_arrival(
     if source == target {
         return None;
     }
-    let search = Search { plan, query, source, target };
-    search.first_hops(scratch);
-    let arrival = search.best_arrival(scratch)?;
-    let mut bounds = Bounds { floor: 0, neighbour: None, hops: plan.nodes().len() - 1, arrival };
-    bounds.hops = search.layered(scratch, bounds)?;
-    bounds.floor = search.highest_floor(scratch, bounds);
-    bounds.neighbour = search.smallest_neighbour(scratch, bounds);
-    let hops = search.layered(scratch, bounds)?;
-    let hops = search.trace(scratch, hops);
-    walk(plan, &hops, query)
+    let start = Start::of(source, query);
+    let hops = best_hops(plan, query, &Limits::NONE, start, target, scratch)?;
+    walk_within(plan, &hops, query, &Limits::NONE)
 }
 
-/// Times a given sequence of contacts for a query; `None` when it does not fit, is excluded, or does not lead there.
+/// The most routes that are tried for one that is likely enough as a whole.
+const TRUST_TRIES: usize = 16;
+
+/// As [`earliest_arrival`], within limits.
+///
+/// With a least confidence, routes are tried from the best on, at most 16 of them: the likeliest route is not searched for.
 #[must_use]
-pub fn walk(plan: &ContactPlan, hops: &[ContactId], query: &RouteQuery<'_>) -> Option<Route> {
-    let (mut at, mut node, mut end, mut departure) = (query.now, query.from, Instant::MAX, None);
-    for (index, id) in hops.iter().enumerate() {
-        let contact = plan.get(*id)?;
-        if contact.from != node || query.excluded.contains(id) {
-            return None;
-        }
-        if index == 0 {
-            if query.excluded_neighbours.contains(&contact.to) {
-                return None;
-            }
-            at = behind_backlog(plan, query, *id, contact.to)?;
-        }
-        at = at.max(contact.start);
-        departure.get_or_insert(at);
-        let sent = at.saturating_add(contact.serialisation(query.bytes));
-        if sent > contact.end || sent == Instant::MAX {
-            return None;
-        }
-        at = sent.saturating_add(contact.owlt);
-        (node, end) = (contact.to, end.min(contact.end));
-    }
-    if node != query.to || at > query.deadline {
-        return None;
-    }
-    let first = *hops.first()?;
-    let neighbour = plan.get(first)?.to;
-    Some(Route { arrival: at, departure: departure?, end, first, neighbour, hops: hops.to_vec() })
-}
-
-/// When `first` is free for a new bundle: what waits for the neighbour takes the earlier contacts to it, and then this
-/// one (CCSDS 734.3-B-1 §3.2.6.2, the earliest transmission opportunity).
-fn behind_backlog(
+pub fn earliest_arrival_within(
     plan: &ContactPlan,
     query: &RouteQuery<'_>,
-    first: ContactId,
-    neighbour: NodeId,
-) -> Option<Instant> {
-    let mut waiting = (query.backlog)(neighbour);
-    let source = plan.node_index(query.from)?;
-    let to = plan.node_index(neighbour)?;
-    for edge in open_at(&plan.nodes()[source as usize].out, query.now.as_nanos()) {
-        if edge.to != to || (edge.id != first && query.excluded.contains(&edge.id)) {
-            continue;
-        }
-        let start = edge.start.max(query.now.as_nanos());
-        if edge.id == first {
-            return Some(Instant::from_nanos(start.saturating_add(serialisation_ns(waiting, edge.rate_bps))));
-        }
-        waiting = waiting.saturating_sub(capacity(edge, start));
+    limits: &Limits<'_>,
+    scratch: &mut RouteScratch,
+) -> Option<Route> {
+    let (source, target) = (plan.node_index(query.from)?, plan.node_index(query.to)?);
+    if source == target {
+        return None;
     }
-    None
+    let hops = best_hops(plan, query, limits, Start::of(source, query), target, scratch)?;
+    if limits.trusts(plan, &hops) {
+        return walk_within(plan, &hops, query, limits);
+    }
+    let any = Limits { min_confidence: Confidence::NONE, ..*limits };
+    let routes = k_routes_within(plan, query, &any, TRUST_TRIES, scratch);
+    routes.into_iter().find(|route| limits.trusts(plan, &route.hops))
 }
 
-/// Whole bytes that a contact carries from `start` on.
-fn capacity(edge: &Edge, start: u64) -> u64 {
-    let bits_ns = u128::from(edge.end.saturating_sub(start)) * u128::from(edge.rate_bps);
-    u64::try_from(bits_ns / 8_000_000_000).unwrap_or(u64::MAX)
+/// The contacts of the best route from `start` to `target`.
+pub(super) fn best_hops(
+    plan: &ContactPlan,
+    query: &RouteQuery<'_>,
+    limits: &Limits<'_>,
+    start: Start<'_>,
+    target: u32,
+    scratch: &mut RouteScratch,
+) -> Option<Vec<ContactId>> {
+    scratch.refused = false;
+    let search = Search { plan, query, limits, start, source: start.node, target };
+    search.first_hops(scratch);
+    let arrival = search.best_arrival(scratch)?;
+    let mut bounds = Bounds { floor: 0, neighbour: start.only, hops: plan.nodes().len() - 1, arrival };
+    bounds.hops = search.layered(scratch, bounds)?;
+    bounds.floor = search.highest_floor(scratch, bounds);
+    if start.at_source && start.only.is_none() {
+        bounds.neighbour = search.smallest_neighbour(scratch, bounds);
+    }
+    let hops = search.layered(scratch, bounds)?;
+    Some(search.trace(scratch, hops))
+}
+
+impl<'a> Start<'a> {
+    /// The query's own start.
+    pub(super) const fn of(source: u32, query: &RouteQuery<'_>) -> Start<'a> {
+        let at = query.now.as_nanos();
+        Start { node: source, at, at_source: true, passed: &[], not_first: &[], only: None }
+    }
 }
 
 impl Search<'_> {
     /// Lists the usable contacts of the source, each behind what waits for its neighbour.
     fn first_hops(&self, scratch: &mut RouteScratch) {
         scratch.first.clear();
-        let (query, now) = (self.query, self.query.now.as_nanos());
+        let (query, start, now) = (self.query, &self.start, self.start.at);
         let all = &self.plan.nodes()[self.source as usize].out;
         let open = open_at(all, now);
         let skipped = all.len() - open.len();
@@ -161,29 +180,64 @@ impl Search<'_> {
             if query.excluded.contains(&edge.id) {
                 continue;
             }
+            if !start.at_source {
+                self.spur_hop(scratch, edge, (skipped + index) as u32);
+                continue;
+            }
             let slot = waiting.iter().position(|&(to, ..)| to == edge.to).unwrap_or_else(|| {
                 let id = self.plan.nodes()[edge.to as usize].id;
-                waiting.push((edge.to, id, (query.backlog)(id), !query.excluded_neighbours.contains(&id)));
+                let allowed =
+                    !query.excluded_neighbours.contains(&id) && start.only.is_none_or(|only| only == id);
+                waiting.push((edge.to, id, (query.backlog)(id), allowed));
                 waiting.len() - 1
             });
             let (_, neighbour, left, allowed) = &mut waiting[slot];
-            let start = edge.start.max(now);
-            let free = start.saturating_add(serialisation_ns(*left, edge.rate_bps));
+            let opens = edge.start.max(now);
+            let free = opens.saturating_add(serialisation_ns(*left, edge.rate_bps));
             if *left > 0 {
-                *left = left.saturating_sub(capacity(edge, start));
+                *left = left.saturating_sub(capacity(edge, opens));
             }
-            let Some(arrival) = arrive(edge, free, query.bytes).filter(|_| *allowed) else { continue };
-            let position = (skipped + index) as u32;
-            scratch.first.push(FirstHop { edge: *edge, position, neighbour: *neighbour, arrival });
+            let (neighbour, allowed) = (*neighbour, *allowed && !start.not_first.contains(&edge.id));
+            let Some(arrival) = arrive(edge, free, query.bytes).filter(|_| allowed) else { continue };
+            if self.may_use(edge, &mut scratch.refused) {
+                let position = (skipped + index) as u32;
+                scratch.first.push(FirstHop { edge: *edge, position, neighbour, arrival });
+            }
         }
+    }
+
+    /// A first contact of a route that leaves another one on the way: nothing is known of queues there.
+    fn spur_hop(&self, scratch: &mut RouteScratch, edge: &Edge, position: u32) {
+        let barred = self.start.not_first.contains(&edge.id) || self.start.passed.contains(&edge.to);
+        let Some(arrival) = self.arrive(edge, self.start.at).filter(|_| !barred) else { return };
+        if self.may_use(edge, &mut scratch.refused) {
+            let neighbour = self.plan.nodes()[edge.to as usize].id;
+            scratch.first.push(FirstHop { edge: *edge, position, neighbour, arrival });
+        }
+    }
+
+    /// When the bundle, at the sender at `at`, arrives over a contact that is not the query's first.
+    fn arrive(&self, edge: &Edge, at: u64) -> Option<u64> {
+        let opens = self.limits.opens(edge.id, edge.start, edge.rate_bps);
+        arrive(edge, at.max(opens), self.query.bytes)
+    }
+
+    /// Whether the limits let the bundle onto a contact, given that there is time for it.
+    fn may_use(&self, edge: &Edge, refused: &mut bool) -> bool {
+        let room = self.limits.has_room(edge, self.query.bytes);
+        *refused |= !room;
+        room && self.limits.is_likely(self.plan, edge.id)
     }
 
     /// Dijkstra over nodes, until the target is settled.
     fn best_arrival(&self, scratch: &mut RouteScratch) -> Option<u64> {
-        let RouteScratch { arrival, heap, first, .. } = scratch;
+        let RouteScratch { arrival, heap, first, refused, .. } = scratch;
         arrival.clear();
         arrival.resize(self.plan.nodes().len(), NEVER);
-        arrival[self.source as usize] = self.query.now.as_nanos();
+        arrival[self.source as usize] = self.start.at;
+        for node in self.start.passed {
+            arrival[*node as usize] = 0;
+        }
         heap.clear();
         for hop in first.iter() {
             if hop.arrival < arrival[hop.edge.to as usize] {
@@ -211,8 +265,8 @@ impl Search<'_> {
                 if edge.start >= *best || self.query.excluded.contains(&edge.id) {
                     continue;
                 }
-                let Some(then) = arrive(edge, at, self.query.bytes) else { continue };
-                if then < (*best).min(bound) {
+                let Some(then) = self.arrive(edge, at) else { continue };
+                if then < (*best).min(bound) && self.may_use(edge, refused) {
                     *best = then;
                     heap.push(Reverse((then, edge.to)));
                 }
@@ -229,6 +283,9 @@ impl Search<'_> {
         scratch.layers.resize(nodes, NEVER);
         scratch.parents.resize(nodes, (0, 0));
         scratch.layers[self.source as usize] = 0;
+        for node in self.start.passed {
+            scratch.layers[*node as usize] = 0;
+        }
         scratch.frontier.clear();
         scratch.frontier.push(self.source);
         for layer in 1..=bounds.hops {
@@ -274,7 +331,7 @@ impl Search<'_> {
 
     fn next_layer(&self, scratch: &mut RouteScratch, layer: usize, bounds: Bounds) {
         let nodes = self.plan.nodes().len();
-        let RouteScratch { layers, parents, frontier, next_frontier, .. } = scratch;
+        let RouteScratch { layers, parents, frontier, next_frontier, refused, .. } = scratch;
         let (before, here) = layers.split_at_mut(layer * nodes);
         let before = &before[(layer - 1) * nodes..];
         let parents = &mut parents[layer * nodes..];
@@ -291,8 +348,8 @@ impl Search<'_> {
                 if edge.start >= best || self.query.excluded.contains(&edge.id) {
                     continue;
                 }
-                let Some(then) = arrive(edge, at, self.query.bytes) else { continue };
-                if then > bounds.arrival || then >= best {
+                let Some(then) = self.arrive(edge, at) else { continue };
+                if then > bounds.arrival || then >= best || !self.may_use(edge, refused) {
                     continue;
                 }
                 if best == before[edge.to as usize] {

@@ -2,11 +2,22 @@
 //!
 //! [`RoutingPolicy`] is the seam: each way of choosing is a variant, and all answer the same [`RouteQuery`].
 
+mod alternatives;
 mod cache;
 mod earliest_arrival;
+mod limits;
+mod router;
+mod tree;
+mod volume;
+mod walk;
 
+pub use alternatives::{MAX_ROUTES, k_routes, k_routes_within, routes_by_neighbour};
 pub use cache::{AGES, RouteCache};
-pub use earliest_arrival::{RouteScratch, earliest_arrival, walk};
+pub use earliest_arrival::{RouteScratch, earliest_arrival, earliest_arrival_within};
+pub use limits::{Limits, confidence};
+pub use router::{Router, RouterCounts};
+pub use volume::{Volumes, whole_volume};
+pub use walk::{volume_limit, walk, walk_within};
 
 use super::contact_plan::{ContactId, ContactPlan};
 use crate::{id::NodeId, time::Instant};

@@ -1,5 +1,12 @@
+mod alternatives;
+mod router;
+mod volumes;
+
 use super::*;
-use crate::dtn::contact_plan::PlannedContact;
+use crate::dtn::{
+    contact_plan::{Confidence, PlannedContact},
+    store::Priority,
+};
 use alloc::{vec, vec::Vec};
 use core::{cmp::Reverse, time::Duration};
 use proptest::prelude::*;
@@ -78,14 +85,50 @@ fn a_cached_route_is_dropped_with_its_plan_and_its_first_contact() {
 /// Arrival, hops, route end, first neighbour: smaller is better.
 type Rank = (u64, usize, Reverse<u64>, u64);
 
+/// A contact, the bytes taken from it, and by whom.
+type Booking = (usize, u64, Priority);
+
 /// Tries every loop-free sequence of contacts.
 struct BruteForce<'a> {
     contacts: &'a [PlannedContact],
     query: RouteQuery<'a>,
-    best: Option<Rank>,
+    bookings: &'a [Booking],
+    priority: Priority,
+    queue_delay: bool,
+    found: Vec<Rank>,
 }
 
-impl BruteForce<'_> {
+impl<'a> BruteForce<'a> {
+    /// The ranks of all routes, best first.
+    fn ranks(contacts: &'a [PlannedContact], query: RouteQuery<'a>, bookings: &'a [Booking]) -> Vec<Rank> {
+        Self::ranks_for((Priority::Normal, false), contacts, query, bookings)
+    }
+
+    fn ranks_for(
+        (priority, queue_delay): (Priority, bool),
+        contacts: &'a [PlannedContact],
+        query: RouteQuery<'a>,
+        bookings: &'a [Booking],
+    ) -> Vec<Rank> {
+        let mut brute = Self { contacts, query, bookings, priority, queue_delay, found: Vec::new() };
+        brute.search(&mut vec![query.from], query.now.as_nanos(), u64::MAX, None);
+        brute.found.sort_unstable();
+        brute.found
+    }
+
+    fn taken(&self, index: usize) -> u64 {
+        let counts = |booking: &&Booking| booking.0 == index && booking.2 <= self.priority;
+        self.bookings.iter().filter(counts).map(|booking| booking.1).sum()
+    }
+
+    fn has_room(&self, index: usize) -> bool {
+        let contact = self.contacts[index];
+        let byte_ns = 8_000_000_000 / contact.rate_bps;
+        let volume = contact.end.saturating_since(contact.start).as_nanos() as u64 / byte_ns;
+        let taken = self.taken(index);
+        taken == 0 || taken + self.query.bytes <= volume
+    }
+
     fn free_from(&self, first: usize) -> u64 {
         let mut order: Vec<_> = (0..self.contacts.len()).collect();
         order.sort_by_key(|&i| (self.contacts[i].end, self.contacts[i].start, i));
@@ -110,14 +153,14 @@ impl BruteForce<'_> {
         let node = *visited.last().unwrap();
         if node == self.query.to {
             let rank = (now, visited.len() - 1, Reverse(end), first.unwrap());
-            if now <= self.query.deadline.as_nanos() && self.best.is_none_or(|best| rank < best) {
-                self.best = Some(rank);
+            if now <= self.query.deadline.as_nanos() {
+                self.found.push(rank);
             }
             return;
         }
         for (index, contact) in self.contacts.iter().enumerate() {
             let excluded = self.query.excluded.contains(&ContactId(index as u32));
-            if contact.from != node || visited.contains(&contact.to) || excluded {
+            if contact.from != node || visited.contains(&contact.to) || excluded || !self.has_room(index) {
                 continue;
             }
             let mut ready = now;
@@ -126,6 +169,9 @@ impl BruteForce<'_> {
                     continue;
                 }
                 ready = self.free_from(index);
+            } else if self.queue_delay {
+                let queue = self.taken(index) * (8_000_000_000 / contact.rate_bps);
+                ready = now.max(contact.start.as_nanos() + queue);
             }
             let sent =
                 ready.max(contact.start.as_nanos()) + self.query.bytes * (8_000_000_000 / contact.rate_bps);
@@ -142,6 +188,25 @@ impl BruteForce<'_> {
 
 fn rank(route: &Route) -> Rank {
     (route.arrival.as_nanos(), route.hops.len(), Reverse(route.end.as_nanos()), route.neighbour.0)
+}
+
+fn any_priority() -> impl Strategy<Value = Priority> {
+    prop_oneof![Just(Priority::Expedited), Just(Priority::Normal), Just(Priority::Bulk)]
+}
+
+/// A ledger with these bookings, as far as there are such contacts.
+fn booked(plan: &ContactPlan, bookings: &[Booking]) -> Volumes {
+    let mut volumes = Volumes::default();
+    for &(index, bytes, priority) in bookings {
+        let id = ContactId(index as u32);
+        if let Some(contact) = plan.get(id) {
+            let (arrival, departure, end) = (contact.start, contact.start, contact.end);
+            let neighbour = contact.to;
+            let over = Route { arrival, departure, end, first: id, neighbour, hops: vec![id] };
+            volumes.book(plan, &over, bytes, priority);
+        }
+    }
+    volumes
 }
 
 fn any_contacts() -> impl Strategy<Value = Vec<PlannedContact>> {
@@ -172,10 +237,9 @@ proptest! {
             backlog: &backlog,
             ..RouteQuery::new(NodeId(0), NodeId(5), at(now), bytes)
         };
-        let mut brute = BruteForce { contacts: &contacts, query, best: None };
-        brute.search(&mut vec![NodeId(0)], now, u64::MAX, None);
+        let best = BruteForce::ranks(&contacts, query, &[]).first().copied();
         let found = route(&plan, &query);
-        prop_assert_eq!(found.as_ref().map(rank), brute.best);
+        prop_assert_eq!(found.as_ref().map(rank), best);
         if let Some(found) = found {
             prop_assert_eq!(walk(&plan, &found.hops, &query), Some(found));
         }

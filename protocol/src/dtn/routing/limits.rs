@@ -1,0 +1,67 @@
+//! What a route may use beyond what the plan says: volume that is left, contacts that are likely enough.
+
+use super::Volumes;
+use crate::dtn::{
+    contact_plan::{Confidence, ContactId, ContactPlan, Edge, capacity, serialisation_ns},
+    store::Priority,
+};
+
+/// Limits on the contacts of a route. [`Limits::NONE`] takes the plan at its word.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits<'a> {
+    /// What is promised already; `None`: every contact is empty.
+    pub volumes: Option<&'a Volumes>,
+    /// The bundle's priority: what lower ones have taken does not count.
+    pub priority: Priority,
+    /// Whether what is booked on a contact further on goes first there, and so delays this bundle (the queue delay of
+    /// Unibo-CGR and A-SABR). Without it contacts further on open at their start (CCSDS 734.3-B-1 §3.2.6.3). At the node itself
+    /// the queues count either way ([`RouteQuery::backlog`](super::RouteQuery::backlog)).
+    pub queue_delay: bool,
+    /// The least confidence of a whole route, the product over its contacts.
+    pub min_confidence: Confidence,
+}
+
+impl Limits<'_> {
+    /// Every contact is empty and certain.
+    pub const NONE: Self = Self {
+        volumes: None,
+        priority: Priority::Normal,
+        queue_delay: false,
+        min_confidence: Confidence::NONE,
+    };
+
+    /// Whether a bundle of `bytes` may still be booked on `edge`. Whether there is time for it is asked elsewhere.
+    pub(super) fn has_room(&self, edge: &Edge, bytes: u64) -> bool {
+        let Some(volumes) = self.volumes else { return true };
+        let booked = volumes.booked(edge.id, self.priority);
+        // Most contacts hold nothing yet, and those need no arithmetic.
+        booked == 0 || booked.saturating_add(bytes) <= capacity(edge, edge.start)
+    }
+
+    /// When a contact further on, which starts at `start`, is free for the bundle, nanoseconds.
+    pub(super) fn opens(&self, id: ContactId, start: u64, rate_bps: u64) -> u64 {
+        match self.volumes.filter(|_| self.queue_delay) {
+            Some(volumes) => match volumes.booked(id, self.priority) {
+                0 => start,
+                booked => start.saturating_add(serialisation_ns(booked, rate_bps)),
+            },
+            None => start,
+        }
+    }
+
+    /// Whether a contact is likely enough to be on any route.
+    pub(super) fn is_likely(&self, plan: &ContactPlan, id: ContactId) -> bool {
+        self.min_confidence == Confidence::NONE || plan.confidence(id) >= self.min_confidence
+    }
+
+    /// Whether a whole route is likely enough.
+    pub(super) fn trusts(&self, plan: &ContactPlan, hops: &[ContactId]) -> bool {
+        self.min_confidence == Confidence::NONE || confidence(plan, hops) >= self.min_confidence
+    }
+}
+
+/// The confidence of a route: the product over its contacts, rounded down at each.
+#[must_use]
+pub fn confidence(plan: &ContactPlan, hops: &[ContactId]) -> Confidence {
+    hops.iter().fold(Confidence::CERTAIN, |sum, id| sum.and(plan.confidence(*id)))
+}

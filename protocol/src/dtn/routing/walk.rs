@@ -1,0 +1,149 @@
+//! Routes as they are timed: when the last byte arrives over a given sequence of contacts (CCSDS 734.3-B-1 §3.2.6).
+
+use super::{Limits, Route, RouteQuery};
+use crate::{
+    dtn::contact_plan::{ContactId, ContactPlan, capacity, open_at, serialisation_ns},
+    id::NodeId,
+    time::Instant,
+};
+use alloc::vec::Vec;
+
+/// Times a given sequence of contacts for a query; `None` when it does not fit, is excluded, or does not lead there.
+#[must_use]
+pub fn walk(plan: &ContactPlan, hops: &[ContactId], query: &RouteQuery<'_>) -> Option<Route> {
+    walk_within(plan, hops, query, &Limits::NONE)
+}
+
+/// As [`walk`], within limits. The arrival is SABR's projected bundle arrival time (§3.2.6.7).
+#[must_use]
+pub fn walk_within(
+    plan: &ContactPlan,
+    hops: &[ContactId],
+    query: &RouteQuery<'_>,
+    limits: &Limits<'_>,
+) -> Option<Route> {
+    if !limits.trusts(plan, hops) {
+        return None;
+    }
+    let mut walk = Walk::new(query);
+    for id in hops {
+        walk.step(plan, *id, query, limits)?;
+    }
+    if walk.node != query.to || walk.at > query.deadline {
+        return None;
+    }
+    let (first, departure) = (*hops.first()?, walk.departure?);
+    let neighbour = plan.get(first)?.to;
+    Some(Route { arrival: walk.at, departure, end: walk.end, first, neighbour, hops: hops.to_vec() })
+}
+
+/// The most bytes that `route` takes when the first of them leaves with it: the route volume limit (§3.2.6.8.10), the least
+/// of its contacts' effective volume limits (§3.2.6.8.5 to §3.2.6.8.9). What is to be cut into fragments is cut to this.
+#[must_use]
+pub fn volume_limit(plan: &ContactPlan, route: &Route, query: &RouteQuery<'_>, limits: &Limits<'_>) -> u64 {
+    let mut walk = Walk::new(query);
+    let mut least = u64::MAX;
+    for (index, id) in route.hops.iter().enumerate() {
+        let later = route.hops[index..].iter().filter_map(|id| plan.get(*id));
+        let (Some(contact), Some(stop)) = (plan.get(*id), later.map(|contact| contact.end).min()) else {
+            return 0;
+        };
+        let Some(first_byte) = walk.step(plan, *id, query, limits) else { return 0 };
+        let nanos = stop.saturating_since(first_byte).as_nanos();
+        let timely = nanos.saturating_mul(u128::from(contact.rate_bps)) / 8_000_000_000;
+        let free = limits.volumes.map_or(u64::MAX, |v| v.residual(*id, contact, limits.priority));
+        least = least.min(u64::try_from(timely).unwrap_or(u64::MAX)).min(free);
+    }
+    least
+}
+
+/// A bundle on its way along a route.
+pub(super) struct Walk {
+    pub(super) node: NodeId,
+    pub(super) at: Instant,
+    departure: Option<Instant>,
+    end: Instant,
+}
+
+impl Walk {
+    pub(super) const fn new(query: &RouteQuery<'_>) -> Self {
+        Self { node: query.from, at: query.now, departure: None, end: Instant::MAX }
+    }
+
+    /// Takes the next contact; answers when the first byte leaves (§3.2.6.3).
+    pub(super) fn step(
+        &mut self,
+        plan: &ContactPlan,
+        id: ContactId,
+        query: &RouteQuery<'_>,
+        limits: &Limits<'_>,
+    ) -> Option<Instant> {
+        let contact = plan.get(id)?;
+        if contact.from != self.node || query.excluded.contains(&id) {
+            return None;
+        }
+        if self.departure.is_none() {
+            if query.excluded_neighbours.contains(&contact.to) {
+                return None;
+            }
+            self.at = behind_backlog(plan, query, id, contact.to)?;
+        }
+        let start = contact.start.as_nanos();
+        let opens = match self.departure {
+            None => contact.start,
+            Some(_) => Instant::from_nanos(limits.opens(id, start, contact.rate_bps)),
+        };
+        let first_byte = self.at.max(opens);
+        self.departure.get_or_insert(first_byte);
+        let sent = first_byte.saturating_add(contact.serialisation(query.bytes));
+        if sent > contact.end || sent == Instant::MAX {
+            return None;
+        }
+        if let Some(volumes) = limits.volumes
+            && volumes.residual(id, contact, limits.priority) < query.bytes
+        {
+            return None;
+        }
+        self.at = sent.saturating_add(contact.owlt);
+        (self.node, self.end) = (contact.to, self.end.min(contact.end));
+        Some(first_byte)
+    }
+}
+
+/// When `first` is free for a new bundle: what waits for the neighbour takes the earlier contacts to it, and then this
+/// one (§3.2.6.2, the earliest transmission opportunity).
+fn behind_backlog(
+    plan: &ContactPlan,
+    query: &RouteQuery<'_>,
+    first: ContactId,
+    neighbour: NodeId,
+) -> Option<Instant> {
+    let mut waiting = (query.backlog)(neighbour);
+    if waiting == 0 {
+        let open = plan.get(first).filter(|contact| contact.end >= query.now)?;
+        return Some(open.start.max(query.now));
+    }
+    let source = plan.node_index(query.from)?;
+    let to = plan.node_index(neighbour)?;
+    for edge in open_at(&plan.nodes()[source as usize].out, query.now.as_nanos()) {
+        if edge.to != to || (edge.id != first && query.excluded.contains(&edge.id)) {
+            continue;
+        }
+        let start = edge.start.max(query.now.as_nanos());
+        if edge.id == first {
+            return Some(Instant::from_nanos(start.saturating_add(serialisation_ns(waiting, edge.rate_bps))));
+        }
+        waiting = waiting.saturating_sub(capacity(edge, start));
+    }
+    None
+}
+
+/// The nodes that a sequence of contacts passes, as indices: one more than its contacts.
+pub(super) fn nodes_along(plan: &ContactPlan, from: NodeId, hops: &[ContactId]) -> Option<Vec<u32>> {
+    let mut nodes = Vec::with_capacity(hops.len() + 1);
+    nodes.push(plan.node_index(from)?);
+    for id in hops {
+        nodes.push(plan.node_index(plan.get(*id)?.to)?);
+    }
+    Some(nodes)
+}

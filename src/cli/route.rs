@@ -1,0 +1,285 @@
+//! `cosmosmesh route`: the best ways through a contact plan.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use cosmosmesh_protocol::{
+    dtn::{
+        contact_plan::{Confidence, ContactPlan, PlannedContact},
+        routing::{Limits, MAX_ROUTES, Route, RouteQuery, RouteScratch, k_routes_within},
+    },
+    id::NodeId,
+    time::Instant,
+};
+use serde::Serialize;
+
+use super::{CliError, Outcome};
+use crate::contact::import::{ImportedContact, ImportedPlan, PlanFormat, Shifts, import_with};
+
+/// Finds the best routes of a bundle through a contact plan of ION, HDTN or A-SABR (CCSDS 734.3-B-1).
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cosmosmesh route --plan plan.ionrc --from 9 --to 1
+  cosmosmesh route --plan plan.json --from 1 --to 5 --at 0 --size 1000 --k 3
+  cosmosmesh route --plan plan.cp --from 0 --to 3 --json | jq '.routes[0].arrival_s'
+
+Routes are in order of arrival, then fewer hops, then the later end, then the smaller neighbour. Nothing is booked and \
+nothing waits. Times are seconds on the plan's own base. ION and A-SABR state rates in bytes per second, HDTN in bits per \
+second, and its rate 0 means no limit.
+
+ION's `@ +n` moves the reference of the times after it, and moves add up (--shifts apply). A plan whose moved contacts start \
+after its last range has ended says nothing about them; such a plan is read without the moves (--shifts auto), and that is \
+told on standard error.
+
+Exit codes: 0 there is a route; 1 there is none; 2 bad usage, or the plan cannot be used.")]
+pub struct RouteArgs {
+    /// The contact plan.
+    #[arg(long, value_name = "FILE")]
+    plan: PathBuf,
+    /// Number of the node where the bundle is.
+    #[arg(long, value_name = "NODE")]
+    from: u64,
+    /// Number of the node where it goes.
+    #[arg(long, value_name = "NODE")]
+    to: u64,
+    /// When it could leave, seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    at: Instant,
+    /// Its size in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    size: u64,
+    /// The latest useful arrival, seconds [default: any].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    deadline: Option<Instant>,
+    /// Most routes to list; one that takes other contacts is another route.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=MAX_ROUTES as i64))]
+    k: u16,
+    /// The least confidence of a whole route, 0 to 1 (ION states how likely contacts are).
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    min_confidence: Confidence,
+    /// What the plan is written in [default: what it looks like].
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// What ION's `@` does.
+    #[arg(long, value_enum, default_value_t = ShiftsOf::Auto)]
+    shifts: ShiftsOf,
+    /// Print a JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A format of contact plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Commands for ION's ionadmin.
+    Ion,
+    /// HDTN's JSON.
+    Hdtn,
+    /// A-SABR's text.
+    Asabr,
+}
+
+/// What ION's `@` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ShiftsOf {
+    /// As `apply`, unless that moves contacts past the end of the plan's last range.
+    Auto,
+    /// Moves the reference of later times on, as ionadmin does.
+    Apply,
+    /// Nothing: all times count from the plan's base.
+    Ignore,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    routes: Vec<Found>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    arrival_s: serde_json::Number,
+    /// The nodes that the bundle comes to, one per contact.
+    hops: Vec<u64>,
+    contacts: Vec<Taken>,
+}
+
+#[derive(Serialize)]
+struct Taken {
+    from: u64,
+    to: u64,
+    start_s: serde_json::Number,
+    end_s: serde_json::Number,
+}
+
+/// Prints the routes.
+///
+/// # Errors
+/// When the plan cannot be read or used, source and destination are one node, or standard output cannot be written.
+pub fn execute(args: &RouteArgs) -> Result<Outcome, CliError> {
+    if args.from == args.to {
+        return Err(CliError::Usage(format!("node {} is both --from and --to", args.from)));
+    }
+    let plan = load(args)?;
+    let query = RouteQuery {
+        deadline: args.deadline.unwrap_or(Instant::MAX),
+        ..RouteQuery::new(NodeId(args.from), NodeId(args.to), args.at, args.size)
+    };
+    let limits = Limits { min_confidence: args.min_confidence, ..Limits::NONE };
+    let routes = k_routes_within(&plan, &query, &limits, usize::from(args.k), &mut RouteScratch::default());
+    let found: Vec<Found> = routes.iter().map(|route| found(&plan, route)).collect();
+    let outcome = if found.is_empty() { Outcome::No } else { Outcome::Done };
+    let text = if args.json { json(found) } else { table(&found, args) };
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(outcome)
+}
+
+/// The plan as the router reads it. What it cannot hold is told on standard error.
+fn load(args: &RouteArgs) -> Result<ContactPlan, CliError> {
+    let path = &args.plan;
+    let bytes = std::fs::read(path).map_err(|source| CliError::File { path: path.clone(), source })?;
+    let format = match args.format {
+        Some(Format::Ion) => PlanFormat::Ion,
+        Some(Format::Hdtn) => PlanFormat::Hdtn,
+        Some(Format::Asabr) => PlanFormat::Asabr,
+        None => PlanFormat::of(&bytes),
+    };
+    let first = if args.shifts == ShiftsOf::Ignore { Shifts::Ignored } else { Shifts::Applied };
+    let mut imported = read(path, &bytes, format, first)?;
+    if args.shifts == ShiftsOf::Auto && imported.beyond_ranges > 0 {
+        let unmoved = read(path, &bytes, format, Shifts::Ignored)?;
+        if unmoved.beyond_ranges == 0 {
+            warn(format_args!(
+                "`@` would move {} contacts past the end of the plan's last range; all times are read from the plan's base \
+                 instead, which ionadmin would not do (--shifts apply does as ionadmin)",
+                imported.beyond_ranges
+            ))?;
+            imported = unmoved;
+        }
+    }
+    if !imported.warnings.is_empty() {
+        let (count, first) = (imported.warnings.len(), &imported.warnings[0]);
+        warn(format_args!("{count} times something was left out, first: {first}"))?;
+    }
+    let (plan, left_out) =
+        contact_plan(&imported).map_err(|reason| CliError::Input { path: path.clone(), reason })?;
+    if left_out > 0 {
+        warn(format_args!("{left_out} contacts that nothing can use are left out"))?;
+    }
+    Ok(plan)
+}
+
+fn read(path: &Path, bytes: &[u8], format: PlanFormat, shifts: Shifts) -> Result<ImportedPlan, CliError> {
+    let name =
+        path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+    import_with(&name, bytes, format, None, shifts)
+        .map_err(|error| CliError::Input { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// The plan, and how many contacts it cannot hold: of a node with itself, of no length, of no rate, beyond a day of light.
+fn contact_plan(imported: &ImportedPlan) -> Result<(ContactPlan, usize), String> {
+    let (mut plan, mut uncertain, mut left_out) = (Vec::new(), Vec::new(), 0);
+    for (index, contact) in imported.contacts.iter().enumerate() {
+        let Some(planned) = planned(contact) else {
+            left_out += 1;
+            continue;
+        };
+        if let Some(confidence) = imported.confidences.get(&index) {
+            uncertain.push((plan.len(), *confidence));
+        }
+        plan.push(planned);
+    }
+    let mut plan = ContactPlan::from_contacts(plan).map_err(|error| error.to_string())?;
+    let ids: Vec<_> = plan.iter().map(|(id, _)| id).collect();
+    for (index, confidence) in uncertain {
+        plan.set_confidence(ids[index], from_share(confidence)).map_err(|error| error.to_string())?;
+    }
+    Ok((plan, left_out))
+}
+
+fn planned(contact: &ImportedContact) -> Option<PlannedContact> {
+    let at = |time: crate::units::SimTime| u64::try_from(time.as_nanos()).ok();
+    let rate_bps = contact.rate.map_or(u64::MAX, |rate| rate.0 as u64);
+    let planned = PlannedContact {
+        from: NodeId(contact.from),
+        to: NodeId(contact.to),
+        start: Instant::from_nanos(at(contact.start)?),
+        end: Instant::from_nanos(at(contact.end)?),
+        rate_bps,
+        owlt: Duration::from_nanos(at(contact.owlt)?),
+    };
+    planned.check().is_ok().then_some(planned)
+}
+
+fn found(plan: &ContactPlan, route: &Route) -> Found {
+    let contacts: Vec<Taken> = route
+        .hops
+        .iter()
+        .filter_map(|id| plan.get(*id))
+        .map(|c| Taken { from: c.from.0, to: c.to.0, start_s: number(c.start), end_s: number(c.end) })
+        .collect();
+    Found {
+        arrival_s: number(route.arrival),
+        hops: contacts.iter().map(|contact| contact.to).collect(),
+        contacts,
+    }
+}
+
+fn json(routes: Vec<Found>) -> String {
+    let mut text = serde_json::to_string_pretty(&Answer { routes }).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn table(routes: &[Found], args: &RouteArgs) -> String {
+    if routes.is_empty() {
+        return format!("no route from {} to {}\n", args.from, args.to);
+    }
+    let mut text = format!("{:>4}  {:>16}  {:>4}  contacts (start to end, s)\n", "", "arrival (s)", "hops");
+    for (place, route) in routes.iter().enumerate() {
+        let contacts: Vec<String> = route
+            .contacts
+            .iter()
+            .map(|c| format!("{}->{} ({} to {})", c.from, c.to, c.start_s, c.end_s))
+            .collect();
+        let (arrival, hops) = (route.arrival_s.to_string(), route.hops.len());
+        text += &format!("{:>4}  {arrival:>16}  {hops:>4}  {}\n", place + 1, contacts.join(", "));
+    }
+    text
+}
+
+/// Seconds as a number: whole where they are whole.
+fn number(time: Instant) -> serde_json::Number {
+    const NANOS: u64 = 1_000_000_000;
+    let nanos = time.as_nanos();
+    if nanos.is_multiple_of(NANOS) {
+        return (nanos / NANOS).into();
+    }
+    serde_json::Number::from_f64(nanos as f64 / 1e9).unwrap_or_else(|| (nanos / NANOS).into())
+}
+
+fn seconds(word: &str) -> Result<Instant, String> {
+    let refuse = || "seconds from the plan's base: a number from 0 to 8.8e9".to_owned();
+    let seconds = word.parse::<f64>().map_err(|_| refuse())?;
+    if !(0.0..=8.8e9).contains(&seconds) {
+        return Err(refuse());
+    }
+    Ok(Instant::from_nanos((seconds * 1e9).round() as u64))
+}
+
+fn share(word: &str) -> Result<Confidence, String> {
+    let share = word.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.map(from_share).ok_or_else(|| "a number from 0 to 1".to_owned())
+}
+
+fn from_share(share: f64) -> Confidence {
+    Confidence::from_ppm((share * 1e6).round() as u32)
+}
+
+fn warn(text: std::fmt::Arguments<'_>) -> Result<(), CliError> {
+    writeln!(io::stderr().lock(), "warning: {text}")?;
+    Ok(())
+}
