@@ -11,10 +11,12 @@ fn our_own_search_finds_the_foremost_journeys() {
     assert!(CASES[0].holds(found), "{found:?}, expected {FOREMOST:?}");
 }
 
-
 #[test]
 fn constrained_runs_are_within_their_tolerances() {
-    for case in CASES.iter().filter(|case| ["helsinki_direct", "helsinki_spray", "helsinki_epidemic"].contains(&case.scenario)) {
+    for case in CASES
+        .iter()
+        .filter(|case| ["helsinki_direct", "helsinki_spray", "helsinki_epidemic"].contains(&case.scenario))
+    {
         let ours = fly(&case.load());
         assert!(case.holds(ours), "{}: {ours:?}, expected {:?}", case.title, case.theirs);
     }

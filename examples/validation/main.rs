@@ -47,7 +47,14 @@ fn main() -> io::Result<ExitCode> {
     let searched = foremost(&CASES[0].load());
     let exact = CASES[0].holds(searched);
     failed += u32::from(!exact);
-    row(&mut text, "Foremost journeys, our own search (`oracle::Journeys`)", FOREMOST, searched, Bound::Exact, exact);
+    row(
+        &mut text,
+        "Foremost journeys, our own search (`oracle::Journeys`)",
+        FOREMOST,
+        searched,
+        Bound::Exact,
+        exact,
+    );
     for case in CASES {
         let ours = fly(&case.load());
         let holds = case.holds(ours);

@@ -118,7 +118,8 @@ impl Sink for Deliveries {
 
 /// Flies a scenario with the nodes' real protocol.
 pub fn fly(scenario: &Arc<Scenario>) -> Outcome {
-    let simulation = Simulation::new(scenario.clone(), Options::default()).expect("the scenario can be set out");
+    let simulation =
+        Simulation::new(scenario.clone(), Options::default()).expect("the scenario can be set out");
     let mut deliveries = Deliveries::default();
     simulation.run(&mut deliveries, &mut |_| ControlFlow::Continue(())).expect("it is not interrupted");
     mean(deliveries.count, deliveries.nanos)
@@ -126,7 +127,8 @@ pub fn fly(scenario: &Arc<Scenario>) -> Outcome {
 
 /// The foremost journey of every message, by our own search, which knows neither nodes nor routing.
 pub fn foremost(scenario: &Arc<Scenario>) -> Outcome {
-    let simulation = Simulation::new(scenario.clone(), Options::default()).expect("the scenario can be set out");
+    let simulation =
+        Simulation::new(scenario.clone(), Options::default()).expect("the scenario can be set out");
     let course = simulation.course();
     let journeys = Journeys::new(scenario.assets.len(), course.plan.contacts());
     let list = scenario.messages.as_ref().expect("the scenario lists its messages");

@@ -137,6 +137,7 @@ mod tests {
             creation: CreationTimestamp { time: DtnTime(5), sequence: 6 },
             flags: BundleFlags(0x20),
             payload: vec![0; 300],
+            absent: 0,
         };
         let encoded = encode_bundle(&bundle);
         assert_eq!(decode(&encoded), Some(Received::Bundle(bundle)));

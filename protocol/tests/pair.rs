@@ -74,7 +74,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         control_lifetime: Duration::from_secs(3600),
         security: None,
         bundles: BundleSettings::default(),
-            counted_payloads: false,
+        counted_payloads: false,
         shared_state: Some(SharedStateConfig {
             members: (1..=count).map(NodeId).collect(),
             limits: SyncLimits::default(),
@@ -388,7 +388,14 @@ fn what_was_given_up_in_the_middle_does_not_hold_up_what_follows() {
     chain.input(1, Input::Submit(short));
     chain.submit(1, 2, "reading 1");
     chain.run_for(Duration::from_secs(60));
-    let up = LinkUp { link: LinkId(2), peer: NodeId(2), mtu: 233, rate_bps: RATE_BPS, until: None, session: false };
+    let up = LinkUp {
+        link: LinkId(2),
+        peer: NodeId(2),
+        mtu: 233,
+        rate_bps: RATE_BPS,
+        until: None,
+        session: false,
+    };
     chain.input(1, Input::LinkUp(up));
     chain.run_for(Duration::from_secs(1800));
     assert_eq!(chain.texts(2), numbered(2));

@@ -56,7 +56,14 @@ impl Line {
             fresh.handle_input(Instant::ZERO, Input::ContactPlan(plan.clone())).expect("a plan");
             for peer in MEMBERS.filter(|peer| peer.abs_diff(node) == 1) {
                 let link = LinkId(peer as u32);
-                let up = LinkUp { link, peer: NodeId(peer), mtu: 233, rate_bps: 64_000, until: None, session: false };
+                let up = LinkUp {
+                    link,
+                    peer: NodeId(peer),
+                    mtu: 233,
+                    rate_bps: 64_000,
+                    until: None,
+                    session: false,
+                };
                 fresh.handle_input(Instant::ZERO, Input::LinkUp(up)).expect("a link");
             }
             line.nodes.insert(node, fresh);

@@ -90,7 +90,9 @@ mod tests {
     fn arrival(contacts: &[Contact], start: i64) -> Option<i64> {
         let journeys = Journeys::new(4, contacts);
         let (from, to, end) = (AssetIndex(0), AssetIndex(3), SimTime::from_secs(100));
-        journeys.foremost(from, to, SimTime::from_secs(start), end).map(|time| time.as_nanos() / 1_000_000_000)
+        journeys
+            .foremost(from, to, SimTime::from_secs(start), end)
+            .map(|time| time.as_nanos() / 1_000_000_000)
     }
 
     #[test]

@@ -70,7 +70,13 @@ impl Runtime {
         }
     }
 
-    fn send_datagram(&mut self, now: SimTime, message: Message, storage: &mut Storage, out: &mut Vec<Record>) {
+    fn send_datagram(
+        &mut self,
+        now: SimTime,
+        message: Message,
+        storage: &mut Storage,
+        out: &mut Vec<Record>,
+    ) {
         let Message { destination, priority, lifetime, content, .. } = message;
         let kind = MessageKind::Datagram;
         let refused = |reason| RecordKind::SubmissionRefused { destination, kind, reason };
@@ -97,7 +103,11 @@ impl Runtime {
     }
 
     /// The trace's record of a bundle that the node accepted.
-    pub(super) fn datagram_accepted(&mut self, creation: CreationTimestamp, bytes: usize) -> Option<RecordKind> {
+    pub(super) fn datagram_accepted(
+        &mut self,
+        creation: CreationTimestamp,
+        bytes: usize,
+    ) -> Option<RecordKind> {
         Some(RecordKind::Submitted {
             sequence: number(creation),
             destination: self.unaccepted.pop_front()?,

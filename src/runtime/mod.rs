@@ -287,11 +287,7 @@ impl Runtime {
                         Report::BundleAccepted { id, bytes } => self.datagram_accepted(id.creation, bytes),
                         report => translate::report(&self.fleet, self.asset, report),
                     };
-                    out.extend(kind.map(|kind| Record {
-                        time: now,
-                        asset: self.asset,
-                        kind,
-                    }));
+                    out.extend(kind.map(|kind| Record { time: now, asset: self.asset, kind }));
                 }
             }
         }

@@ -20,8 +20,8 @@ mod syntax;
 
 pub use checked::{
     Arrivals, Asset, AssetKind, Better, ContactSource, CrcKind, Fault, LinkSelector, ListedMessage, Messages,
-    PlanParticipant, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Scenario,
-    Routing, Service, SharedState, StorageSpec, Tolerance, Traffic, WriteMix, has_surface,
+    PlanParticipant, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Routing,
+    Scenario, Service, SharedState, StorageSpec, Tolerance, Traffic, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

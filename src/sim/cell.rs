@@ -127,7 +127,9 @@ impl Cell<'_> {
             lifetime: flow.lifetime,
             content: match around.setting.course.scenario.protocol.service {
                 Service::Datagrams { size_only: true } => Content::Counted(flow.payload_bytes()),
-                Service::Datagrams { size_only: false } | Service::Streams => Content::Carried(flow.payload()),
+                Service::Datagrams { size_only: false } | Service::Streams => {
+                    Content::Carried(flow.payload())
+                }
             },
         };
         let next = flow.next_time();

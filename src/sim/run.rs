@@ -318,7 +318,8 @@ impl Task<'_> {
     fn run(&mut self, setting: &Setting<'_>, horizon: SimTime, place: &[u32]) {
         let channels = std::mem::take(&mut self.channels);
         let agenda = Agenda::new(&mut self.queue, horizon);
-        let mut around = Surroundings { setting, agenda, records: Vec::new(), steps: Vec::new(), channels, events: 0 };
+        let mut around =
+            Surroundings { setting, agenda, records: Vec::new(), steps: Vec::new(), channels, events: 0 };
         drive(&mut self.cells, &mut around, place);
         let Surroundings { agenda, records, steps, channels, events, .. } = around;
         self.channels = channels;
@@ -382,7 +383,8 @@ impl Running {
         if threads.get() == 1 {
             let channels = std::mem::take(&mut books.channels);
             let agenda = Agenda::new(&mut books.queue, horizon);
-            let mut around = Surroundings { setting, agenda, records: Vec::new(), steps: Vec::new(), channels, events: 0 };
+            let mut around =
+                Surroundings { setting, agenda, records: Vec::new(), steps: Vec::new(), channels, events: 0 };
             drive(&mut cells, &mut around, &everyone);
             let Surroundings { agenda, mut records, steps, channels, events, .. } = around;
             books.channels = channels;

@@ -190,7 +190,8 @@ impl Workload {
             rng: streams.stream(Stream::Workload, u64::MAX << 48 | u64::from(asset.0)),
         });
         let own = scenario.messages.iter().flat_map(|messages| &messages.list);
-        let listed = Listed { messages: own.filter(|message| message.from == asset).copied().collect(), next: 0 };
+        let listed =
+            Listed { messages: own.filter(|message| message.from == asset).copied().collect(), next: 0 };
         Self { flows, listed, writes }
     }
 }

@@ -101,7 +101,14 @@ impl SimulatedPair {
 
     fn connect(&mut self, side: Side) {
         let peer = NODES[1 - side as usize];
-        let up = LinkUp { link: LinkId(LINK), peer, mtu: 512, rate_bps: RATE_BPS as u64, until: None, session: false };
+        let up = LinkUp {
+            link: LinkId(LINK),
+            peer,
+            mtu: 512,
+            rate_bps: RATE_BPS as u64,
+            until: None,
+            session: false,
+        };
         self.with(side, |host, now| host.runtime.link_up(now, up, &mut host.storage, &mut host.trace));
     }
 

@@ -95,8 +95,14 @@ impl Host {
         self.node = Node::restore(config(self.id), keys(self.id), seed, now, incarnation, None, kept)
             .expect("its own records");
         self.give(now, Input::ContactPlan(plan()));
-        let up =
-            LinkUp { link: LINK, peer: NodeId(3 - self.id), mtu: 1024, rate_bps: 1_000_000, until: None, session: false };
+        let up = LinkUp {
+            link: LINK,
+            peer: NodeId(3 - self.id),
+            mtu: 1024,
+            rate_bps: 1_000_000,
+            until: None,
+            session: false,
+        };
         self.give(now, Input::LinkUp(up));
     }
 

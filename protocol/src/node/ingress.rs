@@ -29,8 +29,7 @@ impl Node {
     ) -> Result<(), InputError> {
         let policy =
             peer.and_then(|peer| self.config.bundles.policies.get(&peer)).copied().unwrap_or_default();
-        let mut bundle =
-            Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
+        let mut bundle = Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
         if absent > 0 {
             if !self.config.counted_payloads || !bundle.payload().is_empty() {
                 return Err(self.refuse("counted_payload"));

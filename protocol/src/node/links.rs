@@ -115,7 +115,8 @@ impl Node {
     /// On a link with sessions: the last frame has left.
     pub(super) fn on_sent(&mut self, link: LinkId) -> Result<(), InputError> {
         let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
-        let (Some(up), Some(sending)) = (state.up, state.sending.take_if(|sending| sending.frames.is_empty()))
+        let (Some(up), Some(sending)) =
+            (state.up, state.sending.take_if(|sending| sending.frames.is_empty()))
         else {
             return Ok(());
         };

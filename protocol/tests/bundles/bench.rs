@@ -103,8 +103,14 @@ impl Bench {
 
     pub(crate) fn link_up(&mut self, peer: u64) {
         let until = Some(Instant::from_nanos(self.setup.contact_s * 1_000_000_000));
-        let up =
-            LinkUp { link: LinkId(peer as u32), peer: NodeId(peer), mtu: 1 << 14, rate_bps: RATE_BPS, until, session: false };
+        let up = LinkUp {
+            link: LinkId(peer as u32),
+            peer: NodeId(peer),
+            mtu: 1 << 14,
+            rate_bps: RATE_BPS,
+            until,
+            session: false,
+        };
         self.input(Input::LinkUp(up)).unwrap();
     }
 

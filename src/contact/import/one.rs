@@ -105,7 +105,10 @@ mod tests {
     #[test]
     fn what_is_up_already_stays_up_and_is_told() {
         let plan = read("0 CONN 1 2 up\n1 CONN 2 1 up\n2 CONN 1 2 down").expect("a trace");
-        assert_eq!((plan.contacts.len(), plan.contacts[0].end, plan.warnings.len()), (2, SimTime::from_secs(2), 1));
+        assert_eq!(
+            (plan.contacts.len(), plan.contacts[0].end, plan.warnings.len()),
+            (2, SimTime::from_secs(2), 1)
+        );
     }
 
     #[test]

@@ -85,7 +85,7 @@ mod tests {
             scenario: "sample".into(),
             scenario_hash: String::new(),
             caveat: None,
-        seed: 1,
+            seed: 1,
             version: String::new(),
             fingerprint: String::new(),
             epoch_utc: "2026-11-01T00:00:00Z".into(),

@@ -6,8 +6,8 @@ use crate::scenario::{
     decode::{List, Spanned},
     raw::{
         RawBetter, RawBundleSecurity, RawCrc, RawForeknowledge, RawLifetimes, RawProtocol, RawRateLimit,
-        RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread,
-        RawStorage, RawTolerance, RawTransit,
+        RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread, RawStorage,
+        RawTolerance, RawTransit,
     },
 };
 use crate::units::SimTime;
@@ -78,10 +78,7 @@ impl Checker<'_> {
                 None | Some(RawForeknowledge::ContactPlan) => true,
                 Some(RawForeknowledge::Nothing) => false,
             },
-            routing: raw
-                .routing
-                .as_ref()
-                .map_or(default.routing, |routing| self.routing(&routing.value)),
+            routing: raw.routing.as_ref().map_or(default.routing, |routing| self.routing(&routing.value)),
             service: match raw.service.as_ref().map(|service| &service.value) {
                 None | Some(RawService::Streams) => Service::Streams,
                 Some(RawService::Datagrams(datagrams)) => Service::Datagrams {
