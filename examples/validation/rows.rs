@@ -11,14 +11,14 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 /// How many were delivered, and their mean latency in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
-    pub delivered: u64,
-    pub mean_s: f64,
+pub(crate) struct Outcome {
+    pub(crate) delivered: u64,
+    pub(crate) mean_s: f64,
 }
 
 /// What an outcome is held against.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Bound {
+pub(crate) enum Bound {
     /// Equal, the mean to the millisecond.
     Exact,
     /// Both within so many per cent.
@@ -29,19 +29,19 @@ pub enum Bound {
 
 /// One case.
 #[derive(Clone, Copy, Debug)]
-pub struct Case {
-    pub title: &'static str,
+pub(crate) struct Case {
+    pub(crate) title: &'static str,
     /// The scenario's file name without its ending.
-    pub scenario: &'static str,
-    pub theirs: Outcome,
-    pub bound: Bound,
+    pub(crate) scenario: &'static str,
+    pub(crate) theirs: Outcome,
+    pub(crate) bound: Bound,
 }
 
 /// The foremost journeys of the trace, by an independent search that is not ours.
-pub const FOREMOST: Outcome = Outcome { delivered: 1436, mean_s: 841.895 };
+pub(crate) const FOREMOST: Outcome = Outcome { delivered: 1436, mean_s: 841.895 };
 
 /// All cases. `theirs` are results of The ONE 1.6, except the first.
-pub const CASES: [Case; 5] = [
+pub(crate) const CASES: [Case; 5] = [
     Case {
         title: "Epidemic, transfers take no time, stores without a limit",
         scenario: "helsinki_foremost",
@@ -76,7 +76,7 @@ pub const CASES: [Case; 5] = [
 
 impl Case {
     /// Whether `ours` is within the bound.
-    pub fn holds(&self, ours: Outcome) -> bool {
+    pub(crate) fn holds(&self, ours: Outcome) -> bool {
         let near = |ours: f64, theirs: f64, percent: f64| (ours / theirs - 1.0).abs() * 100.0 <= percent;
         match self.bound {
             Bound::Exact => {
@@ -94,7 +94,7 @@ impl Case {
     }
 
     /// Loads the case's scenario from the repository.
-    pub fn load(&self) -> Arc<Scenario> {
+    pub(crate) fn load(&self) -> Arc<Scenario> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{}.ron", self.scenario));
         Arc::new(Scenario::load(&path).unwrap_or_else(|mistakes| panic!("{}", mistakes.render())))
     }
@@ -117,7 +117,7 @@ impl Sink for Deliveries {
 }
 
 /// Flies a scenario with the nodes' real protocol.
-pub fn fly(scenario: &Arc<Scenario>) -> Outcome {
+pub(crate) fn fly(scenario: &Arc<Scenario>) -> Outcome {
     let simulation =
         Simulation::new(scenario.clone(), Options::default()).expect("the scenario can be set out");
     let mut deliveries = Deliveries::default();
@@ -126,7 +126,7 @@ pub fn fly(scenario: &Arc<Scenario>) -> Outcome {
 }
 
 /// The foremost journey of every message, by our own search, which knows neither nodes nor routing.
-pub fn foremost(scenario: &Arc<Scenario>) -> Outcome {
+pub(crate) fn foremost(scenario: &Arc<Scenario>) -> Outcome {
     let simulation =
         Simulation::new(scenario.clone(), Options::default()).expect("the scenario can be set out");
     let course = simulation.course();
