@@ -15,6 +15,7 @@ mod diagnostic;
 mod load;
 mod quantity;
 mod raw;
+mod shapes;
 mod source;
 mod syntax;
 
@@ -26,5 +27,5 @@ pub use checked::{
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};
 pub use quantity::parse_duration;
-pub use raw::shapes;
+pub use shapes::shapes;
 pub use source::MAX_FILE_BYTES;

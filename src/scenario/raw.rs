@@ -1,7 +1,7 @@
 //! What a scenario file may hold, as it is written. Each field states its default and meaning for docs/SCENARIOS.md.
 
 use super::{
-    decode::{List, Record, Series, Shape, SizeRange, Spanned, choice, record},
+    decode::{List, Series, SizeRange, Spanned, choice, record},
     quantity::{Duration, Energy, Frequency, Gain, Length, Level, Merit, Power, Rate, Ratio, Size},
 };
 
@@ -631,81 +631,4 @@ record! {
 choice! {
     /// Directions of improvement.
     RawBetter "Better" { Lower, Higher, Neither }
-}
-
-/// Every record and choice that a scenario may contain, in the order of the documentation.
-#[must_use]
-pub fn shapes() -> Vec<Shape> {
-    vec![
-        RawScenario::shape(),
-        RawPart::shape(),
-        RawClass::shape(),
-        RawTransfers::shape(),
-        RawCapacity::shape(),
-        RawFixed::shape(),
-        RawBudget::shape(),
-        RawLora::shape(),
-        RawPreset::shape(),
-        RawCrosslinks::shape(),
-        RawAccess::shape(),
-        RawBurstLoss::shape(),
-        RawKit::shape(),
-        RawAsset::shape(),
-        RawHosts::shape(),
-        RawKind::shape(),
-        RawMotion::shape(),
-        RawBody::shape(),
-        RawSite::shape(),
-        RawTrack::shape(),
-        RawWaypoint::shape(),
-        RawOrbit::shape(),
-        RawModel::shape(),
-        RawElementSet::shape(),
-        RawElements::shape(),
-        RawTle::shape(),
-        RawOmm::shape(),
-        RawOem::shape(),
-        RawRadio::shape(),
-        RawPower::shape(),
-        RawStorage::shape(),
-        RawTransit::shape(),
-        RawContacts::shape(),
-        RawImported::shape(),
-        RawPlanFormat::shape(),
-        RawProtocol::shape(),
-        RawForeknowledge::shape(),
-        RawRouting::shape(),
-        RawSpread::shape(),
-        RawSpray::shape(),
-        RawSendOrder::shape(),
-        RawService::shape(),
-        RawDatagrams::shape(),
-        RawRateLimit::shape(),
-        RawLifetimes::shape(),
-        RawCrc::shape(),
-        RawBundleSecurity::shape(),
-        RawRetransmission::shape(),
-        RawTraffic::shape(),
-        RawMessages::shape(),
-        RawMessageKind::shape(),
-        RawPriority::shape(),
-        RawArrivals::shape(),
-        RawPeriodic::shape(),
-        RawPoisson::shape(),
-        RawSharedState::shape(),
-        RawMix::shape(),
-        RawPlan::shape(),
-        RawParticipant::shape(),
-        RawTerm::shape(),
-        RawFault::shape(),
-        RawLinkDown::shape(),
-        RawAssetDown::shape(),
-        RawExtraLoss::shape(),
-        RawLinks::shape(),
-        RawBetween::shape(),
-        RawOf::shape(),
-        RawOfClass::shape(),
-        RawTolerance::shape(),
-        RawBetter::shape(),
-    ]
 }

@@ -173,7 +173,8 @@ impl Cell<'_> {
         if radio.open.is_empty() || self.battery.silent || !self.runtime.is_up() {
             return;
         }
-        if radio.transmitter.is_free(now) && radio.retry_at.is_none() {
+        // A frame that takes no time is on air until its node has heard that it left.
+        if radio.transmitter.is_free(now) && radio.on_air.is_none() && radio.retry_at.is_none() {
             let shared = radio.contention.is_some();
             let next = self.radios.0[number as usize]
                 .transmitter
