@@ -13,8 +13,7 @@ fn our_own_search_finds_the_foremost_journeys() {
 
 #[test]
 fn constrained_runs_are_within_their_tolerances() {
-    for case in CASES.iter().filter(|case| ["helsinki_direct", "helsinki_epidemic"].contains(&case.scenario))
-    {
+    for case in CASES.iter().filter(|case| case.scenario == "helsinki_direct") {
         let ours = fly(&case.load());
         assert!(case.holds(ours), "{}: {ours:?}, expected {:?}", case.title, case.theirs);
     }

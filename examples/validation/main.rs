@@ -39,6 +39,15 @@ Our rules, where they differ from The ONE's or where it leaves a choice:
 - The oldest received bundle is dropped first, not one that is being sent. Room is made when a transfer begins, as the session tells its length; a
   transfer that the contact's end cuts is lost, has cost the room, and stays with the sender.
 - Who gave a bundle to its destination keeps no copy (The ONE's default keeps it).
+
+The random order makes one run of a constrained row a draw: in a model of these rules apart from the nodes, two variants with six seeds each gave 297 to 341
+deliveries for epidemic routing. A row is run once, with the scenario's own seed.
+
+How the rules were chosen: that model was run with some 240 combinations of them (order, how many transfers at once, when room is made, what is kept after delivery), on three to
+six seeds, and compared with the column *theirs* of the constrained rows. Among those that came near on all three, the one that the nodes' radios and strategies
+have already was taken. So the constrained rows show that our stack can reproduce those results under stated rules, not that it predicted them. One transfer at a time, The ONE's own
+rule, gave its direct-delivery row exactly in the model, but 37 to 42 % fewer deliveries for epidemic routing with arrival or random order and fixed precedence of hosts; a time-stepped model of its
+published rules came to 9 to 11 % fewer. The rows of foremost journeys depend on none of this.
 ";
 
 fn main() -> io::Result<ExitCode> {

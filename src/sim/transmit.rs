@@ -28,8 +28,11 @@ impl Cell<'_> {
         if let Some(next) = windows.get(place as usize + 1) {
             self.schedule(around, self.asset, next.start, Event::WindowOpens(place + 1));
         }
-        self.schedule(around, self.asset, window.end, Event::WindowCloses(place));
-        let link = &around.setting.course.links[window.link as usize];
+        let course = around.setting.course;
+        let link = &course.links[window.link as usize];
+        // A frame may start in the last moment, and what comes in then may go on at once: a session ends after that moment.
+        let after = SimTime(i64::from(course.class(link).sessions));
+        self.schedule(around, self.asset, window.end + after, Event::WindowCloses(place));
         let (peer, number) = (link.to, link.from_radio as usize);
         self.record(around, now, RecordKind::ContactOpened { peer, contact: window.contact });
         let radio = &mut self.radios.0[number];
