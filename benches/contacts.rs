@@ -28,6 +28,7 @@ fn class() -> LinkClass {
         crosslinks: true,
         min_contact: SimTime::from_secs(10),
         solar_exclusion_deg: 0.0,
+        sessions: false,
         access: Access::FullDuplex,
         convergence: LinkConvergence::SmallFrame,
     }

@@ -30,6 +30,7 @@ fn class(min_contact_s: i64) -> LinkClass {
         crosslinks: true,
         min_contact: SimTime::from_secs(min_contact_s),
         solar_exclusion_deg: 0.0,
+        sessions: false,
         access: Access::FullDuplex,
         convergence: LinkConvergence::SmallFrame,
     }

@@ -477,6 +477,7 @@ fn facts(assets: u32, days: i64) -> RunFacts {
         format: RunFacts::FORMAT.into(),
         scenario: "mars_relay <sample>".into(),
         scenario_hash: "00ff".repeat(16),
+        caveat: None,
         seed: 7,
         version: "0.1.0".into(),
         fingerprint: String::new(),

@@ -192,6 +192,7 @@ pub(crate) const fn always_up(peer: cosmosmesh_protocol::id::NodeId) -> LinkUp {
         rate_bps: 10_000_000,
         until: None,
         convergence: Convergence::SmallFrame,
+        session: false,
     }
 }
 

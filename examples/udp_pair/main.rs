@@ -118,6 +118,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         control_lifetime: Duration::from_secs(10),
         security: None,
         bundles: BundleSettings::default(),
+        counted_payloads: false,
         shared_state: None,
         plan: None,
     }

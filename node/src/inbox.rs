@@ -49,7 +49,8 @@ pub(crate) fn encode_message(delivery: &Delivery) -> Vec<u8> {
 
 /// `2, creation time, creation sequence, flags, length and text of source, of destination, payload`, big-endian.
 pub(crate) fn encode_bundle(delivery: &BundleDelivery) -> Vec<u8> {
-    let BundleDelivery { source, destination, creation, flags, payload } = delivery;
+    // A daemon takes no counted payloads.
+    let BundleDelivery { source, destination, creation, flags, payload, absent: _ } = delivery;
     let mut value = Vec::with_capacity(100 + payload.len());
     value.push(BUNDLE);
     value.extend_from_slice(&creation.time.0.to_be_bytes());
@@ -105,6 +106,7 @@ fn decode_bundle(value: &[u8]) -> Option<BundleDelivery> {
         },
         flags: BundleFlags(u64::from_be_bytes(*flags)),
         payload: payload.to_vec(),
+        absent: 0,
     })
 }
 
@@ -135,6 +137,7 @@ mod tests {
             creation: CreationTimestamp { time: DtnTime(5), sequence: 6 },
             flags: BundleFlags(0x20),
             payload: vec![0; 300],
+            absent: 0,
         };
         let encoded = encode_bundle(&bundle);
         assert_eq!(decode(&encoded), Some(Received::Bundle(bundle)));

@@ -63,7 +63,15 @@ impl Pair {
             };
             Node::new(config, keys(id), [id as u8; 32], Instant::ZERO)
         };
-        let up = LinkUp { link: LINK, peer: NodeId(0), mtu, rate_bps: RATE_BPS, until: None, convergence };
+        let up = LinkUp {
+            link: LINK,
+            peer: NodeId(0),
+            mtu,
+            rate_bps: RATE_BPS,
+            until: None,
+            convergence,
+            session: false,
+        };
         let mut pair = Self {
             now: Instant::ZERO,
             nodes: [node(1), node(2)],

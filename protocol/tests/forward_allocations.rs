@@ -38,6 +38,7 @@ fn relay() -> Node {
             rate_bps: 1_000_000,
             until: None,
             convergence: Convergence::default(),
+            session: false,
         }),
     ];
     for input in set_up {

@@ -74,6 +74,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         control_lifetime: Duration::from_secs(3600),
         security: None,
         bundles: BundleSettings::default(),
+        counted_payloads: false,
         shared_state: Some(SharedStateConfig {
             members: (1..=count).map(NodeId).collect(),
             limits: SyncLimits::default(),
@@ -148,6 +149,7 @@ impl Chain {
                 rate_bps: RATE_BPS,
                 until: None,
                 convergence: Convergence::SmallFrame,
+                session: false,
             };
             self.input(node, Input::LinkUp(up));
         }
@@ -395,6 +397,7 @@ fn what_was_given_up_in_the_middle_does_not_hold_up_what_follows() {
         rate_bps: RATE_BPS,
         until: None,
         convergence: Convergence::SmallFrame,
+        session: false,
     };
     chain.input(1, Input::LinkUp(up));
     chain.run_for(Duration::from_secs(1800));

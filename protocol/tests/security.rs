@@ -61,6 +61,7 @@ impl Line {
                     rate_bps: 64_000,
                     until: None,
                     convergence: Convergence::SmallFrame,
+                    session: false,
                 };
                 fresh.handle_input(Instant::ZERO, Input::LinkUp(up)).expect("a link");
             }

@@ -167,6 +167,7 @@ impl Crowd {
                 rate_bps: RATE_BPS,
                 until: None,
                 convergence: Convergence::SmallFrame,
+                session: false,
             };
             self.input(from, Input::LinkUp(up)).expect("a link");
         }

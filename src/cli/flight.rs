@@ -118,6 +118,7 @@ fn facts(scenario: &Scenario, seed: Option<u64>, end: SimTime) -> RunFacts {
         format: RunFacts::FORMAT.into(),
         scenario: scenario.name.clone(),
         scenario_hash: scenario.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        caveat: scenario.protocol.service.caveat().map(Into::into),
         seed: seed.unwrap_or(scenario.seed),
         version: env!("CARGO_PKG_VERSION").into(),
         fingerprint: String::new(),

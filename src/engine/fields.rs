@@ -35,6 +35,7 @@ impl MessageKind {
             Self::Sync => "sync",
             Self::Plan => "plan",
             Self::Acknowledgement => "acknowledgement",
+            Self::Datagram => "datagram",
         }
     }
 }

@@ -28,6 +28,8 @@ pub enum MessageKind {
     Plan,
     /// Acknowledgements of the delivery layer.
     Acknowledgement,
+    /// Application messages in plain bundles: numbered by their creation, delivered at most once, in any order.
+    Datagram,
 }
 
 /// Why a frame did not arrive.

@@ -72,7 +72,7 @@ impl LinkClass {
     ///
     /// # Panics
     ///
-    /// If the rate is not positive and finite, where it is looked at.
+    /// If the rate is not positive, where it is looked at.
     #[must_use]
     pub fn time_on_air(&self, bytes: u32, rate: BitsPerSecond) -> SimTime {
         let bytes = self.bytes_on_air(bytes);
@@ -124,14 +124,17 @@ impl LoraModulation {
     }
 }
 
-/// Time on air of a frame at a bit rate, rounded up to the nanosecond.
+/// Time on air of a frame at a bit rate, rounded up to the nanosecond; none at an unlimited one.
 ///
 /// # Panics
 ///
-/// If the rate is not positive and finite, which a checked scenario refuses, or the frame would take 292 years.
+/// If the rate is not positive, which a checked scenario refuses, or the frame would take 292 years.
 #[must_use]
 pub fn serialisation_time(bytes: u32, rate: BitsPerSecond) -> SimTime {
-    assert!(rate.0 > 0.0 && rate.0.is_finite(), "a data rate is positive, found {rate}");
+    assert!(rate.0 > 0.0, "a data rate is positive, found {rate}");
+    if rate.0 == f64::INFINITY {
+        return SimTime::ZERO;
+    }
     let bits = u64::from(bytes) * 8;
     // Whole rates are exact in integers; a double would round 10⁹ times the bits of a large frame.
     let nanos = if rate.0 >= 1.0 && rate.0 <= 9.0e15 && rate.0.fract() == 0.0 {

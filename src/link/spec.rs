@@ -31,6 +31,8 @@ pub struct LinkClass {
     pub access: Access,
     /// How bundles cross it.
     pub convergence: LinkConvergence,
+    /// Whether the ends know of a transfer: the receiver when it begins, the sender whether it was cut.
+    pub sessions: bool,
 }
 
 /// Which convergence layer the nodes at both ends of a link speak.

@@ -99,6 +99,18 @@ impl<F> Transmitter<F> {
         self.busy_until
     }
 
+    /// Ends the transmission that is on air at `now`.
+    pub fn abort(&mut self, now: SimTime) {
+        if self.busy_until <= now {
+            return;
+        }
+        self.on_air.0 -= self.busy_until.0 - now.0;
+        self.busy_until = now;
+        if let Some(last) = self.sent.back_mut() {
+            last.end = now;
+        }
+    }
+
     /// Forgets what was sent and over by `time`: no reception that began before it will be asked for.
     pub fn forget_before(&mut self, time: SimTime) {
         while self.sent.front().is_some_and(|sent| sent.end <= time) {

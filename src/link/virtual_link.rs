@@ -259,6 +259,7 @@ mod tests {
             crosslinks: true,
             min_contact: SimTime::ZERO,
             solar_exclusion_deg: 0.0,
+            sessions: false,
             access: Access::FullDuplex,
             convergence: crate::link::LinkConvergence::SmallFrame,
         }

@@ -10,7 +10,7 @@ use crate::{
 #[must_use]
 pub const fn is_application(kind: MessageKind) -> bool {
     match kind {
-        MessageKind::Telemetry | MessageKind::Command | MessageKind::Event => true,
+        MessageKind::Telemetry | MessageKind::Command | MessageKind::Event | MessageKind::Datagram => true,
         MessageKind::Sync | MessageKind::Plan | MessageKind::Acknowledgement => false,
     }
 }

@@ -2,6 +2,7 @@
 
 mod conservation;
 mod exactly_once;
+mod foremost;
 mod forged;
 mod intervals;
 mod optimum;
@@ -9,6 +10,7 @@ mod replicas;
 
 pub use conservation::{FrameConservation, MessageConservation};
 pub use exactly_once::ExactlyOnce;
+pub use foremost::Journeys;
 pub use forged::NothingForged;
 pub use intervals::IntervalSet;
 pub use optimum::{

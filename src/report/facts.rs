@@ -12,6 +12,9 @@ pub struct RunFacts {
     pub scenario: String,
     /// SHA-256 of the scenario with its includes, hexadecimal.
     pub scenario_hash: String,
+    /// What a reader of any figure must know (envelopes off, size-only payloads); absent for the whole protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caveat: Option<String>,
     /// The seed.
     pub seed: u64,
     /// The program's version.

@@ -79,6 +79,9 @@ fn head(html: &mut String, facts: &RunFacts) {
         html,
         &format!("<p class=\"quiet\">{assets} assets, {duration} from {epoch}, seed {}</p>", facts.seed),
     );
+    if let Some(caveat) = &facts.caveat {
+        push(html, &format!("<p class=\"verdict\">A study: {}.</p>", escape(caveat)));
+    }
     if facts.oracles.total == 0 {
         push(html, "<p class=\"verdict good\">✓ Every oracle holds.</p>");
         return;

@@ -128,6 +128,9 @@ pub fn summary(facts: &RunFacts, metrics: &MetricsSet) -> String {
         let _ = writeln!(text, "{label:label_width$}  {value:>value_width$}  {name}");
     }
     text.push('\n');
+    if let Some(caveat) = &facts.caveat {
+        let _ = writeln!(text, "study        {caveat}");
+    }
     for sentence in attention(metrics) {
         let _ = writeln!(text, "warning      {sentence}");
     }

@@ -88,6 +88,7 @@ pub const fn kind_word(kind: MessageKind) -> &'static str {
         MessageKind::Sync => "sync",
         MessageKind::Plan => "plan",
         MessageKind::Acknowledgement => "acknowledgement",
+        MessageKind::Datagram => "datagram",
     }
 }
 

@@ -2,12 +2,15 @@
 
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{CrcKind, PlanParticipant, PlanSpec, Scenario, SharedState},
+    scenario::{CrcKind, PlanParticipant, PlanSpec, Routing, Scenario, Service, SharedState},
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
     bundle,
-    dtn::{store::StoreLimits, strategy::RoutingConfig},
+    dtn::{
+        store::StoreLimits,
+        strategy::{FloodingConfig, ProphetConfig, RoutingConfig},
+    },
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{BundleSecurity, BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
@@ -121,7 +124,7 @@ impl Fleet {
         NodeConfig {
             id: self.node(asset),
             directory: self.directory.clone(),
-            routing: RoutingConfig::default(),
+            routing: routing(protocol.routing),
             store: StoreLimits { bytes: storage.bytes, count: storage.bundles as usize },
             keep_bundles: storage.keeps_transit,
             hop_limit: protocol.hop_limit,
@@ -144,6 +147,7 @@ impl Fleet {
             control_lifetime: span(protocol.lifetimes[0]),
             security: protocol.signs_bundles.then(BundleSecurity::hop_by_hop),
             bundles: BundleSettings::default(),
+            counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
         }
@@ -175,6 +179,21 @@ impl Fleet {
             problem,
             lifetime: span(plan.lifetime),
         })
+    }
+}
+
+fn routing(routing: Routing) -> RoutingConfig {
+    match routing {
+        Routing::Sabr => RoutingConfig::Sabr,
+        Routing::DirectDelivery(settings) => RoutingConfig::DirectDelivery(settings),
+        Routing::Epidemic(settings) => RoutingConfig::Epidemic(settings),
+        Routing::SprayAndWait { copies, binary, settings } => {
+            RoutingConfig::SprayAndWait { copies, binary, settings }
+        }
+        Routing::Prophet(settings) => RoutingConfig::Prophet { config: ProphetConfig::default(), settings },
+        Routing::ManagedFlooding(settings) => {
+            RoutingConfig::ManagedFlooding { config: FloodingConfig::default(), settings }
+        }
     }
 }
 

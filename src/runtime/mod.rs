@@ -3,10 +3,12 @@
 //! The only folder below `hil` that constructs or drives a [`Node`].
 
 mod configure;
+mod message;
 mod storage;
 mod translate;
 
 pub use configure::{Fleet, keys_of};
+pub use message::{Content, Message};
 pub use storage::Storage;
 
 use crate::{
@@ -21,7 +23,7 @@ use cosmosmesh_protocol::{
     sync::{Op, SyncError},
     time::Instant,
 };
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 /// An asset's node and what its host does for it.
 #[derive(Component)]
@@ -37,6 +39,8 @@ pub struct Runtime {
     watching: bool,
     /// Signatures of earlier incarnations.
     signatures: Signatures,
+    /// Destinations of datagrams that the node has not accepted yet, in order.
+    unaccepted: VecDeque<AssetIndex>,
 }
 
 impl Runtime {
@@ -55,6 +59,7 @@ impl Runtime {
             sync_bytes,
             watching: false,
             signatures: Signatures::default(),
+            unaccepted: VecDeque::new(),
         }
     }
 
@@ -64,7 +69,9 @@ impl Runtime {
         if let Some(estimate) = estimate {
             self.input(now, Input::Civil(estimate), storage, out);
         }
-        self.input(now, Input::ContactPlan(plan.clone()), storage, out);
+        if self.fleet.scenario().protocol.plan_known {
+            self.input(now, Input::ContactPlan(plan.clone()), storage, out);
+        }
     }
 
     /// Whether the node is running.
@@ -93,6 +100,7 @@ impl Runtime {
             self.publish(now, batch, out);
         }
         self.signatures = self.signatures();
+        self.unaccepted.clear();
         self.node = None;
         self.armed = None;
     }
@@ -133,6 +141,16 @@ impl Runtime {
         out: &mut Vec<Record>,
     ) {
         self.input(now, Input::Frame { link: LinkId(link), bytes }, storage, out);
+    }
+
+    /// A transfer of so many bytes begins to come in, on a link with sessions.
+    pub fn incoming(&mut self, now: SimTime, bytes: u32, storage: &mut Storage, out: &mut Vec<Record>) {
+        self.input(now, Input::Incoming { bytes }, storage, out);
+    }
+
+    /// What was put on a link with sessions has left.
+    pub fn sent(&mut self, now: SimTime, link: u32, storage: &mut Storage, out: &mut Vec<Record>) {
+        self.input(now, Input::Sent { link: LinkId(link) }, storage, out);
     }
 
     /// A link came up.
@@ -310,6 +328,8 @@ impl Runtime {
             let kind = translate::delivery(&self.fleet, delivery);
             Record { time: now, asset: self.asset, kind }
         }));
+        let bundles = batch.bundles.iter().filter_map(|delivery| self.datagram_delivered(delivery));
+        out.extend(bundles.map(|kind| Record { time: now, asset: self.asset, kind }));
     }
 
     fn record(&mut self, now: SimTime, report: Report, out: &mut Vec<Record>) {
@@ -318,7 +338,10 @@ impl Runtime {
         {
             self.sync_bytes += bytes as u64;
         }
-        let kind = translate::report(&self.fleet, self.asset, report);
+        let kind = match report {
+            Report::BundleAccepted { id, bytes } => self.datagram_accepted(id.creation, bytes),
+            report => translate::report(&self.fleet, self.asset, report),
+        };
         out.extend(kind.map(|kind| Record { time: now, asset: self.asset, kind }));
     }
 }

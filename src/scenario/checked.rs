@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cosmosmesh_protocol::{delivery::RateLimit, id::NodeId};
+use cosmosmesh_protocol::{delivery::RateLimit, dtn::strategy::SpreadSettings, id::NodeId};
 
 use crate::{
     astro::{Body, Epoch, Motion},
@@ -35,6 +35,8 @@ pub struct Scenario {
     pub protocol: ProtocolSettings,
     /// Application messages.
     pub traffic: Vec<Traffic>,
+    /// Application messages that a file lists.
+    pub messages: Option<Messages>,
     /// Replicated state.
     pub shared_state: Option<SharedState>,
     /// The federated plan.
@@ -213,6 +215,62 @@ pub struct ProtocolSettings {
     pub reroute_after: SimTime,
     /// Half width of the uncertainty of each node's estimate of UTC.
     pub clock_uncertainty: SimTime,
+    /// Whether nodes know the contact plan.
+    pub plan_known: bool,
+    /// How application messages travel.
+    pub service: Service,
+    /// How bundles find their way.
+    pub routing: Routing,
+}
+
+/// How bundles find their way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routing {
+    /// By the contact plan, one copy.
+    #[default]
+    Sabr,
+    /// One copy, which waits for the destination itself.
+    DirectDelivery(SpreadSettings),
+    /// A copy to everybody who has none.
+    Epidemic(SpreadSettings),
+    /// At most so many copies.
+    SprayAndWait {
+        /// How many, 1 or more.
+        copies: u32,
+        /// Whether a neighbour gets half of those left.
+        binary: bool,
+        /// What all strategies of copies have in common.
+        settings: SpreadSettings,
+    },
+    /// A copy to those who are likelier to meet the destination.
+    Prophet(SpreadSettings),
+    /// Once to everybody who hears.
+    ManagedFlooding(SpreadSettings),
+}
+
+/// How application messages travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Service {
+    /// In signed envelopes, numbered, acknowledged, each delivered exactly once and in order.
+    #[default]
+    Streams,
+    /// In plain bundles, each delivered at most once.
+    Datagrams {
+        /// Payloads are counted and not carried.
+        size_only: bool,
+    },
+}
+
+impl Service {
+    /// What a reader of results must know of the run's traffic, `None` when it is the whole protocol's.
+    #[must_use]
+    pub const fn caveat(self) -> Option<&'static str> {
+        match self {
+            Self::Streams => None,
+            Self::Datagrams { size_only: false } => Some("envelopes off"),
+            Self::Datagrams { size_only: true } => Some("envelopes off, size-only payloads"),
+        }
+    }
 }
 
 impl ProtocolSettings {
@@ -248,6 +306,9 @@ impl Default for ProtocolSettings {
             submission_rate: None,
             reroute_after: SimTime::from_secs(60),
             clock_uncertainty: SimTime::from_nanos(10_000_000),
+            plan_known: true,
+            service: Service::Streams,
+            routing: Routing::Sabr,
         }
     }
 }
@@ -300,6 +361,32 @@ pub struct Traffic {
     pub lifetime: SimTime,
     /// Its class of service.
     pub priority: Priority,
+}
+
+/// Application messages, one by one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Messages {
+    /// `Telemetry`, `Command` or `Event`.
+    pub kind: MessageKind,
+    /// Lifetime of their bundles.
+    pub lifetime: SimTime,
+    /// Their class of service.
+    pub priority: Priority,
+    /// In order of their times; those of one time in the order of the file.
+    pub list: Vec<ListedMessage>,
+}
+
+/// One message of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListedMessage {
+    /// When it arises, within the run.
+    pub time: SimTime,
+    /// Who sends it.
+    pub from: AssetIndex,
+    /// Whom it is for; never the sender.
+    pub to: AssetIndex,
+    /// Payload bytes.
+    pub bytes: u32,
 }
 
 /// When things arise.

@@ -256,6 +256,20 @@ impl Decode for f64 {
     }
 }
 
+impl Decode for bool {
+    fn what() -> String {
+        "true or false".to_owned()
+    }
+
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        if let Value::Bool(value) = node.value {
+            return Some(value);
+        }
+        cx.report(node, Mistake::WrongType, node.describe(), Self::what());
+        None
+    }
+}
+
 macro_rules! whole {
     ($($kind:ty),+) => {$(
         impl Decode for $kind {

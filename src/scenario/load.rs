@@ -11,7 +11,7 @@ use super::{
     checked::Scenario,
     decode::{Context, Decode, List, Spanned},
     diagnostic::{Diagnostics, Draft, Mistake},
-    raw::{RawPart, RawScenario},
+    raw::{RawHosts, RawPart, RawScenario},
     source::{MAX_FILE_BYTES, Source, Sources, Span},
     syntax::{self, Node, Value},
 };
@@ -101,6 +101,7 @@ impl Files {
             assets: elements(root.assets.as_ref()),
             root,
         };
+        raw.assets.extend(elements(raw.root.hosts.as_ref()).iter().flat_map(Spanned::<RawHosts>::assets));
         let includes = raw.root.includes.clone();
         self.includes(includes.as_ref(), &mut raw);
         self.drafts.is_empty().then_some(raw)

@@ -15,16 +15,17 @@ mod diagnostic;
 mod load;
 mod quantity;
 mod raw;
+mod shapes;
 mod source;
 mod syntax;
 
 pub use checked::{
-    Arrivals, Asset, AssetKind, Better, ContactSource, CrcKind, Fault, LinkSelector, PlanParticipant,
-    PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Scenario, SharedState,
-    StorageSpec, Tolerance, Traffic, WriteMix, has_surface,
+    Arrivals, Asset, AssetKind, Better, ContactSource, CrcKind, Fault, LinkSelector, ListedMessage, Messages,
+    PlanParticipant, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Routing,
+    Scenario, Service, SharedState, StorageSpec, Tolerance, Traffic, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};
 pub use quantity::parse_duration;
-pub use raw::shapes;
+pub use shapes::shapes;
 pub use source::MAX_FILE_BYTES;

@@ -1,7 +1,7 @@
 //! What a scenario file may hold, as it is written. Each field states its default and meaning for docs/SCENARIOS.md.
 
 use super::{
-    decode::{List, Record, Series, Shape, SizeRange, Spanned, choice, record},
+    decode::{List, Series, SizeRange, Spanned, choice, record},
     quantity::{Duration, Energy, Frequency, Gain, Length, Level, Merit, Power, Rate, Ratio, Size},
 };
 
@@ -19,10 +19,12 @@ record! {
         includes: Option<List<String>>, "none", "Files with parts (record Part), relative to this file and inside its folder.";
         classes: Option<List<RawClass>>, "none", "Kinds of link.";
         kits: Option<List<RawKit>>, "none", "Equipment that several assets share.";
-        assets: Option<List<RawAsset>>, "none", "The fleet; at least one asset, parts included.";
+        assets: Option<List<RawAsset>>, "none", "The fleet; at least one asset, parts and hosts included.";
+        hosts: Option<List<RawHosts>>, "none", "Series of like assets without a place, added to the fleet.";
         contacts: Optional<RawContacts>, "Computed", "Where contacts come from.";
         protocol: Optional<RawProtocol>, "all defaults", "How every node's protocol stack is set.";
         traffic: Option<List<RawTraffic>>, "none", "Application messages.";
+        messages: Optional<RawMessages>, "none", "Application messages that a file lists.";
         shared_state: Optional<RawSharedState>, "none", "Replicated state.";
         planning: Optional<RawPlan>, "none", "The federated plan.";
         faults: Option<List<RawFault>>, "none", "What breaks, and when.";
@@ -47,7 +49,7 @@ record! {
         name: Spanned<String>, "", "Unique name, which radios refer to.";
         frequency: Spanned<Frequency>, "", "Carrier frequency, more than zero; free-space loss follows from it.";
         capacity: Spanned<RawCapacity>, "", "Where data rate and error rate come from.";
-        mtu_bytes: Optional<u32>, "1024; 233 with Lora", "Largest frame, header included, 32 to 65536 (at most 255 with Lora).";
+        mtu_bytes: Optional<u32>, "1024; 233 with Lora", "Largest frame, header included, 32 to 16777216 (at most 255 with Lora).";
         frame_overhead_bytes: Optional<u32>, "0", "Bytes that framing adds to each frame on air, up to 4096.";
         burst_loss: Optional<RawBurstLoss>, "none", "Loss in bursts (Gilbert–Elliott), on top of bit errors.";
         frame_loss: Optional<f64>, "0", "Probability that a frame is lost for no other reason, 0 to 1.";
@@ -57,12 +59,18 @@ record! {
         crosslinks: Optional<RawCrosslinks>, "Allowed", "Whether two satellites can talk to each other over it.";
         access: Optional<RawAccess>, "FullDuplex; SharedChannel with Lora", "How the medium is shared.";
         convergence: Optional<RawConvergence>, "SmallFrame", "How bundles cross it: in frames that are sent once, or by LTP (RFC 5326), which repeats what is lost and needs contacts both ways.";
+        transfers: Optional<RawTransfers>, "Frames", "What the ends know of a transfer. Sessions: the receiver makes room when it begins, and the sender keeps what the contact's end cut.";
     }
 }
 
 choice! {
+    /// What the ends of a link know of a transfer.
+    RawTransfers "Transfers" { Frames, Sessions }
+}
+
+choice! {
     /// Where rates come from.
-    RawCapacity "Capacity" { Fixed(RawFixed), Budget(RawBudget), Lora(RawLora) }
+    RawCapacity "Capacity" { Fixed(RawFixed), Budget(RawBudget), Lora(RawLora), Unlimited }
 }
 
 record! {
@@ -157,6 +165,19 @@ record! {
         radios: Option<List<RawRadio>>, "the kit's", "Radios; replaces the kit's.";
         power: Optional<RawPower>, "the kit's; else no concern", "Power system; replaces the kit's.";
         storage: Optional<RawStorage>, "the kit's; else the protocol's", "Limits of the bundle store; replaces the kit's.";
+    }
+}
+
+record! {
+    /// A series of like assets.
+    RawHosts "Hosts" {
+        prefix: Spanned<String>, "", "Their names are this and a number.";
+        count: Spanned<u32>, "", "How many, 1 to 100000.";
+        first: Optional<u32>, "0", "The number in the first one's name.";
+        node: Optional<u64>, "1", "The first one's node number; the others follow.";
+        kind: Spanned<RawKind>, "", "What they are.";
+        kit: Optional<String>, "none", "Their kit.";
+        groups: Option<List<String>>, "none", "Groups that they belong to, beside the kit's.";
     }
 }
 
@@ -269,7 +290,7 @@ record! {
         receive_gain: Optional<Gain>, "none", "Receive antenna gain. Needed with Lora.";
         min_elevation_deg: Optional<f64>, "10", "Lowest elevation at which a radio on a surface sees satellites, in degrees, -90 to 90.";
         max_peers: Optional<u32>, "no limit", "Largest number of peers served at once, 1 or more.";
-        queue_frames: Optional<u32>, "64", "Frames that wait beyond the one on air, 1 to 65536.";
+        queue_frames: Optional<u32>, "64", "Frames that wait beyond the one on air, 0 to 65536. With 0, the node decides at the last moment.";
         transmit_power: Optional<Power>, "0 W", "Electrical power drawn while sending, 0 or more.";
         receive_power: Optional<Power>, "0 W", "Electrical power drawn while a contact is open, 0 or more.";
     }
@@ -311,13 +332,14 @@ record! {
     /// An imported contact plan.
     RawImported "Imported" {
         file: Spanned<String>, "", "The plan, relative to this file and inside its folder. Its node numbers are the assets'.";
-        format: Spanned<RawPlanFormat>, "", "The plan's format.";
+        format: Spanned<RawPlanFormat>, "", "The plan's format. `One`: a trace of connections of The ONE, whose rates are those of the radios' class.";
+        offset: Optional<u64>, "0", "What is added to the file's node numbers: assets' begin at 1.";
     }
 }
 
 choice! {
     /// Formats of contact plans.
-    RawPlanFormat "PlanFormat" { Ion, Hdtn, Asabr }
+    RawPlanFormat "PlanFormat" { Ion, Hdtn, Asabr, One }
 }
 
 record! {
@@ -334,7 +356,60 @@ record! {
         stream_window: Optional<u32>, "4096", "Unacknowledged messages of one stream that a sender keeps, and early ones that a receiver holds back, 1 to 65536.";
         submission_rate: Optional<RawRateLimit>, "none", "How fast an asset's applications may submit messages.";
         reroute_after: Optional<Duration>, "60 s", "A bundle whose planned contact did not carry it is routed again after this time.";
+        foreknowledge: Optional<RawForeknowledge>, "ContactPlan", "Whether nodes know the contact plan, or meet each other unforeseen.";
+        service: Optional<RawService>, "Streams", "How application messages travel.";
+        routing: Optional<RawRouting>, "Sabr", "How bundles find their way.";
         clock_uncertainty: Optional<Duration>, "10 ms", "Half width of the uncertainty of each node's estimate of UTC, 0 or more.";
+    }
+}
+
+choice! {
+    /// What nodes know of contacts before they open.
+    RawForeknowledge "Foreknowledge" { ContactPlan, Nothing }
+}
+
+choice! {
+    /// How bundles find their way.
+    RawRouting "Routing" {
+        Sabr, DirectDelivery(RawSpread), Epidemic(RawSpread), SprayAndWait(RawSpray), Prophet(RawSpread),
+        ManagedFlooding(RawSpread),
+    }
+}
+
+record! {
+    /// What all strategies of copies have in common.
+    RawSpread "Spread" {
+        order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
+        delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
+    }
+}
+
+record! {
+    /// A bounded number of copies (Spyropoulos et al. 2005).
+    RawSpray "Spray" {
+        copies: Spanned<u32>, "", "How many copies of a bundle there are in all, 1 to 1000000.";
+        binary: Optional<bool>, "true", "Whether a neighbour gets half of the copies that are left, rather than one.";
+        order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
+        delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
+    }
+}
+
+choice! {
+    /// Orders of sending: that of arrival, or one by chance at each meeting.
+    RawSendOrder "SendOrder" { Received, Random }
+}
+
+choice! {
+    /// How application messages travel.
+    RawService "Service" { Streams, Datagrams(RawDatagrams) }
+}
+
+record! {
+    /// Plain bundles: no envelope, no stream, no acknowledgement, at most one delivery.
+    RawDatagrams "Datagrams" {
+        size_only: Optional<bool>, "false", "Payloads are counted (on air, in stores) and not carried.";
     }
 }
 
@@ -386,6 +461,16 @@ record! {
         arrivals: Spanned<RawArrivals>, "", "When messages arise, for each sender and addressee.";
         start: Optional<Duration>, "0 s", "No message before.";
         end: Optional<Duration>, "the run's duration", "No message at or after; later than `start`, at most the duration.";
+        lifetime: Optional<Duration>, "the protocol's for its priority", "Lifetime of its bundles, more than zero.";
+        priority: Optional<RawPriority>, "Normal", "Class of service.";
+    }
+}
+
+record! {
+    /// Messages that a file lists.
+    RawMessages "Messages" {
+        file: Spanned<String>, "", "The list, relative to this file and inside its folder: a line for each message with its time in seconds, name, payload bytes, source and destination (names of assets), as The ONE's created-messages report writes it. What follows on a line is skipped.";
+        kind: Optional<RawMessageKind>, "Telemetry", "What the messages are.";
         lifetime: Optional<Duration>, "the protocol's for its priority", "Lifetime of its bundles, more than zero.";
         priority: Optional<RawPriority>, "Normal", "Class of service.";
     }
@@ -561,73 +646,4 @@ record! {
 choice! {
     /// Directions of improvement.
     RawBetter "Better" { Lower, Higher, Neither }
-}
-
-/// Every record and choice that a scenario may contain, in the order of the documentation.
-#[must_use]
-pub fn shapes() -> Vec<Shape> {
-    vec![
-        RawScenario::shape(),
-        RawPart::shape(),
-        RawClass::shape(),
-        RawCapacity::shape(),
-        RawFixed::shape(),
-        RawBudget::shape(),
-        RawLora::shape(),
-        RawPreset::shape(),
-        RawCrosslinks::shape(),
-        RawConvergence::shape(),
-        RawLtp::shape(),
-        RawAccess::shape(),
-        RawBurstLoss::shape(),
-        RawKit::shape(),
-        RawAsset::shape(),
-        RawKind::shape(),
-        RawMotion::shape(),
-        RawBody::shape(),
-        RawSite::shape(),
-        RawTrack::shape(),
-        RawWaypoint::shape(),
-        RawOrbit::shape(),
-        RawModel::shape(),
-        RawElementSet::shape(),
-        RawElements::shape(),
-        RawTle::shape(),
-        RawOmm::shape(),
-        RawOem::shape(),
-        RawRadio::shape(),
-        RawPower::shape(),
-        RawStorage::shape(),
-        RawTransit::shape(),
-        RawContacts::shape(),
-        RawImported::shape(),
-        RawPlanFormat::shape(),
-        RawProtocol::shape(),
-        RawRateLimit::shape(),
-        RawLifetimes::shape(),
-        RawCrc::shape(),
-        RawBundleSecurity::shape(),
-        RawRetransmission::shape(),
-        RawTraffic::shape(),
-        RawMessageKind::shape(),
-        RawPriority::shape(),
-        RawArrivals::shape(),
-        RawPeriodic::shape(),
-        RawPoisson::shape(),
-        RawSharedState::shape(),
-        RawMix::shape(),
-        RawPlan::shape(),
-        RawParticipant::shape(),
-        RawTerm::shape(),
-        RawFault::shape(),
-        RawLinkDown::shape(),
-        RawAssetDown::shape(),
-        RawExtraLoss::shape(),
-        RawLinks::shape(),
-        RawBetween::shape(),
-        RawOf::shape(),
-        RawOfClass::shape(),
-        RawTolerance::shape(),
-        RawBetter::shape(),
-    ]
 }

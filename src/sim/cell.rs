@@ -1,17 +1,19 @@
 //! One asset's components, borrowed for a window of time, and what happens to them.
 
-use super::{agenda::Agenda, event::Event};
+use super::{
+    agenda::Agenda,
+    event::{Event, Stepped},
+};
 use crate::{
-    engine::{Entry, MessageKind, Record, RecordKind, SentBundle},
+    engine::{Entry, Record, RecordKind, SentBundle},
     link::SharedChannel,
-    runtime::{Runtime, Storage},
-    scenario::{Fault, Priority},
+    runtime::{Content, Message, Runtime, Storage},
+    scenario::{Fault, Service},
     units::{AssetIndex, SimTime},
     world::{Battery, Course, RadioBank, Receivers, Workload},
 };
 use bevy_ecs::component::Component;
-use cosmosmesh_protocol::{dtn::contact_plan, dtn::store, envelope::Purpose, node::Submission};
-use std::time::Duration;
+use cosmosmesh_protocol::dtn::contact_plan;
 
 /// Numbers the events that an asset makes, and follows its windows.
 #[derive(Component, Clone, Copy, Debug, Default)]
@@ -20,6 +22,8 @@ pub(super) struct Origin {
     pub(super) sequence: u64,
     /// Place of the first window that has not opened.
     pub(super) next_window: u32,
+    /// The moment of the last event, and the furthest step of it that was reached.
+    pub(super) moment: (SimTime, u32),
 }
 
 /// What all partitions read.
@@ -52,6 +56,8 @@ pub(super) struct Surroundings<'a, 'q> {
     pub(super) records: Vec<Record>,
     /// Bundles sent, when the run captures them.
     pub(super) bundles: Vec<SentBundle>,
+    /// The step of each record.
+    pub(super) steps: Vec<u32>,
     /// Shared channels by class; only the partition that holds all radios of the class has it.
     pub(super) channels: Vec<Option<SharedChannel>>,
     pub(super) events: u64,
@@ -64,7 +70,15 @@ impl<'a, 'q> Surroundings<'a, 'q> {
         agenda: Agenda<'q>,
         channels: Vec<Option<SharedChannel>>,
     ) -> Self {
-        Self { setting, agenda, records: Vec::new(), bundles: Vec::new(), channels, events: 0 }
+        Self {
+            setting,
+            agenda,
+            records: Vec::new(),
+            steps: Vec::new(),
+            bundles: Vec::new(),
+            channels,
+            events: 0,
+        }
     }
 }
 
@@ -78,6 +92,9 @@ impl Cell<'_> {
         event: Event,
     ) {
         self.origin.sequence += 1;
+        let (now, step) = self.origin.moment;
+        let step = if time > now { 0 } else { step + u32::from(target != self.asset) };
+        let event = Stepped { step, event };
         around.agenda.push(target, Entry { time, source: self.asset, sequence: self.origin.sequence, event });
     }
 
@@ -86,22 +103,30 @@ impl Cell<'_> {
     }
 
     /// Handles one event of this asset.
-    pub(super) fn handle(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, event: Event) {
+    pub(super) fn handle(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, stepped: Stepped) {
+        let Stepped { step, event } = stepped;
+        let reached = if self.origin.moment.0 == now { self.origin.moment.1 } else { 0 };
+        self.origin.moment = (now, reached.max(step));
+        self.act(around, now, event);
+        self.settle(around, now);
+        around.steps.resize(around.records.len(), self.origin.moment.1);
+    }
+
+    fn act(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, event: Event) {
         match event {
             Event::WindowOpens(place) => self.window_opens(around, now, place),
             Event::WindowCloses(place) => self.window_closes(around, now, place),
             Event::FrameEnds(incoming) => self.frame_ends(around, now, *incoming),
-            Event::RadioFree(radio) => {
-                self.radio_free(now, radio);
-            }
+            Event::FrameBegins(bytes) => self.runtime.incoming(now, bytes, self.storage, &mut around.records),
+            Event::RadioFree(radio) => self.radio_free(around, now, radio),
             Event::Timer => self.runtime.timeout(now, self.storage, &mut around.records),
             Event::Submit(flow) => self.submit(around, now, flow),
+            Event::SubmitListed => self.submit_listed(around, now),
             Event::Write => self.write(around, now),
             Event::StartPlan => self.runtime.start_plan(now, self.storage, &mut around.records),
             Event::Silence(silent) => self.set_silent(around, now, silent),
             Event::Fault { fault, begins } => self.fault(around, now, fault, begins),
         }
-        self.settle(around, now);
     }
 
     /// After every input: frames onto free radios, and the next timer.
@@ -116,25 +141,44 @@ impl Cell<'_> {
 
     fn submit(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
         let flow = &mut self.workload.flows[number as usize];
-        let submission = Submission {
-            destination: around.setting.fleet.node(flow.destination),
-            purpose: match flow.kind {
-                MessageKind::Command => Purpose::Command,
-                MessageKind::Event => Purpose::Event,
-                _ => Purpose::Telemetry,
+        let message = Message {
+            destination: flow.destination,
+            kind: flow.kind,
+            priority: flow.priority,
+            lifetime: flow.lifetime,
+            content: match around.setting.course.scenario.protocol.service {
+                Service::Datagrams { size_only: true } => Content::Counted(flow.payload_bytes()),
+                Service::Datagrams { size_only: false } | Service::Streams => {
+                    Content::Carried(flow.payload())
+                }
             },
-            priority: match flow.priority {
-                Priority::Expedited => store::Priority::Expedited,
-                Priority::Normal => store::Priority::Normal,
-                Priority::Bulk => store::Priority::Bulk,
-            },
-            lifetime: Duration::from_nanos(flow.lifetime.as_nanos().unsigned_abs()),
-            payload: flow.payload(),
         };
         let next = flow.next_time();
-        self.runtime.submit(now, submission, self.storage, &mut around.records);
+        self.runtime.send(now, message, self.storage, &mut around.records);
         if let Some(time) = next {
             self.schedule(around, self.asset, time.max(now), Event::Submit(number));
+        }
+    }
+
+    fn submit_listed(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime) {
+        let scenario = &around.setting.course.scenario;
+        let (Some(list), Some(listed)) = (&scenario.messages, self.workload.listed.next()) else { return };
+        let message = Message {
+            destination: listed.to,
+            kind: list.kind,
+            priority: list.priority,
+            lifetime: list.lifetime,
+            content: match scenario.protocol.service {
+                Service::Datagrams { size_only: true } => Content::Counted(listed.bytes),
+                // What a list's messages say is not known: a byte stands for all.
+                Service::Datagrams { size_only: false } | Service::Streams => {
+                    Content::Carried(vec![0x55; listed.bytes as usize])
+                }
+            },
+        };
+        self.runtime.send(now, message, self.storage, &mut around.records);
+        if let Some(time) = self.workload.listed.next_time() {
+            self.schedule(around, self.asset, time, Event::SubmitListed);
         }
     }
 

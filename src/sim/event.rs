@@ -2,6 +2,14 @@
 
 use crate::link::{Flight, TransmissionId};
 
+/// An event and its place in the chain of causes within one moment: what an asset causes at another one in the same moment is a step
+/// later, and so is everything that it causes there.
+#[derive(Clone, Debug)]
+pub(super) struct Stepped {
+    pub(super) step: u32,
+    pub(super) event: Event,
+}
+
 /// An event of the simulator's queue.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
@@ -9,6 +17,8 @@ pub(super) enum Event {
     WindowOpens(u32),
     /// A window of the asset closes: its place in the list.
     WindowCloses(u32),
+    /// On a link with sessions, the first bits of a frame of so many bytes are here.
+    FrameBegins(u32),
     /// A frame's last bit is here.
     FrameEnds(Box<Incoming>),
     /// A radio may send again, or try again.
@@ -17,6 +27,8 @@ pub(super) enum Event {
     Timer,
     /// A message of this flow arises.
     Submit(u32),
+    /// A message of the scenario's list arises.
+    SubmitListed,
     /// A write to shared state arises.
     Write,
     /// The coordinator begins the plan.

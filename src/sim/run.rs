@@ -3,7 +3,7 @@
 use super::{
     agenda::Agenda,
     cell::{Cell, Origin, Setting, Surroundings},
-    event::Event,
+    event::{Event, Stepped},
     ledger::Ledger,
     partition::{components, least_light_times},
 };
@@ -134,7 +134,7 @@ struct Running {
 
 /// What stretches share beside the world.
 struct Books {
-    queue: EventQueue<Event>,
+    queue: EventQueue<Stepped>,
     channels: Vec<Option<SharedChannel>>,
     merged: Vec<Record>,
     bundles: Vec<SentBundle>,
@@ -240,6 +240,7 @@ impl Simulation {
             let workload = self.first_work(&mut world, entity, asset);
             for (time, event) in self.first_events(asset).into_iter().chain(workload).chain(first_timer) {
                 origin.sequence += 1;
+                let event = Stepped { step: 0, event };
                 queue.push(asset, Entry { time, source: asset, sequence: origin.sequence, event });
             }
             world.entity_mut(entity).insert((runtime, origin, storage));
@@ -247,6 +248,7 @@ impl Simulation {
         let limited = scenario.assets.iter().any(|asset| asset.power.is_some());
         let channels = scenario.classes.iter().map(channel).collect();
         let longest = scenario.traffic.iter().map(|flow| flow.lifetime);
+        let longest = longest.chain(scenario.messages.iter().map(|list| list.lifetime));
         let longest = longest.chain(scenario.shared_state.iter().map(|shared| shared.lifetime));
         let longest = longest.chain(scenario.planning.iter().map(|plan| plan.lifetime)).max();
         let replicas = scenario.shared_state.as_ref().map_or(0, |shared| shared.members.len() as u32);
@@ -297,6 +299,7 @@ impl Simulation {
         for (number, flow) in workload.flows.iter_mut().enumerate() {
             events.extend(flow.next_time().map(|time| (time, Event::Submit(number as u32))));
         }
+        events.extend(workload.listed.next_time().map(|time| (time, Event::SubmitListed)));
         if let Some(writes) = workload.writes.as_mut() {
             events.extend(writes.next_time().map(|time| (time, Event::Write)));
         }
@@ -307,15 +310,16 @@ impl Simulation {
 /// One component's part of a stretch.
 struct Task<'w> {
     cells: Vec<Cell<'w>>,
-    queue: EventQueue<Event>,
+    queue: EventQueue<Stepped>,
     channels: Vec<Option<SharedChannel>>,
     done: Option<Done>,
 }
 
 struct Done {
-    later: Vec<(AssetIndex, Entry<Event>)>,
+    later: Vec<(AssetIndex, Entry<Stepped>)>,
     records: Vec<Record>,
     bundles: Vec<SentBundle>,
+    steps: Vec<u32>,
     events: u64,
 }
 
@@ -325,9 +329,9 @@ impl Task<'_> {
         let agenda = Agenda::new(&mut self.queue, horizon);
         let mut around = Surroundings::new(setting, agenda, channels);
         drive(&mut self.cells, &mut around, place);
-        let Surroundings { agenda, records, bundles, channels, events, .. } = around;
+        let Surroundings { agenda, records, steps, bundles, channels, events, .. } = around;
         self.channels = channels;
-        self.done = Some(Done { later: agenda.into_later(), records, bundles, events });
+        self.done = Some(Done { later: agenda.into_later(), records, steps, bundles, events });
     }
 }
 
@@ -390,12 +394,12 @@ impl Running {
             let agenda = Agenda::new(&mut books.queue, horizon);
             let mut around = Surroundings::new(setting, agenda, channels);
             drive(&mut cells, &mut around, &everyone);
-            let Surroundings { agenda, mut records, bundles, channels, events, .. } = around;
+            let Surroundings { agenda, mut records, steps, bundles, channels, events, .. } = around;
             books.channels = channels;
             books.events += events;
             let later = agenda.into_later();
             later.into_iter().for_each(|(asset, entry)| books.queue.push(asset, entry));
-            merge_records([&mut records], &mut books.merged);
+            merge([(&mut records, &steps)], &mut books.merged);
             merge_bundles([bundles], &mut books.bundles);
             return;
         }
@@ -420,7 +424,7 @@ impl Books {
         components: &mut super::partition::Components,
         horizon: SimTime,
     ) -> (Vec<Task<'w>>, Vec<u32>) {
-        let mut due: BTreeMap<u32, EventQueue<Event>> = BTreeMap::new();
+        let mut due: BTreeMap<u32, EventQueue<Stepped>> = BTreeMap::new();
         while self.queue.peek().is_some_and(|(time, _)| time < horizon) {
             let (asset, entry) = self.queue.pop().expect("looked at just above");
             due.entry(components.of(asset.0)).or_default().push(asset, entry);
@@ -458,11 +462,11 @@ impl Books {
             let done = task.done.expect("every task has run");
             self.events += done.events;
             later.extend(done.later);
-            records.push(done.records);
+            records.push((done.records, done.steps));
             bundles.push(done.bundles);
         }
         later.into_iter().for_each(|(asset, entry)| self.queue.push(asset, entry));
-        merge_records(records.iter_mut(), &mut self.merged);
+        merge(records.iter_mut().map(|(records, steps)| (records, &*steps)), &mut self.merged);
         merge_bundles(bundles, &mut self.bundles);
     }
 }
@@ -479,7 +483,7 @@ impl Running {
             }
             if cell.battery.silent != before[cell.asset.get()] {
                 cell.origin.sequence += 1;
-                let event = Event::Silence(cell.battery.silent);
+                let event = Stepped { step: 0, event: Event::Silence(cell.battery.silent) };
                 let (source, sequence) = (cell.asset, cell.origin.sequence);
                 self.books.queue.push(cell.asset, Entry { time: now, source, sequence, event });
             }
@@ -507,6 +511,23 @@ impl Running {
 
 fn energy(battery: &Battery) -> RecordKind {
     RecordKind::Energy { state_of_charge: battery.state_of_charge(), radio_joules: battery.radio_j }
+}
+
+/// Merges the records of partitions, with the step of each, in the order (time, step, asset, order at the asset).
+fn merge<'a>(
+    partitions: impl IntoIterator<Item = (&'a mut Vec<Record>, &'a Vec<u32>)>,
+    out: &mut Vec<Record>,
+) {
+    let mut partitions: Vec<_> = partitions.into_iter().collect();
+    if partitions.iter().all(|(_, steps)| steps.iter().all(|step| *step == 0)) {
+        return merge_records(partitions.into_iter().map(|(records, _)| records), out);
+    }
+    let mut stepped: Vec<(u32, Record)> = Vec::new();
+    for (records, steps) in &mut partitions {
+        stepped.extend(steps.iter().copied().zip(records.drain(..)));
+    }
+    stepped.sort_by_key(|(step, record)| (record.time, *step, record.asset));
+    out.extend(stepped.into_iter().map(|(_, record)| record));
 }
 
 /// The components of all assets, in the assets' order.

@@ -12,6 +12,7 @@ use crate::{
     world::{OpenWindow, QueuedFrame, Window},
 };
 use cosmosmesh_protocol::{
+    convergence::small_frame::on_air_len,
     node::{Convergence, LinkId, LinkUp, LtpLink},
     time::Instant,
 };
@@ -28,8 +29,11 @@ impl Cell<'_> {
         if let Some(next) = windows.get(place as usize + 1) {
             self.schedule(around, self.asset, next.start, Event::WindowOpens(place + 1));
         }
-        self.schedule(around, self.asset, window.end, Event::WindowCloses(place));
-        let link = &around.setting.course.links[window.link as usize];
+        let course = around.setting.course;
+        let link = &course.links[window.link as usize];
+        // A frame may start in the last moment, and what comes in then may go on at once: a session ends after that moment.
+        let after = SimTime(i64::from(course.class(link).sessions));
+        self.schedule(around, self.asset, window.end + after, Event::WindowCloses(place));
         let (peer, number) = (link.to, link.from_radio as usize);
         self.record(around, now, RecordKind::ContactOpened { peer, contact: window.contact });
         let radio = &mut self.radios.0[number];
@@ -48,6 +52,15 @@ impl Cell<'_> {
         let number = link.from_radio as usize;
         let radio = &mut self.radios.0[number];
         radio.waiting.retain(|waiting| *waiting != place);
+        if let Some(sent) = radio.on_air.take_if(|sent| *sent == place) {
+            // The last bit that leaves in the last moment has left.
+            if radio.transmitter.is_free(now) {
+                self.tell_sent(around, now, sent);
+            } else {
+                radio.transmitter.abort(now);
+            }
+        }
+        let radio = &mut self.radios.0[number];
         let served = radio.open.iter().position(|open| open.window == place);
         let busy = served.map_or(SimTime::ZERO, |index| radio.open.remove(index).busy);
         radio.note_listening(now);
@@ -97,13 +110,19 @@ impl Cell<'_> {
             peer: setting.fleet.node(link.to),
             mtu: class.mtu_bytes,
             rate_bps: setting.rates_bps[window.contact as usize],
-            until: Some(Instant::from_nanos(planned_end.as_nanos().unsigned_abs())),
+            until: setting
+                .course
+                .scenario
+                .protocol
+                .plan_known
+                .then(|| Instant::from_nanos(planned_end.as_nanos().unsigned_abs())),
             convergence: convergence(
                 class,
                 contact,
                 now,
                 self.radios.0[link.from_radio as usize].transmitter.room() as u32,
             ),
+            session: class.sessions,
         };
         self.runtime.link_up(now, up, self.storage, &mut around.records);
     }
@@ -140,11 +159,24 @@ impl Cell<'_> {
         }
     }
 
-    pub(super) fn radio_free(&mut self, now: SimTime, number: u32) {
+    pub(super) fn radio_free(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
         let radio = &mut self.radios.0[number as usize];
         if radio.retry_at.is_some_and(|at| at <= now) {
             radio.retry_at = None;
         }
+        // A transmission that was cut is over before its event comes.
+        if radio.transmitter.is_free(now)
+            && let Some(place) = radio.on_air.take()
+        {
+            self.tell_sent(around, now, place);
+        }
+    }
+
+    /// On a link with sessions: the node hears that what it put there has left.
+    fn tell_sent(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, place: u32) {
+        let window = around.setting.course.windows[self.asset.get()][place as usize];
+        let link = around.setting.course.links[window.link as usize].sender_link;
+        self.runtime.sent(now, link, self.storage, &mut around.records);
     }
 
     /// Puts frames onto a radio as long as it takes them.
@@ -153,7 +185,8 @@ impl Cell<'_> {
         if radio.open.is_empty() || self.battery.silent || !self.runtime.is_up() {
             return;
         }
-        if radio.transmitter.is_free(now) && radio.retry_at.is_none() {
+        // A frame that takes no time is on air until its node has heard that it left.
+        if radio.transmitter.is_free(now) && radio.on_air.is_none() && radio.retry_at.is_none() {
             let shared = radio.contention.is_some();
             let next = self.radios.0[number as usize]
                 .transmitter
@@ -224,7 +257,7 @@ impl Cell<'_> {
         let window = course.windows[self.asset.get()][frame.window as usize];
         let link = &course.links[window.link as usize];
         let contact = &course.plan.contacts()[window.contact as usize];
-        (window, course.class(link).time_on_air(frame.bytes.len() as u32, contact.rate))
+        (window, course.class(link).time_on_air(on_air_len(&frame.bytes) as u32, contact.rate))
     }
 
     /// Puts a frame on air.
@@ -233,7 +266,7 @@ impl Cell<'_> {
         let (window, airtime) = self.airtime(around, &frame);
         let link = &course.links[window.link as usize];
         let contact = &course.plan.contacts()[window.contact as usize];
-        let bytes = course.class(link).bytes_on_air(frame.bytes.len() as u32);
+        let bytes = course.class(link).bytes_on_air(on_air_len(&frame.bytes) as u32);
         let passage = Passage {
             start: window.start,
             end: window.end,
@@ -260,6 +293,11 @@ impl Cell<'_> {
             around.bundles.push(SentBundle { time: now, from: self.asset, link: window.link, wire });
         }
         self.schedule(around, self.asset, now + airtime, Event::RadioFree(number));
+        if course.class(link).sessions {
+            self.radios.0[number as usize].on_air = Some(frame.window);
+            let begins = now + passage.light_time;
+            self.schedule(around, link.to, begins, Event::FrameBegins(bytes));
+        }
         let incoming = Incoming { link: window.link, flight, bytes: frame.bytes, transmission };
         self.schedule(around, link.to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
     }

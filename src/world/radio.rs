@@ -44,6 +44,8 @@ pub struct Radio {
     pub max_peers: usize,
     /// Place in `open` from which the next frame is asked for.
     pub turn: usize,
+    /// On a link with sessions: the window of the frame that is on air (index into the course's windows).
+    pub on_air: Option<u32>,
     /// Limit on its share of the air.
     pub duty: DutyCycle,
     /// How it waits for a busy shared channel; `None` on links of its own.
@@ -110,6 +112,7 @@ impl RadioBank {
                 waiting: VecDeque::new(),
                 max_peers: spec.max_peers.map_or(usize::MAX, |most| most as usize),
                 turn: 0,
+                on_air: None,
                 duty: DutyCycle::new(lora.map_or(1.0, |lora| lora.duty_cycle)),
                 contention: match (class.access, lora) {
                     (Access::SharedChannel, Some(lora)) => Some(Contention::new(&lora.modulation())),

@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{MessageKind, RandomStreams, Rng, Stream},
-    scenario::{Arrivals, Priority, Scenario, WriteMix},
+    scenario::{Arrivals, ListedMessage, Priority, Scenario, WriteMix},
     units::{AssetIndex, SimTime},
 };
 use bevy_ecs::component::Component;
@@ -65,6 +65,11 @@ impl Flow {
     pub fn payload(&mut self) -> Vec<u8> {
         random_bytes(&mut self.rng, self.size_bytes)
     }
+
+    /// The length of a message's payload, where that is all that counts.
+    pub fn payload_bytes(&mut self) -> u32 {
+        random_length(&mut self.rng, self.size_bytes)
+    }
 }
 
 /// One write to shared state.
@@ -117,11 +122,38 @@ impl WriteFlow {
     }
 }
 
+/// Messages of a list that this asset sends.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    messages: Vec<ListedMessage>,
+    next: usize,
+}
+
+impl Listed {
+    /// When the next one arises.
+    #[must_use]
+    pub fn next_time(&self) -> Option<SimTime> {
+        self.messages.get(self.next).map(|message| message.time)
+    }
+}
+
+impl Iterator for Listed {
+    type Item = ListedMessage;
+
+    fn next(&mut self) -> Option<ListedMessage> {
+        let message = self.messages.get(self.next).copied();
+        self.next += 1;
+        message
+    }
+}
+
 /// Everything that an asset's application does.
 #[derive(Component, Clone, Debug, Default)]
 pub struct Workload {
     /// One for each (flow of the scenario, addressee), in order.
     pub flows: Vec<Flow>,
+    /// Messages of the scenario's list.
+    pub listed: Listed,
     /// Writes to shared state, if this asset is a member.
     pub writes: Option<WriteFlow>,
 }
@@ -157,13 +189,19 @@ impl Workload {
             clock: Clock::new(shared.writes, shared.start, shared.end),
             rng: streams.stream(Stream::Workload, u64::MAX << 48 | u64::from(asset.0)),
         });
-        Self { flows, writes }
+        let own = scenario.messages.iter().flat_map(|messages| &messages.list);
+        let listed =
+            Listed { messages: own.filter(|message| message.from == asset).copied().collect(), next: 0 };
+        Self { flows, listed, writes }
     }
 }
 
-fn random_bytes(rng: &mut Rng, (least, most): (u32, u32)) -> Vec<u8> {
-    let length = least + rng.range(u64::from(most - least) + 1) as u32;
-    let mut bytes = vec![0; length as usize];
+fn random_length(rng: &mut Rng, (least, most): (u32, u32)) -> u32 {
+    least + rng.range(u64::from(most - least) + 1) as u32
+}
+
+fn random_bytes(rng: &mut Rng, sizes: (u32, u32)) -> Vec<u8> {
+    let mut bytes = vec![0; random_length(rng, sizes) as usize];
     rng.fill(&mut bytes);
     bytes
 }

@@ -108,6 +108,7 @@ impl SimulatedPair {
             rate_bps: RATE_BPS as u64,
             until: None,
             convergence: Convergence::SmallFrame,
+            session: false,
         };
         self.with(side, |host, now| host.runtime.link_up(now, up, &mut host.storage, &mut host.trace));
     }

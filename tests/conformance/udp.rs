@@ -88,6 +88,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         control_lifetime: Duration::from_secs(10),
         security: None,
         bundles: BundleSettings::default(),
+        counted_payloads: false,
         shared_state: Some(SharedStateConfig {
             members: NODES.to_vec(),
             limits: SyncLimits::default(),

@@ -104,6 +104,7 @@ impl Host {
             rate_bps: 1_000_000,
             until: None,
             convergence: Convergence::SmallFrame,
+            session: false,
         };
         self.give(now, Input::LinkUp(up));
     }

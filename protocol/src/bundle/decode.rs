@@ -51,7 +51,7 @@ impl Bundle {
         let primary_wire = reader.since(start).to_vec();
         let (blocks, payload) = read_blocks(&mut reader)?;
         reader.end()?;
-        let bundle = Self { primary, primary_wire, blocks, payload };
+        let bundle = Self { primary, primary_wire, blocks, payload, absent: 0 };
         bundle.check_blocks()?;
         bundle.check_fragment()?;
         bundle.check(policy)?;

@@ -2,6 +2,7 @@
 //!
 //! [`Bundle::decode`] judges form; [`Policy`] says which of the standard's rules on content are asked too.
 
+mod absent;
 mod administrative;
 mod amend;
 mod bibe;
@@ -23,6 +24,7 @@ mod section;
 
 use alloc::vec::Vec;
 
+pub use absent::absent_len;
 pub use administrative::AdministrativeRecord;
 pub use bibe::{Bpdu, CustodySignal, Disposition, MAX_SPANS, Span};
 pub use block::{Block, BlockKind, PAYLOAD_NUMBER};
@@ -47,6 +49,8 @@ pub struct Bundle {
     primary_wire: Vec<u8>,
     blocks: Vec<Block>,
     payload: Block,
+    /// Payload bytes that are counted and not there.
+    absent: u32,
 }
 
 impl Bundle {
@@ -61,7 +65,7 @@ impl Bundle {
             data: payload,
         };
         let primary_wire = primary.encode();
-        Self { primary, primary_wire, blocks: Vec::new(), payload }
+        Self { primary, primary_wire, blocks: Vec::new(), payload, absent: 0 }
     }
 
     /// The primary block.

@@ -219,6 +219,12 @@ impl<T> Store<T> {
         Ok(Inserted { key, evicted })
     }
 
+    /// Takes out what an entry of this priority and size would evict now, in the order of eviction; nothing when it would be refused.
+    pub fn make_room(&mut self, priority: Priority, bytes: u32) -> Vec<(StoreKey, Entry<T>)> {
+        let victims = self.victims(priority, bytes).unwrap_or_default();
+        victims.into_iter().filter_map(|key| Some((key, self.remove(key)?))).collect()
+    }
+
     /// Takes an entry out.
     pub fn remove(&mut self, key: StoreKey) -> Option<Entry<T>> {
         let entry = self.entries.remove(&key)?;

@@ -76,11 +76,13 @@ impl Node {
     pub(super) fn send_bundle(&mut self, submission: BundleSubmission) -> Result<(), SubmitError> {
         self.check_submission(&submission)?;
         let (priority, lifetime, custody) = (submission.priority, submission.lifetime, submission.custody);
+        let absent = submission.absent;
         let mut bundle = self.plain_bundle(submission);
+        bundle.set_absent(absent);
         if bundle.check(Policy::Strict).is_err() {
             return Err(SubmitError::Flags { found: bundle.primary().flags.0 });
         }
-        let (id, bytes) = (bundle.id(), bundle.payload().len());
+        let (id, bytes) = (bundle.id(), bundle.payload().len() + absent as usize);
         let destination = match self.whose(&bundle.primary().destination) {
             Whose::Ours => {
                 self.report(Report::BundleAccepted { id, bytes });
@@ -132,8 +134,8 @@ impl Node {
 
     fn check_submission(&self, submission: &BundleSubmission) -> Result<(), SubmitError> {
         let max = self.config.bundles.max_payload;
-        let found = submission.payload.len();
-        if found > max {
+        let found = submission.payload.len() + submission.absent as usize;
+        if found > max || (submission.absent > 0 && !submission.payload.is_empty()) {
             return Err(SubmitError::PayloadTooLarge { found, max });
         }
         if !matches!(self.whose(&submission.source), Whose::Ours | Whose::Nobody) {
@@ -220,6 +222,7 @@ impl Node {
             creation: primary.creation,
             flags: primary.flags,
             payload: bundle.payload().to_vec(),
+            absent: bundle.absent(),
         });
         self.report_status(bundle, Status::Delivered, ReportReason::NONE);
         Ok(Fate::Taken)

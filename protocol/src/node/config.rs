@@ -50,6 +50,8 @@ pub struct NodeConfig {
     pub security: Option<BundleSecurity>,
     /// Bundles without envelopes, and those of other DTNs.
     pub bundles: BundleSettings,
+    /// Whether bundles are taken whose payload is counted and not carried: in studies of routing only.
+    pub counted_payloads: bool,
     /// Replicated state, if this node is a member.
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.
@@ -84,6 +86,7 @@ impl NodeConfig {
             control_lifetime: Duration::from_secs(86_400),
             security: None,
             bundles: BundleSettings::default(),
+            counted_payloads: false,
             shared_state: None,
             plan: None,
         }

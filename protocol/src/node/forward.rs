@@ -43,6 +43,13 @@ pub(super) struct Held {
     pub(super) age: Option<Duration>,
 }
 
+impl Held {
+    /// Payload bytes that are counted and not carried.
+    pub(super) const fn absent(&self) -> u32 {
+        self.bundle.absent()
+    }
+}
+
 impl Node {
     /// A bundle of this node's own.
     pub(super) fn make_bundle(
@@ -87,7 +94,7 @@ impl Node {
         origin: Origin<'_>,
     ) -> Option<StoreKey> {
         let destination = self.node_of(&bundle.primary().destination)?;
-        let bytes = bundle.encoded_len() as u32;
+        let bytes = bundle.full_len() as u32;
         let expires = self.now.saturating_add(left);
         let meta = StoreMeta { destination, priority, expires, bytes, received: self.now };
         let hops = bundle.hop_count().unwrap_or(HopCount { limit: u8::MAX, count: 0 });
@@ -248,6 +255,13 @@ impl Node {
     fn arm_store_expiry(&mut self) {
         if let Some(at) = self.store.next_expiry() {
             self.timers.arm_by(Timer::StoreExpiry, at);
+        }
+    }
+
+    /// A bundle of so many bytes begins to come in: what would have to go when it is here goes now.
+    pub(super) fn make_store_room(&mut self, bytes: u32) {
+        for (key, entry) in self.store.make_room(Priority::Normal, bytes) {
+            self.on_dropped(key, entry, DropReason::StoreFull);
         }
     }
 

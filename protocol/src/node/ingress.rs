@@ -38,10 +38,22 @@ pub(super) enum Fate {
 }
 
 impl Node {
-    /// A whole bundle came in from `peer`, who is not known when its link went down meanwhile.
-    pub(super) fn on_bundle(&mut self, peer: Option<NodeId>, bytes: &[u8]) -> Result<(), InputError> {
+    /// A whole bundle came in from `peer`, who is not known when its link went down meanwhile. `absent`: bytes of its payload that are
+    /// counted and not there.
+    pub(super) fn on_bundle(
+        &mut self,
+        peer: Option<NodeId>,
+        bytes: &[u8],
+        absent: u32,
+    ) -> Result<(), InputError> {
         let policy = self.policy(peer);
-        let bundle = Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
+        let mut bundle = Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
+        if absent > 0 {
+            if !self.config.counted_payloads || !bundle.payload().is_empty() {
+                return Err(self.refuse("counted_payload"));
+            }
+            bundle.set_absent(absent);
+        }
         if let Some(peer) = self.summary_from(&bundle) {
             return self.on_summary(peer, bundle.payload());
         }

@@ -34,6 +34,9 @@ pub struct LinkUp {
     pub until: Option<Instant>,
     /// How bundles cross it.
     pub convergence: Convergence,
+    /// Whether the driver tells by [`Input::Sent`] when a bundle's last frame has left. Until then the bundle stays, and nothing follows
+    /// it; when the link goes down before, it was not sent.
+    pub session: bool,
 }
 
 /// A message of the application.
@@ -70,6 +73,8 @@ pub struct BundleSubmission {
     pub lifetime: Duration,
     /// What it says.
     pub payload: Vec<u8>,
+    /// Payload bytes that are counted and not carried, in studies of routing; 0, or the payload is empty.
+    pub absent: u32,
 }
 
 impl BundleSubmission {
@@ -85,6 +90,7 @@ impl BundleSubmission {
             priority: Priority::Normal,
             lifetime,
             payload,
+            absent: 0,
         }
     }
 }
@@ -101,6 +107,16 @@ pub enum Input<'a> {
     },
     /// A link came up, or its facts changed.
     LinkUp(LinkUp),
+    /// On a link with sessions: the last frame of what [`super::Node::poll_transmit`] gave has left.
+    Sent {
+        /// Which.
+        link: LinkId,
+    },
+    /// On a link with sessions: a bundle of so many bytes begins to come in. The store makes room for it now.
+    Incoming {
+        /// How many.
+        bytes: u32,
+    },
     /// A link went down.
     LinkDown {
         /// Which.

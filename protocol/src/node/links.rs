@@ -165,7 +165,7 @@ impl Node {
         let peer = state.up.map(|up| up.peer);
         match state.layer {
             Layer::SmallFrame(_) => self.on_small_frame(link, bytes),
-            Layer::Whole(_) => self.on_bundle(peer, bytes),
+            Layer::Whole(_) => self.on_bundle(peer, bytes, 0),
             Layer::Ltp(_) => self.on_ltp_segment(link, bytes),
         }
     }

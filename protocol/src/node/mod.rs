@@ -266,6 +266,11 @@ impl Node {
             Input::LinkDown { link } => self.on_link_down(link),
             Input::Transmitted { link, transfer } => self.on_transfer(link, transfer, true),
             Input::TransmissionFailed { link, transfer } => self.on_transfer(link, transfer, false),
+            Input::Sent { link } => self.on_sent(link),
+            Input::Incoming { bytes } => {
+                self.make_store_room(bytes);
+                Ok(())
+            }
             Input::ContactPlan(plan) => {
                 self.plan = plan;
                 self.reroute_all();

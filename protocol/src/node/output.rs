@@ -67,6 +67,8 @@ pub struct BundleDelivery {
     pub flags: BundleFlags,
     /// What it says.
     pub payload: Vec<u8>,
+    /// Payload bytes that were counted and not carried.
+    pub absent: u32,
 }
 
 /// An output.

@@ -78,6 +78,16 @@ impl Node {
         Some((Cargo::Summary, bundle.encode()))
     }
 
+    /// Payload bytes of it that are counted and not carried.
+    pub(super) fn absent(&self, cargo: &Cargo) -> u32 {
+        match cargo {
+            Cargo::Bundle(key, _) | Cargo::Copy(key, _) => {
+                self.store.get(*key).map_or(0, |entry| entry.value.absent())
+            }
+            Cargo::Summary => 0,
+        }
+    }
+
     /// The last frame of it has left for `peer`.
     pub(super) fn departed(&mut self, peer: NodeId, cargo: Cargo) {
         match cargo {

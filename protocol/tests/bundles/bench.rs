@@ -115,6 +115,7 @@ impl Bench {
             rate_bps: RATE_BPS,
             until,
             convergence: Convergence::SmallFrame,
+            session: false,
         };
         self.input(Input::LinkUp(up)).unwrap();
     }

@@ -179,6 +179,7 @@ pub(crate) fn config(node: u64) -> NodeConfig {
         control_lifetime: Duration::from_secs(3600),
         security: None,
         bundles: BundleSettings::default(),
+        counted_payloads: false,
         shared_state: None,
         plan: None,
     }

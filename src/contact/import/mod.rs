@@ -3,6 +3,7 @@
 mod asabr;
 mod hdtn;
 mod ion;
+mod one;
 mod text;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub enum PlanFormat {
     Hdtn,
     /// A-SABR's text.
     Asabr,
+    /// The ONE's trace of connections.
+    One,
 }
 
 /// What ION's `@` does to the relative times (`+n`) that follow it.
@@ -191,6 +194,7 @@ pub fn import_with(
         PlanFormat::Ion => ion::read(text, epoch_unix_s, shifts),
         PlanFormat::Hdtn => hdtn::read(text),
         PlanFormat::Asabr => asabr::read(text),
+        PlanFormat::One => one::read(text),
     })
     .map_err(|Complaint { line, found, allowed }| ImportError {
         file: file.to_owned(),
@@ -242,7 +246,7 @@ mod tests {
 
     use super::*;
 
-    const FORMATS: [PlanFormat; 3] = [PlanFormat::Ion, PlanFormat::Hdtn, PlanFormat::Asabr];
+    const FORMATS: [PlanFormat; 4] = [PlanFormat::Ion, PlanFormat::Hdtn, PlanFormat::Asabr, PlanFormat::One];
 
     #[test]
     fn bytes_that_are_not_utf8_are_refused_with_their_line() {

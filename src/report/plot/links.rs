@@ -84,6 +84,7 @@ mod tests {
             format: RunFacts::FORMAT.into(),
             scenario: "sample".into(),
             scenario_hash: String::new(),
+            caveat: None,
             seed: 1,
             version: String::new(),
             fingerprint: String::new(),

@@ -193,7 +193,7 @@ impl Checker<'_> {
             receive_gain_dbi: raw.receive_gain.as_ref().map(|gain| gain.value.0),
             min_elevation_deg: self.within_or(raw.min_elevation_deg.as_ref(), 10.0, -90.0, 90.0),
             max_peers: raw.max_peers.as_ref().map(|_| self.count_or(raw.max_peers.as_ref(), 1, 1, u32::MAX)),
-            queue_frames: self.count_or(raw.queue_frames.as_ref(), 64, 1, 65_536),
+            queue_frames: self.count_or(raw.queue_frames.as_ref(), 64, 0, 65_536),
             transmit_power: Watts(self.amount_or(raw.transmit_power.as_ref(), 0.0, |power| power.0)),
             receive_power: Watts(self.amount_or(raw.receive_power.as_ref(), 0.0, |power| power.0)),
         }

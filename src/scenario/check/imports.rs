@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use super::Checker;
 use crate::{
     astro::Epoch,
-    contact::import::{PlanFormat, import},
+    contact::{
+        Contact, ContactPlan,
+        import::{PlanFormat, import},
+    },
+    link::{Capacity, LinkClass},
     scenario::{
         checked::{Asset, ContactSource},
         diagnostic::Mistake,
@@ -19,6 +23,7 @@ impl Checker<'_> {
         &mut self,
         raw: &RawImported,
         assets: &[Asset],
+        classes: &[LinkClass],
         epoch: Option<Epoch>,
     ) -> ContactSource {
         let Some(source) = self.files.import(&raw.file) else { return ContactSource::Computed };
@@ -26,6 +31,7 @@ impl Checker<'_> {
             RawPlanFormat::Ion => PlanFormat::Ion,
             RawPlanFormat::Hdtn => PlanFormat::Hdtn,
             RawPlanFormat::Asabr => PlanFormat::Asabr,
+            RawPlanFormat::One => PlanFormat::One,
         };
         let origin = epoch.and_then(|epoch| unix_s(&epoch.to_string()));
         let plan = match import(&source.name, source.text.as_bytes(), format, origin) {
@@ -38,7 +44,12 @@ impl Checker<'_> {
         };
         let nodes: BTreeMap<u64, AssetIndex> =
             assets.iter().enumerate().map(|(at, asset)| (asset.node.0, AssetIndex(at as u32))).collect();
-        let contacts = plan.contact_plan(|node| nodes.get(&node).copied());
+        let offset = raw.offset.as_ref().map_or(0, |offset| offset.value);
+        let contacts = plan.contact_plan(|node| nodes.get(&node.checked_add(offset)?).copied());
+        let contacts = match format {
+            PlanFormat::One => self.traced(&contacts, assets, classes),
+            PlanFormat::Ion | PlanFormat::Hdtn | PlanFormat::Asabr => contacts,
+        };
         if contacts.contacts().is_empty() {
             let found = format!("a plan of {} contacts, none between these assets", plan.contacts.len());
             self.report(&raw.file.place, Mistake::Inconsistent, found, "node numbers of the assets");
@@ -58,6 +69,21 @@ impl Checker<'_> {
             );
         }
         ContactSource::Imported { path: source.path.unwrap_or_default(), plan: contacts }
+    }
+
+    /// A trace tells when two hosts meet, and nothing of the link: its rate is the class's. What is up at the end of the trace lasts to
+    /// the end of the run.
+    fn traced(&self, plan: &ContactPlan, assets: &[Asset], classes: &[LinkClass]) -> ContactPlan {
+        let run = self.run;
+        let traced = plan.contacts().iter().filter(|contact| contact.start <= run).map(|contact| {
+            let radio = assets[contact.from.get()].radios.first();
+            let rate = match radio.and_then(|radio| classes.get(radio.class)).map(|class| &class.capacity) {
+                Some(Capacity::Fixed { rate, .. }) => *rate,
+                _ => contact.rate,
+            };
+            Contact { rate, end: contact.end.min(run), ..contact.clone() }
+        });
+        ContactPlan::new(traced.collect())
     }
 }
 

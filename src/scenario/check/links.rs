@@ -8,7 +8,7 @@ use crate::{
         diagnostic::Mistake,
         raw::{
             RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawConvergence, RawCrosslinks,
-            RawLora, RawPreset,
+            RawLora, RawPreset, RawTransfers,
         },
     },
     units::{BitsPerSecond, Decibels, Hertz, Meters, SimTime},
@@ -34,7 +34,7 @@ impl Checker<'_> {
         self.word(&raw.name);
         let lora = matches!(raw.capacity.value, RawCapacity::Lora(_));
         let default_mtu = if lora { LORA_DEFAULT_MTU } else { 1024 };
-        let largest_mtu = if lora { LORA_MAX_FRAME } else { 65_536 };
+        let largest_mtu = if lora { LORA_MAX_FRAME } else { 1 << 24 };
         let exclusion = raw.solar_exclusion_deg.as_ref();
         if let Some(angle) = exclusion {
             let holds = (0.0..90.0).contains(&angle.value);
@@ -57,6 +57,7 @@ impl Checker<'_> {
             },
             access: self.access(raw, lora),
             convergence: self.convergence(raw),
+            sessions: matches!(raw.transfers.as_ref().map(|t| &t.value), Some(RawTransfers::Sessions)),
         }
     }
 
@@ -102,6 +103,9 @@ impl Checker<'_> {
             },
             RawCapacity::Budget(budget) => self.budget(budget),
             RawCapacity::Lora(lora) => Capacity::Lora(self.lora(lora)),
+            RawCapacity::Unlimited => {
+                Capacity::Fixed { rate: BitsPerSecond(f64::INFINITY), bit_error_rate: 0.0 }
+            }
         }
     }
 

@@ -2,8 +2,10 @@
 
 mod assets;
 mod faults;
+mod hosts;
 mod imports;
 mod links;
+mod messages;
 mod motion;
 mod plan;
 mod settings;
@@ -22,6 +24,7 @@ use super::{
 };
 use crate::{
     astro::Epoch,
+    link::LinkClass,
     units::{AssetIndex, SimTime},
 };
 
@@ -44,8 +47,10 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     let classes = checker.classes(&raw.classes);
     let protocol = checker.protocol(root.protocol.as_ref());
     let assets = checker.assets(raw, &classes, &protocol, epoch);
-    let contacts = checker.contacts(root.contacts.as_ref(), &assets, epoch);
+    let contacts = checker.contacts(root.contacts.as_ref(), &assets, &classes, epoch);
+    checker.hosts(root.hosts.as_ref());
     let traffic = checker.traffic(root.traffic.as_ref(), &protocol);
+    let messages = root.messages.as_ref().map(|list| checker.messages(&list.value, &protocol));
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol));
@@ -65,6 +70,7 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
         contacts,
         protocol,
         traffic,
+        messages,
         shared_state,
         planning,
         faults,
@@ -297,11 +303,12 @@ impl<'a> Checker<'a> {
         &mut self,
         raw: Option<&Spanned<RawContacts>>,
         assets: &[Asset],
+        classes: &[LinkClass],
         epoch: Option<Epoch>,
     ) -> ContactSource {
         match raw.map(|raw| &raw.value) {
             None | Some(RawContacts::Computed) => ContactSource::Computed,
-            Some(RawContacts::Imported(import)) => self.imported(import, assets, epoch),
+            Some(RawContacts::Imported(import)) => self.imported(import, assets, classes, epoch),
         }
     }
 }

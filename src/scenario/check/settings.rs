@@ -2,17 +2,44 @@
 
 use super::Checker;
 use crate::scenario::{
-    checked::{Better, CrcKind, ProtocolSettings, Retransmission, StorageSpec, Tolerance},
+    checked::{Better, CrcKind, ProtocolSettings, Retransmission, Routing, Service, StorageSpec, Tolerance},
     decode::{List, Spanned},
     raw::{
-        RawBetter, RawBundleSecurity, RawCrc, RawLifetimes, RawProtocol, RawRateLimit, RawRetransmission,
-        RawStorage, RawTolerance, RawTransit,
+        RawBetter, RawBundleSecurity, RawCrc, RawForeknowledge, RawLifetimes, RawProtocol, RawRateLimit,
+        RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread, RawStorage,
+        RawTolerance, RawTransit,
     },
 };
 use crate::units::SimTime;
-use cosmosmesh_protocol::delivery::RateLimit;
+use cosmosmesh_protocol::{
+    delivery::RateLimit,
+    dtn::strategy::{SendOrder, SpreadSettings},
+};
+
+/// Most copies of a spray.
+const MAX_COPIES: u32 = 1_000_000;
 
 impl Checker<'_> {
+    fn routing(&mut self, raw: &RawRouting) -> Routing {
+        match raw {
+            RawRouting::Sabr => Routing::Sabr,
+            RawRouting::DirectDelivery(raw) => Routing::DirectDelivery(spread(raw)),
+            RawRouting::Epidemic(raw) => Routing::Epidemic(spread(raw)),
+            RawRouting::Prophet(raw) => Routing::Prophet(spread(raw)),
+            RawRouting::ManagedFlooding(raw) => Routing::ManagedFlooding(spread(raw)),
+            RawRouting::SprayAndWait(raw) => {
+                let RawSpray { copies, binary, order, delete_delivered, purge_delivered } = raw.clone();
+                let holds = (1..=MAX_COPIES).contains(&copies.value);
+                self.expect(holds, &copies.place, format!("a whole number from 1 to {MAX_COPIES}"));
+                Routing::SprayAndWait {
+                    copies: copies.value,
+                    binary: binary.is_none_or(|binary| binary.value),
+                    settings: spread(&RawSpread { order, delete_delivered, purge_delivered }),
+                }
+            }
+        }
+    }
+
     pub(super) fn protocol(&mut self, raw: Option<&Spanned<RawProtocol>>) -> ProtocolSettings {
         let default = ProtocolSettings::default();
         let Some(raw) = raw.map(|raw| &raw.value) else { return default };
@@ -47,6 +74,17 @@ impl Checker<'_> {
             reroute_after: self.above_zero_or(raw.reroute_after.as_ref(), default.reroute_after),
             clock_uncertainty: self
                 .not_negative_or(raw.clock_uncertainty.as_ref(), default.clock_uncertainty),
+            plan_known: match raw.foreknowledge.as_ref().map(|known| &known.value) {
+                None | Some(RawForeknowledge::ContactPlan) => true,
+                Some(RawForeknowledge::Nothing) => false,
+            },
+            routing: raw.routing.as_ref().map_or(default.routing, |routing| self.routing(&routing.value)),
+            service: match raw.service.as_ref().map(|service| &service.value) {
+                None | Some(RawService::Streams) => Service::Streams,
+                Some(RawService::Datagrams(datagrams)) => Service::Datagrams {
+                    size_only: datagrams.size_only.as_ref().is_some_and(|only| only.value),
+                },
+            },
         }
     }
 
@@ -114,5 +152,18 @@ impl Checker<'_> {
                 Some(RawBetter::Neither) | None => Better::Neither,
             },
         }
+    }
+}
+
+fn spread(raw: &RawSpread) -> SpreadSettings {
+    let default = SpreadSettings::default();
+    SpreadSettings {
+        order: match raw.order.as_ref().map(|order| &order.value) {
+            None | Some(RawSendOrder::Received) => SendOrder::Received,
+            Some(RawSendOrder::Random) => SendOrder::Random,
+        },
+        delete_delivered: raw.delete_delivered.as_ref().map_or(default.delete_delivered, |flag| flag.value),
+        purge_delivered: raw.purge_delivered.as_ref().map_or(default.purge_delivered, |flag| flag.value),
+        ..default
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::bundle::crc_32c;
+use crate::bundle::{absent_len, crc_32c};
 
 /// What a frame that holds a whole bundle adds to it, in bytes.
 pub const WHOLE_HEADER_LEN: usize = 1;
@@ -17,6 +17,9 @@ pub(super) const CHECKSUM_LEN: usize = 4;
 
 const WHOLE: u8 = 0x40;
 const PART: u8 = 0x41;
+const COUNTED: u8 = 0x42;
+/// What a frame whose payload is counted adds to its bundle, in bytes. None of them but the first is on air.
+const COUNTED_HEADER_LEN: usize = 5;
 
 /// Why a frame is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +98,8 @@ pub(super) struct PartHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame<'a> {
     Whole(&'a [u8]),
+    /// A bundle, and the bytes of its payload, which is counted and not carried.
+    Counted(&'a [u8], u32),
     Part(PartHeader, &'a [u8]),
 }
 
@@ -118,6 +123,12 @@ impl<'a> Frame<'a> {
                 }
                 Ok(Self::Part(PartHeader { transfer, index, last }, data))
             }
+            COUNTED => match rest.split_first_chunk::<4>() {
+                Some((absent, bundle)) if !bundle.is_empty() => {
+                    Ok(Self::Counted(bundle, u32::from_be_bytes(*absent)))
+                }
+                _ => Err(short),
+            },
             found => Err(FrameError::Kind { found }),
         }
     }
@@ -126,6 +137,25 @@ impl<'a> Frame<'a> {
 pub(super) fn put_whole(out: &mut Vec<u8>, bundle: &[u8]) {
     out.push(WHOLE);
     out.extend_from_slice(bundle);
+}
+
+/// A frame with a whole bundle whose payload of `absent` bytes is counted and not carried.
+#[must_use]
+pub fn counted_frame(bundle: &[u8], absent: u32) -> Vec<u8> {
+    let mut out = Vec::with_capacity(COUNTED_HEADER_LEN + bundle.len());
+    out.push(COUNTED);
+    out.extend_from_slice(&absent.to_be_bytes());
+    out.extend_from_slice(bundle);
+    out
+}
+
+/// How many bytes a frame has on air: as many as it is long, unless its payload is counted.
+#[must_use]
+pub fn on_air_len(frame: &[u8]) -> usize {
+    match Frame::parse(frame) {
+        Ok(Frame::Counted(bundle, absent)) => WHOLE_HEADER_LEN + bundle.len() + absent_len(absent),
+        _ => frame.len(),
+    }
 }
 
 pub(super) fn put_part_header(out: &mut Vec<u8>, PartHeader { transfer, index, last }: PartHeader) {

@@ -29,6 +29,8 @@ impl Default for ReassemblyLimits {
 pub enum Accepted<'a> {
     /// A bundle is complete: the frame's own bytes when it holds the whole.
     Bundle(Cow<'a, [u8]>),
+    /// A bundle without its payload, of which there are so many bytes.
+    Counted(&'a [u8], u32),
     /// The part is kept; so many are missing.
     Partial {
         /// Parts that are missing.
@@ -109,11 +111,12 @@ impl Reassembler {
         self.expire(now);
         let result = match Frame::parse(frame) {
             Ok(Frame::Whole(bundle)) => Ok(Accepted::Bundle(Cow::Borrowed(bundle))),
+            Ok(Frame::Counted(bundle, absent)) => Ok(Accepted::Counted(bundle, absent)),
             Ok(Frame::Part(header, data)) => self.accept_part(now, header, data),
             Err(error) => Err(error),
         };
         match &result {
-            Ok(Accepted::Bundle(_)) => self.counters.completed += 1,
+            Ok(Accepted::Bundle(_) | Accepted::Counted(..)) => self.counters.completed += 1,
             Ok(Accepted::Duplicate) => self.counters.duplicates += 1,
             Ok(Accepted::Partial { .. }) => {}
             Err(_) => self.counters.refused += 1,

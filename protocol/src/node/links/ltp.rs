@@ -206,7 +206,7 @@ impl Node {
             };
             match event {
                 Event::Block { data, .. } => {
-                    let taken = self.on_bundle(Some(peer), &data);
+                    let taken = self.on_bundle(Some(peer), &data, 0);
                     answer = answer.and(taken);
                 }
                 Event::Delivered { .. } => {

@@ -5,7 +5,7 @@ use super::{
     Layer, Link,
 };
 use crate::convergence::small_frame::{
-    Accepted, Fragmenter, Reassembler, ReassemblyLimits, max_bundle_bytes,
+    Accepted, Fragmenter, Reassembler, ReassemblyLimits, counted_frame, max_bundle_bytes,
 };
 use alloc::{collections::VecDeque, vec::Vec};
 
@@ -47,6 +47,13 @@ impl Node {
             let frames = self.links.get_mut(&link)?.small_frames()?;
             let transfer = frames.transfer;
             frames.transfer = transfer.wrapping_add(1);
+            let absent = self.absent(&cargo);
+            let frames = self.links.get_mut(&link)?.small_frames()?;
+            if absent > 0 {
+                // What is not carried needs no frames: the bundle is one, whatever the MTU.
+                frames.sending = Some((cargo, VecDeque::from([counted_frame(&wire, absent)])));
+                break;
+            }
             match Fragmenter::new(&wire, transfer, up.mtu as usize) {
                 Ok(cut) => frames.sending = Some((cargo, cut.collect())),
                 Err(_) => self.cannot_depart(up.peer, cargo),
@@ -56,11 +63,22 @@ impl Node {
         let (cargo, waiting) = frames.sending.as_mut()?;
         let cargo = *cargo;
         let frame = waiting.pop_front();
-        if waiting.is_empty() {
+        if waiting.is_empty() && !up.session {
             frames.sending = None;
             self.departed(up.peer, cargo);
         }
         frame
+    }
+
+    /// On a link with sessions: the last frame has left.
+    pub(in crate::node) fn on_sent(&mut self, link: LinkId) -> Result<(), InputError> {
+        let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
+        let Some(up) = state.up else { return Ok(()) };
+        let Some(frames) = state.small_frames() else { return Ok(()) };
+        if let Some((cargo, _)) = frames.sending.take_if(|(_, waiting)| waiting.is_empty()) {
+            self.departed(up.peer, cargo);
+        }
+        Ok(())
     }
 
     pub(super) fn on_small_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
@@ -69,7 +87,8 @@ impl Node {
         let peer = state.up.map(|up| up.peer);
         let Some(frames) = state.small_frames() else { return Ok(()) };
         match frames.reassembler.accept(now, bytes) {
-            Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle),
+            Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle, 0),
+            Ok(Accepted::Counted(bundle, absent)) => self.on_bundle(peer, bundle, absent),
             Ok(Accepted::Partial { .. } | Accepted::Duplicate) => Ok(()),
             Err(error) => Err(self.refuse(error.reason())),
         }

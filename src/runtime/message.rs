@@ -1,0 +1,146 @@
+//! Application messages on their way into a node, as streams or as datagrams.
+
+use super::{Runtime, Storage};
+use crate::{
+    engine::{MessageKind, Record, RecordKind},
+    scenario::{Priority, Service},
+    units::{AssetIndex, SimTime},
+};
+use cosmosmesh_protocol::{
+    bundle::CreationTimestamp,
+    dtn::store,
+    envelope::Purpose,
+    node::{BundleDelivery, BundleSubmission, Input, InputError, Submission},
+};
+use std::time::Duration;
+
+/// Service number at which assets take datagrams.
+const DATAGRAMS: u64 = 64;
+
+/// A message of the application.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Addressee.
+    pub destination: AssetIndex,
+    /// Telemetry, command or event.
+    pub kind: MessageKind,
+    /// Class of service.
+    pub priority: Priority,
+    /// How long it is worth delivering.
+    pub lifetime: SimTime,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a message says.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// These bytes.
+    Carried(Vec<u8>),
+    /// So many bytes that nobody reads: only in datagrams.
+    Counted(u32),
+}
+
+impl Runtime {
+    /// The application sends a message, by the scenario's service.
+    pub fn send(&mut self, now: SimTime, message: Message, storage: &mut Storage, out: &mut Vec<Record>) {
+        match self.fleet.scenario().protocol.service {
+            Service::Streams => {
+                let submission = self.stream_submission(message);
+                self.submit(now, submission, storage, out);
+            }
+            Service::Datagrams { .. } => self.send_datagram(now, message, storage, out),
+        }
+    }
+
+    fn stream_submission(&self, message: Message) -> Submission {
+        Submission {
+            destination: self.fleet.node(message.destination),
+            purpose: match message.kind {
+                MessageKind::Command => Purpose::Command,
+                MessageKind::Event => Purpose::Event,
+                _ => Purpose::Telemetry,
+            },
+            priority: class(message.priority),
+            lifetime: span(message.lifetime),
+            payload: match message.content {
+                Content::Carried(bytes) => bytes,
+                Content::Counted(bytes) => vec![0; bytes as usize],
+            },
+        }
+    }
+
+    fn send_datagram(
+        &mut self,
+        now: SimTime,
+        message: Message,
+        storage: &mut Storage,
+        out: &mut Vec<Record>,
+    ) {
+        let Message { destination, priority, lifetime, content, .. } = message;
+        let kind = MessageKind::Datagram;
+        let refused = |reason| RecordKind::SubmissionRefused { destination, kind, reason };
+        if !self.is_up() {
+            out.push(Record { time: now, asset: self.asset, kind: refused("asset_down") });
+            return;
+        }
+        let (from, to) = (self.fleet.node(self.asset), self.fleet.node(destination));
+        let (payload, absent) = match content {
+            Content::Carried(bytes) => (bytes, 0),
+            Content::Counted(bytes) => (Vec::new(), bytes),
+        };
+        let mut submission =
+            BundleSubmission::new(from.endpoint(DATAGRAMS), to.endpoint(DATAGRAMS), span(lifetime), payload);
+        (submission.priority, submission.absent) = (class(priority), absent);
+        // Bundles are accepted in the order in which they were sent, at once or when the disk has them.
+        self.unaccepted.push_back(destination);
+        if let Err(InputError::Submit(error)) =
+            self.try_input(now, Input::SendBundle(submission), storage, out)
+        {
+            self.unaccepted.pop_back();
+            out.push(Record { time: now, asset: self.asset, kind: refused(error.reason()) });
+        }
+    }
+
+    /// The trace's record of a bundle that the node accepted.
+    pub(super) fn datagram_accepted(
+        &mut self,
+        creation: CreationTimestamp,
+        bytes: usize,
+    ) -> Option<RecordKind> {
+        Some(RecordKind::Submitted {
+            sequence: number(creation),
+            destination: self.unaccepted.pop_front()?,
+            kind: MessageKind::Datagram,
+            bytes: bytes as u32,
+        })
+    }
+
+    /// The trace's record of a bundle that reached the application; its latency is the ledger's to fill in.
+    pub(super) fn datagram_delivered(&self, delivery: &BundleDelivery) -> Option<RecordKind> {
+        Some(RecordKind::Delivered {
+            source: self.fleet.asset(delivery.source.node()?),
+            sequence: number(delivery.creation),
+            kind: MessageKind::Datagram,
+            bytes: delivery.payload.len() as u32 + delivery.absent,
+            latency: SimTime::ZERO,
+        })
+    }
+}
+
+/// A number for a datagram that no other of its source has: 2²⁰ of each millisecond.
+const fn number(creation: CreationTimestamp) -> u64 {
+    (creation.time.0 << 20) + creation.sequence
+}
+
+const fn class(priority: Priority) -> store::Priority {
+    match priority {
+        Priority::Expedited => store::Priority::Expedited,
+        Priority::Normal => store::Priority::Normal,
+        Priority::Bulk => store::Priority::Bulk,
+    }
+}
+
+fn span(time: SimTime) -> Duration {
+    Duration::from_nanos(time.as_nanos().unsigned_abs())
+}
