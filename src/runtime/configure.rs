@@ -146,7 +146,8 @@ impl Fleet {
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
             security: protocol.signs_bundles.then(BundleSecurity::hop_by_hop),
-            bundles: BundleSettings::default(),
+            // A run has no strangers: lifetimes are the scenario's to set.
+            bundles: BundleSettings { max_lifetime: Duration::MAX, ..BundleSettings::default() },
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),

@@ -208,6 +208,7 @@ impl Node {
             if self.delivered.knows(&id) {
                 return Err(self.refuse("duplicate_bundle"));
             }
+            let left = self.memorable(bundle, left);
             let expires = self.now.saturating_add(left);
             if self.delivered.remember(id.clone(), expires, self.config.bundles.max_remembered).is_err() {
                 self.turn_away(bundle, DropReason::StoreFull, arrival);

@@ -106,6 +106,9 @@ pub struct BundleSettings {
     pub policies: BTreeMap<NodeId, Policy>,
     /// Largest payload of an application's bundle in bytes.
     pub max_payload: usize,
+    /// What comes lives no longer here than this, whatever it says of itself: else a stranger could fill store and memories for good.
+    /// What claims to be made by more than this in the future is dropped.
+    pub max_lifetime: Duration,
     /// Most names of delivered bundles that are remembered until they expire. With so many, no more are delivered.
     pub max_remembered: usize,
     /// What fragments may occupy.
@@ -144,6 +147,7 @@ impl Default for BundleSettings {
             services: None,
             policies: BTreeMap::new(),
             max_payload: 16 << 20,
+            max_lifetime: Duration::from_secs(30 * 86_400),
             max_remembered: 1 << 16,
             reassembly: ReassemblySettings::default(),
             status_reports: None,

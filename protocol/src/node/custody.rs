@@ -225,7 +225,7 @@ impl Node {
             self.answer(answer(Disposition::REDUNDANT));
             return Err(self.refuse("custody_redundant"));
         }
-        let left = self.lifetime_left(&bundle);
+        let left = self.lifetime_left(&bundle).map(|left| self.memorable(&bundle, left));
         let fate = if self.custody.taken.len() < self.config.bundles.max_remembered {
             self.receive(bundle, &bpdu.bundle, arrival)
         } else {

@@ -134,7 +134,7 @@ impl Node {
         result
     }
 
-    /// What is left of a bundle's lifetime; `None` when it is over.
+    /// What is left of a bundle's lifetime, at most [`super::BundleSettings::max_lifetime`]; `None` when it is over.
     ///
     /// By the creation time where both ends have a clock, else by the age that the bundle tells (RFC 9171 §4.4.2). With neither,
     /// it counts as just made.
@@ -142,9 +142,29 @@ impl Node {
         let primary = bundle.primary();
         let now = self.civil_now();
         let clocks = primary.creation.time != DtnTime::UNKNOWN && now != DtnTime::UNKNOWN;
-        let age =
-            if clocks { now.0.saturating_sub(primary.creation.time.0) } else { bundle.age_ms().unwrap_or(0) };
-        primary.lifetime_ms.checked_sub(age).filter(|left| *left > 0).map(Duration::from_millis)
+        let max = u64::try_from(self.config.bundles.max_lifetime.as_millis()).unwrap_or(u64::MAX);
+        let left = if clocks {
+            // The bound counts from the creation, so that no copy comes back to life when this node has forgotten the bundle.
+            let age = now.0.saturating_sub(primary.creation.time.0);
+            let in_bounds = self.ahead(bundle) <= self.config.bundles.max_lifetime;
+            primary.lifetime_ms.min(max).checked_sub(age).filter(|_| in_bounds)
+        } else {
+            primary.lifetime_ms.checked_sub(bundle.age_ms().unwrap_or(0)).map(|left| left.min(max))
+        };
+        left.filter(|left| *left > 0).map(Duration::from_millis)
+    }
+
+    /// By how much a bundle's creation lies in the future; zero where one of the ends has no clock.
+    fn ahead(&self, bundle: &Bundle) -> Duration {
+        match self.civil_now() {
+            DtnTime::UNKNOWN => Duration::ZERO,
+            now => Duration::from_millis(bundle.primary().creation.time.0.saturating_sub(now.0)),
+        }
+    }
+
+    /// For how long the name of a bundle that has so much left must be remembered: until every copy of it is too old.
+    pub(super) fn memorable(&self, bundle: &Bundle, left: Duration) -> Duration {
+        left + self.ahead(bundle)
     }
 
     /// A bundle for another node.

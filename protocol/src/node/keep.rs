@@ -144,6 +144,8 @@ impl Node {
         let (_, left, _) = self.parse_expiry(value)?;
         let (kind, name) = record_key.split_first()?;
         let id = delivered::read_name(name)?;
+        // What was remembered under a laxer bound, or by a clock that was wrong: see `Node::memorable`.
+        let left = left.min(self.config.bundles.max_lifetime.saturating_mul(2));
         // Whoever lowers the limit between two incarnations still gets nothing twice.
         let max = usize::MAX;
         let memory =

@@ -1,10 +1,11 @@
 //! The plain bundle service.
 
-use crate::bench::{Bench, LEFT, RIGHT, Setup, eid, foreign, primary, submission};
+use crate::bench::{Bench, LEFT, RIGHT, Setup, UTC, eid, foreign, primary, submission};
 use cosmosmesh_protocol::{
-    bundle::{Bundle, BundleFlags, CrcKind, Policy, Primary},
+    bundle::{Bundle, BundleFlags, CrcKind, CreationTimestamp, Policy, Primary},
     id::{EndpointId, NodeId},
     node::{BundleSettings, BundleSubmission, DropReason, InputError, Report, SubmitError},
+    time::DtnTime,
 };
 use std::time::Duration;
 
@@ -54,6 +55,46 @@ fn a_full_memory_of_delivered_bundles_delivers_no_more() {
         let _ = bench.hear(LEFT, &foreign("ipn:1.7", "ipn:2.42", sequence, b"x"));
     }
     assert_eq!((bench.payloads().len(), bench.refused("delivered_memory_full")), (2, 1));
+}
+
+#[test]
+fn a_peer_that_sets_no_end_to_its_bundles_does_not_fill_the_memory_for_good() {
+    let max_lifetime = Duration::from_secs(1000);
+    let settings = BundleSettings { max_remembered: 2, max_lifetime, ..BundleSettings::default() };
+    let mut bench = Bench::with(Setup { settings, ..Setup::default() });
+    let endless = |sequence, at| {
+        let creation = CreationTimestamp { time: DtnTime(UTC.0 + at), sequence };
+        let primary = primary("ipn:1.7", "ipn:2.42", 0);
+        Bundle::new(Primary { lifetime_ms: u64::MAX, creation, ..primary }, b"x".to_vec())
+    };
+    // The second one claims to be made in ten minutes, the third in half an hour.
+    let (first, second) = (endless(0, 0), endless(1, 600_000));
+    bench.hear(LEFT, &first).unwrap();
+    bench.hear(LEFT, &second).unwrap();
+    bench.hear(LEFT, &endless(2, 1_800_000)).unwrap();
+    assert_eq!((bench.payloads().len(), bench.drops()), (2, vec![DropReason::Expired]));
+    assert!(bench.hear(LEFT, &endless(3, 0)).is_err());
+    bench.pass(Duration::from_secs(500));
+    bench.crash();
+    assert!(bench.hear(LEFT, &endless(4, 0)).is_err());
+    bench.pass(Duration::from_secs(510));
+    // The first one's name is forgotten, and no copy of it is new; the second one's is not.
+    bench.hear(LEFT, &first).unwrap();
+    assert!(bench.hear(LEFT, &second).is_err());
+    bench.hear(LEFT, &endless(5, 1_000_000)).unwrap();
+    assert_eq!((bench.payloads().len(), bench.refused("duplicate_bundle")), (3, 1));
+}
+
+#[test]
+fn without_clocks_too_a_bundle_waits_no_longer_than_the_bound() {
+    let settings = BundleSettings { max_lifetime: Duration::from_secs(1000), ..BundleSettings::default() };
+    let mut bench = Bench::with(Setup { settings, clock: false, linked: false, ..Setup::default() });
+    bench.link_up(LEFT);
+    let endless = Primary { lifetime_ms: u64::MAX, ..primary("ipn:1.7", "ipn:3.42", 0) };
+    let bundle = Bundle::new(endless, b"x".to_vec());
+    bench.hear(LEFT, &bundle).unwrap();
+    bench.pass(Duration::from_secs(1001));
+    assert_eq!((bench.drops(), bench.kept.len()), (vec![DropReason::Expired], 0));
 }
 
 #[test]
