@@ -191,6 +191,25 @@ impl Node {
         }
     }
 
+    /// Whether a bundle for this node goes to its applications, and not to the node itself.
+    const fn is_applications(primary: &Primary) -> bool {
+        !primary.flags.contains(BundleFlags::ADMINISTRATIVE_RECORD)
+            && !matches!(primary.destination, EndpointId::Ipn { service: ENVELOPES, .. })
+    }
+
+    /// Whether somebody takes this bundle for this node, so that its fragments are worth keeping.
+    pub(super) fn is_wanted(&self, primary: &Primary) -> bool {
+        !Self::is_applications(primary) || self.is_registered(&primary.destination)
+    }
+
+    /// Whether a bundle for this node cannot be delivered now because too many were.
+    pub(super) fn lacks_memory_for(&self, bundle: &Bundle) -> bool {
+        let primary = bundle.primary();
+        Self::is_applications(primary)
+            && primary.source != EndpointId::Null
+            && self.delivered.len() >= self.config.bundles.max_remembered
+    }
+
     /// Hands a whole bundle for one of our endpoints to the application, unless it was handed over before.
     pub(super) fn deliver_bundle(
         &mut self,

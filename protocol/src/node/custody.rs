@@ -221,7 +221,9 @@ impl Node {
             return self.receive(bundle, &bpdu.bundle, arrival);
         }
         let id = bundle.id();
-        if self.custody.taken.knows(&id) {
+        // Fragments of one name may differ in length.
+        let known = self.custody.taken.knows(&id);
+        if known && !self.lacks_part(&bundle) {
             self.answer(answer(Disposition::REDUNDANT));
             return Err(self.refuse("custody_redundant"));
         }
@@ -232,7 +234,7 @@ impl Node {
             Ok(Fate::Dropped(DropReason::StoreFull))
         };
         let disposition = disposition(&fate);
-        if let (Disposition::ACCEPTED, Some(left)) = (disposition, left) {
+        if let (Disposition::ACCEPTED, Some(left), false) = (disposition, left, known) {
             self.remember_custody(id, left);
         }
         self.answer(answer(disposition));

@@ -81,7 +81,8 @@ impl Node {
             return Ok(self.turn_away(&bundle, DropReason::Expired, arrival));
         };
         // A strategy of copies wants to hear of its own bundles too.
-        if self.is_duplicate(&bundle) {
+        // But that it knows a name is no answer to a custodian: the copy may be one that makes way, or a neighbour's.
+        if arrival.entrusted_by.is_none() && self.is_duplicate(&bundle) {
             return Err(self.refuse("duplicate_bundle"));
         }
         if self.whose(&bundle.primary().source) == Whose::Ours {
@@ -195,15 +196,21 @@ impl Node {
 
     /// A bundle for this node, or a part of one.
     fn on_local(&mut self, bundle: Bundle, left: Duration, arrival: Arrival) -> Result<Fate, InputError> {
-        let mut bundle = if bundle.primary().fragment.is_some() {
-            match self.on_fragment(bundle, left, arrival)? {
-                // RFC 9172 §5.1.1: what secures the whole is checked on the whole.
-                Some(whole) => self.check_security(whole)?,
-                None => return Ok(Fate::Taken),
-            }
-        } else {
-            bundle
-        };
+        if bundle.primary().fragment.is_none() {
+            return self.on_whole(bundle, left, arrival);
+        }
+        if !self.is_wanted(bundle.primary()) {
+            return Ok(self.turn_away(&bundle, DropReason::NoDestination, arrival));
+        }
+        let Some((whole, joined)) = self.on_fragment(bundle, left, arrival)? else { return Ok(Fate::Taken) };
+        // RFC 9172 §5.1.1: what secures the whole is checked on the whole.
+        let result = self.check_security(whole).and_then(|whole| self.on_whole(whole, left, arrival));
+        self.settle_fragments(joined, &result);
+        result
+    }
+
+    /// A whole bundle for this node.
+    fn on_whole(&mut self, mut bundle: Bundle, left: Duration, arrival: Arrival) -> Result<Fate, InputError> {
         if let Err(error) = bundle.decompress(self.config.bundles.max_payload) {
             self.turn_away(&bundle, DropReason::Unintelligible, arrival);
             return Err(self.refuse(error.reason()));

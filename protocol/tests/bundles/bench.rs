@@ -6,6 +6,7 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::StoreLimits,
+        strategy::RoutingConfig,
     },
     id::{EndpointId, NodeId},
     identity::{Directory, KeyPair},
@@ -42,6 +43,7 @@ pub(crate) struct Setup {
     pub(crate) linked: bool,
     pub(crate) security: Option<BundleSecurity>,
     pub(crate) store: StoreLimits,
+    pub(crate) routing: RoutingConfig,
 }
 
 impl Default for Setup {
@@ -55,6 +57,7 @@ impl Default for Setup {
             linked: true,
             security: None,
             store: StoreLimits { bytes: 1 << 22, count: 4096 },
+            routing: RoutingConfig::default(),
         }
     }
 }
@@ -244,6 +247,7 @@ fn config(setup: &Setup) -> NodeConfig {
     let directory: Directory = (1..=3).map(|node| (NodeId(node), keys(node).public().clone())).collect();
     NodeConfig {
         store: setup.store,
+        routing: setup.routing.clone(),
         hop_limit: 8,
         retransmission: Retransmission {
             max_attempts: 20,

@@ -3,9 +3,14 @@
 use crate::bench::{Bench, LEFT, RIGHT, Setup, US, carry, eid, foreign, primary, submission};
 use cosmosmesh_protocol::{
     bundle::{AdministrativeRecord, Bpdu, Bundle, BundleFlags, CustodySignal, Disposition, Primary},
-    dtn::store::StoreLimits,
+    dtn::{
+        store::StoreLimits,
+        strategy::{RoutingConfig, SpreadSettings},
+    },
     id::NodeId,
-    node::{BundleSettings, BundleSubmission, CustodySettings, DropReason, InputError, Report, SubmitError},
+    node::{
+        BundleSettings, BundleSubmission, CustodySettings, DropReason, InputError, Kept, Report, SubmitError,
+    },
 };
 use std::time::Duration;
 
@@ -41,6 +46,7 @@ fn signals(bench: &mut Bench, to: u64) -> Vec<CustodySignal> {
     bench.pass(Duration::from_secs(2));
     let sent = bench.sent(to);
     sent.iter()
+        .filter(|bundle| bundle.primary().flags.contains(BundleFlags::ADMINISTRATIVE_RECORD))
         .filter_map(|bundle| match record(bundle) {
             AdministrativeRecord::CustodySignal(signal) => Some(signal),
             _ => None,
@@ -253,4 +259,123 @@ fn custody_is_opt_in() {
     let bpdu = Bpdu { transmission_id: 1, retransmission_time: Default::default(), bundle };
     assert!(bench.hear(LEFT, &tunnel("ipn:1.0", 0, &bpdu)).is_err());
     assert_eq!((bench.refused("encapsulation_not_configured"), bench.delivered.len()), (1, 0));
+}
+
+/// A bundle in a tunnel that asks for custody.
+fn entrust(bench: &mut Bench, sequence: u64, transmission_id: u64, bundle: &Bundle) {
+    let bpdu = Bpdu { transmission_id, retransmission_time: Default::default(), bundle: bundle.encode() };
+    let _ = bench.hear(LEFT, &tunnel("ipn:1.0", sequence, &bpdu));
+}
+
+#[test]
+fn a_fragment_that_is_called_redundant_is_as_safe_as_one_in_custody() {
+    let mut settings = setup(US, &[]);
+    settings.settings.reassembly.bundles = 4;
+    let mut bench = Bench::with(settings);
+    let parts = foreign("ipn:1.7", "ipn:2.42", 0, &[7; 100]).fragment(60).unwrap();
+    // It is here already, without custody, and could make way.
+    bench.hear(LEFT, &parts[0]).unwrap();
+    entrust(&mut bench, 0, 3, &parts[0]);
+    assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::REDUNDANT, [3])]);
+    bench.crash();
+    for sequence in 1..20 {
+        let parts = foreign("ipn:1.7", "ipn:2.42", sequence, &[7; 100]).fragment(60).unwrap();
+        bench.hear(LEFT, &parts[0]).unwrap();
+    }
+    bench.hear(LEFT, &parts[1]).unwrap();
+    assert_eq!(bench.payloads(), [[7; 100]]);
+}
+
+#[test]
+fn a_forged_fragment_makes_way_for_the_entrusted_one() {
+    let mut bench = Bench::with(setup(US, &[]));
+    let parts = foreign("ipn:1.7", "ipn:2.42", 0, &[7; 100]).fragment(60).unwrap();
+    let forged = foreign("ipn:1.7", "ipn:2.42", 0, &[9; 100]).fragment(60).unwrap();
+    bench.hear(RIGHT, &forged[0]).unwrap();
+    entrust(&mut bench, 0, 3, &parts[0]);
+    assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::ACCEPTED, [3])]);
+    bench.hear(RIGHT, &parts[1]).unwrap();
+    assert_eq!(bench.payloads(), [[7; 100]]);
+    bench.pass(Duration::from_secs(700));
+    assert!(bench.kept.is_empty(), "{:?}", bench.kept);
+}
+
+#[test]
+fn a_forged_last_fragment_costs_no_fragment_in_custody() {
+    let mut bench = Bench::with(setup(US, &[]));
+    let parts = foreign("ipn:1.7", "ipn:2.42", 0, &[7; 100]).fragment(60).unwrap();
+    // It overlaps the first, and says something else there.
+    let mut forged = foreign("ipn:1.7", "ipn:2.42", 0, &[9; 100]).fragment(50).unwrap();
+    entrust(&mut bench, 0, 3, &parts[0]);
+    assert!(bench.hear(RIGHT, &forged.pop().unwrap()).is_err());
+    assert_eq!((bench.refused("fragment_conflict"), bench.delivered.len()), (1, 0));
+    bench.crash();
+    bench.hear(RIGHT, &parts[1]).unwrap();
+    assert_eq!(bench.payloads(), [[7; 100]]);
+    bench.pass(Duration::from_secs(700));
+    assert!(bench.kept.is_empty(), "{:?}", bench.kept);
+}
+
+#[test]
+fn fragments_wait_in_custody_until_their_bundle_can_be_delivered() {
+    let mut settings = setup(US, &[]);
+    settings.settings.max_remembered = 2;
+    let mut bench = Bench::with(settings);
+    let parts = foreign("ipn:1.7", "ipn:2.42", 0, &[7; 100]).fragment(60).unwrap();
+    entrust(&mut bench, 0, 3, &parts[0]);
+    signals(&mut bench, LEFT);
+    for sequence in 1..3 {
+        let primary = Primary { lifetime_ms: 60_000, ..primary("ipn:1.7", "ipn:2.42", sequence) };
+        bench.hear(LEFT, &Bundle::new(primary, b"short".to_vec())).unwrap();
+    }
+    entrust(&mut bench, 1, 4, &parts[1]);
+    assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::DEPLETED_STORAGE, [4])]);
+    bench.crash();
+    bench.pass(Duration::from_secs(60));
+    entrust(&mut bench, 2, 4, &parts[1]);
+    assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::ACCEPTED, [4])]);
+    assert_eq!(bench.payloads().last(), Some(&&[7; 100][..]));
+    bench.pass(Duration::from_secs(700));
+    assert!(bench.kept.is_empty(), "{:?}", bench.kept);
+}
+
+#[test]
+fn fragments_for_nobody_are_not_taken_into_custody() {
+    let mut settings = setup(US, &[]);
+    settings.settings.services = Some(vec![42]);
+    let mut bench = Bench::with(settings);
+    let parts = foreign("ipn:1.7", "ipn:2.43", 0, &[7; 100]).fragment(60).unwrap();
+    entrust(&mut bench, 0, 3, &parts[0]);
+    let expected = CustodySignal::new(Disposition::UNINTELLIGIBLE_DESTINATION, [3]);
+    assert_eq!(signals(&mut bench, LEFT), [expected]);
+    assert!(bench.kept.is_empty());
+}
+
+#[test]
+fn a_copy_that_may_make_way_is_no_reason_to_refuse_custody() {
+    let routing = RoutingConfig::Epidemic(SpreadSettings::default());
+    let mut bench = Bench::with(Setup { routing, ..setup(US, &[]) });
+    let bundle = foreign("ipn:1.7", "ipn:3.42", 0, b"precious");
+    bench.hear(RIGHT, &bundle).unwrap();
+    entrust(&mut bench, 0, 3, &bundle);
+    let custody = |bench: &Bench| bench.kept.keys().filter(|key| key[0] == Kept::Custody as u8).count();
+    assert_eq!((custody(&bench), bench.refused("duplicate_bundle")), (1, 0));
+    entrust(&mut bench, 1, 4, &bundle);
+    assert_eq!((custody(&bench), bench.refused("custody_redundant")), (1, 1));
+}
+
+#[test]
+fn a_longer_fragment_is_not_redundant_beside_a_shorter_one_of_the_same_name() {
+    let mut bench = Bench::with(setup(US, &[]));
+    let whole = foreign("ipn:1.7", "ipn:2.42", 0, &[7; 100]);
+    let (short, long) = (whole.split(40).unwrap().0, whole.split(60).unwrap());
+    entrust(&mut bench, 0, 3, &short);
+    entrust(&mut bench, 1, 4, &long.0);
+    assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::ACCEPTED, [3, 4])]);
+    entrust(&mut bench, 2, 4, &long.0);
+    assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::REDUNDANT, [4])]);
+    bench.hear(RIGHT, &long.1).unwrap();
+    assert_eq!(bench.payloads(), [[7; 100]]);
+    bench.pass(Duration::from_secs(700));
+    assert!(bench.kept.is_empty(), "{:?}", bench.kept);
 }
