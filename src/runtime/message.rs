@@ -10,6 +10,7 @@ use cosmosmesh_protocol::{
     bundle::CreationTimestamp,
     dtn::store,
     envelope::Purpose,
+    id::EndpointId,
     node::{BundleDelivery, BundleSubmission, Input, InputError, Submission},
 };
 use std::time::Duration;
@@ -92,25 +93,23 @@ impl Runtime {
         let mut submission =
             BundleSubmission::new(from.endpoint(DATAGRAMS), to.endpoint(DATAGRAMS), span(lifetime), payload);
         (submission.priority, submission.absent) = (class(priority), absent);
-        // Bundles are accepted in the order in which they were sent, at once or when the disk has them.
-        self.unaccepted.push_back(destination);
         if let Err(InputError::Submit(error)) =
             self.try_input(now, Input::SendBundle(submission), storage, out)
         {
-            self.unaccepted.pop_back();
             out.push(Record { time: now, asset: self.asset, kind: refused(error.reason()) });
         }
     }
 
     /// The trace's record of a bundle that the node accepted.
     pub(super) fn datagram_accepted(
-        &mut self,
+        &self,
         creation: CreationTimestamp,
+        destination: &EndpointId,
         bytes: usize,
     ) -> Option<RecordKind> {
         Some(RecordKind::Submitted {
             sequence: number(creation),
-            destination: self.unaccepted.pop_front()?,
+            destination: self.fleet.asset(destination.node()?),
             kind: MessageKind::Datagram,
             bytes: bytes as u32,
         })

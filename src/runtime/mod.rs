@@ -23,7 +23,7 @@ use cosmosmesh_protocol::{
     sync::{Op, SyncError},
     time::Instant,
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 /// An asset's node and what its host does for it.
 #[derive(Component)]
@@ -39,8 +39,6 @@ pub struct Runtime {
     watching: bool,
     /// Signatures of earlier incarnations.
     signatures: Signatures,
-    /// Destinations of datagrams that the node has not accepted yet, in order.
-    unaccepted: VecDeque<AssetIndex>,
 }
 
 impl Runtime {
@@ -59,7 +57,6 @@ impl Runtime {
             sync_bytes,
             watching: false,
             signatures: Signatures::default(),
-            unaccepted: VecDeque::new(),
         }
     }
 
@@ -100,7 +97,6 @@ impl Runtime {
             self.publish(now, batch, out);
         }
         self.signatures = self.signatures();
-        self.unaccepted.clear();
         self.node = None;
         self.armed = None;
     }
@@ -339,7 +335,9 @@ impl Runtime {
             self.sync_bytes += bytes as u64;
         }
         let kind = match report {
-            Report::BundleAccepted { id, bytes } => self.datagram_accepted(id.creation, bytes),
+            Report::BundleAccepted { id, destination, bytes } => {
+                self.datagram_accepted(id.creation, &destination, bytes)
+            }
             report => translate::report(&self.fleet, self.asset, report),
         };
         out.extend(kind.map(|kind| Record { time: now, asset: self.asset, kind }));

@@ -82,14 +82,19 @@ fn length(batch: &Batch) -> u64 {
     };
     let changes: usize = batch.changes.iter().map(change).sum();
     let deliveries: usize = batch.deliveries.iter().map(|delivery| delivery.payload.len() + 32).sum();
-    (16 + changes + deliveries) as u64
+    let bundles: usize = batch.bundles.iter().map(|bundle| bundle.payload.len() + 32).sum();
+    (16 + changes + deliveries + bundles) as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::{RandomStreams, Stream};
-    use cosmosmesh_protocol::node::Ticket;
+    use cosmosmesh_protocol::{
+        bundle::{BundleFlags, CreationTimestamp},
+        id::NodeId,
+        node::{BundleDelivery, Ticket},
+    };
 
     fn batch(number: u64) -> Batch {
         let key = vec![number as u8];
@@ -106,6 +111,21 @@ mod tests {
         assert_eq!(disk.commit(SimTime::from_secs(2)).map(|batch| batch.ticket), Some(Ticket(0)));
         assert_eq!(disk.next_commit(), Some(SimTime::from_secs(4)));
         assert_eq!(disk.records().len(), 1);
+    }
+
+    #[test]
+    fn a_bundle_for_the_application_takes_its_room_in_the_journal() {
+        let mut with_bundle = batch(0);
+        let empty = length(&with_bundle);
+        with_bundle.bundles.push(BundleDelivery {
+            source: NodeId(1).endpoint(7),
+            destination: NodeId(2).endpoint(7),
+            creation: CreationTimestamp::default(),
+            flags: BundleFlags::default(),
+            payload: vec![0; 1000],
+            absent: 0,
+        });
+        assert!(length(&with_bundle) >= empty + 1000);
     }
 
     #[test]

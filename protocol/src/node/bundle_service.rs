@@ -3,14 +3,14 @@
 //! Best effort, as RFC 9171 has it: whoever wants more asks for reports or for custody. Each bundle is delivered at most once.
 
 use super::{
-    BundleSubmission, Followup, InputError, Node, Report, SubmitError, Timer,
+    BundleSubmission, InputError, Node, Report, SubmitError, Timer,
     config::BundleSettings,
     forward::{ENVELOPES, Origin},
     ingress::{Arrival, Fate},
     output::{BundleDelivery, DropReason},
 };
 use crate::{
-    bundle::{Bundle, BundleFlags, BundleId, HopCount, Policy, Primary, ReportReason, Status},
+    bundle::{Bundle, BundleFlags, HopCount, Policy, Primary, ReportReason, Status},
     dtn::store::Priority,
     id::{EndpointId, NodeId},
     time::DtnTime,
@@ -75,6 +75,17 @@ impl Node {
     /// The application sends a bundle.
     pub(super) fn send_bundle(&mut self, submission: BundleSubmission) -> Result<(), SubmitError> {
         self.check_submission(&submission)?;
+        let before = self.submissions;
+        if let Some(meter) = self.submissions.as_mut() {
+            meter.pass(self.now, submission.payload.len() as u64 + u64::from(submission.absent))?;
+        }
+        self.accept_bundle(submission).inspect_err(|_| {
+            // What was refused for another reason has cost the application nothing.
+            self.submissions = before;
+        })
+    }
+
+    fn accept_bundle(&mut self, submission: BundleSubmission) -> Result<(), SubmitError> {
         let (priority, lifetime, custody) = (submission.priority, submission.lifetime, submission.custody);
         let absent = submission.absent;
         let mut bundle = self.plain_bundle(submission);
@@ -82,13 +93,23 @@ impl Node {
         if bundle.check(Policy::Strict).is_err() {
             return Err(SubmitError::Flags { found: bundle.primary().flags.0 });
         }
-        let (id, bytes) = (bundle.id(), bundle.payload().len() + absent as usize);
+        let accepted = Report::BundleAccepted {
+            id: bundle.id(),
+            destination: bundle.primary().destination.clone(),
+            bytes: bundle.payload().len() + absent as usize,
+        };
         let destination = match self.whose(&bundle.primary().destination) {
             Whose::Ours => {
-                self.report(Report::BundleAccepted { id, bytes });
-                // Delivered or dropped, the drop told by a report of its own.
-                let _ = self.deliver_bundle(&bundle, lifetime, Arrival::default());
-                return Ok(());
+                if self.lacks_memory_for(&bundle) {
+                    return Err(SubmitError::StoreFull);
+                }
+                return match self.deliver_bundle(&bundle, lifetime, Arrival::default()) {
+                    Ok(Fate::Taken) => {
+                        self.report_durable(accepted);
+                        Ok(())
+                    }
+                    Ok(Fate::Dropped(_)) | Err(_) => Err(SubmitError::UnknownName),
+                };
             }
             Whose::Node(destination) => destination,
             Whose::Nobody | Whose::Unknown => return Err(SubmitError::UnknownName),
@@ -107,9 +128,9 @@ impl Node {
             }
         }
         if custody || self.config.keep_bundles {
-            self.followups.push(Followup::BundleAccepted(id, bytes));
+            self.report_durable(accepted);
         } else {
-            self.report(Report::BundleAccepted { id, bytes });
+            self.report(accepted);
         }
         Ok(())
     }
@@ -141,8 +162,12 @@ impl Node {
         if !matches!(self.whose(&submission.source), Whose::Ours | Whose::Nobody) {
             return Err(SubmitError::ForeignSource);
         }
-        if self.node_of(&submission.destination).is_none() {
-            return Err(SubmitError::UnknownName);
+        match self.whose(&submission.destination) {
+            Whose::Ours if !self.is_registered(&submission.destination) => {
+                return Err(SubmitError::UnknownName);
+            }
+            Whose::Ours | Whose::Node(_) => {}
+            Whose::Nobody | Whose::Unknown => return Err(SubmitError::UnknownName),
         }
         let flags = submission.flags;
         if flags.without(ALLOWED) == BundleFlags::default() {
@@ -260,10 +285,5 @@ impl Node {
         if let Some(at) = self.delivered.next_expiry() {
             self.timers.arm(Timer::ForgetDelivered, at);
         }
-    }
-
-    /// A submission is durable.
-    pub(super) fn on_bundle_accepted(&mut self, id: BundleId, bytes: usize) {
-        self.report(Report::BundleAccepted { id, bytes });
     }
 }

@@ -44,7 +44,7 @@ pub use refusal::{InputError, SubmitError};
 pub use security::BundleSecurity;
 
 use crate::{
-    bundle::{BundleId, Disposition},
+    bundle::Disposition,
     delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
@@ -81,8 +81,6 @@ enum Followup {
     Launch(StreamKey, u64),
     /// A reception became durable: the stream's state after it may be acknowledged.
     Acknowledge(NodeId, Acknowledgement),
-    /// Tell the application that its bundle is accepted; the last is the payload's length.
-    BundleAccepted(BundleId, usize),
     /// Answer a custodian about a transmission.
     CustodyAnswer(EndpointId, Disposition, u64),
 }
@@ -365,7 +363,6 @@ impl Node {
         match followup {
             Followup::Launch(stream, sequence) => self.transmit_message(stream, sequence),
             Followup::Acknowledge(peer, state) => self.on_reception_durable(peer, state),
-            Followup::BundleAccepted(id, bytes) => self.on_bundle_accepted(id, bytes),
             Followup::CustodyAnswer(source, disposition, transmission) => {
                 self.on_answer_durable(source, disposition, transmission);
             }

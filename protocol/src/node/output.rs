@@ -121,6 +121,8 @@ pub enum Report {
     BundleAccepted {
         /// Its name.
         id: BundleId,
+        /// Where it goes.
+        destination: EndpointId,
         /// Payload bytes.
         bytes: usize,
     },

@@ -77,7 +77,7 @@ pub enum SubmitError {
     /// A bundle whose source is another node's endpoint.
     #[error("the source is not an endpoint of this node")]
     ForeignSource,
-    /// A bundle for nobody, or for a `dtn` name that is in no table.
+    /// A bundle for nobody, for an endpoint of this node where nobody takes bundles, or for a `dtn` name that is in no table.
     #[error("the destination is nobody that is known")]
     UnknownName,
     /// Custody is asked for, and nobody would take it for this destination.

@@ -3,6 +3,7 @@
 use cosmosmesh_protocol::{
     bundle::{Bundle, BundleFlags, CreationTimestamp, Policy, Primary},
     convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
+    delivery::RateLimit,
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::StoreLimits,
@@ -44,6 +45,7 @@ pub(crate) struct Setup {
     pub(crate) security: Option<BundleSecurity>,
     pub(crate) store: StoreLimits,
     pub(crate) routing: RoutingConfig,
+    pub(crate) submission_rate: Option<RateLimit>,
 }
 
 impl Default for Setup {
@@ -58,6 +60,7 @@ impl Default for Setup {
             security: None,
             store: StoreLimits { bytes: 1 << 22, count: 4096 },
             routing: RoutingConfig::default(),
+            submission_rate: None,
         }
     }
 }
@@ -69,7 +72,7 @@ pub(crate) struct Bench {
     pub(crate) kept: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) delivered: Vec<BundleDelivery>,
     pub(crate) reports: Vec<Report>,
-    pub(crate) unanswered: VecDeque<Ticket>,
+    pub(crate) unanswered: VecDeque<(Ticket, Vec<Report>)>,
     incarnation: u32,
     transfer: u16,
 }
@@ -158,7 +161,7 @@ impl Bench {
                         }
                     }
                     self.delivered.extend(batch.bundles);
-                    self.unanswered.push_back(batch.ticket);
+                    self.unanswered.push_back((batch.ticket, batch.reports));
                 }
                 Output::Report(report) => self.reports.push(report),
             }
@@ -170,7 +173,8 @@ impl Bench {
 
     /// The disk answers what it was asked.
     pub(crate) fn answer(&mut self) {
-        while let Some(ticket) = self.unanswered.pop_front() {
+        while let Some((ticket, reports)) = self.unanswered.pop_front() {
+            self.reports.extend(reports);
             self.node.handle_input(self.now, Input::Persisted(ticket)).unwrap();
             self.drain();
         }
@@ -248,6 +252,7 @@ fn config(setup: &Setup) -> NodeConfig {
     NodeConfig {
         store: setup.store,
         routing: setup.routing.clone(),
+        submission_rate: setup.submission_rate,
         hop_limit: 8,
         retransmission: Retransmission {
             max_attempts: 20,

@@ -3,6 +3,7 @@
 use crate::bench::{Bench, LEFT, RIGHT, Setup, UTC, eid, foreign, primary, submission};
 use cosmosmesh_protocol::{
     bundle::{Bundle, BundleFlags, CrcKind, CreationTimestamp, Policy, Primary},
+    delivery::RateLimit,
     id::{EndpointId, NodeId},
     node::{BundleSettings, BundleSubmission, DropReason, InputError, Report, SubmitError},
     time::DtnTime,
@@ -27,7 +28,9 @@ fn an_applications_bundle_goes_to_any_service_of_any_node() {
     assert_eq!((&primary.source, &primary.destination), (&eid("ipn:2.7"), &eid("ipn:3.42")));
     assert_eq!((primary.lifetime_ms, sent[0].payload()), (600_000, &b"hello"[..]));
     assert_eq!(sent[0].check(Policy::Strict), Ok(()));
-    assert!(matches!(&bench.reports[..], [Report::BundleAccepted { bytes: 5, id }] if *id == sent[0].id()));
+    assert!(
+        matches!(&bench.reports[..], [Report::BundleAccepted { bytes: 5, id, .. }] if *id == sent[0].id())
+    );
 }
 
 #[test]
@@ -160,6 +163,34 @@ fn a_bundle_to_the_node_itself_is_delivered_without_a_link() {
     let mut bench = Bench::new();
     bench.send(submission("ipn:2.42", b"note")).unwrap();
     assert_eq!(bench.payloads(), [b"note"]);
+}
+
+#[test]
+fn a_bundle_to_the_node_itself_is_accepted_when_its_delivery_is_durable_and_not_otherwise() {
+    let settings =
+        BundleSettings { max_remembered: 1, services: Some(vec![42]), ..BundleSettings::default() };
+    let mut bench = Bench::with(Setup { slow_disk: true, settings, ..Setup::default() });
+    bench.send(submission("ipn:2.42", b"note")).unwrap();
+    assert!(bench.reports.is_empty());
+    bench.answer();
+    let [Report::BundleAccepted { destination, .. }] = &bench.reports[..] else {
+        panic!("{:?}", bench.reports)
+    };
+    assert_eq!(*destination, eid("ipn:2.42"));
+    let refused = |error| Err(InputError::Submit(error));
+    assert_eq!(bench.send(submission("ipn:2.43", b"note")), refused(SubmitError::UnknownName));
+    assert_eq!(bench.send(submission("ipn:2.42", b"full")), refused(SubmitError::StoreFull));
+    bench.answer();
+    assert_eq!((bench.reports.len(), bench.payloads().len()), (1, 1));
+}
+
+#[test]
+fn bundles_too_are_submitted_no_faster_than_allowed() {
+    let submission_rate = Some(RateLimit { bytes_per_second: 8, burst_bytes: 8 });
+    let mut bench = Bench::with(Setup { submission_rate, ..Setup::default() });
+    bench.send(submission("ipn:3.42", b"12345678")).unwrap();
+    let refused = bench.send(submission("ipn:3.42", b"12345678"));
+    assert!(matches!(refused, Err(InputError::Submit(SubmitError::RateExceeded(_)))));
 }
 
 #[test]
