@@ -293,7 +293,7 @@ impl Node {
 }
 
 /// Says how many copies a bundle takes along. One that is full of blocks says nothing, which means one.
-fn set_copies(bundle: &mut Bundle, copies: u32) {
+pub(super) fn set_copies(bundle: &mut Bundle, copies: u32) {
     bundle.remove_block(COPIES_BLOCK);
     if bundle.blocks().len() < MAX_BLOCKS {
         bundle.push_block(COPIES_BLOCK, BlockFlags::DISCARD_IF_UNPROCESSED, copies_data(copies));

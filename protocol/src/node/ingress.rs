@@ -88,11 +88,14 @@ impl Node {
         if self.whose(&bundle.primary().source) == Whose::Ours {
             return Ok(self.turn_away(&bundle, DropReason::Loop, arrival));
         }
+        let blocks = bundle.blocks().len();
         let mut bundle = self.check_security(bundle)?;
+        let checked = bundle.blocks().len() != blocks;
         self.report_status(&bundle, Status::Received, ReportReason::NONE);
         match self.process_blocks(&mut bundle) {
-            Blocks::Kept => self.dispatch_bundle(bundle, encoded, left, arrival),
-            Blocks::Discarded => {
+            Blocks::Kept if !checked => self.dispatch_bundle(bundle, encoded, left, arrival),
+            // What is kept on the disk is what is in the store.
+            Blocks::Kept | Blocks::Discarded => {
                 let encoded = bundle.encode();
                 self.dispatch_bundle(bundle, &encoded, left, arrival)
             }

@@ -3,7 +3,11 @@
 //! Keys sort by kind, then stream, then number, so that a host which hands them back in order hands a stream back before
 //! its messages. All integers are big-endian.
 
-use super::{InputError, Node, StreamKey, delivered, forward::Origin, shared_state};
+use super::{
+    InputError, Node, StreamKey, delivered,
+    forward::{Origin, set_copies},
+    shared_state,
+};
 use crate::{
     bundle::{Bundle, BundleId, Policy},
     delivery::{Incoming, Message, Outgoing, Pending, Place},
@@ -62,6 +66,9 @@ pub enum Kept {
 
 pub(super) const KEY_LEN: usize = 18;
 
+/// Marks the record of a bundle whose payload is counted and not carried.
+const COUNTED: u8 = 0x80;
+
 /// Priority, civil expiry, lifetime left.
 const KEPT_HEADER: usize = 17;
 
@@ -107,11 +114,17 @@ impl Node {
         self.put(key(Kept::EarlyMessage, stream, message.sequence), value);
     }
 
-    /// `priority, civil expiry [ms] or 0, lifetime left [ms], bundle` under `kind, incarnation, store key`.
+    /// `priority, civil expiry [ms] or 0, lifetime left [ms], bundle` under `kind, incarnation, store key`. Of a payload that is counted and
+    /// not carried, bit 7 of the priority tells that its length (4 bytes) stands before the bundle.
     pub(super) fn keep_bundle(&mut self, key: StoreKey, meta: &StoreMeta, encoded: &[u8]) {
+        let absent = self.store.get(key).map_or(0, |entry| entry.value.absent());
         let left = meta.expires.saturating_since(self.now);
         let mut value = Vec::with_capacity(KEPT_HEADER + encoded.len());
         self.put_expiry(&mut value, meta.priority, left);
+        if absent > 0 {
+            value[0] |= COUNTED;
+            value.extend_from_slice(&absent.to_be_bytes());
+        }
         value.extend_from_slice(encoded);
         self.put(self.bundle_key(key), value);
     }
@@ -239,13 +252,35 @@ impl Node {
         Some((priority, Duration::from_millis(left), rest))
     }
 
+    /// Where the store has no room for it now, its record waits for the next incarnation.
     fn take_back_bundle(&mut self, record_key: &[u8], value: &[u8]) -> Option<()> {
-        let (priority, left, encoded) = self.parse_expiry(value)?;
+        let (first, rest) = value.split_first()?;
+        let header = [&[first & !COUNTED], rest.get(..KEPT_HEADER - 1)?].concat();
+        let (priority, left, _) = self.parse_expiry(&header)?;
+        let mut encoded = rest.get(KEPT_HEADER - 1..)?;
+        let mut absent = 0;
+        if first & COUNTED != 0 {
+            let (counted, bundle) = encoded.split_first_chunk::<4>()?;
+            (absent, encoded) = (u32::from_be_bytes(*counted), bundle);
+        }
         // It passed the policy of the link it came by.
-        let bundle = Bundle::decode_with(encoded, Policy::Lenient).ok()?;
-        self.delete(record_key.to_vec());
-        if !left.is_zero() {
-            self.store_bundle(bundle, priority, left, Origin::Kept(encoded));
+        let mut bundle = Bundle::decode_with(encoded, Policy::Lenient).ok()?;
+        if absent > 0 && bundle.payload().is_empty() {
+            bundle.set_absent(absent);
+        }
+        let kept: [u8; 8] = rest.get(8..16)?.try_into().ok()?;
+        let passed = u64::from_be_bytes(kept).saturating_sub(left.as_millis() as u64);
+        if let Some(age) = bundle.age_ms() {
+            // It grew older on the disk.
+            bundle.set_age_ms(age.saturating_add(passed));
+        }
+        if self.spread.as_ref().is_some_and(|spread| spread.counts_copies()) {
+            // Others may have the rest already: never more copies than there were.
+            set_copies(&mut bundle, 1);
+        }
+        let encoded = bundle.encode();
+        if left.is_zero() || self.store_bundle(bundle, priority, left, Origin::Kept(&encoded)).is_some() {
+            self.delete(record_key.to_vec());
         }
         Some(())
     }

@@ -179,10 +179,11 @@ impl Node {
     pub(super) fn carried(&self, meta: &StoreMeta, bundle: &Bundle) -> Option<Carried> {
         let spread = self.spread.as_ref()?;
         let mut carried = Carried::new(bundle.id(), meta.destination, meta.priority, meta.expires);
-        if bundle.primary().source.node() == Some(self.config.id) {
+        // One of this node's own that comes back after a crash says how many copies it may still give.
+        let told = bundle.block(COPIES_BLOCK).and_then(|block| read_copies(&block.data));
+        if bundle.primary().source.node() == Some(self.config.id) && told.is_none() {
             carried.copies = spread.initial_copies();
         } else {
-            let told = bundle.block(COPIES_BLOCK).and_then(|block| read_copies(&block.data));
             carried.copies = told.unwrap_or(1);
             carried.from = previous(bundle);
         }

@@ -4,6 +4,7 @@ use crate::bench::{Bench, LEFT, RIGHT, Setup, UTC, eid, foreign, primary, submis
 use cosmosmesh_protocol::{
     bundle::{Bundle, BundleFlags, CrcKind, CreationTimestamp, Policy, Primary},
     delivery::RateLimit,
+    dtn::strategy::{COPIES_BLOCK, RoutingConfig, read_copies},
     id::{EndpointId, NodeId},
     node::{BundleSettings, BundleSubmission, DropReason, InputError, Report, SubmitError},
     time::DtnTime,
@@ -225,4 +226,54 @@ fn a_bundle_for_nobody_is_dropped() {
     }
     assert_eq!(bench.drops(), [DropReason::NoDestination; 3]);
     assert!(bench.sent(RIGHT).is_empty() && bench.payloads().is_empty());
+}
+
+#[test]
+fn a_bundle_on_its_way_grows_older_while_the_node_is_down() {
+    let mut bench = Bench::with(Setup { linked: false, ..Setup::default() });
+    let mut bundle = foreign("ipn:1.7", "ipn:3.42", 0, b"x");
+    bundle.set_age_ms(1000);
+    bench.link_up(LEFT);
+    bench.hear(LEFT, &bundle).unwrap();
+    bench.now = bench.now.saturating_add(Duration::from_secs(100));
+    bench.crash();
+    bench.link_up(RIGHT);
+    let age = bench.sent(RIGHT)[0].age_ms().unwrap();
+    assert!((101_000..102_000).contains(&age), "{age}");
+}
+
+#[test]
+fn a_bundle_without_room_after_a_restart_waits_on_the_disk() {
+    let mut bench = Bench::with(Setup { linked: false, ..Setup::default() });
+    for payload in [b"one", b"two"] {
+        bench.send(submission("ipn:3.42", payload)).unwrap();
+    }
+    bench.setup.store.count = 1;
+    bench.crash();
+    assert_eq!((bench.node.stored(), bench.kept.len()), (1, 2));
+    bench.setup.store.count = 2;
+    bench.crash();
+    assert_eq!((bench.node.stored(), bench.kept.len()), (2, 2));
+}
+
+#[test]
+fn what_a_payload_counts_survives_a_restart() {
+    let mut bench = Bench::with(Setup { linked: false, ..Setup::default() });
+    bench.send(BundleSubmission { absent: 500, ..submission("ipn:3.42", b"") }).unwrap();
+    let before: Vec<Vec<u8>> = bench.kept.values().cloned().collect();
+    bench.crash();
+    // The record that was made anew of what is in the store.
+    let after: Vec<Vec<u8>> = bench.kept.values().cloned().collect();
+    assert_eq!((after[0][0] & 0x80, after), (0x80, before));
+}
+
+#[test]
+fn after_a_restart_a_bundle_has_one_copy_left() {
+    let routing = RoutingConfig::SprayAndWait { copies: 8, binary: true, settings: Default::default() };
+    let mut bench = Bench::with(Setup { routing, linked: false, ..Setup::default() });
+    bench.send(submission("ipn:3.42", b"x")).unwrap();
+    bench.crash();
+    let record = bench.kept.values().next().unwrap();
+    let bundle = Bundle::decode(&record[17..]).unwrap();
+    assert_eq!(bundle.block(COPIES_BLOCK).map(|block| read_copies(&block.data)), Some(Some(1)));
 }
