@@ -88,7 +88,10 @@ fn plans_of_asabr_give_the_reference_routes_of_asabr() {
     let second = sample("asabr/asabr_examples_dijkstra_accuracy_contact_plan_2.cp");
     assert_eq!(routes(&second, &["--from", "0", "--to", "4"]), [(50.0, vec![2, 3, 4])]);
     let queue = sample("asabr/asabr_examples_eto_management_contact_plan_1.cp");
-    assert_eq!(routes(&queue, &["--from", "0", "--to", "3", "--at", "15", "--size", "20"]), [(220.0, vec![1, 2, 3])]);
+    assert_eq!(
+        routes(&queue, &["--from", "0", "--to", "3", "--at", "15", "--size", "20"]),
+        [(220.0, vec![1, 2, 3])]
+    );
 }
 
 #[test]
@@ -107,7 +110,8 @@ fn the_mars_plan_of_ion_is_read_from_its_own_base_or_as_ionadmin_does() {
 #[test]
 fn the_diamond_of_ion_changes_sides_with_its_windows() {
     let diamond = sample("ion/bug-0002-cgr-recompute.global.ionrc");
-    let side = |at: &str| routes(&diamond, &["--from", "1", "--to", "4", "--at", at, "--size", "100"])[0].1[0];
+    let side =
+        |at: &str| routes(&diamond, &["--from", "1", "--to", "4", "--at", at, "--size", "100"])[0].1[0];
     assert_eq!(["2", "35.5", "65", "95", "125", "155"].map(side), [3, 2, 3, 2, 3, 2]);
     let asymmetric = sample("ion/asymmetric-range.global.ionrc");
     assert_eq!(routes(&asymmetric, &["--from", "9", "--to", "5"])[0].0, 1.0);

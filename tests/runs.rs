@@ -6,7 +6,8 @@
 
 use serde_json::Value;
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -42,8 +43,14 @@ fn seeds() -> Vec<u64> {
 }
 
 fn fly(name: &str, seed: u64, place: &Path) -> Run {
-    let scenario =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/runs").join(name).with_extension("ron");
+    fly_file(&scenario_file(name), seed, place)
+}
+
+fn scenario_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/runs").join(name).with_extension("ron")
+}
+
+fn fly_file(scenario: &Path, seed: u64, place: &Path) -> Run {
     let output = Command::new(env!("CARGO_BIN_EXE_cosmosmesh"))
         .arg("run")
         .arg(scenario)
@@ -136,4 +143,33 @@ fn relays_that_crash_with_full_stores_break_no_promise() {
         }
         said
     });
+}
+
+#[test]
+fn relays_check_the_signatures_of_all_that_they_carry() {
+    hold("signed", |run| {
+        let mut said = Vec::new();
+        if run.metric("delivery.ratio").is_none_or(|ratio| ratio < 0.98) {
+            said.push(format!("delivery ratio {:?}", run.metric("delivery.ratio")));
+        }
+        said
+    });
+}
+
+#[test]
+fn signatures_take_room_on_the_air_and_nothing_else() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let text = fs::read_to_string(scenario_file("signed")).expect("a scenario");
+    let unsigned = place.path().join("unsigned.ron");
+    fs::write(&unsigned, text.replace("bundle_security: HopByHop", "bundle_security: Off")).expect("written");
+    let plan = scenario_file("relays").with_extension("ionrc");
+    fs::copy(plan, place.path().join("relays.ionrc")).expect("copied");
+    let flights = [scenario_file("signed"), unsigned].map(|file| {
+        let run = fly_file(&file, 3, &place.path().join(file.file_stem().expect("a name")));
+        assert_eq!(judged(&run), Vec::<String>::new());
+        ["delivery.bytes", "link.bytes_on_air"].map(|name| run.metric(name).expect("a metric"))
+    });
+    let [[signed_delivered, signed_sent], [delivered, sent]] = flights;
+    assert_eq!(signed_delivered, delivered);
+    assert!(signed_sent > 1.1 * sent, "{signed_sent} of {sent} bytes");
 }

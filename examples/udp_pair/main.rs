@@ -18,7 +18,7 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{Input, NodeConfig, Report, Retransmission, Submission},
+    node::{BundleSettings, Input, NodeConfig, Report, Retransmission, Submission},
     time::Instant,
 };
 use driver::{UdpHost, always_up};
@@ -117,6 +117,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         route_slack: Duration::from_secs(1),
         control_lifetime: Duration::from_secs(10),
         security: None,
+        bundles: BundleSettings::default(),
         shared_state: None,
         plan: None,
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
 const INBOX: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("inbox");
-/// Streams of the inbox: the last number that the application was given, so that no message comes in twice.
+/// Running numbers: of the inbox, of incarnations; and the format's.
 const NUMBERS: TableDefinition<'static, &str, u64> = TableDefinition::new("numbers");
 const INCARNATION: &str = "incarnation";
 const NEXT_IN_INBOX: &str = "next in inbox";
@@ -122,14 +122,15 @@ impl Disk {
                     Change::Delete { key } => drop(records.remove(key.as_slice())?),
                 }
             }
-            if batch.deliveries.is_empty() {
+            if batch.deliveries.is_empty() && batch.bundles.is_empty() {
                 return Ok(());
             }
             let mut numbers = transaction.open_table(NUMBERS)?;
             let mut next = numbers.get(NEXT_IN_INBOX)?.map_or(0, |number| number.value());
             let mut table = transaction.open_table(INBOX)?;
-            for delivery in &batch.deliveries {
-                table.insert(next, inbox::encode(delivery).as_slice())?;
+            let messages = batch.deliveries.iter().map(inbox::encode_message);
+            for value in messages.chain(batch.bundles.iter().map(inbox::encode_bundle)) {
+                table.insert(next, value.as_slice())?;
                 next += 1;
             }
             numbers.insert(NEXT_IN_INBOX, next)?;
@@ -159,8 +160,8 @@ impl Disk {
         let table = self.database.begin_read()?.open_table(INBOX)?;
         let Some((number, value)) = table.first()? else { return Ok(None) };
         let number = InboxNumber(number.value());
-        let delivery = inbox::decode(value.value()).ok_or(DiskError::Inbox(number))?;
-        Ok(Some(InboxEntry { number, delivery }))
+        let received = inbox::decode(value.value()).ok_or(DiskError::Inbox(number))?;
+        Ok(Some(InboxEntry { number, received }))
     }
 
     /// The application has dealt with a message: it does not come again, not even after a crash.

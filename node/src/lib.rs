@@ -7,4 +7,4 @@ mod disk;
 mod inbox;
 
 pub use disk::{Disk, DiskError, Record};
-pub use inbox::{InboxEntry, InboxNumber};
+pub use inbox::{InboxEntry, InboxNumber, Received};

@@ -4,18 +4,24 @@ use std::{hint::black_box, time::Duration};
 
 use bp7::flags::BlockControlFlags;
 use cosmosmesh_protocol::{
+    bpsec::{
+        AadScope, AesVariant, Confidentiality, CoseProfile, Integrity, Key, KeyStore, KeyUse, Keys,
+        Placement, Role, ScopeFlags, SecurityPolicy, ShaVariant, add_confidentiality, add_integrity, process,
+        verify_integrity,
+    },
     bundle::{Bundle, CreationTimestamp, HopCount, Primary},
     envelope::{Header, Purpose, open, seal},
     id::NodeId,
     identity::{Directory, KeyPair},
     time::DtnTime,
 };
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hardy_bpv7::{
     bpsec::no_keys, builder::Builder, bundle::ParsedBundle,
     creation_timestamp::CreationTimestamp as HardyTimestamp, dtn_time::DtnTime as HardyTime,
     hop_info::HopInfo,
 };
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
 const CREATED_MS: u64 = 850_000_000_000;
 const SIZES: [usize; 3] = [100, 1_000, 64_000];
@@ -116,5 +122,56 @@ fn envelopes(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(wire, bundles, envelopes);
+/// Securing and checking a bundle, beside the bare signatures in the group of envelopes.
+fn security(c: &mut Criterion) {
+    let keys = KeyPair::from_seed([1; 32]);
+    let directory: Directory = [(NodeId(1), keys.public().clone())].into_iter().collect();
+    let source = NodeId(1).endpoint(0);
+    let mut store = KeyStore::new();
+    store.insert_symmetric(source.clone(), KeyUse::Integrity, b"", &[2; 48]);
+    store.insert_symmetric(source.clone(), KeyUse::Confidentiality, b"", &[3; 32]);
+    let scope = AadScope::default();
+    let sign = Integrity::Sign1 { keys: &keys, profile: CoseProfile::new(&scope, b"") };
+    let hmac = Integrity::HmacSha2 {
+        variant: ShaVariant::Sha384,
+        scope: ScopeFlags::ALL,
+        key: Key::Shared(&[2; 48]),
+    };
+    let aes = Confidentiality::AesGcm {
+        variant: AesVariant::A256Gcm,
+        scope: ScopeFlags::ALL,
+        key: Key::Shared(&[3; 32]),
+    };
+    let mut rng = ChaCha8Rng::from_seed([4; 32]);
+    let mut group = c.benchmark_group("security");
+    for size in SIZES {
+        let plain = ours(vec![7; size]);
+        group.throughput(Throughput::Bytes(size as u64));
+        for (name, service, keys) in
+            [("cose_sign1", &sign, &directory as &dyn Keys), ("hmac_sha384", &hmac, &store)]
+        {
+            let add = |bundle: &mut Bundle| {
+                add_integrity(bundle, &[1], &source, service, Placement::plain()).expect("a plain bundle")
+            };
+            group.bench_function(BenchmarkId::new(format!("{name}/make"), size), |b| {
+                b.iter_batched_ref(|| plain.clone(), add, BatchSize::SmallInput);
+            });
+            let mut secured = plain.clone();
+            add(&mut secured);
+            group.bench_function(BenchmarkId::new(format!("{name}/verify"), size), |b| {
+                b.iter(|| verify_integrity(black_box(&secured), 1, keys));
+            });
+        }
+        let mut secured = plain.clone();
+        add_confidentiality(&mut secured, &[1], &source, &aes, Placement::plain(), &mut rng).expect("plain");
+        group.bench_function(BenchmarkId::new("aes256_gcm/accept", size), |b| {
+            let accept = |bundle: &mut Bundle| {
+                process(bundle, Role::Acceptor, &SecurityPolicy::default(), &store).result
+            };
+            b.iter_batched_ref(|| secured.clone(), accept, BatchSize::SmallInput);
+        });
+    }
+}
+
+criterion_group!(wire, bundles, envelopes, security);
 criterion_main!(wire);

@@ -11,8 +11,8 @@ use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{
-        Change, Delivery, Input, InputError, LinkId, LinkUp, Node, NodeConfig, Output, Report,
-        Retransmission, SharedStateConfig, Submission, SubmitError, Ticket,
+        BundleSettings, Change, Delivery, Input, InputError, LinkId, LinkUp, Node, NodeConfig, Output,
+        Report, Retransmission, SharedStateConfig, Submission, SubmitError, Ticket,
     },
     sync::{Op, SyncLimits},
     time::{DtnTime, Instant, UtcEstimate},
@@ -73,6 +73,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         route_slack: Duration::from_secs(30),
         control_lifetime: Duration::from_secs(3600),
         security: None,
+        bundles: BundleSettings::default(),
         shared_state: Some(SharedStateConfig {
             members: (1..=count).map(NodeId).collect(),
             limits: SyncLimits::default(),

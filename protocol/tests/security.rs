@@ -6,13 +6,12 @@ use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
         store::{Priority, StoreLimits},
+        strategy::RoutingConfig,
     },
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{
-        BundleSecurity, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission, Submission,
-    },
+    node::{BundleSecurity, Input, LinkId, LinkUp, Node, NodeConfig, Output, Retransmission, Submission},
     time::{DtnTime, Instant, UtcEstimate},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -24,30 +23,7 @@ fn keys(node: u64) -> KeyPair {
 }
 
 fn config(node: u64, directory: Arc<Directory>, security: Option<BundleSecurity>) -> NodeConfig {
-    NodeConfig {
-        id: NodeId(node),
-        directory,
-        store: StoreLimits { bytes: 1 << 20, count: 64 },
-        keep_bundles: false,
-        hop_limit: 8,
-        crc: CrcKind::Castagnoli,
-        window: 64,
-        submission_rate: None,
-        replay_window: 64,
-        max_payload: 4096,
-        retransmission: Retransmission {
-            max_attempts: 3,
-            min_timeout: Duration::from_secs(5),
-            ack_delay: Duration::from_secs(1),
-            margin_percent: 150,
-        },
-        reroute_after: Duration::from_secs(60),
-        route_slack: Duration::from_secs(30),
-        control_lifetime: Duration::from_secs(3600),
-        security,
-        shared_state: None,
-        plan: None,
-    }
+    NodeConfig { security, ..NodeConfig::new(NodeId(node), directory) }
 }
 
 /// Nodes 1 - 2 - 3 whose frames arrive at once.

@@ -164,8 +164,8 @@ fn load(args: &RouteArgs) -> Result<ContactPlan, CliError> {
         let (count, first) = (imported.warnings.len(), &imported.warnings[0]);
         warn(format_args!("{count} times something was left out, first: {first}"))?;
     }
-    let (plan, left_out) = contact_plan(&imported)
-        .map_err(|reason| CliError::Input { path: path.clone(), reason })?;
+    let (plan, left_out) =
+        contact_plan(&imported).map_err(|reason| CliError::Input { path: path.clone(), reason })?;
     if left_out > 0 {
         warn(format_args!("{left_out} contacts that nothing can use are left out"))?;
     }
@@ -173,7 +173,8 @@ fn load(args: &RouteArgs) -> Result<ContactPlan, CliError> {
 }
 
 fn read(path: &Path, bytes: &[u8], format: PlanFormat, shifts: Shifts) -> Result<ImportedPlan, CliError> {
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+    let name =
+        path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
     import_with(&name, bytes, format, None, shifts)
         .map_err(|error| CliError::Input { path: path.to_owned(), reason: error.to_string() })
 }

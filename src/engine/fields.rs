@@ -64,6 +64,7 @@ impl DropReason {
             Self::StoreFull => "store_full",
             Self::HopLimit => "hop_limit",
             Self::NoDestination => "no_destination",
+            Self::Loop => "loop",
         }
     }
 }

@@ -60,6 +60,8 @@ pub enum DropReason {
     HopLimit,
     /// Nothing at this node takes it, or no route can ever exist.
     NoDestination,
+    /// It came back to its source.
+    Loop,
 }
 
 /// What happened.

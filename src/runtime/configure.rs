@@ -10,7 +10,7 @@ use cosmosmesh_protocol::{
     dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
+    node::{BundleSecurity, BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
     planning::{
         Commodity, ExchangeSettings, LocalProblem, Participant, PlanError, ProblemError, QpSettings, Schedule,
     },
@@ -142,7 +142,8 @@ impl Fleet {
             reroute_after: span(protocol.reroute_after),
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
-            security: None,
+            security: protocol.signs_bundles.then(BundleSecurity::hop_by_hop),
+            bundles: BundleSettings::default(),
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
         }

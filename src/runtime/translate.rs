@@ -59,7 +59,7 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         Report::Abandoned { destination, purpose, sequence } => {
             RecordKind::Abandoned { destination: at(destination), sequence, kind: kind(purpose) }
         }
-        Report::Skipped { .. } | Report::Writable { .. } => return None,
+        Report::Skipped { .. } | Report::Writable { .. } | Report::BundleAccepted { .. } => return None,
         Report::BundleDropped { reason, bytes } => {
             RecordKind::BundleDropped { reason: drop_reason(reason), bytes }
         }
@@ -84,5 +84,6 @@ const fn drop_reason(reason: node::DropReason) -> DropReason {
         node::DropReason::StoreFull => DropReason::StoreFull,
         node::DropReason::HopLimit => DropReason::HopLimit,
         node::DropReason::NoDestination => DropReason::NoDestination,
+        node::DropReason::Loop => DropReason::Loop,
     }
 }

@@ -195,6 +195,8 @@ pub struct ProtocolSettings {
     pub hop_limit: u8,
     /// Check value of bundle blocks.
     pub crc: CrcKind,
+    /// Bundles are signed by the asset that makes them and checked at every hop.
+    pub signs_bundles: bool,
     /// End-to-end retransmission.
     pub retransmission: Retransmission,
     /// Store limits of assets that do not state their own.
@@ -232,6 +234,7 @@ impl Default for ProtocolSettings {
             lifetimes: [SimTime::from_secs(day), SimTime::from_secs(3 * day), SimTime::from_secs(7 * day)],
             hop_limit: 16,
             crc: CrcKind::Crc32c,
+            signs_bundles: false,
             retransmission: Retransmission::default(),
             storage: StorageSpec {
                 bytes: 64 << 20,

@@ -311,6 +311,7 @@ record! {
         lifetimes: Optional<RawLifetimes>, "1 d, 3 d, 7 d", "Lifetimes of bundles whose traffic does not state one.";
         hop_limit: Optional<u8>, "16", "Largest number of hops, 1 to 255.";
         crc: Optional<RawCrc>, "Crc32c", "Check value of bundle blocks.";
+        bundle_security: Optional<RawBundleSecurity>, "Off", "Whether bundles are signed by the asset that makes them and checked at every hop.";
         retransmission: Optional<RawRetransmission>, "all defaults", "End-to-end retransmission.";
         storage: Optional<RawStorage>, "64 MiB, 65536 bundles", "Store limits of assets that do not state their own.";
         replay_window: Optional<u32>, "1024", "Sequence numbers below the highest seen within which late envelopes are accepted, per sender, 1 to 65536.";
@@ -342,6 +343,11 @@ record! {
 choice! {
     /// Check values.
     RawCrc "Crc" { Crc16, Crc32c }
+}
+
+choice! {
+    /// Security of bundles. Envelopes are signed in any case.
+    RawBundleSecurity "BundleSecurity" { Off, HopByHop }
 }
 
 record! {
@@ -583,6 +589,7 @@ pub fn shapes() -> Vec<Shape> {
         RawRateLimit::shape(),
         RawLifetimes::shape(),
         RawCrc::shape(),
+        RawBundleSecurity::shape(),
         RawRetransmission::shape(),
         RawTraffic::shape(),
         RawMessageKind::shape(),

@@ -14,7 +14,7 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{Input, Node, NodeConfig, Report, Retransmission, SharedStateConfig, Submission},
+    node::{BundleSettings, Input, Node, NodeConfig, Report, Retransmission, SharedStateConfig, Submission},
     sync::{Op, SyncLimits},
     time::Instant,
 };
@@ -87,6 +87,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         route_slack: Duration::from_secs(1),
         control_lifetime: Duration::from_secs(10),
         security: None,
+        bundles: BundleSettings::default(),
         shared_state: Some(SharedStateConfig {
             members: NODES.to_vec(),
             limits: SyncLimits::default(),

@@ -1,12 +1,11 @@
 //! Two nodes over a perfect link, each with a disk that loses power again and again.
 
 use super::platter::Platter;
-use cosmosmesh_node::Disk;
+use cosmosmesh_node::{Disk, Received};
 use cosmosmesh_protocol::{
-    bundle::CrcKind,
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
-        store::{Priority, StoreLimits},
+        store::Priority,
     },
     envelope::Purpose,
     id::NodeId,
@@ -31,27 +30,13 @@ fn keys(node: u64) -> KeyPair {
 fn config(node: u64) -> NodeConfig {
     let directory: Directory = (1..=2).map(|id| (NodeId(id), keys(id).public().clone())).collect();
     NodeConfig {
-        id: NodeId(node),
-        directory: Arc::new(directory),
-        store: StoreLimits { bytes: 1 << 20, count: 4096 },
-        keep_bundles: true,
-        hop_limit: 8,
-        crc: CrcKind::Castagnoli,
-        window: 256,
-        submission_rate: None,
-        replay_window: 1024,
-        max_payload: 4096,
         retransmission: Retransmission {
             max_attempts: 1000,
             min_timeout: Duration::from_secs(2),
             ack_delay: Duration::from_millis(500),
             margin_percent: 150,
         },
-        reroute_after: Duration::from_secs(60),
-        route_slack: Duration::from_secs(30),
-        control_lifetime: Duration::from_secs(3600),
-        shared_state: None,
-        plan: None,
+        ..NodeConfig::new(NodeId(node), Arc::new(directory))
     }
 }
 
@@ -175,7 +160,8 @@ fn fly(seed: u64) -> (BTreeSet<u64>, Vec<u64>, u32) {
     let disk = whole.expect("readable");
     let mut found = Vec::new();
     while let Some(entry) = disk.next_in_inbox().expect("readable") {
-        found.push(u64::from_be_bytes(entry.delivery.payload.as_slice().try_into().expect("a number")));
+        let Received::Message(message) = entry.received else { panic!("no bundle was sent") };
+        found.push(u64::from_be_bytes(message.payload.as_slice().try_into().expect("a number")));
         disk.take(entry.number).expect("writable");
     }
     (sender.accepted, found, sender.losses + receiver.losses)

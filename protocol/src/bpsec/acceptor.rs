@@ -104,10 +104,7 @@ fn take_out(bundle: &mut Bundle, number: u64, security: &mut SecurityBlock, targ
     }
 }
 
-fn covering(
-    blocks: &[(u64, SecurityBlock)],
-    target: u64,
-) -> Result<&(u64, SecurityBlock), BpsecError> {
+fn covering(blocks: &[(u64, SecurityBlock)], target: u64) -> Result<&(u64, SecurityBlock), BpsecError> {
     blocks.iter().find(|(_, block)| block.targets.contains(&target)).ok_or(BpsecError::Missing { target })
 }
 

@@ -7,7 +7,7 @@ use super::{
     item::{Item, put_int, read_any, read_int},
 };
 use crate::{
-    bundle::{put_endpoint, read_endpoint},
+    bundle::{BundleError, put_endpoint, read_endpoint},
     cbor::{self, Reader},
     id::EndpointId,
 };
@@ -100,7 +100,10 @@ impl SecurityBlock {
         let context = ContextId(read_int(&mut reader)?);
         let flags = reader.uint()?;
         let start = reader.position();
-        let endpoint = read_endpoint(&mut reader).map_err(|_| BpsecError::Source)?;
+        let endpoint = read_endpoint(&mut reader).map_err(|error| match error {
+            BundleError::Cbor(error) => BpsecError::Cbor(error),
+            _ => BpsecError::Source,
+        })?;
         if endpoint == EndpointId::Null {
             return Err(BpsecError::NullSource);
         }

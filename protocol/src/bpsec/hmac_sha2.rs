@@ -32,8 +32,7 @@ struct Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     fn read(security: &'a SecurityBlock) -> Result<Self, BpsecError> {
-        let mut found =
-            Self { variant: ShaVariant::default(), wrapped: None, scope: ScopeFlags::default() };
+        let mut found = Self { variant: ShaVariant::default(), wrapped: None, scope: ScopeFlags::default() };
         for item in security.parameters() {
             let malformed = BpsecError::Parameter { id: item.id };
             match item.id {
@@ -84,8 +83,7 @@ pub(super) fn verify(operation: &Operation<'_>) -> Result<(), BpsecError> {
         None => Cow::Borrowed(operation.key(KeyUse::Integrity, &[])?),
         Some(wrapped) => Cow::Owned(unwrap(operation.key(KeyUse::Wrapping, &[])?, wrapped)?),
     };
-    let prefix =
-        plaintext_prefix(operation.bundle, operation.header, operation.target, parameters.scope)?;
+    let prefix = plaintext_prefix(operation.bundle, operation.header, operation.target, parameters.scope)?;
     let data = target_data(operation.bundle, operation.target)?;
     if parameters.variant.holds(&key, &[&prefix, data], expected) { Ok(()) } else { Err(operation.failed()) }
 }

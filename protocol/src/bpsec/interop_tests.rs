@@ -17,11 +17,11 @@ use proptest::{collection::vec as many, prelude::*};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
 use super::{
-    AesVariant, Confidentiality, Integrity, Key, KeyStore, KeyUse, Placement, Role, ScopeFlags, SecurityPolicy,
-    ShaVariant, add_confidentiality, add_integrity, process, verify_integrity,
+    AesVariant, Confidentiality, Integrity, Key, KeyStore, KeyUse, Placement, Role, ScopeFlags,
+    SecurityPolicy, ShaVariant, add_confidentiality, add_integrity, process, verify_integrity,
 };
 use crate::{
-    bundle::{Bundle, BlockFlags, BlockKind, CreationTimestamp, Policy, Primary},
+    bundle::{BlockFlags, BlockKind, Bundle, CreationTimestamp, Policy, Primary},
     id::{EndpointId, NodeId},
     time::DtnTime,
 };
@@ -60,7 +60,10 @@ fn mac_key(variant: ShaVariant, wrapped: bool) -> HardyKey {
     };
     let operations = [Operation::Sign, Operation::Verify, Operation::WrapKey, Operation::UnwrapKey];
     let bytes: &[u8] = if wrapped { &KEK } else { &MAC_KEY };
-    HardyKey { key_algorithm: Some(algorithm), ..key(bytes, if wrapped { &operations } else { &operations[..2] }) }
+    HardyKey {
+        key_algorithm: Some(algorithm),
+        ..key(bytes, if wrapped { &operations } else { &operations[..2] })
+    }
 }
 
 fn content_key(variant: AesVariant, wrapped: bool) -> HardyKey {

@@ -62,10 +62,18 @@ impl Keys for Directory {
     }
 }
 
+/// A symmetric key with its use and its identifier.
+#[derive(Clone)]
+struct Shared {
+    purpose: KeyUse,
+    kid: Vec<u8>,
+    key: Vec<u8>,
+}
+
 /// Keys that the host provides. Lookups cost O(log n) in the sources.
 #[derive(Clone, Default)]
 pub struct KeyStore {
-    symmetric: BTreeMap<EndpointId, Vec<(KeyUse, Vec<u8>, Vec<u8>)>>,
+    symmetric: BTreeMap<EndpointId, Vec<Shared>>,
     public: BTreeMap<EndpointId, Vec<(Vec<u8>, PublicKey)>>,
 }
 
@@ -79,8 +87,8 @@ impl KeyStore {
     /// Adds a symmetric key. One of the same source, use and identifier is replaced.
     pub fn insert_symmetric(&mut self, source: EndpointId, purpose: KeyUse, kid: &[u8], key: &[u8]) {
         let keys = self.symmetric.entry(source).or_default();
-        keys.retain(|(other, name, _)| (*other, name.as_slice()) != (purpose, kid));
-        keys.push((purpose, kid.to_vec(), key.to_vec()));
+        keys.retain(|shared| (shared.purpose, shared.kid.as_slice()) != (purpose, kid));
+        keys.push(Shared { purpose, kid: kid.to_vec(), key: key.to_vec() });
     }
 
     /// Adds a public key. One of the same source and identifier is replaced.
@@ -94,8 +102,8 @@ impl KeyStore {
 impl Keys for KeyStore {
     fn symmetric(&self, source: &EndpointId, purpose: KeyUse, kid: &[u8]) -> Option<&[u8]> {
         let keys = self.symmetric.get(source)?;
-        let found = keys.iter().find(|(other, name, _)| *other == purpose && name == kid);
-        found.map(|(_, _, key)| key.as_slice())
+        let found = keys.iter().find(|shared| shared.purpose == purpose && shared.kid == kid);
+        found.map(|shared| shared.key.as_slice())
     }
 
     fn public(&self, source: &EndpointId, kid: &[u8]) -> Option<&PublicKey> {

@@ -192,8 +192,8 @@ fn check_integrity(
     let there = operations(bundle)?;
     let (mut covered, mut failed) = (Vec::new(), Vec::new());
     for (block, security) in &there.integrity {
-        let counts = !policy.by_bundle_source
-            || is_same_node(security.source.endpoint(), &bundle.primary().source);
+        let counts =
+            !policy.by_bundle_source || is_same_node(security.source.endpoint(), &bundle.primary().source);
         for &target in &security.targets {
             let result = Operation::new(bundle, (*block, security), target, keys)
                 .and_then(|operation| operation.verify());

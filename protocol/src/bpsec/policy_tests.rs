@@ -1,5 +1,4 @@
 use super::*;
-use alloc::vec;
 use crate::{
     bpsec::{
         AadScope, AesVariant, Confidentiality, CoseProfile, Integrity, Key, KeyStore, KeyUse, Placement,
@@ -10,6 +9,7 @@ use crate::{
     identity::{Directory, KeyPair},
     time::DtnTime,
 };
+use alloc::vec;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
 const EXTRA: u64 = 2;
@@ -88,7 +88,10 @@ fn what_is_demanded_and_not_there_discards_the_bundle() {
     assert_eq!(process(&mut signed(2, &[1]), Role::Verifier, &anyone, &directory()).result, Ok(()));
     // The default demands nothing.
     let mut strange = signed(7, &[1]);
-    assert_eq!(process(&mut strange, Role::Verifier, &SecurityPolicy::default(), &directory()).result, Ok(()));
+    assert_eq!(
+        process(&mut strange, Role::Verifier, &SecurityPolicy::default(), &directory()).result,
+        Ok(())
+    );
 }
 
 #[test]

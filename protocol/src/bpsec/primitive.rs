@@ -1,11 +1,11 @@
 //! The arithmetic of the contexts: HMAC-SHA2 (RFC 2104), AES-GCM (NIST SP 800-38D) and AES key wrap (RFC 3394).
 
-use aes::{Aes128, Aes192, Aes256};
 use aes::cipher::{
     BlockCipherEncrypt, BlockSizeUser,
     array::ArraySize,
     consts::{U8, U9, U10, U11, U12, U13, U14, U15, U16},
 };
+use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::{AeadInOut as _, AesGcm, Nonce, Tag};
 use aes_kw::AesKw;
 use alloc::{vec, vec::Vec};
@@ -176,7 +176,12 @@ macro_rules! by_iv_len {
     };
 }
 
-fn encrypt<C: Cipher>(key: &[u8], iv: &[u8], aad: &[u8], data: &mut [u8]) -> Result<[u8; TAG_LEN], BpsecError> {
+fn encrypt<C: Cipher>(
+    key: &[u8],
+    iv: &[u8],
+    aad: &[u8],
+    data: &mut [u8],
+) -> Result<[u8; TAG_LEN], BpsecError> {
     by_iv_len!(seal, C, iv, key, aad, data)
 }
 

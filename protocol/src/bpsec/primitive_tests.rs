@@ -54,9 +54,10 @@ fn initialisation_vectors_of_8_to_16_bytes_are_taken() {
     let plaintext = unhex(
         "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
     );
-    for (iv, tag) in
-        [("cafebabefacedbaddecaf888", "5bc94fbc3221a5db94fae95ae7121a47"), ("cafebabefacedbad", "3612d2e79e3b0785561be14aaca2fccb")]
-    {
+    for (iv, tag) in [
+        ("cafebabefacedbaddecaf888", "5bc94fbc3221a5db94fae95ae7121a47"),
+        ("cafebabefacedbad", "3612d2e79e3b0785561be14aaca2fccb"),
+    ] {
         let (iv, mut data) = (unhex(iv), plaintext.clone());
         let found = AesVariant::A128Gcm.encrypt(&key, &iv, &aad, &mut data).unwrap();
         assert_eq!(found.as_slice(), unhex(tag));

@@ -84,8 +84,8 @@ use core::convert::Infallible;
 use rand_core::TryRng;
 
 use super::{
-    AesVariant, Confidentiality, Integrity, Key, KeyStore, KeyUse, Placement, Role, ScopeFlags, SecurityBlock,
-    SecurityPolicy, ShaVariant, add_confidentiality, add_integrity, check, decrypt,
+    AesVariant, Confidentiality, Integrity, Key, KeyStore, KeyUse, Placement, Role, ScopeFlags,
+    SecurityBlock, SecurityPolicy, ShaVariant, add_confidentiality, add_integrity, check, decrypt,
     hmac_sha2::plaintext_prefix,
     process, remove_integrity,
     rules::target_data,
@@ -94,9 +94,7 @@ use super::{
     verify_integrity,
 };
 use crate::{
-    bundle::{
-        BlockFlags, BlockKind, Bundle, CrcKind, Policy, arbitrary::unhex, rfc9173_vectors::BUNDLES,
-    },
+    bundle::{BlockFlags, BlockKind, Bundle, CrcKind, Policy, arbitrary::unhex, rfc9173_vectors::BUNDLES},
     id::{EndpointId, NodeId},
 };
 

@@ -20,11 +20,7 @@ fn bundle(blocks: &[(BlockKind, BlockFlags, &[u64])]) -> Bundle {
     let mut bundle = Bundle::new(primary, vec![7; 20]);
     bundle.set_age_ms(5);
     for (kind, flags, targets) in blocks {
-        let mut security = SecurityBlock::new(
-            ContextId::COSE,
-            NodeId(1).endpoint(0),
-            vec![Item::uint(5, 0)],
-        );
+        let mut security = SecurityBlock::new(ContextId::COSE, NodeId(1).endpoint(0), vec![Item::uint(5, 0)]);
         targets.iter().for_each(|target| security.push_operation(*target, vec![Item::bytes(18, &[])]));
         bundle.push_block(*kind, *flags, security.encode());
     }

@@ -201,15 +201,20 @@ pub fn add_integrity(
             return Err(BpsecError::Encrypted { target });
         }
     }
-    let before = bundle.clone();
-    let result = insert(bundle, BlockKind::BLOCK_INTEGRITY, placement).and_then(|number| {
-        let security = integrity_block(bundle, number, targets, source, service)?;
-        fill(bundle, number, &security);
-        Ok(number)
-    });
-    result.inspect_err(|_| *bundle = before)
+    let number = insert(bundle, BlockKind::BLOCK_INTEGRITY, placement)?;
+    match integrity_block(bundle, number, targets, source, service) {
+        Ok(security) => {
+            fill(bundle, number, &security);
+            Ok(number)
+        }
+        Err(error) => {
+            bundle.remove_numbered(number);
+            Err(error)
+        }
+    }
 }
 
+/// The content of the block `number`. Checksums are taken out when nothing can fail any more.
 fn integrity_block(
     bundle: &mut Bundle,
     number: u64,
@@ -219,9 +224,9 @@ fn integrity_block(
 ) -> Result<SecurityBlock, BpsecError> {
     let (context, parameters) = match service {
         Integrity::HmacSha2 { variant, scope, key } => {
-            targets.iter().try_for_each(|target| strip_crc(bundle, *target))?;
-            let mut parameters = vec![Item::uint(hmac_sha2::SHA_VARIANT, u64::from(variant.code()))];
             let wrapped = key.wrapped()?;
+            strip_crcs(bundle, targets)?;
+            let mut parameters = vec![Item::uint(hmac_sha2::SHA_VARIANT, u64::from(variant.code()))];
             parameters.extend(wrapped.map(|wrapped| Item::bytes(hmac_sha2::WRAPPED_KEY, &wrapped)));
             parameters.push(Item::uint(hmac_sha2::SCOPE_FLAGS, scope.0));
             (ContextId::BIB_HMAC_SHA2, parameters)
@@ -362,7 +367,7 @@ pub(super) fn encrypt(
     let mut iv = [0; IV_LEN];
     let (context, parameters) = match service {
         Confidentiality::AesGcm { variant, scope, key } => {
-            targets.iter().try_for_each(|target| strip_crc(bundle, *target))?;
+            strip_crcs(bundle, targets)?;
             rng.fill_bytes(&mut iv);
             let mut parameters = vec![
                 Item::bytes(aes_gcm::INITIALISATION_VECTOR, &iv),
@@ -478,18 +483,19 @@ fn header_of(bundle: &Bundle, number: u64) -> Result<Header, BpsecError> {
     bundle.numbered(number).map(Header::of).ok_or(BpsecError::NoSuchBlock { target: number })
 }
 
-/// RFC 9173 §3.8.1, §4.8.1: a target has no checksum.
-fn strip_crc(bundle: &mut Bundle, target: u64) -> Result<(), BpsecError> {
-    if target != PRIMARY_NUMBER {
+/// RFC 9173 §3.8.1, §4.8.1: a target has no checksum. All of them or none.
+fn strip_crcs(bundle: &mut Bundle, targets: &[u64]) -> Result<(), BpsecError> {
+    if targets.contains(&PRIMARY_NUMBER) && !bundle.primary().crc.is_empty() {
+        // Earlier operations may cover the primary block as it is; the new block is still empty.
+        if bundle.blocks().iter().any(|block| is_security(block.kind) && !block.data.is_empty()) {
+            return Err(BpsecError::CrcPresent { target: PRIMARY_NUMBER });
+        }
+        bundle.strip_primary_crc();
+    }
+    for &target in targets {
         if let Some(block) = bundle.numbered_mut(target) {
             block.crc = CrcKind::None;
         }
-    } else if !bundle.primary().crc.is_empty() {
-        // Earlier operations may cover the primary block as it is.
-        if bundle.blocks().iter().any(|block| is_security(block.kind) && !block.data.is_empty()) {
-            return Err(BpsecError::CrcPresent { target });
-        }
-        bundle.strip_primary_crc();
     }
     Ok(())
 }

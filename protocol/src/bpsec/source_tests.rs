@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    bpsec::{KeyStore, KeyUse, SecurityPolicy, Role, check, decrypt, process, verify_integrity},
+    bpsec::{KeyStore, KeyUse, Role, SecurityPolicy, check, decrypt, process, verify_integrity},
     bundle::{CreationTimestamp, Primary},
     id::NodeId,
     time::DtnTime,
@@ -128,7 +128,8 @@ fn operations_that_the_standard_forbids_are_not_made() {
     // Integrity on ciphertext would leave the order of processing open (RFC 9172 §3.9).
     assert_eq!(sign(&mut secured, &[1], ScopeFlags::ALL), Err(BpsecError::Encrypted { target: 1 }));
 
-    let nobody = add_integrity(&mut bundle(), &[1], &EndpointId::Null, &hmac(ScopeFlags::ALL), Placement::plain());
+    let nobody =
+        add_integrity(&mut bundle(), &[1], &EndpointId::Null, &hmac(ScopeFlags::ALL), Placement::plain());
     assert_eq!(nobody, Err(BpsecError::NullSource));
     for number in [0, 1, EXTRA] {
         let placement = Placement::plain().numbered(number);
@@ -159,8 +160,11 @@ fn a_wrapped_key_serves_both_services() {
     assert_eq!(add_integrity(&mut secured, &[1], &source(), &service, Placement::plain()), Ok(3));
     let service = Confidentiality::AesGcm { variant: AesVariant::A256Gcm, scope: ScopeFlags::NONE, key };
     assert!(encrypt_with(&mut secured, &[1], &service).is_ok());
-    let demanding =
-        SecurityPolicy { payload_integrity: true, payload_confidentiality: true, ..SecurityPolicy::default() };
+    let demanding = SecurityPolicy {
+        payload_integrity: true,
+        payload_confidentiality: true,
+        ..SecurityPolicy::default()
+    };
     assert_eq!(process(&mut secured, Role::Acceptor, &demanding, &keys()).result, Ok(()));
     assert_eq!(secured.payload(), b"measured here");
 }

@@ -22,6 +22,8 @@ impl BlockKind {
     pub const HOP_COUNT: Self = Self(10);
     /// BPSec's integrity block (RFC 9172 §3.7).
     pub const BLOCK_INTEGRITY: Self = Self(11);
+    /// How the payload is compressed: ours, of the range for private use (RFC 9171 §9.1).
+    pub const COMPRESSION: Self = Self(197);
     /// BPSec's confidentiality block (RFC 9172 §3.8): its targets' data is ciphertext.
     pub const BLOCK_CONFIDENTIALITY: Self = Self(12);
 }

@@ -1,4 +1,5 @@
-//! [`BundleError`]: why bytes are not a bundle, and [`FragmentError`]: why one cannot be split or joined.
+//! [`BundleError`]: why bytes are not a bundle; [`FragmentError`]: why one cannot be split or joined; [`CompressionError`]: why a payload cannot be
+//! restored.
 
 use super::block::BlockKind;
 use crate::cbor::CborError;
@@ -169,4 +170,65 @@ pub enum FragmentError {
         /// Where their overlap ends.
         at: u64,
     },
+}
+
+impl FragmentError {
+    /// A stable word for counters and traces.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Forbidden => "fragment_forbidden",
+            Self::Empty => "fragment_empty",
+            Self::Foreign { .. } => "fragment_foreign",
+            Self::Missing { .. } => "fragment_missing",
+            Self::Conflict { .. } => "fragment_conflict",
+        }
+    }
+}
+
+/// Why a compressed payload cannot be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompressionError {
+    /// A mark that is malformed, or a second one.
+    #[error("malformed or repeated compression block")]
+    Mark,
+    /// Another algorithm.
+    #[error("compression algorithm {found}, expected 1")]
+    Algorithm {
+        /// The algorithm found.
+        found: u64,
+    },
+    /// More bytes than are accepted.
+    #[error("payload of {found} bytes when restored: at most {max} allowed")]
+    TooLarge {
+        /// The length that the mark tells.
+        found: u64,
+        /// The limit.
+        max: usize,
+    },
+    /// The payload is not one Zstandard frame.
+    #[error("the payload is not one Zstandard frame")]
+    Frame,
+    /// The payload has another length than the mark tells.
+    #[error("payload of {at_least} bytes or more when restored, expected {expected}")]
+    Length {
+        /// How many bytes there were at least.
+        at_least: usize,
+        /// The length that the mark tells.
+        expected: usize,
+    },
+}
+
+impl CompressionError {
+    /// A stable word for counters and traces.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Mark => "compression_mark",
+            Self::Algorithm { .. } => "compression_algorithm",
+            Self::TooLarge { .. } => "compression_too_large",
+            Self::Frame => "compression_frame",
+            Self::Length { .. } => "compression_length",
+        }
+    }
 }

@@ -36,6 +36,24 @@ impl Bundle {
         Ok(self.payload.data.chunks(max_payload).enumerate().map(split).collect())
     }
 
+    /// Splits the bundle in two behind its first `at` bytes of payload, for a contact that takes no more.
+    ///
+    /// # Errors
+    /// When the bundle must not be fragmented, or one of the parts would be empty.
+    pub fn split(&self, at: usize) -> Result<(Self, Self), FragmentError> {
+        if self.primary.flags.contains(BundleFlags::MUST_NOT_FRAGMENT) {
+            return Err(FragmentError::Forbidden);
+        }
+        if at == 0 || at >= self.payload.data.len() {
+            return Err(FragmentError::Empty);
+        }
+        let whole = Fragment { offset: 0, total: self.payload.data.len() as u64 };
+        let Fragment { offset, total } = self.primary.fragment.unwrap_or(whole);
+        let (head, tail) = self.payload.data.split_at(at);
+        let second = Fragment { offset: offset + at as u64, total };
+        Ok((self.part(Fragment { offset, total }, head, true), self.part(second, tail, false)))
+    }
+
     fn part(&self, fragment: Fragment, payload: &[u8], is_first: bool) -> Self {
         let mut part =
             Self::new(Primary { fragment: Some(fragment), ..self.primary.clone() }, payload.to_vec());

@@ -2,8 +2,11 @@
 //!
 //! [`Bundle::decode`] judges form; [`Policy`] says which of the standard's rules on content are asked too.
 
+mod administrative;
 mod amend;
+mod bibe;
 mod block;
+mod compression;
 mod crc;
 mod decode;
 mod encode;
@@ -19,12 +22,14 @@ mod report;
 
 use alloc::vec::Vec;
 
+pub use administrative::AdministrativeRecord;
+pub use bibe::{Bpdu, CustodySignal, Disposition, MAX_SPANS, Span};
 pub use block::{Block, BlockKind, PAYLOAD_NUMBER};
 pub use crc::CrcKind;
 pub(crate) use crc::crc_32c;
 pub use decode::{MAX_BLOCKS, MAX_ENDPOINT_NAME};
 pub(crate) use endpoint::{put_endpoint, read_endpoint};
-pub use error::{BundleError, FragmentError};
+pub use error::{BundleError, CompressionError, FragmentError};
 pub use extension::HopCount;
 pub use flags::{BlockFlags, BundleFlags};
 pub use fragment::reassemble;

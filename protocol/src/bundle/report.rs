@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The record type code of a status report (RFC 9171 §6.1).
-const STATUS_REPORT: u64 = 1;
+pub(super) const STATUS_REPORT: u64 = 1;
 /// Major type 7: `false` and `true`.
 const SIMPLE: u8 = 7;
 const FALSE: u64 = 20;

@@ -147,6 +147,8 @@ pub(super) struct Node {
     pub(super) id: NodeId,
     /// Contacts from here, by (end, start, receiver, id).
     pub(super) out: Vec<Edge>,
+    /// Names of the contacts to here, in no order of time.
+    pub(super) incoming: Vec<ContactId>,
 }
 
 /// A contact as the search reads it: nanoseconds and dense indices.
@@ -163,6 +165,15 @@ pub(super) struct Edge {
 }
 
 impl Edge {
+    /// A contact to the node at index `to`, on its own.
+    pub(super) fn of(id: ContactId, contact: &PlannedContact, to: u32) -> Self {
+        let start = contact.start.as_nanos();
+        // At most a day by `check`, so it fits.
+        let owlt = contact.owlt.as_nanos() as u64;
+        let end = contact.end.as_nanos();
+        Self { end, start, to, id, rate_bps: contact.rate_bps, owlt, earliest_start: start }
+    }
+
     const fn order(&self) -> (u64, u64, u32, u32) {
         (self.end, self.start, self.to, self.id.0)
     }
@@ -393,22 +404,19 @@ impl Inner {
     fn node(&mut self, id: NodeId) -> u32 {
         let nodes = &mut self.nodes;
         *self.node_index.entry(id).or_insert_with(|| {
-            nodes.push(Node { id, out: Vec::new() });
+            nodes.push(Node { id, out: Vec::new(), incoming: Vec::new() });
             nodes.len() as u32 - 1
         })
     }
 
     fn edge(&mut self, id: ContactId, contact: &PlannedContact) -> (u32, Edge) {
         let (from, to) = (self.node(contact.from), self.node(contact.to));
-        let start = contact.start.as_nanos();
-        // At most a day by `check`, so it fits.
-        let owlt = contact.owlt.as_nanos() as u64;
-        let end = contact.end.as_nanos();
-        (from, Edge { end, start, to, id, rate_bps: contact.rate_bps, owlt, earliest_start: start })
+        (from, Edge::of(id, contact, to))
     }
 
     fn link(&mut self, id: ContactId, contact: &PlannedContact) {
         let (from, edge) = self.edge(id, contact);
+        self.nodes[edge.to as usize].incoming.push(id);
         let out = &mut self.nodes[from as usize].out;
         let at = out.partition_point(|other| other.order() < edge.order());
         out.insert(at, edge);
@@ -417,7 +425,8 @@ impl Inner {
     }
 
     fn unlink(&mut self, id: ContactId, contact: &PlannedContact) {
-        let from = self.node(contact.from);
+        let (from, to) = (self.node(contact.from), self.node(contact.to));
+        self.nodes[to as usize].incoming.retain(|other| *other != id);
         let out = &mut self.nodes[from as usize].out;
         out.retain(|edge| edge.id != id);
         mark_starts(out, u64::MAX);
@@ -430,6 +439,7 @@ impl Inner {
             if let Some(contact) = self.contacts[slot] {
                 let (from, edge) = self.edge(ContactId(self.first_id + slot as u32), &contact);
                 self.nodes[from as usize].out.push(edge);
+                self.nodes[edge.to as usize].incoming.push(edge.id);
             }
         }
         for node in &mut self.nodes {

@@ -2,7 +2,7 @@
 
 use super::security::BundleSecurity;
 use crate::{
-    bundle::CrcKind,
+    bundle::{CrcKind, Policy},
     delivery::RateLimit,
     dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
@@ -10,7 +10,7 @@ use crate::{
     planning::{ExchangeSettings, LocalProblem},
     sync::SyncLimits,
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 /// Everything that a node is told before it starts.
@@ -48,10 +48,76 @@ pub struct NodeConfig {
     pub control_lifetime: Duration,
     /// Bundle security, if this node signs or checks bundles. Envelopes are signed in any case.
     pub security: Option<BundleSecurity>,
+    /// Bundles without envelopes, and those of other DTNs.
+    pub bundles: BundleSettings,
     /// Replicated state, if this node is a member.
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.
     pub plan: Option<PlanConfig>,
+}
+
+impl NodeConfig {
+    /// A node that can be changed field by field from here: schedule-aware routing, 64 MiB of bundles, a retransmission timer of 10 s,
+    /// no shared state and no plan.
+    #[must_use]
+    pub fn new(id: NodeId, directory: Arc<Directory>) -> Self {
+        Self {
+            id,
+            directory,
+            routing: RoutingConfig::default(),
+            store: StoreLimits { bytes: 64 << 20, count: 65_536 },
+            keep_bundles: true,
+            hop_limit: 16,
+            crc: CrcKind::Castagnoli,
+            window: 4096,
+            submission_rate: None,
+            replay_window: 1024,
+            max_payload: 65_536,
+            retransmission: Retransmission {
+                max_attempts: 8,
+                min_timeout: Duration::from_secs(10),
+                ack_delay: Duration::from_secs(2),
+                margin_percent: 150,
+            },
+            reroute_after: Duration::from_secs(60),
+            route_slack: Duration::from_secs(60),
+            control_lifetime: Duration::from_secs(86_400),
+            security: None,
+            bundles: BundleSettings::default(),
+            shared_state: None,
+            plan: None,
+        }
+    }
+}
+
+/// Bundles without envelopes: names, services, and what foreign peers may ask. The default suits a fleet of this node's own kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleSettings {
+    /// This node's names in the `dtn` scheme: `name` of `dtn://name/`.
+    pub names: Vec<Box<str>>,
+    /// The numbers under which the contact plan knows nodes of the `dtn` scheme, by such names.
+    pub nodes: BTreeMap<Box<str>, NodeId>,
+    /// Service numbers at which applications take bundles; `None`: at every one above 1.
+    pub services: Option<Vec<u64>>,
+    /// How bundles from a peer are judged; peers that are not named, strictly.
+    pub policies: BTreeMap<NodeId, Policy>,
+    /// Largest payload of an application's bundle in bytes.
+    pub max_payload: usize,
+    /// Most names of delivered bundles that are remembered until they expire. With so many, no more are delivered.
+    pub max_remembered: usize,
+}
+
+impl Default for BundleSettings {
+    fn default() -> Self {
+        Self {
+            names: Vec::new(),
+            nodes: BTreeMap::new(),
+            services: None,
+            policies: BTreeMap::new(),
+            max_payload: 16 << 20,
+            max_remembered: 1 << 16,
+        }
+    }
 }
 
 /// End-to-end acknowledgement and retransmission.

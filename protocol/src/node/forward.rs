@@ -84,7 +84,7 @@ impl Node {
         left: Duration,
         origin: Origin<'_>,
     ) -> Option<StoreKey> {
-        let destination = bundle.primary().destination.node()?;
+        let destination = self.node_of(&bundle.primary().destination)?;
         let bytes = bundle.encoded_len() as u32;
         let expires = self.now.saturating_add(left);
         let meta = StoreMeta { destination, priority, expires, bytes, received: self.now };

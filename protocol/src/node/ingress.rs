@@ -2,29 +2,36 @@
 
 use super::{
     InputError, Node, Report, StreamKey,
+    bundle_service::Whose,
     forward::{ENVELOPES, Origin},
     keep,
     output::{Delivery, DropReason},
 };
 use crate::{
-    bundle::{Bundle, Policy},
+    bundle::Bundle,
     delivery::{Incoming, Message, Standing},
     dtn::store::Priority,
     envelope::{Header, Parsed, Purpose},
+    id::{EndpointId, NodeId},
     time::DtnTime,
 };
 use alloc::vec::Vec;
 use core::time::Duration;
 
 impl Node {
-    /// A whole bundle came in.
-    pub(super) fn on_bundle(&mut self, bytes: &[u8]) -> Result<(), InputError> {
-        let bundle =
-            Bundle::decode_with(bytes, Policy::Strict).map_err(|error| self.refuse(error.reason()))?;
+    /// A whole bundle came in from `peer`, who is not known when its link went down meanwhile.
+    pub(super) fn on_bundle(&mut self, peer: Option<NodeId>, bytes: &[u8]) -> Result<(), InputError> {
+        let policy =
+            peer.and_then(|peer| self.config.bundles.policies.get(&peer)).copied().unwrap_or_default();
+        let bundle = Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
         if let Some(peer) = self.summary_from(&bundle) {
             return self.on_summary(peer, bundle.payload());
         }
         let size = bytes.len() as u32;
+        if self.whose(&bundle.primary().source) == Whose::Ours {
+            self.report(Report::BundleDropped { reason: DropReason::Loop, bytes: size });
+            return Ok(());
+        }
         let Some(left) = self.lifetime_left(&bundle) else {
             self.report(Report::BundleDropped { reason: DropReason::Expired, bytes: size });
             return Ok(());
@@ -33,13 +40,13 @@ impl Node {
             return Err(self.refuse("duplicate_bundle"));
         }
         let bundle = self.check_security(bundle)?;
-        match bundle.primary().destination.node() {
-            Some(node) if node == self.config.id => self.on_destined(&bundle, left),
-            Some(_) => {
+        match self.whose(&bundle.primary().destination) {
+            Whose::Ours => self.on_destined(&bundle, left),
+            Whose::Node(_) => {
                 self.pass_on(bundle, left, bytes);
                 Ok(())
             }
-            None => {
+            Whose::Nobody | Whose::Unknown => {
                 self.report(Report::BundleDropped { reason: DropReason::NoDestination, bytes: size });
                 Ok(())
             }
@@ -48,7 +55,7 @@ impl Node {
 
     /// A bundle for this node. One that was delivered before in another bundle is delivered too.
     fn on_destined(&mut self, bundle: &Bundle, left: Duration) -> Result<(), InputError> {
-        let result = self.on_local(bundle);
+        let result = self.on_local(bundle, left);
         if matches!(result, Ok(()) | Err(InputError::Refused { reason: "duplicate" })) {
             self.note_delivered(bundle, left);
         }
@@ -79,17 +86,21 @@ impl Node {
         self.store_bundle(bundle, priority, left, Origin::Kept(encoded));
     }
 
-    /// A bundle for this node: an envelope, checked from cheap to dear.
-    fn on_local(&mut self, bundle: &Bundle) -> Result<(), InputError> {
-        let service = match &bundle.primary().destination {
-            crate::id::EndpointId::Ipn { service, .. } => *service,
-            crate::id::EndpointId::Null | crate::id::EndpointId::Dtn(_) => ENVELOPES,
-        };
-        if service != ENVELOPES {
+    /// A bundle for this node.
+    fn on_local(&mut self, bundle: &Bundle, left: Duration) -> Result<(), InputError> {
+        if bundle.primary().fragment.is_some() {
             let bytes = bundle.encoded_len() as u32;
             self.report(Report::BundleDropped { reason: DropReason::NoDestination, bytes });
             return Ok(());
         }
+        match &bundle.primary().destination {
+            EndpointId::Ipn { service: ENVELOPES, .. } => self.on_envelope(bundle),
+            _ => self.deliver_bundle(bundle, left),
+        }
+    }
+
+    /// An envelope, checked from cheap to dear.
+    fn on_envelope(&mut self, bundle: &Bundle) -> Result<(), InputError> {
         let parsed = Parsed::parse(bundle.payload()).map_err(|error| self.refuse(error.reason()))?;
         let header = *parsed.header();
         parsed.check_addressee(self.config.id).map_err(|error| self.refuse(error.reason()))?;
@@ -208,6 +219,6 @@ fn priority_of(bundle: &Bundle) -> Priority {
     match Parsed::parse(bundle.payload()).map(|parsed| parsed.header().purpose) {
         Ok(Purpose::Command | Purpose::Plan | Purpose::Acknowledgement) => Priority::Expedited,
         Ok(Purpose::Event | Purpose::Sync | Purpose::Telemetry) => Priority::Normal,
-        Err(_) => Priority::Bulk,
+        Err(_) => Priority::Normal,
     }
 }

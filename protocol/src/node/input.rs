@@ -2,9 +2,10 @@
 
 use super::output::Ticket;
 use crate::{
+    bundle::BundleFlags,
     dtn::{contact_plan::ContactPlan, store::Priority},
     envelope::Purpose,
-    id::NodeId,
+    id::{EndpointId, NodeId},
     sync::Op,
     time::{Instant, UtcEstimate},
 };
@@ -45,6 +46,41 @@ pub struct Submission {
     pub payload: Vec<u8>,
 }
 
+/// A bundle of the application: no envelope, no acknowledgement, any destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleSubmission {
+    /// An endpoint of this node, or the null endpoint: then the bundle is anonymous, and must not be fragmented (RFC 9171 §4.2.3).
+    pub source: EndpointId,
+    /// Whom it is for: any `ipn` endpoint, or a `dtn` name of the node's table.
+    pub destination: EndpointId,
+    /// Who gets the reports that `flags` ask for.
+    pub report_to: EndpointId,
+    /// Reports and their time, whether it may be fragmented, whether the application asks for an acknowledgement; nothing else.
+    pub flags: BundleFlags,
+    /// Class of service here; the bundle does not carry it (RFC 9171 has none).
+    pub priority: Priority,
+    /// How long it is worth delivering.
+    pub lifetime: Duration,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
+
+impl BundleSubmission {
+    /// A bundle of normal priority that asks for nothing.
+    #[must_use]
+    pub fn new(source: EndpointId, destination: EndpointId, lifetime: Duration, payload: Vec<u8>) -> Self {
+        Self {
+            source,
+            destination,
+            report_to: EndpointId::Null,
+            flags: BundleFlags::default(),
+            priority: Priority::Normal,
+            lifetime,
+            payload,
+        }
+    }
+}
+
 /// An input.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
@@ -66,6 +102,8 @@ pub enum Input<'a> {
     ContactPlan(ContactPlan),
     /// The application sends a message.
     Submit(Submission),
+    /// The application sends a bundle without an envelope.
+    SendBundle(BundleSubmission),
     /// The application writes to replicated state.
     Write(Op<'a>),
     /// The coordinator is to begin its plan.

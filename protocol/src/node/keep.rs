@@ -3,9 +3,9 @@
 //! Keys sort by kind, then stream, then number, so that a host which hands them back in order hands a stream back before
 //! its messages. All integers are big-endian.
 
-use super::{InputError, Node, StreamKey, forward::Origin, shared_state};
+use super::{InputError, Node, StreamKey, delivered, forward::Origin, shared_state};
 use crate::{
-    bundle::{Bundle, Policy},
+    bundle::{Bundle, BundleId, Policy},
     delivery::{Incoming, Message, Outgoing, Pending, Place},
     dtn::store::{Priority, StoreKey, StoreMeta},
     envelope::Purpose,
@@ -50,6 +50,8 @@ pub enum Kept {
     Plan = 6,
     /// A bundle in the store that no record of a stream can bring back: another node's on its way, or an application's own.
     Bundle = 7,
+    /// The name of a bundle that was delivered.
+    DeliveredBundle = 8,
 }
 
 pub(super) const KEY_LEN: usize = 18;
@@ -121,6 +123,25 @@ impl Node {
         record
     }
 
+    /// `civil expiry [ms] or 0, lifetime left [ms]` under `kind, name`.
+    pub(super) fn keep_delivered(&mut self, id: &BundleId, left: Duration) {
+        let mut value = Vec::with_capacity(KEPT_HEADER);
+        self.put_expiry(&mut value, Priority::Normal, left);
+        self.put(delivered_key(id), value);
+    }
+
+    pub(super) fn forget_delivered(&mut self, id: &BundleId) {
+        self.delete(delivered_key(id));
+    }
+
+    fn take_back_delivered(&mut self, record_key: &[u8], value: &[u8]) -> Option<()> {
+        let (_, left, _) = self.parse_expiry(value)?;
+        let id = delivered::read_name(record_key.get(1..)?)?;
+        // Whoever lowers the limit between two incarnations still gets nothing twice.
+        let max = usize::MAX;
+        self.delivered.remember(id, self.now.saturating_add(left), max).ok()
+    }
+
     fn put_expiry(&self, value: &mut Vec<u8>, priority: Priority, left: Duration) {
         let left = left.as_millis() as u64;
         let civil = self.civil_now();
@@ -168,6 +189,9 @@ impl Node {
         }
         if kind == Kept::Bundle as u8 {
             return self.take_back_bundle(record_key, value).ok_or(malformed);
+        }
+        if kind == Kept::DeliveredBundle as u8 {
+            return self.take_back_delivered(record_key, value).ok_or(malformed);
         }
         let (stream, number) = parse_key(record_key).ok_or(InputError::Kept { kind })?;
         self.take_back_stream(kind, stream, number, value).ok_or(malformed)
@@ -224,6 +248,7 @@ impl Node {
         }
         // Writes that were not pushed before the crash.
         self.arm_push();
+        self.arm_forgetting();
     }
 
     /// Marks a message as due again at `deadline`.
@@ -234,6 +259,12 @@ impl Node {
             self.timers.arm(super::Timer::Retransmit(stream, sequence), deadline);
         }
     }
+}
+
+fn delivered_key(id: &BundleId) -> Vec<u8> {
+    let mut record = alloc::vec![Kept::DeliveredBundle as u8];
+    delivered::put_name(&mut record, id);
+    record
 }
 
 fn pair(epoch: u32, number: u64) -> Vec<u8> {

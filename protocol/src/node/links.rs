@@ -107,8 +107,9 @@ impl Node {
     pub(super) fn on_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
         let now = self.now;
         let state = self.links.entry(link).or_default();
+        let peer = state.up.map(|up| up.peer);
         match state.reassembler.accept(now, bytes) {
-            Ok(Accepted::Bundle(bundle)) => self.on_bundle(&bundle),
+            Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle),
             Ok(Accepted::Partial { .. } | Accepted::Duplicate) => Ok(()),
             Err(error) => Err(self.refuse(error.reason())),
         }

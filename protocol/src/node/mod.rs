@@ -5,7 +5,9 @@
 //! contract is `docs/adr/0001-node-contract.md`.
 
 mod acknowledge;
+mod bundle_service;
 mod config;
+mod delivered;
 mod forward;
 mod ingress;
 mod input;
@@ -20,14 +22,15 @@ mod shared_state;
 mod strategy;
 mod timer;
 
-pub use config::{NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
-pub use input::{Input, LinkId, LinkUp, Submission};
+pub use config::{BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig};
+pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
-pub use output::{Batch, Delivery, DropReason, Output, Report, Ticket};
+pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
 pub use refusal::{InputError, SubmitError};
 pub use security::BundleSecurity;
 
 use crate::{
+    bundle::BundleId,
     delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
@@ -64,6 +67,8 @@ enum Followup {
     Launch(StreamKey, u64, usize),
     /// A reception became durable: the stream's state after it may be acknowledged.
     Acknowledge(NodeId, Acknowledgement),
+    /// Tell the application that its bundle is accepted; the last is the payload's length.
+    BundleAccepted(BundleId, usize),
 }
 
 /// How often a node has done its dearest arithmetic.
@@ -105,6 +110,7 @@ pub struct Node {
     incoming: BTreeMap<StreamKey, Incoming>,
     replay: ReplayWindow,
     peers: BTreeMap<NodeId, acknowledge::Peer>,
+    delivered: delivered::Delivered,
     shared: Option<shared_state::Sharing>,
     planning: Option<plan::Planning>,
 
@@ -193,6 +199,7 @@ impl Node {
                 ..ReplayLimits::default()
             }),
             peers: BTreeMap::new(),
+            delivered: delivered::Delivered::default(),
             shared: config.shared_state.clone().map(|shared| shared_state::Sharing::new(config.id, shared)),
             planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),
             timers: Timers::default(),
@@ -239,6 +246,7 @@ impl Node {
                 Ok(())
             }
             Input::Submit(submission) => self.submit(submission).map_err(InputError::Submit),
+            Input::SendBundle(submission) => self.send_bundle(submission).map_err(InputError::Submit),
             Input::Write(operation) => self.write(operation),
             Input::StartPlan => self.start_plan(),
             Input::Civil(estimate) => {
@@ -299,6 +307,7 @@ impl Node {
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),
                 Timer::PlanRound => self.on_plan_round(),
+                Timer::ForgetDelivered => self.on_forget_delivered(),
             }
         }
     }
@@ -313,6 +322,7 @@ impl Node {
             match followup {
                 Followup::Launch(stream, sequence, bytes) => self.on_launch(stream, sequence, bytes),
                 Followup::Acknowledge(peer, state) => self.on_reception_durable(peer, state),
+                Followup::BundleAccepted(id, bytes) => self.on_bundle_accepted(id, bytes),
             }
         }
         Ok(())

@@ -2,7 +2,13 @@
 
 use super::keep::Change;
 use crate::{
-    delivery::Forward, envelope::Purpose, id::NodeId, planning::RoundReport, sync::Dot, time::DtnTime,
+    bundle::{BundleFlags, BundleId, CreationTimestamp},
+    delivery::Forward,
+    envelope::Purpose,
+    id::{EndpointId, NodeId},
+    planning::RoundReport,
+    sync::Dot,
+    time::DtnTime,
 };
 use alloc::vec::Vec;
 
@@ -19,11 +25,13 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// Messages for the application, in order, each once.
     pub deliveries: Vec<Delivery>,
+    /// Bundles without envelopes for the application, each once.
+    pub bundles: Vec<BundleDelivery>,
 }
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.deliveries.is_empty()
+        self.changes.is_empty() && self.deliveries.is_empty() && self.bundles.is_empty()
     }
 }
 
@@ -40,6 +48,21 @@ pub struct Delivery {
     pub sequence: u64,
     /// When it was sealed, by the source's clock.
     pub created: DtnTime,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
+
+/// A bundle for the application: as it came, signed by nobody, at most once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleDelivery {
+    /// Who says to have sent it.
+    pub source: EndpointId,
+    /// Which endpoint of this node it is for.
+    pub destination: EndpointId,
+    /// When and as which one it was made, by the source's clock.
+    pub creation: CreationTimestamp,
+    /// The bundle's flags: among them, whether the source asks the application for an acknowledgement.
+    pub flags: BundleFlags,
     /// What it says.
     pub payload: Vec<u8>,
 }
@@ -64,6 +87,8 @@ pub enum DropReason {
     HopLimit,
     /// It asks for something that this node has no use for.
     NoDestination,
+    /// It is this node's own and came back.
+    Loop,
 }
 
 /// Something that the driver may want to count or show. Nothing depends on its being read.
@@ -77,6 +102,13 @@ pub enum Report {
         purpose: Purpose,
         /// Its number in the stream.
         sequence: u64,
+        /// Payload bytes.
+        bytes: usize,
+    },
+    /// A bundle without an envelope is on its way, and durable where bundles are kept.
+    BundleAccepted {
+        /// Its name.
+        id: BundleId,
         /// Payload bytes.
         bytes: usize,
     },

@@ -71,6 +71,21 @@ pub enum SubmitError {
         /// The limit.
         max: usize,
     },
+    /// A bundle whose source is another node's endpoint.
+    #[error("the source is not an endpoint of this node")]
+    ForeignSource,
+    /// A bundle for nobody, or for a `dtn` name that is in no table.
+    #[error("the destination is nobody that is known")]
+    UnknownName,
+    /// Flags that an application may not set, or that contradict the source.
+    #[error("flags {found:#x} are not the application's to set")]
+    Flags {
+        /// The flags.
+        found: u64,
+    },
+    /// The bundle store is full of what is as urgent.
+    #[error("the bundle store is full")]
+    StoreFull,
     /// Too many messages of this stream are unacknowledged. [`super::Report::Writable`] tells when there is room.
     #[error(transparent)]
     StreamFull(#[from] StreamFull),
@@ -88,6 +103,10 @@ impl SubmitError {
             Self::ToSelf => "to_self",
             Self::Purpose => "purpose",
             Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::ForeignSource => "foreign_source",
+            Self::UnknownName => "unknown_name",
+            Self::Flags { .. } => "flags",
+            Self::StoreFull => "store_full",
             Self::StreamFull(_) => "stream_full",
             Self::RateExceeded(_) => "rate_exceeded",
         }

@@ -56,7 +56,9 @@ impl Node {
     /// Extension blocks whose operations fail are gone from the result. A fragment passes: the whole is checked where it is put together.
     pub(super) fn check_security(&mut self, mut bundle: Bundle) -> Result<Bundle, InputError> {
         let Some(security) = self.config.security else { return Ok(bundle) };
-        let demands = security.policy.payload_integrity || security.policy.primary_integrity;
+        let SecurityPolicy { payload_integrity, primary_integrity, payload_confidentiality, .. } =
+            security.policy;
+        let demands = payload_integrity || primary_integrity || payload_confidentiality;
         if !demands && !is_secured(&bundle) {
             return Ok(bundle);
         }

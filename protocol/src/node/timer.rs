@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     AntiEntropy,
     /// When a round of planning has waited long enough.
     PlanRound,
+    /// When the name of a delivered bundle may be forgotten.
+    ForgetDelivered,
 }
 
 /// A set of armed timers: at most one deadline for each.

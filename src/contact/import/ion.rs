@@ -34,11 +34,7 @@ struct PlannedContact {
 }
 
 /// Reads the commands of `text`.
-pub(super) fn read(
-    text: &str,
-    epoch_unix_s: Option<i64>,
-    shifts: Shifts,
-) -> Result<ImportedPlan, Complaint> {
+pub(super) fn read(text: &str, epoch_unix_s: Option<i64>, shifts: Shifts) -> Result<ImportedPlan, Complaint> {
     let mut reader = Reader { epoch_unix_s, reference_s: 0, ranges: Vec::new(), contacts: Vec::new() };
     let mut plan = ImportedPlan::default();
     for (number, content) in text.lines().enumerate() {
@@ -219,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_range_from_the_higher_number_does_not_hold_for_the_reverse() {
-        let plan = read("a range +0 +100 9 5 1\na contact +0 +100 5 9 10\n", None, Shifts::Applied).expect("a plan");
+        let plan =
+            read("a range +0 +100 9 5 1\na contact +0 +100 5 9 10\n", None, Shifts::Applied).expect("a plan");
         assert_eq!(plan.contacts, []);
         assert_eq!(plan.warnings, [ImportWarning::WithoutRange { line: 2, from: 5, to: 9 }]);
     }

@@ -5,8 +5,8 @@ use crate::scenario::{
     checked::{Better, CrcKind, ProtocolSettings, Retransmission, StorageSpec, Tolerance},
     decode::{List, Spanned},
     raw::{
-        RawBetter, RawCrc, RawLifetimes, RawProtocol, RawRateLimit, RawRetransmission, RawStorage,
-        RawTolerance, RawTransit,
+        RawBetter, RawBundleSecurity, RawCrc, RawLifetimes, RawProtocol, RawRateLimit, RawRetransmission,
+        RawStorage, RawTolerance, RawTransit,
     },
 };
 use crate::units::SimTime;
@@ -28,6 +28,12 @@ impl Checker<'_> {
             crc: raw.crc.as_ref().map_or(default.crc, |crc| match crc.value {
                 RawCrc::Crc16 => CrcKind::Crc16,
                 RawCrc::Crc32c => CrcKind::Crc32c,
+            }),
+            signs_bundles: raw.bundle_security.as_ref().map_or(default.signs_bundles, |security| {
+                match security.value {
+                    RawBundleSecurity::Off => false,
+                    RawBundleSecurity::HopByHop => true,
+                }
             }),
             retransmission: raw
                 .retransmission

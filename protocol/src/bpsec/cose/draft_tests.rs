@@ -159,14 +159,8 @@ fn the_example_of_a_derived_key_is_reproduced() {
     let drawn = [draft::SALT, draft::IV].concat();
     encrypted(Recipient::Derived { secret: &secret }, "ExampleA.6", &drawn, draft::ENCRYPT_HKDF);
     let source = unhex("8201662f2f7372632f");
-    let derived = super::kdf::derive(
-        &secret,
-        &unhex(draft::SALT),
-        AesVariant::A256Gcm,
-        &unhex("a1012a"),
-        &source,
-        &[],
-    );
+    let derived =
+        super::kdf::derive(&secret, &unhex(draft::SALT), AesVariant::A256Gcm, &unhex("a1012a"), &source, &[]);
     assert_eq!(derived, unhex(draft::DERIVED_KEY));
 }
 
@@ -246,7 +240,6 @@ fn messages_that_the_context_does_not_allow_are_refused() {
     assert_eq!(with_message(17, "8440a0f640"), header(1));
     assert_eq!(with_message(17, "8443a10106a04040"), Err(BpsecError::Outcome { id: 17 }));
     assert_eq!(with_message(17, "8443a10106a10106f640"), header(1));
-    assert_eq!(with_message(17, "8447a201060281186340f640").map_err(|error| error.reason()), Err("malformed"));
     assert_eq!(with_message(17, "8447a2010602811863a0f640"), header(99));
     assert_eq!(with_message(17, "8443a10106a13440f640"), header(-21));
     assert_eq!(with_message(17, "8443a10104a0f640"), Err(BpsecError::UnknownAlgorithm { id: 4 }));

@@ -80,13 +80,17 @@ pub(super) const MAC0_ADDITIONAL: &str = "\
     8205a2000120018181821158398443a10106a0f6583073d54e469fcc5e66f4a3dd81a1486012f08c4d662a15eaba7516\
     d1aa2ed6d23785659682317543ba5fc7e7dd19d46d988601010002466568656c6c6f444ec359d2ff";
 /// The key `ExampleA.1`.
-pub(super) const MAC_KEY: &str = "3a5c74e32ab4558a99581ec3a816576812aabe895db04494cda25b711d7b5ed4077466e677860648412f1bf8c91d0624";
+pub(super) const MAC_KEY: &str =
+    "3a5c74e32ab4558a99581ec3a816576812aabe895db04494cda25b711d7b5ed4077466e677860648412f1bf8c91d0624";
 /// x of the key `ExampleA.2`.
-pub(super) const SIGN_KEY_X: &str = "02dfc49747f5d3d219fe6185744729fa1672ef7d11cb57ca0320c632be06ca3fdcc118e63140ba3ec57ea7b85d419568";
+pub(super) const SIGN_KEY_X: &str =
+    "02dfc49747f5d3d219fe6185744729fa1672ef7d11cb57ca0320c632be06ca3fdcc118e63140ba3ec57ea7b85d419568";
 /// y of the key `ExampleA.2`.
-pub(super) const SIGN_KEY_Y: &str = "4526e81bf0d9ea0924f05a3453ad75b92806671511544c993f6bd908a7a4239d476cfdfd74d6c68836488ad1e60b0e7d";
+pub(super) const SIGN_KEY_Y: &str =
+    "4526e81bf0d9ea0924f05a3453ad75b92806671511544c993f6bd908a7a4239d476cfdfd74d6c68836488ad1e60b0e7d";
 /// The key `ExampleA.5`.
-pub(super) const KEY_ENCRYPTION_KEY: &str = "0e8a982b921d1086241798032fedc1f883eab72e4e43bb2d11cfae38ad7a972e";
+pub(super) const KEY_ENCRYPTION_KEY: &str =
+    "0e8a982b921d1086241798032fedc1f883eab72e4e43bb2d11cfae38ad7a972e";
 /// The content's key of `ExampleA.5`, `ExampleA.7` and `ExampleA.9`.
 pub(super) const WRAPPED_KEY: &str = "13bf9cead057c0aca2c9e52471ca4b19ddfaf4c0784e3f3e8e3999dbae4ce45c";
 /// The key `ExampleA.6`.
@@ -96,7 +100,8 @@ pub(super) const DERIVED_KEY: &str = "9219317dd73fe13a4d40494aa3edade0d844f70475
 /// The content's key that is agreed on with `ExampleA.8`.
 pub(super) const AGREED_KEY: &str = "044696106512bd01e479c9d836ae8ec0183096a689010d103f7d5e0109ab61d2";
 /// The key-encryption key that is agreed on with `ExampleA.7`.
-pub(super) const AGREED_KEY_ENCRYPTION_KEY: &str = "6f8e81f2cef6fb914ca4013a244a56a9ccd8f57d9eb481e94bec1d3e6b33af9d";
+pub(super) const AGREED_KEY_ENCRYPTION_KEY: &str =
+    "6f8e81f2cef6fb914ca4013a244a56a9ccd8f57d9eb481e94bec1d3e6b33af9d";
 /// The initialisation vector of every example that encrypts.
 pub(super) const IV: &str = "6f3093eba5d85143c3dc484a";
 /// The salt of those that derive keys.

@@ -69,11 +69,8 @@ pub(in crate::bpsec) fn seal(
             Cow::Owned(kdf::derive(secret, salt, variant, &protected, source, additional))
         }
     };
-    let variant = if key.len() == AesVariant::A128Gcm.key_len() {
-        AesVariant::A128Gcm
-    } else {
-        AesVariant::A256Gcm
-    };
+    let variant =
+        if key.len() == AesVariant::A128Gcm.key_len() { AesVariant::A128Gcm } else { AesVariant::A256Gcm };
     let is_direct = matches!(content, Content::Shared(_));
     let protected = header::protected(i64::from(variant.code()));
     let tag = variant.encrypt(&key, iv, &structure(is_direct, &protected, aad), data)?;

@@ -168,8 +168,11 @@ pub(super) fn put_map(
         put_int(out, algorithm);
     }
     // In the order of their encodings: 4, 5, -20.
-    let byte_strings =
-        [(KEY_IDENTIFIER, Some(kid).filter(|kid| !kid.is_empty())), (INITIALISATION_VECTOR, iv), (SALT, salt)];
+    let byte_strings = [
+        (KEY_IDENTIFIER, Some(kid).filter(|kid| !kid.is_empty())),
+        (INITIALISATION_VECTOR, iv),
+        (SALT, salt),
+    ];
     for (label, value) in byte_strings {
         if let Some(value) = value {
             put_int(out, label);

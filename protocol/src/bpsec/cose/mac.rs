@@ -8,11 +8,7 @@ use super::{
 };
 use crate::{
     bpsec::{
-        error::BpsecError,
-        item::NULL,
-        keys::KeyUse,
-        operation::Operation,
-        primitive::ShaVariant,
+        error::BpsecError, item::NULL, keys::KeyUse, operation::Operation, primitive::ShaVariant,
         rules::target_data,
     },
     cbor::{self, Reader},
@@ -65,7 +61,11 @@ pub(super) fn read_detached(reader: &mut Reader<'_>) -> Result<(), BpsecError> {
 
 /// Keys are as long as the hash's output (draft-ietf-dtn-bpsec-cose §3.2.2).
 fn checked_key(algorithm: ShaVariant, key: &[u8]) -> Result<&[u8], BpsecError> {
-    if key.len() == algorithm.output_len() { Ok(key) } else { Err(BpsecError::KeyLength { found: key.len() }) }
+    if key.len() == algorithm.output_len() {
+        Ok(key)
+    } else {
+        Err(BpsecError::KeyLength { found: key.len() })
+    }
 }
 
 /// The `MAC_structure` (RFC 9052 §6.3) up to the payload's bytes.

@@ -13,9 +13,9 @@ use alloc::vec::Vec;
 
 pub use encrypt::Recipient;
 pub(super) use encrypt::{Content, seal};
+pub(super) use header::kid_map;
 pub(super) use mac::make as make_mac;
 pub use scope::AadScope;
-pub(super) use header::kid_map;
 pub(super) use scope::{Context, covers_own_header};
 pub(super) use sign::make as make_signature;
 

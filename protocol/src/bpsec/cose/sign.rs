@@ -7,13 +7,7 @@ use super::{
     header::{self, Headers},
 };
 use crate::{
-    bpsec::{
-        error::BpsecError,
-        item::NULL,
-        keys::OtherSignature,
-        operation::Operation,
-        rules::target_data,
-    },
+    bpsec::{error::BpsecError, item::NULL, keys::OtherSignature, operation::Operation, rules::target_data},
     cbor::{self, Reader},
     identity::{KeyPair, SIGNATURE_LEN},
 };

@@ -59,8 +59,7 @@ pub fn k_routes_within(
         return routes;
     }
     let mut spurs = Spurs { plan, query, limits, target, refused: false };
-    let mut candidates: Vec<Candidate> =
-        spurs.best_of(&[], Vec::new(), scratch).into_iter().collect();
+    let mut candidates: Vec<Candidate> = spurs.best_of(&[], Vec::new(), scratch).into_iter().collect();
     for _ in 0..MAX_ROUTES {
         let best = (0..candidates.len()).min_by_key(|index| rank(&candidates[*index].route));
         let Some(best) = best else { break };
@@ -83,7 +82,7 @@ pub fn k_routes_within(
     routes
 }
 
-/// The best route over each neighbour that has one, best first: where a critical bundle goes (§3.2.8.1.3), and the list of
+/// The best route over each neighbour that has one, best first: where a critical bundle goes (as in ION), and the list of
 /// one route per neighbour.
 #[must_use]
 pub fn routes_by_neighbour(

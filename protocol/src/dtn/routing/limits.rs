@@ -23,8 +23,12 @@ pub struct Limits<'a> {
 
 impl Limits<'_> {
     /// Every contact is empty and certain.
-    pub const NONE: Self =
-        Self { volumes: None, priority: Priority::Normal, queue_delay: false, min_confidence: Confidence::NONE };
+    pub const NONE: Self = Self {
+        volumes: None,
+        priority: Priority::Normal,
+        queue_delay: false,
+        min_confidence: Confidence::NONE,
+    };
 
     /// Whether a bundle of `bytes` may still be booked on `edge`. Whether there is time for it is asked elsewhere.
     pub(super) fn has_room(&self, edge: &Edge, bytes: u64) -> bool {

@@ -7,6 +7,7 @@ mod cache;
 mod earliest_arrival;
 mod limits;
 mod router;
+mod tree;
 mod volume;
 mod walk;
 

@@ -1,8 +1,9 @@
 //! The router of a node: lists of candidate routes, bookings, and what a change of the plan leaves standing.
 
 use super::{
-    Limits, Route, RouteQuery, RouteScratch, Volumes, alternatives::rank, earliest_arrival_within,
-    routes_by_neighbour, walk_within,
+    Limits, Route, RouteQuery, RouteScratch, Volumes, earliest_arrival_within, routes_by_neighbour,
+    tree::{Frontier, Tree},
+    walk_within,
 };
 use crate::{
     dtn::{
@@ -15,19 +16,16 @@ use crate::{
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
-/// The most routes in one list of candidates: an older one makes room for a newer.
-const MAX_CANDIDATES: usize = 8;
-
 /// Schedule-aware bundle routing (CCSDS 734.3-B-1) as one node does it.
 ///
-/// Per source and destination it keeps the routes that its searches found, and a bound: the arrival before which nothing
-/// arrives. A bundle takes the best candidate (§3.2.8.1.4) with the time, queues and volumes of the moment; when that arrives
-/// at most `slack` after the bound, nothing is searched. So with a slack of zero every answer is the best route's arrival, and
-/// with some slack it is at most so much later.
+/// One search finds a candidate route to *every* destination, and a bound on each: before it nothing arrives. A bundle takes the
+/// candidate, timed anew with the bookings and queues of the moment; when that arrives at most `slack` after the bound,
+/// nothing is searched. So with a slack of zero every answer arrives as early as the best route does, and with some slack at
+/// most so much later. Where queues make the candidate late, the search that knows them decides ([`earliest_arrival_within`]).
 ///
-/// The bound holds as long as things only get worse: later questions, larger bundles, more bookings, contacts lost or cut
-/// short. When something may have got better (a contact added, volume given back) the bounds that it can touch go, and the
-/// candidates stay. Only routes over a contact that is lost are dropped.
+/// Bounds hold as long as things only get worse: later questions, larger bundles, more bookings. When a contact is lost or
+/// changed, only the nodes behind it are searched anew; one that is added is carried into the candidates that it improves.
+/// Volume that is given back is looked for where volume was short.
 #[derive(Clone, Debug)]
 pub struct Router {
     slack: Duration,
@@ -36,43 +34,37 @@ pub struct Router {
     min_confidence: Confidence,
     version: PlanVersion,
     volumes: Volumes,
-    lists: BTreeMap<(NodeId, NodeId), List>,
+    trees: BTreeMap<Kind, Kept>,
     scratch: RouteScratch,
+    frontier: Frontier,
+    hops: Vec<ContactId>,
     counts: RouterCounts,
 }
 
 /// What a [`Router`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RouterCounts {
-    /// Questions answered from the candidates.
+    /// Questions answered without a search.
     pub reused: u64,
-    /// Searches through the plan.
+    /// Searches that found candidates for all destinations.
+    pub grown: u64,
+    /// Searches for one bundle, in view of queues and deadlines.
     pub searched: u64,
-    /// Candidates dropped because a contact changed.
-    pub invalidated: u64,
 }
 
-#[derive(Clone, Debug, Default)]
-struct List {
-    /// Candidates, the most recently found last.
-    routes: Vec<Route>,
-    bound: Option<Bound>,
-}
+/// Questions that share candidates: source, magnitude of the bundle (the position of its size's highest bit), priority.
+type Kind = (NodeId, u32, Priority);
 
-/// Nothing arrives before `arrival` (`None`: nothing arrives) under the conditions that follow, or harder ones.
 #[derive(Clone, Debug)]
-struct Bound {
-    arrival: Option<Instant>,
-    asked: Instant,
-    bytes: u64,
-    excluded: Vec<ContactId>,
-    excluded_neighbours: Vec<NodeId>,
-    /// If bookings may have stood in the way: the priority that met them, and how often volume had been given back.
-    booked: Option<(Priority, u64)>,
+struct Kept {
+    tree: Tree,
+    /// How often volume had been given back when it was grown.
+    releases: u64,
 }
 
 impl Router {
-    /// A router with room for the candidates of `capacity` pairs of source and destination. When it is full it starts anew.
+    /// A router that keeps up to `capacity` searches, each with candidates for all destinations: one per source, priority and
+    /// power of two of bundle sizes in use. When it is full it starts anew; it keeps one at least.
     #[must_use]
     pub fn new(slack: Duration, capacity: usize) -> Self {
         Self {
@@ -82,8 +74,10 @@ impl Router {
             min_confidence: Confidence::NONE,
             version: PlanVersion::default(),
             volumes: Volumes::default(),
-            lists: BTreeMap::new(),
+            trees: BTreeMap::new(),
             scratch: RouteScratch::default(),
+            frontier: Frontier::default(),
+            hops: Vec::new(),
             counts: RouterCounts::default(),
         }
     }
@@ -92,7 +86,7 @@ impl Router {
     #[must_use]
     pub fn with_min_confidence(mut self, least: Confidence) -> Self {
         self.min_confidence = least;
-        self.lists.clear();
+        self.trees.clear();
         self
     }
 
@@ -100,43 +94,41 @@ impl Router {
     #[must_use]
     pub fn with_queue_delay(mut self) -> Self {
         self.queue_delay = true;
-        self.lists.clear();
+        self.trees.clear();
         self
     }
 
     /// The route for a bundle of this priority, or `None` when it cannot arrive in time.
-    pub fn route(
-        &mut self,
-        plan: &ContactPlan,
-        query: &RouteQuery<'_>,
-        priority: Priority,
-    ) -> Option<Route> {
+    pub fn route(&mut self, plan: &ContactPlan, query: &RouteQuery<'_>, priority: Priority) -> Option<Route> {
         self.follow(plan);
-        let key = (query.from, query.to);
-        if let Some(answer) = self.lists.get(&key).and_then(|list| self.candidate(list, plan, query, priority)) {
-            self.counts.reused += 1;
-            return answer;
+        let target = plan.node_index(query.to)?;
+        let kind = (query.from, query.bytes.checked_ilog2().map_or(0, |bit| bit + 1), priority);
+        let free = RouteQuery { deadline: Instant::MAX, backlog: &|_| 0, ..*query };
+        let mut fresh = false;
+        if !self.is_in_time(plan, &free, kind, target) {
+            self.grow(plan, &free, kind)?;
+            fresh = true;
         }
-        if !self.lists.contains_key(&key) && self.lists.len() >= self.capacity {
-            self.lists.clear();
+        let kept = self.trees.get(&kind)?;
+        // Nothing arrives, or nothing in time.
+        let bound = kept.tree.bound(target)?;
+        if bound > query.deadline.as_nanos() || target == plan.node_index(query.from)? {
+            self.counts.reused += u64::from(!fresh);
+            return None;
         }
-        let found = self.search_unloaded(plan, query, priority);
-        let latest = found.as_ref()?.arrival.saturating_add(self.slack);
         let limits = limits(&self.volumes, priority, (self.queue_delay, self.min_confidence));
-        let as_asked = found.and_then(|route| walk_within(plan, &route.hops, query, &limits));
-        if let Some(route) = as_asked.filter(|route| route.arrival <= latest) {
-            return Some(route);
+        kept.tree.trace(target, &mut self.hops);
+        let latest = Instant::from_nanos(bound).saturating_add(self.slack);
+        let candidate = walk_within(plan, &self.hops, query, &limits).filter(|route| route.arrival <= latest);
+        if candidate.is_some() {
+            self.counts.reused += u64::from(!fresh);
+            return candidate;
         }
-        // Queues stand in the way, or the deadline: the search has to see them.
         self.counts.searched += 1;
-        let route = earliest_arrival_within(plan, query, &limits, &mut self.scratch);
-        if let Some(route) = &route {
-            self.keep(key, route);
-        }
-        route
+        earliest_arrival_within(plan, query, &limits, &mut self.scratch)
     }
 
-    /// The best route over each neighbour, best first: a critical bundle goes to all of them (§3.2.8.1.3).
+    /// The best route over each neighbour, best first: a critical bundle goes to all of them, as in ION.
     pub fn route_critical(
         &mut self,
         plan: &ContactPlan,
@@ -166,7 +158,7 @@ impl Router {
         &self.volumes
     }
 
-    /// Takes a contact that will not happen out of the plan, and with it the candidates over it. All others stand.
+    /// Takes a contact that will not happen out of the plan. Candidates over it are replaced, all others stand.
     ///
     /// # Errors
     /// [`PlanError::Unknown`]: nothing changed then.
@@ -177,7 +169,7 @@ impl Router {
     ) -> Result<PlannedContact, PlanError> {
         self.follow(plan);
         let contact = plan.remove(id)?;
-        self.drop_routes_over(id);
+        self.mend(plan, id, contact.to);
         self.version = plan.version();
         Ok(contact)
     }
@@ -195,15 +187,15 @@ impl Router {
         self.follow(plan);
         let before = *plan.get(id).ok_or(PlanError::Unknown(id))?;
         plan.update(id, contact)?;
-        self.drop_routes_over(id);
+        self.mend(plan, id, before.to);
         if !is_part_of(&contact, &before) {
-            self.drop_bounds_after(&contact);
+            self.improve(plan, id, &contact);
         }
         self.version = plan.version();
         Ok(())
     }
 
-    /// Adds a contact. Candidates stand; bounds that it could beat go.
+    /// Adds a contact, and carries it into the candidates that it improves.
     ///
     /// # Errors
     /// [`PlanError`]: nothing changed then.
@@ -214,9 +206,15 @@ impl Router {
     ) -> Result<ContactId, PlanError> {
         self.follow(plan);
         let id = plan.add(contact)?;
-        self.drop_bounds_after(&contact);
+        self.improve(plan, id, &contact);
         self.version = plan.version();
         Ok(id)
+    }
+
+    /// How many searches are kept, at most the capacity.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.trees.len()
     }
 
     /// What was done so far.
@@ -225,99 +223,69 @@ impl Router {
         self.counts
     }
 
-    /// A plan that changed without being told here is another plan: candidates and bounds go, bookings of contacts that it
-    /// still has stay.
+    /// A plan that changed without being told here is another plan: candidates go, bookings of contacts that it still has
+    /// stay.
     fn follow(&mut self, plan: &ContactPlan) {
         if self.version != plan.version() {
             self.version = plan.version();
-            self.lists.clear();
+            self.trees.clear();
             self.volumes.forget_before(plan.first_id());
         }
     }
 
-    /// The answer of the candidates, if they may answer.
-    fn candidate(
-        &self,
-        list: &List,
-        plan: &ContactPlan,
-        query: &RouteQuery<'_>,
-        priority: Priority,
-    ) -> Option<Option<Route>> {
-        let bound = list.bound.as_ref().filter(|bound| bound.holds(query, priority, &self.volumes))?;
-        let Some(earliest) = bound.arrival.filter(|arrival| *arrival <= query.deadline) else {
-            return Some(None);
-        };
-        let limits = limits(&self.volumes, priority, (self.queue_delay, self.min_confidence));
-        let timed = list.routes.iter().filter_map(|route| walk_within(plan, &route.hops, query, &limits));
-        let best = timed.min_by(|a, b| rank(a).cmp(&rank(b)))?;
-        (best.arrival <= earliest.saturating_add(self.slack)).then_some(Some(best))
+    /// Whether the kept candidate is within the slack, leaving queues aside.
+    fn is_in_time(&mut self, plan: &ContactPlan, free: &RouteQuery<'_>, kind: Kind, target: u32) -> bool {
+        let Some(kept) = self.trees.get(&kind).filter(|kept| self.holds(kept, free)) else { return false };
+        if target as usize >= plan.nodes().len() {
+            return false;
+        }
+        let Some(bound) = kept.tree.bound(target) else { return true };
+        kept.tree.trace(target, &mut self.hops);
+        let limits = limits(&self.volumes, kind.2, (self.queue_delay, Confidence::NONE));
+        let latest = Instant::from_nanos(bound).saturating_add(self.slack);
+        walk_within(plan, &self.hops, free, &limits).is_some_and(|route| route.arrival <= latest)
+            || free.from == free.to
     }
 
-    /// The best route with nothing waiting and no deadline: its arrival is the new bound.
-    fn search_unloaded(
-        &mut self,
-        plan: &ContactPlan,
-        query: &RouteQuery<'_>,
-        priority: Priority,
-    ) -> Option<Route> {
-        let free = RouteQuery { deadline: Instant::MAX, backlog: &|_| 0, ..*query };
-        let limits = limits(&self.volumes, priority, (self.queue_delay, self.min_confidence));
-        self.counts.searched += 1;
-        let route = earliest_arrival_within(plan, &free, &limits, &mut self.scratch);
-        let bound = Bound {
-            arrival: route.as_ref().map(|route| route.arrival),
-            asked: query.now,
-            bytes: query.bytes,
-            excluded: query.excluded.to_vec(),
-            excluded_neighbours: query.excluded_neighbours.to_vec(),
-            booked: (self.queue_delay || self.scratch.refused_for_volume())
-                .then(|| (priority, self.volumes.releases())),
-        };
-        if self.capacity > 0 {
-            self.lists.entry((query.from, query.to)).or_default().bound = Some(bound);
-        }
-        if let Some(route) = &route {
-            self.keep((query.from, query.to), route);
-        }
-        route
+    /// Whether the question is no easier than the one that the candidates were found for.
+    fn holds(&self, kept: &Kept, query: &RouteQuery<'_>) -> bool {
+        let tree = &kept.tree;
+        let loaded = tree.refused || self.queue_delay;
+        query.now.as_nanos() >= tree.asked
+            && query.bytes >= tree.bytes
+            && tree.excluded.iter().all(|id| query.excluded.contains(id))
+            && tree.excluded_neighbours.iter().all(|id| query.excluded_neighbours.contains(id))
+            && (!loaded || kept.releases == self.volumes.releases())
     }
 
-    fn keep(&mut self, key: (NodeId, NodeId), route: &Route) {
-        let Some(list) = self.lists.get_mut(&key) else { return };
-        if let Some(known) = list.routes.iter().position(|other| other.hops == route.hops) {
-            list.routes.remove(known);
-        } else if list.routes.len() >= MAX_CANDIDATES {
-            list.routes.remove(0);
+    /// Searches for candidates to all destinations.
+    fn grow(&mut self, plan: &ContactPlan, free: &RouteQuery<'_>, kind: Kind) -> Option<()> {
+        // Grown for a somewhat smaller bundle, a tree also answers for those that are a little smaller than this one. Without
+        // slack its arrivals would not do for this one.
+        let rounded = if kind.1 == 0 { 0 } else { 1 << (kind.1 - 1) };
+        let bytes = if self.slack.is_zero() { free.bytes } else { rounded };
+        let limits = limits(&self.volumes, kind.2, (self.queue_delay, self.min_confidence));
+        let tree = Tree::grow(plan, &RouteQuery { bytes, ..*free }, &limits, &mut self.frontier)?;
+        self.counts.grown += 1;
+        if self.trees.len() >= self.capacity.max(1) && !self.trees.contains_key(&kind) {
+            self.trees.clear();
         }
-        list.routes.push(route.clone());
+        self.trees.insert(kind, Kept { tree, releases: self.volumes.releases() });
+        Some(())
     }
 
-    fn drop_routes_over(&mut self, id: ContactId) {
-        for list in self.lists.values_mut() {
-            let before = list.routes.len();
-            list.routes.retain(|route| !route.hops.contains(&id));
-            self.counts.invalidated += (before - list.routes.len()) as u64;
+    fn mend(&mut self, plan: &ContactPlan, id: ContactId, receiver: NodeId) {
+        for ((_, _, priority), kept) in &mut self.trees {
+            let limits = limits(&self.volumes, *priority, (self.queue_delay, self.min_confidence));
+            kept.tree.mend(plan, id, receiver, &limits, &mut self.frontier);
         }
     }
 
-    /// Drops the bounds that a new contact could beat: nothing comes over it before its start and its light time.
-    fn drop_bounds_after(&mut self, contact: &PlannedContact) {
-        let earliest = contact.start.saturating_add(contact.owlt);
-        for list in self.lists.values_mut() {
-            let safe = |bound: &Bound| bound.arrival.is_some_and(|arrival| arrival <= earliest);
-            list.bound = list.bound.take().filter(safe);
+    fn improve(&mut self, plan: &ContactPlan, id: ContactId, contact: &PlannedContact) {
+        for ((_, _, priority), kept) in &mut self.trees {
+            let limits = limits(&self.volumes, *priority, (self.queue_delay, self.min_confidence));
+            kept.tree.improve(plan, id, contact, &limits, &mut self.frontier);
         }
-    }
-}
-
-impl Bound {
-    fn holds(&self, query: &RouteQuery<'_>, priority: Priority, volumes: &Volumes) -> bool {
-        let harder = query.now >= self.asked
-            && query.bytes >= self.bytes
-            && self.excluded.iter().all(|id| query.excluded.contains(id))
-            && self.excluded_neighbours.iter().all(|id| query.excluded_neighbours.contains(id));
-        // Higher priorities pass over the bookings of lower ones.
-        harder && self.booked.is_none_or(|(met, releases)| priority >= met && releases == volumes.releases())
     }
 }
 

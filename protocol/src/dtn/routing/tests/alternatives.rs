@@ -20,7 +20,10 @@ fn routes_differ_by_contacts_and_come_in_order() {
     let all = k_routes(&plan, &query, 9, &mut scratch);
     let arrivals: Vec<u64> = all.iter().map(|route| route.arrival.as_nanos()).collect();
     assert_eq!(arrivals, [2, 22, 51]);
-    assert_eq!(all.iter().map(|route| nodes(&plan, route)).collect::<Vec<_>>(), [vec![1, 2], vec![1, 2], vec![2]]);
+    assert_eq!(
+        all.iter().map(|route| nodes(&plan, route)).collect::<Vec<_>>(),
+        [vec![1, 2], vec![1, 2], vec![2]]
+    );
     assert_eq!(k_routes(&plan, &query, 2, &mut scratch), all[..2]);
     assert_eq!(k_routes(&plan, &query, 0, &mut scratch), []);
     let home = RouteQuery::new(NodeId(0), NodeId(0), at(0), 1);

@@ -1,0 +1,4 @@
+//! Bundles of other people's DTNs at a node: the plain bundle service, and what RFC 9171 §5 and §6 ask of a node.
+
+mod bench;
+mod service;
