@@ -54,8 +54,9 @@ impl Node {
             }
             bundle.set_absent(absent);
         }
-        if let Some(peer) = self.summary_from(&bundle) {
-            return self.on_summary(peer, bundle.payload());
+        self.attribute(&mut bundle, peer);
+        if let Some(teller) = self.summary_from(&bundle) {
+            return self.take_summary(bundle, teller, peer);
         }
         self.receive(bundle, bytes, Arrival::default()).map(drop)
     }
@@ -68,7 +69,7 @@ impl Node {
     /// A bundle that was read (RFC 9171 §5.6).
     pub(super) fn receive(
         &mut self,
-        bundle: Bundle,
+        mut bundle: Bundle,
         encoded: &[u8],
         arrival: Arrival,
     ) -> Result<Fate, InputError> {
@@ -80,6 +81,10 @@ impl Node {
         let Some(left) = self.lifetime_left(&bundle) else {
             return Ok(self.turn_away(&bundle, DropReason::Expired, arrival));
         };
+        if arrival.depth > 0 {
+            // Nobody can say who among the neighbours has what comes out of a tunnel.
+            self.attribute(&mut bundle, None);
+        }
         // A strategy of copies wants to hear of its own bundles too.
         if self.is_duplicate(&bundle) {
             return Err(self.refuse("duplicate_bundle"));
