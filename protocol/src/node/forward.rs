@@ -77,10 +77,15 @@ impl Node {
         bundle
     }
 
+    /// A creation time and a sequence number that no other bundle of this node has, whatever its clock does.
     pub(super) fn next_creation(&mut self) -> CreationTimestamp {
-        let time = self.civil_now();
         let (last, sequence) = self.last_creation;
-        let first = if time == DtnTime::UNKNOWN { u64::from(self.incarnation) << 32 } else { 0 };
+        // Where the clock steps back, time stands still until it has caught up.
+        let time = self.civil_now().max(last);
+        // The clock may also be behind that of the incarnation before.
+        let epoch =
+            if time == DtnTime::UNKNOWN { self.incarnation } else { self.incarnation.saturating_sub(1) };
+        let first = u64::from(epoch) << 32;
         let sequence =
             if time == last && (sequence, last) != (0, DtnTime::UNKNOWN) { sequence + 1 } else { first };
         self.last_creation = (time, sequence);
