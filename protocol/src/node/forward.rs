@@ -1,6 +1,6 @@
 //! Bundles on their way: made, stored, routed, sent on.
 
-use super::{Node, Report, StreamKey, Timer, output::DropReason};
+use super::{Node, Report, StreamKey, Timer, bundle_service::Whose, output::DropReason};
 use crate::{
     bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary, Status},
     dtn::{
@@ -113,8 +113,13 @@ impl Node {
             if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
         let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
         let record = record.filter(|_| self.config.keep_bundles);
+        // The urgency of others' bundles is hearsay: it makes nobody's bundle go.
+        let rank = match self.whose(&bundle.primary().source) {
+            Whose::Ours => priority,
+            Whose::Node(_) | Whose::Nobody | Whose::Unknown => priority.max(Priority::Normal),
+        };
         let held = Held { bundle, own, kept: record.is_some(), previous, hops, age };
-        match self.store.insert(meta, queue, held) {
+        match self.store.insert_as(rank, meta, queue, held) {
             Ok(inserted) => {
                 if let Some(encoded) = record {
                     self.keep_bundle(inserted.key, &meta, encoded);
