@@ -1,20 +1,21 @@
 //! Nodes that meet and part, without a contact plan: each routing strategy in whole nodes, driven by hand in virtual time.
 
 use cosmosmesh_protocol::{
-    bundle::{BlockFlags, Bundle, CreationTimestamp, Primary},
+    bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, Primary},
     convergence::small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
     dtn::{
         store::{Priority, StoreLimits},
         strategy::{
             COPIES_BLOCK, FloodingConfig, ProphetConfig, Role, RoutingConfig, SpreadSettings, StaticRoute,
-            read_copies,
+            Summary, read_copies,
         },
     },
     envelope::Purpose,
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{
-        Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission, Submission,
+        BundleSecurity, Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, Report, Retransmission,
+        Submission,
     },
     time::{DtnTime, Instant, UtcEstimate},
 };
@@ -65,6 +66,10 @@ fn config(node: u64, directory: &Arc<Directory>, routing: RoutingConfig) -> Node
 
 impl Crowd {
     fn new(routing: impl Fn(u64) -> RoutingConfig) -> Self {
+        Self::with(routing, None)
+    }
+
+    fn with(routing: impl Fn(u64) -> RoutingConfig, security: Option<BundleSecurity>) -> Self {
         let directory: Directory =
             (1..=NODES).map(|node| (NodeId(node), keys(node).public().clone())).collect();
         let directory = Arc::new(directory);
@@ -79,7 +84,7 @@ impl Crowd {
             reports: Vec::new(),
         };
         for node in 1..=NODES {
-            let settings = config(node, &directory, routing(node));
+            let settings = NodeConfig { security, ..config(node, &directory, routing(node)) };
             crowd.nodes.insert(node, Node::new(settings, keys(node), [node as u8; 32], crowd.now));
             let estimate = UtcEstimate {
                 at: Instant::ZERO,
@@ -391,6 +396,64 @@ fn a_full_store_lets_go_what_came_first() {
 
 fn frames_of(bundle: &Bundle) -> Vec<Vec<u8>> {
     Fragmenter::new(&bundle.encode(), 0, MTU as usize).expect("it is short").collect()
+}
+
+fn summary_of(node: u64, to: u64) -> Bundle {
+    let creation = CreationTimestamp { time: DtnTime(800_000_000_000), sequence: 77 };
+    let primary = Primary::new(NodeId(node).endpoint(127), NodeId(to).endpoint(127), creation, 1_000_000);
+    let empty = Summary { first: true, last: true, ..Summary::default() };
+    Bundle::new(primary, empty.encode())
+}
+
+#[test]
+fn a_summary_is_taken_only_from_the_neighbour_itself() {
+    let mut crowd = Crowd::new(epidemic);
+    crowd.link(1, 2);
+    crowd.link(1, 3);
+    crowd.run_for(1);
+    for (link, taken) in [(2, true), (3, false), (4, false)] {
+        for frame in frames_of(&summary_of(2, 1)) {
+            let result = crowd.input(1, Input::Frame { link: LinkId(link), bytes: &frame });
+            assert_eq!(result.is_ok(), taken, "by link {link}");
+        }
+    }
+    assert_eq!(crowd.refused(1, "summary_not_of_the_neighbour"), 2);
+}
+
+#[test]
+fn where_bundles_are_signed_summaries_are_too() {
+    let mut crowd = Crowd::with(epidemic, Some(BundleSecurity::hop_by_hop()));
+    crowd.submit(1, 3, "signed");
+    crowd.meet(1, 2);
+    crowd.meet(2, 3);
+    assert_eq!(crowd.texts(3), ["signed"]);
+    let refused: u64 = (1..=3).flat_map(|node| crowd.nodes[&node].refusals().values()).sum();
+    assert_eq!(refused, 0);
+    crowd.link(1, 2);
+    for frame in frames_of(&summary_of(2, 1)) {
+        assert!(crowd.input(1, Input::Frame { link: LinkId(2), bytes: &frame }).is_err(), "not signed");
+    }
+}
+
+#[test]
+fn a_duplicate_in_another_neighbours_name_suppresses_no_flood() {
+    let mut crowd = Crowd::new(|_| flooding(Role::Client));
+    for peer in [2, 3, 4] {
+        crowd.link(1, peer);
+    }
+    let creation = CreationTimestamp { time: DtnTime(800_000_000_000), sequence: 77 };
+    let primary = Primary::new(NodeId(9).endpoint(1), NodeId(8).endpoint(1), creation, 1_000_000);
+    let mut bundle = Bundle::new(primary, b"flooded".to_vec());
+    bundle.set_hop_count(HopCount { limit: 8, count: 1 });
+    for previous in [2, 4] {
+        bundle.set_previous_node(&NodeId(previous).endpoint(0));
+        for frame in frames_of(&bundle) {
+            let _ = crowd.input(1, Input::Frame { link: LinkId(2), bytes: &frame });
+        }
+    }
+    assert_eq!(crowd.refused(1, "duplicate_bundle"), 1);
+    crowd.run_for(60);
+    assert_eq!((crowd.heard_by(3), crowd.heard_by(4)), (1, 1));
 }
 
 #[test]

@@ -127,9 +127,14 @@ impl Runtime {
     }
 }
 
-/// A number for a datagram that no other of its source has: 2²⁰ of each millisecond.
+/// A number for a datagram that no other of its source has: 2²⁰ of each millisecond in each of 16 incarnations, which nodes count above
+/// the lower 32 bits of their sequence numbers.
 const fn number(creation: CreationTimestamp) -> u64 {
-    (creation.time.0 << 20) + creation.sequence
+    let CreationTimestamp { time, sequence } = creation;
+    if time.0 == 0 {
+        return sequence;
+    }
+    (time.0 << 20) + (sequence & 0xf_ffff) + ((sequence >> 32) << 60)
 }
 
 const fn class(priority: Priority) -> store::Priority {

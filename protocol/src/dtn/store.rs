@@ -198,7 +198,21 @@ impl<T> Store<T> {
     /// # Errors
     /// [`StoreFull`] when that is not enough. The store is then unchanged.
     pub fn insert(&mut self, meta: StoreMeta, queue: Queue, value: T) -> Result<Inserted<T>, StoreFull<T>> {
-        let Some(victims) = self.victims(meta.priority, meta.bytes) else {
+        self.insert_as(meta.priority, meta, queue, value)
+    }
+
+    /// As [`Store::insert`], and evicts what an entry of the priority `rank` may: for one whose own is not to be relied on.
+    ///
+    /// # Errors
+    /// [`StoreFull`], as for [`Store::insert`].
+    pub fn insert_as(
+        &mut self,
+        rank: Priority,
+        meta: StoreMeta,
+        queue: Queue,
+        value: T,
+    ) -> Result<Inserted<T>, StoreFull<T>> {
+        let Some(victims) = self.victims(rank, meta.bytes) else {
             return Err(StoreFull {
                 bytes: meta.bytes,
                 used_bytes: self.bytes,

@@ -1,6 +1,6 @@
 //! Bundles on their way: made, stored, routed, sent on.
 
-use super::{Node, Report, StreamKey, Timer, output::DropReason};
+use super::{Node, Report, StreamKey, Timer, bundle_service::Whose, output::DropReason};
 use crate::{
     bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary, Status},
     dtn::{
@@ -38,6 +38,8 @@ pub(super) struct Held {
     pub(super) own: Option<(StreamKey, u64)>,
     /// Whether the host keeps a record of it.
     pub(super) kept: bool,
+    /// Who it came from: the bundle's own block names this node once it was on a link.
+    pub(super) previous: Option<NodeId>,
     /// Hop count and age with which it came.
     pub(super) hops: HopCount,
     pub(super) age: Option<Duration>,
@@ -75,10 +77,15 @@ impl Node {
         bundle
     }
 
+    /// A creation time and a sequence number that no other bundle of this node has, whatever its clock does.
     pub(super) fn next_creation(&mut self) -> CreationTimestamp {
-        let time = self.civil_now();
         let (last, sequence) = self.last_creation;
-        let first = if time == DtnTime::UNKNOWN { u64::from(self.incarnation) << 32 } else { 0 };
+        // Where the clock steps back, time stands still until it has caught up.
+        let time = self.civil_now().max(last);
+        // The clock may also be behind that of the incarnation before.
+        let epoch =
+            if time == DtnTime::UNKNOWN { self.incarnation } else { self.incarnation.saturating_sub(1) };
+        let first = u64::from(epoch) << 32;
         let sequence =
             if time == last && (sequence, last) != (0, DtnTime::UNKNOWN) { sequence + 1 } else { first };
         self.last_creation = (time, sequence);
@@ -99,13 +106,20 @@ impl Node {
         let meta = StoreMeta { destination, priority, expires, bytes, received: self.now };
         let hops = bundle.hop_count().unwrap_or(HopCount { limit: u8::MAX, count: 0 });
         let age = bundle.age_ms().map(Duration::from_millis);
-        let queue = if self.spread.is_some() { Queue::Spread } else { self.route(&meta, &bundle) };
+        let previous = bundle.previous_node().and_then(|node| node.node());
+        let queue = if self.spread.is_some() { Queue::Spread } else { self.route(&meta, previous) };
         let carried = self.carried(&meta, &bundle);
         let own =
             if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
         let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
         let record = record.filter(|_| self.config.keep_bundles);
-        match self.store.insert(meta, queue, Held { bundle, own, kept: record.is_some(), hops, age }) {
+        // The urgency of others' bundles is hearsay: it makes nobody's bundle go.
+        let rank = match self.whose(&bundle.primary().source) {
+            Whose::Ours => priority,
+            Whose::Node(_) | Whose::Nobody | Whose::Unknown => priority.max(Priority::Normal),
+        };
+        let held = Held { bundle, own, kept: record.is_some(), previous, hops, age };
+        match self.store.insert_as(rank, meta, queue, held) {
             Ok(inserted) => {
                 if let Some(encoded) = record {
                     self.keep_bundle(inserted.key, &meta, encoded);
@@ -126,12 +140,11 @@ impl Node {
         }
     }
 
-    /// Which queue a bundle belongs on now.
-    fn route(&mut self, meta: &StoreMeta, bundle: &Bundle) -> Queue {
+    /// Which queue a bundle that came from `previous` belongs on now.
+    fn route(&mut self, meta: &StoreMeta, previous: Option<NodeId>) -> Queue {
         if let Some(table) = &self.table {
             return Queue::Hop(table.next_hop(meta.destination));
         }
-        let previous = bundle.previous_node().and_then(|node| node.node());
         let excluded: Vec<_> = self.broken.keys().copied().collect();
         let store = &self.store;
         // What is expedited goes before all that waits.
@@ -228,8 +241,8 @@ impl Node {
         let keys: Vec<StoreKey> = self.store.queued(queue).map(|(key, _)| key).collect();
         for key in keys {
             let Some(entry) = self.store.get(key) else { continue };
-            let (meta, bundle) = (entry.meta, entry.value.bundle.clone());
-            let queue = self.route(&meta, &bundle);
+            let (meta, previous) = (entry.meta, entry.value.previous);
+            let queue = self.route(&meta, previous);
             self.store.assign(key, queue);
         }
     }

@@ -1,8 +1,13 @@
 //! Proactive fragmentation (RFC 9171 §5.8): a bundle that the rest of a contact cannot take leaves in part.
 
-use super::{Node, StreamKey, forward::Origin, input::LinkUp, links::fits};
+use super::{
+    Node, StreamKey,
+    forward::{ADMINISTRATIVE, Origin},
+    input::LinkUp,
+    links::fits,
+};
 use crate::{
-    bundle::{Bundle, BundleFlags},
+    bundle::{BlockKind, Bundle, BundleFlags},
     delivery::Place,
     dtn::store::{Priority, Queue, StoreKey},
 };
@@ -45,7 +50,7 @@ impl Node {
             return None;
         }
         let (head, tail) = held.bundle.split(at).ok()?;
-        let (own, kept, hops) = (held.own, held.kept, held.hops);
+        let (own, kept, hops, previous) = (held.own, held.kept, held.hops, held.previous);
         let age = held.age.map(|age| age + self.now.saturating_since(meta.received));
         let left = meta.expires.saturating_since(self.now);
         self.release(key);
@@ -53,6 +58,10 @@ impl Node {
         for (place, (mut part, is_tail)) in stored.iter_mut().zip([(head, false), (tail, true)]) {
             // Ours: every fragment counts its hops, or a later one could go round until it expires.
             part.set_hop_count(hops);
+            match previous {
+                Some(node) => part.set_previous_node(&node.endpoint(ADMINISTRATIVE)),
+                None => drop(part.remove_block(BlockKind::PREVIOUS_NODE)),
+            }
             if let Some(age) = age {
                 part.set_age_ms(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
             }

@@ -54,8 +54,9 @@ impl Node {
             }
             bundle.set_absent(absent);
         }
-        if let Some(peer) = self.summary_from(&bundle) {
-            return self.on_summary(peer, bundle.payload());
+        self.attribute(&mut bundle, peer);
+        if let Some(teller) = self.summary_from(&bundle) {
+            return self.take_summary(bundle, teller, peer);
         }
         self.receive(bundle, bytes, Arrival::default()).map(drop)
     }
@@ -68,7 +69,7 @@ impl Node {
     /// A bundle that was read (RFC 9171 §5.6).
     pub(super) fn receive(
         &mut self,
-        bundle: Bundle,
+        mut bundle: Bundle,
         encoded: &[u8],
         arrival: Arrival,
     ) -> Result<Fate, InputError> {
@@ -80,6 +81,10 @@ impl Node {
         let Some(left) = self.lifetime_left(&bundle) else {
             return Ok(self.turn_away(&bundle, DropReason::Expired, arrival));
         };
+        if arrival.depth > 0 {
+            // Nobody can say who among the neighbours has what comes out of a tunnel.
+            self.attribute(&mut bundle, None);
+        }
         // A strategy of copies wants to hear of its own bundles too.
         // But that it knows a name is no answer to a custodian: the copy may be one that makes way, or a neighbour's.
         if arrival.entrusted_by.is_none() && self.is_duplicate(&bundle) {
@@ -183,7 +188,7 @@ impl Node {
         if bundle.hop_count().is_some_and(|hops| hops.count >= u64::from(hops.limit)) {
             return self.turn_away(&bundle, DropReason::HopLimit, arrival);
         }
-        let priority = priority_of(&bundle);
+        let priority = self.priority_of(&bundle);
         let Some(sender) = arrival.entrusted_by else {
             return match self.store_bundle(bundle, priority, left, Origin::Kept(encoded)) {
                 Some(_) => Fate::Taken,
@@ -346,12 +351,20 @@ impl Node {
     }
 }
 
-/// BPv7 bundles carry no class of service (RFC 9171 dropped it). A relay takes it from the envelope, unverified: a member that lies about
-/// it gains a place in a queue, no more.
-fn priority_of(bundle: &Bundle) -> Priority {
-    match Parsed::parse(bundle.payload()).map(|parsed| parsed.header().purpose) {
-        Ok(Purpose::Command | Purpose::Plan | Purpose::Acknowledgement) => Priority::Expedited,
-        Ok(Purpose::Event | Purpose::Sync | Purpose::Telemetry) => Priority::Normal,
-        Err(_) => Priority::Normal,
+impl Node {
+    /// BPv7 bundles carry no class of service (RFC 9171 dropped it). A relay takes it from the envelope, unverified: whoever lies about it, in
+    /// the name of a member, gains a place in a queue, no more; for room in the store it counts as any other.
+    fn priority_of(&self, bundle: &Bundle) -> Priority {
+        let EndpointId::Ipn { service: ENVELOPES, .. } = bundle.primary().destination else {
+            return Priority::Normal;
+        };
+        let Ok(parsed) = Parsed::parse(bundle.payload()) else { return Priority::Normal };
+        let header = parsed.header();
+        let member = bundle.primary().source.node() == Some(header.sender)
+            && self.config.directory.key(header.sender).is_some();
+        match header.purpose {
+            Purpose::Command | Purpose::Plan | Purpose::Acknowledgement if member => Priority::Expedited,
+            _ => Priority::Normal,
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! What leaves by a link next, and the node's side of the strategies of copies.
 //!
 //! With one copy and a route, the queue of the neighbour says; with copies, [`Spread`] does, and the bundle stays in the
-//! store. The summaries that neighbours exchange are bundles too, from and to [`SUMMARIES`]: not signed, since they say nothing
-//! that a neighbour could not feign by refusing bundles; not stored, and not forwarded.
+//! store. The summaries that neighbours exchange are bundles too, from and to [`SUMMARIES`]: signed and checked as others are, taken
+//! only from the neighbour at the other end of the link, not stored, and not forwarded.
 
 use super::{InputError, LinkUp, Node, StreamKey, Timer, forward::ADMINISTRATIVE, links::fits};
 use crate::{
-    bundle::{Bundle, HopCount, Primary},
+    bundle::{BlockKind, Bundle, HopCount, Primary},
     dtn::{
         store::{Queue, StoreKey, StoreMeta},
         strategy::{COPIES_BLOCK, Carried, Fate, read_copies},
@@ -75,6 +75,7 @@ impl Node {
         if creation.time == DtnTime::UNKNOWN {
             bundle.set_age_ms(0);
         }
+        self.sign_bundle(&mut bundle);
         Some((Cargo::Summary, bundle.encode()))
     }
 
@@ -185,7 +186,8 @@ impl Node {
             carried.copies = spread.initial_copies();
         } else {
             carried.copies = told.unwrap_or(1);
-            carried.from = previous(bundle);
+            // Where nobody can tell who gave it, its source is known to have had it.
+            carried.from = previous(bundle).or_else(|| bundle.primary().source.node());
         }
         if let Some(hops) = bundle.hop_count() {
             carried.hops_left = u64::from(hops.limit).saturating_sub(hops.count);
@@ -255,8 +257,36 @@ impl Node {
         }
     }
 
+    /// Makes a bundle that came from `peer` name that one as its previous node, where copies depend on it: what the bundle says of
+    /// itself anybody can write. `None`: whoever it names may not have had it, so it names nobody.
+    pub(super) fn attribute(&self, bundle: &mut Bundle, peer: Option<NodeId>) {
+        if self.spread.is_none() {
+            return;
+        }
+        match (bundle.previous_node(), peer) {
+            (Some(previous), Some(peer)) if self.node_of(&previous) == Some(peer) => {}
+            (_, Some(peer)) => bundle.set_previous_node(&peer.endpoint(ADMINISTRATIVE)),
+            (Some(_), None) => drop(bundle.remove_block(BlockKind::PREVIOUS_NODE)),
+            (None, None) => {}
+        }
+    }
+
+    /// A bundle that came from `peer` is a summary of `teller`.
+    pub(super) fn take_summary(
+        &mut self,
+        bundle: Bundle,
+        teller: NodeId,
+        peer: Option<NodeId>,
+    ) -> Result<(), InputError> {
+        if peer != Some(teller) {
+            return Err(self.refuse("summary_not_of_the_neighbour"));
+        }
+        let bundle = self.check_security(bundle)?;
+        self.on_summary(teller, bundle.payload())
+    }
+
     /// A neighbour tells what it has.
-    pub(super) fn on_summary(&mut self, peer: NodeId, bytes: &[u8]) -> Result<(), InputError> {
+    fn on_summary(&mut self, peer: NodeId, bytes: &[u8]) -> Result<(), InputError> {
         let now = self.now;
         let Some(spread) = self.spread.as_mut() else { return Ok(()) };
         if let Err(error) = spread.on_summary(now, peer, bytes) {

@@ -70,6 +70,8 @@ impl RouteCache {
             self.hits += 1;
             return answer;
         }
+        // Names that the plan does not know are anybody's to make up: they push nothing out.
+        plan.node_index(query.to)?;
         self.misses += 1;
         let bound = self.refresh(plan, query, scratch)?;
         let latest = bound.arrival.saturating_add(self.slack);

@@ -82,6 +82,18 @@ fn a_cached_route_is_dropped_with_its_plan_and_its_first_contact() {
     assert_eq!(first(&plan, 52), (Some(ContactId(4)), (1, 3)));
 }
 
+#[test]
+fn made_up_destinations_push_no_route_out_of_the_cache() {
+    let plan = ContactPlan::from_contacts([contact(1, 2, 0, 50, 1, 0)]).unwrap();
+    let mut cache = RouteCache::new(RoutingPolicy::EarliestArrival, Duration::ZERO, 2);
+    let mut scratch = RouteScratch::default();
+    for to in [2, 90, 91, 92, 93, 2] {
+        let query = RouteQuery::new(NodeId(1), NodeId(to), at(0), 5);
+        assert_eq!(cache.route(&plan, &query, &mut scratch).is_some(), to == 2);
+    }
+    assert_eq!(cache.hits_and_misses(), (1, 1));
+}
+
 /// Arrival, hops, route end, first neighbour: smaller is better.
 type Rank = (u64, usize, Reverse<u64>, u64);
 

@@ -26,6 +26,20 @@ fn the_most_urgent_leaves_first_then_by_arrival() {
     assert_eq!(order, ["e1", "e2", "n1", "n2", "b1"]);
 }
 
+#[test]
+fn what_ranks_as_another_class_evicts_no_more_than_that_class_and_leaves_by_its_own() {
+    let mut store = Store::new(LIMITS);
+    let queue = Queue::Hop(NodeId(2));
+    for (value, priority) in [("bulk", Priority::Bulk), ("normal", Priority::Normal)] {
+        store.insert(meta(priority, 500, 5), queue, value).unwrap();
+    }
+    let urgent = meta(Priority::Expedited, 500, 5);
+    let inserted = store.insert_as(Priority::Normal, urgent, queue, "urgent").unwrap();
+    assert_eq!(inserted.evicted.into_iter().map(|(_, entry)| entry.value).collect::<Vec<_>>(), ["bulk"]);
+    assert!(store.insert_as(Priority::Normal, urgent, queue, "again").is_err());
+    assert_eq!(store.pop(queue).map(|(_, entry)| entry.value), Some("urgent"));
+}
+
 /// Shares of bytes that leave while all three classes always have more.
 #[test]
 fn every_class_has_its_share_of_a_busy_link_and_none_starves() {

@@ -3,6 +3,7 @@
 use crate::{
     bundle::BundleId,
     dtn::store::{Priority, StoreKey},
+    time::Instant,
 };
 use alloc::{
     collections::{BTreeSet, VecDeque},
@@ -50,6 +51,8 @@ pub(super) struct Neighbour {
     pub(super) delivered: BTreeSet<BundleId>,
     /// Chance of this meeting, for the order.
     pub(super) nonce: u64,
+    /// When it last began to tell from the start.
+    pub(super) began: Option<Instant>,
 }
 
 impl Neighbour {
@@ -65,6 +68,7 @@ impl Neighbour {
             news: BTreeSet::new(),
             delivered: BTreeSet::new(),
             nonce,
+            began: None,
         }
     }
 

@@ -81,7 +81,11 @@ impl Spread {
         let Summary { first, last, has, delivered, predictabilities } = summary;
         let max = self.settings.max_names;
         let neighbour = self.neighbours.get_mut(&peer).expect("inserted just above");
-        if first {
+        // To begin anew costs a look at all that is held. Whoever does so sooner than that is waited for only adds names.
+        let patience = self.settings.patience;
+        let anew = first && neighbour.began.is_none_or(|began| now >= began.saturating_add(patience));
+        if anew {
+            neighbour.began = Some(now);
             neighbour.forget();
         }
         neighbour.learn(has, max);
@@ -94,10 +98,10 @@ impl Spread {
                 self.purge(now, &name, peer);
             }
         }
-        if first && !predictabilities.is_empty() {
+        if anew && !predictabilities.is_empty() {
             self.strategy.on_predictabilities(now, peer, &predictabilities);
         }
-        if last && (waiting || first) {
+        if last && (waiting || anew) {
             self.make_ready(peer);
         }
         Ok(())

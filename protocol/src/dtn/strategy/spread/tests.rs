@@ -69,6 +69,20 @@ fn a_neighbour_gets_what_its_summary_lacks_and_only_then() {
 }
 
 #[test]
+fn a_summary_that_begins_anew_too_soon_only_adds_names() {
+    let mut spread = epidemic();
+    held(&mut spread, (0..3).map(|number| (number, FAR)));
+    spread.link_up(NOW, PEER);
+    tell(&mut spread, PEER, &[0]);
+    tell(&mut spread, PEER, &[1]);
+    assert_eq!(selected(&mut spread, PEER), [2], "nothing is forgotten, nothing planned again");
+    let later = NOW.saturating_add(SpreadSettings::default().patience);
+    let empty = Summary { first: true, last: true, ..Summary::default() };
+    assert_eq!(spread.on_summary(later, PEER, &empty.encode()), Ok(()));
+    assert_eq!(selected(&mut spread, PEER), [0, 1, 2]);
+}
+
+#[test]
 fn after_some_patience_a_silent_neighbour_is_offered_everything() {
     let mut spread = epidemic();
     held(&mut spread, [(0, FAR)]);
