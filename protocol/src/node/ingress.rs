@@ -45,7 +45,7 @@ impl Node {
         peer: Option<NodeId>,
         bytes: &[u8],
         absent: u32,
-    ) -> Result<(), InputError> {
+    ) -> Result<Fate, InputError> {
         let policy = self.policy(peer);
         let mut bundle = Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
         if absent > 0 {
@@ -55,9 +55,9 @@ impl Node {
             bundle.set_absent(absent);
         }
         if let Some(peer) = self.summary_from(&bundle) {
-            return self.on_summary(peer, bundle.payload());
+            return self.on_summary(peer, bundle.payload()).map(|()| Fate::Taken);
         }
-        self.receive(bundle, bytes, Arrival::default()).map(drop)
+        self.receive(bundle, bytes, Arrival::default())
     }
 
     /// How bundles from `peer` are judged.

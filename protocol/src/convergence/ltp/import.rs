@@ -10,6 +10,9 @@ use alloc::{
     vec::Vec,
 };
 
+/// Checkpoints that are remembered while the driver decides on a block. The sender asks again after any other.
+const MAX_OWED: usize = 16;
+
 /// A report that waits for its acknowledgement. It is the same each time that it is sent (§6.8).
 #[derive(Clone, Debug)]
 pub(super) struct Report {
@@ -42,7 +45,12 @@ pub(super) struct Import {
     red: Option<u64>,
     /// Whether the end of the block was here.
     pub(super) ended: bool,
+    /// Whether the driver has the block.
     pub(super) delivered: bool,
+    /// Whether the driver answers for it.
+    pub(super) accepted: bool,
+    /// Checkpoints that wait for the driver's word, and where each ends.
+    owed: Vec<(CheckpointTag, u64)>,
     /// Offset of the last red segment, and of the first green one (§6.21).
     red_from: Option<u64>,
     green_from: Option<u64>,
@@ -65,6 +73,8 @@ impl Import {
             red: None,
             ended: false,
             delivered: false,
+            accepted: false,
+            owed: Vec::new(),
             red_from: None,
             green_from: None,
             checkpoints: BTreeSet::new(),
@@ -96,7 +106,39 @@ impl Import {
 
     /// Whether nothing more is awaited: all red data, all acknowledgements, the end of the block.
     pub(super) fn is_done(&self) -> bool {
-        self.delivered && self.ended && self.reports.is_empty()
+        self.accepted && self.ended && self.reports.is_empty()
+    }
+
+    /// Whether the driver has the block and has not yet said whether it answers for it.
+    pub(super) const fn is_undecided(&self) -> bool {
+        self.delivered && !self.accepted
+    }
+
+    /// Remembers a checkpoint until the driver has decided.
+    pub(super) fn owe(&mut self, tag: CheckpointTag, upper: u64) {
+        if self.owed.len() < MAX_OWED && !self.owed.contains(&(tag, upper)) {
+            self.owed.push((tag, upper));
+        }
+    }
+
+    /// The driver answers for the block: makes the reports that were held back, at least one on all red data. False: too many.
+    pub(super) fn accept(
+        &mut self,
+        session: SessionId,
+        mtu: usize,
+        limits: &Limits,
+        made: &mut Vec<u64>,
+    ) -> bool {
+        self.accepted = true;
+        let (first, mut within) = (self.next_serial, true);
+        for (tag, upper) in core::mem::take(&mut self.owed) {
+            within &= self.answer(session, tag, upper, mtu, limits, made);
+        }
+        if self.next_serial == first {
+            // Nothing asks for a report on what came late, and nothing else would stop its retransmission.
+            within &= self.report(session, 0, (0, self.red.unwrap_or(0)), mtu, limits, made);
+        }
+        within
     }
 
     /// Whether the red part is whole.
@@ -206,6 +248,11 @@ impl Import {
             }
         }
         claims
+    }
+
+    /// Whether a checkpoint answers a report that was never made here: it is of an earlier incarnation, and what that had is gone.
+    pub(super) fn is_foreign(&self, tag: CheckpointTag) -> bool {
+        tag.report != 0 && !self.scopes.contains_key(&tag.report)
     }
 
     /// Makes the reports that a checkpoint asks for (§6.11), and adds their serial numbers to `made`. False: too many.
