@@ -12,8 +12,7 @@ use cosmosmesh::{
 use cosmosmesh_protocol::identity::KeyPair;
 use std::{
     fmt::Write as _,
-    fs,
-    io::{self, Write as _},
+    fs, io,
     ops::ControlFlow,
     path::Path,
     sync::Arc,

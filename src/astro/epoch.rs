@@ -235,10 +235,13 @@ impl Epoch {
         self.julian(at, (TAI_MINUS_UTC_2000_S - tai_minus_utc_at(epoch_s)) as f64)
     }
 
-    /// DTN time (RFC 9171 §4.2.6): milliseconds since 2000-01-01T00:00:00Z, leap seconds counted; `None` before it.
+    /// DTN time (RFC 9171 §4.2.6): milliseconds since 2000-01-01T00:00:00Z; `None` before it.
+    ///
+    /// Leap seconds are not counted, as nobody on the wire counts them: ION, dtn7, hardy and Wireshark take POSIX time less its value in
+    /// 2000.
     #[must_use]
     pub fn dtn_time_ms(self, at: SimTime) -> Option<u64> {
-        u64::try_from((self.since_2000_ns + at.0).div_euclid(1_000_000)).ok()
+        (self.posix_ns(at)? / 1_000_000).checked_sub(POSIX_2000_S as u64 * 1000)
     }
 
     /// POSIX time in nanoseconds at simulated time `at`, in which days have 86,400 seconds; `None` before 1970. Continuous: a leap second
@@ -372,6 +375,9 @@ mod tests {
         let epoch = Epoch::parse("2000-01-01T11:58:55.816Z").expect("valid");
         assert!(epoch.tt(SimTime::ZERO).days_since_j2000().abs() < 1e-12);
         assert_eq!(Epoch::parse("2000-01-01T00:00:00Z").expect("valid").dtn_time_ms(SimTime::ZERO), Some(0));
+        // 2026-11-01T00:00:00Z is 1,793,491,200 s in POSIX time.
+        let later = Epoch::parse("2026-11-01T00:00:00Z").expect("valid");
+        assert_eq!(later.dtn_time_ms(SimTime::ZERO), Some((1_793_491_200 - 946_684_800) * 1000));
         let ut1 = Epoch::parse("2028-03-01T06:00:00Z").expect("valid").ut1(SimTime::ZERO);
         assert_eq!((ut1.day, ut1.fraction), (2_461_831.5, 0.25));
     }

@@ -1,7 +1,7 @@
 //! The checks, in order: the quick ones first.
 
 use super::{
-    licences,
+    interop, licences,
     step::{Failure, answer, cargo, command, run as run_command, say, workspace},
 };
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     docs()?;
     // The README's test command, as it stands there.
     cargo(&["test", "--workspace"])?;
+    interop::run()?;
     small_target()?;
     cargo(&["run", "--release", "--", "check"])?;
     debug_equals_release()?;

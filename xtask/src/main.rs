@@ -1,6 +1,7 @@
 //! The project's own checks: `cargo xtask ci` runs what `.ci/run` runs, and stops at the first that fails.
 
 mod checks;
+mod interop;
 mod licences;
 mod step;
 

@@ -95,8 +95,7 @@ impl TcpclHost {
     fn turn(&mut self) {
         let mut out = Vec::new();
         while self.session.poll_transmit(self.now(), &mut out) > 0 {}
-        if let Err(error) = self.stream.write_all(&out) {
-            eprintln!("write: {error}");
+        if self.stream.write_all(&out).is_err() {
             self.session.connection_lost(self.now());
         }
         let mut buffer = [0; 4096];

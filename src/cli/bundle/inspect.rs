@@ -130,7 +130,7 @@ mod tests {
     fn what_is_no_bundle_has_a_reason() {
         assert_eq!(reasons(b"\x00"), ["not_a_bundle"]);
         assert_eq!(reasons(&[0x9f]), ["truncated"]);
-        assert_eq!(reasons(&[0x9f, 0xff])[0], "malformed");
+        assert_eq!(reasons(&[0x9f, 0xff])[0], "non_canonical");
         let mut long = good();
         long.push(0);
         assert_eq!(reasons(&long), ["trailing_bytes"]);

@@ -73,7 +73,10 @@ fn cancel_reason(frames: &[Vec<u8>]) -> Option<CancelReason> {
     })
 }
 
-fn reports(frames: &[Vec<u8>]) -> Vec<(u64, u64, Vec<(u64, u64)>)> {
+/// Lower and upper bound of a report, and its claims.
+type Told = (u64, u64, Vec<(u64, u64)>);
+
+fn reports(frames: &[Vec<u8>]) -> Vec<Told> {
     let reports = frames.iter().filter_map(|frame| match Segment::parse(frame).unwrap().content {
         Content::Report(report) => Some((report.lower, report.upper, report.claims.collect())),
         _ => None,

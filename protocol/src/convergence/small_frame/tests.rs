@@ -143,7 +143,8 @@ fn malformed_frames_are_refused() {
     assert_eq!(reason(&[]), "short_frame");
     assert_eq!(reason(&[0x40]), "short_frame");
     assert_eq!(reason(&[0x41, 0, 0, 0, 0, 1]), "short_frame");
-    assert_eq!(reason(&[0x42, 0]), "unknown_frame");
+    assert_eq!(reason(&[0x42, 0]), "short_frame");
+    assert_eq!(reason(&[0x43, 0]), "unknown_frame");
     assert_eq!(reason(&[0x51, 0]), "unknown_frame");
     assert_eq!(reason(&[0x41, 0, 0, 0, 0x20, 1, 0]), "bad_part_index");
     assert_eq!(reason(&[0x41, 0, 0, 0, 0, 0, 0]), "bad_part_index");

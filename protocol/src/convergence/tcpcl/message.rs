@@ -185,10 +185,11 @@ impl Message {
         }
     }
 
-    /// Reads the message at the start of `bytes`, up to the data of a segment: the message and its length.
+    /// Reads the message at the start of `bytes`, up to the data of a segment: the message and its length; `None` while it is
+    /// not complete.
     ///
     /// # Errors
-    /// See [`required`]. `None` while the message is not complete.
+    /// [`Violation::UnknownType`], and [`Violation::ExtensionsTooLong`] before any of them are held.
     pub fn decode(bytes: &[u8], max_extension_bytes: u32) -> Result<Option<(Self, usize)>, Violation> {
         let len = required(bytes, max_extension_bytes)?;
         if bytes.len() < len {
