@@ -230,6 +230,46 @@ fn a_flood_of_data_is_bounded() {
 }
 
 #[test]
+fn sessions_that_fill_the_buffer_leave_room_to_finish_the_oldest() {
+    let mut engine = engine();
+    let bytes = [1; 90];
+    let fill = |engine: &mut Engine, number: u64, from: u64, to: u64| {
+        let mut steps = (from..to).step_by(90);
+        steps.all(|at| engine.handle_segment(NOW, &red(number, at, &bytes, None, false)).is_ok())
+    };
+    assert!((1..=3).all(|number| fill(&mut engine, number, 0, 90)));
+    let filled = (2..=3).map(|number| fill(&mut engine, number, 90, 9900)).filter(|all| *all).count();
+    assert!(filled < 2 && engine.held() <= LIMITS.buffer);
+    assert!(!fill(&mut engine, 4, 0, 90), "none is begun that could not be finished");
+    assert!(fill(&mut engine, 1, 90, 9900), "the oldest goes on");
+    engine.handle_segment(NOW, &red(1, 9900, &bytes, Some((5, 0)), true)).unwrap();
+    assert_eq!(accept_blocks(&mut engine, NOW).map(|block| block.len()), Some(9990));
+    assert!(fill(&mut engine, 2, 90, 9900), "then the next");
+}
+
+#[test]
+fn reports_that_nobody_acknowledges_are_few_and_counted_as_held() {
+    let config = Config { engine: 1, peer: None, client_service: 1, seed: 3, limits: Limits::default() };
+    let mut engine = Engine::new(config, NOW);
+    engine.link_up(NOW, LinkPath { mtu: 9000, light_time: Duration::from_secs(1), margin: Duration::ZERO });
+    for index in 1..=100_u64 {
+        engine.handle_segment(NOW, &red(9, index * 100, &[1; 50], None, false)).unwrap();
+    }
+    engine.handle_segment(NOW, &red(9, 10_000, &[1; 50], Some((1, 0)), false)).unwrap();
+    let sent = drain(&mut engine, NOW);
+    let Content::Report(report) = Segment::parse(&sent[0]).unwrap().content else { panic!("not a report") };
+    let serial = report.serial;
+    assert_eq!(engine.held(), 100 * 50 + 100 * 16);
+    for tag in 2..1000 {
+        engine.handle_segment(NOW, &red(9, 10_000, &[1; 50], Some((tag, serial)), false)).unwrap();
+    }
+    assert_eq!(reports(&drain(&mut engine, NOW)).len(), 15);
+    assert_eq!(engine.held(), 100 * 50 + 16 * 100 * 16);
+    engine.handle_segment(NOW, &encode(2, 9, Content::ReportAcknowledgement(serial))).unwrap();
+    assert_eq!(engine.held(), 100 * 50 + 15 * 100 * 16);
+}
+
+#[test]
 fn a_flood_of_checkpoints_cancels_and_a_silent_session_ends() {
     let mut engine = engine();
     for serial in 1..100 {

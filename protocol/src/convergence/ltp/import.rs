@@ -12,6 +12,10 @@ use alloc::{
 
 /// Checkpoints that are remembered while the driver decides on a block. The sender asks again after any other.
 const MAX_OWED: usize = 16;
+/// Reports that wait for their acknowledgement. A checkpoint beyond them gets none; the sender asks again.
+const MAX_WAITING: usize = 16;
+/// What a claim in a report that waits takes, in bytes.
+const CLAIM_BYTES: usize = 16;
 
 /// A report that waits for its acknowledgement. It is the same each time that it is sent (§6.8).
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub(super) struct Import {
     early: BTreeMap<u64, Vec<u8>>,
     /// Bytes in both.
     held: usize,
+    /// Bytes that the claims of waiting reports take.
+    claimed: usize,
     /// Where the red part ends, once known.
     red: Option<u64>,
     /// Whether the end of the block was here.
@@ -70,6 +76,7 @@ impl Import {
             prefix: Vec::new(),
             early: BTreeMap::new(),
             held: 0,
+            claimed: 0,
             red: None,
             ended: false,
             delivered: false,
@@ -85,9 +92,22 @@ impl Import {
         }
     }
 
-    /// Bytes that it holds.
+    /// Bytes that it holds, of data and of reports.
     pub(super) const fn held(&self) -> usize {
-        self.held
+        self.held + self.claimed
+    }
+
+    /// Whether a report that answers `tag` has to wait for the acknowledgement of others. `room`: bytes that are free.
+    pub(super) fn is_crowded(&self, tag: CheckpointTag, room: usize) -> bool {
+        let full = self.reports.len() >= MAX_WAITING || (room == 0 && !self.reports.is_empty());
+        full && !self.checkpoints.contains(&tag.serial)
+    }
+
+    /// A report need not be repeated any more.
+    pub(super) fn forget_report(&mut self, serial: u64) {
+        if let Some(report) = self.reports.remove(&serial) {
+            self.claimed -= report.claims.len() * CLAIM_BYTES;
+        }
     }
 
     /// Where the red part ends, once known.
@@ -323,6 +343,7 @@ impl Import {
             let serial = self.next_serial;
             self.next_serial += 1;
             self.scopes.insert(serial, from);
+            self.claimed += now.len() * CLAIM_BYTES;
             self.reports
                 .insert(serial, Report { checkpoint, scope: (from, to), claims: now.to_vec(), sent: 0 });
             made.push(serial);

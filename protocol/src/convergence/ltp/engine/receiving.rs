@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        config::Event,
+        config::{Event, Limits},
         error::{CancelReason, SegmentError},
         import::{Import, Placed},
         segment::{CheckpointTag, Color, DataSegment, SessionId, put_report_segment},
@@ -56,9 +56,32 @@ impl Engine {
             self.counters.overflows += 1;
             return Err(SegmentError::Full { limit });
         }
+        let Limits { block, buffer, .. } = self.config.limits;
+        if !self.imports.is_empty() && self.held.saturating_add(block) > buffer {
+            // What is begun is to be finished first.
+            self.counters.overflows += 1;
+            return Err(SegmentError::Full { limit: buffer });
+        }
         let serial = first_serial(!self.config.seed, session.number);
         self.imports.insert(session, Import::new(serial));
         Ok(())
+    }
+
+    /// Bytes that `session` may add. Room for the whole block of the oldest session is kept free of the others, so that sessions which
+    /// fill the buffer do not wait for each other. O(log n) while there is room for another block, else O(n).
+    fn room(&self, session: SessionId) -> usize {
+        let Limits { block, buffer, .. } = self.config.limits;
+        let free = buffer.saturating_sub(self.held);
+        if free >= block.saturating_mul(2) {
+            return free - block;
+        }
+        let oldest = self.imports.iter().find(|(_, import)| !import.delivered && !import.is_green());
+        match oldest {
+            Some((first, import)) if *first != session => {
+                free.saturating_sub(block.saturating_sub(import.held()))
+            }
+            _ => free,
+        }
     }
 
     fn watch(&mut self, now: Instant, session: SessionId) {
@@ -76,7 +99,7 @@ impl Engine {
         last_red: bool,
     ) -> Result<(), SegmentError> {
         let (limits, mtu) = (self.config.limits, self.path.mtu);
-        let room = limits.buffer.saturating_sub(self.held);
+        let room = self.room(session);
         let Some(import) = self.imports.get_mut(&session) else { return Ok(()) };
         if import.contradicts_red(segment.end(), last_red) {
             self.abort(now, session, CancelReason::Miscolored);
@@ -88,7 +111,6 @@ impl Engine {
         }
         let before = import.held();
         let placed = import.place(segment, last_red, room, &limits);
-        self.held = self.held - before + import.held();
         let mut made = core::mem::take(&mut self.made);
         let mut within = true;
         match placed {
@@ -108,15 +130,17 @@ impl Engine {
         if let Some(tag) = checkpoint {
             if completes || import.is_undecided() {
                 import.owe(tag, segment.end());
+            } else if import.is_crowded(tag, room) {
+                self.counters.unanswered += 1;
             } else {
                 within &= import.answer(session, tag, segment.end(), mtu, &limits, &mut made);
             }
         }
         if completes {
-            self.held -= import.held();
             let data = import.deliver();
             self.events.push_back(Event::Block { session, data });
         }
+        self.held = self.held - before + import.held();
         self.queue_reports(now, session, &mut made);
         self.made = made;
         if !within {
@@ -133,7 +157,9 @@ impl Engine {
             return false;
         };
         let mut made = core::mem::take(&mut self.made);
+        let before = import.held();
         let within = import.accept(session, mtu, &self.config.limits, &mut made);
+        self.held = self.held - before + import.held();
         self.queue_reports(now, session, &mut made);
         self.made = made;
         if !within {
@@ -214,7 +240,9 @@ impl Engine {
             self.counters.late += 1;
             return;
         };
-        import.reports.remove(&serial);
+        self.held -= import.held();
+        import.forget_report(serial);
+        self.held += import.held();
         self.timers.disarm(Timer::Report(session, serial));
         self.close_if_done(session);
     }
@@ -230,7 +258,9 @@ impl Engine {
             }
         } else if import.is_undecided() {
             // The driver's word brings a report that says more.
-            import.reports.remove(&serial);
+            self.held -= import.held();
+            import.forget_report(serial);
+            self.held += import.held();
         } else if import.accepted {
             // The block is here. Should the peer still ask, the memory of closed sessions answers.
             self.close(session);
