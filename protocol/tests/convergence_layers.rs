@@ -9,8 +9,8 @@ use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{
-        Convergence, Delivery, Input, InputError, LinkId, LinkUp, LtpLink, Node, NodeConfig, Output, Report,
-        Retransmission, Submission, Transfer, WholeLink,
+        BundleSubmission, Convergence, Delivery, Input, InputError, LinkId, LinkUp, LtpLink, Node,
+        NodeConfig, Output, Report, Retransmission, Submission, Ticket, Transfer, WholeLink,
     },
     time::{DtnTime, Instant, UtcEstimate},
 };
@@ -36,6 +36,9 @@ struct Pair {
     /// Every so many frames are lost.
     lose_every: usize,
     sent: usize,
+    /// Whether a node's disk takes its time, and what waits for it.
+    slow_disk: [bool; 2],
+    writing: [Vec<Ticket>; 2],
 }
 
 fn contact(from: u64, to: u64, start: u64, end: u64) -> PlannedContact {
@@ -46,11 +49,21 @@ fn contact(from: u64, to: u64, start: u64, end: u64) -> PlannedContact {
 impl Pair {
     /// Contacts both ways in each of `windows`.
     fn new(convergence: Convergence, mtu: u32, windows: &[(u64, u64)]) -> Self {
+        Self::with(convergence, mtu, windows, |_| {})
+    }
+
+    /// As [`Pair::new`], with nodes set up by `change`.
+    fn with(
+        convergence: Convergence,
+        mtu: u32,
+        windows: &[(u64, u64)],
+        change: impl Fn(&mut NodeConfig),
+    ) -> Self {
         let keys = |node: u64| KeyPair::from_seed([node as u8; 32]);
         let directory: Directory = (1..=2).map(|node| (NodeId(node), keys(node).public().clone())).collect();
         let directory = Arc::new(directory);
         let node = |id: u64| {
-            let config = NodeConfig {
+            let mut config = NodeConfig {
                 retransmission: Retransmission {
                     max_attempts: 20,
                     min_timeout: Duration::from_secs(5),
@@ -61,6 +74,7 @@ impl Pair {
                 control_lifetime: Duration::from_secs(36_000),
                 ..NodeConfig::new(NodeId(id), directory.clone())
             };
+            change(&mut config);
             Node::new(config, keys(id), [id as u8; 32], Instant::ZERO)
         };
         let up = LinkUp {
@@ -82,6 +96,8 @@ impl Pair {
             open: false,
             lose_every: usize::MAX,
             sent: 0,
+            slow_disk: [false; 2],
+            writing: [vec![], vec![]],
         };
         let contacts =
             windows.iter().flat_map(|&(start, end)| [contact(1, 2, start, end), contact(2, 1, start, end)]);
@@ -124,6 +140,10 @@ impl Pair {
                 Output::Persist(batch) => {
                     self.delivered[side].extend(batch.deliveries);
                     self.reports[side].extend(batch.reports);
+                    if self.slow_disk[side] {
+                        self.writing[side].push(batch.ticket);
+                        continue;
+                    }
                     node.handle_input(self.now, Input::Persisted(batch.ticket)).expect("tickets in order");
                 }
             }
@@ -164,6 +184,25 @@ impl Pair {
         let (destination, lifetime) = (NodeId(2), Duration::from_secs(36_000));
         let submission = Submission { destination, purpose: Purpose::Telemetry, priority, lifetime, payload };
         self.input(0, Input::Submit(submission)).unwrap();
+    }
+
+    fn next_transfer(&mut self) -> Option<Transfer> {
+        self.nodes[0].poll_bundle(self.now, LINK).map(|(transfer, _)| transfer)
+    }
+
+    /// The disk of `side` is done with everything.
+    fn finish_writing(&mut self, side: usize) {
+        self.slow_disk[side] = false;
+        for ticket in std::mem::take(&mut self.writing[side]) {
+            self.input(side, Input::Persisted(ticket)).expect("tickets in order");
+        }
+    }
+
+    /// A bundle without an envelope.
+    fn send_bundle(&mut self, payload: Vec<u8>) {
+        let (source, destination) = (NodeId(1).endpoint(9), NodeId(2).endpoint(9));
+        let submission = BundleSubmission::new(source, destination, Duration::from_secs(36_000), payload);
+        self.input(0, Input::SendBundle(submission)).unwrap();
     }
 
     fn resent(&self) -> usize {
@@ -266,11 +305,13 @@ fn a_whole_bundle_waits_for_the_drivers_word() {
     assert_eq!(pair.nodes[0].stored(), 2);
     pair.input(1, Input::Frame { link: LINK, bytes: &bundle }).unwrap();
     assert_eq!(pair.delivered[1].len(), 1);
-    // What failed goes again, before what came later; its number is new.
+    // What failed goes again after a second; its number is new.
     pair.input(0, Input::TransmissionFailed { link: LINK, transfer: second }).unwrap();
-    let again: Vec<Transfer> =
-        std::iter::from_fn(|| pair.nodes[0].poll_bundle(now, LINK).map(|(transfer, _)| transfer)).collect();
-    assert_eq!(again, [Transfer(2), Transfer(3)]);
+    assert_eq!(pair.next_transfer(), Some(Transfer(2)));
+    assert_eq!(pair.next_transfer(), None, "what failed waits");
+    pair.run_until(1);
+    assert_eq!(pair.next_transfer(), Some(Transfer(3)));
+    let now = pair.now;
     let unknown = pair.input(0, Input::Transmitted { link: LINK, transfer: second });
     assert_eq!(unknown, Err(InputError::UnknownTransfer(second)));
     // The link goes down: nothing is lost, nothing is answered any more.
@@ -312,6 +353,126 @@ fn a_bundle_that_no_frames_hold_lets_others_pass() {
     assert!(pair.nodes[0].poll_bundle(now, LINK).is_some_and(|(_, bundle)| bundle.len() < 600));
     assert_eq!(pair.nodes[0].poll_bundle(now, LINK), None);
     assert_eq!(pair.nodes[0].stored(), 2);
+}
+
+#[test]
+fn over_ltp_a_bundle_is_reported_when_it_is_durable_and_not_before() {
+    let mut pair = Pair::new(ltp(), 300, &[(0, 10_000)]);
+    pair.slow_disk[1] = true;
+    pair.link_up(10_000);
+    pair.submit(Priority::Normal, vec![7; 1000]);
+    pair.run_until(200);
+    assert_eq!(pair.delivered[1].len(), 1, "it is there");
+    assert_eq!(pair.nodes[0].stored(), 1, "a crash of the peer would lose it now");
+    pair.finish_writing(1);
+    pair.run_until(400);
+    assert_eq!(pair.nodes[0].stored(), 0);
+    assert_eq!(pair.delivered[1].len(), 1);
+}
+
+#[test]
+fn over_ltp_a_bundle_for_which_the_peer_has_no_room_stays_and_is_tried_ever_more_rarely() {
+    let mut pair = Pair::with(ltp(), 300, &[(0, 10_000)], |config| config.bundles.max_remembered = 0);
+    pair.link_up(10_000);
+    pair.send_bundle(vec![7; 1000]);
+    pair.run_until(9_000);
+    assert_eq!(pair.nodes[0].stored(), 1);
+    let refused = pair.nodes[1].refusals()["ltp_block_without_room"];
+    // 60 s there and back, and a wait of 1, 2, 4, .. 256 s: at once every time, it would be 140.
+    assert!((20..50).contains(&refused), "{refused} attempts");
+}
+
+#[test]
+fn the_driver_hears_in_order_which_frames_were_taken_and_when_they_are_durable() {
+    let whole = Convergence::Whole(WholeLink { window: 9 });
+    let mut pair = Pair::with(whole, 1 << 20, &[(0, 10_000)], |config| config.bundles.max_remembered = 1);
+    pair.link_up(10_000);
+    let mut frames = vec![];
+    for index in 0..2 {
+        pair.send_bundle(vec![index; 100]);
+        frames.push(pair.nodes[0].poll_bundle(pair.now, LINK).unwrap().1);
+    }
+    let told = |pair: &Pair| -> Vec<bool> {
+        let told = pair.reports[1].iter().filter_map(|report| match report {
+            Report::FrameTaken { link: LINK } => Some(true),
+            Report::FrameRefused { link: LINK } => Some(false),
+            _ => None,
+        });
+        told.collect()
+    };
+    pair.slow_disk[1] = true;
+    pair.input(1, Input::Frame { link: LINK, bytes: &frames[0] }).unwrap();
+    assert!(
+        pair.input(1, Input::Frame { link: LINK, bytes: &frames[1] }).is_err(),
+        "one name fills the memory"
+    );
+    assert!(pair.input(1, Input::Frame { link: LINK, bytes: &frames[0] }).is_err(), "a repetition");
+    assert!(told(&pair).is_empty(), "nothing is durable");
+    pair.finish_writing(1);
+    assert_eq!(told(&pair), [true, false, true]);
+}
+
+#[test]
+fn what_fails_on_a_link_that_is_up_waits_twice_as_long_each_time() {
+    let mut pair = Pair::new(Convergence::Whole(WholeLink { window: 2 }), 1 << 20, &[(0, 10_000)]);
+    pair.link_up(10_000);
+    pair.submit(Priority::Normal, vec![1; 100]);
+    for wait in [1, 2, 4, 8, 16] {
+        let transfer = pair.next_transfer().expect("its time has come");
+        pair.input(0, Input::TransmissionFailed { link: LINK, transfer }).unwrap();
+        let now = pair.now.as_nanos() / 1_000_000_000;
+        pair.run_until(now + wait - 1);
+        assert_eq!(pair.next_transfer(), None, "{wait} s are not over");
+        pair.run_until(now + wait);
+    }
+    let transfer = pair.next_transfer().expect("its time has come");
+    pair.input(0, Input::Transmitted { link: LINK, transfer }).unwrap();
+    assert_eq!(pair.nodes[0].stored(), 0);
+}
+
+#[test]
+fn a_link_that_comes_up_to_another_peer_carries_nothing_meant_for_the_one_before() {
+    let to = |pair: &Pair, peer| LinkUp { peer: NodeId(peer), until: None, ..pair.up };
+    // Over LTP, while reports are awaited with the link down.
+    let mut pair = Pair::new(ltp(), 300, &[(0, 10_000)]);
+    pair.link_up(10_000);
+    pair.submit(Priority::Normal, vec![7; 1000]);
+    pair.link_down();
+    let up = to(&pair, 3);
+    pair.input(0, Input::LinkUp(up)).unwrap();
+    assert_eq!(pair.nodes[0].poll_transmit(pair.now, LINK), None);
+    assert_eq!(pair.nodes[0].stored(), 1);
+    // With small frames, in the midst of a bundle and without a word that the link went down.
+    let mut pair = Pair::new(Convergence::SmallFrame, 300, &[(0, 10_000)]);
+    pair.submit(Priority::Normal, vec![7; 1000]);
+    for peer in [2, 3] {
+        let up = to(&pair, peer);
+        pair.input(0, Input::LinkUp(up)).unwrap();
+        assert_eq!(pair.nodes[0].poll_transmit(pair.now, LINK).is_some(), peer == 2);
+    }
+    assert_eq!(pair.nodes[0].stored(), 1);
+}
+
+#[test]
+fn a_bundle_that_only_forwarding_makes_too_long_leaves_in_parts() {
+    let whole = Convergence::Whole(WholeLink { window: 9 });
+    let mut parts = [0; 3];
+    for length in 300..560 {
+        let mut pair =
+            Pair::with(whole, 600, &[(0, 10_000)], |config| config.bundles.min_fragment = Some(64));
+        pair.link_up(10_000);
+        pair.send_bundle(vec![7; length]);
+        let mut count = 0;
+        while let Some((transfer, bundle)) = pair.nodes[0].poll_bundle(pair.now, LINK) {
+            assert!(bundle.len() <= 600);
+            pair.input(1, Input::Frame { link: LINK, bytes: &bundle }).unwrap();
+            pair.input(0, Input::Transmitted { link: LINK, transfer }).unwrap();
+            count += 1;
+        }
+        assert_eq!(pair.nodes[0].stored(), 0, "{length} bytes");
+        parts[count] += 1;
+    }
+    assert!(parts[1] > 100 && parts[2] > 0, "{parts:?}");
 }
 
 #[test]

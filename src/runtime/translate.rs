@@ -61,6 +61,8 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         }
         Report::Skipped { .. }
         | Report::Writable { .. }
+        | Report::FrameTaken { .. }
+        | Report::FrameRefused { .. }
         | Report::BundleAccepted { .. }
         | Report::Status { .. }
         | Report::CustodyReleased { .. }

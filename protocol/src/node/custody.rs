@@ -361,7 +361,7 @@ impl Node {
 }
 
 /// The draft's word for what became of an encapsulated bundle.
-fn disposition(fate: &Result<Fate, InputError>) -> Disposition {
+pub(super) fn disposition(fate: &Result<Fate, InputError>) -> Disposition {
     match fate {
         Ok(Fate::Taken) => Disposition::ACCEPTED,
         Ok(Fate::Dropped(reason)) => match reason {

@@ -25,6 +25,16 @@ impl Node {
         if fits && bytes <= limit {
             return Some(key);
         }
+        self.first_part(key, up, limit)
+    }
+
+    /// Splits a bundle that is too long for a transfer of `limit` bytes with what this node writes on it. False when it stays whole.
+    pub(super) fn split_for_transfer(&mut self, key: StoreKey, up: &LinkUp, limit: usize) -> bool {
+        self.first_part(key, up, limit).is_some()
+    }
+
+    /// Splits a bundle; its first part, which the contact and a transfer of `limit` bytes take, waits for the peer.
+    fn first_part(&mut self, key: StoreKey, up: &LinkUp, limit: usize) -> Option<StoreKey> {
         let contact = up.until.map_or(usize::MAX, |until| {
             let nanos = until.saturating_since(self.now).as_nanos();
             usize::try_from(nanos * u128::from(up.rate_bps) / 8_000_000_000).unwrap_or(usize::MAX)

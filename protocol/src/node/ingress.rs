@@ -45,7 +45,7 @@ impl Node {
         peer: Option<NodeId>,
         bytes: &[u8],
         absent: u32,
-    ) -> Result<(), InputError> {
+    ) -> Result<Fate, InputError> {
         let policy = self.policy(peer);
         let mut bundle = Bundle::decode_with(bytes, policy).map_err(|error| self.refuse(error.reason()))?;
         if absent > 0 {
@@ -56,9 +56,9 @@ impl Node {
         }
         self.attribute(&mut bundle, peer);
         if let Some(teller) = self.summary_from(&bundle) {
-            return self.take_summary(bundle, teller, peer);
+            return self.take_summary(bundle, teller, peer).map(|()| Fate::Taken);
         }
-        self.receive(bundle, bytes, Arrival::default()).map(drop)
+        self.receive(bundle, bytes, Arrival::default())
     }
 
     /// How bundles from `peer` are judged.

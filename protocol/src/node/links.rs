@@ -1,11 +1,13 @@
 //! Links: what is up, which bundle goes next, what comes in.
 
 mod ltp;
+mod retry;
 mod small_frame;
 mod whole;
 
-use super::{Convergence, InputError, LinkId, LinkUp, Node, strategy::Cargo};
+use super::{Convergence, InputError, LinkId, LinkUp, Node, custody, ingress::Fate, strategy::Cargo};
 use crate::{
+    bundle::Disposition,
     dtn::store::{Queue, StoreKey},
     id::NodeId,
     time::Instant,
@@ -13,6 +15,7 @@ use crate::{
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 use ltp::Ltp;
+use retry::Retry;
 use small_frame::SmallFrames;
 use whole::Whole;
 
@@ -22,8 +25,9 @@ pub(super) struct Link {
     /// Facts while it is up.
     up: Option<LinkUp>,
     layer: Layer,
-    /// Bundles went to limbo because they do not fit into what is left of the contact.
+    /// Bundles went to limbo because they do not fit into what is left of the contact, or failed.
     skipped: bool,
+    retry: Retry,
 }
 
 /// The convergence layer's state. It outlives a time without the link: what was in flight then still comes in.
@@ -40,11 +44,27 @@ impl Default for Layer {
     }
 }
 
+impl Layer {
+    /// Whose cargo it has, also while the link is down.
+    const fn peer(&self) -> Option<NodeId> {
+        match self {
+            Self::SmallFrame(_) => None,
+            Self::Whole(whole) => Some(whole.peer),
+            Self::Ltp(ltp) => Some(ltp.peer),
+        }
+    }
+}
+
 impl Node {
     pub(super) fn on_link_up(&mut self, up: LinkUp) {
+        if self.links.get(&up.link).is_some_and(|link| link.up.is_some_and(|old| old.peer != up.peer)) {
+            // Another neighbour: the contact with the one before is over.
+            let _ = self.on_link_down(up.link);
+        }
         self.set_layer(up);
         let link = self.links.entry(up.link).or_default();
         (link.up, link.skipped) = (Some(up), false);
+        self.end_pause(up.link);
         self.resume_ltp(up);
         // What was thought broken works again.
         let plan = &self.plan;
@@ -55,7 +75,7 @@ impl Node {
 
     /// Gives a link the convergence layer that it is to speak, unless it speaks it already.
     fn set_layer(&mut self, up: LinkUp) {
-        let (old, same) = {
+        let (before, same) = {
             let link = self.links.entry(up.link).or_default();
             let same = match (&mut link.layer, up.convergence) {
                 (Layer::SmallFrame(_), Convergence::SmallFrame) => true,
@@ -65,12 +85,16 @@ impl Node {
                 }
                 (Layer::SmallFrame(_) | Layer::Whole(_) | Layer::Ltp(_), _) => false,
             };
-            (link.up, same)
+            (link.layer.peer().or(link.up.map(|old| old.peer)), same)
         };
         if same {
             return;
         }
-        self.withdraw(up.link, old.map_or(up.peer, |old| old.peer), true);
+        let before = before.unwrap_or(up.peer);
+        self.withdraw(up.link, before, true);
+        if before != up.peer && !self.is_linked(before) {
+            self.reroute(Queue::Hop(before));
+        }
         let layer = match up.convergence {
             Convergence::SmallFrame => Layer::default(),
             Convergence::Whole(settings) => Layer::Whole(Whole::new(up.peer, settings)),
@@ -147,6 +171,10 @@ impl Node {
                     self.store.assign(key, Queue::Sending(up.peer));
                     return Some((Cargo::Bundle(key, own), wire));
                 }
+                // What forwarding writes made it too long for one transfer.
+                if self.split_for_transfer(key, up, largest) {
+                    continue;
+                }
             }
             self.set_aside(up.link, key);
         }
@@ -165,10 +193,15 @@ impl Node {
         let peer = state.up.map(|up| up.peer);
         match state.layer {
             Layer::SmallFrame(_) => self.on_small_frame(link, bytes),
-            Layer::Whole(_) => self.on_bundle(peer, bytes, 0),
+            Layer::Whole(_) => self.on_whole_frame(link, peer, bytes),
             Layer::Ltp(_) => self.on_ltp_segment(link, bytes),
         }
     }
+}
+
+/// Whether a bundle that came in has found room here, or needs none. One for which there was none should stay with the peer.
+fn has_room(fate: &Result<Fate, InputError>) -> bool {
+    custody::disposition(fate) != Disposition::DEPLETED_STORAGE
 }
 
 /// Whether a bundle that is started now is sent before the contact ends.

@@ -45,6 +45,7 @@ pub use security::BundleSecurity;
 
 use crate::{
     bundle::Disposition,
+    convergence::ltp::SessionId,
     delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
         contact_plan::{ContactId, ContactPlan},
@@ -83,6 +84,10 @@ enum Followup {
     Acknowledge(NodeId, Acknowledgement),
     /// Answer a custodian about a transmission.
     CustodyAnswer(EndpointId, Disposition, u64),
+    /// Tell the peer of a link that speaks LTP that its block is safe here.
+    BlockTaken(LinkId, SessionId),
+    /// Tell the driver what became of a frame of a link of whole bundles: whether it was taken.
+    FrameDone(LinkId, bool),
 }
 
 /// How often a node has done its dearest arithmetic.
@@ -343,6 +348,7 @@ impl Node {
                 Timer::CustodySignals => self.on_custody_signals_due(),
                 Timer::ForgetCustody => self.on_forget_custody(),
                 Timer::Convergence(link) => self.on_convergence_timer(link),
+                Timer::Retry(link) => self.on_retry(link),
             }
         }
     }
@@ -366,6 +372,9 @@ impl Node {
             Followup::CustodyAnswer(source, disposition, transmission) => {
                 self.on_answer_durable(source, disposition, transmission);
             }
+            Followup::BlockTaken(link, session) => self.on_block_durable(link, session),
+            Followup::FrameDone(link, true) => self.report(Report::FrameTaken { link }),
+            Followup::FrameDone(link, false) => self.report(Report::FrameRefused { link }),
         }
     }
 

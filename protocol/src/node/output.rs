@@ -1,6 +1,6 @@
 //! What a node tells its driver.
 
-use super::keep::Change;
+use super::{input::LinkId, keep::Change};
 use crate::{
     bundle::{BundleFlags, BundleId, CreationTimestamp, Disposition, StatusReport},
     delivery::Forward,
@@ -125,6 +125,17 @@ pub enum Report {
         destination: EndpointId,
         /// Payload bytes.
         bytes: usize,
+    },
+    /// A frame of a [`super::Convergence::Whole`] link is dealt with, and durable where bundles are kept: its driver may tell the peer so.
+    /// Each frame that came in by a link is followed by this or by [`Report::FrameRefused`], in the order of the frames.
+    FrameTaken {
+        /// By which it came.
+        link: LinkId,
+    },
+    /// There is no room for the bundle of a frame of a [`super::Convergence::Whole`] link: the peer should keep it.
+    FrameRefused {
+        /// By which it came.
+        link: LinkId,
     },
     /// A status report came in about a bundle (RFC 9171 §6.1.1).
     Status {

@@ -37,6 +37,8 @@ pub(crate) enum Timer {
     ForgetCustody,
     /// When the convergence layer of a link should have had an answer, or what waits for one is sent another way.
     Convergence(LinkId),
+    /// When bundles that failed on a link that is up are tried again.
+    Retry(LinkId),
 }
 
 /// A set of armed timers: at most one deadline for each.

@@ -92,7 +92,8 @@ pub struct LinkPath {
 /// What became of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A block's red part is here, whole (RFC 5326 §7.3).
+    /// A block's red part is here, whole (RFC 5326 §7.3). The driver answers with [`super::Engine::accept`] once it is safe, or with
+    /// [`super::Engine::refuse`].
     Block {
         /// Its session.
         session: SessionId,

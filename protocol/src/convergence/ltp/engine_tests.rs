@@ -49,6 +49,18 @@ fn green(number: u64, offset: u64, data: &[u8], last: bool) -> Vec<u8> {
     encode(2, number, Content::Data(DataSegment { client_service: 1, offset, color, last, data }))
 }
 
+/// Answers for the blocks that came in. Returns the last.
+fn accept_blocks(engine: &mut Engine, now: Instant) -> Option<Vec<u8>> {
+    let mut last = None;
+    while let Some(event) = engine.poll_event() {
+        if let Event::Block { session, data } = event {
+            assert!(engine.accept(now, session));
+            last = Some(data);
+        }
+    }
+    last
+}
+
 /// Sends what waits, and answers what was in it.
 fn drain(engine: &mut Engine, now: Instant) -> Vec<Vec<u8>> {
     core::iter::from_fn(|| engine.poll_segment(now)).collect()
@@ -88,8 +100,9 @@ fn a_checkpoint_is_reported_and_the_report_repeated_until_acknowledged() {
     engine.handle_segment(due, &encode(2, 9, Content::ReportAcknowledgement(serial))).unwrap();
     // The secondary report's scope starts where that of the report starts to which its checkpoint answers (§6.11).
     engine.handle_segment(due, &red(9, 0, &[1; 50], Some((6, serial)), false)).unwrap();
+    assert_eq!(drain(&mut engine, due).len(), 0, "the block waits for the driver's word");
+    assert_eq!(accept_blocks(&mut engine, due).map(|data| data[..50].to_vec()), Some(vec![1; 50]));
     assert_eq!(reports(&drain(&mut engine, due)), [(0, 50, vec![(0, 50)])]);
-    assert!(matches!(engine.poll_event(), Some(Event::Block { data, .. }) if data[..50] == [1; 50]));
 }
 
 #[test]
@@ -130,11 +143,11 @@ fn late_segments_of_a_closed_session_are_answered_and_open_nothing() {
     let mut engine = engine();
     let last = red(9, 0, &[1; 50], Some((5, 0)), true);
     engine.handle_segment(NOW, &last).unwrap();
+    assert!(accept_blocks(&mut engine, NOW).is_some());
     let sent = drain(&mut engine, NOW);
     let Content::Report(report) = Segment::parse(&sent[0]).unwrap().content else { panic!("not a report") };
     let serial = report.serial;
     engine.handle_segment(NOW, &encode(2, 9, Content::ReportAcknowledgement(serial))).unwrap();
-    assert!(matches!(engine.poll_event(), Some(Event::Block { .. })));
     assert_eq!(engine.sessions(), (0, 0));
     engine.handle_segment(NOW, &last).unwrap();
     engine.handle_segment(NOW, &red(9, 0, &[1; 20], None, false)).unwrap();
@@ -214,6 +227,46 @@ fn a_flood_of_data_is_bounded() {
     engine.handle_segment(NOW, &red(1, 1 << 62, &[1; 50], None, false)).unwrap();
     assert_eq!((engine.held(), engine.sessions()), (0, (0, 0)));
     assert_eq!(cancel_reason(&drain(&mut engine, NOW)), Some(CancelReason::System));
+}
+
+#[test]
+fn sessions_that_fill_the_buffer_leave_room_to_finish_the_oldest() {
+    let mut engine = engine();
+    let bytes = [1; 90];
+    let fill = |engine: &mut Engine, number: u64, from: u64, to: u64| {
+        let mut steps = (from..to).step_by(90);
+        steps.all(|at| engine.handle_segment(NOW, &red(number, at, &bytes, None, false)).is_ok())
+    };
+    assert!((1..=3).all(|number| fill(&mut engine, number, 0, 90)));
+    let filled = (2..=3).map(|number| fill(&mut engine, number, 90, 9900)).filter(|all| *all).count();
+    assert!(filled < 2 && engine.held() <= LIMITS.buffer);
+    assert!(!fill(&mut engine, 4, 0, 90), "none is begun that could not be finished");
+    assert!(fill(&mut engine, 1, 90, 9900), "the oldest goes on");
+    engine.handle_segment(NOW, &red(1, 9900, &bytes, Some((5, 0)), true)).unwrap();
+    assert_eq!(accept_blocks(&mut engine, NOW).map(|block| block.len()), Some(9990));
+    assert!(fill(&mut engine, 2, 90, 9900), "then the next");
+}
+
+#[test]
+fn reports_that_nobody_acknowledges_are_few_and_counted_as_held() {
+    let config = Config { engine: 1, peer: None, client_service: 1, seed: 3, limits: Limits::default() };
+    let mut engine = Engine::new(config, NOW);
+    engine.link_up(NOW, LinkPath { mtu: 9000, light_time: Duration::from_secs(1), margin: Duration::ZERO });
+    for index in 1..=100_u64 {
+        engine.handle_segment(NOW, &red(9, index * 100, &[1; 50], None, false)).unwrap();
+    }
+    engine.handle_segment(NOW, &red(9, 10_000, &[1; 50], Some((1, 0)), false)).unwrap();
+    let sent = drain(&mut engine, NOW);
+    let Content::Report(report) = Segment::parse(&sent[0]).unwrap().content else { panic!("not a report") };
+    let serial = report.serial;
+    assert_eq!(engine.held(), 100 * 50 + 100 * 16);
+    for tag in 2..1000 {
+        engine.handle_segment(NOW, &red(9, 10_000, &[1; 50], Some((tag, serial)), false)).unwrap();
+    }
+    assert_eq!(reports(&drain(&mut engine, NOW)).len(), 15);
+    assert_eq!(engine.held(), 100 * 50 + 16 * 100 * 16);
+    engine.handle_segment(NOW, &encode(2, 9, Content::ReportAcknowledgement(serial))).unwrap();
+    assert_eq!(engine.held(), 100 * 50 + 15 * 100 * 16);
 }
 
 #[test]
@@ -331,6 +384,9 @@ proptest! {
                 _ => encode(2, number, Content::CancelAcknowledgementToReceiver),
             };
             let _ = engine.handle_segment(now, &frame);
+            if other % 2 == 0 {
+                let _ = accept_blocks(&mut engine, now);
+            }
             if other % 3 == 0 {
                 let _ = drain(&mut engine, now);
             }

@@ -240,6 +240,8 @@ impl Export {
             // Its repetition, if one waits to be sent, is needless.
             self.jobs.retain(|job| job.tag.is_none_or(|tag| tag.serial != checkpoint));
         }
+        // A report says all of its scope: a peer that lost its memory since the one before does not have what that one claimed.
+        self.claimed.remove(lower, upper);
         for (from, to) in claims {
             self.claimed.insert(from, to);
         }

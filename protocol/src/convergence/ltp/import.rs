@@ -10,6 +10,13 @@ use alloc::{
     vec::Vec,
 };
 
+/// Checkpoints that are remembered while the driver decides on a block. The sender asks again after any other.
+const MAX_OWED: usize = 16;
+/// Reports that wait for their acknowledgement. A checkpoint beyond them gets none; the sender asks again.
+const MAX_WAITING: usize = 16;
+/// What a claim in a report that waits takes, in bytes.
+const CLAIM_BYTES: usize = 16;
+
 /// A report that waits for its acknowledgement. It is the same each time that it is sent (§6.8).
 #[derive(Clone, Debug)]
 pub(super) struct Report {
@@ -38,11 +45,18 @@ pub(super) struct Import {
     early: BTreeMap<u64, Vec<u8>>,
     /// Bytes in both.
     held: usize,
+    /// Bytes that the claims of waiting reports take.
+    claimed: usize,
     /// Where the red part ends, once known.
     red: Option<u64>,
     /// Whether the end of the block was here.
     pub(super) ended: bool,
+    /// Whether the driver has the block.
     pub(super) delivered: bool,
+    /// Whether the driver answers for it.
+    pub(super) accepted: bool,
+    /// Checkpoints that wait for the driver's word, and where each ends.
+    owed: Vec<(CheckpointTag, u64)>,
     /// Offset of the last red segment, and of the first green one (§6.21).
     red_from: Option<u64>,
     green_from: Option<u64>,
@@ -62,9 +76,12 @@ impl Import {
             prefix: Vec::new(),
             early: BTreeMap::new(),
             held: 0,
+            claimed: 0,
             red: None,
             ended: false,
             delivered: false,
+            accepted: false,
+            owed: Vec::new(),
             red_from: None,
             green_from: None,
             checkpoints: BTreeSet::new(),
@@ -75,9 +92,22 @@ impl Import {
         }
     }
 
-    /// Bytes that it holds.
+    /// Bytes that it holds, of data and of reports.
     pub(super) const fn held(&self) -> usize {
-        self.held
+        self.held + self.claimed
+    }
+
+    /// Whether a report that answers `tag` has to wait for the acknowledgement of others. `room`: bytes that are free.
+    pub(super) fn is_crowded(&self, tag: CheckpointTag, room: usize) -> bool {
+        let full = self.reports.len() >= MAX_WAITING || (room == 0 && !self.reports.is_empty());
+        full && !self.checkpoints.contains(&tag.serial)
+    }
+
+    /// A report need not be repeated any more.
+    pub(super) fn forget_report(&mut self, serial: u64) {
+        if let Some(report) = self.reports.remove(&serial) {
+            self.claimed -= report.claims.len() * CLAIM_BYTES;
+        }
     }
 
     /// Where the red part ends, once known.
@@ -96,7 +126,39 @@ impl Import {
 
     /// Whether nothing more is awaited: all red data, all acknowledgements, the end of the block.
     pub(super) fn is_done(&self) -> bool {
-        self.delivered && self.ended && self.reports.is_empty()
+        self.accepted && self.ended && self.reports.is_empty()
+    }
+
+    /// Whether the driver has the block and has not yet said whether it answers for it.
+    pub(super) const fn is_undecided(&self) -> bool {
+        self.delivered && !self.accepted
+    }
+
+    /// Remembers a checkpoint until the driver has decided.
+    pub(super) fn owe(&mut self, tag: CheckpointTag, upper: u64) {
+        if self.owed.len() < MAX_OWED && !self.owed.contains(&(tag, upper)) {
+            self.owed.push((tag, upper));
+        }
+    }
+
+    /// The driver answers for the block: makes the reports that were held back, at least one on all red data. False: too many.
+    pub(super) fn accept(
+        &mut self,
+        session: SessionId,
+        mtu: usize,
+        limits: &Limits,
+        made: &mut Vec<u64>,
+    ) -> bool {
+        self.accepted = true;
+        let (first, mut within) = (self.next_serial, true);
+        for (tag, upper) in core::mem::take(&mut self.owed) {
+            within &= self.answer(session, tag, upper, mtu, limits, made);
+        }
+        if self.next_serial == first {
+            // Nothing asks for a report on what came late, and nothing else would stop its retransmission.
+            within &= self.report(session, 0, (0, self.red.unwrap_or(0)), mtu, limits, made);
+        }
+        within
     }
 
     /// Whether the red part is whole.
@@ -208,6 +270,11 @@ impl Import {
         claims
     }
 
+    /// Whether a checkpoint answers a report that was never made here: it is of an earlier incarnation, and what that had is gone.
+    pub(super) fn is_foreign(&self, tag: CheckpointTag) -> bool {
+        tag.report != 0 && !self.scopes.contains_key(&tag.report)
+    }
+
     /// Makes the reports that a checkpoint asks for (§6.11), and adds their serial numbers to `made`. False: too many.
     pub(super) fn answer(
         &mut self,
@@ -276,6 +343,7 @@ impl Import {
             let serial = self.next_serial;
             self.next_serial += 1;
             self.scopes.insert(serial, from);
+            self.claimed += now.len() * CLAIM_BYTES;
             self.reports
                 .insert(serial, Report { checkpoint, scope: (from, to), claims: now.to_vec(), sent: 0 });
             made.push(serial);

@@ -34,6 +34,8 @@ struct Pair {
     /// Frames of the first engine that are lost whatever the weather, by number.
     doomed: Vec<u64>,
     sent: [u64; 2],
+    /// Whether the drivers leave blocks without an answer.
+    undecided: bool,
 }
 
 fn config(engine: u64, peer: u64, limits: Limits) -> Config {
@@ -54,6 +56,7 @@ impl Pair {
             events: [vec![], vec![]],
             doomed: vec![],
             sent: [0; 2],
+            undecided: false,
         };
         pair.up();
         pair
@@ -101,12 +104,17 @@ impl Pair {
     /// Runs until `until`, or until nothing is left to happen.
     fn run(&mut self, until: Instant) {
         loop {
-            self.send_frames();
             for side in 0..2 {
                 while let Some(event) = self.engines[side].poll_event() {
+                    if let Event::Block { session, .. } = &event
+                        && !self.undecided
+                    {
+                        assert!(self.engines[side].accept(self.now, *session));
+                    }
                     self.events[side].push(event);
                 }
             }
+            self.send_frames();
             let arrival = self.air.first_key_value().map(|((at, _), _)| *at);
             let free = (0..2).filter(|side| self.engines[*side].has_segment()).map(|side| self.free[side]);
             let timers = self.engines.iter().filter_map(Engine::poll_timeout);
@@ -265,6 +273,95 @@ fn a_peer_that_never_answers_is_given_up() {
     assert_eq!(pair.engines[0].sessions(), (0, 0));
     assert!(!pair.engines[0].has_segment());
     assert_eq!(pair.engines[0].poll_timeout(), None, "nothing is left to wait for");
+}
+
+#[test]
+fn a_block_is_reported_whole_only_when_the_driver_answers_for_it() {
+    let mut pair = Pair::new(Limits::default(), Weather::default(), 1);
+    pair.undecided = true;
+    pair.engines[0].send(block(0, 1000), 3).unwrap();
+    pair.run(Instant::from_nanos(100_000_000_000));
+    assert_eq!((pair.blocks(1).len(), pair.delivered(0)), (1, 0));
+    assert_eq!(pair.engines[1].counters().reports, 0);
+    assert!(pair.engines[0].counters().checkpoint_timeouts > 0, "the peer asks again meanwhile");
+    let Event::Block { session, .. } = pair.events[1][0] else { panic!("a block") };
+    assert!(pair.engines[1].accept(pair.now, session));
+    assert!(!pair.engines[1].accept(pair.now, session));
+    assert!(!pair.engines[1].refuse(pair.now, session));
+    pair.run(LATE);
+    assert_eq!((pair.blocks(1).len(), pair.delivered(0)), (1, 1));
+    assert_eq!((pair.engines[0].sessions(), pair.engines[1].sessions()), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn a_block_that_the_driver_refuses_or_forgets_stays_with_its_sender() {
+    for refused in [true, false] {
+        let limits = Limits { retransmissions: 100, ..Limits::default() };
+        let mut pair = Pair::new(limits, Weather::default(), 1);
+        pair.undecided = true;
+        pair.engines[0].send(block(0, 1000), 3).unwrap();
+        pair.run(Instant::from_nanos(15_000_000_000));
+        let Event::Block { session, .. } = pair.events[1][0] else { panic!("a block") };
+        if refused {
+            assert!(pair.engines[1].refuse(pair.now, session));
+        }
+        pair.run(LATE);
+        let reason = if refused { CancelReason::System } else { CancelReason::RetransmissionLimit };
+        assert_eq!(pair.events[0], [Event::Cancelled { token: 3, reason, by_peer: refused }]);
+        assert_eq!((pair.engines[0].sessions(), pair.engines[1].sessions()), ((0, 0), (0, 0)));
+        assert_eq!(pair.engines[1].poll_timeout(), None);
+    }
+}
+
+/// The receiving engine forgets everything, as in a crash, after so many seconds. Returns what the sender was told.
+fn crash_after(secs: u64, limits: Limits, doomed: Vec<u64>) -> (Vec<Event>, usize) {
+    let mut pair = Pair::new(limits, Weather::default(), 1);
+    pair.doomed = doomed;
+    pair.engines[0].send(block(0, 1700), 3).unwrap();
+    pair.run(Instant::from_nanos(secs * 1_000_000_000));
+    pair.engines[1] = Engine::new(Config { seed: 4321, ..config(2, 1, limits) }, pair.now);
+    pair.up();
+    pair.run(LATE);
+    let whole = pair.blocks(1).iter().filter(|data| **data == block(0, 1700)).count();
+    (pair.events[0].clone(), whole)
+}
+
+#[test]
+fn a_receiver_that_lost_its_memory_gives_no_false_completion() {
+    // Two segments of ten are lost; the report on the others is here after 20 s, and the receiver forgets them before 30 s.
+    let (events, whole) = crash_after(25, Limits::default(), vec![1, 3]);
+    let reason = CancelReason::System;
+    assert_eq!((&events[..], whole), (&[Event::Cancelled { token: 3, reason, by_peer: true }][..], 0));
+}
+
+#[test]
+fn a_later_report_on_the_same_bytes_withdraws_the_claims_of_an_earlier_one() {
+    let reports = |claims: &[(u64, u64)]| {
+        let mut bytes = Vec::new();
+        let mut engine = Engine::new(config(1, 2, Limits::default()), Instant::ZERO);
+        let path = LinkPath { mtu: 200, light_time: LIGHT, margin: Duration::ZERO };
+        engine.link_up(Instant::ZERO, path);
+        engine.send(block(0, 1000), 3).unwrap();
+        let mut last = Vec::new();
+        while let Some(segment) = engine.poll_segment(Instant::ZERO) {
+            last = segment;
+        }
+        let segment = Segment::parse(&last).unwrap();
+        let Content::Data(DataSegment { color: Color::Red { checkpoint: Some(tag), .. }, .. }) =
+            segment.content
+        else {
+            panic!("a checkpoint");
+        };
+        for (index, claim) in claims.iter().enumerate() {
+            bytes.clear();
+            let serials = (70 + index as u64, tag.serial);
+            segment::put_report_segment(&mut bytes, segment.session, serials, (0, 1000), &[*claim]);
+            engine.handle_segment(Instant::ZERO, &bytes).unwrap();
+        }
+        engine.poll_event()
+    };
+    assert_eq!(reports(&[(0, 600), (600, 1000)]), None, "at no time had the peer all of it");
+    assert_eq!(reports(&[(0, 600), (0, 1000)]), Some(Event::Delivered { token: 3 }));
 }
 
 #[test]

@@ -24,6 +24,27 @@ impl Ranges {
         self.ends.insert(from, to);
     }
 
+    /// Takes `[from, to)` out. O(log n) and what it cuts.
+    pub(super) fn remove(&mut self, from: u64, to: u64) {
+        if from >= to {
+            return;
+        }
+        if let Some((&start, &end)) = self.ends.range(..from).next_back()
+            && end > from
+        {
+            self.ends.insert(start, from);
+            if end > to {
+                self.ends.insert(to, end);
+            }
+        }
+        while let Some((&start, &end)) = self.ends.range(from..to).next() {
+            self.ends.remove(&start);
+            if end > to {
+                self.ends.insert(to, end);
+            }
+        }
+    }
+
     /// Whether all of `[from, to)` is in the set.
     pub(super) fn covers(&self, from: u64, to: u64) -> bool {
         from >= to || self.ends.range(..=from).next_back().is_some_and(|(_, &end)| end >= to)
@@ -59,13 +80,17 @@ mod tests {
     proptest! {
         #[test]
         fn ranges_equal_a_set_of_bytes(
-            added in proptest::collection::vec((0_u64..60, 1_u64..12), 0..12),
+            added in proptest::collection::vec((0_u64..60, 0_u64..12, proptest::bool::weighted(0.7)), 0..16),
             from in 0_u64..70, length in 0_u64..70,
         ) {
             let (mut ranges, mut bytes) = (Ranges::default(), [false; 160]);
-            for (start, length) in added {
-                ranges.insert(start, start + length);
-                bytes[start as usize..(start + length) as usize].fill(true);
+            for (start, length, is_added) in added {
+                if !is_added {
+                    ranges.remove(start, start + length);
+                } else if length > 0 {
+                    ranges.insert(start, start + length);
+                }
+                bytes[start as usize..(start + length) as usize].fill(is_added);
             }
             let to = from + length;
             prop_assert_eq!(ranges.covers(from, to), bytes[from as usize..to as usize].iter().all(|byte| *byte));

@@ -1,11 +1,13 @@
 //! Links that speak LTP: a bundle is the next node's when that reports it.
 
 use super::{
-    super::{InputError, LinkId, LinkUp, LtpLink, Node, strategy::Cargo, timer::Timer},
-    Layer, Link, serialisation,
+    super::{Followup, InputError, LinkId, LinkUp, LtpLink, Node, strategy::Cargo, timer::Timer},
+    Layer, Link, has_room, serialisation,
 };
 use crate::{
-    convergence::ltp::{BUNDLE_SERVICE, CancelReason, Config, Engine, Event, Limits, LinkPath, Windows},
+    convergence::ltp::{
+        BUNDLE_SERVICE, CancelReason, Config, Engine, Event, Limits, LinkPath, SessionId, Windows,
+    },
     dtn::store::Queue,
     id::NodeId,
     time::Instant,
@@ -172,6 +174,9 @@ impl Node {
             if engine.has_segment() || !engine.has_room() {
                 return None;
             }
+            if self.is_paused(link) {
+                return None;
+            }
             // One block at a time is cut, so that what is urgent waits for no more than the rest of one.
             let (cargo, wire) = self.next_departure(up, Limits::default().block)?;
             let ltp = self.links.get_mut(&link)?.ltp()?;
@@ -194,6 +199,21 @@ impl Node {
         self.settle_ltp(link)
     }
 
+    /// What an arrival changed is durable: its last report may be sent.
+    pub(in crate::node) fn on_block_durable(&mut self, link: LinkId, session: SessionId) {
+        let now = self.now;
+        let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) else { return };
+        ltp.engine.accept(now, session);
+        self.arm_ltp(link);
+    }
+
+    fn refuse_block(&mut self, link: LinkId, session: SessionId) {
+        let now = self.now;
+        *self.refusals.entry("ltp_block_without_room").or_default() += 1;
+        let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) else { return };
+        ltp.engine.refuse(now, session);
+    }
+
     /// Does what the engine says, and sets the timer. The first refused bundle is the answer.
     fn settle_ltp(&mut self, link: LinkId) -> Result<(), InputError> {
         let mut answer = Ok(());
@@ -205,19 +225,25 @@ impl Node {
                 Event::Block { .. } | Event::Green { .. } | Event::ReceptionCancelled { .. } => None,
             };
             match event {
-                Event::Block { data, .. } => {
-                    let taken = self.on_bundle(Some(peer), &data, 0);
-                    answer = answer.and(taken);
+                Event::Block { session, data } => {
+                    let fate = self.on_bundle(Some(peer), &data, 0);
+                    if has_room(&fate) {
+                        self.after_durable(Followup::BlockTaken(link, session));
+                    } else {
+                        self.refuse_block(link, session);
+                    }
+                    answer = answer.and(fate.map(drop));
                 }
                 Event::Delivered { .. } => {
                     if let Some(cargo) = cargo.filter(|cargo| self.is_stored(*cargo)) {
                         self.departed(peer, cargo);
                     }
+                    self.on_success(link);
                 }
                 Event::Cancelled { reason, .. } => {
                     *self.refusals.entry(reason.reason()).or_default() += 1;
                     if let Some(cargo) = cargo {
-                        self.not_departed(peer, cargo);
+                        self.on_failed(link, peer, cargo);
                     }
                     if !self.is_linked(peer) {
                         self.reroute(Queue::Hop(peer));

@@ -87,8 +87,8 @@ impl Node {
         let peer = state.up.map(|up| up.peer);
         let Some(frames) = state.small_frames() else { return Ok(()) };
         match frames.reassembler.accept(now, bytes) {
-            Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle, 0),
-            Ok(Accepted::Counted(bundle, absent)) => self.on_bundle(peer, bundle, absent),
+            Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle, 0).map(drop),
+            Ok(Accepted::Counted(bundle, absent)) => self.on_bundle(peer, bundle, absent).map(drop),
             Ok(Accepted::Partial { .. } | Accepted::Duplicate) => Ok(()),
             Err(error) => Err(self.refuse(error.reason())),
         }

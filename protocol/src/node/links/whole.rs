@@ -1,8 +1,8 @@
 //! Links that carry whole bundles: the driver says what became of each.
 
 use super::{
-    super::{InputError, LinkId, LinkUp, Node, Transfer, WholeLink, strategy::Cargo},
-    Layer, Link,
+    super::{Followup, InputError, LinkId, LinkUp, Node, Transfer, WholeLink, strategy::Cargo},
+    Layer, Link, has_room,
 };
 use crate::{id::NodeId, time::Instant};
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -12,7 +12,7 @@ pub(super) struct Whole {
     window: u16,
     /// Transfers that wait for the driver's word.
     waiting: BTreeMap<Transfer, Cargo>,
-    peer: NodeId,
+    pub(super) peer: NodeId,
     next: u64,
 }
 
@@ -45,8 +45,8 @@ impl Node {
     /// The next bundle for a [`super::super::Convergence::Whole`] link that can take one at `now`, and its number; `None` when none is
     /// due, when as many as the window allows wait for the driver's word, or on another link.
     ///
-    /// The bundle stays in the store until [`super::super::Input::Transmitted`]. After [`super::super::Input::TransmissionFailed`], or when the link
-    /// goes down, it goes back to its queue.
+    /// The bundle stays in the store until [`super::super::Input::Transmitted`]. After [`super::super::Input::TransmissionFailed`] it is
+    /// tried again some time later; when the link goes down, it goes back to its queue.
     pub fn poll_bundle(&mut self, now: Instant, link: LinkId) -> Option<(Transfer, Vec<u8>)> {
         self.now = self.now.max(now);
         let up = self.links.get(&link)?.up?;
@@ -54,6 +54,9 @@ impl Node {
     }
 
     pub(super) fn poll_whole(&mut self, link: LinkId, up: &LinkUp) -> Option<(Transfer, Vec<u8>)> {
+        if self.is_paused(link) {
+            return None;
+        }
         let whole = self.links.get_mut(&link)?.whole()?;
         if whole.waiting.len() >= usize::from(whole.window) {
             return None;
@@ -73,6 +76,18 @@ impl Node {
         Some((transfer, wire))
     }
 
+    /// A frame came in: a bundle. Its driver hears what became of it when that is durable, whatever it is.
+    pub(super) fn on_whole_frame(
+        &mut self,
+        link: LinkId,
+        peer: Option<NodeId>,
+        bytes: &[u8],
+    ) -> Result<(), InputError> {
+        let fate = self.on_bundle(peer, bytes, 0);
+        self.after_durable(Followup::FrameDone(link, has_room(&fate)));
+        fate.map(drop)
+    }
+
     /// The driver's word on a transfer.
     pub(in crate::node) fn on_transfer(
         &mut self,
@@ -86,8 +101,9 @@ impl Node {
         let peer = whole.peer;
         if done {
             self.departed(peer, cargo);
+            self.on_success(link);
         } else {
-            self.not_departed(peer, cargo);
+            self.on_failed(link, peer, cargo);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        config::Event,
+        config::{Event, Limits},
         error::{CancelReason, SegmentError},
         import::{Import, Placed},
         segment::{CheckpointTag, Color, DataSegment, SessionId, put_report_segment},
@@ -56,9 +56,32 @@ impl Engine {
             self.counters.overflows += 1;
             return Err(SegmentError::Full { limit });
         }
+        let Limits { block, buffer, .. } = self.config.limits;
+        if !self.imports.is_empty() && self.held.saturating_add(block) > buffer {
+            // What is begun is to be finished first.
+            self.counters.overflows += 1;
+            return Err(SegmentError::Full { limit: buffer });
+        }
         let serial = first_serial(!self.config.seed, session.number);
         self.imports.insert(session, Import::new(serial));
         Ok(())
+    }
+
+    /// Bytes that `session` may add. Room for the whole block of the oldest session is kept free of the others, so that sessions which
+    /// fill the buffer do not wait for each other. O(log n) while there is room for another block, else O(n).
+    fn room(&self, session: SessionId) -> usize {
+        let Limits { block, buffer, .. } = self.config.limits;
+        let free = buffer.saturating_sub(self.held);
+        if free >= block.saturating_mul(2) {
+            return free - block;
+        }
+        let oldest = self.imports.iter().find(|(_, import)| !import.delivered && !import.is_green());
+        match oldest {
+            Some((first, import)) if *first != session => {
+                free.saturating_sub(block.saturating_sub(import.held()))
+            }
+            _ => free,
+        }
     }
 
     fn watch(&mut self, now: Instant, session: SessionId) {
@@ -76,15 +99,18 @@ impl Engine {
         last_red: bool,
     ) -> Result<(), SegmentError> {
         let (limits, mtu) = (self.config.limits, self.path.mtu);
-        let room = limits.buffer.saturating_sub(self.held);
+        let room = self.room(session);
         let Some(import) = self.imports.get_mut(&session) else { return Ok(()) };
         if import.contradicts_red(segment.end(), last_red) {
             self.abort(now, session, CancelReason::Miscolored);
             return Ok(());
         }
+        if checkpoint.is_some_and(|tag| import.is_foreign(tag)) {
+            self.abort(now, session, CancelReason::System);
+            return Ok(());
+        }
         let before = import.held();
         let placed = import.place(segment, last_red, room, &limits);
-        self.held = self.held - before + import.held();
         let mut made = core::mem::take(&mut self.made);
         let mut within = true;
         match placed {
@@ -100,24 +126,56 @@ impl Engine {
             }
             Placed::Kept { .. } => {}
         }
+        let completes = import.is_complete() && !import.delivered;
         if let Some(tag) = checkpoint {
-            within &= import.answer(session, tag, segment.end(), mtu, &limits, &mut made);
-        } else if import.is_complete() && !import.delivered {
-            // Nothing asks for a report on what came late, and nothing else would stop its retransmission.
-            let red = import.red().unwrap_or(0);
-            within &= import.report(session, 0, (0, red), mtu, &limits, &mut made);
+            if completes || import.is_undecided() {
+                import.owe(tag, segment.end());
+            } else if import.is_crowded(tag, room) {
+                self.counters.unanswered += 1;
+            } else {
+                within &= import.answer(session, tag, segment.end(), mtu, &limits, &mut made);
+            }
         }
-        if import.is_complete() && !import.delivered {
-            self.held -= import.held();
+        if completes {
             let data = import.deliver();
             self.events.push_back(Event::Block { session, data });
         }
+        self.held = self.held - before + import.held();
         self.queue_reports(now, session, &mut made);
         self.made = made;
         if !within {
             self.abort(now, session, CancelReason::RetransmissionLimit);
         }
         Ok(())
+    }
+
+    /// The driver answers for the block of [`Event::Block`]: only now does a report say that all of it is here, upon which the peer may
+    /// forget it. False when no block of this session waits for that.
+    pub fn accept(&mut self, now: Instant, session: SessionId) -> bool {
+        let mtu = self.path.mtu;
+        let Some(import) = self.imports.get_mut(&session).filter(|import| import.is_undecided()) else {
+            return false;
+        };
+        let mut made = core::mem::take(&mut self.made);
+        let before = import.held();
+        let within = import.accept(session, mtu, &self.config.limits, &mut made);
+        self.held = self.held - before + import.held();
+        self.queue_reports(now, session, &mut made);
+        self.made = made;
+        if !within {
+            self.abort(now, session, CancelReason::RetransmissionLimit);
+        }
+        true
+    }
+
+    /// The driver cannot take the block of [`Event::Block`]: its session is cancelled, so that the peer keeps it. False when no block of
+    /// this session waits for that.
+    pub fn refuse(&mut self, now: Instant, session: SessionId) -> bool {
+        let waits = self.imports.get(&session).is_some_and(Import::is_undecided);
+        if waits {
+            self.abort(now, session, CancelReason::System);
+        }
+        waits
     }
 
     fn queue_reports(&mut self, now: Instant, session: SessionId, made: &mut Vec<u64>) {
@@ -182,7 +240,9 @@ impl Engine {
             self.counters.late += 1;
             return;
         };
-        import.reports.remove(&serial);
+        self.held -= import.held();
+        import.forget_report(serial);
+        self.held += import.held();
         self.timers.disarm(Timer::Report(session, serial));
         self.close_if_done(session);
     }
@@ -191,12 +251,17 @@ impl Engine {
         let Some(import) = self.imports.get_mut(&session) else { return };
         let Some(report) = import.reports.get(&serial) else { return };
         self.counters.report_timeouts += 1;
-        let (spent, delivered) = (report.sent > self.config.limits.retransmissions, import.delivered);
+        let spent = report.sent > self.config.limits.retransmissions;
         if !spent {
             if !self.push(Control::Report(session, serial)) {
                 self.arm(now, Timer::Report(session, serial));
             }
-        } else if delivered {
+        } else if import.is_undecided() {
+            // The driver's word brings a report that says more.
+            self.held -= import.held();
+            import.forget_report(serial);
+            self.held += import.held();
+        } else if import.accepted {
             // The block is here. Should the peer still ask, the memory of closed sessions answers.
             self.close(session);
         } else {
@@ -206,7 +271,7 @@ impl Engine {
 
     pub(super) fn on_idle(&mut self, now: Instant, session: SessionId) {
         let Some(import) = self.imports.get(&session) else { return };
-        if import.delivered || import.is_green() {
+        if import.accepted || import.is_green() {
             self.close(session);
         } else {
             self.abort(now, session, CancelReason::System);
@@ -228,13 +293,19 @@ impl Engine {
 
     /// Gives a session of the peer's up, and tells both the peer and the driver (§6.19).
     fn abort(&mut self, now: Instant, session: SessionId, reason: CancelReason) {
-        let delivered = self.imports.get(&session).is_some_and(|import| import.delivered);
+        let import = self.imports.get(&session);
+        let (delivered, accepted) =
+            import.map_or((false, false), |import| (import.delivered, import.accepted));
         self.close(session);
-        if delivered {
-            // The driver has the block: what went wrong later is not its loss.
+        if accepted {
+            // The driver answers for the block: what went wrong later is not its loss.
             return;
         }
         self.announce_cancel(now, session, reason);
+        if delivered {
+            // The peer keeps a block that the driver has too: better twice than not at all.
+            return;
+        }
         self.events.push_back(Event::ReceptionCancelled { session, reason });
     }
 
@@ -259,7 +330,7 @@ impl Engine {
         {
             self.closed.remove(&oldest);
         }
-        let red = import.as_ref().filter(|import| import.delivered).and_then(Import::red);
+        let red = import.as_ref().filter(|import| import.accepted).and_then(Import::red);
         let next_serial = import.map_or(1, |import| import.next_serial());
         self.closed.insert(session, Closed { red, next_serial });
         self.closed_order.push_back(session);
