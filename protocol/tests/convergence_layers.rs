@@ -361,7 +361,7 @@ fn over_ltp_a_bundle_is_reported_when_it_is_durable_and_not_before() {
     pair.slow_disk[1] = true;
     pair.link_up(10_000);
     pair.submit(Priority::Normal, vec![7; 1000]);
-    pair.run_until(200);
+    pair.run_until(65);
     assert_eq!(pair.delivered[1].len(), 1, "it is there");
     assert_eq!(pair.nodes[0].stored(), 1, "a crash of the peer would lose it now");
     pair.finish_writing(1);
