@@ -24,6 +24,8 @@ use whole::Whole;
 pub(super) struct Link {
     /// Facts while it is up.
     up: Option<LinkUp>,
+    /// Who is, or last was, at its other end: what was in flight when it went down still comes in.
+    peer: Option<NodeId>,
     layer: Layer,
     /// Bundles went to limbo because they do not fit into what is left of the contact, or failed.
     skipped: bool,
@@ -63,7 +65,7 @@ impl Node {
         }
         self.set_layer(up);
         let link = self.links.entry(up.link).or_default();
-        (link.up, link.skipped) = (Some(up), false);
+        (link.up, link.peer, link.skipped) = (Some(up), Some(up.peer), false);
         self.end_pause(up.link);
         self.resume_ltp(up);
         // What was thought broken works again.
@@ -190,7 +192,7 @@ impl Node {
     /// Bytes from a link.
     pub(super) fn on_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
         let state = self.links.entry(link).or_default();
-        let peer = state.up.map(|up| up.peer);
+        let peer = state.peer;
         match state.layer {
             Layer::SmallFrame(_) => self.on_small_frame(link, bytes),
             Layer::Whole(_) => self.on_whole_frame(link, peer, bytes),

@@ -278,7 +278,8 @@ impl Node {
         teller: NodeId,
         peer: Option<NodeId>,
     ) -> Result<(), InputError> {
-        if peer != Some(teller) {
+        // On a link that has never been up, what a neighbour says first may come before its driver says who it is.
+        if peer.is_some_and(|peer| peer != teller) {
             return Err(self.refuse("summary_not_of_the_neighbour"));
         }
         let bundle = self.check_security(bundle)?;

@@ -84,7 +84,7 @@ impl Node {
     pub(super) fn on_small_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
         let now = self.now;
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
-        let peer = state.up.map(|up| up.peer);
+        let peer = state.peer;
         let Some(frames) = state.small_frames() else { return Ok(()) };
         match frames.reassembler.accept(now, bytes) {
             Ok(Accepted::Bundle(bundle)) => self.on_bundle(peer, &bundle, 0).map(drop),
