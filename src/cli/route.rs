@@ -129,13 +129,23 @@ pub fn execute(args: &RouteArgs) -> Result<Outcome, CliError> {
         ..RouteQuery::new(NodeId(args.from), NodeId(args.to), args.at, args.size)
     };
     let limits = Limits { min_confidence: args.min_confidence, ..Limits::NONE };
-    let routes = k_routes_within(&plan, &query, &limits, usize::from(args.k), &mut RouteScratch::default());
-    let found: Vec<Found> = routes.iter().map(|route| found(&plan, route)).collect();
+    let wanted = usize::from(args.k);
+    let searched = (wanted + TIES).min(MAX_ROUTES);
+    let mut routes = k_routes_within(&plan, &query, &limits, searched, &mut RouteScratch::default());
+    // Among routes that arrive together over as many hops a node takes the one that ends last; a list shows them by node number.
+    routes.sort_by_key(|route| {
+        let nodes = route.hops.iter().filter_map(|&id| plan.get(id)).map(|contact| contact.to);
+        (route.arrival, route.hops.len(), nodes.collect::<Vec<_>>())
+    });
+    let found: Vec<Found> = routes.iter().take(wanted).map(|route| found(&plan, route)).collect();
     let outcome = if found.is_empty() { Outcome::No } else { Outcome::Done };
     let text = if args.json { json(found) } else { table(&found, args) };
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(outcome)
 }
+
+/// Routes beyond those asked for that are looked at, for those that tie with the last.
+const TIES: usize = 8;
 
 /// The plan as the router reads it. What it cannot hold is told on standard error.
 fn load(args: &RouteArgs) -> Result<ContactPlan, CliError> {
