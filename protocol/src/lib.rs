@@ -7,6 +7,7 @@ extern crate alloc;
 pub mod bpsec;
 pub mod bundle;
 pub mod cbor;
+pub mod contract;
 pub mod convergence;
 pub mod delivery;
 pub mod dtn;

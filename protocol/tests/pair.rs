@@ -80,6 +80,9 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
             limits: SyncLimits::default(),
             push_interval: Duration::from_secs(10),
             anti_entropy_interval: Duration::from_secs(600),
+            audit_every: 0,
+            horizon: Duration::from_secs(86_400),
+            roles: Arc::default(),
             max_delta: 4000,
             lifetime: Duration::from_secs(7200),
         }),
@@ -372,6 +375,94 @@ fn a_replica_comes_back_from_a_snapshot_and_the_writes_after_it() {
     assert_eq!(chain.hosts[&1].node.replica().expect("a member").digest(), before);
     chain.run_for(Duration::from_secs(7200));
     assert_eq!(chain.hosts[&2].node.replica().expect("a member").digest(), before);
+}
+
+fn put(chain: &mut Chain, node: u64, key: &str) {
+    chain.input(node, Input::Write(Op::MapPut { name: b"state", key: key.as_bytes(), value: b"v" }));
+}
+
+fn digest(chain: &Chain, node: u64) -> [u8; 32] {
+    chain.hosts[&node].node.replica().expect("a member").digest()
+}
+
+fn entries(chain: &Chain, node: u64) -> usize {
+    chain.hosts[&node].node.replica().expect("a member").map_entries(b"state").count()
+}
+
+#[test]
+fn a_member_that_lost_its_disk_and_writes_at_once_loses_nothing_of_before() {
+    let mut chain = Chain::new(2);
+    for number in 0..5 {
+        put(&mut chain, 1, &format!("before {number}"));
+    }
+    chain.run_for(Duration::from_secs(60));
+    assert_eq!(entries(&chain, 2), 5);
+    chain.hosts.get_mut(&1).expect("host 1").kept.clear();
+    chain.crash(1);
+    assert_eq!(entries(&chain, 1), 0);
+    for number in 0..8 {
+        put(&mut chain, 1, &format!("after {number}"));
+    }
+    chain.run_for(Duration::from_secs(7200));
+    assert_eq!((entries(&chain, 1), entries(&chain, 2)), (13, 13));
+    assert_eq!(digest(&chain, 1), digest(&chain, 2));
+}
+
+#[test]
+fn an_audit_on_request_brings_what_no_push_has_brought() {
+    let mut chain = Chain::new(2);
+    put(&mut chain, 2, "written there");
+    chain.input(1, Input::AuditSharedState { peer: NodeId(2) });
+    // There and back; a push would not have left yet.
+    chain.run_for(Duration::from_secs(8));
+    assert_eq!(entries(&chain, 1), 1);
+    assert_eq!(digest(&chain, 1), digest(&chain, 2));
+    let at = chain.now;
+    let host = chain.hosts.get_mut(&1).expect("host 1");
+    assert!(host.node.handle_input(at, Input::AuditSharedState { peer: NodeId(9) }).is_err());
+}
+
+#[test]
+fn what_all_have_seen_removed_goes_and_who_was_away_for_long_gets_everything() {
+    let mut chain = Chain::new(3);
+    let churn = |chain: &mut Chain, round: u64| {
+        for number in 0..100 {
+            put(chain, 1, &format!("{round} {number}"));
+        }
+        chain.run_for(Duration::from_secs(600));
+        for number in 0..100 {
+            let key = format!("{round} {number}");
+            chain.input(2, Input::Write(Op::MapRemove { name: b"state", key: key.as_bytes() }));
+        }
+        chain.run_for(Duration::from_secs(6 * 3600));
+    };
+    let cells = |chain: &Chain, node: u64| chain.hosts[&node].node.replica().expect("a member").cells();
+    churn(&mut chain, 0);
+    assert!((1..=3).all(|node| cells(&chain, node) <= 2), "{}", cells(&chain, 3));
+    // The third one has writes that it does not know to be removed when it goes away.
+    for number in 0..100 {
+        put(&mut chain, 1, &format!("kept {number}"));
+    }
+    chain.run_for(Duration::from_secs(600));
+    assert_eq!(entries(&chain, 3), 100);
+    chain.input(2, Input::LinkDown { link: LinkId(3) });
+    chain.input(3, Input::LinkDown { link: LinkId(2) });
+    for number in 0..100 {
+        let key = format!("kept {number}");
+        chain.input(2, Input::Write(Op::MapRemove { name: b"state", key: key.as_bytes() }));
+    }
+    put(&mut chain, 3, "of the one away");
+    // Longer than the horizon; and some more, so that what was dropped first is not named any more.
+    chain.run_for(Duration::from_secs(90_000));
+    churn(&mut chain, 1);
+    churn(&mut chain, 2);
+    assert!(cells(&chain, 1) <= 3, "{}", cells(&chain, 1));
+    chain.connect(2);
+    chain.connect(3);
+    chain.run_for(Duration::from_secs(4 * 3600));
+    for node in 1..=3 {
+        assert_eq!((entries(&chain, node), digest(&chain, node)), (1, digest(&chain, 1)), "{node}");
+    }
 }
 
 #[test]

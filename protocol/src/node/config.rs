@@ -8,7 +8,7 @@ use crate::{
     id::NodeId,
     identity::Directory,
     planning::{ExchangeSettings, LocalProblem},
-    sync::SyncLimits,
+    sync::{Roles, SyncLimits},
 };
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
@@ -182,6 +182,13 @@ pub struct SharedStateConfig {
     pub push_interval: Duration,
     /// A member compares its replica with another's this often, one after the other, to mend what pushes missed.
     pub anti_entropy_interval: Duration,
+    /// One in so many of these comparisons looks at the cells themselves, too; 0: only on request.
+    pub audit_every: u32,
+    /// A member that was not heard of for longer does not keep the others from dropping what they have seen replaced. When it comes back it
+    /// gets everything.
+    pub horizon: Duration,
+    /// The authority of each member's writes.
+    pub roles: Arc<Roles>,
     /// Largest delta in one message, in bytes.
     pub max_delta: usize,
     /// Lifetime of its messages.

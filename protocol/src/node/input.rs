@@ -144,6 +144,11 @@ pub enum Input<'a> {
     SendBundle(BundleSubmission),
     /// The application writes to replicated state.
     Write(Op<'a>),
+    /// The replicated state is to be compared with that of another member, cell by cell, and mended.
+    AuditSharedState {
+        /// The other member.
+        peer: NodeId,
+    },
     /// The coordinator is to begin its plan.
     StartPlan,
     /// What time it is.

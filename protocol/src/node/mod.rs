@@ -6,6 +6,7 @@
 
 mod acknowledge;
 mod administrative;
+mod audit;
 mod blocks;
 mod bundle_service;
 mod config;
@@ -177,6 +178,7 @@ impl Node {
         }
         node.restore_acknowledgements();
         node.relaunch();
+        node.arm_anti_entropy();
         Ok(node)
     }
 
@@ -226,7 +228,10 @@ impl Node {
             reporting: administrative::Reporting::default(),
             reassembly: reassembly::Reassembly::default(),
             custody: custody::Custody::default(),
-            shared: config.shared_state.clone().map(|shared| shared_state::Sharing::new(config.id, shared)),
+            shared: config
+                .shared_state
+                .clone()
+                .map(|shared| shared_state::Sharing::new(config.id, shared, start, incarnation)),
             planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),
             timers: Timers::default(),
             outputs: VecDeque::new(),
@@ -282,6 +287,7 @@ impl Node {
             Input::Submit(submission) => self.submit(submission).map_err(InputError::Submit),
             Input::SendBundle(submission) => self.send_bundle(submission).map_err(InputError::Submit),
             Input::Write(operation) => self.write(operation),
+            Input::AuditSharedState { peer } => self.audit_shared_state(peer),
             Input::StartPlan => self.start_plan(),
             Input::Civil(estimate) => {
                 self.civil = Some(estimate);

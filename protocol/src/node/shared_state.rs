@@ -1,29 +1,40 @@
 //! The node's replica of shared state, and how its writes reach the other members.
 //!
-//! Every member pushes its *own* writes to each other member over a reliable stream, gathered over the push interval. What a peer
-//! acknowledged or has on its way is not sent again. As a backstop (a push that was abandoned, a member that lost its
+//! Every member pushes its *own* writes to each other member over a reliable stream, gathered over the push interval and signed as one.
+//! What a peer acknowledged or has on its way is not sent again. As a backstop (a push that was abandoned, a member that lost its
 //! disk) each member tells its version to one other member after the other, which answers with what is lacking, whoever wrote it.
+//! Now and then it audits one instead (`audit.rs`), and drops what all have seen replaced.
 
-use super::{InputError, Node, Report, SharedStateConfig, StreamKey, Timer, input::Submission, keep};
+use super::{
+    InputError, Node, Report, SharedStateConfig, StreamKey, Timer, audit::Audits, input::Submission, keep,
+};
 use crate::{
     dtn::store::Priority,
     envelope::Purpose,
     id::NodeId,
-    sync::{Delta, Dot, Op, Replica, SyncMessage, VersionVector},
+    sync::{Delta, Dot, News, Op, Replica, SyncMessage, Trust, VersionVector},
+    time::Instant,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// Most writes that one delta may make visible: each is told to the host.
+/// Most writes of one actor that one delta tells the host: the newest ones.
 const MAX_NEWS: u64 = 1 << 16;
 /// Log records of the replica between two snapshots.
 const SNAPSHOT_EVERY: u64 = 256;
+/// Most deltas in answer to one version. A peer that lacks more says again what it has.
+const MAX_ANSWERS: usize = 64;
 
 /// Shared state at this node.
 #[derive(Debug)]
 pub(super) struct Sharing {
-    config: SharedStateConfig,
-    replica: Replica,
+    pub(super) config: SharedStateConfig,
+    pub(super) replica: Replica,
+    pub(super) audits: Audits,
     peers: BTreeMap<NodeId, PeerState>,
+    /// When this incarnation began.
+    since: Instant,
+    /// Whether what this node wrote before is known: from its storage, or because a peer told.
+    pub(super) remembers: bool,
     /// Number of the newest log record.
     logged: u64,
     /// Position of the next partner of anti-entropy among the peers.
@@ -35,34 +46,72 @@ pub(super) struct Sharing {
 struct PeerState {
     /// What it acknowledged.
     has: VersionVector,
-    /// Deltas on their way, by their number in the stream.
-    in_flight: BTreeMap<u64, VersionVector>,
+    /// Deltas on their way, by their number in the stream: per actor, what it follows on and how far it goes.
+    in_flight: BTreeMap<u64, Vec<(NodeId, u64, u64)>>,
+    /// What it said to cover, and when.
+    told: Option<(Instant, VersionVector)>,
 }
 
 impl PeerState {
     fn will_have(&self) -> VersionVector {
         let mut version = self.has.clone();
-        self.in_flight.values().for_each(|covers| version.join(covers));
+        self.in_flight.values().for_each(|steps| step(&mut version, steps));
         version
     }
 }
 
+/// What a peer covers after a delta: what does not follow on what it covers, it keeps out.
+fn step(version: &mut VersionVector, steps: &[(NodeId, u64, u64)]) {
+    for &(actor, base, upto) in steps {
+        if version.get(actor) >= base {
+            version.cover(actor, upto);
+        }
+    }
+}
+
 impl Sharing {
-    pub(super) fn new(id: NodeId, config: SharedStateConfig) -> Self {
+    pub(super) fn new(id: NodeId, config: SharedStateConfig, start: Instant, incarnation: u32) -> Self {
         let peers = config.members.iter().filter(|member| **member != id);
         Self {
-            replica: Replica::recovering(id, config.limits),
+            replica: Replica::recovering(id, config.limits).with_roles(config.roles.clone()),
+            audits: Audits::default(),
             peers: peers.map(|member| (*member, PeerState::default())).collect(),
+            since: start,
+            remembers: incarnation == 1,
             logged: 0,
             partner: 0,
             config,
         }
     }
 
-    fn next_partner(&mut self) -> Option<NodeId> {
-        let partner = self.peers.keys().nth(self.partner % self.peers.len().max(1)).copied();
-        self.partner = self.partner.wrapping_add(1);
-        partner
+    fn next_partner(&mut self) -> Option<(usize, NodeId)> {
+        let turn = self.partner;
+        let partner = self.peers.keys().nth(turn % self.peers.len().max(1)).copied();
+        self.partner = turn.wrapping_add(1);
+        Some((turn, partner?))
+    }
+
+    /// What every member covers. A member that was not heard of for longer than the horizon does not count: it gets everything when it
+    /// comes back.
+    fn stable(&self, now: Instant) -> Option<VersionVector> {
+        let horizon = self.config.horizon;
+        let mut told = Vec::new();
+        for (peer, state) in &self.peers {
+            match &state.told {
+                Some((at, version)) if now.saturating_since(*at) <= horizon => told.push((*peer, version)),
+                None if now.saturating_since(self.since) <= horizon => return None,
+                _ => {}
+            }
+        }
+        self.replica.stable(told)
+    }
+
+    /// Assumes of a peer that it has nothing of these actors.
+    pub(super) fn suspect(&mut self, peer: NodeId, actors: &[NodeId]) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            actors.iter().for_each(|actor| state.has.forget(*actor));
+            state.in_flight.clear();
+        }
     }
 }
 
@@ -72,28 +121,16 @@ pub(super) fn take_back(sharing: &mut Sharing, record_key: &[u8], value: &[u8]) 
     if number == 0 {
         let (last, snapshot) = value.split_first_chunk::<8>()?;
         sharing.logged = u64::from_be_bytes(*last);
-        sharing.replica = Replica::restore(sharing.replica.actor(), sharing.config.limits, snapshot).ok()?;
+        let replica = Replica::restore(sharing.replica.actor(), sharing.config.limits, snapshot).ok()?;
+        sharing.replica = replica.with_roles(sharing.config.roles.clone());
         sharing.replica.resume_log();
     } else {
-        let SyncMessage::Delta { delta, .. } = SyncMessage::decode(value).ok()? else { return None };
-        sharing.replica.apply(&delta).ok()?;
+        let SyncMessage::Delta(delta) = SyncMessage::decode(value).ok()? else { return None };
+        sharing.replica.apply_kept(&delta).ok()?;
         sharing.logged = number;
     }
+    sharing.remembers = true;
     Some(())
-}
-
-/// Whether a delta is of members, and no larger than a member's writes can be.
-fn check_news(sharing: &Sharing, before: &VersionVector, delta: &Delta) -> Result<(), &'static str> {
-    let mut news = 0_u64;
-    for (actor, spans) in delta.covers().iter() {
-        if !sharing.config.members.contains(&actor) {
-            return Err("sync_unknown_actor");
-        }
-        let lengths =
-            spans.without(before.spans(actor)).intervals().iter().map(|(first, last)| last - first + 1).sum();
-        news = news.saturating_add(lengths);
-    }
-    if news > MAX_NEWS { Err("sync_too_many_writes") } else { Ok(()) }
 }
 
 fn record_key(number: u64) -> Vec<u8> {
@@ -115,20 +152,34 @@ impl Node {
         let sharing = self.shared.as_mut().ok_or(InputError::NotConfigured { what: "shared state" })?;
         let before = sharing.replica.version().clone();
         let dot = sharing.replica.write(operation, time).map_err(InputError::Write)?;
-        let interval = sharing.config.push_interval;
-        if let Some(delta) = sharing.replica.delta_since(&before, usize::MAX) {
-            let message = SyncMessage::Delta { version: VersionVector::new(), delta };
-            self.log(&message.encode());
+        self.wrote(&before, dot);
+        Ok(())
+    }
+
+    /// Keeps what was written since `before`, and gets it on its way.
+    fn wrote(&mut self, before: &VersionVector, dot: Dot) {
+        let delta = self.shared.as_ref().and_then(|sharing| sharing.replica.delta_since(before, usize::MAX));
+        if let Some(delta) = delta {
+            self.log(&SyncMessage::Delta(delta).encode());
         }
         self.report_durable(Report::Visible { dot });
-        let at = self.now.saturating_add(self.jittered(interval));
-        self.timers.arm_by(Timer::Push, at);
-        Ok(())
+        self.arm_push();
+    }
+
+    /// Signs what this node has written, once for all peers.
+    pub(super) fn sign_shared_state(&mut self) {
+        if let Some(sharing) = &mut self.shared
+            && sharing.replica.sign(&self.keys)
+        {
+            self.signatures.made += 1;
+        }
     }
 
     /// Sends each peer those of our own writes that it neither has nor is about to get.
     pub(super) fn push_shared_state(&mut self) {
-        let Some(sharing) = &self.shared else { return };
+        self.sign_shared_state();
+        // A node that lost its memory does not know its last number: what it writes now would seem to replace all that it wrote before.
+        let Some(sharing) = self.shared.as_ref().filter(|sharing| sharing.remembers) else { return };
         let peers: Vec<NodeId> = sharing.peers.keys().copied().collect();
         for peer in peers {
             while self.push_to(peer).is_some() {}
@@ -140,8 +191,8 @@ impl Node {
         let sharing = self.shared.as_ref()?;
         let own = sharing.replica.actor();
         let mut assumed = sharing.peers.get(&peer)?.will_have();
-        for (actor, spans) in sharing.replica.version().iter().filter(|(actor, _)| *actor != own) {
-            assumed.cover(actor, spans);
+        for (actor, last) in sharing.replica.version().iter().filter(|(actor, _)| *actor != own) {
+            assumed.cover(actor, last);
         }
         self.send_delta(peer, &assumed)
     }
@@ -149,16 +200,26 @@ impl Node {
     fn send_delta(&mut self, peer: NodeId, assumed: &VersionVector) -> Option<()> {
         let sharing = self.shared.as_ref()?;
         let delta = sharing.replica.delta_since(assumed, sharing.config.max_delta)?;
-        let covers = delta.covers();
-        // The receiver needs no version of ours: what it has, it says itself.
-        let message = SyncMessage::Delta { version: VersionVector::new(), delta };
-        let sequence = self.send_sync(peer, &message)?;
+        let steps = delta.steps().collect();
+        let sequence = self.send_sync(peer, &SyncMessage::Delta(delta))?;
         let state = self.shared.as_mut()?.peers.get_mut(&peer)?;
-        state.in_flight.insert(sequence, covers);
+        state.in_flight.insert(sequence, steps);
         Some(())
     }
 
-    fn send_sync(&mut self, destination: NodeId, message: &SyncMessage) -> Option<u64> {
+    /// Sends a peer all that it neither has nor is about to get, whoever wrote it.
+    pub(super) fn send_lacking(&mut self, peer: NodeId) {
+        self.sign_shared_state();
+        for _ in 0..MAX_ANSWERS {
+            let state = self.shared.as_ref().and_then(|sharing| sharing.peers.get(&peer));
+            let Some(assumed) = state.map(PeerState::will_have) else { return };
+            if self.send_delta(peer, &assumed).is_none() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn send_sync(&mut self, destination: NodeId, message: &SyncMessage) -> Option<u64> {
         let lifetime = self.shared.as_ref()?.config.lifetime;
         let (purpose, priority) = (Purpose::Sync, Priority::Normal);
         let submission = Submission { destination, purpose, priority, lifetime, payload: message.encode() };
@@ -182,22 +243,43 @@ impl Node {
 
     pub(super) fn arm_anti_entropy(&mut self) {
         let Some(sharing) = &self.shared else { return };
-        let interval = sharing.config.anti_entropy_interval;
+        let SharedStateConfig { anti_entropy_interval, push_interval, .. } = sharing.config;
+        let interval = if sharing.remembers { anti_entropy_interval } else { push_interval };
         let at = self.now.saturating_add(self.jittered(interval));
         self.timers.arm(Timer::AntiEntropy, at);
     }
 
     pub(super) fn on_anti_entropy(&mut self) {
-        if let Some(partner) = self.shared.as_mut().and_then(Sharing::next_partner) {
-            self.tell_version(partner);
+        self.compact_shared_state();
+        if let Some((turn, partner)) = self.shared.as_mut().and_then(Sharing::next_partner) {
+            let every = self.shared.as_ref().map_or(0, |sharing| sharing.config.audit_every as usize);
+            if every > 0 && turn % every == every - 1 {
+                self.start_audit(partner);
+            }
+            self.tell_version(partner, &[]);
         }
         self.arm_anti_entropy();
     }
 
-    fn tell_version(&mut self, peer: NodeId) {
+    /// Drops what all members have seen replaced.
+    fn compact_shared_state(&mut self) {
+        let now = self.now;
+        let Some(sharing) = self.shared.as_mut().filter(|sharing| sharing.remembers) else { return };
+        let Some(stable) = sharing.stable(now) else { return };
+        let before = sharing.replica.version().clone();
+        match sharing.replica.compact(&stable) {
+            Ok(Some(dot)) => self.wrote(&before, dot),
+            Ok(None) => {}
+            Err(error) => self.report(Report::ModuleRefused { reason: error.reason() }),
+        }
+    }
+
+    /// Tells a peer what is covered, as if nothing were of some actors: it answers with what lacks.
+    pub(super) fn tell_version(&mut self, peer: NodeId, without: &[NodeId]) {
         let Some(sharing) = &self.shared else { return };
-        let message = SyncMessage::Version { version: sharing.replica.version().clone() };
-        self.send_sync(peer, &message);
+        let mut version = sharing.replica.version().clone();
+        without.iter().for_each(|actor| version.forget(*actor));
+        self.send_sync(peer, &SyncMessage::Version(version));
     }
 
     /// A verified message of another member.
@@ -206,50 +288,71 @@ impl Node {
             return self.report(Report::ModuleRefused { reason: "sync_not_member" });
         }
         match SyncMessage::decode(payload) {
-            Ok(SyncMessage::Delta { delta, .. }) => self.on_delta(source, &delta, payload),
-            Ok(SyncMessage::Version { version }) => self.on_version(source, &version),
-            Err(_) => self.report(Report::ModuleRefused { reason: "sync_malformed" }),
+            Ok(SyncMessage::Delta(delta)) => self.on_delta(source, &delta),
+            Ok(SyncMessage::Version(version)) => self.on_version(source, version),
+            Ok(SyncMessage::Audit { nonce, cells, first, symbols }) => {
+                self.on_audit(source, (nonce, cells, first), symbols);
+            }
+            Ok(SyncMessage::More { nonce, first, count }) => {
+                self.on_more_symbols(source, nonce, first, count)
+            }
+            Ok(SyncMessage::Repair { nonce, delta, wanted }) => {
+                self.on_repair(source, nonce, &delta, &wanted);
+            }
+            Err(error) => self.report(Report::ModuleRefused { reason: error.reason() }),
         }
     }
 
-    fn on_delta(&mut self, source: NodeId, delta: &Delta, payload: &[u8]) {
+    pub(super) fn on_delta(&mut self, source: NodeId, delta: &Delta) {
+        let now = self.civil_now();
         let Some(sharing) = self.shared.as_mut() else { return };
-        let before = sharing.replica.version().clone();
-        if let Err(reason) = check_news(sharing, &before, delta) {
-            return self.report(Report::ModuleRefused { reason });
+        if delta.actors().any(|actor| !sharing.config.members.contains(&actor)) {
+            return self.report(Report::ModuleRefused { reason: "sync_unknown_actor" });
         }
-        let applied = match sharing.replica.apply_from(source, delta) {
+        let trust = Trust { directory: &self.config.directory, now };
+        let applied = match sharing.replica.apply_from(source, delta, trust) {
             Ok(applied) => applied,
-            Err(_) => return self.report(Report::ModuleRefused { reason: "sync_refused" }),
+            Err(error) => return self.report(Report::ModuleRefused { reason: error.reason() }),
         };
-        let after = sharing.replica.version();
-        let news: Vec<_> =
-            after.iter().map(|(actor, spans)| (actor, spans.without(before.spans(actor)))).collect();
-        if after != &before {
-            self.log(payload);
+        self.signatures.checked += applied.checked;
+        if !applied.joined.is_empty() {
+            self.log(&SyncMessage::Delta(applied.joined).encode());
         }
-        for (actor, spans) in news {
-            for &(first, last) in spans.intervals() {
-                for sequence in first..=last {
-                    self.report_durable(Report::Visible { dot: Dot { actor, sequence } });
-                }
-            }
+        applied.news.into_iter().for_each(|news| self.report_news(news));
+        for (_, error) in applied.refused {
+            self.report(Report::ModuleRefused { reason: error.reason() });
         }
-        if !applied.gaps.is_empty() {
-            // An earlier delta was given up on its way.
-            self.tell_version(source);
+        if !applied.reseed.is_empty() {
+            self.report(Report::ModuleRefused { reason: "sync_does_not_fit" });
+        }
+        if !applied.gaps.is_empty() || !applied.reseed.is_empty() {
+            // An earlier delta was given up on its way, or what is here is not what the writer signed.
+            self.tell_version(source, &applied.reseed);
+        }
+    }
+
+    fn report_news(&mut self, news: News) {
+        let first = news.first.max(news.last.saturating_sub(MAX_NEWS - 1));
+        for sequence in first..=news.last {
+            self.report_durable(Report::Visible { dot: Dot { actor: news.actor, sequence } });
         }
     }
 
     /// A peer says what it has: it gets what it lacks.
-    fn on_version(&mut self, source: NodeId, version: &VersionVector) {
-        let Some(state) = self.shared.as_mut().and_then(|sharing| sharing.peers.get_mut(&source)) else {
-            return;
-        };
+    fn on_version(&mut self, source: NodeId, version: VersionVector) {
+        let (now, own) = (self.now, self.config.id);
+        let Some(sharing) = self.shared.as_mut() else { return };
+        // Who knows no more of this node's writes than it does itself has told all of them.
+        sharing.remembers |= version.get(own) <= sharing.replica.version().get(own);
+        let Some(state) = sharing.peers.get_mut(&source) else { return };
+        // The peer may have lost its memory: it waits to hear that this is all.
+        let waits = version.get(source) == 0 && !sharing.replica.version().is_empty();
         state.has = version.clone();
-        let assumed = state.will_have();
-        // What does not fit follows when the peer says again what it has.
-        self.send_delta(source, &assumed);
+        state.told = Some((now, version));
+        self.send_lacking(source);
+        if waits {
+            self.tell_version(source, &[]);
+        }
     }
 
     /// The peer has a message of ours.
@@ -259,9 +362,9 @@ impl Node {
         }
         let state = self.shared.as_mut().and_then(|sharing| sharing.peers.get_mut(&stream.peer));
         if let Some(state) = state
-            && let Some(covers) = state.in_flight.remove(&sequence)
+            && let Some(steps) = state.in_flight.remove(&sequence)
         {
-            state.has.join(&covers);
+            step(&mut state.has, &steps);
         }
     }
 

@@ -1,74 +1,87 @@
-//! What one replica sends to another: [`Delta`], how it is cut, and how it joins.
+//! What one replica sends to another: [`Delta`], and how it is cut.
 
 use super::{
-    cell::{Cell, CellKey, Kind, check_cell},
-    limits::{SyncError, SyncLimits},
+    cell::{Cell, CellKey, Kind},
     replica::Replica,
-    spans::Spans,
     version::{Actor, Dot, VersionVector},
     wire::{cell_len, object_len},
 };
+use crate::identity::SIGNATURE_LEN;
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
 
-/// Cells that a peer lacks, and which dots it covers when it has joined them.
+/// What a peer lacks, by the actors that wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta {
     pub(super) runs: BTreeMap<Actor, Run>,
 }
 
-/// One actor's part of a delta.
+/// One actor's part of a delta: its living cells with sequence numbers in `(base, upto]`.
+///
+/// A run from 0 is all there is of the actor, and replaces what the receiver has. A run that ends before the actor's head is a part:
+/// the receiver keeps it aside until the rest comes, since only the whole is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Run {
-    /// The dots that the receiver covers afterwards. Never empty.
-    pub(super) covers: Spans,
-    /// The dots above the lowest of `covers` that the receiver must cover already: a write among `covers` may be missing
-    /// from `cells` because one of these replaced it.
-    pub(super) assumes: Spans,
-    /// In the order of their keys.
+    /// What the receiver must cover already, or keep aside.
+    pub(super) base: u64,
+    pub(super) upto: u64,
+    /// The actor's last write.
+    pub(super) head: u64,
+    /// The actor's signature at its head; in a part, and in what is kept before it is signed, `None`.
+    pub(super) signature: Option<[u8; SIGNATURE_LEN]>,
+    /// Whether the cells are single ones that the receiver was found to lack, wherever they are.
+    pub(super) patch: bool,
+    /// By sequence.
     pub(super) cells: Vec<(CellKey, Cell)>,
 }
 
-/// What applying a delta did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// The writes that are new here, in order. Writes that were replaced before they came are covered without being listed.
-    pub new_dots: Vec<Dot>,
-    /// The parts that were kept out, because an earlier delta is missing. Answer with our version to get them again.
-    pub gaps: Vec<Gap>,
-    /// The actors other than the sender whose dots came.
-    pub relayed: Vec<Actor>,
-}
+impl Run {
+    /// Whether it comes with its last part.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.upto == self.head
+    }
 
-/// A part of a delta that was kept out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Whose dots.
-    pub actor: Actor,
-    /// What would have to be covered first.
-    pub missing: Spans,
+    /// Whether it replaces all that is there.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.base == 0 && !self.patch
+    }
 }
 
 /// Upper bounds on what a delta and a run add to the encoding of their cells.
-const DELTA_OVERHEAD: usize = 8;
-const RUN_OVERHEAD: usize = 40;
-const INTERVAL_BYTES: usize = 18;
+const DELTA_OVERHEAD: usize = 96;
+const RUN_OVERHEAD: usize = 56;
 
 impl Delta {
-    /// The dots that a receiver covers when it has joined this.
-    #[must_use]
-    pub fn covers(&self) -> VersionVector {
-        let mut version = VersionVector::new();
-        self.runs.iter().for_each(|(&actor, run)| version.cover(actor, &run.covers));
-        version
+    /// What a receiver has of each actor when this arrived behind all before it: the last dot that it follows on, and its own last
+    /// one. Single cells of a repair move nothing.
+    pub fn steps(&self) -> impl Iterator<Item = (Actor, u64, u64)> {
+        let runs = self.runs.iter().filter(|(_, run)| !run.patch);
+        runs.map(|(&actor, run)| (actor, run.base, run.upto))
+    }
+
+    /// The actors whose cells it carries.
+    pub fn actors(&self) -> impl ExactSizeIterator<Item = Actor> {
+        self.runs.keys().copied()
     }
 
     /// Number of cells carried.
     #[must_use]
     pub fn cells(&self) -> usize {
         self.runs.values().map(|run| run.cells.len()).sum()
+    }
+
+    /// Number of signatures carried: one for each actor whose part is complete.
+    #[must_use]
+    pub fn signatures(&self) -> usize {
+        self.runs.values().filter(|run| run.signature.is_some()).count()
+    }
+
+    /// Whether nothing is carried.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
     }
 }
 
@@ -82,150 +95,78 @@ impl Replica {
     pub fn delta_since(&self, peer: &VersionVector, max_bytes: usize) -> Option<Delta> {
         let mut delta = Delta::default();
         let mut left = max_bytes.saturating_sub(DELTA_OVERHEAD);
-        for (actor, held) in self.version.iter() {
-            let known = peer.spans(actor);
-            let lacking = held.without(known);
-            if lacking.is_empty() {
+        for (actor, head) in self.version.iter() {
+            let base = peer.get(actor);
+            if base >= head {
                 continue;
             }
-            let intervals = lacking.intervals().len() + held.intervals().len() + known.intervals().len() + 1;
-            let overhead = RUN_OVERHEAD + intervals * INTERVAL_BYTES;
+            let overhead = RUN_OVERHEAD + SIGNATURE_LEN;
             if overhead > left && !delta.runs.is_empty() {
                 break;
             }
             left = left.saturating_sub(overhead);
-            let first_run = delta.runs.is_empty();
-            let (cells, cut) = self.cut(actor, &lacking, &mut left, first_run);
-            let covers = cut.map_or(lacking.clone(), |at| lacking.since(at + 1));
-            if let Some(&(lowest, _)) = covers.intervals().first() {
-                let assumes = held.common(known).since(lowest);
-                delta.runs.insert(actor, Run { covers, assumes, cells });
+            let (cells, upto) = self.cut(actor, base, head, &mut left, delta.runs.is_empty());
+            if upto > base {
+                let signature =
+                    self.head(actor).filter(|head| upto == head.sequence).map(|head| head.signature);
+                delta.runs.insert(actor, Run { base, upto, head, signature, patch: false, cells });
             }
-            if cut.is_some() {
+            if upto < head {
                 break;
             }
         }
         (!delta.runs.is_empty()).then_some(delta)
     }
 
-    /// The cells of `lacking`, the newest first, as far as they fit; and the first one that does not.
-    ///
-    /// Newest first, because then what replaced a missing write is always carried before or with the dot it replaced.
+    /// The cells after `base` as far as they fit, and how far that is.
     fn cut(
         &self,
         actor: Actor,
-        lacking: &Spans,
+        base: u64,
+        head: u64,
         left: &mut usize,
         force: bool,
-    ) -> (Vec<(CellKey, Cell)>, Option<u64>) {
+    ) -> (Vec<(CellKey, Cell)>, u64) {
         let mut cells = Vec::new();
-        let mut cut = None;
         let mut objects: BTreeSet<(Kind, &[u8])> = BTreeSet::new();
-        let intervals = lacking.intervals().iter().rev();
-        for (key, cell) in intervals.flat_map(|&(first, last)| self.newest_first(actor, first, last)) {
+        for (sequence, key, _) in self.range(actor, base + 1, head) {
+            let Some(cell) = self.cell(key) else { continue };
             let is_new = !objects.contains(&(key.kind, &*key.name));
-            let bytes = cell_len(key, cell, lacking.last()) + if is_new { object_len(key) } else { 0 };
+            let bytes = cell_len(key, cell) + if is_new { object_len(key) } else { 0 };
             if bytes > *left && !(force && cells.is_empty()) {
-                cut = Some(cell.sequence);
-                break;
+                return (cells, sequence - 1);
             }
             *left = left.saturating_sub(bytes);
             objects.insert((key.kind, &*key.name));
             cells.push((key.clone(), cell.clone()));
         }
-        cells.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-        (cells, cut)
+        (cells, head)
     }
 
-    /// Joins a delta, whoever sent it. See [`Replica::apply_from`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn apply(&mut self, delta: &Delta) -> Result<Applied, SyncError> {
-        self.check_delta(delta)?;
-        let (accepted, gaps) = self.sort_runs(delta);
-        let news = |actor: Actor, cell: &Cell| !self.version.contains(Dot { actor, sequence: cell.sequence });
-        let new: Vec<&(CellKey, Cell)> = accepted
-            .iter()
-            .flat_map(|&(actor, run)| run.cells.iter().filter(move |(_, cell)| news(actor, cell)))
-            .collect();
-        self.check_room(new.iter().map(|(key, cell)| (key, cell)))?;
-        let mut applied = Applied { gaps, ..Applied::default() };
-        applied.new_dots =
-            new.iter().map(|(key, cell)| Dot { actor: key.actor, sequence: cell.sequence }).collect();
-        applied.new_dots.sort_unstable();
-        for (key, cell) in new {
-            self.join_cell(key, cell);
+    /// Single cells for a peer that was found to lack them. Actors whose cells would take more than `max_bytes` are left out and
+    /// told: they get everything, in parts.
+    pub(super) fn patch(&self, dots: &BTreeSet<Dot>, max_bytes: usize) -> (Delta, Vec<Actor>) {
+        let (mut delta, mut large) = (Delta::default(), Vec::new());
+        let mut left = max_bytes.saturating_sub(DELTA_OVERHEAD);
+        let actors: BTreeSet<Actor> = dots.iter().map(|dot| dot.actor).collect();
+        for actor in actors {
+            let wanted = dots.range(Dot { actor, sequence: 0 }..=Dot { actor, sequence: u64::MAX });
+            let cells: Vec<(CellKey, Cell)> = wanted
+                .filter_map(|dot| self.cell_at(*dot))
+                .map(|(key, cell)| (key.clone(), cell.clone()))
+                .collect();
+            let bytes = cells.iter().map(|(key, cell)| cell_len(key, cell) + object_len(key)).sum::<usize>()
+                + RUN_OVERHEAD
+                + SIGNATURE_LEN;
+            let Some(head) = self.head(actor).filter(|_| bytes <= left) else {
+                large.push(actor);
+                continue;
+            };
+            left -= bytes;
+            let (sequence, signature) = (head.sequence, Some(head.signature));
+            let run = Run { base: 0, upto: sequence, head: sequence, signature, patch: true, cells };
+            delta.runs.insert(actor, run);
         }
-        for (actor, run) in accepted {
-            self.version.cover(actor, &run.covers);
-        }
-        Ok(applied)
+        (delta, large)
     }
-
-    /// Joins a delta that `sender` sent. Joining one again changes nothing, and the order of deltas does not matter.
-    ///
-    /// # Errors
-    /// [`SyncError`] when any part breaks a limit or contradicts itself: nothing of it is then joined.
-    pub fn apply_from(&mut self, sender: Actor, delta: &Delta) -> Result<Applied, SyncError> {
-        let mut applied = self.apply(delta)?;
-        applied.relayed = delta.runs.keys().copied().filter(|&actor| actor != sender).collect();
-        Ok(applied)
-    }
-
-    /// The runs that may join, and the gaps of those that may not.
-    fn sort_runs<'d>(&self, delta: &'d Delta) -> (Vec<(Actor, &'d Run)>, Vec<Gap>) {
-        let (mut accepted, mut gaps) = (Vec::new(), Vec::new());
-        for (&actor, run) in &delta.runs {
-            let missing = run.assumes.without(self.version.spans(actor));
-            if missing.is_empty() {
-                accepted.push((actor, run));
-            } else {
-                gaps.push(Gap { actor, missing });
-            }
-        }
-        (accepted, gaps)
-    }
-
-    fn check_delta(&self, delta: &Delta) -> Result<(), SyncError> {
-        let strangers = delta.runs.keys().filter(|&&actor| self.version.spans(actor).is_empty()).count();
-        check_count("actors", self.version.iter().len() + strangers, self.limits.actors)?;
-        for (&actor, run) in &delta.runs {
-            self.check_run(actor, run)?;
-        }
-        Ok(())
-    }
-
-    fn check_run(&self, actor: Actor, run: &Run) -> Result<(), SyncError> {
-        let SyncLimits { sequence, jump, spans, .. } = self.limits;
-        let known = self.version.spans(actor);
-        let found = run.covers.last();
-        let max = sequence.min(known.last().saturating_add(jump));
-        if found == 0 || found > max {
-            return Err(SyncError::Sequence { actor, found, max });
-        }
-        if actor == self.actor && !self.recovering && found > known.last() {
-            return Err(SyncError::OwnDots { found, made: known.last() });
-        }
-        check_count("spans", run.assumes.intervals().len(), spans)?;
-        let mut joined = known.clone();
-        joined.join(&run.covers);
-        check_count("spans", joined.intervals().len(), spans)?;
-        for (key, cell) in &run.cells {
-            if !run.covers.contains(cell.sequence) || key.actor != actor {
-                return Err(SyncError::Inconsistent { actor, sequence: cell.sequence });
-            }
-            check_cell(key, cell, &self.limits)?;
-        }
-        let mut sequences: Vec<u64> = run.cells.iter().map(|(_, cell)| cell.sequence).collect();
-        sequences.sort_unstable();
-        match sequences.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(SyncError::Inconsistent { actor, sequence: pair[0] }),
-            None => Ok(()),
-        }
-    }
-}
-
-const fn check_count(what: &'static str, found: usize, max: usize) -> Result<(), SyncError> {
-    if found > max { Err(SyncError::TooMany { what, found, max }) } else { Ok(()) }
 }

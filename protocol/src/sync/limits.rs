@@ -1,7 +1,8 @@
 //! The most that a replica takes, and why it refuses.
 
-use super::version::Actor;
+use super::{clock::Role, version::Actor};
 use crate::time::DtnTime;
+use core::time::Duration;
 
 /// The most that a replica takes. Beyond it, writes and deltas are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +17,16 @@ pub struct SyncLimits {
     pub value_bytes: usize,
     /// Sum of the cells' sizes, in bytes.
     pub total_bytes: usize,
+    /// Sum of the sizes of cells that came in parts and wait for the rest, in bytes. When it is reached, what other senders began is
+    /// forgotten: they are asked again.
+    pub staged_bytes: usize,
     /// Number of actors.
     pub actors: usize,
-    /// Number of intervals of one actor's dots that are covered out of order.
-    pub spans: usize,
-    /// The highest sequence number, and how far a delta may move an actor's beyond what is known.
+    /// Number of intervals of an actor's dots that it names as dropped at a time.
+    pub dropped: usize,
+    /// An actor drops its own cells that nobody needs any more when there are as many.
+    pub compact_min: usize,
+    /// The highest sequence number.
     pub sequence: u64,
     /// How far a delta may move an actor's highest sequence number.
     pub jump: u64,
@@ -28,10 +34,16 @@ pub struct SyncLimits {
     pub counter: u64,
     /// The latest time that a write may claim.
     pub latest: DtnTime,
+    /// How far a write's clock may be ahead of the receiver's civil time. Beyond it the write is refused; it comes again, and is taken
+    /// when that time has come.
+    pub drift: Duration,
+    /// Number of coded symbols in one audit. A difference that they do not tell is mended by the whole state.
+    pub symbols: usize,
 }
 
 impl Default for SyncLimits {
-    /// 64 Ki cells and 16 MiB in all; names to 64 bytes, items to 256, values to 4096; 1024 actors; times before 2100.
+    /// 64 Ki cells and 16 MiB in all; names to 64 bytes, items to 256, values to 4096; 1024 actors; times before 2100, clocks up to 10
+    /// minutes ahead; 4096 symbols.
     fn default() -> Self {
         Self {
             cells: 1 << 16,
@@ -39,12 +51,16 @@ impl Default for SyncLimits {
             item_bytes: 256,
             value_bytes: 4_096,
             total_bytes: 16 << 20,
+            staged_bytes: 1 << 20,
             actors: 1_024,
-            spans: 64,
+            dropped: 1_024,
+            compact_min: 64,
             sequence: 1 << 48,
             jump: 1 << 24,
             counter: 1 << 62,
             latest: DtnTime(3_155_760_000_000),
+            drift: Duration::from_secs(600),
+            symbols: 4_096,
         }
     }
 }
@@ -82,15 +98,6 @@ pub enum SyncError {
         /// The highest allowed here.
         max: u64,
     },
-    /// A peer has writes of this replica that it never made: they are forged, or it lost its storage
-    /// (see [`Replica::recovering`](super::Replica::recovering)).
-    #[error("peer has write {found} of this replica, which made {made}")]
-    OwnDots {
-        /// The highest sequence number found.
-        found: u64,
-        /// The highest made here.
-        made: u64,
-    },
     /// A counter's sum exceeds the limit.
     #[error("counter total {found} of actor {actor} exceeds {max}")]
     Counter {
@@ -108,8 +115,30 @@ pub enum SyncError {
         actor: Actor,
         /// The time found.
         found: DtnTime,
-        /// The latest allowed.
+        /// The latest allowed: of all times, or now with the allowed drift.
         max: DtnTime,
+    },
+    /// A write claims a role that its writer was not granted.
+    #[error("role {} of actor {actor} exceeds the granted {}", found.0, max.0)]
+    Role {
+        /// Whose.
+        actor: Actor,
+        /// The role claimed.
+        found: Role,
+        /// The role granted.
+        max: Role,
+    },
+    /// Nobody knows the actor's key.
+    #[error("actor {actor} has no key")]
+    Stranger {
+        /// Who.
+        actor: Actor,
+    },
+    /// The writer's signature is missing, or is of something else.
+    #[error("the signature of actor {actor} does not fit")]
+    Signature {
+        /// Whose.
+        actor: Actor,
     },
     /// There is nothing there to remove.
     #[error("nothing to remove")]
@@ -120,7 +149,7 @@ pub enum SyncError {
         /// Where decoding stopped.
         position: usize,
     },
-    /// The bytes decode, but are not the deterministic encoding (RFC 8949 §4.2.1).
+    /// The bytes decode, but another encoding of the same is the right one.
     #[error("not in deterministic encoding")]
     NotDeterministic,
     /// A delta names a dot that it does not cover, or one twice.
@@ -131,4 +160,25 @@ pub enum SyncError {
         /// The dot's sequence number.
         sequence: u64,
     },
+}
+
+impl SyncError {
+    /// A stable word for counters.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => "sync_too_long",
+            Self::TooMany { .. } => "sync_too_many",
+            Self::Sequence { .. } => "sync_sequence",
+            Self::Counter { .. } => "sync_counter",
+            Self::Time { .. } => "sync_time",
+            Self::Role { .. } => "sync_role",
+            Self::Stranger { .. } => "sync_unknown_actor",
+            Self::Signature { .. } => "sync_bad_signature",
+            Self::Absent => "sync_absent",
+            Self::Malformed { .. } => "sync_malformed",
+            Self::NotDeterministic => "sync_not_deterministic",
+            Self::Inconsistent { .. } => "sync_inconsistent",
+        }
+    }
 }

@@ -1,16 +1,18 @@
 //! A replica: its cells, its version, local writes and reads.
 
 use super::{
-    cell::{Cell, CellKey, Content, Kind, Op, cell_bytes, check_cell},
-    delta::Delta,
+    cell::{Cell, CellKey, Content, Kind, Leaf, Marks, Op, cell_bytes, check_cell, leaf},
+    clock::{Hlc, Roles},
+    delta::{Delta, Run},
+    head::{Head, signed_text},
     limits::{SyncError, SyncLimits},
+    resolve::{Writers, concurrent, is_member, sum, value, winner},
     version::{Actor, Dot, VersionVector},
 };
-use crate::time::DtnTime;
+use crate::{identity::KeyPair, time::DtnTime};
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use sha2::{Digest, Sha256};
 
-type Writers = BTreeMap<Actor, Cell>;
 type Items = BTreeMap<Arc<[u8]>, Writers>;
 
 /// Named objects of replicated data, as one actor holds them.
@@ -18,13 +20,20 @@ type Items = BTreeMap<Arc<[u8]>, Writers>;
 pub struct Replica {
     pub(super) actor: Actor,
     pub(super) limits: SyncLimits,
+    pub(super) roles: Arc<Roles>,
     pub(super) version: VersionVector,
+    /// The actors' newest signatures.
+    pub(super) heads: BTreeMap<Actor, Head>,
+    /// Later than every write that is here.
+    pub(super) clock: Hlc,
     /// Whether dots of this actor are taken from peers.
     pub(super) recovering: bool,
+    /// What came in parts so far, by sender and actor.
+    pub(super) stages: BTreeMap<(Actor, Actor), Run>,
     /// Objects by name, per [`Kind`].
-    objects: [BTreeMap<Arc<[u8]>, Items>; 4],
-    /// Where each living dot is, for deltas.
-    by_dot: BTreeMap<Dot, CellKey>,
+    objects: [BTreeMap<Arc<[u8]>, Items>; Kind::COUNT],
+    /// Where each living dot is, and its digest.
+    by_dot: BTreeMap<Dot, (CellKey, Leaf)>,
     bytes: usize,
 }
 
@@ -35,19 +44,29 @@ impl Replica {
         Self {
             actor,
             limits,
+            roles: Arc::default(),
             version: VersionVector::new(),
+            heads: BTreeMap::new(),
+            clock: Hlc::ZERO,
             recovering: false,
+            stages: BTreeMap::new(),
             objects: Default::default(),
             by_dot: BTreeMap::new(),
             bytes: 0,
         }
     }
 
-    /// An empty replica of an actor that wrote before and lost its storage. Until its first write it takes its own dots
-    /// from peers: write only after hearing from the peers that may have them, or a dot is used twice.
+    /// An empty replica of an actor that may have written before and lost its storage. Until its first write it takes its own
+    /// writes from peers as they are; after it, it takes them and numbers its later ones anew.
     #[must_use]
     pub fn recovering(actor: Actor, limits: SyncLimits) -> Self {
         Self { recovering: true, ..Self::new(actor, limits) }
+    }
+
+    /// The replica with these roles; without any, all are equal.
+    #[must_use]
+    pub fn with_roles(self, roles: Arc<Roles>) -> Self {
+        Self { roles, ..self }
     }
 
     /// Takes its own dots from outside again until the next write: for a log of deltas that goes on after a snapshot.
@@ -55,33 +74,52 @@ impl Replica {
         self.recovering = true;
     }
 
-    /// Writes locally.
+    /// Writes locally, under the role that this actor was granted.
     ///
-    /// `time` ranks the write among others (milliseconds since 2000). When a write is there already that ranks later, this
-    /// one takes the following millisecond: a hybrid clock, so who has seen a value can replace it. O(log n).
+    /// `time` is civil time now, [`DtnTime::UNKNOWN`] without a clock. O(log n).
     ///
     /// # Errors
     /// [`SyncError`]: nothing was written.
     pub fn write(&mut self, op: Op<'_>, time: DtnTime) -> Result<Dot, SyncError> {
         let (kind, name, item) = place(op);
-        let made = self.version.spans(self.actor).last();
+        let clock = self.clock.tick(time);
+        let content = self.content(op, self.writers(kind, name, item), clock)?;
+        self.put(kind, name, item, content)
+    }
+
+    /// Makes the next dot.
+    pub(super) fn put(
+        &mut self,
+        kind: Kind,
+        name: &[u8],
+        item: &[u8],
+        content: Content,
+    ) -> Result<Dot, SyncError> {
+        let made = self.version.get(self.actor);
         if made >= self.limits.sequence {
             return Err(SyncError::Sequence { actor: self.actor, found: made, max: self.limits.sequence });
         }
-        let content = self.content(op, self.writers(kind, name, item), time)?;
         let cell = Cell { sequence: made + 1, content };
         let key = CellKey { kind, name: name.into(), item: item.into(), actor: self.actor };
         check_cell(&key, &cell, &self.limits)?;
-        self.check_room([(&key, &cell)])?;
+        let old = self.cell(&key).map(|old| cell_bytes(&key, old));
+        self.check_room(usize::from(old.is_none()), old.unwrap_or(0), cell_bytes(&key, &cell))?;
         let dot = Dot { actor: self.actor, sequence: cell.sequence };
-        self.join_cell(&key, &cell);
-        self.version.cover(self.actor, &super::Spans::interval(dot.sequence, dot.sequence));
+        let digest = leaf(&key, &cell);
+        self.join_cell(key, cell, digest);
+        self.version.cover(self.actor, dot.sequence);
         self.recovering = false;
         Ok(dot)
     }
 
-    fn content(&self, op: Op<'_>, writers: Option<&Writers>, time: DtnTime) -> Result<Content, SyncError> {
+    fn content(&self, op: Op<'_>, writers: Option<&Writers>, clock: Hlc) -> Result<Content, SyncError> {
         let own = writers.and_then(|writers| writers.get(&self.actor)).map(|cell| &cell.content);
+        let written = |value: Option<&[u8]>| Content::Value {
+            role: self.roles.of(self.actor),
+            clock,
+            value: value.map(Into::into),
+            seen: writers.map_or_else(Marks::new, |writers| self.seen(writers)),
+        };
         match op {
             Op::SetAdd { .. } => Ok(Content::Member { added: true, removed: removed_by(own) }),
             Op::SetRemove { .. } => {
@@ -94,12 +132,10 @@ impl Replica {
                 }
                 Ok(Content::Member { added: false, removed })
             }
-            Op::Register { value, .. } | Op::MapPut { value, .. } => {
-                Ok(Content::Value { time: self.rank(writers, time)?, value: Some(value.into()) })
-            }
+            Op::Register { value, .. } | Op::MapPut { value, .. } => Ok(written(Some(value))),
             Op::MapRemove { .. } => {
-                writers.and_then(winner).ok_or(SyncError::Absent)?;
-                Ok(Content::Value { time: self.rank(writers, time)?, value: None })
+                writers.and_then(value).ok_or(SyncError::Absent)?;
+                Ok(written(None))
             }
             Op::Count { by, .. } => {
                 let Some(&Content::Total { plus, minus }) = own else {
@@ -110,19 +146,30 @@ impl Replica {
         }
     }
 
-    /// The time at which a write outranks all that is there.
-    fn rank(&self, writers: Option<&Writers>, time: DtnTime) -> Result<DtnTime, SyncError> {
-        let there = writers.and_then(winning_cell).map(|(time, actor, _)| (time, actor));
-        let rank = match there {
-            Some((before, actor)) if (before, actor) >= (time, self.actor) => {
-                DtnTime(before.0.saturating_add(1))
-            }
-            _ => time,
-        };
-        if rank > self.limits.latest {
-            return Err(SyncError::Time { actor: self.actor, found: rank, max: self.limits.latest });
+    /// The other actors' writes that a new one replaces. This actor's own is replaced by being overwritten, and what it had
+    /// replaced must be named again.
+    fn seen(&self, writers: &Writers) -> Marks {
+        let mut others = writers.clone();
+        others.remove(&self.actor);
+        concurrent(&others).map(|(actor, cell)| (actor, cell.sequence)).collect()
+    }
+
+    /// Signs all that this actor has written, unless that is done; says whether it was to do. A delta carries what is not signed
+    /// only where it is kept, never to a peer. O(cells of this actor).
+    pub fn sign(&mut self, keys: &KeyPair) -> bool {
+        let sequence = self.version.get(self.actor);
+        if sequence == 0 || self.head(self.actor).is_some() {
+            return false;
         }
-        Ok(rank)
+        let leaves = self.leaves(self.actor).map(|(_, leaf)| leaf);
+        let signature = keys.sign(&signed_text(self.actor, sequence, leaves));
+        self.heads.insert(self.actor, Head { sequence, signature });
+        true
+    }
+
+    /// The signature of all that is here of `actor`.
+    pub(super) fn head(&self, actor: Actor) -> Option<&Head> {
+        self.heads.get(&actor).filter(|head| head.sequence == self.version.get(actor))
     }
 
     /// Whether `member` is in the set `name`.
@@ -139,43 +186,35 @@ impl Replica {
     /// The value of the register `name`.
     #[must_use]
     pub fn register(&self, name: &[u8]) -> Option<&[u8]> {
-        winner(self.writers(Kind::Register, name, &[])?)
+        value(self.writers(Kind::Register, name, &[])?)
     }
 
     /// The value under `key` of the map `name`.
     #[must_use]
     pub fn map_get(&self, name: &[u8], key: &[u8]) -> Option<&[u8]> {
-        winner(self.writers(Kind::Map, name, key)?)
+        value(self.writers(Kind::Map, name, key)?)
     }
 
-    /// The dot, time and value under `key` of the map `name`, also when the value was removed (`None`).
+    /// The dot, clock and value of the write that stands under `key` of the map `name`, also when it is a removal (`None`).
     #[must_use]
-    pub fn map_write(&self, name: &[u8], key: &[u8]) -> Option<(Dot, DtnTime, Option<&[u8]>)> {
-        let writers = self.writers(Kind::Map, name, key)?;
-        let (time, actor, value) = winning_cell(writers)?;
-        let sequence = writers.get(&actor)?.sequence;
-        Some((Dot { actor, sequence }, time, value))
+    pub fn map_write(&self, name: &[u8], key: &[u8]) -> Option<(Dot, Hlc, Option<&[u8]>)> {
+        let (actor, cell) = winner(self.writers(Kind::Map, name, key)?)?;
+        let Content::Value { clock, value, .. } = &cell.content else { return None };
+        Some((Dot { actor, sequence: cell.sequence }, *clock, value.as_deref()))
     }
 
     /// The entries of the map `name`, by key.
     pub fn map_entries(&self, name: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.items(Kind::Map, name).filter_map(|(key, writers)| Some((key, winner(writers)?)))
+        self.items(Kind::Map, name).filter_map(|(key, writers)| Some((key, value(writers)?)))
     }
 
     /// The value of the counter `name`; 0 when nobody counted.
     #[must_use]
     pub fn counter(&self, name: &[u8]) -> i128 {
-        let writers = self.writers(Kind::Counter, name, &[]);
-        let cells = writers.into_iter().flat_map(BTreeMap::values);
-        cells
-            .map(|cell| match cell.content {
-                Content::Total { plus, minus } => i128::from(plus) - i128::from(minus),
-                Content::Member { .. } | Content::Value { .. } => 0,
-            })
-            .sum()
+        self.writers(Kind::Counter, name, &[]).map_or(0, sum)
     }
 
-    /// The names of the objects of a kind, in order. Sets and maps that became empty are among them.
+    /// The names of the objects of a kind, in order. Sets and maps that became empty are among them until they are compacted.
     pub fn names(&self, kind: Kind) -> impl Iterator<Item = &[u8]> {
         self.objects[kind as usize].keys().map(|name| &**name)
     }
@@ -192,10 +231,14 @@ impl Replica {
         self.actor
     }
 
-    /// SHA-256 of the canonical encoding of the version and all cells: equal if and only if the replicas are. O(n).
+    /// SHA-256 of the version and of all cells: equal if and only if the replicas are. O(n).
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.everything().encode()).into()
+        let mut hash = Sha256::new();
+        for (actor, last) in self.version.iter() {
+            hash.update(signed_text(actor, last, self.leaves(actor).map(|(_, leaf)| leaf)));
+        }
+        hash.finalize().into()
     }
 
     /// What the cells cost, in bytes.
@@ -210,55 +253,81 @@ impl Replica {
         self.by_dot.len()
     }
 
-    /// The whole state as a delta for an empty replica.
-    pub(super) fn everything(&self) -> Delta {
-        self.delta_since(&VersionVector::new(), usize::MAX).unwrap_or_default()
+    /// The digests of the living cells of `actor`, by sequence.
+    pub(super) fn leaves(&self, actor: Actor) -> impl Iterator<Item = (u64, &Leaf)> {
+        self.range(actor, 1, u64::MAX).map(|(sequence, _, leaf)| (sequence, leaf))
+    }
+
+    /// All living cells: whose, and their digests.
+    pub(super) fn all_leaves(&self) -> impl Iterator<Item = (Dot, &Leaf)> {
+        self.by_dot.iter().map(|(dot, (_, leaf))| (*dot, leaf))
     }
 
     pub(super) fn cell(&self, key: &CellKey) -> Option<&Cell> {
         self.writers(key.kind, &key.name, &key.item)?.get(&key.actor)
     }
 
-    /// The living cells of `actor` with sequence numbers in `[first, last]`, the newest first.
-    pub(super) fn newest_first(
+    /// The living cell of a dot.
+    pub(super) fn cell_at(&self, dot: Dot) -> Option<(&CellKey, &Cell)> {
+        let (key, _) = self.by_dot.get(&dot)?;
+        Some((key, self.cell(key)?))
+    }
+
+    /// The living cells of `actor` with sequence numbers in `[first, last]`, in order.
+    pub(super) fn range(
         &self,
         actor: Actor,
         first: u64,
         last: u64,
-    ) -> impl Iterator<Item = (&CellKey, &Cell)> {
-        let range = Dot { actor, sequence: first }..=Dot { actor, sequence: last };
-        self.by_dot.range(range).rev().filter_map(|(_, key)| Some((key, self.cell(key)?)))
+    ) -> impl Iterator<Item = (u64, &CellKey, &Leaf)> {
+        let range = Dot { actor, sequence: first }..=Dot { actor, sequence: last.max(first) };
+        self.by_dot.range(range).map(|(dot, (key, leaf))| (dot.sequence, key, leaf))
     }
 
-    /// Keeps the later of what is there and `cell`.
-    pub(super) fn join_cell(&mut self, key: &CellKey, cell: &Cell) {
+    /// Puts a cell in the place of the same actor's earlier one.
+    pub(super) fn join_cell(&mut self, key: CellKey, cell: Cell, leaf: Leaf) {
+        if let Content::Value { clock, .. } = cell.content {
+            self.clock = self.clock.max(clock);
+        }
+        let dropped = if let Content::Dropped(spans) = &cell.content { Some(spans.clone()) } else { None };
         let items = self.objects[key.kind as usize].entry(key.name.clone()).or_default();
         let writers = items.entry(key.item.clone()).or_default();
-        let old = writers.get(&key.actor);
-        if old.is_some_and(|old| old.sequence >= cell.sequence) {
-            return;
-        }
-        if let Some(old) = old {
-            self.bytes -= cell_bytes(key, old);
+        self.bytes += cell_bytes(&key, &cell);
+        let dot = Dot { actor: key.actor, sequence: cell.sequence };
+        if let Some(old) = writers.insert(key.actor, cell) {
+            self.bytes -= cell_bytes(&key, &old);
             self.by_dot.remove(&Dot { actor: key.actor, sequence: old.sequence });
         }
-        self.bytes += cell_bytes(key, cell);
-        self.by_dot.insert(Dot { actor: key.actor, sequence: cell.sequence }, key.clone());
-        writers.insert(key.actor, cell.clone());
+        self.by_dot.insert(dot, (key, leaf));
+        for (first, last) in dropped.iter().flat_map(|spans| spans.intervals()) {
+            let gone: Vec<u64> =
+                self.range(dot.actor, *first, *last).map(|(sequence, ..)| sequence).collect();
+            gone.into_iter().for_each(|sequence| self.retire(Dot { actor: dot.actor, sequence }));
+        }
     }
 
-    /// Whether these cells fit, which are at different places.
-    pub(super) fn check_room<'a>(
-        &self,
-        cells: impl IntoIterator<Item = (&'a CellKey, &'a Cell)>,
-    ) -> Result<(), SyncError> {
-        let (mut count, mut bytes) = (self.cells(), self.bytes);
-        for (key, cell) in cells {
-            let old = self.cell(key);
-            count += usize::from(old.is_none());
-            bytes = bytes + cell_bytes(key, cell) - old.map_or(0, |old| cell_bytes(key, old));
+    /// Takes a living cell out.
+    pub(super) fn retire(&mut self, dot: Dot) {
+        let Some((key, _)) = self.by_dot.remove(&dot) else { return };
+        let objects = &mut self.objects[key.kind as usize];
+        let Some(items) = objects.get_mut(&key.name) else { return };
+        if let Some(writers) = items.get_mut(&key.item) {
+            if let Some(old) = writers.remove(&key.actor) {
+                self.bytes -= cell_bytes(&key, &old);
+            }
+            if writers.is_empty() {
+                items.remove(&key.item);
+            }
         }
+        if items.is_empty() {
+            objects.remove(&key.name);
+        }
+    }
+
+    /// Whether so many more cells fit, when `gone` bytes go and `come` bytes come.
+    pub(super) fn check_room(&self, more: usize, gone: usize, come: usize) -> Result<(), SyncError> {
         let SyncLimits { cells, total_bytes, .. } = self.limits;
+        let (count, bytes) = (self.cells() + more, (self.bytes + come).saturating_sub(gone));
         if count > cells {
             return Err(SyncError::TooMany { what: "cells", found: count, max: cells });
         }
@@ -268,19 +337,27 @@ impl Replica {
         Ok(())
     }
 
-    fn writers(&self, kind: Kind, name: &[u8], item: &[u8]) -> Option<&Writers> {
+    pub(super) fn writers(&self, kind: Kind, name: &[u8], item: &[u8]) -> Option<&Writers> {
         self.objects[kind as usize].get(name)?.get(item)
     }
 
-    fn items(&self, kind: Kind, name: &[u8]) -> impl Iterator<Item = (&[u8], &Writers)> {
+    /// The items of an object with their writers, in order.
+    pub(super) fn items(&self, kind: Kind, name: &[u8]) -> impl Iterator<Item = (&[u8], &Writers)> {
         let items = self.objects[kind as usize].get(name);
         items.into_iter().flatten().map(|(item, writers)| (&**item, writers))
+    }
+
+    /// All that is here of `actor`, for a replica that replaces what it has of it.
+    pub(super) fn whole(&self, actor: Actor) -> Option<Run> {
+        let mut others = self.version.clone();
+        others.forget(actor);
+        self.delta_since(&others, usize::MAX)?.runs.remove(&actor)
     }
 
     /// Bytes that [`Replica::restore`] reads.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        self.everything().encode()
+        self.delta_since(&VersionVector::new(), usize::MAX).unwrap_or_default().encode()
     }
 
     /// The replica that wrote `bytes` with [`Replica::snapshot`].
@@ -291,7 +368,7 @@ impl Replica {
         // The state is our own: its numbers start from nothing, so the limit on jumps does not apply.
         let unbounded = SyncLimits { jump: limits.sequence, ..limits };
         let mut replica = Self::recovering(actor, unbounded);
-        replica.apply(&Delta::decode(bytes)?)?;
+        replica.apply_kept(&Delta::decode(bytes)?)?;
         Ok(Self { recovering: false, limits, ..replica })
     }
 }
@@ -314,37 +391,9 @@ const fn total(plus: u64, minus: u64, by: i64) -> Content {
     }
 }
 
-fn removed_by(content: Option<&Content>) -> BTreeMap<Actor, u64> {
+fn removed_by(content: Option<&Content>) -> Marks {
     match content {
         Some(Content::Member { removed, .. }) => removed.clone(),
-        Some(Content::Value { .. } | Content::Total { .. }) | None => BTreeMap::new(),
+        Some(Content::Value { .. } | Content::Total { .. } | Content::Dropped(_)) | None => Marks::new(),
     }
-}
-
-/// Whether some addition has not been seen by any removal.
-fn is_member(writers: &Writers) -> bool {
-    writers.iter().any(|(&actor, cell)| {
-        let added = matches!(cell.content, Content::Member { added: true, .. });
-        added && !writers.values().any(|other| has_removed(&other.content, actor, cell.sequence))
-    })
-}
-
-fn has_removed(content: &Content, actor: Actor, sequence: u64) -> bool {
-    match content {
-        Content::Member { removed, .. } => removed.get(&actor).is_some_and(|&last| last >= sequence),
-        Content::Value { .. } | Content::Total { .. } => false,
-    }
-}
-
-/// The last write, by time and then by actor.
-fn winning_cell(writers: &Writers) -> Option<(DtnTime, Actor, Option<&[u8]>)> {
-    let values = writers.iter().filter_map(|(&actor, cell)| match &cell.content {
-        Content::Value { time, value } => Some((*time, actor, value.as_deref())),
-        Content::Member { .. } | Content::Total { .. } => None,
-    });
-    values.max_by_key(|&(time, actor, _)| (time, actor))
-}
-
-fn winner(writers: &Writers) -> Option<&[u8]> {
-    winning_cell(writers)?.2
 }

@@ -1,6 +1,5 @@
 //! Names of writes, and sets of them: [`Dot`] and [`VersionVector`].
 
-use super::spans::Spans;
 use crate::id::NodeId;
 use alloc::collections::BTreeMap;
 
@@ -16,9 +15,9 @@ pub struct Dot {
     pub sequence: u64,
 }
 
-/// The dots that a replica covers, per actor: usually all up to some number, and sometimes later ones too.
+/// The dots that a replica covers: per actor, all up to some number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct VersionVector(BTreeMap<Actor, Spans>);
+pub struct VersionVector(BTreeMap<Actor, u64>);
 
 impl VersionVector {
     /// Covers nothing.
@@ -27,48 +26,48 @@ impl VersionVector {
         Self(BTreeMap::new())
     }
 
-    /// The last dot of `actor` such that it and all before it are covered; 0 when the first is not.
+    /// The last dot of `actor` that is covered; 0 when none is.
     #[must_use]
     pub fn get(&self, actor: Actor) -> u64 {
-        self.0.get(&actor).map_or(0, Spans::prefix)
-    }
-
-    /// All that is covered of `actor`.
-    #[must_use]
-    pub fn spans(&self, actor: Actor) -> &Spans {
-        const NONE: &Spans = &Spans::new();
-        self.0.get(&actor).unwrap_or(NONE)
+        self.0.get(&actor).copied().unwrap_or(0)
     }
 
     /// Whether `dot` is covered.
     #[must_use]
     pub fn contains(&self, dot: Dot) -> bool {
-        self.spans(dot.actor).contains(dot.sequence)
+        dot.sequence <= self.get(dot.actor)
     }
 
     /// Whether everything that `other` covers is covered.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        other.0.iter().all(|(&actor, spans)| self.spans(actor).covers(spans))
+        other.0.iter().all(|(&actor, &last)| self.get(actor) >= last)
     }
 
-    /// Covers all that `other` does, too.
-    pub fn join(&mut self, other: &Self) {
-        for (&actor, spans) in &other.0 {
-            self.cover(actor, spans);
+    /// Covers the dots of `actor` up to `last`, too.
+    pub fn cover(&mut self, actor: Actor, last: u64) {
+        if last > 0 {
+            let covered = self.0.entry(actor).or_default();
+            *covered = last.max(*covered);
         }
     }
 
-    /// Covers these dots of `actor`, too.
-    pub fn cover(&mut self, actor: Actor, spans: &Spans) {
-        if !spans.is_empty() {
-            self.0.entry(actor).or_default().join(spans);
-        }
+    /// Covers nothing of `actor`.
+    pub fn forget(&mut self, actor: Actor) {
+        self.0.remove(&actor);
     }
 
-    /// The actors with something covered, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Actor, &Spans)> {
-        self.0.iter().map(|(&actor, spans)| (actor, spans))
+    /// Covers what both cover.
+    pub fn meet(&mut self, other: &Self) {
+        self.0.retain(|&actor, last| {
+            *last = other.get(actor).min(*last);
+            *last > 0
+        });
+    }
+
+    /// The actors with something covered and their last dots, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Actor, u64)> {
+        self.0.iter().map(|(&actor, &last)| (actor, last))
     }
 
     /// Whether nothing is covered.

@@ -1,90 +1,83 @@
-//! Deterministic CBOR (RFC 8949 §4.2.1) of versions and deltas.
+//! The bytes of versions and deltas.
 //!
 //! ```text
-//! version = [* (actor, spans)]            spans = [* (first, last)]             (flat arrays of unsigned integers)
-//! delta   = [* [actor, covers: spans, assumes: spans, [* object]]]
-//! object  = [kind, name, [* cell]]        cell  = [item, age, content...]       age = the last of covers - sequence
-//! content = added: bool, [* (actor, sequence)] | time, value or null | plus, minus
+//! version = actors, column of last dots
+//! actors  = varint count, varint first, column of (next - previous - 1)
+//! delta   = actors, columns over the runs, objects, columns over the cells, signatures, padding
+//!   runs:    base; head - base - 1; head - upto; form (0 nothing signed, 1 signed; + 2 a patch); number of cells
+//!   objects: varint count, column of kinds, texts of names; in order
+//!   cells:   object; sequence - previous - 1, the first one's - base - 1; texts of items (of sets and maps)
+//!     values:  milliseconds; counter; role; 1 if removed; texts of what is not removed; number seen; actors seen; dots seen
+//!     members: 1 if added; number removed; actors removed; dots removed
+//!     totals:  plus; minus
+//!     dropped: number of intervals; first - previous last - 1; last - first
+//!   signatures: 64 bytes for each signed run
 //! ```
-//! Actors, objects and items are in ascending order. Decoding reads definite lengths, allocates in proportion to the
-//! input, and refuses bytes that do not encode back to themselves.
+//! Columns are those of `columns.rs`. Bytes have zeros behind them until there is one byte for every entry above [`FREE`], so that
+//! decoding allocates in proportion to the input. Bytes that do not encode back to themselves are refused.
 
 use super::{
-    cell::{Cell, CellKey, Content, Kind},
+    cell::{Cell, CellKey, Content, Kind, Marks},
+    clock::{Hlc, Role},
+    columns::{Input, put_column, put_texts, put_varint, varint_len},
     delta::{Delta, Run},
     limits::SyncError,
     spans::Spans,
     version::{Actor, VersionVector},
 };
-use crate::{id::NodeId, time::DtnTime};
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
-use minicbor::{Decoder, Encoder, data::Type};
+use crate::{id::NodeId, identity::SIGNATURE_LEN, time::DtnTime};
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 
-pub(super) type Writer<'a> = Encoder<&'a mut Vec<u8>>;
-
-/// The length of an unsigned integer, or of the head of a string or array.
-const fn head(value: u64) -> usize {
-    match value {
-        0..=23 => 1,
-        24..=0xff => 2,
-        0x100..=0xffff => 3,
-        0x1_0000..=0xffff_ffff => 5,
-        _ => 9,
-    }
-}
+/// Entries that a message may have beyond one for each of its bytes.
+const FREE: usize = 512;
+/// The longest name, item or value that is read at all; a replica's limits are narrower.
+const LONGEST: usize = 1 << 20;
 
 /// The length of what an object adds to its cells, at most.
 pub(super) fn object_len(key: &CellKey) -> usize {
-    2 + head(key.name.len() as u64) + key.name.len() + 5
+    3 + varint_len(key.name.len() as u64) + key.name.len()
 }
 
-/// The length of a cell's encoding when `newest` is the last dot covered.
-pub(super) fn cell_len(key: &CellKey, cell: &Cell, newest: u64) -> usize {
-    let item = head(key.item.len() as u64) + key.item.len();
-    let content = match &cell.content {
-        Content::Member { removed, .. } => {
-            let pairs = removed.iter().map(|(actor, &last)| head(actor.0) + head(last)).sum::<usize>();
-            1 + head(2 * removed.len() as u64) + pairs
-        }
-        Content::Value { time, value } => {
-            let value = value.as_ref().map_or(1, |value| head(value.len() as u64) + value.len());
-            head(time.as_millis()) + value
-        }
-        Content::Total { plus, minus } => head(*plus) + head(*minus),
+/// The length of a cell's encoding, at most.
+pub(super) fn cell_len(key: &CellKey, cell: &Cell) -> usize {
+    let text = |length: usize| varint_len(length as u64) + length;
+    let marks = |marks: &Marks| {
+        marks.iter().map(|(actor, last)| varint_len(actor.0) + varint_len(*last)).sum::<usize>()
+            + varint_len(marks.len() as u64)
     };
-    1 + item + head(newest.saturating_sub(cell.sequence)) + content
+    let content = match &cell.content {
+        Content::Member { removed, .. } => 1 + marks(removed),
+        Content::Value { clock, value, seen, .. } => {
+            let clock = varint_len(clock.time().as_millis()) + varint_len(u64::from(clock.counter()));
+            clock + 3 + value.as_ref().map_or(0, |value| text(value.len())) + marks(seen)
+        }
+        Content::Total { plus, minus } => varint_len(*plus) + varint_len(*minus),
+        Content::Dropped(spans) => {
+            let interval = |&(first, last): &(u64, u64)| varint_len(first) + varint_len(last - first);
+            varint_len(spans.intervals().len() as u64) + spans.intervals().iter().map(interval).sum::<usize>()
+        }
+    };
+    2 + varint_len(cell.sequence) + text(key.item.len()) + content
 }
-
-/// Writing into memory cannot fail.
-pub(super) fn into_vec(write: impl FnOnce(&mut Writer<'_>) -> Encoded) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let written = write(&mut Encoder::new(&mut bytes));
-    debug_assert!(written.is_ok());
-    bytes
-}
-
-pub(super) type Encoded = Result<(), minicbor::encode::Error<core::convert::Infallible>>;
-type Decoded<T> = Result<T, minicbor::decode::Error>;
 
 /// Decodes all of `bytes`, and checks that `encode` gives them back.
 pub(super) fn decode_all<T>(
     bytes: &[u8],
-    read: impl FnOnce(&mut Decoder<'_>) -> Decoded<T>,
+    read: impl FnOnce(&mut Input<'_>) -> Result<T, SyncError>,
     encode: impl FnOnce(&T) -> Vec<u8>,
 ) -> Result<T, SyncError> {
-    let mut decoder = Decoder::new(bytes);
-    let value = read(&mut decoder).map_err(|_| SyncError::Malformed { position: decoder.position() })?;
-    if decoder.position() != bytes.len() {
-        return Err(SyncError::Malformed { position: decoder.position() });
-    }
+    let mut input = Input::new(bytes);
+    let value = read(&mut input)?;
     if encode(&value) == bytes { Ok(value) } else { Err(SyncError::NotDeterministic) }
 }
 
 impl VersionVector {
-    /// The deterministic encoding.
+    /// The one encoding.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        into_vec(|out| write_version(out, self))
+        let mut out = Vec::new();
+        write_version(&mut out, self);
+        out
     }
 
     /// Reads [`VersionVector::encode`].
@@ -97,13 +90,15 @@ impl VersionVector {
 }
 
 impl Delta {
-    /// The deterministic encoding.
+    /// The one encoding.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        into_vec(|out| write_delta(out, self))
+        let mut out = Vec::new();
+        write_delta(&mut out, self);
+        out
     }
 
-    /// Reads [`Delta::encode`]. Limits are checked when it is applied.
+    /// Reads [`Delta::encode`]. Limits and signatures are checked when it is applied.
     ///
     /// # Errors
     /// [`SyncError::Malformed`], [`SyncError::NotDeterministic`].
@@ -112,159 +107,312 @@ impl Delta {
     }
 }
 
-pub(super) fn write_version(out: &mut Writer<'_>, version: &VersionVector) -> Encoded {
-    out.array(2 * version.iter().len() as u64)?;
-    for (actor, spans) in version.iter() {
-        out.u64(actor.0)?;
-        write_spans(out, spans)?;
+/// Fills up so that there is a byte for each entry that is not free.
+fn pad(out: &mut Vec<u8>, from: usize, entries: usize) {
+    let least = from + entries.saturating_sub(FREE);
+    if out.len() < least {
+        out.resize(least, 0);
     }
-    Ok(())
 }
 
-pub(super) fn read_version(input: &mut Decoder<'_>) -> Decoded<VersionVector> {
+/// The most entries that what is left can have.
+const fn most(input: &Input<'_>) -> usize {
+    FREE + input.rest()
+}
+
+fn put_actors(out: &mut Vec<u8>, actors: &[Actor]) {
+    put_varint(out, actors.len() as u64);
+    if let Some(first) = actors.first() {
+        put_varint(out, first.0);
+    }
+    put_column(out, &actors.windows(2).map(|pair| pair[1].0 - pair[0].0 - 1).collect::<Vec<_>>());
+}
+
+fn actors(input: &mut Input<'_>) -> Result<Vec<Actor>, SyncError> {
+    let count = input.count(most(input))?;
+    let mut actors = Vec::with_capacity(count);
+    if count > 0 {
+        let mut actor = input.varint()?;
+        actors.push(NodeId(actor));
+        for gap in input.column(count - 1)? {
+            actor = actor
+                .checked_add(gap)
+                .and_then(|actor| actor.checked_add(1))
+                .ok_or_else(|| input.malformed())?;
+            actors.push(NodeId(actor));
+        }
+    }
+    Ok(actors)
+}
+
+pub(super) fn write_version(out: &mut Vec<u8>, version: &VersionVector) {
+    let from = out.len();
+    put_actors(out, &version.iter().map(|(actor, _)| actor).collect::<Vec<_>>());
+    put_column(out, &version.iter().map(|(_, last)| last).collect::<Vec<_>>());
+    pad(out, from, version.iter().len());
+}
+
+pub(super) fn read_version(input: &mut Input<'_>) -> Result<VersionVector, SyncError> {
     let mut version = VersionVector::new();
-    for _ in 0..pairs(input)? {
-        let actor = NodeId(input.u64()?);
-        version.cover(actor, &read_spans(input)?);
+    let actors = actors(input)?;
+    for (actor, last) in actors.iter().zip(input.column(actors.len())?) {
+        version.cover(*actor, last);
     }
     Ok(version)
 }
 
-fn write_spans(out: &mut Writer<'_>, spans: &Spans) -> Encoded {
-    out.array(2 * spans.intervals().len() as u64)?;
-    for &(first, last) in spans.intervals() {
-        out.u64(first)?.u64(last)?;
-    }
-    Ok(())
+/// Columns over cells of one kind of content.
+#[derive(Default)]
+struct Columns<'a> {
+    values: [Vec<u64>; 4],
+    texts: Vec<&'a [u8]>,
+    seen: [Vec<u64>; 3],
+    members: Vec<u64>,
+    removed: [Vec<u64>; 3],
+    totals: [Vec<u64>; 2],
+    dropped: [Vec<u64>; 3],
 }
 
-fn read_spans(input: &mut Decoder<'_>) -> Decoded<Spans> {
-    let mut intervals = Vec::new();
-    for _ in 0..pairs(input)? {
-        intervals.push((input.u64()?, input.u64()?));
-    }
-    Spans::from_ordered(intervals).ok_or_else(|| malformed("spans out of order"))
+fn gather_marks(columns: &mut [Vec<u64>; 3], marks: &Marks) {
+    columns[0].push(marks.len() as u64);
+    columns[1].extend(marks.keys().map(|actor| actor.0));
+    columns[2].extend(marks.values());
 }
 
-pub(super) fn write_delta(out: &mut Writer<'_>, delta: &Delta) -> Encoded {
-    out.array(delta.runs.len() as u64)?;
-    for (actor, run) in &delta.runs {
-        out.array(4)?.u64(actor.0)?;
-        write_spans(out, &run.covers)?;
-        write_spans(out, &run.assumes)?;
-        let same_object = |left: &(CellKey, Cell), right: &(CellKey, Cell)| {
-            left.0.kind == right.0.kind && left.0.name == right.0.name
-        };
-        out.array(run.cells.chunk_by(same_object).count() as u64)?;
-        for object in run.cells.chunk_by(same_object) {
-            let (key, _) = &object[0];
-            out.array(3)?.u8(key.kind as u8)?.bytes(&key.name)?.array(object.len() as u64)?;
-            for (key, cell) in object {
-                write_cell(out, key, cell, run.covers.last())?;
+impl<'a> Columns<'a> {
+    fn gather(&mut self, content: &'a Content) {
+        match content {
+            Content::Value { role, clock, value, seen } => {
+                let counter = u64::from(clock.counter());
+                let parts =
+                    [clock.time().as_millis(), counter, u64::from(role.0), u64::from(value.is_none())];
+                self.values.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
+                self.texts.extend(value.as_deref());
+                gather_marks(&mut self.seen, seen);
+            }
+            Content::Member { added, removed } => {
+                self.members.push(u64::from(*added));
+                gather_marks(&mut self.removed, removed);
+            }
+            Content::Total { plus, minus } => {
+                self.totals[0].push(*plus);
+                self.totals[1].push(*minus);
+            }
+            Content::Dropped(spans) => {
+                self.dropped[0].push(spans.intervals().len() as u64);
+                let mut before = 0;
+                for &(first, last) in spans.intervals() {
+                    self.dropped[1].push(first - before - 1);
+                    self.dropped[2].push(last - first);
+                    before = last;
+                }
             }
         }
     }
-    Ok(())
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.values.iter().for_each(|column| put_column(out, column));
+        put_texts(out, &self.texts);
+        self.seen.iter().for_each(|column| put_column(out, column));
+        put_column(out, &self.members);
+        let rest = self.removed.iter().chain(&self.totals).chain(&self.dropped);
+        rest.for_each(|column| put_column(out, column));
+    }
+
+    fn marks(&self) -> usize {
+        self.seen[1].len() + self.removed[1].len() + self.dropped[1].len()
+    }
 }
 
-fn write_cell(out: &mut Writer<'_>, key: &CellKey, cell: &Cell, newest: u64) -> Encoded {
-    out.array(4)?.bytes(&key.item)?.u64(newest.saturating_sub(cell.sequence))?;
-    match &cell.content {
-        Content::Member { added, removed } => {
-            out.bool(*added)?.array(2 * removed.len() as u64)?;
-            for (actor, last) in removed {
-                out.u64(actor.0)?.u64(*last)?;
+pub(super) fn write_delta(out: &mut Vec<u8>, delta: &Delta) {
+    let from = out.len();
+    put_actors(out, &delta.runs.keys().copied().collect::<Vec<_>>());
+    let runs = || delta.runs.values();
+    let column = |out: &mut Vec<u8>, part: fn(&Run) -> u64| {
+        put_column(out, &runs().map(part).collect::<Vec<_>>());
+    };
+    column(out, |run| run.base);
+    column(out, |run| run.head - run.base - 1);
+    column(out, |run| run.head - run.upto);
+    column(out, |run| u64::from(run.signature.is_some()) + 2 * u64::from(run.patch));
+    column(out, |run| run.cells.len() as u64);
+    let objects: BTreeSet<(Kind, &[u8])> =
+        runs().flat_map(|run| &run.cells).map(|(key, _)| (key.kind, &*key.name)).collect();
+    let objects: Vec<(Kind, &[u8])> = objects.into_iter().collect();
+    put_varint(out, objects.len() as u64);
+    put_column(out, &objects.iter().map(|(kind, _)| *kind as u64).collect::<Vec<_>>());
+    put_texts(out, &objects.iter().map(|(_, name)| *name).collect::<Vec<_>>());
+    let (mut object, mut gaps, mut items) = (Vec::new(), Vec::new(), Vec::new());
+    let mut columns = Columns::default();
+    for run in runs() {
+        let mut before = run.base;
+        for (key, cell) in &run.cells {
+            let place = objects.binary_search(&(key.kind, &*key.name));
+            object.push(place.expect("all objects are listed") as u64);
+            gaps.push(cell.sequence - before - 1);
+            before = cell.sequence;
+            if key.kind.has_items() {
+                items.push(&*key.item);
             }
-        }
-        Content::Value { time, value } => {
-            out.u64(time.as_millis())?;
-            match value {
-                Some(value) => out.bytes(value)?,
-                None => out.null()?,
-            };
-        }
-        Content::Total { plus, minus } => {
-            out.u64(*plus)?.u64(*minus)?;
+            columns.gather(&cell.content);
         }
     }
-    Ok(())
+    put_column(out, &object);
+    put_column(out, &gaps);
+    put_texts(out, &items);
+    columns.write(out);
+    runs().filter_map(|run| run.signature).for_each(|signature| out.extend_from_slice(&signature));
+    pad(out, from, delta.runs.len() + object.len() + columns.marks());
 }
 
-pub(super) fn read_delta(input: &mut Decoder<'_>) -> Decoded<Delta> {
+pub(super) fn read_delta(input: &mut Input<'_>) -> Result<Delta, SyncError> {
+    let most = most(input);
+    let actors = actors(input)?;
+    let count = actors.len();
+    let (bases, lengths, missing) = (input.column(count)?, input.column(count)?, input.column(count)?);
+    let (forms, counts) = (input.column(count)?, input.column(count)?);
+    let total = counts.iter().try_fold(0_u64, |sum, count| sum.checked_add(*count));
+    let total = total.and_then(|total| usize::try_from(total).ok()).filter(|total| *total <= most);
+    let total = total.ok_or_else(|| input.malformed())?;
+    let objects = read_objects(input, total)?;
+    let mut cells = read_cells(input, &objects, total, most)?.into_iter();
     let mut delta = Delta::default();
-    for _ in 0..array(input)? {
-        expect_array(input, 4)?;
-        let actor = NodeId(input.u64()?);
-        let (covers, assumes) = (read_spans(input)?, read_spans(input)?);
-        let newest = covers.last();
-        let mut cells = Vec::new();
-        for _ in 0..array(input)? {
-            expect_array(input, 3)?;
-            let kind = Kind::from_code(input.u8()?).ok_or_else(|| malformed("kind"))?;
-            let name: Arc<[u8]> = input.bytes()?.into();
-            for _ in 0..array(input)? {
-                cells.push(read_cell(input, kind, &name, actor, newest)?);
-            }
+    for (index, &actor) in actors.iter().enumerate() {
+        let base = bases[index];
+        let head = base.checked_add(lengths[index]).and_then(|head| head.checked_add(1));
+        let upto = head.and_then(|head| head.checked_sub(missing[index]));
+        let (Some(head), Some(upto)) = (head, upto) else { return Err(input.malformed()) };
+        let mut before = base;
+        let mut run =
+            Run { base, upto, head, signature: None, patch: forms[index] & 2 != 0, cells: Vec::new() };
+        for cell in cells.by_ref().take(counts[index] as usize) {
+            before = before
+                .checked_add(cell.gap)
+                .and_then(|at| at.checked_add(1))
+                .ok_or_else(|| input.malformed())?;
+            let key = CellKey { kind: cell.kind, name: cell.name, item: cell.item, actor };
+            run.cells.push((key, Cell { sequence: before, content: cell.content }));
         }
-        if !cells.is_sorted_by(|left, right| left.0 < right.0) {
-            return Err(malformed("cells out of order"));
+        delta.runs.insert(actor, run);
+    }
+    for (run, form) in delta.runs.values_mut().zip(&forms) {
+        if form & 1 != 0 {
+            run.signature = Some(input.array::<SIGNATURE_LEN>()?);
         }
-        delta.runs.insert(actor, Run { covers, assumes, cells });
     }
     Ok(delta)
 }
 
-fn read_cell(
-    input: &mut Decoder<'_>,
+fn read_objects(input: &mut Input<'_>, cells: usize) -> Result<Vec<(Kind, Arc<[u8]>)>, SyncError> {
+    let count = input.count(cells)?;
+    let kinds = input.column(count)?;
+    let names = input.texts(count, LONGEST)?;
+    let object =
+        |(code, name): (u64, Vec<u8>)| Some((Kind::from_code(code)?, Arc::<[u8]>::from(name.as_slice())));
+    kinds.into_iter().zip(names).map(object).collect::<Option<_>>().ok_or_else(|| input.malformed())
+}
+
+/// A cell that does not know its actor and number yet.
+struct Loose {
     kind: Kind,
-    name: &Arc<[u8]>,
-    actor: Actor,
-    newest: u64,
-) -> Decoded<(CellKey, Cell)> {
-    expect_array(input, 4)?;
-    let item = input.bytes()?.into();
-    let age = input.u64()?;
-    let sequence =
-        newest.checked_sub(age).filter(|&sequence| sequence > 0).ok_or_else(|| malformed("age"))?;
-    let content = match kind {
-        Kind::Set => {
-            let added = input.bool()?;
-            let mut removed = BTreeMap::new();
-            for _ in 0..pairs(input)? {
-                removed.insert(NodeId(input.u64()?), input.u64()?);
-            }
-            Content::Member { added, removed }
-        }
-        Kind::Register | Kind::Map => {
-            let time = DtnTime(input.u64()?);
-            let value = if input.datatype()? == Type::Null {
-                input.null()?;
-                None
-            } else {
-                Some(input.bytes()?.into())
-            };
-            Content::Value { time, value }
-        }
-        Kind::Counter => Content::Total { plus: input.u64()?, minus: input.u64()? },
+    name: Arc<[u8]>,
+    gap: u64,
+    item: Arc<[u8]>,
+    content: Content,
+}
+
+fn read_cells(
+    input: &mut Input<'_>,
+    objects: &[(Kind, Arc<[u8]>)],
+    total: usize,
+    most: usize,
+) -> Result<Vec<Loose>, SyncError> {
+    let places = input.column(total)?;
+    let gaps = input.column(total)?;
+    let object = |place: &u64| usize::try_from(*place).ok().and_then(|place| objects.get(place));
+    let kinds: Vec<&(Kind, Arc<[u8]>)> =
+        places.iter().map(object).collect::<Option<_>>().ok_or_else(|| input.malformed())?;
+    let with = |test: fn(Kind) -> bool| kinds.iter().filter(|(kind, _)| test(*kind)).count();
+    let mut items = input.texts(with(Kind::has_items), LONGEST)?.into_iter();
+    let values = with(|kind| matches!(kind, Kind::Register | Kind::Map));
+    let mut values = read_values(input, values, most)?.into_iter();
+    let mut members = read_members(input, with(|kind| kind == Kind::Set), most)?.into_iter();
+    let mut totals = read_totals(input, with(|kind| kind == Kind::Counter))?.into_iter();
+    let mut dropped = read_dropped(input, with(|kind| kind == Kind::Dropped), most)?.into_iter();
+    let cell = |((kind, name), gap): (&(Kind, Arc<[u8]>), u64)| {
+        let content = match kind {
+            Kind::Register | Kind::Map => values.next(),
+            Kind::Set => members.next(),
+            Kind::Counter => totals.next(),
+            Kind::Dropped => dropped.next(),
+        };
+        let item = if kind.has_items() { items.next()? } else { Vec::new() };
+        Some(Loose { kind: *kind, name: name.clone(), gap, item: item.as_slice().into(), content: content? })
     };
-    let key = CellKey { kind, name: name.clone(), item, actor };
-    Ok((key, Cell { sequence, content }))
+    kinds.into_iter().zip(gaps).map(cell).collect::<Option<_>>().ok_or_else(|| input.malformed())
 }
 
-/// The length of an array of definite length.
-fn array(input: &mut Decoder<'_>) -> Decoded<u64> {
-    input.array()?.ok_or_else(|| malformed("indefinite length"))
+fn read_values(input: &mut Input<'_>, count: usize, most: usize) -> Result<Vec<Content>, SyncError> {
+    let (times, counters) = (input.column(count)?, input.column(count)?);
+    let (roles, removed) = (input.column(count)?, input.column(count)?);
+    let present = removed.iter().filter(|removed| **removed == 0).count();
+    let mut texts = input.texts(present, LONGEST)?.into_iter();
+    let mut seen = read_marks(input, count, most)?.into_iter();
+    let mut contents = Vec::with_capacity(count);
+    for index in 0..count {
+        let (counter, role) = (u16::try_from(counters[index]), u8::try_from(roles[index]));
+        let (Ok(counter), Ok(role)) = (counter, role) else { return Err(input.malformed()) };
+        let clock = Hlc::new(DtnTime(times[index]), counter).ok_or_else(|| input.malformed())?;
+        let value = if removed[index] == 0 { texts.next().map(|text| text.as_slice().into()) } else { None };
+        let seen = seen.next().unwrap_or_default();
+        contents.push(Content::Value { role: Role(role), clock, value, seen });
+    }
+    Ok(contents)
 }
 
-fn pairs(input: &mut Decoder<'_>) -> Decoded<u64> {
-    let length = array(input)?;
-    if length % 2 == 0 { Ok(length / 2) } else { Err(malformed("odd length")) }
+fn read_members(input: &mut Input<'_>, count: usize, most: usize) -> Result<Vec<Content>, SyncError> {
+    let added = input.column(count)?;
+    let removed = read_marks(input, count, most)?;
+    let member = |(added, removed): (u64, Marks)| Content::Member { added: added == 1, removed };
+    Ok(added.into_iter().zip(removed).map(member).collect())
 }
 
-pub(super) fn expect_array(input: &mut Decoder<'_>, length: u64) -> Decoded<()> {
-    if array(input)? == length { Ok(()) } else { Err(malformed("array length")) }
+fn read_totals(input: &mut Input<'_>, count: usize) -> Result<Vec<Content>, SyncError> {
+    let (plus, minus) = (input.column(count)?, input.column(count)?);
+    Ok(plus.into_iter().zip(minus).map(|(plus, minus)| Content::Total { plus, minus }).collect())
 }
 
-fn malformed(what: &'static str) -> minicbor::decode::Error {
-    minicbor::decode::Error::message(what)
+fn read_dropped(input: &mut Input<'_>, count: usize, most: usize) -> Result<Vec<Content>, SyncError> {
+    let counts = input.column(count)?;
+    let total = sum_at_most(&counts, most).ok_or_else(|| input.malformed())?;
+    let mut intervals = input.column(total)?.into_iter().zip(input.column(total)?);
+    let mut contents = Vec::with_capacity(count);
+    for count in counts {
+        let (mut before, mut ordered) = (0_u64, Vec::new());
+        for (gap, length) in intervals.by_ref().take(count as usize) {
+            let first = before.checked_add(gap).and_then(|at| at.checked_add(1));
+            let last = first.and_then(|first| first.checked_add(length));
+            let (Some(first), Some(last)) = (first, last) else { return Err(input.malformed()) };
+            ordered.push((first, last));
+            before = last;
+        }
+        let spans = Spans::from_ordered(ordered).ok_or_else(|| input.malformed())?;
+        contents.push(Content::Dropped(spans));
+    }
+    Ok(contents)
+}
+
+/// The sum of the counts, unless it is above `most`.
+fn sum_at_most(counts: &[u64], most: usize) -> Option<usize> {
+    let total = counts.iter().try_fold(0_u64, |sum, count| sum.checked_add(*count))?;
+    usize::try_from(total).ok().filter(|total| *total <= most)
+}
+
+fn read_marks(input: &mut Input<'_>, count: usize, most: usize) -> Result<Vec<Marks>, SyncError> {
+    let counts = input.column(count)?;
+    let total = sum_at_most(&counts, most).ok_or_else(|| input.malformed())?;
+    let mut pairs = input.column(total)?.into_iter().zip(input.column(total)?);
+    let marks =
+        |count: u64| pairs.by_ref().take(count as usize).map(|(actor, last)| (NodeId(actor), last)).collect();
+    Ok(counts.into_iter().map(marks).collect())
 }

@@ -6,6 +6,7 @@ use cosmosmesh_protocol::{
         BlockFlags, BlockKind, Bundle, CrcKind, CreationTimestamp, HopCount, Policy, Primary, ReportReason,
         Status, StatusReport,
     },
+    contract::{Record, Registry, Value, standard},
     convergence::small_frame::{Fragmenter, Reassembler, ReassemblyLimits},
     delivery::Control,
     dtn::{store::StoreLimits, strategy::RoutingConfig},
@@ -14,7 +15,7 @@ use cosmosmesh_protocol::{
     identity::{Directory, KeyPair},
     node::{BundleSettings, Input, InputError, LinkId, Node, NodeConfig, Retransmission},
     planning::{Contribution, Signal},
-    sync::{Delta, SyncMessage, VersionVector},
+    sync::{Delta, Op, Replica, SyncLimits, SyncMessage, VersionVector},
     time::{DtnTime, Instant},
 };
 use std::{sync::Arc, time::Duration};
@@ -122,6 +123,10 @@ fn messages(bytes: &[u8]) -> Verdict {
         known = true;
     }
     known |= Delta::decode(bytes).is_ok() || VersionVector::decode(bytes).is_ok();
+    if let Ok(record) = Registry::standard().read(bytes) {
+        assert_eq!(record.encode(), bytes);
+        known = true;
+    }
     known |= Signal::decode(bytes).is_ok()
         || Contribution::decode(bytes).is_ok()
         || Control::decode(bytes).is_ok();
@@ -243,8 +248,5 @@ pub(crate) fn split(bundle: &[u8], mtu: usize) -> Vec<Vec<u8>> {
 }
 
 fn message_bytes() -> Vec<Vec<u8>> {
-    vec![
-        VersionVector::default().encode(),
-        SyncMessage::Version { version: VersionVector::default() }.encode(),
-    ]
+    vec![VersionVector::default().encode(), SyncMessage::Version(VersionVector::default()).encode()]
 }
