@@ -73,7 +73,12 @@ impl Sharing {
     pub(super) fn new(id: NodeId, config: SharedStateConfig, start: Instant, incarnation: u32) -> Self {
         let peers = config.members.iter().filter(|member| **member != id);
         Self {
-            replica: Replica::recovering(id, config.limits).with_roles(config.roles.clone()),
+            replica: if incarnation == 1 {
+                Replica::new(id, config.limits)
+            } else {
+                Replica::recovering(id, config.limits)
+            }
+            .with_roles(config.roles.clone()),
             audits: Audits::default(),
             peers: peers.map(|member| (*member, PeerState::default())).collect(),
             since: start,
@@ -106,6 +111,12 @@ impl Sharing {
         self.replica.stable(told)
     }
 
+    /// This node knows what it wrote before.
+    const fn remember(&mut self) {
+        self.remembers = true;
+        self.replica.recovered();
+    }
+
     /// Assumes of a peer that it has nothing of these actors.
     pub(super) fn suspect(&mut self, peer: NodeId, actors: &[NodeId]) {
         if let Some(state) = self.peers.get_mut(&peer) {
@@ -123,13 +134,12 @@ pub(super) fn take_back(sharing: &mut Sharing, record_key: &[u8], value: &[u8]) 
         sharing.logged = u64::from_be_bytes(*last);
         let replica = Replica::restore(sharing.replica.actor(), sharing.config.limits, snapshot).ok()?;
         sharing.replica = replica.with_roles(sharing.config.roles.clone());
-        sharing.replica.resume_log();
     } else {
         let SyncMessage::Delta(delta) = SyncMessage::decode(value).ok()? else { return None };
         sharing.replica.apply_kept(&delta).ok()?;
         sharing.logged = number;
     }
-    sharing.remembers = true;
+    sharing.remember();
     Some(())
 }
 
@@ -279,6 +289,9 @@ impl Node {
         let Some(sharing) = &self.shared else { return };
         let mut version = sharing.replica.version().clone();
         without.iter().for_each(|actor| version.forget(*actor));
+        if !sharing.remembers {
+            version.forget(self.config.id);
+        }
         self.send_sync(peer, &SyncMessage::Version(version));
     }
 
@@ -315,6 +328,9 @@ impl Node {
             Err(error) => return self.report(Report::ModuleRefused { reason: error.reason() }),
         };
         self.signatures.checked += applied.checked;
+        if applied.joined.actors().any(|actor| actor == self.config.id) {
+            sharing.remember();
+        }
         if !applied.joined.is_empty() {
             self.log(&SyncMessage::Delta(applied.joined).encode());
         }
@@ -342,8 +358,10 @@ impl Node {
     fn on_version(&mut self, source: NodeId, version: VersionVector) {
         let (now, own) = (self.now, self.config.id);
         let Some(sharing) = self.shared.as_mut() else { return };
-        // Who knows no more of this node's writes than it does itself has told all of them.
-        sharing.remembers |= version.get(own) <= sharing.replica.version().get(own);
+        if version.get(own) == 0 {
+            // As far as this peer knows, there is nothing to remember.
+            sharing.remember();
+        }
         let Some(state) = sharing.peers.get_mut(&source) else { return };
         // The peer may have lost its memory: it waits to hear that this is all.
         let waits = version.get(source) == 0 && !sharing.replica.version().is_empty();

@@ -115,12 +115,16 @@ impl Replica {
         self.check_run(actor, run)?;
         self.check_claims(actor, run, trust.now)?;
         let have = self.version.get(actor);
-        if run.head < have || (run.head == have && !run.patch && run.base > 0) {
+        let recovers = actor == self.actor && self.recovering && run.base == 0;
+        if run.head < have && !recovers {
             return Ok(());
         }
         let staged = self.stages.get(&(sender, actor));
         let merged =
             staged.filter(|part| run.base > 0 && run.base == part.upto).map(|part| join_parts(part, run));
+        if merged.is_none() && run.head == have && run.base > 0 {
+            return Ok(());
+        }
         if merged.is_none() && run.base > have {
             applied.gaps.push(actor);
             return Ok(());
@@ -150,7 +154,7 @@ impl Replica {
         let signature = run.signature.ok_or(SyncError::Signature { actor })?;
         applied.checked += 1;
         let text = signed_text(actor, run.head, trial.leaves.values());
-        let forgotten = actor == self.actor && run.head > have && !self.recovering;
+        let forgotten = actor == self.actor && (run.head > have || self.recovering);
         if !key.verify(&text, &signature) {
             if run.is_whole() {
                 return Err(SyncError::Signature { actor });
@@ -162,12 +166,13 @@ impl Replica {
             applied.reseed.push(actor);
             return Ok(());
         }
-        if run.head == have && self.stays(actor, key, &text) {
+        if run.head == have && !forgotten && self.stays(actor, key, &text) {
             return Ok(());
         }
         self.check_trial(actor, &trial)?;
         let later = if forgotten { self.own_cells() } else { Vec::new() };
         self.commit(actor, run, trial);
+        self.recovering &= !forgotten;
         self.write_again(later)?;
         let last = self.version.get(actor);
         if last > have {

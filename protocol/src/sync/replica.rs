@@ -26,7 +26,7 @@ pub struct Replica {
     pub(super) heads: BTreeMap<Actor, Head>,
     /// Later than every write that is here.
     pub(super) clock: Hlc,
-    /// Whether dots of this actor are taken from peers.
+    /// Whether this actor may have written what is not here.
     pub(super) recovering: bool,
     /// What came in parts so far, by sender and actor.
     pub(super) stages: BTreeMap<(Actor, Actor), Run>,
@@ -56,22 +56,22 @@ impl Replica {
         }
     }
 
-    /// An empty replica of an actor that may have written before and lost its storage. Until its first write it takes its own
-    /// writes from peers as they are; after it, it takes them and numbers its later ones anew.
+    /// An empty replica of an actor that may have written before and lost its storage. It takes what it had written from peers, and numbers
+    /// what it has written since anew; until then, or until [`Replica::recovered`], what it signs may seem to replace all that.
     #[must_use]
     pub fn recovering(actor: Actor, limits: SyncLimits) -> Self {
         Self { recovering: true, ..Self::new(actor, limits) }
+    }
+
+    /// There is nothing to take back.
+    pub const fn recovered(&mut self) {
+        self.recovering = false;
     }
 
     /// The replica with these roles; without any, all are equal.
     #[must_use]
     pub fn with_roles(self, roles: Arc<Roles>) -> Self {
         Self { roles, ..self }
-    }
-
-    /// Takes its own dots from outside again until the next write: for a log of deltas that goes on after a snapshot.
-    pub const fn resume_log(&mut self) {
-        self.recovering = true;
     }
 
     /// Writes locally, under the role that this actor was granted.
@@ -108,7 +108,6 @@ impl Replica {
         let digest = leaf(&key, &cell);
         self.join_cell(key, cell, digest);
         self.version.cover(self.actor, dot.sequence);
-        self.recovering = false;
         Ok(dot)
     }
 
@@ -367,9 +366,9 @@ impl Replica {
     pub fn restore(actor: Actor, limits: SyncLimits, bytes: &[u8]) -> Result<Self, SyncError> {
         // The state is our own: its numbers start from nothing, so the limit on jumps does not apply.
         let unbounded = SyncLimits { jump: limits.sequence, ..limits };
-        let mut replica = Self::recovering(actor, unbounded);
+        let mut replica = Self::new(actor, unbounded);
         replica.apply_kept(&Delta::decode(bytes)?)?;
-        Ok(Self { recovering: false, limits, ..replica })
+        Ok(Self { limits, ..replica })
     }
 }
 

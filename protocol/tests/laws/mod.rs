@@ -247,6 +247,36 @@ pub(crate) fn split(bundle: &[u8], mtu: usize) -> Vec<Vec<u8>> {
     Fragmenter::new(bundle, 7, mtu).expect("it fits").collect()
 }
 
+/// What replicas say: with signatures, and in an audit.
+fn sync_bytes() -> Vec<Vec<u8>> {
+    let mut replica = Replica::new(NodeId(1), SyncLimits::default());
+    for key in 0..8_u8 {
+        let put = Op::MapPut { name: b"map", key: &[b'k', key], value: b"value" };
+        replica.write(put, DtnTime(850_000_000_000)).expect("a write");
+        replica.write(Op::SetAdd { name: b"set", member: &[key] }, DtnTime::UNKNOWN).expect("a write");
+    }
+    replica.sign(&keys(1));
+    let delta = replica.delta_since(&VersionVector::new(), usize::MAX).expect("writes");
+    let (_, audit) = replica.audit(NodeId(2), 7, 4);
+    let repair = SyncMessage::Repair { nonce: 7, delta: delta.clone(), wanted: vec![1, 2] };
+    let more = SyncMessage::More { nonce: 7, first: 4, count: 4 };
+    let version = SyncMessage::Version(VersionVector::default());
+    let messages = [SyncMessage::Delta(delta), audit, repair, more, version];
+    messages.iter().map(SyncMessage::encode).chain([VersionVector::default().encode()]).collect()
+}
+
+/// A record with a field that nobody knows.
+fn record_bytes() -> Vec<u8> {
+    let schema = standard().into_iter().find(|schema| schema.version.name == "forecast").expect("a contract");
+    let record = Record::new(&schema)
+        .with(1, Value::Text("power".into()))
+        .with(2, Value::Uint(850_000_000_000))
+        .with(3, Value::Uint(60_000))
+        .with(4, Value::Array(vec![Value::Float(1.5); 3]))
+        .with(99, Value::Unknown(vec![0x82, 1, 2]));
+    record.encode()
+}
+
 fn message_bytes() -> Vec<Vec<u8>> {
-    vec![VersionVector::default().encode(), SyncMessage::Version(VersionVector::default()).encode()]
+    sync_bytes().into_iter().chain([record_bytes()]).collect()
 }

@@ -206,6 +206,24 @@ fn who_lost_its_memory_and_wrote_meanwhile_keeps_both() {
 }
 
 #[test]
+fn who_wrote_more_since_than_it_had_before_keeps_both_when_it_asks_first() {
+    let (mut writer, mut peer) = (replica(2), replica(3));
+    put(&mut writer, b"old", b"1", 1);
+    sync(&mut writer, &mut peer);
+    let mut amnesiac = Replica::recovering(NodeId(2), SyncLimits::default());
+    for key in 0..5u8 {
+        put(&mut amnesiac, &[key], b"2", 5);
+    }
+    let whole = delta(&mut peer, &VersionVector::new(), usize::MAX).unwrap();
+    apply(&mut amnesiac, 3, &whole);
+    assert_eq!(amnesiac.map_entries(b"m").count(), 6);
+    sync(&mut amnesiac, &mut peer);
+    assert_eq!(amnesiac.digest(), peer.digest());
+    // It has taken back what there was: an old state is no news any more.
+    assert!(apply(&mut amnesiac, 3, &whole).news.is_empty());
+}
+
+#[test]
 fn an_actor_that_signs_two_states_is_read_alike_by_all() {
     let (mut one, mut other) = (replica(2), replica(2));
     put(&mut one, b"k", b"one", 1);
