@@ -122,7 +122,9 @@ fn messages(bytes: &[u8]) -> Verdict {
         assert_eq!(message.encode(), bytes);
         known = true;
     }
-    known |= Delta::decode(bytes).is_ok() || VersionVector::decode(bytes).is_ok();
+    // These travel in messages only, which say what they are.
+    let _ = Delta::decode(bytes).map(|delta| assert_eq!(delta.encode(), bytes));
+    let _ = VersionVector::decode(bytes).map(|version| assert_eq!(version.encode(), bytes));
     if let Ok(record) = Registry::standard().read(bytes) {
         assert_eq!(record.encode(), bytes);
         known = true;
@@ -262,7 +264,7 @@ fn sync_bytes() -> Vec<Vec<u8>> {
     let more = SyncMessage::More { nonce: 7, first: 4, count: 4 };
     let version = SyncMessage::Version(VersionVector::default());
     let messages = [SyncMessage::Delta(delta), audit, repair, more, version];
-    messages.iter().map(SyncMessage::encode).chain([VersionVector::default().encode()]).collect()
+    messages.iter().map(SyncMessage::encode).collect()
 }
 
 /// A record with a field that nobody knows.
