@@ -67,9 +67,8 @@ struct JunctionRow {
 /// The schema, as ACSets.jl writes one.
 pub(super) fn schema() -> serde_json::Value {
     let named = |name: &str| serde_json::json!({ "name": name });
-    let map = |name: &str, dom: &str, codom: &str| {
-        serde_json::json!({ "name": name, "dom": dom, "codom": codom })
-    };
+    let map =
+        |name: &str, dom: &str, codom: &str| serde_json::json!({ "name": name, "dom": dom, "codom": codom });
     serde_json::json!({
         "version": { "ACSetSchema": "0.0.1" },
         "Ob": [named("Box"), named("Port"), named("OuterPort"), named("Junction")],
@@ -100,7 +99,8 @@ impl Acset {
             junction: port.junction + 1,
             restriction: restriction(diagram, port),
         };
-        let outer = |(at, junction): (usize, &usize)| OuterPortRow { id: at + 1, outer_junction: junction + 1 };
+        let outer =
+            |(at, junction): (usize, &usize)| OuterPortRow { id: at + 1, outer_junction: junction + 1 };
         let junction =
             |(at, one): (usize, &Junction)| JunctionRow { id: at + 1, variable: one.variable.clone() };
         Self {

@@ -70,7 +70,8 @@ impl Composite {
             let place = || format!("port {place}");
             exists(place, "box", port.of, self.boxes.len())?;
             exists(place, "junction", port.junction, self.junctions.len())?;
-            if let (Content::Program(program), Some(map)) = (&self.boxes[port.of].content, &port.restriction) {
+            if let (Content::Program(program), Some(map)) = (&self.boxes[port.of].content, &port.restriction)
+            {
                 for (variable, _) in map {
                     exists(place, "variable", *variable, program.variables.len())?;
                 }
@@ -127,10 +128,10 @@ impl Composite {
 
     /// Substitution, recursively; `self` is checked.
     fn flattened(&self) -> Self {
-        let mut flat = Self { outer: self.outer.clone(), junctions: self.junctions.clone(), ..Self::default() };
+        let mut flat =
+            Self { outer: self.outer.clone(), junctions: self.junctions.clone(), ..Self::default() };
         let mut names: BTreeSet<String> = self.boxes.iter().map(|one| one.name.clone()).collect();
-        let mut variables: BTreeSet<String> =
-            self.junctions.iter().map(|one| one.variable.clone()).collect();
+        let mut variables: BTreeSet<String> = self.junctions.iter().map(|one| one.variable.clone()).collect();
         let mut same = Identified::new(self.junctions.len());
         for (index, one) in self.boxes.iter().enumerate() {
             let Content::Nested(inner) = &one.content else {
@@ -212,7 +213,8 @@ impl Composite {
                 groups.entry(name).or_default().push(index);
             }
         }
-        let mut nested = Self { junctions: flat.junctions.clone(), outer: flat.outer.clone(), ..Self::default() };
+        let mut nested =
+            Self { junctions: flat.junctions.clone(), outer: flat.outer.clone(), ..Self::default() };
         let grouped: BTreeSet<usize> = groups.values().flatten().copied().collect();
         for (index, one) in flat.boxes.iter().enumerate().filter(|(index, _)| !grouped.contains(index)) {
             let of = nested.boxes.len();

@@ -96,6 +96,12 @@ pub enum CatoptError {
         /// Variables of the box.
         expected: usize,
     },
+    /// The diagram is not of a fleet's form.
+    #[error("not the problem of a fleet: {reason}")]
+    Form {
+        /// What is in the way.
+        reason: String,
+    },
     /// There is no central optimum.
     #[error("the composite problem has no optimum: {0}")]
     Optimum(String),

@@ -7,7 +7,11 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CatoptError, Composite, Content, OpenBox, acset::{self, Acset}, mathopt::Model};
+use super::{
+    CatoptError, Composite, Content, OpenBox,
+    acset::{self, Acset},
+    mathopt::Model,
+};
 
 /// The diagram's file.
 const DIAGRAM: &str = "fleet.acset.json";
@@ -133,7 +137,8 @@ fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, CatoptError> {
 fn refused(path: &Path, error: &serde_json::Error) -> CatoptError {
     let (line, column) = (error.line(), error.column());
     let message = error.to_string();
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned();
+    let message =
+        message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned();
     CatoptError::Json { path: path.into(), line, column, message }
 }
 

@@ -261,7 +261,11 @@ impl Reader<'_> {
         let (lower, upper) = constraint.set.sides();
         if lower > upper {
             let found = format!("{lower} to {upper}");
-            return Err(self.fault(&format!("constraints[{at}].set"), found, "a lower side not above the upper"));
+            return Err(self.fault(
+                &format!("constraints[{at}].set"),
+                found,
+                "a lower side not above the upper",
+            ));
         }
         match constraint.function {
             Function::Variable { name } => {

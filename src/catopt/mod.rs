@@ -14,7 +14,7 @@
 mod acset;
 mod composite;
 mod error;
-
+mod fleet;
 mod folder;
 mod mathopt;
 mod program;
@@ -22,7 +22,7 @@ mod sheaf;
 
 pub use composite::{Composite, Content, Junction, OpenBox, Port, Restriction};
 pub use error::CatoptError;
-
+pub use fleet::{FLEET_BOX, FleetRow, View};
 pub use folder::{read, write};
 pub use program::{NamedRow, QuadraticProgram};
 pub use sheaf::{Assignment, CompositeOptimum};
