@@ -61,6 +61,16 @@ impl Replica {
         explain(self.writers(Kind::Register, name, &[])?)
     }
 
+    /// Of every register and every key of a map, in order: the object, the key (empty for a register), and why it reads as it does.
+    pub fn explanations(&self) -> impl Iterator<Item = (Kind, &[u8], &[u8], Explanation)> {
+        [Kind::Register, Kind::Map].into_iter().flat_map(move |kind| {
+            self.names(kind).flat_map(move |name| {
+                self.items(kind, name)
+                    .filter_map(move |(item, writers)| Some((kind, name, item, explain(writers)?)))
+            })
+        })
+    }
+
     /// The keys of the map `name` of which the two hold different writes, in order.
     #[must_use]
     pub fn differences(&self, other: &Self, name: &[u8]) -> Vec<Vec<u8>> {

@@ -303,7 +303,10 @@ pub(super) fn read_delta(input: &mut Input<'_>) -> Result<Delta, SyncError> {
     Ok(delta)
 }
 
-fn read_objects(input: &mut Input<'_>, cells: usize) -> Result<Vec<(Kind, Arc<[u8]>)>, SyncError> {
+/// An object's kind and name.
+type Object = (Kind, Arc<[u8]>);
+
+fn read_objects(input: &mut Input<'_>, cells: usize) -> Result<Vec<Object>, SyncError> {
     let count = input.count(cells)?;
     let kinds = input.column(count)?;
     let names = input.texts(count, LONGEST)?;
@@ -323,14 +326,14 @@ struct Loose {
 
 fn read_cells(
     input: &mut Input<'_>,
-    objects: &[(Kind, Arc<[u8]>)],
+    objects: &[Object],
     total: usize,
     most: usize,
 ) -> Result<Vec<Loose>, SyncError> {
     let places = input.column(total)?;
     let gaps = input.column(total)?;
     let object = |place: &u64| usize::try_from(*place).ok().and_then(|place| objects.get(place));
-    let kinds: Vec<&(Kind, Arc<[u8]>)> =
+    let kinds: Vec<&Object> =
         places.iter().map(object).collect::<Option<_>>().ok_or_else(|| input.malformed())?;
     let with = |test: fn(Kind) -> bool| kinds.iter().filter(|(kind, _)| test(*kind)).count();
     let mut items = input.texts(with(Kind::has_items), LONGEST)?.into_iter();
@@ -339,7 +342,7 @@ fn read_cells(
     let mut members = read_members(input, with(|kind| kind == Kind::Set), most)?.into_iter();
     let mut totals = read_totals(input, with(|kind| kind == Kind::Counter))?.into_iter();
     let mut dropped = read_dropped(input, with(|kind| kind == Kind::Dropped), most)?.into_iter();
-    let cell = |((kind, name), gap): (&(Kind, Arc<[u8]>), u64)| {
+    let cell = |((kind, name), gap): (&Object, u64)| {
         let content = match kind {
             Kind::Register | Kind::Map => values.next(),
             Kind::Set => members.next(),

@@ -78,6 +78,7 @@ fn of_concurrent_writes_the_greater_role_stands_and_who_saw_it_can_replace_it() 
     assert!(text.contains("1:1 (role 5, clock 10.0) chief was seen and replaced by 2:2"), "{text}");
     assert!(text.contains("3:1 (role 1, clock 99.0) last was seen and replaced by 2:2"), "{text}");
     assert_eq!(last.differences(&chief, b"m"), [b"k"]);
+    assert_eq!(last.explanations().map(|(kind, ..)| kind).collect::<Vec<_>>(), [Kind::Map]);
     sync(&mut late, &mut chief);
     assert_eq!(last.differences(&chief, b"m"), Vec::<Vec<u8>>::new());
 }
@@ -122,8 +123,8 @@ fn fifty_updates_by_fifty_actors_take_few_bytes() {
         let writer = &mut writers[(key % 50) as usize];
         put(writer, alloc::format!("k{key:03}").as_bytes(), &[7, 1], 1_000);
     }
-    for index in 0..50 {
-        sync(&mut writers[index], &mut shared);
+    for writer in &mut writers {
+        sync(writer, &mut shared);
     }
     for writer in &mut writers {
         sync(&mut shared, writer);
