@@ -1,6 +1,6 @@
 //! How every node's protocol stack is set.
 
-use cosmosmesh_protocol::{delivery::RateLimit, dtn::strategy::SpreadSettings};
+use cosmosmesh_protocol::{delivery::RateLimit, dtn::strategy::SpreadSettings, node::CompressionSettings};
 
 use super::StorageSpec;
 use crate::units::SimTime;
@@ -56,6 +56,10 @@ pub struct ProtocolSettings {
     pub plan_known: bool,
     /// How application messages travel.
     pub service: Service,
+    /// How nodes keep what travels in custody; `None`: nothing does.
+    pub custody: Option<CustodySpec>,
+    /// Compression of payloads.
+    pub compression: Option<CompressionSettings>,
     /// How bundles find their way.
     pub routing: Routing,
 }
@@ -83,6 +87,21 @@ pub enum Routing {
     Prophet(SpreadSettings),
     /// Once to everybody who hears.
     ManagedFlooding(SpreadSettings),
+    /// By each asset's table, one copy.
+    Static,
+}
+
+/// How nodes keep what travels in custody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CustodySpec {
+    /// Whether destinations that a node's table of custodians does not name take custody themselves.
+    pub direct: bool,
+    /// Most bundles in a node's custody, 1 or more.
+    pub bundles: u32,
+    /// Most bytes of them.
+    pub bytes: u64,
+    /// How long a custodian gathers its answers.
+    pub signal_delay: SimTime,
 }
 
 /// How application messages travel.
@@ -145,6 +164,8 @@ impl Default for ProtocolSettings {
             clock_uncertainty: SimTime::from_nanos(10_000_000),
             plan_known: true,
             service: Service::Streams,
+            custody: None,
+            compression: None,
             routing: Routing::Sabr,
         }
     }
