@@ -1,23 +1,27 @@
-//! Switches of a scenario that are seen in a run's results: the binary flies tests/data/runs/switches.ron with one changed after the other.
+//! Switches of a scenario that are seen in a run's results: the binary flies scenarios of tests/data/runs with one changed after the other.
 //! The oracles (nothing delivered twice, conservation) hold in all.
 
 use serde_json::Value;
 use std::{fs, path::Path, process::Command};
 
-/// Metrics of a run of switches.ron after `changes`, each of which is in its text once.
 fn fly(changes: &[(&str, &str)]) -> Value {
+    fly_scenario("switches.ron", changes)
+}
+
+/// A run of a scenario after `changes`, each of which is in its text once.
+fn fly_scenario(name: &str, changes: &[(&str, &str)]) -> Value {
     let place = tempfile::tempdir().expect("a temporary folder");
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/runs");
-    let mut text = fs::read_to_string(data.join("switches.ron")).expect("the scenario");
+    let mut text = fs::read_to_string(data.join(name)).expect("the scenario");
     for (written, instead) in changes {
         assert_eq!(text.matches(written).count(), 1, "{written}");
         text = text.replace(written, instead);
     }
-    fs::write(place.path().join("switches.ron"), text).expect("a scenario");
+    fs::write(place.path().join(name), text).expect("a scenario");
     fs::copy(data.join("switches.ionrc"), place.path().join("switches.ionrc")).expect("a plan");
     let output = Command::new(env!("CARGO_BIN_EXE_cosmosmesh"))
         .arg("run")
-        .arg(place.path().join("switches.ron"))
+        .arg(place.path().join(name))
         .args(["--json", "--threads", "1", "--out"])
         .arg(place.path().join("out"))
         .output()
@@ -73,4 +77,21 @@ fn compression_spares_the_air_and_delivers_the_same() {
     assert_eq!(bytes[0], bytes[1]);
     assert!(on_air[1] < 0.5 * on_air[0], "{} of {}", on_air[1], on_air[0]);
     assert!(metric(&noise, "link.bytes_on_air") > metric(&noise, "delivery.bytes"), "nothing to gain");
+}
+
+#[test]
+fn a_flood_on_the_channel_takes_one_transmission_of_each_node_and_few_nodes() {
+    let channel = fly_scenario("mesh.ron", &[]);
+    let links = fly_scenario("mesh.ron", &[("medium: Channel", "medium: Links")]);
+    let per_message = |run: &Value| metric(run, "link.frames_sent") / metric(run, "delivery.submitted");
+    // The source and one relay at least; each of eight nodes at most; far fewer when those who hear another keep quiet.
+    assert!((2.0..5.0).contains(&per_message(&channel)), "{}", per_message(&channel));
+    // A copy for each of six relays, before any of those sends it on.
+    assert!(
+        per_message(&links) > 6.0 && per_message(&links) > 2.0 * per_message(&channel),
+        "{}",
+        per_message(&links)
+    );
+    assert!(metric(&channel, "delivery.ratio") > 0.9, "{}", metric(&channel, "delivery.ratio"));
+    assert_eq!(metric(&channel, "delivery.duplicates_delivered"), 0.0);
 }

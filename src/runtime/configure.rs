@@ -229,8 +229,9 @@ fn strategy(routing: Routing) -> RoutingConfig {
             RoutingConfig::SprayAndWait { copies, binary, settings }
         }
         Routing::Prophet(settings) => RoutingConfig::Prophet { config: ProphetConfig::default(), settings },
-        Routing::ManagedFlooding(settings) => {
-            RoutingConfig::ManagedFlooding { config: FloodingConfig::default(), settings }
+        Routing::ManagedFlooding { channel, settings } => {
+            let config = FloodingConfig { shared: channel, ..FloodingConfig::default() };
+            RoutingConfig::ManagedFlooding { config, settings }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From raw to checked: every rule that a scenario must keep, all violations in one go.
 
 mod assets;
+mod channel;
 mod custody;
 mod faults;
 mod hosts;
@@ -53,6 +54,7 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     checker.hosts(root.hosts.as_ref());
     let traffic = checker.traffic(root.traffic.as_ref(), &protocol);
     let messages = root.messages.as_ref().map(|list| checker.messages(&list.value, &protocol));
+    checker.flooded_channel(root, &classes, &protocol);
     checker.custody(root, &assets, &traffic, messages.as_ref(), &mut protocol);
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));

@@ -6,9 +6,9 @@ use crate::scenario::{
     decode::{List, Spanned},
     diagnostic::Mistake,
     raw::{
-        RawBetter, RawBundleSecurity, RawCompression, RawCrc, RawForeknowledge, RawLifetimes, RawProtocol,
-        RawRateLimit, RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread,
-        RawStorage, RawTolerance, RawTransit,
+        RawBetter, RawBundleSecurity, RawCompression, RawCrc, RawFlooding, RawForeknowledge, RawLifetimes,
+        RawMedium, RawProtocol, RawRateLimit, RawRetransmission, RawRouting, RawSendOrder, RawService,
+        RawSpray, RawSpread, RawStorage, RawTolerance, RawTransit,
     },
 };
 use crate::units::SimTime;
@@ -29,7 +29,13 @@ impl Checker<'_> {
             RawRouting::DirectDelivery(raw) => Routing::DirectDelivery(spread(raw)),
             RawRouting::Epidemic(raw) => Routing::Epidemic(spread(raw)),
             RawRouting::Prophet(raw) => Routing::Prophet(spread(raw)),
-            RawRouting::ManagedFlooding(raw) => Routing::ManagedFlooding(spread(raw)),
+            RawRouting::ManagedFlooding(raw) => {
+                let RawFlooding { medium, order, delete_delivered, purge_delivered } = raw.clone();
+                Routing::ManagedFlooding {
+                    channel: medium.is_some_and(|medium| matches!(medium.value, RawMedium::Channel)),
+                    settings: spread(&RawSpread { order, delete_delivered, purge_delivered }),
+                }
+            }
             RawRouting::SprayAndWait(raw) => {
                 let RawSpray { copies, binary, order, delete_delivered, purge_delivered } = raw.clone();
                 let holds = (1..=MAX_COPIES).contains(&copies.value);

@@ -86,9 +86,22 @@ pub enum Routing {
     /// A copy to those who are likelier to meet the destination.
     Prophet(SpreadSettings),
     /// Once to everybody who hears.
-    ManagedFlooding(SpreadSettings),
+    ManagedFlooding {
+        /// Whether a bundle leaves once on a shared channel, where all in range hear it, and not once by each link.
+        channel: bool,
+        /// What all strategies of copies have in common.
+        settings: SpreadSettings,
+    },
     /// By each asset's table, one copy.
     Static,
+}
+
+impl Routing {
+    /// Whether all in range of a frame on a shared channel take it.
+    #[must_use]
+    pub const fn floods_channel(self) -> bool {
+        matches!(self, Self::ManagedFlooding { channel: true, .. })
+    }
 }
 
 /// How nodes keep what travels in custody.

@@ -33,8 +33,9 @@ pub(crate) use motion::{
 };
 pub(crate) use plan::{RawParticipant, RawPlan, RawTerm};
 pub(crate) use protocol::{
-    RawBundleSecurity, RawCompression, RawCrc, RawCustody, RawDatagrams, RawForeknowledge, RawLifetimes,
-    RawProtocol, RawRateLimit, RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread,
+    RawBundleSecurity, RawCompression, RawCrc, RawCustody, RawDatagrams, RawFlooding, RawForeknowledge,
+    RawLifetimes, RawMedium, RawProtocol, RawRateLimit, RawRetransmission, RawRouting, RawSendOrder,
+    RawService, RawSpray, RawSpread,
 };
 pub(crate) use traffic::{
     RawArrivals, RawContent, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority,

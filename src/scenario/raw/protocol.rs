@@ -38,7 +38,7 @@ choice! {
     /// How bundles find their way.
     RawRouting "Routing" {
         Sabr, DirectDelivery(RawSpread), Epidemic(RawSpread), SprayAndWait(RawSpray), Prophet(RawSpread),
-        ManagedFlooding(RawSpread), Static,
+        ManagedFlooding(RawFlooding), Static,
     }
 }
 
@@ -60,6 +60,22 @@ record! {
         delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
         purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
     }
+}
+
+record! {
+    /// Managed flooding, by the rules of Meshtastic: a bundle is sent on once, after a delay that is shorter the weaker it was heard, unless another is heard to
+    /// send it first.
+    RawFlooding "Flooding" {
+        medium: Optional<RawMedium>, "Links", "Whether a bundle goes to each neighbour by its link, or once on the shared channel, where all in range hear it.";
+        order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
+        delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that. Not with Channel.";
+    }
+}
+
+choice! {
+    /// What a flood goes over.
+    RawMedium "Medium" { Links, Channel }
 }
 
 choice! {

@@ -44,9 +44,11 @@ impl Node {
     pub(super) fn poll_small_frame(&mut self, link: LinkId, up: &LinkUp) -> Option<Vec<u8>> {
         while self.links.get_mut(&link)?.small_frames()?.sending.is_none() {
             let (cargo, wire) = self.next_departure(up, max_bundle_bytes(up.mtu as usize))?;
+            let shared = self.spread.as_ref().is_some_and(|spread| spread.shares_channel());
             let frames = self.links.get_mut(&link)?.small_frames()?;
-            let transfer = frames.transfer;
-            frames.transfer = transfer.wrapping_add(1);
+            let next = if shared { &mut self.channel_transfer } else { &mut frames.transfer };
+            let transfer = *next;
+            *next = transfer.wrapping_add(1);
             let absent = self.absent(&cargo);
             let frames = self.links.get_mut(&link)?.small_frames()?;
             if absent > 0 {
