@@ -138,6 +138,7 @@ impl Metrics {
     pub fn finish(&mut self, end: SimTime) -> MetricsSet {
         self.derived.clear();
         self.sync.finish(end, &mut self.derived);
+        self.rounds.finish(&mut self.derived);
         self.link.finish(end);
         let mut set = MetricsSet::default();
         self.delivery.write(&mut set);

@@ -64,10 +64,30 @@ pub struct RoundRow {
 struct Part {
     /// When its signal came.
     heard: Option<SimTime>,
-    /// When it answered.
+    /// When it submitted last.
     answered: Option<SimTime>,
     /// When its answer arrived, and where.
     arrived: Option<(SimTime, AssetIndex)>,
+}
+
+/// A round that its coordinator has closed. A node tells of a delivery when it is kept, which may be after the module it is for
+/// has acted on it: the last answers of a round are told of after its end.
+#[derive(Clone, Debug)]
+struct Closing {
+    coordinator: AssetIndex,
+    opened: SimTime,
+    at: SimTime,
+    round: u32,
+    contributions: u32,
+    bytes: u64,
+    parts: BTreeMap<AssetIndex, Part>,
+}
+
+impl Closing {
+    fn arrival(&self, asset: AssetIndex) -> Option<SimTime> {
+        let (at, place) = self.parts.get(&asset)?.arrived?;
+        (place == self.coordinator).then_some(at)
+    }
 }
 
 /// Follows planning messages and closed rounds. Memory: one entry per asset.
@@ -77,6 +97,7 @@ pub struct RoundsRecorder {
     participants: Vec<AssetIndex>,
     parts: BTreeMap<AssetIndex, Part>,
     opened: Option<SimTime>,
+    closing: Option<Closing>,
     bytes: u64,
     all_bytes: u64,
     rounds: u64,
@@ -93,6 +114,7 @@ impl RoundsRecorder {
             participants,
             parts: BTreeMap::new(),
             opened: None,
+            closing: None,
             bytes: 0,
             all_bytes: 0,
             rounds: 0,
@@ -108,51 +130,80 @@ impl RoundsRecorder {
                 self.opened.get_or_insert(record.time);
                 self.bytes += u64::from(*bytes);
                 self.all_bytes += u64::from(*bytes);
-                self.parts.entry(record.asset).or_default().answered.get_or_insert(record.time);
+                self.parts.entry(record.asset).or_default().answered = Some(record.time);
             }
             RecordKind::Delivered { kind: MessageKind::Plan, source, .. } => {
-                let here = self.parts.entry(record.asset).or_default();
-                if here.heard.is_none() {
-                    // What was submitted before this signal came is not the answer to it.
-                    *here = Part { heard: Some(record.time), answered: None, ..*here };
+                if !self.belongs_to_closing(record, *source) {
+                    self.parts.entry(record.asset).or_default().heard.get_or_insert(record.time);
+                    let there = self.parts.entry(*source).or_default();
+                    there.arrived = Some((record.time, record.asset));
                 }
-                let there = self.parts.entry(*source).or_default();
-                there.arrived = Some((record.time, record.asset));
+                if self.awaited() == 0 {
+                    self.finish(rows);
+                }
             }
             RecordKind::PlanRound { round, contributions, .. } => {
-                let row = self.close(record.asset, record.time, (*round, *contributions));
-                self.rounds += 1;
-                self.late += row.late.len() as u64;
-                for (sum, part) in self.lost.iter_mut().zip([row.light, row.contacts, row.computation]) {
-                    *sum += part;
+                self.finish(rows);
+                self.closing = Some(Closing {
+                    coordinator: record.asset,
+                    opened: self.opened.replace(record.time).unwrap_or(record.time),
+                    at: record.time,
+                    round: *round,
+                    contributions: *contributions,
+                    bytes: std::mem::take(&mut self.bytes),
+                    parts: std::mem::take(&mut self.parts),
+                });
+                if self.awaited() == 0 {
+                    self.finish(rows);
                 }
-                rows.push(DerivedRow::Round(row));
             }
             _ => {}
         }
     }
 
-    /// The row of the round that `coordinator` closes now; what comes next is in the next round.
-    fn close(
-        &mut self,
-        coordinator: AssetIndex,
-        now: SimTime,
-        (round, contributions): (u32, u32),
-    ) -> RoundRow {
-        let opened = self.opened.replace(now).unwrap_or(now);
-        let parts = std::mem::take(&mut self.parts);
-        let arrival = |asset: &AssetIndex| {
-            let (at, place) = parts.get(asset)?.arrived?;
-            (place == coordinator).then_some(at)
-        };
-        let others = self.participants.iter().filter(|asset| **asset != coordinator);
+    /// How many answers of the closed round are not told of yet.
+    fn awaited(&self) -> usize {
+        let Some(closing) = &self.closing else { return 0 };
+        let others = self.participants.iter().filter(|asset| **asset != closing.coordinator);
+        let told = others.filter(|asset| closing.arrival(**asset).is_some()).count();
+        let own = usize::from(self.participants.contains(&closing.coordinator));
+        (closing.contributions as usize).saturating_sub(told + own)
+    }
+
+    /// Takes a delivery that the closed round still misses.
+    fn belongs_to_closing(&mut self, record: &Record, source: AssetIndex) -> bool {
+        let awaited = self.awaited() > 0;
+        let Some(closing) = &mut self.closing else { return false };
+        let missed = awaited && record.asset == closing.coordinator && closing.arrival(source).is_none();
+        if missed {
+            closing.parts.entry(source).or_default().arrived = Some((record.time, record.asset));
+        }
+        missed
+    }
+
+    /// Tells of the round that was closed last, if that was not told yet: nothing of it can come any more.
+    pub fn finish(&mut self, rows: &mut Vec<DerivedRow>) {
+        let Some(closing) = self.closing.take() else { return };
+        let row = self.row(&closing);
+        self.rounds += 1;
+        self.late += row.late.len() as u64;
+        for (sum, part) in self.lost.iter_mut().zip([row.light, row.contacts, row.computation]) {
+            *sum += part;
+        }
+        rows.push(DerivedRow::Round(row));
+    }
+
+    fn row(&self, closing: &Closing) -> RoundRow {
+        let Closing { coordinator, opened, at: now, round, contributions, bytes, .. } = *closing;
+        let others = self.participants.iter().copied().filter(|asset| *asset != coordinator);
         let late: Vec<AssetIndex> =
-            others.clone().filter(|asset| arrival(asset).is_none()).copied().collect();
-        let last = others.filter_map(|asset| Some((arrival(asset)?, *asset))).max_by_key(|(at, _)| *at);
+            others.clone().filter(|asset| closing.arrival(*asset).is_none()).collect();
+        let last =
+            others.filter_map(|asset| Some((closing.arrival(asset)?, asset))).max_by_key(|(at, _)| *at);
         let slowest = last.filter(|_| late.is_empty()).map(|(_, asset)| asset);
         let (mut light, mut computation) = (SimTime::ZERO, SimTime::ZERO);
         if let Some(asset) = slowest {
-            let part = parts[&asset];
+            let part = closing.parts.get(&asset).copied().unwrap_or_default();
             let answered = part.answered.unwrap_or(now);
             computation = part.heard.map_or(SimTime::ZERO, |heard| (answered - heard).max(SimTime::ZERO));
             light = self.places.light_time(coordinator, asset, opened)
@@ -161,7 +212,6 @@ impl RoundsRecorder {
         let whole = now - opened;
         light = light.min(whole);
         let contacts = (whole - light - computation).max(SimTime::ZERO);
-        let bytes = std::mem::take(&mut self.bytes);
         RoundRow {
             round,
             opened,
@@ -223,6 +273,7 @@ mod tests {
         let mut recorder = RoundsRecorder::new(Places::default(), vec![HUB, NEAR, FAR]);
         let mut rows = Vec::new();
         records.iter().for_each(|record| recorder.record(record, &mut rows));
+        recorder.finish(&mut rows);
         let mut set = MetricsSet::default();
         recorder.write(&mut set);
         let round = |row| match row {
@@ -237,20 +288,22 @@ mod tests {
         let (rows, set) = rows(&[
             at(10, HUB, submitted(NEAR, 100)),
             at(10, HUB, submitted(FAR, 100)),
-            at(12, NEAR, delivered(HUB)),
             at(12, NEAR, submitted(HUB, 50)),
+            at(12, NEAR, delivered(HUB)),
             at(14, HUB, delivered(NEAR)),
             at(40, FAR, delivered(HUB)),
             at(47, FAR, submitted(HUB, 50)),
-            at(90, HUB, delivered(FAR)),
             at(90, HUB, closed(1, 3)),
+            at(90, HUB, delivered(FAR)),
+            at(90, HUB, submitted(NEAR, 100)),
         ]);
         let [row] = &rows[..] else { panic!("one round, not {rows:?}") };
         assert_eq!((row.slowest, &row.late[..], row.bytes), (Some(FAR), &[][..], 300));
         assert_eq!((row.opened, row.closed), (SimTime::from_secs(10), SimTime::from_secs(90)));
         assert_eq!(row.computation, SimTime::from_secs(7));
         assert_eq!(row.contacts, SimTime::from_secs(73));
-        assert_eq!(set.get("plan.bytes_per_round").and_then(|metric| metric.value), Some(300.0));
+        let bytes = set.get("plan.bytes_per_round").and_then(|metric| metric.value);
+        assert_eq!(bytes, Some(400.0), "with the signal of the next");
     }
 
     #[test]
