@@ -344,6 +344,7 @@ impl Node {
             priority,
             expires,
             attempts: 0,
+            silences: 0,
             place: Place::AwaitingPersist,
         })
     }
