@@ -59,6 +59,14 @@ fn released(bench: &Bench) -> usize {
     bench.reports.iter().filter(|report| matches!(report, Report::CustodyReleased { .. })).count()
 }
 
+/// First fragments of other bundles, more than there is room for.
+fn flood(bench: &mut Bench) {
+    for sequence in 1..20 {
+        let parts = foreign("ipn:1.7", "ipn:2.42", sequence, &[7; 100]).fragment(60).unwrap();
+        bench.hear(LEFT, &parts[0]).unwrap();
+    }
+}
+
 #[test]
 fn custody_passes_from_custodian_to_custodian_and_the_bundle_arrives_once() {
     let mut left = Bench::with(setup(LEFT, &[(3, 2)]));
@@ -221,10 +229,7 @@ fn a_fragment_in_custody_survives_a_flood_and_a_restart() {
     bench.hear(LEFT, &tunnel("ipn:1.0", 0, &bpdu)).unwrap();
     assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::ACCEPTED, [3])]);
     bench.crash();
-    for sequence in 1..20 {
-        let parts = foreign("ipn:1.7", "ipn:2.42", sequence, &[7; 100]).fragment(60).unwrap();
-        bench.hear(LEFT, &parts[0]).unwrap();
-    }
+    flood(&mut bench);
     bench.hear(LEFT, &parts[1]).unwrap();
     assert_eq!(bench.payloads(), [[7; 100]]);
 }
@@ -279,10 +284,7 @@ fn a_fragment_that_is_called_redundant_is_as_safe_as_one_in_custody() {
     entrust(&mut bench, 0, 3, &parts[0]);
     assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::REDUNDANT, [3])]);
     bench.crash();
-    for sequence in 1..20 {
-        let parts = foreign("ipn:1.7", "ipn:2.42", sequence, &[7; 100]).fragment(60).unwrap();
-        bench.hear(LEFT, &parts[0]).unwrap();
-    }
+    flood(&mut bench);
     bench.hear(LEFT, &parts[1]).unwrap();
     assert_eq!(bench.payloads(), [[7; 100]]);
 }
