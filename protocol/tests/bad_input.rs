@@ -277,6 +277,16 @@ fn a_flood_of_first_parts_takes_what_the_limits_say() {
     assert_eq!((reassembler.transfers(), reassembler.bytes()), (0, 0));
 }
 
+#[test]
+fn a_part_of_many_takes_no_memory_for_the_others() {
+    let mut reassembler = Reassembler::new(ReassemblyLimits::default());
+    // Part 4000 of 4096, of 200 bytes: 819 kB are announced.
+    let mut frame = vec![0x41, 0, 1, 0xfa, 0x0f, 0xff];
+    frame.extend_from_slice(&[7; 200]);
+    let taken = measure(|| assert!(reassembler.accept(Instant::ZERO, &frame).is_ok()));
+    assert!(taken.bytes_max < 2000 && reassembler.bytes() == 200, "{} bytes", taken.bytes_max);
+}
+
 /// Fragments of bundles that are not for the node: they are carried on as they are, and the store's limits hold.
 #[test]
 fn a_flood_of_fragments_through_a_relay_stays_within_its_store() {
