@@ -320,8 +320,11 @@ fn a_receiver_that_lost_its_memory_gives_no_false_completion() {
     assert_eq!((&events[..], whole), (&[Event::Cancelled { token: 3, reason, by_peer: true }][..], 0));
 }
 
+/// From and to, in a block.
+type Extent = (u64, u64);
+
 /// What a sender of 1000 bytes says after reports on the first checkpoint: each a scope and one claim.
-fn told(reports: &[((u64, u64), (u64, u64))]) -> (Option<Event>, Engine) {
+fn told(reports: &[(Extent, Extent)]) -> (Option<Event>, Engine) {
     let mut engine = Engine::new(config(1, 2, Limits::default()), Instant::ZERO);
     engine.link_up(Instant::ZERO, LinkPath { mtu: 200, light_time: LIGHT, margin: Duration::ZERO });
     engine.send(block(0, 1000), 3).unwrap();
@@ -335,7 +338,7 @@ fn told(reports: &[((u64, u64), (u64, u64))]) -> (Option<Event>, Engine) {
     (engine.poll_event(), engine)
 }
 
-fn checkpoint(frame: &[u8]) -> Option<(SessionId, CheckpointTag, (u64, u64))> {
+fn checkpoint(frame: &[u8]) -> Option<(SessionId, CheckpointTag, Extent)> {
     let segment = Segment::parse(frame).unwrap();
     match segment.content {
         Content::Data(data) => match data.color {
@@ -348,7 +351,7 @@ fn checkpoint(frame: &[u8]) -> Option<(SessionId, CheckpointTag, (u64, u64))> {
     }
 }
 
-const ALL: (u64, u64) = (0, 1000);
+const ALL: Extent = (0, 1000);
 
 #[test]
 fn a_later_report_on_the_same_bytes_withdraws_the_claims_of_an_earlier_one() {
