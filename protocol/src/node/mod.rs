@@ -21,6 +21,7 @@ mod keep;
 mod links;
 mod output;
 mod plan;
+mod rank;
 mod reassembly;
 mod refusal;
 mod security;

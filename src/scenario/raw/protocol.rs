@@ -47,7 +47,7 @@ record! {
     RawSpread "Spread" {
         order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
         delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
-        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered; what its destination tells is deleted.";
     }
 }
 
@@ -58,7 +58,7 @@ record! {
         binary: Optional<bool>, "true", "Whether a neighbour gets half of the copies that are left, rather than one.";
         order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
         delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
-        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered; what its destination tells is deleted.";
     }
 }
 

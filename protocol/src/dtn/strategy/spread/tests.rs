@@ -158,7 +158,7 @@ fn what_was_sent_is_not_offered_again_and_what_failed_is() {
         if fails {
             spread.failed(PEER, key, gives);
         } else {
-            assert_eq!(spread.sent(NOW, PEER, key), Fate::Stays);
+            assert_eq!(spread.sent(PEER, key), Fate::Stays);
         }
         assert!(!spread.is_sending(key));
     }
@@ -237,17 +237,19 @@ fn a_bundle_given_to_its_destination_is_kept_only_on_demand() {
         spread.link_up(NOW, PEER);
         let key = spread.select(PEER, |_| true).expect("it is for the peer");
         spread.begin(key);
-        assert_eq!(spread.sent(NOW, PEER, key), fate);
+        assert_eq!(spread.sent(PEER, key), fate);
         assert_eq!(selected(&mut spread, PEER), NONE, "the other waits for its own destination");
     }
 }
 
 #[test]
-fn what_reached_its_destination_is_purged_and_told_on_where_that_is_wanted() {
-    for (purge_delivered, expected) in [(true, Some(StoreKey(0))), (false, None)] {
+fn what_its_destination_says_it_has_is_purged_and_told_on_and_what_others_say_is_not() {
+    for (destination, purge_delivered, expected) in
+        [(PEER, true, Some(StoreKey(0))), (PEER, false, None), (FAR, true, None)]
+    {
         let settings = SpreadSettings { purge_delivered, ..SpreadSettings::default() };
         let mut spread = spread(RoutingConfig::Epidemic(settings));
-        held(&mut spread, [(0, FAR)]);
+        held(&mut spread, [(0, destination)]);
         spread.link_up(NOW, PEER);
         spread.link_up(NOW, OTHER);
         told(&mut spread, OTHER);
@@ -255,7 +257,11 @@ fn what_reached_its_destination_is_purged_and_told_on_where_that_is_wanted() {
         let summary = Summary { first: true, last: true, delivered, ..Summary::default() };
         assert_eq!(spread.on_summary(NOW, PEER, &summary.encode()), Ok(()));
         assert_eq!(spread.take_done(), expected);
-        if purge_delivered {
+        assert_eq!(selected(&mut spread, PEER), NONE, "whoever says so gets no copy");
+        if expected.is_none() && purge_delivered {
+            assert!(told(&mut spread, OTHER).is_none(), "hearsay is not told on");
+        }
+        if expected.is_some() {
             spread.remove(StoreKey(0));
             assert!(spread.knows(&name(1, 0)), "it does not come back");
             let news = told(&mut spread, OTHER).expect("news");
@@ -330,7 +336,7 @@ fn a_flooded_bundle_goes_once_to_all_others_after_its_delay() {
     for (peer, done) in [(OTHER, None), (NodeId(4), Some(StoreKey(0)))] {
         assert_eq!(spread.select(peer, |_| true), Some(StoreKey(0)));
         spread.begin(StoreKey(0));
-        spread.sent(due, peer, StoreKey(0));
+        spread.sent(peer, StoreKey(0));
         assert_eq!(spread.take_done(), done);
     }
     spread.remove(StoreKey(0));
@@ -464,7 +470,7 @@ fn copies_after(meetings: &[(usize, usize, bool)], binary: bool, copies: u32) ->
         tell(&mut nodes[from], receiver, if held { &[0] } else { &[] });
         if let Some(key) = nodes[from].select(receiver, |_| true) {
             let gives = nodes[from].begin(key);
-            nodes[from].sent(NOW, receiver, key);
+            nodes[from].sent(receiver, key);
             if !lost {
                 let given = Carried { copies: gives.max(1), from: Some(sender), ..carried(0, FAR) };
                 nodes[to].insert(NOW, key, given);
