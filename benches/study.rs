@@ -1,6 +1,6 @@
 //! Routing studies: a replayed trace of contacts, and a generated plan of satellites, end nodes and ground stations.
 //!
-//! `cargo bench --bench study`. Every load is flown once on one thread with the digest as its sink; reading and checking the
+//! `cargo bench --bench study`; `-- replay`, `-- growth` or `-- day` flies one part. Every load is flown once on one thread with the digest as its sink; reading and checking the
 //! scenario, setting out and flying are timed apart. [`Plan`] is the generator of the plan (seeded, DtnSim's shape and size); `--plan FILE` writes it
 //! for other simulators and stops.
 
@@ -12,7 +12,8 @@ use cosmosmesh::{
 use cosmosmesh_protocol::identity::KeyPair;
 use std::{
     fmt::Write as _,
-    fs, io,
+    fs,
+    io::{self, Write as _},
     ops::ControlFlow,
     path::Path,
     sync::Arc,
@@ -107,13 +108,19 @@ fn main() -> io::Result<()> {
     let mut out = io::stdout().lock();
     let folder = std::env::temp_dir().join(format!("cosmosmesh-study-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let result =
-        replay(&mut out).and_then(|()| growth(&mut out, &folder)).and_then(|()| day(&mut out, &folder));
+    let parts: [(&str, Part); 3] = [("replay", replay), ("growth", growth), ("day", day)];
+    let named = |name: &str| arguments.iter().any(|argument| argument == name);
+    let all = !parts.iter().any(|(name, _)| named(name));
+    let mut chosen = parts.iter().filter(|(name, _)| all || named(name));
+    let result = chosen.try_for_each(|(_, part)| part(&mut out, &folder));
     fs::remove_dir_all(&folder)?;
     result
 }
 
-fn replay(out: &mut impl io::Write) -> io::Result<()> {
+/// A part of the bench: writes its lines, and its scenarios into the folder.
+type Part = fn(&mut io::StdoutLock<'_>, &Path) -> io::Result<()>;
+
+fn replay(out: &mut io::StdoutLock<'_>, _: &Path) -> io::Result<()> {
     for name in ["helsinki_epidemic", "helsinki_direct", "helsinki_spray"] {
         let path = Path::new("scenarios").join(format!("{name}.ron"));
         let started = clock();
@@ -131,7 +138,7 @@ fn replay(out: &mut impl io::Write) -> io::Result<()> {
 }
 
 /// Equal traffic and contacts per node.
-fn growth(out: &mut impl io::Write, folder: &Path) -> io::Result<()> {
+fn growth(out: &mut io::StdoutLock<'_>, folder: &Path) -> io::Result<()> {
     let mut flown = Vec::new();
     for fifty in [1, 4] {
         let plan = Plan {
@@ -152,7 +159,7 @@ fn growth(out: &mut impl io::Write, folder: &Path) -> io::Result<()> {
     )
 }
 
-fn day(out: &mut impl io::Write, folder: &Path) -> io::Result<()> {
+fn day(out: &mut io::StdoutLock<'_>, folder: &Path) -> io::Result<()> {
     for (title, service) in [
         ("122 nodes, 100,000 bundles, size only", "Datagrams(size_only: true)"),
         ("122 nodes, 100,000 bundles, real bytes", "Datagrams(size_only: false)"),

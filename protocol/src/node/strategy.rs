@@ -120,6 +120,7 @@ impl Node {
             // Back to the queue, for another link to the peer or another way.
             Cargo::Bundle(key, _) => {
                 self.store.assign(key, Queue::Hop(peer));
+                self.come_back(key);
             }
             Cargo::Copy(key, gives) => {
                 let Some(spread) = self.spread.as_mut() else { return };
@@ -135,6 +136,7 @@ impl Node {
     pub(super) fn cannot_depart(&mut self, peer: NodeId, cargo: Cargo) {
         match cargo {
             Cargo::Bundle(key, _) => {
+                self.lose_route(key);
                 self.store.assign(key, Queue::Limbo);
             }
             // As if it had been given: it is not offered again while this meeting lasts.

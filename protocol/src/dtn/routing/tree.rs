@@ -18,8 +18,8 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct Tree {
     pub(super) asked: u64,
     pub(super) bytes: u64,
-    pub(super) excluded: Vec<ContactId>,
-    pub(super) excluded_neighbours: Vec<NodeId>,
+    /// The neighbour that may not come first.
+    barred: Option<NodeId>,
     /// Whether a contact was passed over because its volume is promised.
     pub(super) refused: bool,
     source: u32,
@@ -39,25 +39,20 @@ struct Label {
 pub(super) type Frontier = BinaryHeap<Reverse<(u64, u32, u32)>>;
 
 impl Tree {
-    /// Searches from the query's source over the whole plan; its destination, deadline and queues do not matter. Of routes that
-    /// arrive at once, the one of fewer contacts is kept where one label per node can tell. O(E + N log N).
+    /// Searches from the query's source over the whole plan, for a bundle of `bytes`; the query's destination, deadline, queues and
+    /// exclusions do not matter. Of routes that arrive at once, the one of fewer contacts is kept where one label per node can tell.
+    /// O(E + N log N).
     pub(super) fn grow(
         plan: &ContactPlan,
         query: &RouteQuery<'_>,
+        (bytes, barred): (u64, Option<NodeId>),
         limits: &Limits<'_>,
         frontier: &mut Frontier,
     ) -> Option<Self> {
         let source = plan.node_index(query.from)?;
         let unreached = Label { arrival: NEVER, hops: 0, parent: source, contact: ContactId(0) };
-        let mut tree = Self {
-            asked: query.now.as_nanos(),
-            bytes: query.bytes,
-            excluded: query.excluded.to_vec(),
-            excluded_neighbours: query.excluded_neighbours.to_vec(),
-            refused: false,
-            source,
-            labels: Vec::new(),
-        };
+        let mut tree =
+            Self { asked: query.now.as_nanos(), bytes, barred, refused: false, source, labels: Vec::new() };
         tree.labels.resize(plan.nodes().len(), unreached);
         tree.labels[source as usize].arrival = tree.asked;
         frontier.clear();
@@ -93,7 +88,7 @@ impl Tree {
     }
 
     /// Finds other routes to the nodes behind a contact that is gone, or is not what it was: only their arrivals are searched
-    /// anew. O(N) when any route used it, and otherwise O(1).
+    /// anew. False where no route used it, and nothing changed. O(N) and the contacts to those nodes, and otherwise O(1).
     pub(super) fn mend(
         &mut self,
         plan: &ContactPlan,
@@ -101,11 +96,11 @@ impl Tree {
         receiver: NodeId,
         limits: &Limits<'_>,
         frontier: &mut Frontier,
-    ) {
-        let Some(cut) = plan.node_index(receiver) else { return };
+    ) -> bool {
+        let Some(cut) = plan.node_index(receiver) else { return false };
         let used = |label: &Label| label.arrival != NEVER && label.contact == id;
         if cut == self.source || !self.labels.get(cut as usize).is_some_and(used) {
-            return;
+            return false;
         }
         let behind = self.behind(cut);
         for &node in &behind {
@@ -123,6 +118,7 @@ impl Tree {
             }
         }
         self.spread(plan, limits, frontier);
+        true
     }
 
     /// The nodes whose route passes `cut`, itself among them.
@@ -159,8 +155,8 @@ impl Tree {
     }
 
     /// The contacts to `target`, which is reached.
-    pub(super) fn trace(&self, target: u32, hops: &mut Vec<ContactId>) {
-        hops.clear();
+    pub(super) fn trace(&self, target: u32) -> Vec<ContactId> {
+        let mut hops = Vec::new();
         let mut node = target;
         // Labels grow along a route, so it ends; that it has no more contacts than there are nodes is for safety.
         while node != self.source && hops.len() < self.labels.len() {
@@ -169,6 +165,7 @@ impl Tree {
             node = label.parent;
         }
         hops.reverse();
+        hops
     }
 
     fn spread(&mut self, plan: &ContactPlan, limits: &Limits<'_>, frontier: &mut Frontier) {
@@ -204,13 +201,13 @@ impl Tree {
         if sent > edge.end || arrival == NEVER || (arrival, hops) >= (known.arrival, known.hops) {
             return;
         }
-        if self.excluded.contains(&edge.id) || !limits.is_likely(plan, edge.id) {
+        if limits.is_lost(edge.id) || !limits.is_likely(plan, edge.id) {
             return;
         }
-        if first && self.excluded_neighbours.contains(&plan.nodes()[edge.to as usize].id) {
+        if first && self.barred.is_some_and(|barred| barred == plan.nodes()[edge.to as usize].id) {
             return;
         }
-        if !limits.has_room(edge, self.bytes) {
+        if !limits.has_room(edge, self.bytes, self.asked) {
             self.refused = true;
             return;
         }

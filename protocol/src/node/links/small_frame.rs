@@ -5,7 +5,8 @@ use super::{
     Layer, Link,
 };
 use crate::convergence::small_frame::{
-    Accepted, Fragmenter, Reassembler, ReassemblyLimits, counted_frame, max_bundle_bytes,
+    Accepted, Fragmenter, Reassembler, ReassemblyLimits, WHOLE_HEADER_LEN, counted_frame, max_bundle_bytes,
+    whole_frame,
 };
 use alloc::{collections::VecDeque, vec::Vec};
 
@@ -44,17 +45,23 @@ impl Node {
     pub(super) fn poll_small_frame(&mut self, link: LinkId, up: &LinkUp) -> Option<Vec<u8>> {
         while self.links.get_mut(&link)?.small_frames()?.sending.is_none() {
             let (cargo, wire) = self.next_departure(up, max_bundle_bytes(up.mtu as usize))?;
+            let absent = self.absent(&cargo);
+            let mtu = up.mtu as usize;
+            // What is not carried needs no frames: the bundle is one, whatever the MTU.
+            let in_one = absent > 0 || wire.len() + WHOLE_HEADER_LEN <= mtu;
             let frames = self.links.get_mut(&link)?.small_frames()?;
             let transfer = frames.transfer;
             frames.transfer = transfer.wrapping_add(1);
-            let absent = self.absent(&cargo);
-            let frames = self.links.get_mut(&link)?.small_frames()?;
-            if absent > 0 {
-                // What is not carried needs no frames: the bundle is one, whatever the MTU.
-                frames.sending = Some((cargo, VecDeque::from([counted_frame(&wire, absent)])));
-                break;
+            if in_one {
+                let frame = if absent > 0 { counted_frame(wire, absent) } else { whole_frame(wire) };
+                if up.session {
+                    frames.sending = Some((cargo, VecDeque::new()));
+                } else {
+                    self.departed(up.peer, cargo);
+                }
+                return Some(frame);
             }
-            match Fragmenter::new(&wire, transfer, up.mtu as usize) {
+            match Fragmenter::new(&wire, transfer, mtu) {
                 Ok(cut) => frames.sending = Some((cargo, cut.collect())),
                 Err(_) => self.cannot_depart(up.peer, cargo),
             }

@@ -86,9 +86,9 @@ fn a_full_contact_sends_the_next_bundle_another_way_until_volume_comes_back() {
     let mut router = Router::new(Duration::ZERO, 8);
     let query = RouteQuery::new(FROM, TO, at(0), 30);
     let route = router.route(&plan, &query, Priority::Normal).unwrap();
-    assert_eq!(router.book(&plan, &route, 30, Priority::Normal), 0);
+    assert_eq!(router.book(&plan, &route.hops, 30, Priority::Normal, at(0)), 0);
     assert_eq!(ask(&mut router, &plan, 0, 30), Some(100));
-    router.release(&route, 30, Priority::Normal);
+    router.release(&route.hops, 30, Priority::Normal);
     assert_eq!(ask(&mut router, &plan, 0, 30), Some(90));
 }
 
@@ -166,13 +166,13 @@ proptest! {
                     let arrival = |route: &Option<Route>| route.as_ref().map(|route| route.arrival);
                     prop_assert_eq!(arrival(&found), arrival(&fresh));
                     if let Some(route) = found {
-                        router.book(&plan, &route, bytes, priority);
+                        router.book(&plan, &route.hops, bytes, priority, at(now));
                         sent.push((route, bytes, priority));
                     }
                 }
                 Step::GiveBack { which } if !sent.is_empty() => {
                     let (route, bytes, priority) = sent.swap_remove(which % sent.len());
-                    router.release(&route, bytes, priority);
+                    router.release(&route.hops, bytes, priority);
                 }
                 Step::GiveBack { .. } => {}
                 Step::Lose { which } => {
@@ -209,7 +209,7 @@ proptest! {
                 let query = RouteQuery::new(FROM, NodeId(*to), at(now), *bytes);
                 let route = router.route(&plan, &query, Priority::Normal);
                 if let Some(route) = &route {
-                    router.book(&plan, route, *bytes, Priority::Normal);
+                    router.book(&plan, &route.hops, *bytes, Priority::Normal, at(now));
                 }
                 answers.push(route);
             }
