@@ -1,9 +1,7 @@
 //! The router of a node: candidate routes, bookings, and what a change of the plan leaves standing.
 
 use super::{
-    Limits, Route, RouteQuery, RouteScratch, Volumes, earliest_arrival_within,
-    tree::{Frontier, Tree},
-    walk::time,
+    Limits, Route, RouteQuery, RouteScratch, Volumes, earliest_arrival_within, tree::Tree, walk::time,
 };
 use crate::{
     dtn::{
@@ -46,7 +44,6 @@ pub struct Router {
     lost: Vec<ContactId>,
     trees: BTreeMap<Kind, Kept>,
     scratch: RouteScratch,
-    frontier: Frontier,
     /// Whether the last question would have had an answer without bookings and queues.
     short: bool,
     counts: RouterCounts,
@@ -83,10 +80,10 @@ struct Kind {
     barred: Option<NodeId>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Kept {
     tree: Tree,
-    /// How often volume had been given back when it was grown.
+    /// How often volume had been given back when it was begun, or first found a contact full.
     releases: u64,
     /// Candidates that were asked for, by their destination's index.
     candidates: Vec<Option<Arc<[ContactId]>>>,
@@ -119,7 +116,6 @@ impl Router {
             lost: Vec::new(),
             trees: BTreeMap::new(),
             scratch: RouteScratch::default(),
-            frontier: Frontier::default(),
             short: false,
             counts: RouterCounts::default(),
         }
@@ -224,7 +220,7 @@ impl Router {
         self.lost.retain(|lost| plan.get(*lost).is_some_and(|contact| contact.end > now));
         if let Err(place) = self.lost.binary_search(&id) {
             self.lost.insert(place, id);
-            self.mend(plan, id, contact.to);
+            self.mend(plan, id, contact);
         }
     }
 
@@ -255,7 +251,7 @@ impl Router {
     ) -> Result<PlannedContact, PlanError> {
         self.follow(plan);
         let contact = plan.remove(id)?;
-        self.mend(plan, id, contact.to);
+        self.mend(plan, id, &contact);
         self.version = plan.version();
         Ok(contact)
     }
@@ -273,7 +269,7 @@ impl Router {
         self.follow(plan);
         let before = *plan.get(id).ok_or(PlanError::Unknown(id))?;
         plan.update(id, contact)?;
-        self.mend(plan, id, before.to);
+        self.mend(plan, id, &before);
         if !is_part_of(&contact, &before) {
             self.improve(plan, id, &contact);
         }
@@ -311,13 +307,21 @@ impl Router {
         }
         for id in &gone {
             let Some(before) = old.get(*id) else { continue };
-            self.mend(new, *id, before.to);
+            self.mend(new, *id, before);
             if new.get(*id).is_none_or(|now| (now.from, now.to) != (before.from, before.to)) {
                 self.volumes.forget(*id);
             }
         }
-        self.lost.retain(|id| gone.binary_search(id).is_err());
-        for id in &better {
+        // A contact that was lost is another one now.
+        let mut mended = Vec::new();
+        self.lost.retain(|id| {
+            let is_gone = gone.binary_search(id).is_ok();
+            if is_gone {
+                mended.push(*id);
+            }
+            !is_gone
+        });
+        for id in better.iter().chain(&mended) {
             if let Some(contact) = new.get(*id) {
                 self.improve(new, *id, contact);
             }
@@ -358,6 +362,9 @@ impl Router {
         }
         loop {
             let Some(kept) = self.trees.get_mut(&kind) else { return Answer::Never };
+            let settings = (self.queue_delay, self.min_confidence);
+            let limits = limits(&self.volumes, &self.lost, kind.priority, settings);
+            kept.settle(plan, &limits, target);
             let bound = kept.tree.bound(target).map(Instant::from_nanos);
             let Some(bound) = bound.filter(|bound| *bound <= query.deadline) else {
                 self.counts.reused += u64::from(!fresh);
@@ -372,8 +379,6 @@ impl Router {
             if let Some(first) = first.filter(|first| query.excluded_neighbours.contains(&first.to)) {
                 return if kind.barred.is_none() { Answer::Barred(first.to) } else { Answer::Late };
             }
-            let settings = (self.queue_delay, self.min_confidence);
-            let limits = limits(&self.volumes, &self.lost, kind.priority, settings);
             let in_time = |query: &RouteQuery<'_>| {
                 time(plan, hops, query, &limits).filter(|timed| timed.arrival <= latest)
             };
@@ -400,31 +405,31 @@ impl Router {
             && (!loaded || kept.releases == self.volumes.releases())
     }
 
-    /// Searches for candidates to all destinations.
+    /// Begins a search for candidates to all destinations.
     fn grow(&mut self, plan: &ContactPlan, query: &RouteQuery<'_>, kind: Kind) {
         // Grown for a somewhat smaller bundle, a tree also answers for those that are a little smaller than this one. Without
         // slack its arrivals would not do for this one.
         let rounded = if kind.bits == 0 { 0 } else { 1 << (kind.bits - 1) };
         let bytes = if self.slack.is_zero() { query.bytes } else { rounded };
-        let settings = (self.queue_delay, self.min_confidence);
-        let limits = limits(&self.volumes, &self.lost, kind.priority, settings);
-        let Some(tree) = Tree::grow(plan, query, (bytes, kind.barred), &limits, &mut self.frontier) else {
+        let mut kept = self.trees.remove(&kind).unwrap_or_default();
+        if !kept.tree.plant(plan, query, bytes, kind.barred) {
             return;
-        };
+        }
         self.counts.grown += 1;
-        if self.trees.len() >= self.capacity.max(1) && !self.trees.contains_key(&kind) {
+        if self.trees.len() >= self.capacity.max(1) {
             let oldest = self.trees.iter().min_by_key(|(_, kept)| kept.tree.asked).map(|(kind, _)| *kind);
             oldest.and_then(|oldest| self.trees.remove(&oldest));
         }
-        let kept = Kept { tree, releases: self.volumes.releases(), candidates: Vec::new() };
+        kept.releases = self.volumes.releases();
+        kept.candidates.clear();
         self.trees.insert(kind, kept);
     }
 
-    fn mend(&mut self, plan: &ContactPlan, id: ContactId, receiver: NodeId) {
+    fn mend(&mut self, plan: &ContactPlan, id: ContactId, contact: &PlannedContact) {
         for (kind, kept) in &mut self.trees {
             let settings = (self.queue_delay, self.min_confidence);
             let limits = limits(&self.volumes, &self.lost, kind.priority, settings);
-            if kept.tree.mend(plan, id, receiver, &limits, &mut self.frontier) {
+            if kept.tree.mend(plan, id, contact, &limits) {
                 kept.candidates.clear();
             }
         }
@@ -434,7 +439,7 @@ impl Router {
         for (kind, kept) in &mut self.trees {
             let settings = (self.queue_delay, self.min_confidence);
             let limits = limits(&self.volumes, &self.lost, kind.priority, settings);
-            kept.tree.improve(plan, id, contact, &limits, &mut self.frontier);
+            kept.tree.improve(plan, id, contact, &limits);
             kept.candidates.clear();
         }
     }
@@ -464,6 +469,16 @@ fn difference(old: &ContactPlan, new: &ContactPlan) -> (Vec<ContactId>, Vec<Cont
 }
 
 impl Kept {
+    /// Searches on until the earliest arrival at `target` is known.
+    fn settle(&mut self, plan: &ContactPlan, limits: &Limits<'_>, target: u32) {
+        let was_refused = self.tree.refused;
+        self.tree.settle(plan, limits, target);
+        if self.tree.refused && !was_refused {
+            // What was given back before has been seen.
+            self.releases = limits.volumes.map_or(0, Volumes::releases);
+        }
+    }
+
     /// The contacts to `target`, which is reached.
     fn candidate(&mut self, target: u32) -> &Arc<[ContactId]> {
         let place = target as usize;

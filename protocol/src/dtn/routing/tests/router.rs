@@ -195,6 +195,52 @@ proptest! {
     }
 
     #[test]
+    fn whatever_a_plan_becomes_the_router_arrives_as_early_as_a_fresh_search(
+        contacts in prop::collection::vec(any_contacts(), 3..8),
+        steps in prop::collection::vec((0..3u64, 1..6u64, 0..4usize, any::<usize>(), any_contacts()), 1..16),
+    ) {
+        let mut plan = ContactPlan::from_contacts(contacts.into_iter().flatten()).unwrap();
+        let mut router = Router::new(Duration::ZERO, 3);
+        let (mut now, mut lost) = (0, Vec::new());
+        for (after, to, change, which, new) in steps {
+            now += after;
+            let mut next = plan.clone();
+            if let Some((id, contact)) = pick(&plan, which) {
+                match change {
+                    0 => drop(next.remove(id)),
+                    1 => {
+                        // Sometimes better, sometimes worse, sometimes between others.
+                        let other = PlannedContact { from: contact.from, to: contact.to, ..new[0] };
+                        next.update(id, other).unwrap();
+                    }
+                    2 => {
+                        router.lose(&plan, id, at(now));
+                        lost.push(id);
+                    }
+                    _ => {
+                        for id in lost.drain(..) {
+                            router.regain(&plan, id);
+                        }
+                    }
+                }
+            }
+            if which % 3 == 0 {
+                next.add(new[new.len() - 1]).unwrap();
+            }
+            router.update(&plan, &next);
+            plan = next;
+            let gone = router.lost().to_vec();
+            for to in [to, 5] {
+                let query = RouteQuery::new(FROM, NodeId(to), at(now), 2);
+                let limits = Limits { lost: &gone, ..Limits::NONE };
+                let fresh = earliest_arrival_within(&plan, &query, &limits, &mut RouteScratch::default());
+                let found = router.route(&plan, &query, Priority::Normal);
+                prop_assert_eq!(found.map(|route| route.arrival), fresh.map(|route| route.arrival));
+            }
+        }
+    }
+
+    #[test]
     fn equal_questions_get_equal_answers(
         contacts in any_contacts(),
         asked in prop::collection::vec((0..4u64, 1..6u64, 1..6u64), 1..20),
