@@ -64,7 +64,7 @@ use alloc::{
 };
 use core::time::Duration;
 use forward::Held;
-use links::Link;
+use links::Links;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 use timer::{Timer, Timers};
 
@@ -109,7 +109,7 @@ pub struct Node {
     civil: Option<UtcEstimate>,
     last_creation: (DtnTime, u64),
 
-    links: BTreeMap<LinkId, Link>,
+    links: Links,
     plan: ContactPlan,
     routes: RouteCache,
     returns: BTreeMap<NodeId, RouteCache>,
@@ -199,7 +199,7 @@ impl Node {
             now: start,
             civil: None,
             last_creation: (DtnTime::UNKNOWN, 0),
-            links: BTreeMap::new(),
+            links: Links::default(),
             plan: ContactPlan::default(),
             routes: RouteCache::new(
                 RoutingPolicy::EarliestArrival,
