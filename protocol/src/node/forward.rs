@@ -3,7 +3,6 @@
 use super::{Node, Report, StreamKey, Timer, bundle_service::Whose, output::DropReason, route::Booking};
 use crate::{
     bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary, Status},
-    convergence::small_frame::HEADROOM,
     dtn::{
         routing::Route,
         store::{Entry, Priority, Queue, StoreKey, StoreMeta},
@@ -182,10 +181,7 @@ impl Node {
         if let Some(copies) = copies {
             set_copies(&mut held.bundle, copies);
         }
-        // With room for what a frame puts before it, so that the bytes are written once.
-        let mut wire = Vec::with_capacity(held.bundle.encoded_len() + HEADROOM);
-        held.bundle.encode_into(&mut wire);
-        Some(wire)
+        Some(held.bundle.encode())
     }
 
     pub(super) fn on_store_expiry(&mut self) {

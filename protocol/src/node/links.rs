@@ -3,6 +3,7 @@
 mod ltp;
 mod retry;
 mod small_frame;
+mod table;
 mod whole;
 
 use super::{Convergence, InputError, LinkId, LinkUp, Node, custody, ingress::Fate, strategy::Cargo};
@@ -17,6 +18,7 @@ use core::time::Duration;
 use ltp::Ltp;
 use retry::Retry;
 use small_frame::SmallFrames;
+pub(super) use table::Links;
 use whole::Whole;
 
 /// One link of the node.
@@ -59,13 +61,17 @@ impl Layer {
 
 impl Node {
     pub(super) fn on_link_up(&mut self, up: LinkUp) {
-        if self.links.get(&up.link).is_some_and(|link| link.up.is_some_and(|old| old.peer != up.peer)) {
+        if self.links.get(up.link).is_some_and(|link| link.up.is_some_and(|old| old.peer != up.peer)) {
             // Another neighbour: the contact with the one before is over.
             let _ = self.on_link_down(up.link);
         }
         self.set_layer(up);
-        let link = self.links.entry(up.link).or_default();
-        (link.up, link.peer, link.skipped) = (Some(up), Some(up.peer), false);
+        let link = self.links.named(up.link);
+        let before = link.up.replace(up);
+        (link.peer, link.skipped) = (Some(up.peer), false);
+        if before.is_none() {
+            self.links.came_up(up.peer);
+        }
         self.end_pause(up.link);
         self.resume_ltp(up);
         self.mark_mended(up.peer);
@@ -76,7 +82,7 @@ impl Node {
     /// Gives a link the convergence layer that it is to speak, unless it speaks it already.
     fn set_layer(&mut self, up: LinkUp) {
         let (before, same) = {
-            let link = self.links.entry(up.link).or_default();
+            let link = self.links.named(up.link);
             let same = match (&mut link.layer, up.convergence) {
                 (Layer::SmallFrame(_), Convergence::SmallFrame) => true,
                 (Layer::Whole(whole), Convergence::Whole(settings)) => whole.keeps(up.peer, settings),
@@ -100,13 +106,14 @@ impl Node {
             Convergence::Whole(settings) => Layer::Whole(Whole::new(up.peer, settings)),
             Convergence::Ltp(settings) => Layer::Ltp(Box::new(self.new_ltp(up.peer, settings))),
         };
-        self.links.entry(up.link).or_default().layer = layer;
+        self.links.named(up.link).layer = layer;
     }
 
     pub(super) fn on_link_down(&mut self, link: LinkId) -> Result<(), InputError> {
-        let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
+        let state = self.links.get_mut(link).ok_or(InputError::UnknownLink(link))?;
         let Some(up) = state.up.take() else { return Ok(()) };
         let skipped = core::mem::take(&mut state.skipped);
+        self.links.went_down(up.peer);
         self.suspend_ltp(link, &up);
         self.withdraw(link, up.peer, false);
         if !self.is_linked(up.peer) {
@@ -124,7 +131,7 @@ impl Node {
     /// in full, and waits for the report on.
     fn withdraw(&mut self, link: LinkId, peer: NodeId, all: bool) {
         let now = self.now;
-        let Some(state) = self.links.get_mut(&link) else { return };
+        let Some(state) = self.links.get_mut(link) else { return };
         let cargo = match &mut state.layer {
             Layer::SmallFrame(frames) => frames.take_back(),
             Layer::Whole(whole) => whole.take_back(),
@@ -137,7 +144,7 @@ impl Node {
 
     /// Whether a link to `peer` is up.
     pub(super) fn is_linked(&self, peer: NodeId) -> bool {
-        self.links.values().any(|link| link.up.is_some_and(|up| up.peer == peer))
+        self.links.is_up_to(peer)
     }
 
     /// The next frame for `link`, which is free at `now`; `None` when nothing is due on it.
@@ -145,7 +152,7 @@ impl Node {
     /// On a [`Convergence::Whole`] link it is a bundle, whose number [`Node::poll_bundle`] tells too.
     pub fn poll_transmit(&mut self, now: Instant, link: LinkId) -> Option<Vec<u8>> {
         self.now = self.now.max(now);
-        let state = self.links.get(&link)?;
+        let state = self.links.get(link)?;
         let up = state.up?;
         match state.layer {
             Layer::SmallFrame(_) => self.poll_small_frame(link, &up),
@@ -189,14 +196,14 @@ impl Node {
     fn set_aside(&mut self, link: LinkId, key: StoreKey) {
         self.lose_route(key);
         self.store.assign(key, Queue::Limbo);
-        if let Some(state) = self.links.get_mut(&link) {
+        if let Some(state) = self.links.get_mut(link) {
             state.skipped = true;
         }
     }
 
     /// Bytes from a link.
     pub(super) fn on_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
-        let state = self.links.entry(link).or_default();
+        let state = self.links.named(link);
         let peer = state.peer;
         match state.layer {
             Layer::SmallFrame(_) => self.on_small_frame(link, bytes),

@@ -66,7 +66,7 @@ use alloc::{
 };
 use core::time::Duration;
 use forward::Held;
-use links::Link;
+use links::Links;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 use timer::{Timer, Timers};
 
@@ -111,7 +111,7 @@ pub struct Node {
     civil: Option<UtcEstimate>,
     last_creation: (DtnTime, u64),
 
-    links: BTreeMap<LinkId, Link>,
+    links: Links,
     plan: ContactPlan,
     router: Router,
     /// How long others' answers take.
@@ -202,7 +202,7 @@ impl Node {
             now: start,
             civil: None,
             last_creation: (DtnTime::UNKNOWN, 0),
-            links: BTreeMap::new(),
+            links: Links::default(),
             plan: ContactPlan::default(),
             router: Router::new(config.route_slack, route::SEARCHES),
             arrivals: Arrivals::new(config.route_slack, config.directory.len()),

@@ -215,8 +215,10 @@ impl Node {
         while let Some(key) = self.spread.as_mut().and_then(|spread| spread.take_done()) {
             self.finish_bundle(key);
         }
-        if let Some(at) = self.spread.as_ref().and_then(|spread| spread.next_deadline()) {
-            self.timers.arm_by(Timer::Spread, at);
+        match self.spread.as_mut().and_then(|spread| spread.deadline_change()) {
+            Some(Some(at)) => self.timers.arm(Timer::Spread, at),
+            Some(None) => self.timers.disarm(Timer::Spread),
+            None => {}
         }
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Neighbour {
     pub(super) nonce: u64,
     /// When it last began to tell from the start.
     pub(super) began: Option<Instant>,
+    /// Until when its summary is waited for.
+    pub(super) waits_until: Option<Instant>,
 }
 
 impl Neighbour {
@@ -69,6 +71,7 @@ impl Neighbour {
             delivered: BTreeSet::new(),
             nonce,
             began: None,
+            waits_until: None,
         }
     }
 
