@@ -60,6 +60,14 @@ impl Layer {
 }
 
 impl Node {
+    /// The host tells how strongly the peer of a link is heard.
+    pub(super) fn on_heard(&mut self, link: LinkId, snr_db: i8) {
+        let peer = self.links.get(link).and_then(|state| state.peer);
+        if let (Some(peer), Some(spread)) = (peer, self.spread.as_mut()) {
+            spread.on_signal(peer, snr_db);
+        }
+    }
+
     pub(super) fn on_link_up(&mut self, up: LinkUp) {
         if self.links.get(up.link).is_some_and(|link| link.up.is_some_and(|old| old.peer != up.peer)) {
             // Another neighbour: the contact with the one before is over.

@@ -158,6 +158,19 @@ impl Spread {
         }
     }
 
+    /// How strongly `peer` is heard, in dB over the noise.
+    pub fn on_signal(&mut self, peer: NodeId, snr_db: i8) {
+        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+            neighbour.snr_db = Some(snr_db);
+        }
+    }
+
+    /// Whether every neighbour in range hears what goes to one of them.
+    #[must_use]
+    pub fn shares_channel(&self) -> bool {
+        self.strategy.shares_channel()
+    }
+
     /// A bundle was delivered here.
     pub fn on_delivered(&mut self, now: Instant, id: BundleId, expires: Instant, from: Option<NodeId>) {
         if let Some(neighbour) = from.and_then(|from| self.neighbours.get_mut(&from)) {

@@ -48,10 +48,12 @@ impl Node {
     pub(super) fn poll_small_frame(&mut self, link: LinkId, up: &LinkUp) -> Option<Vec<u8>> {
         while self.links.get_mut(link)?.small_frames()?.sending.is_none() {
             let (cargo, wire) = self.next_departure(up, max_bundle_bytes(up.mtu as usize))?;
+            let shared = self.spread.as_ref().is_some_and(|spread| spread.shares_channel());
             let absent = self.absent(&cargo);
             let SmallFrames { sending, waiting, transfer, .. } = self.links.get_mut(link)?.small_frames()?;
-            let number = *transfer;
-            *transfer = number.wrapping_add(1);
+            let next = if shared { &mut self.channel_transfer } else { transfer };
+            let number = *next;
+            *next = number.wrapping_add(1);
             if absent > 0 {
                 // What is not carried needs no frames: the bundle is one, whatever the MTU.
                 waiting.push_back(counted_frame(wire, absent));

@@ -352,6 +352,77 @@ fn a_client_that_hears_another_send_keeps_quiet_and_a_router_does_not() {
     }
 }
 
+fn on_a_channel() -> Spread {
+    let config = FloodingConfig { shared: true, ..FloodingConfig::default() };
+    let settings = SpreadSettings::default();
+    let mut spread = spread(RoutingConfig::ManagedFlooding { config, settings });
+    for peer in [PEER, OTHER, NodeId(4)] {
+        spread.link_up(NOW, peer);
+    }
+    spread
+}
+
+#[test]
+fn on_a_channel_a_bundle_leaves_once_and_to_its_destination_where_that_is_near() {
+    let mut spread = on_a_channel();
+    spread.insert(NOW, StoreKey(0), passed_on());
+    let due = spread.next_deadline().expect("a delay");
+    spread.on_deadline(due);
+    assert_eq!(spread.select(OTHER, |_| true), Some(StoreKey(0)));
+    assert_eq!(selected(&mut spread, NodeId(4)), NONE, "it hears what goes to another");
+    spread.begin(StoreKey(0));
+    spread.sent(due, OTHER, StoreKey(0));
+    assert_eq!(spread.take_done(), Some(StoreKey(0)));
+    spread.insert(NOW, StoreKey(1), carried(1, NodeId(4)));
+    assert_eq!(selected(&mut spread, OTHER), NONE);
+    assert_eq!(selected(&mut spread, NodeId(4)), [1]);
+}
+
+#[test]
+fn on_a_channel_a_client_keeps_quiet_even_when_its_turn_has_come() {
+    let mut spread = on_a_channel();
+    spread.insert(NOW, StoreKey(0), passed_on());
+    let due = spread.next_deadline().expect("a delay");
+    spread.on_deadline(due);
+    spread.on_duplicate(due, &name(1, 0), Some(NodeId(4)));
+    assert_eq!(spread.take_done(), Some(StoreKey(0)));
+    spread.remove(StoreKey(0));
+    assert_eq!(selected(&mut spread, OTHER), NONE);
+    // One of its own it sends in any case.
+    spread.insert(NOW, StoreKey(1), carried(1, FAR));
+    spread.on_duplicate(due, &name(1, 1), Some(NodeId(4)));
+    assert_eq!(spread.take_done(), None);
+    // And what is on its way it cannot take back.
+    spread.insert(NOW, StoreKey(2), Carried { id: name(1, 2), ..passed_on() });
+    spread.on_deadline(spread.next_deadline().expect("a delay"));
+    let sent = [PEER, OTHER, NodeId(4)].map(|peer| selected(&mut spread, peer)).concat();
+    assert_eq!(sent, [1, 2]);
+    spread.begin(StoreKey(2));
+    spread.on_duplicate(due, &name(1, 2), Some(NodeId(4)));
+    assert_eq!(spread.take_done(), None);
+}
+
+#[test]
+fn who_hears_a_bundle_weakly_sends_it_on_sooner() {
+    let latest = |snr_db| {
+        let delays = (0..200).map(|sequence| {
+            let mut spread = on_a_channel();
+            // Another draw each time.
+            for _ in 0..sequence {
+                spread.on_duplicate(NOW, &name(1, 0), None);
+                spread.link_up(NOW, NodeId(100 + sequence));
+            }
+            spread.on_signal(PEER, snr_db);
+            spread.insert(NOW, StoreKey(0), passed_on());
+            spread.next_deadline().expect("a delay").saturating_since(NOW)
+        });
+        delays.max().expect("some")
+    };
+    let slot = FloodingConfig::default().slot;
+    assert!(latest(-20) < slot * (16 + 8));
+    assert!(latest(10) > slot * (16 + 8));
+}
+
 #[test]
 fn a_mute_client_sends_only_its_own_and_waits_for_somebody_to_hear_it() {
     let config = FloodingConfig { role: Role::ClientMute, ..FloodingConfig::default() };
