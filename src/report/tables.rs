@@ -58,6 +58,12 @@ impl Field for &str {
     }
 }
 
+impl Field for String {
+    fn put(&self, out: &mut String) {
+        out.push_str(self);
+    }
+}
+
 impl Field for u32 {
     fn put(&self, out: &mut String) {
         put_number(out, u64::from(*self), 1);
@@ -119,9 +125,9 @@ impl Field for Maybe {
 /// A number to the last bit.
 struct Exact(f64);
 
-impl Display for Exact {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:e}", self.0)
+impl Field for Exact {
+    fn put(&self, out: &mut String) {
+        write!(out, "{:e}", self.0).expect("writing to a string does not fail");
     }
 }
 
