@@ -2,10 +2,12 @@
 //!
 //! A coordinator holds the [`Couplings`] only; the whole [`FleetProblem`] is for generators, tests and the central reference.
 
+mod central;
 mod coupling;
 
 use alloc::{string::String, vec, vec::Vec};
 
+pub use central::CentralSolution;
 pub use coupling::{Coupling, CouplingKind, MAX_NAME};
 
 use super::{

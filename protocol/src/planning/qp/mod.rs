@@ -51,6 +51,8 @@ pub enum Stop {
 pub struct QpSolution {
     /// All variables, fixed ones included.
     pub x: Vec<f64>,
+    /// The multiplier of each row, in `½ xᵀH x + gᵀx + Σ multiplier·(row·x)`: positive at the upper bound, negative at the lower.
+    pub multipliers: Vec<f64>,
     /// The greatest of the relative residuals of stationarity, feasibility and complementarity.
     pub residual: f64,
     /// Iterations made.
@@ -92,6 +94,9 @@ pub struct Qp {
     fixed: Vec<f64>,
     /// What the fixed variables add to the linear term of the free ones.
     offset: Vec<f64>,
+    /// How many general rows were given, and which of them each of the program's last rows is.
+    general: usize,
+    origins: Vec<usize>,
     program: Program,
     state: State,
 }
@@ -120,14 +125,18 @@ impl Qp {
                 store.push(&[(reduced, 1.0)], lower[i], upper[i]);
             }
         }
+        let mut origins = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            push_row(&mut store, &free, &fixed, index, row)?;
+            if push_row(&mut store, &free, &fixed, index, row)? {
+                origins.push(index);
+            }
         }
         let magnitude = store.magnitude();
         let (hessian_free, proximal, basis, weights) = (Vec::new(), 0.0, Vec::new(), Vec::new());
         let program = Program { hessian: hessian_free, rows: store, proximal, basis, weights, magnitude };
         let state = State::new(&program, 0);
-        let mut qp = Self { variables: n, free, fixed, offset: Vec::new(), program, state };
+        let (offset, general) = (Vec::new(), rows.len());
+        let mut qp = Self { variables: n, free, fixed, offset, general, origins, program, state };
         qp.set_hessian(hessian)?;
         Ok(qp)
     }
@@ -196,7 +205,14 @@ impl Qp {
         for (&i, value) in self.free.iter().zip(&state.x) {
             x[i] = *value;
         }
-        Ok(QpSolution { x, residual, iterations, stop })
+        let mut multipliers = vec![0.0; self.general];
+        let bounds = self.program.rows.len() - self.origins.len();
+        for (side, multiplier) in state.active.set.iter().zip(&state.active.multipliers) {
+            if side.row >= bounds {
+                multipliers[self.origins[side.row - bounds]] -= side.sign * multiplier;
+            }
+        }
+        Ok(QpSolution { x, multipliers, residual, iterations, stop })
     }
 
     /// How far each shared quantity `(S x)ₖ` of the last [`Self::resume`] falls per unit of its price while the active set
@@ -218,7 +234,14 @@ impl Qp {
     }
 }
 
-fn push_row(store: &mut Rows, free: &[usize], fixed: &[f64], index: usize, row: &Row) -> Result<(), QpError> {
+/// Stores a row on the free variables; answers whether anything is left of it.
+fn push_row(
+    store: &mut Rows,
+    free: &[usize],
+    fixed: &[f64],
+    index: usize,
+    row: &Row,
+) -> Result<bool, QpError> {
     let (mut terms, mut moved, mut scale) = (Vec::with_capacity(row.terms.len()), 0.0, 1.0_f64);
     for &(variable, a) in &row.terms {
         match free.binary_search(&variable) {
@@ -234,12 +257,13 @@ fn push_row(store: &mut Rows, free: &[usize], fixed: &[f64], index: usize, row: 
     if terms.is_empty() {
         let tolerance = 1e-9 * scale;
         let met = lower <= tolerance && upper >= -tolerance;
-        return if met { Ok(()) } else { Err(QpError::Infeasible { row: index }) };
+        return if met { Ok(false) } else { Err(QpError::Infeasible { row: index }) };
     }
-    if lower.is_finite() || upper.is_finite() {
+    let bounded = lower.is_finite() || upper.is_finite();
+    if bounded {
         store.push(&terms, lower, upper);
     }
-    Ok(())
+    Ok(bounded)
 }
 
 /// `L⁻¹` with `L Lᵀ = P + δI`, row-major, and `δ`, which is zero when `P` is safely definite. `None` for an indefinite `P`.

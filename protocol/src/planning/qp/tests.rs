@@ -35,3 +35,20 @@ fn planted_optima_are_found_cold_and_warm() {
         }
     }
 }
+
+#[test]
+fn the_central_solution_finds_the_planted_values_and_prices() {
+    for condition in [1e2, 1e4] {
+        let spec = FleetSpec { assets: 8, slots: 12, ..FleetSpec::published(3, condition) };
+        let fleet = spec.draw().expect("valid");
+        let central = fleet.problem.solve_centrally(QpSettings::default()).expect("prepared");
+        assert_eq!(central.stop, Stop::Solved);
+        assert!((central.cost - fleet.best).abs() < 1e-9 * fleet.best.abs());
+        for (found, planted) in central.prices.iter().zip(&fleet.prices) {
+            assert!((found - planted).abs() < 1e-7, "{found} {planted}");
+        }
+        for (found, planted) in central.values.concat().iter().zip(fleet.values.concat()) {
+            assert!((found - planted).abs() < 1e-8, "{found} {planted}");
+        }
+    }
+}
