@@ -24,7 +24,9 @@ mod oracle;
 
 pub use coordinator::{Coordinator, RoundReport};
 pub use exchange::{Adaptation, ExchangeSettings, PlanError, Solver};
-pub use fleet::{CentralSolution, Coupling, CouplingKind, Couplings, FleetError, FleetProblem};
+pub use fleet::{
+    Assembly, CentralSolution, Coupling, CouplingKind, Couplings, FleetError, FleetProblem, Rule,
+};
 pub use integer::{IntegerError, IntegerFleet, Rounded, integrality_gap};
 pub use message::{Contribution, MessageError, Outcome, Signal};
 pub use participant::Participant;
