@@ -1,6 +1,7 @@
 //! From raw to checked: every rule that a scenario must keep, all violations in one go.
 
 mod assets;
+mod constraints;
 mod faults;
 mod hosts;
 mod imports;

@@ -18,7 +18,9 @@ pub use assets::{Asset, AssetKind, PowerSpec, StorageSpec, has_surface};
 pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
 pub use metrics::{Better, Tolerance};
-pub use plan::{PlanParticipant, PlanSpec, PlanTerm};
+pub use plan::{
+    ConstraintKind, PlanConstraint, PlanParticipant, PlanRelation, PlanReserve, PlanSpec, PlanTerm,
+};
 pub use protocol::{CrcKind, Priority, ProtocolSettings, Retransmission, Routing, Service};
 pub use traffic::{Arrivals, ListedMessage, Messages, SharedState, Traffic, WriteMix};
 

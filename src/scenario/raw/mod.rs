@@ -29,7 +29,10 @@ pub(crate) use motion::{
     RawBody, RawElementSet, RawElements, RawModel, RawMotion, RawOem, RawOmm, RawOrbit, RawSite, RawTle,
     RawTrack, RawWaypoint,
 };
-pub(crate) use plan::{RawParticipant, RawPlan, RawTerm};
+pub(crate) use plan::{
+    RawConstraint, RawEnvelope, RawExclusion, RawParticipant, RawPlan, RawRelation, RawReserve,
+    RawSharedBudget, RawSlots, RawTerm, RawTotal, RawWeighted,
+};
 pub(crate) use protocol::{
     RawBundleSecurity, RawCrc, RawDatagrams, RawForeknowledge, RawLifetimes, RawProtocol, RawRateLimit,
     RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread,

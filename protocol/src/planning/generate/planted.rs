@@ -319,6 +319,16 @@ mod tests {
         assert!(fleet.problem.check_curvature(0.1001).is_err());
     }
 
+    /// Published in benches/FLEETS.md.
+    #[test]
+    fn the_published_optima_are_as_published() {
+        let published = [-1390.613787514, -1347.098268042, -1333.968496296, -1079.194069604, -1506.029799609];
+        for (seed, best) in published.into_iter().enumerate() {
+            let fleet = FleetSpec::published(seed as u64, 1e2).draw().expect("valid");
+            assert!((fleet.best - best).abs() < 1e-8, "{seed}: {}", fleet.best);
+        }
+    }
+
     #[test]
     fn sizes_and_conditions_out_of_range_are_refused() {
         let spec = FleetSpec::published(0, 1e2);
