@@ -55,7 +55,8 @@ pub(super) struct Active {
 pub(super) struct Direction {
     /// `‖J₂ᵀ normal‖²`: how fast the slack grows along the step; zero when the normal depends on the active ones.
     pub(super) rate: f64,
-    pub(super) dependent: bool,
+    /// The squared sine of the angle to the active normals, in the metric of the cost.
+    pub(super) sine: f64,
 }
 
 impl Active {
@@ -101,7 +102,7 @@ impl Active {
         back_substitute(&self.triangle, n, &mut self.dual_step[..active]);
         let rate = dot(&self.image[active..], &self.image[active..]);
         let whole = rate + dot(&self.image[..active], &self.image[..active]);
-        Direction { rate, dependent: rate <= DEPENDENT * whole }
+        Direction { rate, sine: if whole > 0.0 { rate / whole } else { 0.0 } }
     }
 
     /// Adds the side last aimed at, by one reflection; O(n²).
@@ -194,9 +195,6 @@ impl Active {
         free.map(|k| dot(self.column(k), direction)).map(|part| part * part).sum()
     }
 }
-
-/// The squared sine of the angle below which a normal counts as dependent on the active ones.
-const DEPENDENT: f64 = 1e-17;
 
 /// `target += scale · step`.
 pub(super) fn add(target: &mut [f64], scale: f64, step: &[f64]) {

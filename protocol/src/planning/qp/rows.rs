@@ -40,6 +40,12 @@ impl Rows {
         columns.iter().zip(values).map(|(&column, value)| value * x[column]).sum()
     }
 
+    /// The size of the terms that [`Self::product`] sums, which is the scale of its rounding.
+    pub(super) fn size(&self, index: usize, x: &[f64]) -> f64 {
+        let (columns, values) = self.row(index);
+        columns.iter().zip(values).map(|(&column, value)| (value * x[column]).abs()).sum()
+    }
+
     /// `target += scale · rowᵀ`.
     pub(super) fn add_to(&self, index: usize, scale: f64, target: &mut [f64]) {
         let (columns, values) = self.row(index);

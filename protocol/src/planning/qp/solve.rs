@@ -70,9 +70,16 @@ pub(super) struct Solve<'a> {
 /// Violations within this, relative to the greatest bound, are left to the final correction.
 const FEASIBLE: f64 = 1e-11;
 const CORRECTIONS: u32 = 4;
+/// The squared sine of the angle below which a normal counts as dependent on the active ones.
+const DEPENDENT: f64 = 1e-17;
+/// The same for an equality that holds already: near-dependent equalities are left out rather than divided by.
+const REDUNDANT: f64 = 1e-11;
+/// Relative error up to which a proof of infeasibility is one.
+const PROOF: f64 = 1e-7;
 
 enum Failure {
     Infeasible,
+    Lost,
     Limit,
 }
 
@@ -94,7 +101,7 @@ impl<'a> Solve<'a> {
         self.state.warm = outcome.is_ok();
         let stop = match outcome {
             _ if residual <= settings.tolerance => Stop::Solved,
-            Ok(()) => Stop::Stalled,
+            Ok(()) | Err(Failure::Lost) => Stop::Stalled,
             Err(Failure::Infeasible) => Stop::Infeasible,
             Err(Failure::Limit) => Stop::IterationLimit,
         };
@@ -211,6 +218,13 @@ impl<'a> Solve<'a> {
             let active = &mut self.state.active;
             let direction = active.aim(rows, side);
             let slack = side.slack(rows, &self.state.x);
+            if side.equality && direction.sine <= REDUNDANT {
+                let scale = 1.0 + rows.size(side.row, &self.state.x);
+                if slack.abs() <= 1e-9 * scale {
+                    return Ok(());
+                }
+            }
+            let dependent = direction.sine <= DEPENDENT;
             let mut drop: Option<(usize, f64)> = None;
             for (position, entry) in active.set.iter().enumerate() {
                 let fall = active.dual_step[position];
@@ -221,19 +235,17 @@ impl<'a> Solve<'a> {
                     }
                 }
             }
-            let full = if direction.dependent { f64::INFINITY } else { -slack / direction.rate };
+            let full = if dependent { f64::INFINITY } else { -slack / direction.rate };
             let partial = drop.map_or(f64::INFINITY, |(_, length)| length);
             let length = full.min(partial);
             if length == f64::INFINITY {
-                // A dependent equality that already holds is of no consequence.
-                let met = slack.abs() <= 1e-9 * self.program.magnitude;
-                return if side.equality && met { Ok(()) } else { Err(Failure::Infeasible) };
+                return Err(if self.excludes(side) { Failure::Infeasible } else { Failure::Lost });
             }
             for (value, step) in active.multipliers.iter_mut().zip(&active.dual_step) {
                 *value -= length * step;
             }
             multiplier += length;
-            if !direction.dependent {
+            if !dependent {
                 add(&mut self.state.x, length, &active.step);
             }
             if full <= partial {
@@ -246,12 +258,31 @@ impl<'a> Solve<'a> {
         }
     }
 
+    /// Whether the active constraints prove that `side`, just aimed at, cannot be met: its normal is `Σ rₖ·normalₖ` with `rₖ ≤ 0` for
+    /// inequalities, so that every feasible point stays below `Σ rₖ·boundₖ`, which is below its bound (Farkas).
+    fn excludes(&mut self, side: Side) -> bool {
+        let (rows, active) = (&self.program.rows, &self.state.active);
+        self.dual.fill(0.0);
+        rows.add_to(side.row, side.sign, &mut self.dual);
+        let most = |list: &[f64]| list.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+        let mut scale = most(&self.dual);
+        let mut margin = side.sign * side.bound(rows);
+        let mut sides = 1.0 + margin.abs();
+        for (entry, factor) in active.set.iter().zip(&active.dual_step) {
+            rows.add_to(entry.row, -factor * entry.sign, &mut self.dual);
+            margin -= factor * entry.sign * entry.bound(rows);
+            scale = scale.max(factor.abs());
+            sides = sides.max((factor * entry.bound(rows)).abs());
+        }
+        most(&self.dual) <= PROOF * scale && margin > PROOF * sides
+    }
+
     /// Newton corrections while they help.
     fn refine(&mut self) {
         let mut last = f64::INFINITY;
         for _ in 0..CORRECTIONS {
             let size = self.imbalance();
-            if !(size < 0.5 * last) || size == 0.0 {
+            if size.is_nan() || size >= 0.5 * last || size == 0.0 {
                 break;
             }
             last = size;
