@@ -38,6 +38,8 @@ pub(super) struct Program {
 pub(super) struct State {
     pub(super) active: Active,
     pub(super) x: Vec<f64>,
+    /// Rows that the active ones determine and that are violated by rounding only: left out for the rest of the solve.
+    ignored: Vec<usize>,
     /// Whether `active` belongs to the program's present basis and `x` is of use.
     pub(super) warm: bool,
 }
@@ -45,12 +47,12 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(program: &Program, n: usize) -> Self {
         let active = Active::new(program.basis.clone(), n, program.rows.len());
-        Self { active, x: vec![0.0; n], warm: false }
+        Self { active, x: vec![0.0; n], ignored: Vec::new(), warm: false }
     }
 
     /// A place holder without allocations.
     pub(super) fn empty() -> Self {
-        Self { active: Active::new(Vec::new(), 0, 0), x: Vec::new(), warm: false }
+        Self { active: Active::new(Vec::new(), 0, 0), x: Vec::new(), ignored: Vec::new(), warm: false }
     }
 }
 
@@ -74,6 +76,10 @@ const CORRECTIONS: u32 = 4;
 const DEPENDENT: f64 = 1e-17;
 /// The same for an equality that holds already: near-dependent equalities are left out rather than divided by.
 const REDUNDANT: f64 = 1e-11;
+/// A multiplier blocks a dual step only if it falls by more than this part of what the others change by: less is rounding.
+const BLOCKING: f64 = 1e-13;
+/// A row that the active ones determine may be violated by this much, relative, before it counts.
+const ROUNDING: f64 = 1e-8;
 /// Relative error up to which a proof of infeasibility is one.
 const PROOF: f64 = 1e-7;
 
@@ -131,6 +137,9 @@ impl<'a> Solve<'a> {
 
     /// Solves the strictly convex program with the linear term `pulled`.
     fn strict(&mut self) -> Result<(), Failure> {
+        for row in self.state.ignored.drain(..) {
+            self.state.active.held[row] = false;
+        }
         if self.state.warm {
             self.resume()?;
         } else {
@@ -225,10 +234,12 @@ impl<'a> Solve<'a> {
                 }
             }
             let dependent = direction.sine <= DEPENDENT;
+            let steps = &active.dual_step[..active.set.len()];
+            let least = BLOCKING * steps.iter().fold(0.0_f64, |most, step| most.max(step.abs()));
             let mut drop: Option<(usize, f64)> = None;
             for (position, entry) in active.set.iter().enumerate() {
                 let fall = active.dual_step[position];
-                if !entry.equality && fall > 0.0 {
+                if !entry.equality && fall > least {
                     let length = active.multipliers[position].max(0.0) / fall;
                     if drop.is_none_or(|(_, least)| length < least) {
                         drop = Some((position, length));
@@ -239,6 +250,11 @@ impl<'a> Solve<'a> {
             let partial = drop.map_or(f64::INFINITY, |(_, length)| length);
             let length = full.min(partial);
             if length == f64::INFINITY {
+                if slack.abs() <= ROUNDING * (self.program.magnitude + rows.size(side.row, &self.state.x)) {
+                    self.state.active.held[side.row] = true;
+                    self.state.ignored.push(side.row);
+                    return Ok(());
+                }
                 return Err(if self.excludes(side) { Failure::Infeasible } else { Failure::Lost });
             }
             for (value, step) in active.multipliers.iter_mut().zip(&active.dual_step) {
