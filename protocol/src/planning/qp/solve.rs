@@ -98,6 +98,18 @@ impl<'a> Solve<'a> {
     /// Solves from the state; answers why it stopped, the residual and the steps.
     pub(super) fn run(&mut self, settings: QpSettings) -> (Stop, f64, u32) {
         self.limit = settings.max_iterations;
+        let warm = self.state.warm;
+        let mut end = self.attempt(settings);
+        if warm && end.0 != Stop::Solved {
+            // Factors lose digits over thousands of changes, and a far guess can be worse than none.
+            self.state.warm = false;
+            self.pulled.copy_from_slice(self.linear);
+            end = self.attempt(settings);
+        }
+        (end.0, end.1, self.steps)
+    }
+
+    fn attempt(&mut self, settings: QpSettings) -> (Stop, f64) {
         let outcome = if self.program.proximal > 0.0 {
             self.proximal_points(settings.tolerance)
         } else {
@@ -111,11 +123,14 @@ impl<'a> Solve<'a> {
             Err(Failure::Infeasible) => Stop::Infeasible,
             Err(Failure::Limit) => Stop::IterationLimit,
         };
-        (stop, residual, self.steps)
+        (stop, residual)
     }
 
     fn proximal_points(&mut self, tolerance: f64) -> Result<(), Failure> {
         let delta = self.program.proximal;
+        if !self.state.warm {
+            self.state.x.fill(0.0);
+        }
         loop {
             for ((pulled, linear), x) in self.pulled.iter_mut().zip(self.linear).zip(&self.state.x) {
                 *pulled = linear - delta * x;

@@ -52,3 +52,28 @@ fn the_central_solution_finds_the_planted_values_and_prices() {
         }
     }
 }
+
+#[test]
+fn thousands_of_warm_starts_stay_as_exact_as_the_first() {
+    let fleet = FleetSpec { dense: true, ..FleetSpec::published(1, 1e4) }.draw().expect("valid");
+    let (_, local) = &fleet.problem.locals()[4];
+    let parts = local.parts();
+    let mut qp = Qp::new(&local.hessian_dense(), &parts.lower, &parts.upper, &parts.rows).expect("convex");
+    let mut state = 7_u64;
+    for round in 0..3000 {
+        let linear: Vec<f64> = (parts.linear.iter())
+            .map(|q| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                q + 20.0 * ((state >> 33) as f64 / f64::from(1_u32 << 31) - 0.5)
+            })
+            .collect();
+        let warm = qp.resume(&linear, QpSettings::default()).expect("sizes fit");
+        assert_eq!(warm.stop, Stop::Solved, "round {round}");
+        if round % 100 == 99 {
+            let cold = qp.solve(&linear, QpSettings::default()).expect("sizes fit");
+            for (warm, cold) in warm.x.iter().zip(&cold.x) {
+                assert!((warm - cold).abs() < 1e-9, "round {round}: {warm} {cold}");
+            }
+        }
+    }
+}
