@@ -107,14 +107,15 @@ impl Program {
         for (index, (terms, side)) in equal.into_iter().chain(less).enumerate() {
             b.push(side);
             for (variable, a) in terms {
-                (i.push(index), j.push(variable), v.push(a));
+                i.push(index);
+                j.push(variable);
+                v.push(a);
             }
         }
         let upper = (0..n * n).filter(|k| k / n <= k % n && self.hessian[*k] != 0.0);
-        let (pi, pj, pv) = upper.fold((vec![], vec![], vec![]), |(mut pi, mut pj, mut pv), k| {
-            (pi.push(k / n), pj.push(k % n), pv.push(self.hessian[k]));
-            (pi, pj, pv)
-        });
+        let upper: Vec<usize> = upper.collect();
+        let (pi, pj) = upper.iter().map(|k| (k / n, k % n)).unzip();
+        let pv = upper.iter().map(|k| self.hessian[*k]).collect();
         let p = CscMatrix::new_from_triplets(n, n, pi, pj, pv);
         let a = CscMatrix::new_from_triplets(b.len(), n, i, j, v);
         let settings = DefaultSettings {
