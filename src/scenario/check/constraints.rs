@@ -9,6 +9,7 @@ use crate::scenario::{
     diagnostic::Mistake,
     raw::{RawConstraint, RawParticipant, RawPlan, RawRelation, RawReserve, RawSlots},
 };
+use crate::units::AssetIndex;
 
 /// The fields that all constraints have, and their bounds.
 struct Fields<'a> {
@@ -64,10 +65,16 @@ impl Checker<'_> {
         // Prices are told by name: those of a balance have its commodity's.
         let names = list.value.iter().map(|one| Fields::of(&one.value).name);
         self.unique(raw.commodities.value.iter().chain(names), "each name of a commodity or constraint");
-        list.value.iter().map(|one| self.constraint(one, &known, slots)).collect()
+        list.value.iter().map(|one| self.constraint(one, raw, &known, slots)).collect()
     }
 
-    fn constraint(&mut self, raw: &Spanned<RawConstraint>, known: &[&str], slots: usize) -> PlanConstraint {
+    fn constraint(
+        &mut self,
+        raw: &Spanned<RawConstraint>,
+        plan: &RawPlan,
+        known: &[&str],
+        slots: usize,
+    ) -> PlanConstraint {
         let fields = Fields::of(&raw.value);
         self.word(fields.name);
         let commodity = known.iter().position(|name| *name == fields.commodity.value);
@@ -100,13 +107,7 @@ impl Checker<'_> {
             let allowed = "at least the least sum".to_owned();
             self.draft(&high.place, Mistake::Inconsistent, found, allowed, None, related);
         }
-        let assets = fields.assets.map(|assets| {
-            let members = self.members(assets);
-            if members.is_empty() {
-                self.report(&assets.place, Mistake::OutOfRange, "nobody", "at least one participant");
-            }
-            members
-        });
+        let assets = fields.assets.map(|assets| self.bound(assets, plan));
         PlanConstraint {
             name: fields.name.value.clone(),
             kind: fields.kind,
@@ -116,6 +117,18 @@ impl Checker<'_> {
             min,
             max,
         }
+    }
+
+    /// Whom a constraint binds. Groups may hold others too, but who is named takes part.
+    fn bound(&mut self, assets: &List<String>, raw: &RawPlan) -> Vec<AssetIndex> {
+        for name in &assets.value {
+            let takes_part = raw.participants.value.iter().any(|one| one.value.asset.value == name.value);
+            if self.names.contains_key(&name.value) && !takes_part {
+                let found = format!("\"{}\"", name.value);
+                self.report(&name.place, Mistake::Inconsistent, found, "a participant of the plan");
+            }
+        }
+        self.members(assets)
     }
 
     /// Neighbouring slots of the horizon, at least one.
