@@ -28,6 +28,16 @@ fn a_plan_without_further_words_balances_every_commodity() {
 }
 
 #[test]
+fn prices_have_the_names_of_the_constraints() {
+    for name in ["mars_relay", "energy_sharing", "downlink_auction"] {
+        let fleet = fleet(name);
+        let couplings = fleet.couplings().expect("a plan").as_slice();
+        let names: Vec<&str> = couplings.iter().map(|coupling| coupling.name.as_str()).collect();
+        assert_eq!(fleet.scenario().planning.as_ref().expect("a plan").coupling_names(), names);
+    }
+}
+
+#[test]
 fn energy_sharing_has_an_optimum_with_a_price_for_each_constraint() {
     let fleet = fleet("energy_sharing");
     let problem = problem(&fleet);

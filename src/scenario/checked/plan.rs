@@ -42,6 +42,27 @@ pub struct PlanSpec {
     pub lifetime: SimTime,
 }
 
+impl PlanSpec {
+    /// Names of the constraints that bind the fleet, in the order of their prices: balances by commodity and slot, then the
+    /// further ones.
+    #[must_use]
+    pub fn coupling_names(&self) -> Vec<String> {
+        let each = |name: &str, slots: Range<usize>| -> Vec<String> {
+            slots.map(|slot| format!("{name}[{slot}]")).collect()
+        };
+        let balances = self.commodities.iter().zip(&self.balanced).filter(|(_, balanced)| **balanced);
+        let balances = balances.flat_map(|(name, _)| each(name, 0..self.slots as usize));
+        let further = self.constraints.iter().flat_map(|constraint| {
+            if constraint.each_slot() {
+                each(&constraint.name, constraint.slots.clone())
+            } else {
+                vec![constraint.name.clone()]
+            }
+        });
+        balances.chain(further).collect()
+    }
+}
+
 /// What a constraint of the fleet is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConstraintKind {
