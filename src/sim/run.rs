@@ -237,7 +237,11 @@ impl Simulation {
                 runtime.watch_departures();
             }
             let mut origin = Origin::default();
-            let mut storage = Storage::new(scenario.asset(asset).storage.commit);
+            let commit = scenario.asset(asset).storage.commit;
+            let restarts =
+                |fault: &Fault| matches!(fault, Fault::AssetDown { asset: down, .. } if *down == asset);
+            let restarts = scenario.faults.iter().any(restarts);
+            let mut storage = if restarts { Storage::new(commit) } else { Storage::unread(commit) };
             runtime.brief(SimTime::ZERO, setting.plan, &mut storage, &mut merged);
             let first_timer = runtime.next_timer(&storage).map(|time| (time, Event::Timer));
             let workload = self.first_work(&mut world, entity, asset);
