@@ -74,10 +74,8 @@ impl Node {
         }
         self.end_pause(up.link);
         self.resume_ltp(up);
-        // What was thought broken works again.
-        let plan = &self.plan;
-        self.broken.retain(|id, _| plan.get(*id).is_none_or(|contact| contact.to != up.peer));
-        self.reroute(Queue::Limbo);
+        self.mark_mended(up.peer);
+        self.reroute_limbo();
         self.meet(up.peer);
     }
 
@@ -101,7 +99,7 @@ impl Node {
         let before = before.unwrap_or(up.peer);
         self.withdraw(up.link, before, true);
         if before != up.peer && !self.is_linked(before) {
-            self.reroute(Queue::Hop(before));
+            self.reroute_stale(before);
         }
         let layer = match up.convergence {
             Convergence::SmallFrame => Layer::default(),
@@ -120,11 +118,11 @@ impl Node {
         self.withdraw(link, up.peer, false);
         if !self.is_linked(up.peer) {
             self.mark_broken(up.peer);
-            self.reroute(Queue::Hop(up.peer));
+            self.reroute_stale(up.peer);
             self.part(up.peer);
         }
         if skipped {
-            self.reroute(Queue::Limbo);
+            self.reroute_limbo();
         }
         Ok(())
     }
@@ -174,9 +172,10 @@ impl Node {
             let key = part.unwrap_or(key);
             if part.is_some() {
                 let entry = self.store.get(key)?;
-                let (received, own) = (entry.meta.received, entry.value.own);
-                let wire = self.departing(key, received, None)?;
+                let (meta, own) = (entry.meta, entry.value.own);
+                let wire = self.departing(key, meta.received, None)?;
                 if wire.len() <= largest {
+                    self.set_out(key, &meta);
                     self.store.assign(key, Queue::Sending(up.peer));
                     return Some((Cargo::Bundle(key, own), wire));
                 }
@@ -185,11 +184,17 @@ impl Node {
                     continue;
                 }
             }
+            let left = up.until.map_or(u64::MAX, |until| bytes_until(self.now, until, up.rate_bps));
+            if self.waiting.all_exceed(up.peer, left.min(largest as u64)) {
+                // What waits for this contact is routed anew when it ends; all else waits for later ones.
+                return None;
+            }
             self.set_aside(up.link, key);
         }
     }
 
     fn set_aside(&mut self, link: LinkId, key: StoreKey) {
+        self.lose_route(key);
         self.store.assign(key, Queue::Limbo);
         if let Some(state) = self.links.get_mut(link) {
             state.skipped = true;
@@ -217,6 +222,12 @@ fn has_room(fate: &Result<Fate, InputError>) -> bool {
 pub(super) fn fits(up: &LinkUp, now: Instant, bytes: u32) -> bool {
     let end = |until: Instant| now.saturating_add(serialisation(u64::from(bytes), up.rate_bps)) > until;
     !up.until.is_some_and(end)
+}
+
+/// Whole bytes that leave from now until then.
+fn bytes_until(now: Instant, until: Instant, rate_bps: u64) -> u64 {
+    let bits = until.saturating_since(now).as_nanos().saturating_mul(u128::from(rate_bps)) / 1_000_000_000;
+    u64::try_from(bits / 8).unwrap_or(u64::MAX)
 }
 
 fn serialisation(bytes: u64, rate_bps: u64) -> Duration {

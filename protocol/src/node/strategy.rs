@@ -7,6 +7,7 @@
 use super::{InputError, LinkUp, Node, StreamKey, Timer, forward::ADMINISTRATIVE, links::fits};
 use crate::{
     bundle::{BlockKind, Bundle, HopCount, Primary},
+    convergence::small_frame::HEADROOM,
     dtn::{
         store::{Queue, StoreKey, StoreMeta},
         strategy::{COPIES_BLOCK, Carried, Fate, read_copies},
@@ -76,7 +77,9 @@ impl Node {
             bundle.set_age_ms(0);
         }
         self.sign_bundle(&mut bundle);
-        Some((Cargo::Summary, bundle.encode()))
+        let mut wire = Vec::with_capacity(bundle.encoded_len() + HEADROOM);
+        bundle.encode_into(&mut wire);
+        Some((Cargo::Summary, wire))
     }
 
     /// Payload bytes of it that are counted and not carried.
@@ -120,6 +123,7 @@ impl Node {
             // Back to the queue, for another link to the peer or another way.
             Cargo::Bundle(key, _) => {
                 self.store.assign(key, Queue::Hop(peer));
+                self.come_back(key);
             }
             Cargo::Copy(key, gives) => {
                 let Some(spread) = self.spread.as_mut() else { return };
@@ -135,6 +139,7 @@ impl Node {
     pub(super) fn cannot_depart(&mut self, peer: NodeId, cargo: Cargo) {
         match cargo {
             Cargo::Bundle(key, _) => {
+                self.lose_route(key);
                 self.store.assign(key, Queue::Limbo);
             }
             // As if it had been given: it is not offered again while this meeting lasts.

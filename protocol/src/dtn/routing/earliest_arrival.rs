@@ -177,7 +177,7 @@ impl Search<'_> {
         // What still waits for each neighbour after the contacts seen so far; neighbours are few, so a list does.
         let mut waiting: Vec<(u32, NodeId, u64, bool)> = Vec::new();
         for (index, edge) in open.iter().enumerate() {
-            if query.excluded.contains(&edge.id) {
+            if query.excluded.contains(&edge.id) || self.limits.is_lost(edge.id) {
                 continue;
             }
             if !start.at_source {
@@ -224,7 +224,10 @@ impl Search<'_> {
 
     /// Whether the limits let the bundle onto a contact, given that there is time for it.
     fn may_use(&self, edge: &Edge, refused: &mut bool) -> bool {
-        let room = self.limits.has_room(edge, self.query.bytes);
+        if self.limits.is_lost(edge.id) {
+            return false;
+        }
+        let room = self.limits.has_room(edge, self.query.bytes, self.query.now.as_nanos());
         *refused |= !room;
         room && self.limits.is_likely(self.plan, edge.id)
     }

@@ -8,7 +8,6 @@ use crate::{
     convergence::ltp::{
         BUNDLE_SERVICE, CancelReason, Config, Engine, Event, Limits, LinkPath, SessionId, Windows,
     },
-    dtn::store::Queue,
     id::NodeId,
     time::Instant,
 };
@@ -140,7 +139,7 @@ impl Node {
             ltp.give_up = None;
             self.withdraw(link, peer, true);
             if !self.is_linked(peer) {
-                self.reroute(Queue::Hop(peer));
+                self.reroute_stale(peer);
             }
         }
         // What a timer gave up holds no bundle that comes in.
@@ -246,7 +245,7 @@ impl Node {
                         self.on_failed(link, peer, cargo);
                     }
                     if !self.is_linked(peer) {
-                        self.reroute(Queue::Hop(peer));
+                        self.reroute_stale(peer);
                     }
                 }
                 Event::ReceptionCancelled { reason, .. } => {

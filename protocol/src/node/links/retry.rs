@@ -1,7 +1,7 @@
 //! What failed on a link that is up is tried again later, each time in a row later still.
 
 use super::super::{LinkId, Node, strategy::Cargo, timer::Timer};
-use crate::{dtn::store::Queue, id::NodeId, time::Instant};
+use crate::{id::NodeId, time::Instant};
 use core::time::Duration;
 
 /// Before the first new attempt.
@@ -64,7 +64,7 @@ impl Node {
         let Some(state) = self.links.get_mut(link) else { return };
         state.retry.until = None;
         if state.up.is_some() {
-            self.reroute(Queue::Limbo);
+            self.reroute_limbo();
         }
     }
 }
