@@ -635,3 +635,31 @@ fn node_plan(course: &Course, fleet: &Fleet, rates_bps: &[u64]) -> Result<NodePl
         }
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// One thread's records, put in order moment by moment, stand as a sort of all of them would have it.
+        #[test]
+        fn the_records_of_one_thread_are_in_the_order_of_time_step_and_asset(
+            made in prop::collection::vec((0i64..4, 0u32..3, 0u32..4), 0..60),
+        ) {
+            let (mut time, mut records, mut steps) = (0, Vec::new(), Vec::new());
+            for (number, (later, step, asset)) in made.into_iter().enumerate() {
+                time += later / 3;
+                let kind = RecordKind::SyncWrite { sequence: number as u64 };
+                records.push(Record { time: SimTime(time), asset: AssetIndex(asset), kind });
+                steps.push(step);
+            }
+            let mut expected: Vec<_> = steps.iter().copied().zip(records.clone()).collect();
+            expected.sort_by_key(|(step, record)| (record.time, *step, record.asset));
+            let mut found = Vec::new();
+            order(&mut records, &steps, &mut found);
+            prop_assert_eq!(found, expected.into_iter().map(|(_, record)| record).collect::<Vec<_>>());
+            prop_assert!(records.is_empty());
+        }
+    }
+}
