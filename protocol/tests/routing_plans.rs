@@ -102,6 +102,19 @@ fn a_later_arrival_before_the_last_hop_saves_a_hop_as_in_asabr_plan_2() {
 }
 
 #[test]
+fn a_router_saves_the_same_hops() {
+    for (text, to, expected) in [
+        (include_str!("data/contact-plans/asabr/dijkstra_accuracy_1.cp"), 3, vec![1, 3]),
+        (include_str!("data/contact-plans/asabr/dijkstra_accuracy_2.cp"), 4, vec![1, 3, 4]),
+    ] {
+        let plan = asabr(text);
+        let query = RouteQuery::new(NodeId(0), NodeId(to), seconds(0), 0);
+        let found = Router::new(Duration::ZERO, 1).route(&plan, &query, Priority::Normal).unwrap();
+        assert_eq!(contacts(&found), expected);
+    }
+}
+
+#[test]
 fn a_queue_makes_a_contact_unreachable_until_it_drains_as_in_asabr_eto() {
     let plan = asabr(include_str!("data/contact-plans/asabr/eto_management_1.cp"));
     let third_bundle = |waiting: u64| {

@@ -3,7 +3,13 @@
 //! Every node on the way does the same, so each remembers their names until they expire, and lets further copies go. Who is no member
 //! of the directory has no critical bundles: whoever could, would have every bundle go every way.
 
-use super::{Node, delivered::Delivered, forward::Origin, ingress::Fate, output::DropReason};
+use super::{
+    Node,
+    delivered::Delivered,
+    forward::Origin,
+    ingress::{Arrival, Fate},
+    output::DropReason,
+};
 use crate::{
     bundle::{BlockFlags, Bundle},
     dtn::{
@@ -39,6 +45,7 @@ impl Node {
         priority: Priority,
         left: Duration,
         encoded: &[u8],
+        arrival: Arrival,
     ) -> Fate {
         let id = bundle.id();
         drop(self.critical.expire(self.now));
@@ -46,9 +53,10 @@ impl Node {
             self.count("critical_seen");
             return Fate::Taken;
         }
-        let expires = self.now.saturating_add(self.memorable(&bundle, left));
-        let remembered = self.critical.remember(id, expires, self.config.bundles.max_remembered).is_ok();
-        let stored = if remembered {
+        let memorable = self.memorable(&bundle, left);
+        let max = self.config.bundles.max_remembered;
+        let stored = if self.critical.has_room(&id, arrival.from, memorable, max) {
+            self.critical.remember(id, self.now.saturating_add(memorable), arrival.from);
             self.store_critical(bundle, priority, left, encoded)
         } else {
             // Without a memory of it, it would go round: it goes the best way only.

@@ -1,9 +1,8 @@
 //! Bundles on their way: made, stored, routed, sent on.
 
-use super::{Node, Report, StreamKey, Timer, bundle_service::Whose, output::DropReason, route::Booking};
+use super::{Node, Report, StreamKey, Timer, output::DropReason, route::Booking};
 use crate::{
     bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary, Status},
-    convergence::small_frame::HEADROOM,
     dtn::{
         routing::Route,
         store::{Entry, Priority, Queue, StoreKey, StoreMeta},
@@ -27,6 +26,8 @@ pub(super) enum Origin<'a> {
     Message(StreamKey, u64),
     /// An acknowledgement: the peer asks again, nothing need be kept.
     Control,
+    /// A record that others' bundles call for, at nobody else's expense.
+    Prompted,
     /// Anything else, by its encoding: a record of its own, where bundles are kept.
     Kept(&'a [u8]),
 }
@@ -131,11 +132,7 @@ impl Node {
             if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
         let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
         let record = record.filter(|_| self.config.keep_bundles);
-        // The urgency of others' bundles is hearsay: it makes nobody's bundle go.
-        let rank = match self.whose(&bundle.primary().source) {
-            Whose::Ours => priority,
-            Whose::Node(_) | Whose::Nobody | Whose::Unknown => priority.max(Priority::Normal),
-        };
+        let rank = self.rank(&bundle, priority, origin);
         let held = Held { bundle, own, kept: record.is_some(), previous, hops, age, booking: None };
         match self.store.insert_as(rank, meta, queue, held) {
             Ok(inserted) => {
@@ -182,10 +179,7 @@ impl Node {
         if let Some(copies) = copies {
             set_copies(&mut held.bundle, copies);
         }
-        // With room for what a frame puts before it, so that the bytes are written once.
-        let mut wire = Vec::with_capacity(held.bundle.encoded_len() + HEADROOM);
-        held.bundle.encode_into(&mut wire);
-        Some(wire)
+        Some(held.bundle.encode())
     }
 
     pub(super) fn on_store_expiry(&mut self) {
@@ -203,7 +197,7 @@ impl Node {
 
     /// A bundle of so many bytes begins to come in: what would have to go when it is here goes now.
     pub(super) fn make_store_room(&mut self, bytes: u32) {
-        for (key, entry) in self.store.make_room(Priority::Normal, bytes) {
+        for (key, entry) in self.store.make_room(self.hearsay_rank(), bytes) {
             self.on_dropped(key, entry, DropReason::StoreFull);
         }
     }

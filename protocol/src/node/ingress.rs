@@ -22,6 +22,8 @@ use core::time::Duration;
 /// How a bundle came to this node.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Arrival {
+    /// The neighbour that brought it.
+    pub(super) from: Option<NodeId>,
     /// Tunnels that it came out of.
     pub(super) depth: u8,
     /// Who wants to be rid of its custody.
@@ -58,7 +60,7 @@ impl Node {
         if let Some(teller) = self.summary_from(&bundle) {
             return self.take_summary(bundle, teller, peer).map(|()| Fate::Taken);
         }
-        self.receive(bundle, bytes, Arrival::default())
+        self.receive(bundle, bytes, Arrival { from: peer, ..Arrival::default() })
     }
 
     /// How bundles from `peer` are judged.
@@ -191,7 +193,7 @@ impl Node {
         let priority = self.priority_of(&bundle);
         let Some(sender) = arrival.entrusted_by else {
             if self.is_critical(&bundle) {
-                return self.pass_on_critical(bundle, priority, left, encoded);
+                return self.pass_on_critical(bundle, priority, left, encoded, arrival);
             }
             return match self.store_bundle(bundle, priority, left, Origin::Kept(encoded)) {
                 Some(_) => Fate::Taken,

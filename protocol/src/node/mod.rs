@@ -22,6 +22,7 @@ mod keep;
 mod links;
 mod output;
 mod plan;
+mod rank;
 mod reassembly;
 mod refusal;
 mod route;
@@ -123,6 +124,8 @@ pub struct Node {
     table: Option<StaticRoutes>,
     /// Where neighbours get copies.
     spread: Option<Spread>,
+    /// Number of the next transfer on a channel that all links share: whoever hears tells transfers apart by it, whichever link they go by.
+    channel_transfer: u16,
 
     outgoing: BTreeMap<StreamKey, Outgoing>,
     /// Streams whose application was refused for want of room.
@@ -210,6 +213,7 @@ impl Node {
             waiting: Waiting::default(),
             table,
             spread,
+            channel_transfer: 0,
             outgoing: BTreeMap::new(),
             blocked: BTreeSet::new(),
             submissions: config.submission_rate.map(RateMeter::new),
@@ -269,6 +273,10 @@ impl Node {
             Input::Transmitted { link, transfer } => self.on_transfer(link, transfer, true),
             Input::TransmissionFailed { link, transfer } => self.on_transfer(link, transfer, false),
             Input::Sent { link } => self.on_sent(link),
+            Input::Heard { link, snr_db } => {
+                self.on_heard(link, snr_db);
+                Ok(())
+            }
             Input::Incoming { bytes } => {
                 self.make_store_room(bytes);
                 Ok(())

@@ -7,7 +7,6 @@
 use super::{InputError, LinkUp, Node, StreamKey, Timer, forward::ADMINISTRATIVE, links::fits};
 use crate::{
     bundle::{BlockKind, Bundle, HopCount, Primary},
-    convergence::small_frame::HEADROOM,
     dtn::{
         store::{Queue, StoreKey, StoreMeta},
         strategy::{COPIES_BLOCK, Carried, Fate, read_copies},
@@ -77,9 +76,7 @@ impl Node {
             bundle.set_age_ms(0);
         }
         self.sign_bundle(&mut bundle);
-        let mut wire = Vec::with_capacity(bundle.encoded_len() + HEADROOM);
-        bundle.encode_into(&mut wire);
-        Some((Cargo::Summary, wire))
+        Some((Cargo::Summary, bundle.encode()))
     }
 
     /// Payload bytes of it that are counted and not carried.
@@ -104,9 +101,8 @@ impl Node {
             }
             Cargo::Copy(key, _) => {
                 self.on_forwarded(key);
-                let now = self.now;
                 let Some(spread) = self.spread.as_mut() else { return };
-                let fate = spread.sent(now, peer, key);
+                let fate = spread.sent(peer, key);
                 self.stop_sending(key);
                 if fate == Fate::Done {
                     self.finish_bundle(key);

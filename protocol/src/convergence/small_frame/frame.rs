@@ -20,8 +20,6 @@ const PART: u8 = 0x41;
 const COUNTED: u8 = 0x42;
 /// What a frame whose payload is counted adds to its bundle, in bytes. None of them but the first is on air.
 const COUNTED_HEADER_LEN: usize = 5;
-/// What the frame of a whole bundle adds to it at the most, in bytes.
-pub const HEADROOM: usize = COUNTED_HEADER_LEN;
 
 /// Why a frame is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -141,16 +139,16 @@ pub(super) fn put_whole(out: &mut Vec<u8>, bundle: &[u8]) {
     out.extend_from_slice(bundle);
 }
 
-/// A frame with a whole bundle whose payload of `absent` bytes is counted and not carried. Allocates nothing where `bundle` has room for
-/// [`HEADROOM`] more bytes.
+/// A frame with a whole bundle whose payload of `absent` bytes is counted and not carried.
 #[must_use]
 pub fn counted_frame(mut bundle: Vec<u8>, absent: u32) -> Vec<u8> {
     let [a, b, c, d] = absent.to_be_bytes();
-    bundle.splice(0..0, [COUNTED, a, b, c, d]);
+    bundle.extend_from_slice(&[COUNTED, a, b, c, d]);
+    bundle.rotate_right(COUNTED_HEADER_LEN);
     bundle
 }
 
-/// A frame with a whole bundle. Allocates nothing where `bundle` has room for [`HEADROOM`] more bytes.
+/// A frame with a whole bundle, in the bundle's own memory.
 #[must_use]
 pub fn whole_frame(mut bundle: Vec<u8>) -> Vec<u8> {
     bundle.insert(0, WHOLE);

@@ -1,7 +1,8 @@
 //! The router of a node: candidate routes, bookings, and what a change of the plan leaves standing.
 
 use super::{
-    Limits, Route, RouteQuery, RouteScratch, Volumes, earliest_arrival_within, tree::Tree, walk::time,
+    Limits, Route, RouteQuery, RouteScratch, Volumes, earliest_arrival::fewest_hops, earliest_arrival_within,
+    tree::Tree, walk::time,
 };
 use crate::{
     dtn::{
@@ -374,7 +375,7 @@ impl Router {
             let age = query.now.saturating_since(Instant::from_nanos(kept.tree.asked));
             let latest = bound.saturating_add(self.slack);
             let latest = if age < self.slack * AGES { latest.saturating_add(age) } else { latest };
-            let hops = kept.candidate(target);
+            let hops = kept.candidate(plan, query, (target, bound), &limits, &mut self.scratch);
             let first = hops.first().and_then(|first| plan.get(*first));
             if let Some(first) = first.filter(|first| query.excluded_neighbours.contains(&first.to)) {
                 return if kind.barred.is_none() { Answer::Barred(first.to) } else { Answer::Late };
@@ -479,13 +480,36 @@ impl Kept {
         }
     }
 
-    /// The contacts to `target`, which is reached.
-    fn candidate(&mut self, target: u32) -> &Arc<[ContactId]> {
+    /// The contacts to `target`, which is reached: of the routes that arrive first, one of the fewest contacts.
+    fn candidate(
+        &mut self,
+        plan: &ContactPlan,
+        query: &RouteQuery<'_>,
+        (target, arrival): (u32, Instant),
+        limits: &Limits<'_>,
+        scratch: &mut RouteScratch,
+    ) -> &Arc<[ContactId]> {
         let place = target as usize;
         if self.candidates.len() <= place {
             self.candidates.resize(place + 1, None);
         }
-        self.candidates[place].get_or_insert_with(|| self.tree.trace(target).into())
+        let tree = &self.tree;
+        self.candidates[place].get_or_insert_with(|| {
+            let traced = tree.trace(target);
+            if traced.len() <= 2 {
+                // The label of the destination itself has seen whether a single contact does.
+                return traced.into();
+            }
+            // A node on the way that is reached later may save a contact, which one label per node does not tell.
+            let now = Instant::from_nanos(tree.asked);
+            let barred = tree.barred.as_slice();
+            let query = RouteQuery {
+                excluded_neighbours: barred,
+                ..RouteQuery::new(query.from, query.to, now, tree.bytes)
+            };
+            let arrival = (target, arrival.as_nanos());
+            fewest_hops(plan, &query, limits, arrival, scratch).unwrap_or(traced).into()
+        })
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Tree {
     pub(super) asked: u64,
     pub(super) bytes: u64,
     /// The neighbour that may not come first.
-    barred: Option<NodeId>,
+    pub(super) barred: Option<NodeId>,
     /// Whether a contact was passed over because its volume is promised.
     pub(super) refused: bool,
     source: u32,

@@ -113,10 +113,4 @@ impl Waiting {
     pub fn iter(&self) -> impl Iterator<Item = (Priority, StoreKey)> {
         self.bundles.iter().map(|&(.., priority, key)| (priority, key))
     }
-
-    /// Whether nothing waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bundles.is_empty()
-    }
 }

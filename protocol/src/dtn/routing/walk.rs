@@ -1,6 +1,6 @@
 //! Routes as they are timed: when the last byte arrives over a given sequence of contacts (CCSDS 734.3-B-1 §3.2.6).
 
-use super::{Limits, Route, RouteQuery};
+use super::{Limits, Route, RouteQuery, volume_from};
 use crate::{
     dtn::contact_plan::{ContactId, ContactPlan, capacity, open_at, serialisation_ns},
     id::NodeId,
@@ -128,8 +128,9 @@ impl Walk {
         }
         if let Some(volumes) = limits.volumes {
             let booked = volumes.booked(id, limits.priority);
-            // What is booked by nobody has room: there is time, as was just seen.
-            if booked > 0 && volumes.residual(id, contact, limits.priority, query.now) < query.bytes {
+            // What nobody has booked has room: there is time, as was just seen.
+            let after = booked.saturating_add(query.bytes);
+            if booked > 0 && after > volume_from(contact, query.now) {
                 return None;
             }
         }

@@ -55,6 +55,8 @@ pub(super) struct Neighbour {
     pub(super) began: Option<Instant>,
     /// Until when its summary is waited for.
     pub(super) waits_until: Option<Instant>,
+    /// How strongly it was heard last, in dB over the noise, where the host tells.
+    pub(super) snr_db: Option<i8>,
 }
 
 impl Neighbour {
@@ -72,6 +74,7 @@ impl Neighbour {
             nonce,
             began: None,
             waits_until: None,
+            snr_db: None,
         }
     }
 

@@ -13,7 +13,9 @@ use alloc::{collections::VecDeque, vec::Vec};
 #[derive(Debug)]
 pub(super) struct SmallFrames {
     /// The bundle whose frames are being sent: it stays in the store until its last frame is taken.
-    sending: Option<(Cargo, VecDeque<Vec<u8>>)>,
+    sending: Option<Cargo>,
+    /// Its frames that are not taken yet.
+    waiting: VecDeque<Vec<u8>>,
     /// Number of the next transfer.
     transfer: u16,
     reassembler: Reassembler,
@@ -22,13 +24,19 @@ pub(super) struct SmallFrames {
 impl Default for SmallFrames {
     fn default() -> Self {
         let reassembler = Reassembler::new(ReassemblyLimits::default());
-        Self { sending: None, transfer: 0, reassembler }
+        Self { sending: None, waiting: VecDeque::new(), transfer: 0, reassembler }
     }
 }
 
 impl SmallFrames {
+    /// The same for another peer: nothing of it has come in, and numbers go on.
+    pub(super) fn anew(&self) -> Self {
+        Self { transfer: self.transfer, ..Self::default() }
+    }
+
     pub(super) fn take_back(&mut self) -> Vec<Cargo> {
-        self.sending.take().map(|(cargo, _)| cargo).into_iter().collect()
+        self.waiting.clear();
+        self.sending.take().into_iter().collect()
     }
 }
 
@@ -42,35 +50,41 @@ impl Link {
 }
 
 impl Node {
+    /// Small frames of `link` for another peer, or after another layer.
+    pub(super) fn small_frames_anew(&mut self, link: LinkId) -> SmallFrames {
+        self.links
+            .get_mut(link)
+            .and_then(Link::small_frames)
+            .map_or_else(SmallFrames::default, |frames| frames.anew())
+    }
+
     pub(super) fn poll_small_frame(&mut self, link: LinkId, up: &LinkUp) -> Option<Vec<u8>> {
         while self.links.get_mut(link)?.small_frames()?.sending.is_none() {
             let (cargo, wire) = self.next_departure(up, max_bundle_bytes(up.mtu as usize))?;
+            let shared = self.spread.as_ref().is_some_and(|spread| spread.shares_channel());
             let absent = self.absent(&cargo);
-            let mtu = up.mtu as usize;
-            // What is not carried needs no frames: the bundle is one, whatever the MTU.
-            let in_one = absent > 0 || wire.len() + WHOLE_HEADER_LEN <= mtu;
-            let frames = self.links.get_mut(link)?.small_frames()?;
-            let transfer = frames.transfer;
-            frames.transfer = transfer.wrapping_add(1);
-            if in_one {
-                let frame = if absent > 0 { counted_frame(wire, absent) } else { whole_frame(wire) };
-                if up.session {
-                    frames.sending = Some((cargo, VecDeque::new()));
-                } else {
-                    self.departed(up.peer, cargo);
-                }
-                return Some(frame);
-            }
-            match Fragmenter::new(&wire, transfer, mtu) {
-                Ok(cut) => frames.sending = Some((cargo, cut.collect())),
-                Err(_) => self.cannot_depart(up.peer, cargo),
+            let SmallFrames { sending, waiting, transfer, .. } = self.links.get_mut(link)?.small_frames()?;
+            let next = if shared { &mut self.channel_transfer } else { transfer };
+            let number = *next;
+            *next = number.wrapping_add(1);
+            if absent > 0 {
+                // What is not carried needs no frames: the bundle is one, whatever the MTU.
+                waiting.push_back(counted_frame(wire, absent));
+                *sending = Some(cargo);
+            } else if wire.len() + WHOLE_HEADER_LEN <= up.mtu as usize {
+                waiting.push_back(whole_frame(wire));
+                *sending = Some(cargo);
+            } else if let Ok(cut) = Fragmenter::new(&wire, number, up.mtu as usize) {
+                waiting.extend(cut);
+                *sending = Some(cargo);
+            } else {
+                self.cannot_depart(up.peer, cargo);
             }
         }
         let frames = self.links.get_mut(link)?.small_frames()?;
-        let (cargo, waiting) = frames.sending.as_mut()?;
-        let cargo = *cargo;
-        let frame = waiting.pop_front();
-        if waiting.is_empty() && !up.session {
+        let cargo = frames.sending?;
+        let frame = frames.waiting.pop_front();
+        if frames.waiting.is_empty() && !up.session {
             frames.sending = None;
             self.departed(up.peer, cargo);
         }
@@ -82,7 +96,9 @@ impl Node {
         let state = self.links.get_mut(link).ok_or(InputError::UnknownLink(link))?;
         let Some(up) = state.up else { return Ok(()) };
         let Some(frames) = state.small_frames() else { return Ok(()) };
-        if let Some((cargo, _)) = frames.sending.take_if(|(_, waiting)| waiting.is_empty()) {
+        if frames.waiting.is_empty()
+            && let Some(cargo) = frames.sending.take()
+        {
             self.departed(up.peer, cargo);
         }
         Ok(())
