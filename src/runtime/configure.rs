@@ -1,10 +1,9 @@
 //! From a scenario to the configuration of its nodes.
 
+use super::planning::{assembly, local_problem, requests};
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{
-        CrcKind, CustodySpec, PlanParticipant, PlanSpec, Routing, Scenario, Service, SharedState, TableLine,
-    },
+    scenario::{CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
@@ -20,7 +19,8 @@ use cosmosmesh_protocol::{
         SharedStateConfig,
     },
     planning::{
-        Commodity, ExchangeSettings, LocalProblem, Participant, PlanError, ProblemError, QpSettings, Schedule,
+        Couplings, ExchangeSettings, FleetProblem, IntegerError, IntegerFleet, LocalProblem, Participant,
+        PlanError, ProblemError, QpSettings,
     },
     sync::SyncLimits,
     time::{DtnTime, Instant, UtcEstimate},
@@ -35,6 +35,7 @@ pub struct Fleet {
     directory: Arc<Directory>,
     nodes: Vec<NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
+    couplings: Option<Couplings>,
 }
 
 /// The key pair of an asset: split from the run's seed.
@@ -55,13 +56,18 @@ impl Fleet {
         };
         let directory = Arc::new(nodes.iter().enumerate().map(key).collect());
         let mut problems = BTreeMap::new();
-        let parts =
-            scenario.planning.iter().flat_map(|plan| plan.participants.iter().map(move |part| (plan, part)));
-        for (plan, participant) in parts {
-            let problem = local_problem(plan, participant).map_err(|error| (participant.asset, error))?;
-            problems.insert(participant.asset, problem);
+        let mut couplings = None;
+        if let Some(plan) = &scenario.planning {
+            let node = |asset: AssetIndex| nodes[asset.0 as usize];
+            let assembly = assembly(plan, node).expect("the scenario's check allows no other");
+            for participant in &plan.participants {
+                let asset = participant.asset;
+                let problem = local_problem(plan, participant, node(asset), &assembly);
+                problems.insert(asset, problem.map_err(|error| (asset, error))?);
+            }
+            couplings = Some(assembly.couplings().clone());
         }
-        Ok(Self { scenario, streams, directory, nodes, problems })
+        Ok(Self { scenario, streams, directory, nodes, problems, couplings })
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -70,8 +76,13 @@ impl Fleet {
     /// What the coordinator refuses.
     pub fn check_plan(&self) -> Result<(), PlanError> {
         let Some(plan) = &self.scenario.planning else { return Ok(()) };
-        let couplings = plan.commodities.len() * plan.slots as usize;
-        settings(plan).check(plan.participants.len(), couplings)?;
+        let Some(couplings) = &self.couplings else { return Ok(()) };
+        if !couplings.balanced() {
+            // Exchange rounds know balances only.
+            let found = plan.constraints.len() as f64;
+            return Err(PlanError::Setting { name: "constraints", found });
+        }
+        settings(plan).check(plan.participants.len(), couplings.len())?;
         for (asset, problem) in &self.problems {
             Participant::new(self.node(*asset), problem.clone(), QpSettings::default())?;
         }
@@ -82,6 +93,32 @@ impl Fleet {
     #[must_use]
     pub const fn problems(&self) -> &BTreeMap<AssetIndex, LocalProblem> {
         &self.problems
+    }
+
+    /// The constraints that bind the fleet, if there is a plan.
+    #[must_use]
+    pub const fn couplings(&self) -> Option<&Couplings> {
+        self.couplings.as_ref()
+    }
+
+    /// The fleet's problem with its requests; none without requests.
+    ///
+    /// # Errors
+    /// [`IntegerError`] when a constraint of the fleet cannot be met.
+    pub fn integer(&self) -> Result<Option<IntegerFleet>, IntegerError> {
+        let (Some(plan), Some(couplings)) = (&self.scenario.planning, &self.couplings) else {
+            return Ok(None);
+        };
+        let lists =
+            plan.participants.iter().map(|participant| (participant.asset, requests(plan, participant)));
+        let requests: BTreeMap<NodeId, Vec<usize>> =
+            lists.map(|(asset, list)| (self.node(asset), list)).collect();
+        if requests.values().all(Vec::is_empty) {
+            return Ok(None);
+        }
+        let locals = self.problems.iter().map(|(asset, problem)| (self.node(*asset), problem.clone()));
+        let problem = FleetProblem::new(couplings.clone(), locals.collect())?;
+        IntegerFleet::new(problem, requests.into_values().collect()).map(Some)
     }
 
     /// The scenario.
@@ -211,7 +248,7 @@ impl Fleet {
             coordinator: self.node(plan.coordinator),
             participants: plan.participants.iter().map(|participant| self.node(participant.asset)).collect(),
             settings: settings(plan),
-            couplings: plan.commodities.len() * plan.slots as usize,
+            couplings: self.couplings.as_ref()?.len(),
             problem,
             lifetime: span(plan.lifetime),
         })
@@ -249,33 +286,6 @@ fn settings(plan: &PlanSpec) -> ExchangeSettings {
         quorum: plan.participants.len().div_ceil(2),
         ..ExchangeSettings::default()
     }
-}
-
-/// A participant's own problem: for each commodity of the plan, in order, its values in every slot. What it has no term for it neither gives
-/// nor takes.
-fn local_problem(plan: &PlanSpec, participant: &PlanParticipant) -> Result<LocalProblem, ProblemError> {
-    let slots = plan.slots as usize;
-    let commodity = |index: usize| match participant.terms.iter().find(|term| term.commodity == index) {
-        Some(term) => Commodity {
-            preferred: term.preferred.clone(),
-            curvature: vec![term.curvature; slots],
-            minimum: term.min.clone(),
-            maximum: term.max.clone(),
-            total_minimum: term.total_min,
-            total_maximum: term.total_max,
-            ramp: term.ramp,
-        },
-        None => Commodity {
-            preferred: vec![0.0; slots],
-            curvature: vec![1.0; slots],
-            minimum: vec![0.0; slots],
-            maximum: vec![0.0; slots],
-            total_minimum: None,
-            total_maximum: None,
-            ramp: None,
-        },
-    };
-    Schedule { slots, commodities: (0..plan.commodities.len()).map(commodity).collect() }.problem()
 }
 
 fn span(time: SimTime) -> Duration {

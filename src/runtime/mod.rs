@@ -4,6 +4,7 @@
 
 mod configure;
 mod message;
+mod planning;
 mod storage;
 mod translate;
 
