@@ -14,13 +14,13 @@ fn our_own_search_finds_the_foremost_journeys() {
 #[test]
 fn constrained_runs_are_within_their_tolerances() {
     for case in CASES.iter().filter(|case| case.scenario == "helsinki_direct") {
-        let ours = fly(&case.load());
+        let ours = fly(&case.load(), None);
         assert!(case.holds(ours), "{}: {ours:?}, expected {:?}", case.title, case.theirs);
     }
 }
 
 #[test]
 fn epidemic_routing_that_nothing_holds_back_is_foremost() {
-    let ours = fly(&CASES[0].load());
+    let ours = fly(&CASES[0].load(), None);
     assert!(CASES[0].holds(ours), "{ours:?}, expected {FOREMOST:?}");
 }

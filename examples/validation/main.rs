@@ -4,7 +4,7 @@
 
 mod rows;
 
-use rows::{Bound, CASES, FOREMOST, Outcome, fly, foremost};
+use rows::{Bound, CASES, Case, FOREMOST, Outcome, fly, foremost};
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
@@ -28,7 +28,22 @@ counted, not carried: on air and in stores each bundle takes its whole length.
 |---|---|---|---|---|---|---|
 ";
 
+/// Cases in which the order of what is sent is drawn, and the seeds with which they are flown again.
+const SEEDED: [&str; 2] = ["helsinki_spray", "helsinki_epidemic"];
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=12;
+
+const SPREAD: &str = "
+Where stores are full, which bundle goes first at a meeting is drawn. The same cases with the seeds 1 to 12, of which the table above has the first; mean (least to
+greatest), and how many of the runs are within ± 5 % in both columns:
+
+| Case | Delivered: theirs | ours | Mean latency: theirs | ours | Within |
+|---|---|---|---|---|---|
+";
+
 const RULES: &str = "
+So the latency of the epidemic row, which misses its bound with seed 1, is that draw's: over the seeds it scatters by 165 s, 5 %, about a mean that is 1.5 % above theirs. Nothing
+was tuned for it. Spray and wait scatters less, and is 4 % above and below theirs on average.
+
 Our rules, where they differ from The ONE's or where it leaves a choice:
 
 - Time is continuous; The ONE steps every 0.1 s. A message of n bytes takes n bytes and 60 to 70 bytes of bundle and frame headers.
@@ -40,8 +55,7 @@ Our rules, where they differ from The ONE's or where it leaves a choice:
   transfer that the contact's end cuts is lost, has cost the room, and stays with the sender.
 - Who gave a bundle to its destination keeps no copy (The ONE's default keeps it).
 
-The random order makes one run of a constrained row a draw: in a model of these rules apart from the nodes, two variants with six seeds each gave 297 to 341
-deliveries for epidemic routing. A row is run once, with the scenario's own seed.
+A row of the first table is run once, with the scenario's own seed.
 
 How the rules were chosen: that model was run with some 240 combinations of them (order, how many transfers at once, when room is made, what is kept after delivery), on three to
 six seeds, and compared with the column *theirs* of the constrained rows. Among those that came near on all three, the one that the nodes' radios and strategies
@@ -65,15 +79,44 @@ fn main() -> io::Result<ExitCode> {
         exact,
     );
     for case in CASES {
-        let ours = fly(&case.load());
+        let ours = fly(&case.load(), None);
         let holds = case.holds(ours);
         failed += u32::from(!holds);
         row(&mut text, case.title, case.theirs, ours, case.bound, holds);
+    }
+    text.push_str(SPREAD);
+    for case in CASES.iter().filter(|case| SEEDED.contains(&case.scenario)) {
+        spread(&mut text, case);
     }
     text.push_str(RULES);
     std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/VALIDATION.md"), &text)?;
     io::stdout().write_all(text.as_bytes())?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// A line on how far chance alone moves a case.
+fn spread(text: &mut String, case: &Case) {
+    let scenario = case.load();
+    let flown: Vec<Outcome> = SEEDS.map(|seed| fly(&scenario, Some(seed))).collect();
+    let column = |of: fn(&Outcome) -> f64| {
+        let values: Vec<f64> = flown.iter().map(of).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let ends = values
+            .iter()
+            .fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(*value), high.max(*value)));
+        format!("{mean:.0} ({:.0} to {:.0})", ends.0, ends.1)
+    };
+    let within = flown.iter().filter(|outcome| case.holds(**outcome)).count();
+    let _ = writeln!(
+        text,
+        "| {} | {} | {} | {:.0} s | {} s | {within} of {} |",
+        case.title,
+        case.theirs.delivered,
+        column(|outcome| outcome.delivered as f64),
+        case.theirs.mean_s,
+        column(|outcome| outcome.mean_s),
+        flown.len()
+    );
 }
 
 fn row(text: &mut String, title: &str, theirs: Outcome, ours: Outcome, bound: Bound, holds: bool) {

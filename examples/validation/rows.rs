@@ -116,10 +116,10 @@ impl Sink for Deliveries {
     }
 }
 
-/// Flies a scenario with the nodes' real protocol.
-pub(crate) fn fly(scenario: &Arc<Scenario>) -> Outcome {
-    let simulation =
-        Simulation::new(scenario.clone(), Options::default()).expect("the scenario can be set out");
+/// Flies a scenario with the nodes' real protocol, by its own seed or another one.
+pub(crate) fn fly(scenario: &Arc<Scenario>, seed: Option<u64>) -> Outcome {
+    let options = Options { seed, ..Options::default() };
+    let simulation = Simulation::new(scenario.clone(), options).expect("the scenario can be set out");
     let mut deliveries = Deliveries::default();
     simulation.run(&mut deliveries, &mut |_| ControlFlow::Continue(())).expect("it is not interrupted");
     mean(deliveries.count, deliveries.nanos)

@@ -90,7 +90,7 @@ fn put_number(out: &mut String, number: u64, least: usize) {
         digits[first] = b'0' + (left % 10) as u8;
         left /= 10;
     }
-    out.extend(digits[first.min(20 - least)..].iter().map(|digit| char::from(*digit)));
+    out.push_str(std::str::from_utf8(&digits[first.min(20 - least)..]).expect("digits are text"));
 }
 
 /// A time as plain seconds, exact to the nanosecond.

@@ -11,6 +11,8 @@ pub struct Storage {
     /// Time that one batch takes.
     commit_time: SimTime,
     kept: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Whether nothing is ever read from it, so that nothing need be there.
+    unread: bool,
     /// Batches on their way to the disk, and when each is there.
     journal: VecDeque<(SimTime, Batch)>,
 }
@@ -20,6 +22,12 @@ impl Storage {
     #[must_use]
     pub fn new(commit_time: SimTime) -> Self {
         Self { commit_time, ..Self::default() }
+    }
+
+    /// The disk of an asset that never restarts: it takes its time, and keeps no records.
+    #[must_use]
+    pub fn unread(commit_time: SimTime) -> Self {
+        Self { commit_time, unread: true, ..Self::default() }
     }
 
     /// All durable records by key.
@@ -64,6 +72,10 @@ impl Storage {
     }
 
     fn apply(&mut self, mut batch: Batch) -> Batch {
+        if self.unread {
+            batch.changes.clear();
+            return batch;
+        }
         for change in batch.changes.drain(..) {
             match change {
                 Change::Put { key, value } => drop(self.kept.insert(key, value)),

@@ -237,7 +237,11 @@ impl Simulation {
                 runtime.watch_departures();
             }
             let mut origin = Origin::default();
-            let mut storage = Storage::new(scenario.asset(asset).storage.commit);
+            let commit = scenario.asset(asset).storage.commit;
+            let restarts =
+                |fault: &Fault| matches!(fault, Fault::AssetDown { asset: down, .. } if *down == asset);
+            let restarts = scenario.faults.iter().any(restarts);
+            let mut storage = if restarts { Storage::new(commit) } else { Storage::unread(commit) };
             runtime.brief(SimTime::ZERO, setting.plan, &mut storage, &mut merged);
             let first_timer = runtime.next_timer(&storage).map(|time| (time, Event::Timer));
             let workload = self.first_work(&mut world, entity, asset);
@@ -630,4 +634,32 @@ fn node_plan(course: &Course, fleet: &Fleet, rates_bps: &[u64]) -> Result<NodePl
             owlt: Duration::from_nanos(owlt.as_nanos().unsigned_abs()),
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// One thread's records, put in order moment by moment, stand as a sort of all of them would have it.
+        #[test]
+        fn the_records_of_one_thread_are_in_the_order_of_time_step_and_asset(
+            made in prop::collection::vec((0i64..4, 0u32..3, 0u32..4), 0..60),
+        ) {
+            let (mut time, mut records, mut steps) = (0, Vec::new(), Vec::new());
+            for (number, (later, step, asset)) in made.into_iter().enumerate() {
+                time += later / 3;
+                let kind = RecordKind::SyncWrite { sequence: number as u64 };
+                records.push(Record { time: SimTime(time), asset: AssetIndex(asset), kind });
+                steps.push(step);
+            }
+            let mut expected: Vec<_> = steps.iter().copied().zip(records.clone()).collect();
+            expected.sort_by_key(|(step, record)| (record.time, *step, record.asset));
+            let mut found = Vec::new();
+            order(&mut records, &steps, &mut found);
+            prop_assert_eq!(found, expected.into_iter().map(|(_, record)| record).collect::<Vec<_>>());
+            prop_assert!(records.is_empty());
+        }
+    }
 }
