@@ -17,6 +17,7 @@ pub mod participant;
 pub mod problem;
 pub mod qp;
 pub mod schedule;
+pub mod solver;
 
 #[cfg(test)]
 mod oracle;
