@@ -52,11 +52,15 @@ fn table(title: &str, limit: usize, condition: f64, model: fn(u64, usize) -> Slo
     let fleets: Vec<Planted> =
         SEEDS.map(|seed| FleetSpec::published(seed, condition).draw().expect("valid")).collect();
     println!("\n{title}, condition number {condition:e}\n");
-    println!("| solver | to 1e-3 | to 1e-6 | seeds converged | 1e-6 by seed | bytes up to the end | bytes down |");
+    println!(
+        "| solver | to 1e-3 | to 1e-6 | seeds converged | 1e-6 by seed | bytes up to the end | bytes down |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for (name, settings) in methods() {
         let courses: Vec<Course> = (fleets.iter().zip(SEEDS))
-            .map(|(fleet, seed)| run(&fleet.problem, fleet.best, settings, model(seed, limit)).expect("solvable"))
+            .map(|(fleet, seed)| {
+                run(&fleet.problem, fleet.best, settings, model(seed, limit)).expect("solvable")
+            })
             .collect();
         let to = |limit: f64| median(courses.iter().map(|course| course.slots_to(limit)));
         let converged = courses.iter().filter(|course| course.slots_to(1e-6).is_some()).count();

@@ -15,7 +15,9 @@ use cosmosmesh_protocol::{
     identity::{Directory, KeyPair},
     node::{BundleSecurity, BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
     planning::{
-        Commodity, ExchangeSettings, LocalProblem, Participant, PlanError, ProblemError, QpSettings, Schedule,
+        Commodity, Coupling, Couplings, LocalProblem, PlanError, ProblemError, QpSettings, Schedule,
+        problem::MAX_COUPLINGS,
+        solver::{Asset, Coordinator, Curvature, MethodSettings, Pace, layout::MAX_MATRIX},
     },
     sync::SyncLimits,
     time::{DtnTime, Instant, UtcEstimate},
@@ -65,10 +67,11 @@ impl Fleet {
     /// What the coordinator refuses.
     pub fn check_plan(&self) -> Result<(), PlanError> {
         let Some(plan) = &self.scenario.planning else { return Ok(()) };
-        let couplings = plan.commodities.len() * plan.slots as usize;
-        settings(plan).check(plan.participants.len(), couplings)?;
+        let members = plan.participants.iter().map(|participant| self.node(participant.asset)).collect();
+        // The method that is picked may be any: its settings are those of the exchange.
+        Coordinator::new(settings(plan), pace(plan), &couplings(plan)?, members)?;
         for (asset, problem) in &self.problems {
-            Participant::new(self.node(*asset), problem.clone(), QpSettings::default())?;
+            Asset::new(self.node(*asset), problem.clone(), QpSettings::default())?;
         }
         Ok(())
     }
@@ -169,14 +172,18 @@ impl Fleet {
 
     fn plan(&self, plan: &PlanSpec, asset: AssetIndex) -> Option<PlanConfig> {
         let problem = self.problems.get(&asset).cloned();
-        if problem.is_none() && plan.coordinator != asset {
+        if problem.is_none() && plan.coordinator != asset && !plan.successors.contains(&asset) {
             return None;
         }
         Some(PlanConfig {
             coordinator: self.node(plan.coordinator),
+            successors: plan.successors.iter().map(|asset| self.node(*asset)).collect(),
+            succession: (!plan.successors.is_empty()).then(|| span(plan.succession)),
             participants: plan.participants.iter().map(|participant| self.node(participant.asset)).collect(),
             settings: settings(plan),
-            couplings: plan.commodities.len() * plan.slots as usize,
+            auto: plan.solver.is_none().then(|| span(plan.slot) * plan.slots),
+            pace: pace(plan),
+            couplings: couplings(plan).expect("checked with the settings"),
             problem,
             lifetime: span(plan.lifetime),
         })
@@ -198,19 +205,40 @@ fn routing(routing: Routing) -> RoutingConfig {
     }
 }
 
-fn settings(plan: &PlanSpec) -> ExchangeSettings {
-    ExchangeSettings {
+fn settings(plan: &PlanSpec) -> MethodSettings {
+    let settings = MethodSettings {
         rho: plan.rho,
         relaxation: plan.over_relaxation,
-        // Adaptation about doubles the rounds where ρ fits the curvature, which a scenario can see to.
-        adaptation: None,
         eps_abs: plan.eps_abs,
         eps_rel: plan.eps_rel,
-        max_rounds: plan.max_rounds,
-        deadline: span(plan.round_timeout),
+        ..MethodSettings::of(plan.solver.unwrap_or_default())
+    };
+    let large = plan.commodities.len() * plan.slots as usize > MAX_MATRIX;
+    if large { MethodSettings { curvature: Curvature::Diagonal, ..settings } } else { settings }
+}
+
+fn pace(plan: &PlanSpec) -> Pace {
+    let deadline = span(plan.round_timeout);
+    Pace {
+        deadline,
+        // Long enough that what comes through one contact makes one step, short beside any light time between planets.
+        gather: (deadline / 100).min(Duration::from_secs(10)),
         quorum: plan.participants.len().div_ceil(2),
-        ..ExchangeSettings::default()
+        max_rounds: plan.max_rounds,
+        ..Pace::default()
     }
+}
+
+/// A balance for each commodity and slot.
+fn couplings(plan: &PlanSpec) -> Result<Couplings, PlanError> {
+    let slots = 0..plan.slots;
+    let name =
+        |commodity: &String| slots.clone().map(move |slot| (commodity.clone(), slot)).collect::<Vec<_>>();
+    let all: Vec<(String, u32)> = plan.commodities.iter().flat_map(name).collect();
+    let found = all.len();
+    let list =
+        all.into_iter().map(|(commodity, slot)| Coupling::balance(format!("{commodity}[{slot}]"))).collect();
+    Couplings::new(list).map_err(|_| PlanError::Couplings { found, expected: MAX_COUPLINGS })
 }
 
 /// A participant's own problem: for each commodity of the plan, in order, its values in every slot. What it has no term for it neither gives

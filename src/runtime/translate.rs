@@ -83,6 +83,11 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             dual_residual: report.dual_residual,
             contributions: report.contributions as u32,
         },
+        Report::PlanSolver { solver, why } => RecordKind::PlanSolver { solver, why },
+        Report::PlanTerm { term, .. } => RecordKind::PlanTerm { term },
+        Report::PlanCommitted { horizon, round, outcome } => {
+            RecordKind::PlanCommitted { horizon, round, outcome: outcome.word() }
+        }
     })
 }
 

@@ -10,8 +10,9 @@ use super::{
         RawLora, RawLtp, RawMessageKind, RawMessages, RawMix, RawModel, RawMotion, RawOem, RawOf, RawOfClass,
         RawOmm, RawOrbit, RawPart, RawParticipant, RawPeriodic, RawPlan, RawPlanFormat, RawPoisson, RawPower,
         RawPreset, RawPriority, RawProtocol, RawRadio, RawRateLimit, RawRetransmission, RawRouting,
-        RawScenario, RawSendOrder, RawService, RawSharedState, RawSite, RawSpray, RawSpread, RawStorage,
-        RawTerm, RawTle, RawTolerance, RawTrack, RawTraffic, RawTransfers, RawTransit, RawWaypoint,
+        RawScenario, RawSendOrder, RawService, RawSharedState, RawSite, RawSolver, RawSpray, RawSpread,
+        RawStorage, RawTerm, RawTle, RawTolerance, RawTrack, RawTraffic, RawTransfers, RawTransit,
+        RawWaypoint,
     },
 };
 
@@ -80,6 +81,7 @@ pub fn shapes() -> Vec<Shape> {
         RawMix::shape(),
         RawPlan::shape(),
         RawParticipant::shape(),
+        RawSolver::shape(),
         RawTerm::shape(),
         RawFault::shape(),
         RawLinkDown::shape(),

@@ -29,7 +29,7 @@ pub(crate) use motion::{
     RawBody, RawElementSet, RawElements, RawModel, RawMotion, RawOem, RawOmm, RawOrbit, RawSite, RawTle,
     RawTrack, RawWaypoint,
 };
-pub(crate) use plan::{RawParticipant, RawPlan, RawTerm};
+pub(crate) use plan::{RawParticipant, RawPlan, RawSolver, RawTerm};
 pub(crate) use protocol::{
     RawBundleSecurity, RawCrc, RawDatagrams, RawForeknowledge, RawLifetimes, RawProtocol, RawRateLimit,
     RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread,

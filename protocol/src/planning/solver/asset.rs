@@ -1,5 +1,7 @@
 //! The asset's side of every method: [`Asset`].
 
+mod snapshot;
+
 use alloc::{collections::VecDeque, vec, vec::Vec};
 
 use super::{
@@ -410,6 +412,12 @@ impl Asset {
     #[must_use]
     pub fn prices(&self) -> Option<&[f64]> {
         self.last.as_ref().map(|(request, _)| request.prices.as_slice())
+    }
+
+    /// The last request that was answered.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        self.last.as_ref().map(|(request, _)| request)
     }
 
     /// How the plan ended, once the coordinator has committed it.

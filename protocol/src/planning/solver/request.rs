@@ -1,7 +1,7 @@
 //! What a coordinator asks of an asset: [`Request`], and its one encoding.
 //!
 //! ```cddl
-//! request  = [horizon: uint, round: uint, accepted: uint, phase: 0..3, unit: float64, prices: [+ float64], question]
+//! request  = [horizon: uint, term: uint, round: uint, accepted: uint, phase: 0..3, unit: float64, prices: [+ float64], question]
 //! question = [0, rho: float64, relaxation: float64, shift: [+ float64]]                       ; exchange
 //!          / [1, rho: float64, relaxation: float64]                                           ; consensus
 //!          / [2, rho: float64, relaxation: float64, memory: uint, weights: [* float64]]       ; anderson
@@ -79,6 +79,8 @@ pub enum Question {
 pub struct Request {
     /// The horizon that is being planned.
     pub horizon: u64,
+    /// Which coordinator in a row this is, from 0: of two, the later one counts.
+    pub term: u32,
     /// The round, from 1: at a coordinator that never waits, its latest step.
     pub round: u32,
     /// The round of this member's last contribution that is in the coordinator's sum; 0 when there is none.
@@ -230,9 +232,9 @@ impl Request {
     /// [`MessageError`] when the bytes are not exactly one valid request.
     pub fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
         let mut decoder = Decoder::new(bytes);
-        head(&mut decoder, 7)?;
+        head(&mut decoder, 8)?;
         let horizon = number(&mut decoder)?;
-        let (round, accepted) = (small(&mut decoder)?, small(&mut decoder)?);
+        let (term, round, accepted) = (small(&mut decoder)?, small(&mut decoder)?, small(&mut decoder)?);
         let position = decoder.position();
         let committed = match number(&mut decoder)? {
             0 => None,
@@ -241,7 +243,7 @@ impl Request {
         let unit = float(&mut decoder)?;
         let prices = read_list(&mut decoder, MAX_COUPLINGS)?;
         let question = read_question(&mut decoder)?;
-        let request = Self { horizon, round, accepted, committed, unit, prices, question };
+        let request = Self { horizon, term, round, accepted, committed, unit, prices, question };
         request.check()?;
         if request.encode() == bytes { Ok(request) } else { Err(MessageError::NotDeterministic) }
     }
@@ -344,15 +346,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn request(question: Question) -> Request {
-        Request {
-            horizon: 1,
-            round: 2,
-            accepted: 1,
-            committed: None,
-            unit: 0.5,
-            prices: vec![1.0, -2.0],
-            question,
-        }
+        let prices = vec![1.0, -2.0];
+        Request { horizon: 1, term: 0, round: 2, accepted: 1, committed: None, unit: 0.5, prices, question }
     }
 
     fn questions() -> Vec<Question> {
@@ -400,9 +395,9 @@ mod tests {
     #[test]
     fn a_list_without_its_bytes_is_refused_before_allocation() {
         let mut bytes = request(questions().remove(1)).encode();
-        bytes.truncate(14);
+        bytes.truncate(15);
         bytes.extend_from_slice(&[0x99, 0x10, 0x00, 0xfb]);
-        assert_eq!(Request::decode(&bytes), Err(MessageError::Malformed { position: 14 }));
+        assert_eq!(Request::decode(&bytes), Err(MessageError::Malformed { position: 15 }));
     }
 
     proptest! {
