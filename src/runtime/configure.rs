@@ -17,7 +17,7 @@ use cosmosmesh_protocol::{
     planning::{
         Commodity, Coupling, Couplings, LocalProblem, PlanError, ProblemError, QpSettings, Schedule,
         problem::MAX_COUPLINGS,
-        solver::{Asset, Coordinator, Curvature, MethodSettings, Pace, layout::MAX_MATRIX},
+        solver::{Asset, Coordinator, MethodSettings, Pace},
     },
     sync::SyncLimits,
     time::{DtnTime, Instant, UtcEstimate},
@@ -206,15 +206,14 @@ fn routing(routing: Routing) -> RoutingConfig {
 }
 
 fn settings(plan: &PlanSpec) -> MethodSettings {
-    let settings = MethodSettings {
+    MethodSettings {
         rho: plan.rho,
         relaxation: plan.over_relaxation,
         eps_abs: plan.eps_abs,
         eps_rel: plan.eps_rel,
         ..MethodSettings::of(plan.solver.unwrap_or_default())
-    };
-    let large = plan.commodities.len() * plan.slots as usize > MAX_MATRIX;
-    if large { MethodSettings { curvature: Curvature::Diagonal, ..settings } } else { settings }
+    }
+    .fit(plan.commodities.len() * plan.slots as usize, usize::MAX)
 }
 
 fn pace(plan: &PlanSpec) -> Pace {

@@ -9,7 +9,7 @@ use crate::{
     id::NodeId,
     planning::{
         QpSettings,
-        solver::{Asset, Contribution, Coordinator, Curvature, MethodSettings, Request, choose},
+        solver::{Asset, Contribution, Coordinator, MethodSettings, Request, choose},
     },
     time::Instant,
 };
@@ -36,11 +36,6 @@ pub(super) struct Planning {
     term: u32,
     /// The last request heard of it, without its question: where a successor goes on.
     heard: Option<Heard>,
-}
-
-/// An upper bound of a contribution's bytes that carries a share and this curvature.
-fn bytes_of(curvature: Curvature, couplings: usize) -> usize {
-    32 + 9 * (couplings + curvature.entries(couplings))
 }
 
 /// What a coordinator last said.
@@ -91,11 +86,7 @@ impl Planning {
             (settings.kind, settings.curvature) = (choice.kind, choice.curvature);
             why = choice.reason.word();
         }
-        if settings.curvature == Curvature::Matrix
-            && bytes_of(Curvature::Matrix, config.couplings.len()) > max_payload
-        {
-            settings.curvature = Curvature::Diagonal;
-        }
+        settings = settings.fit(config.couplings.len(), max_payload);
         let members = config.participants.clone();
         let coordinator = Coordinator::new(settings, config.pace, &config.couplings, members)
             .expect("the host checked the plan's settings");
