@@ -134,11 +134,12 @@ impl RecordKind {
                 visit("round", Field::Count(u64::from(*round)));
                 visit("values", Field::Reals(values));
             }
-            Self::PlanRound { round, primal_residual, dual_residual, contributions } => {
+            Self::PlanRound { round, primal_residual, dual_residual, contributions, prices } => {
                 visit("round", Field::Count(u64::from(*round)));
                 visit("primal_residual", Field::Real(*primal_residual));
                 visit("dual_residual", Field::Real(*dual_residual));
                 visit("contributions", Field::Count(u64::from(*contributions)));
+                visit("prices", Field::Reals(prices));
             }
             Self::PlanSolver { solver, why } => {
                 visit("solver", Field::Word(solver));

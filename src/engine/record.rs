@@ -227,6 +227,8 @@ pub enum RecordKind {
         dual_residual: f64,
         /// Contributions in this round.
         contributions: u32,
+        /// The prices λ after it, one per constraint on the fleet: what the pool pays for a unit more.
+        prices: Vec<f64>,
     },
     /// This asset coordinates the plan.
     PlanSolver {

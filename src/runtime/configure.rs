@@ -2,18 +2,23 @@
 
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{CrcKind, PlanParticipant, PlanSpec, Routing, Scenario, Service, SharedState},
+    scenario::{
+        CrcKind, CustodySpec, PlanParticipant, PlanSpec, Routing, Scenario, Service, SharedState, TableLine,
+    },
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
     bundle,
     dtn::{
         store::StoreLimits,
-        strategy::{FloodingConfig, ProphetConfig, RoutingConfig},
+        strategy::{FloodingConfig, ProphetConfig, RoutingConfig, StaticRoute},
     },
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{BundleSecurity, BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
+    node::{
+        BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Retransmission,
+        SharedStateConfig,
+    },
     planning::{
         Commodity, Coupling, Couplings, LocalProblem, PlanError, ProblemError, QpSettings, Schedule,
         problem::MAX_COUPLINGS,
@@ -127,7 +132,7 @@ impl Fleet {
         NodeConfig {
             id: self.node(asset),
             directory: self.directory.clone(),
-            routing: routing(protocol.routing),
+            routing: self.routing(asset),
             store: StoreLimits { bytes: storage.bytes, count: storage.bundles as usize },
             keep_bundles: storage.keeps_transit,
             hop_limit: protocol.hop_limit,
@@ -150,10 +155,40 @@ impl Fleet {
             control_lifetime: span(protocol.lifetimes[0]),
             security: protocol.signs_bundles.then(BundleSecurity::hop_by_hop),
             // A run has no strangers: lifetimes are the scenario's to set.
-            bundles: BundleSettings { max_lifetime: Duration::MAX, ..BundleSettings::default() },
+            bundles: BundleSettings {
+                max_lifetime: Duration::MAX,
+                custody: protocol.custody.map(|custody| self.custody(asset, custody)),
+                compression: protocol.compression,
+                ..BundleSettings::default()
+            },
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
+        }
+    }
+
+    fn routing(&self, asset: AssetIndex) -> RoutingConfig {
+        match self.scenario.protocol.routing {
+            Routing::Static => {
+                let lines = self.scenario.asset(asset).routes.iter();
+                let line = |line: &TableLine| StaticRoute {
+                    destination: Some(self.node(line.to)),
+                    next: self.node(line.via),
+                };
+                RoutingConfig::Static(lines.map(line).collect())
+            }
+            routing => strategy(routing),
+        }
+    }
+
+    fn custody(&self, asset: AssetIndex, spec: CustodySpec) -> CustodySettings {
+        let table = self.scenario.asset(asset).custodians.iter();
+        CustodySettings {
+            via: table.map(|line| (self.node(line.to), self.node(line.via))).collect(),
+            direct: spec.direct,
+            bundles: spec.bundles as usize,
+            bytes: usize::try_from(spec.bytes).unwrap_or(usize::MAX),
+            signal_delay: span(spec.signal_delay),
         }
     }
 
@@ -190,17 +225,20 @@ impl Fleet {
     }
 }
 
-fn routing(routing: Routing) -> RoutingConfig {
+/// The same at every node.
+fn strategy(routing: Routing) -> RoutingConfig {
     match routing {
         Routing::Sabr => RoutingConfig::Sabr,
+        Routing::Static => RoutingConfig::Static(Vec::new()),
         Routing::DirectDelivery(settings) => RoutingConfig::DirectDelivery(settings),
         Routing::Epidemic(settings) => RoutingConfig::Epidemic(settings),
         Routing::SprayAndWait { copies, binary, settings } => {
             RoutingConfig::SprayAndWait { copies, binary, settings }
         }
         Routing::Prophet(settings) => RoutingConfig::Prophet { config: ProphetConfig::default(), settings },
-        Routing::ManagedFlooding(settings) => {
-            RoutingConfig::ManagedFlooding { config: FloodingConfig::default(), settings }
+        Routing::ManagedFlooding { channel, settings } => {
+            let config = FloodingConfig { shared: channel, ..FloodingConfig::default() };
+            RoutingConfig::ManagedFlooding { config, settings }
         }
     }
 }

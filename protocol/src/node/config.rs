@@ -112,7 +112,8 @@ pub struct BundleSettings {
     /// What comes lives no longer here than this, whatever it says of itself: else a stranger could fill store and memories for good.
     /// What claims to be made by more than this in the future is dropped.
     pub max_lifetime: Duration,
-    /// Most names of delivered bundles that are remembered until they expire. With so many, no more are delivered.
+    /// Most names of delivered bundles that are remembered until they expire. With so many, no more are delivered. Of these, one
+    /// neighbour's bundles take at most half, one source's a quarter, and those that live for more than a day half of each.
     pub max_remembered: usize,
     /// What fragments may occupy.
     pub reassembly: ReassemblySettings,

@@ -118,6 +118,13 @@ pub enum Input<'a> {
         /// How many.
         bytes: u32,
     },
+    /// How strongly the peer of a link is heard, where the medium tells: for strategies that let the farthest speak first.
+    Heard {
+        /// Which link.
+        link: LinkId,
+        /// Signal-to-noise ratio in dB.
+        snr_db: i8,
+    },
     /// A link went down.
     LinkDown {
         /// Which.

@@ -21,6 +21,7 @@ mod keep;
 mod links;
 mod output;
 mod plan;
+mod rank;
 mod reassembly;
 mod refusal;
 mod security;
@@ -120,6 +121,8 @@ pub struct Node {
     table: Option<StaticRoutes>,
     /// Where neighbours get copies.
     spread: Option<Spread>,
+    /// Number of the next transfer on a channel that all links share: whoever hears tells transfers apart by it, whichever link they go by.
+    channel_transfer: u16,
     /// Contacts of this node that do not keep what the plan promised, until they end.
     broken: BTreeMap<ContactId, Instant>,
 
@@ -212,6 +215,7 @@ impl Node {
             store: Store::with_eviction(config.store, eviction),
             table,
             spread,
+            channel_transfer: 0,
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             blocked: BTreeSet::new(),
@@ -271,6 +275,10 @@ impl Node {
             Input::Transmitted { link, transfer } => self.on_transfer(link, transfer, true),
             Input::TransmissionFailed { link, transfer } => self.on_transfer(link, transfer, false),
             Input::Sent { link } => self.on_sent(link),
+            Input::Heard { link, snr_db } => {
+                self.on_heard(link, snr_db);
+                Ok(())
+            }
             Input::Incoming { bytes } => {
                 self.make_store_room(bytes);
                 Ok(())
