@@ -3,6 +3,8 @@
 //! ```console
 //! cargo run --release -p cosmosmesh-protocol --example solvers
 //! ```
+//!
+//! A word as its argument leaves only the solvers whose name has it.
 #![expect(clippy::print_stdout, reason = "the table is the output")]
 
 use cosmosmesh_protocol::planning::{
@@ -58,7 +60,8 @@ fn table(title: &str, limit: usize, condition: f64, model: fn(u64, usize) -> Slo
         "| solver | to 1e-3 | to 1e-6 | seeds converged | 1e-6 by seed | bytes up to the end | bytes down |"
     );
     println!("|---|---|---|---|---|---|---|");
-    for (name, settings) in methods() {
+    let word = std::env::args().nth(1).unwrap_or_default();
+    for (name, settings) in methods().into_iter().filter(|(name, _)| name.contains(&word)) {
         let courses: Vec<Course> = (fleets.iter().zip(SEEDS))
             .map(|(fleet, seed)| {
                 run(&fleet.problem, fleet.best, settings, model(seed, limit)).expect("solvable")

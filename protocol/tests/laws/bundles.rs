@@ -10,7 +10,7 @@ use cosmosmesh_protocol::{
     envelope::{Parsed, seal},
     id::NodeId,
     identity::Directory,
-    planning::{Contribution, Signal},
+    planning::{Contribution, Signal, solver},
     sync::{Delta, SyncMessage, VersionVector},
     time::DtnTime,
 };
@@ -95,6 +95,14 @@ pub(super) fn messages(bytes: &[u8]) -> Verdict {
         known = true;
     }
     known |= Delta::decode(bytes).is_ok() || VersionVector::decode(bytes).is_ok();
+    if let Ok(request) = solver::Request::decode(bytes) {
+        assert_eq!(request.encode(), bytes);
+        known = true;
+    }
+    if let Ok(contribution) = solver::Contribution::decode(bytes) {
+        assert_eq!(contribution.encode(), bytes);
+        known = true;
+    }
     known |= Signal::decode(bytes).is_ok()
         || Contribution::decode(bytes).is_ok()
         || Control::decode(bytes).is_ok();
@@ -141,5 +149,23 @@ pub(super) fn message_bytes() -> Vec<Vec<u8>> {
     vec![
         VersionVector::default().encode(),
         SyncMessage::Version { version: VersionVector::default() }.encode(),
+        solver::Contribution { horizon: 0, round: 2, base: 1, entries: vec![-1, 500] }.encode(),
+        plan_request().encode(),
     ]
+}
+
+fn plan_request() -> solver::Request {
+    let question =
+        solver::Question::Response { curvature: solver::Curvature::Diagonal, others: vec![0.5, 0.25] };
+    let prices = vec![1.0, -2.0];
+    solver::Request {
+        horizon: 0,
+        term: 0,
+        round: 2,
+        accepted: 1,
+        committed: None,
+        unit: 1.0,
+        prices,
+        question,
+    }
 }

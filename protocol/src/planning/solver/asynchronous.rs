@@ -37,19 +37,26 @@ pub struct Asynchronous {
     stirred: f64,
     /// Relative to the mean slope.
     damping: f64,
+    /// What it does not fall below.
+    floor: f64,
 }
 
 impl Asynchronous {
     pub(super) fn new(settings: MethodSettings, couplings: Couplings) -> Self {
         let prices = vec![0.0; couplings.len()];
         let (moved, stirred, damping) = (f64::INFINITY, f64::INFINITY, 1.0);
-        Self { settings, couplings, swept: prices.clone(), prices, moved, stirred, damping }
+        Self { settings, couplings, swept: prices.clone(), prices, moved, stirred, damping, floor: 1e-3 }
     }
 
-    /// Damps more unless the prices moved clearly less than in the sweep before.
+    /// Damps more unless the prices moved clearly less than in the sweep before. Every time that they did not, less is let go of
+    /// later, so that a cycle ends: damped by the mean slope, steps are those of a proximal method.
     fn settle(&mut self, moved: f64) {
-        let calmer = moved < 0.7 * self.moved;
-        self.damping = if calmer { (0.7 * self.damping).max(1e-3) } else { (2.0 * self.damping).min(4.0) };
+        if moved < 0.7 * self.moved {
+            self.damping = (0.7 * self.damping).max(self.floor);
+        } else {
+            self.floor = (1.5 * self.floor).min(1.0);
+            self.damping = (2.0 * self.damping).clamp(self.floor, 4.0);
+        }
     }
 }
 
@@ -107,6 +114,7 @@ impl Method for Asynchronous {
 
     fn resume(&mut self, prices: &[f64]) {
         (self.prices, self.swept) = (prices.to_vec(), prices.to_vec());
-        (self.moved, self.stirred, self.damping) = (f64::INFINITY, f64::INFINITY, 1.0);
+        (self.moved, self.stirred) = (f64::INFINITY, f64::INFINITY);
+        (self.damping, self.floor) = (1.0, 1e-3);
     }
 }
