@@ -115,16 +115,20 @@ fn export(args: &ExportArgs) -> Result<Outcome, CliError> {
         Role::Operator | Role::Admin => View::Everything,
     };
     let unusable = |reason: String| CliError::Input { path: args.scenario.clone(), reason };
-    let Some(plan) = &scenario.planning else {
+    if scenario.planning.is_none() {
         return Err(unusable("the scenario plans nothing (`planning` is missing)".into()));
-    };
+    }
     let streams = RandomStreams::new(scenario.seed);
     let fleet = Fleet::new(scenario.clone(), streams).map_err(|(asset, error)| {
         unusable(format!("the planning problem of {:?}: {error}", scenario.asset(asset).name))
     })?;
-    let slots = plan.commodities.iter().flat_map(|name| (0..plan.slots).map(move |slot| (name, slot)));
-    let rows: Vec<FleetRow> = slots
-        .map(|(name, slot)| FleetRow { name: format!("{name}[{slot}]"), lower: 0.0, upper: 0.0 })
+    let couplings = fleet.couplings().into_iter().flat_map(|couplings| couplings.as_slice());
+    let rows: Vec<FleetRow> = couplings
+        .map(|coupling| FleetRow {
+            name: coupling.name.clone(),
+            lower: coupling.lower,
+            upper: coupling.upper,
+        })
         .collect();
     let assets: Vec<_> = fleet
         .problems()

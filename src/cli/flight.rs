@@ -13,6 +13,7 @@ use crate::{
     sim::{Options, Progress, SimError, Simulation},
     units::SimTime,
 };
+use cosmosmesh_protocol::planning::QpSettings;
 use std::{
     fs::File,
     io::{self, BufWriter},
@@ -131,12 +132,11 @@ fn facts(scenario: &Scenario, seed: Option<u64>, end: SimTime) -> RunFacts {
 }
 
 fn plan_facts(plan: &PlanSpec) -> PlanFacts {
-    let slots = plan.commodities.iter().flat_map(|name| (0..plan.slots).map(move |slot| (name, slot)));
     PlanFacts {
         commodities: plan.commodities.clone(),
         slots: plan.slots,
         slot_s: plan.slot.as_secs_f64(),
-        constraints: slots.map(|(name, slot)| format!("{name}[{slot}]")).collect(),
+        constraints: plan.coupling_names(),
     }
 }
 
@@ -226,7 +226,10 @@ impl Watch {
             let flushed = capture.finish().and_then(|mut out| io::Write::flush(&mut out));
             flushed.map_err(|source| CliError::File { path, source })?;
         }
-        let metrics = self.metrics.finish(end);
+        let mut metrics = self.metrics.finish(end);
+        if let Some(caveat) = &facts.caveat {
+            metrics.stamp(caveat);
+        }
         let healed = is_healed(scenario, end);
         let oracles = self.oracles.finish(end, healed);
         let fingerprint = self.digest.fingerprint();
@@ -326,8 +329,16 @@ fn plan_reference(simulation: &Simulation) -> Result<Option<PlanReference>, Stri
                 .collect(),
         }
     });
-    let problem = CentralProblem::new(participants.collect()).map_err(|error| error.to_string())?;
-    let optimum = problem.solve().map_err(|error| format!("central optimum of the plan: {error}"))?;
+    let couplings = simulation.fleet().couplings().into_iter().flat_map(|couplings| couplings.as_slice());
+    let problem = CentralProblem::new(participants.collect())
+        .map_err(|error| error.to_string())?
+        .bounded(couplings.map(|coupling| (coupling.lower, coupling.upper)));
+    let mut optimum = problem.solve().map_err(|error| format!("central optimum of the plan: {error}"))?;
+    let whole = |error| format!("plan with whole requests: {error}");
+    if let Some(fleet) = simulation.fleet().integer().map_err(whole)? {
+        let rounded = fleet.solve_centrally(QpSettings::default()).map_err(whole)?;
+        optimum.integrality_gap = Some(rounded.gap);
+    }
     Ok(Some(PlanReference { problem, optimum }))
 }
 

@@ -123,6 +123,10 @@ impl PlanRecorder {
         self.coarse.write("1e3", set);
         self.fine.write("1e6", set);
         set.set("plan.optimality_gap", self.gap.map(Gap::value), "1");
+        let whole = self.reference.as_ref().and_then(|(reference, _)| reference.optimum.integrality_gap);
+        if whole.is_some() {
+            set.set("plan.integrality_gap", whole, "1");
+        }
         set.set("plan.objective_gap", self.gap.map(|gap| gap.objective), "1");
         set.set("plan.constraint_violation", self.gap.map(|gap| gap.violation), "1");
         set.set("plan.primal_residual", self.primal, "1");

@@ -1,7 +1,8 @@
 //! The central optimum of the fleet's plan, by Clarabel, and how far the plans that assets hold are from it.
 //!
 //! The problem is the exchange form of Boyd et al. 2011 §7.3.2: minimise Σᵢ ½ xᵢᵀPᵢxᵢ + qᵢᵀxᵢ + cᵢ subject to each
-//! participant's own bounds and rows, and to Σᵢ sᵢ = 0, where sᵢ are its shared variables.
+//! participant's own bounds and rows, and to lower ≤ Σᵢ sᵢ ≤ upper, where sᵢ are its shared variables; both bounds are zero
+//! in the exchange form.
 
 use crate::units::AssetIndex;
 use clarabel::{
@@ -58,7 +59,8 @@ pub struct Participant {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CentralProblem {
     participants: Vec<Participant>,
-    couplings: usize,
+    /// Bounds of each coupling row's sum.
+    couplings: Vec<(f64, f64)>,
 }
 
 /// Why a set of participants is not a problem.
@@ -134,6 +136,8 @@ pub struct Optimum {
     pub violation: f64,
     /// Iterations done.
     pub iterations: u32,
+    /// What a plan whose requests are whole costs more, over max(1, |f*|); none without requests.
+    pub integrality_gap: Option<f64>,
 }
 
 impl Optimum {
@@ -204,8 +208,17 @@ impl CentralProblem {
             return Err(ProblemError::Twice { asset: pair[0].asset.0 });
         }
         let rows = participants.iter().flat_map(|p| &p.shared).map(|term| term.coupling + 1);
-        let couplings = rows.max().unwrap_or(0);
+        let couplings = vec![(0.0, 0.0); rows.max().unwrap_or(0)];
         Ok(Self { participants, couplings })
+    }
+
+    /// The problem with these bounds of the coupling rows' sums, in their order, instead of zero; infinite where open.
+    #[must_use]
+    pub fn bounded(mut self, bounds: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        for (coupling, bound) in self.couplings.iter_mut().zip(bounds) {
+            *coupling = bound;
+        }
+        self
     }
 
     /// The participants, by asset.
@@ -214,13 +227,14 @@ impl CentralProblem {
         &self.participants
     }
 
-    /// max(1, ‖b‖∞) over all finite right-hand sides: bounds and rows (the couplings' are zero).
+    /// max(1, ‖b‖∞) over all finite right-hand sides: bounds, rows and couplings.
     #[must_use]
     pub fn scale(&self) -> f64 {
         let sides = self.participants.iter().flat_map(|p| {
             let rows = p.rows.iter().flat_map(|row| [row.lower, row.upper]);
             p.lower.iter().chain(&p.upper).copied().chain(rows)
         });
+        let sides = sides.chain(self.couplings.iter().flat_map(|(lower, upper)| [*lower, *upper]));
         sides.filter(|side| side.is_finite()).fold(1.0, |scale, side| scale.max(side.abs()))
     }
 
@@ -252,7 +266,13 @@ impl CentralProblem {
             rest = others;
         }
         let value = round_significant(held.cost(), Optimum::DIGITS);
-        Optimum { value, solution, violation: held.violation(self) / self.scale(), iterations }
+        Optimum {
+            value,
+            solution,
+            violation: held.violation(self) / self.scale(),
+            iterations,
+            integrality_gap: None,
+        }
     }
 }
 
@@ -304,7 +324,7 @@ impl Program {
     fn of(problem: &CentralProblem) -> Self {
         let (mut equal, mut below) = (Rows::default(), Rows::default());
         let (mut p, mut q) = (Vec::new(), Vec::new());
-        let mut couplings = vec![Vec::new(); problem.couplings];
+        let mut couplings = vec![Vec::new(); problem.couplings.len()];
         for participant in &problem.participants {
             let offset = q.len();
             // Clarabel reads the upper triangle.
@@ -321,8 +341,8 @@ impl Program {
             }
             q.extend_from_slice(&participant.linear);
         }
-        for terms in couplings {
-            equal.push(terms.into_iter(), 0.0);
+        for (terms, (lower, upper)) in couplings.iter().zip(&problem.couplings) {
+            Rows::between(&mut equal, &mut below, terms, *lower, *upper);
         }
         let (equalities, inequalities) = (equal.b.len(), below.b.len());
         let shifted = below.entries.into_iter().map(|(row, column, value)| (row + equalities, column, value));
@@ -410,7 +430,7 @@ impl HeldPlan {
         if solution.len() != participant.variables() {
             return false;
         }
-        let mut shares = vec![0.0; problem.couplings];
+        let mut shares = vec![0.0; problem.couplings.len()];
         for term in &participant.shared {
             shares[term.coupling] += term.coefficient * solution[term.variable];
         }
@@ -434,8 +454,11 @@ impl HeldPlan {
 
     fn violation(&self, problem: &CentralProblem) -> f64 {
         let own = self.parts.iter().flatten().map(|part| part.1).fold(0.0, f64::max);
-        (0..problem.couplings)
-            .map(|row| self.parts.iter().flatten().map(|part| part.2[row]).sum::<f64>().abs())
+        (problem.couplings.iter().enumerate())
+            .map(|(row, (lower, upper))| {
+                let sum = self.parts.iter().flatten().map(|part| part.2[row]).sum::<f64>();
+                outside(sum, *lower, *upper)
+            })
             .fold(own, f64::max)
     }
 }

@@ -1,10 +1,9 @@
 //! From a scenario to the configuration of its nodes.
 
+use super::planning::{assembly, local_problem, requests};
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{
-        CrcKind, CustodySpec, PlanParticipant, PlanSpec, Routing, Scenario, Service, SharedState, TableLine,
-    },
+    scenario::{CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
@@ -20,8 +19,8 @@ use cosmosmesh_protocol::{
         SharedStateConfig,
     },
     planning::{
-        Commodity, Coupling, Couplings, LocalProblem, PlanError, ProblemError, QpSettings, Schedule,
-        problem::MAX_COUPLINGS,
+        Couplings, FleetProblem, IntegerError, IntegerFleet, LocalProblem, PlanError, ProblemError,
+        QpSettings,
         solver::{Asset, Coordinator, MethodSettings, Pace},
     },
     sync::SyncLimits,
@@ -37,6 +36,7 @@ pub struct Fleet {
     directory: Arc<Directory>,
     nodes: Vec<NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
+    couplings: Option<Couplings>,
 }
 
 /// The key pair of an asset: split from the run's seed.
@@ -57,13 +57,18 @@ impl Fleet {
         };
         let directory = Arc::new(nodes.iter().enumerate().map(key).collect());
         let mut problems = BTreeMap::new();
-        let parts =
-            scenario.planning.iter().flat_map(|plan| plan.participants.iter().map(move |part| (plan, part)));
-        for (plan, participant) in parts {
-            let problem = local_problem(plan, participant).map_err(|error| (participant.asset, error))?;
-            problems.insert(participant.asset, problem);
+        let mut couplings = None;
+        if let Some(plan) = &scenario.planning {
+            let node = |asset: AssetIndex| nodes[asset.0 as usize];
+            let assembly = assembly(plan, node).expect("the scenario's check allows no other");
+            for participant in &plan.participants {
+                let asset = participant.asset;
+                let problem = local_problem(plan, participant, node(asset), &assembly);
+                problems.insert(asset, problem.map_err(|error| (asset, error))?);
+            }
+            couplings = Some(assembly.couplings().clone());
         }
-        Ok(Self { scenario, streams, directory, nodes, problems })
+        Ok(Self { scenario, streams, directory, nodes, problems, couplings })
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -72,9 +77,10 @@ impl Fleet {
     /// What the coordinator refuses.
     pub fn check_plan(&self) -> Result<(), PlanError> {
         let Some(plan) = &self.scenario.planning else { return Ok(()) };
+        let Some(couplings) = &self.couplings else { return Ok(()) };
         let members = plan.participants.iter().map(|participant| self.node(participant.asset)).collect();
         // The method that is picked may be any: its settings are those of the exchange.
-        Coordinator::new(settings(plan), pace(plan), &couplings(plan)?, members)?;
+        Coordinator::new(settings(plan, couplings.len()), pace(plan), couplings, members)?;
         for (asset, problem) in &self.problems {
             Asset::new(self.node(*asset), problem.clone(), QpSettings::default())?;
         }
@@ -85,6 +91,32 @@ impl Fleet {
     #[must_use]
     pub const fn problems(&self) -> &BTreeMap<AssetIndex, LocalProblem> {
         &self.problems
+    }
+
+    /// The constraints that bind the fleet, if there is a plan.
+    #[must_use]
+    pub const fn couplings(&self) -> Option<&Couplings> {
+        self.couplings.as_ref()
+    }
+
+    /// The fleet's problem with its requests; none without requests.
+    ///
+    /// # Errors
+    /// [`IntegerError`] when a constraint of the fleet cannot be met.
+    pub fn integer(&self) -> Result<Option<IntegerFleet>, IntegerError> {
+        let (Some(plan), Some(couplings)) = (&self.scenario.planning, &self.couplings) else {
+            return Ok(None);
+        };
+        let lists =
+            plan.participants.iter().map(|participant| (participant.asset, requests(plan, participant)));
+        let requests: BTreeMap<NodeId, Vec<usize>> =
+            lists.map(|(asset, list)| (self.node(asset), list)).collect();
+        if requests.values().all(Vec::is_empty) {
+            return Ok(None);
+        }
+        let locals = self.problems.iter().map(|(asset, problem)| (self.node(*asset), problem.clone()));
+        let problem = FleetProblem::new(couplings.clone(), locals.collect())?;
+        IntegerFleet::new(problem, requests.into_values().collect()).map(Some)
     }
 
     /// The scenario.
@@ -210,15 +242,16 @@ impl Fleet {
         if problem.is_none() && plan.coordinator != asset && !plan.successors.contains(&asset) {
             return None;
         }
+        let couplings = self.couplings.as_ref()?;
         Some(PlanConfig {
             coordinator: self.node(plan.coordinator),
             successors: plan.successors.iter().map(|asset| self.node(*asset)).collect(),
             succession: (!plan.successors.is_empty()).then(|| span(plan.succession)),
             participants: plan.participants.iter().map(|participant| self.node(participant.asset)).collect(),
-            settings: settings(plan),
+            settings: settings(plan, couplings.len()),
             auto: plan.solver.is_none().then(|| span(plan.slot) * plan.slots),
             pace: pace(plan),
-            couplings: couplings(plan).expect("checked with the settings"),
+            couplings: couplings.clone(),
             problem,
             lifetime: span(plan.lifetime),
         })
@@ -243,7 +276,7 @@ fn strategy(routing: Routing) -> RoutingConfig {
     }
 }
 
-fn settings(plan: &PlanSpec) -> MethodSettings {
+fn settings(plan: &PlanSpec, couplings: usize) -> MethodSettings {
     MethodSettings {
         rho: plan.rho,
         relaxation: plan.over_relaxation,
@@ -251,7 +284,7 @@ fn settings(plan: &PlanSpec) -> MethodSettings {
         eps_rel: plan.eps_rel,
         ..MethodSettings::of(plan.solver.unwrap_or_default())
     }
-    .fit(plan.commodities.len() * plan.slots as usize, usize::MAX)
+    .fit(couplings, usize::MAX)
 }
 
 fn pace(plan: &PlanSpec) -> Pace {
@@ -264,45 +297,6 @@ fn pace(plan: &PlanSpec) -> Pace {
         max_rounds: plan.max_rounds,
         ..Pace::default()
     }
-}
-
-/// A balance for each commodity and slot.
-fn couplings(plan: &PlanSpec) -> Result<Couplings, PlanError> {
-    let slots = 0..plan.slots;
-    let name =
-        |commodity: &String| slots.clone().map(move |slot| (commodity.clone(), slot)).collect::<Vec<_>>();
-    let all: Vec<(String, u32)> = plan.commodities.iter().flat_map(name).collect();
-    let found = all.len();
-    let list =
-        all.into_iter().map(|(commodity, slot)| Coupling::balance(format!("{commodity}[{slot}]"))).collect();
-    Couplings::new(list).map_err(|_| PlanError::Couplings { found, expected: MAX_COUPLINGS })
-}
-
-/// A participant's own problem: for each commodity of the plan, in order, its values in every slot. What it has no term for it neither gives
-/// nor takes.
-fn local_problem(plan: &PlanSpec, participant: &PlanParticipant) -> Result<LocalProblem, ProblemError> {
-    let slots = plan.slots as usize;
-    let commodity = |index: usize| match participant.terms.iter().find(|term| term.commodity == index) {
-        Some(term) => Commodity {
-            preferred: term.preferred.clone(),
-            curvature: vec![term.curvature; slots],
-            minimum: term.min.clone(),
-            maximum: term.max.clone(),
-            total_minimum: term.total_min,
-            total_maximum: term.total_max,
-            ramp: term.ramp,
-        },
-        None => Commodity {
-            preferred: vec![0.0; slots],
-            curvature: vec![1.0; slots],
-            minimum: vec![0.0; slots],
-            maximum: vec![0.0; slots],
-            total_minimum: None,
-            total_maximum: None,
-            ramp: None,
-        },
-    };
-    Schedule { slots, commodities: (0..plan.commodities.len()).map(commodity).collect() }.problem()
 }
 
 fn span(time: SimTime) -> Duration {

@@ -12,6 +12,7 @@ pub mod coordinator;
 pub mod exchange;
 pub mod fleet;
 pub mod generate;
+pub mod integer;
 pub mod message;
 pub mod participant;
 pub mod problem;
@@ -24,7 +25,10 @@ mod oracle;
 
 pub use coordinator::{Coordinator, RoundReport};
 pub use exchange::{Adaptation, ExchangeSettings, PlanError, Solver};
-pub use fleet::{Coupling, CouplingKind, Couplings, FleetError, FleetProblem};
+pub use fleet::{
+    Assembly, CentralSolution, Coupling, CouplingKind, Couplings, FleetError, FleetProblem, Rule,
+};
+pub use integer::{IntegerError, IntegerFleet, Rounded, integrality_gap};
 pub use message::{Contribution, MessageError, Outcome, Signal};
 pub use participant::Participant;
 pub use problem::{Hessian, LocalProblem, ProblemError, ProblemParts, Row, SharedTerm};

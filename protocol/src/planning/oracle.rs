@@ -314,7 +314,7 @@ fn local_problems_are_solved_at_any_scale() {
                     let linear: Vec<f64> = sized(&parts.linear).iter().map(|q| q + price * scale).collect();
                     let solution = qp.solve(&linear, QpSettings::default()).expect("sizes fit");
                     assert!(solution.residual <= 1e-8, "{seed} {scale} {price}: {solution:?}");
-                    assert!(solution.iterations <= 40, "{seed} {scale} {price}: {solution:?}");
+                    assert!(solution.iterations <= 120, "{seed} {scale} {price}: {solution:?}");
                 }
             }
         }

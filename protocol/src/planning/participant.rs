@@ -134,7 +134,7 @@ impl Participant {
         for term in &self.problem.parts().shared {
             linear[term.variable] -= signal.rho * term.coefficient * target[term.coupling];
         }
-        let x = accept(self.qp.solve(&linear, self.settings)?)?;
+        let x = accept(self.qp.resume(&linear, self.settings)?)?;
         let contribution = Contribution::quantise(self.horizon, signal.round, &self.problem.share(&x))?;
         // The quantised share is what the coordinator knows, so both continue from it.
         self.share = contribution.share().collect();

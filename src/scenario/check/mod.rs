@@ -2,6 +2,7 @@
 
 mod assets;
 mod channel;
+mod constraints;
 mod custody;
 mod faults;
 mod hosts;

@@ -16,7 +16,10 @@ use crate::{
 };
 
 /// Relative slack within which sums of bounds count as equal: far above rounding, far below any plan's precision.
-const SUM_SLACK: f64 = 1e-9;
+pub(super) const SUM_SLACK: f64 = 1e-9;
+
+/// The most constraints of the fleet that a plan may have, counted in every slot.
+const MAX_COUPLINGS: usize = cosmosmesh_protocol::planning::problem::MAX_COUPLINGS;
 
 /// The method that a word stands for; none to pick one.
 fn solver(raw: Option<&RawSolver>) -> Option<Kind> {
@@ -66,11 +69,16 @@ impl Checker<'_> {
             round_timeout,
             commodities: raw.commodities.value.iter().map(|name| name.value.clone()).collect(),
             participants: self.participants(raw, slots as usize),
+            balanced: self.balanced(raw),
+            constraints: self.constraints(raw, slots as usize),
+            min_curvature: self.amount_or(raw.min_curvature.as_ref(), 0.0, |number| *number),
             lifetime: self.above_zero_or(raw.lifetime.as_ref(), protocol.lifetime(Priority::Expedited)),
         };
+        self.binding(raw, &plan);
         // Sums of wrong values would only repeat that they are wrong.
         if self.files.drafts.len() == mistakes_before {
             self.balances(raw, &plan);
+            self.reach(raw, &plan);
         }
         plan
     }
@@ -80,6 +88,20 @@ impl Checker<'_> {
         let Some(list) = &raw.successors else { return Vec::new() };
         self.unique(list.value.iter().chain([&raw.coordinator]), "each candidate");
         list.value.iter().filter_map(|name| self.asset(name)).collect()
+    }
+
+    /// Something binds the fleet, and no more than a plan may have.
+    fn binding(&mut self, raw: &RawPlan, plan: &PlanSpec) {
+        let slots = plan.slots as usize;
+        let balances = plan.balanced.iter().filter(|balanced| **balanced).count() * slots;
+        let further = plan.constraints.iter();
+        let further: usize = further.map(|one| if one.each_slot() { one.slots.len() } else { 1 }).sum();
+        let found = balances + further;
+        if !(1..=MAX_COUPLINGS).contains(&found) {
+            let place = raw.balance.as_ref().map_or(&raw.commodities.place, |balance| &balance.place);
+            let allowed = format!("1 to {MAX_COUPLINGS}: balances and constraints, each in every slot");
+            self.report(place, Mistake::OutOfRange, format!("{found} constraints of the fleet"), allowed);
+        }
     }
 
     fn commodities(&mut self, raw: &List<String>) {
@@ -102,7 +124,12 @@ impl Checker<'_> {
             raw.commodities.value.iter().enumerate().map(|(at, name)| (name.value.as_str(), at)).collect();
         let mut participants: Vec<PlanParticipant> = Vec::new();
         for one in &raw.participants.value {
-            participants.extend(self.participant(&one.value, &commodities, slots));
+            participants.extend(self.participant(
+                &one.value,
+                &commodities,
+                raw.min_curvature.as_ref(),
+                slots,
+            ));
         }
         participants.sort_by_key(|one| one.asset);
         participants
@@ -112,6 +139,7 @@ impl Checker<'_> {
         &mut self,
         raw: &RawParticipant,
         commodities: &BTreeMap<&str, usize>,
+        least: Option<&Spanned<f64>>,
         slots: usize,
     ) -> Option<PlanParticipant> {
         let asset = self.asset(&raw.asset);
@@ -126,14 +154,51 @@ impl Checker<'_> {
                 let known: Vec<&str> = commodities.keys().copied().collect();
                 self.unknown_name(&term.value.commodity, "a commodity", &known);
             }
+            if let Some(least) = least.filter(|least| term.value.curvature.value < least.value) {
+                let allowed = format!("at least {}, the plan's `min_curvature`", least.value);
+                self.out_of_range(&term.value.curvature.place, allowed);
+            }
             terms.push(self.term(&term.value, commodity.unwrap_or(0), slots));
         }
         terms.sort_by_key(|term| term.commodity);
-        Some(PlanParticipant { asset: asset?, terms })
+        let private = self.private(raw, commodities, slots);
+        let own = raw.terms.value.iter().filter_map(|term| {
+            let name = term.value.commodity.value.as_str();
+            commodities.get(name).map(|index| (name, *index))
+        });
+        let mine = raw.private.iter().flat_map(|list| &list.value).enumerate();
+        let mine = mine.map(|(at, term)| (term.value.commodity.value.as_str(), commodities.len() + at));
+        let known: Vec<(&str, usize)> = own.chain(mine).collect();
+        let relations = self.relations(raw, &known, slots);
+        let reserves = self.reserves(raw, &known);
+        Some(PlanParticipant { asset: asset?, terms, private, relations, reserves })
+    }
+
+    /// Quantities of the participant's own, whose names are no commodities.
+    fn private(
+        &mut self,
+        raw: &RawParticipant,
+        commodities: &BTreeMap<&str, usize>,
+        slots: usize,
+    ) -> Vec<PlanTerm> {
+        let Some(list) = &raw.private else { return Vec::new() };
+        self.unique(list.value.iter().map(|term| &term.value.commodity), "each name");
+        let mut terms = Vec::new();
+        for (at, term) in list.value.iter().enumerate() {
+            let name = &term.value.commodity;
+            self.word(name);
+            self.expect(
+                !commodities.contains_key(name.value.as_str()),
+                &name.place,
+                "a name of its own, no commodity's",
+            );
+            terms.push(self.term(&term.value, commodities.len() + at, slots));
+        }
+        terms
     }
 
     fn term(&mut self, raw: &RawTerm, commodity: usize, slots: usize) -> PlanTerm {
-        let term = PlanTerm {
+        let mut term = PlanTerm {
             commodity,
             preferred: self.series(&raw.preferred, slots),
             curvature: self.positive(&raw.curvature, |number| *number),
@@ -142,12 +207,37 @@ impl Checker<'_> {
             total_min: raw.total_min.as_ref().map(|total| total.value),
             total_max: raw.total_max.as_ref().map(|total| total.value),
             ramp: raw.ramp.as_ref().map(|_| self.amount_or(raw.ramp.as_ref(), 0.0, |number| *number)),
+            requests: raw.requests.as_ref().is_some_and(|requests| requests.value),
         };
+        self.windows(raw, &mut term, slots);
         self.bounds(raw, &term);
+        let whole =
+            term.min.iter().zip(&term.max).all(|(min, max)| *min == 0.0 && (*max == 0.0 || *max == 1.0));
+        if let Some(requests) = raw.requests.as_ref().filter(|_| term.requests && !whole) {
+            let found = "requests with other bounds";
+            self.report(
+                &requests.place,
+                Mistake::Inconsistent,
+                found,
+                "`min: 0, max: 1`, in every slot 0 or 1",
+            );
+        }
         term
     }
 
-    fn series(&mut self, raw: &Spanned<Series>, slots: usize) -> Vec<f64> {
+    /// Outside of its windows a value is zero.
+    fn windows(&mut self, raw: &RawTerm, term: &mut PlanTerm, slots: usize) {
+        let Some(windows) = &raw.windows else { return };
+        let mut open = vec![false; slots];
+        for window in &windows.value {
+            open[self.slots(window, slots)].fill(true);
+        }
+        for slot in (0..slots).filter(|&slot| !open[slot]) {
+            (term.min[slot], term.max[slot]) = (0.0, 0.0);
+        }
+    }
+
+    pub(super) fn series(&mut self, raw: &Spanned<Series>, slots: usize) -> Vec<f64> {
         match &raw.value {
             Series::Constant(value) => vec![*value; slots],
             Series::PerSlot(values) => {
@@ -191,9 +281,9 @@ impl Checker<'_> {
         }
     }
 
-    /// For each commodity and slot, the bounds allow a sum of zero.
+    /// For each balanced commodity and slot, the bounds allow a sum of zero.
     fn balances(&mut self, raw: &RawPlan, plan: &PlanSpec) {
-        for (commodity, name) in plan.commodities.iter().enumerate() {
+        for (commodity, name) in plan.commodities.iter().enumerate().filter(|one| plan.balanced[one.0]) {
             let terms: Vec<&PlanTerm> = plan
                 .participants
                 .iter()

@@ -18,7 +18,9 @@ pub use assets::{Asset, AssetKind, PowerSpec, StorageSpec, TableLine, has_surfac
 pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
 pub use metrics::{Better, Tolerance};
-pub use plan::{PlanParticipant, PlanSpec, PlanTerm};
+pub use plan::{
+    ConstraintKind, PlanConstraint, PlanParticipant, PlanRelation, PlanReserve, PlanSpec, PlanTerm,
+};
 pub use protocol::{CrcKind, CustodySpec, Priority, ProtocolSettings, Retransmission, Routing, Service};
 pub use traffic::{Arrivals, ListedMessage, Messages, PayloadContent, SharedState, Traffic, WriteMix};
 

@@ -1,11 +1,13 @@
 //! The federated plan.
 
+use std::ops::Range;
+
 use cosmosmesh_protocol::planning::solver::Kind;
 
 use crate::units::{AssetIndex, SimTime};
 
-/// A plan that the participants find together: each minimises its own cost, and for each
-/// commodity and slot the sum over the participants is zero. Positive values give to the pool, negative ones take.
+/// A plan that the participants find together: each minimises its own cost, and constraints bind the sums of their values.
+/// Positive values give to the pool, negative ones take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanSpec {
     /// Who gathers contributions and closes rounds; it may also participate.
@@ -38,8 +40,81 @@ pub struct PlanSpec {
     pub commodities: Vec<String>,
     /// Who takes part, in order of their assets.
     pub participants: Vec<PlanParticipant>,
+    /// For each commodity, whether its values sum to zero over the participants in every slot.
+    pub balanced: Vec<bool>,
+    /// Further constraints that bind the fleet.
+    pub constraints: Vec<PlanConstraint>,
+    /// No shared term has less curvature than this.
+    pub min_curvature: f64,
     /// Lifetime of its bundles.
     pub lifetime: SimTime,
+}
+
+impl PlanSpec {
+    /// Names of the constraints that bind the fleet, in the order of their prices: balances by commodity and slot, then the
+    /// further ones.
+    #[must_use]
+    pub fn coupling_names(&self) -> Vec<String> {
+        let each = |name: &str, slots: Range<usize>| -> Vec<String> {
+            slots.map(|slot| format!("{name}[{slot}]")).collect()
+        };
+        let balances = self.commodities.iter().zip(&self.balanced).filter(|(_, balanced)| **balanced);
+        let balances = balances.flat_map(|(name, _)| each(name, 0..self.slots as usize));
+        let further = self.constraints.iter().flat_map(|constraint| {
+            if constraint.each_slot() {
+                each(&constraint.name, constraint.slots.clone())
+            } else {
+                vec![constraint.name.clone()]
+            }
+        });
+        balances.chain(further).collect()
+    }
+}
+
+/// What a constraint of the fleet is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConstraintKind {
+    /// A largest sum over the slots.
+    Budget,
+    /// A capacity in each slot.
+    Exclusion,
+    /// Bounds in each slot.
+    Envelope,
+    /// Bounds of the sum over the slots.
+    Total,
+}
+
+/// A constraint on the sum of some participants' values of a commodity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanConstraint {
+    /// The name of its price.
+    pub name: String,
+    /// What it is for.
+    pub kind: ConstraintKind,
+    /// Index into the plan's commodities.
+    pub commodity: usize,
+    /// Whose values, ascending; none for everyone's.
+    pub assets: Option<Vec<AssetIndex>>,
+    /// The slots in which it holds, not empty.
+    pub slots: Range<usize>,
+    /// Least sum; −∞ for none.
+    pub min: f64,
+    /// Largest sum; +∞ for none.
+    pub max: f64,
+}
+
+impl PlanConstraint {
+    /// Whether each slot's sum is bounded, rather than that over all its slots.
+    #[must_use]
+    pub const fn each_slot(&self) -> bool {
+        matches!(self.kind, ConstraintKind::Exclusion | ConstraintKind::Envelope)
+    }
+
+    /// Whether it binds `asset`.
+    #[must_use]
+    pub fn binds(&self, asset: AssetIndex) -> bool {
+        self.assets.as_ref().is_none_or(|assets| assets.contains(&asset))
+    }
 }
 
 /// One participant's own problem.
@@ -49,12 +124,42 @@ pub struct PlanParticipant {
     pub asset: AssetIndex,
     /// One per commodity that it gives or takes, in order of commodities. It exchanges nothing of the others.
     pub terms: Vec<PlanTerm>,
+    /// Quantities of its own, numbered after the plan's commodities in this order.
+    pub private: Vec<PlanTerm>,
+    /// What holds between its values in every slot.
+    pub relations: Vec<PlanRelation>,
+    /// Stores that its values draw on.
+    pub reserves: Vec<PlanReserve>,
+}
+
+/// In every slot, a weighted sum of an asset's values stays within bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanRelation {
+    /// Commodities or private quantities, ascending, each once, and their weights.
+    pub terms: Vec<(usize, f64)>,
+    /// Least sum, one per slot; −∞ for none.
+    pub min: Vec<f64>,
+    /// Largest sum, one per slot; +∞ for none.
+    pub max: Vec<f64>,
+}
+
+/// A store: `initial − Σ` of the values up to and including a slot stays within bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlanReserve {
+    /// The commodity or private quantity that is given from it.
+    pub commodity: usize,
+    /// Level before the first slot.
+    pub initial: f64,
+    /// Least level.
+    pub min: f64,
+    /// Largest level.
+    pub max: f64,
 }
 
 /// Cost ½ · curvature · Σ (x − preferred)² over the slots, within bounds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanTerm {
-    /// Index into the plan's commodities.
+    /// Index into the plan's commodities, or of a private quantity after them.
     pub commodity: usize,
     /// What it would do alone, one per slot.
     pub preferred: Vec<f64>,
@@ -70,4 +175,6 @@ pub struct PlanTerm {
     pub total_max: Option<f64>,
     /// Largest change between neighbouring slots.
     pub ramp: Option<f64>,
+    /// Whether its values are requests: 1 (taken) or 0 (not), where `max` is 1.
+    pub requests: bool,
 }

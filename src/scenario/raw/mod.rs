@@ -31,7 +31,10 @@ pub(crate) use motion::{
     RawBody, RawElementSet, RawElements, RawModel, RawMotion, RawOem, RawOmm, RawOrbit, RawSite, RawTle,
     RawTrack, RawWaypoint,
 };
-pub(crate) use plan::{RawParticipant, RawPlan, RawSolver, RawTerm};
+pub(crate) use plan::{
+    RawConstraint, RawEnvelope, RawExclusion, RawParticipant, RawPlan, RawRelation, RawReserve,
+    RawSharedBudget, RawSlots, RawSolver, RawTerm, RawTotal, RawWeighted,
+};
 pub(crate) use protocol::{
     RawBundleSecurity, RawCompression, RawCrc, RawCustody, RawDatagrams, RawFlooding, RawForeknowledge,
     RawLifetimes, RawMedium, RawProtocol, RawRateLimit, RawRetransmission, RawRouting, RawSendOrder,

@@ -23,7 +23,10 @@ record! {
         max_rounds: Optional<u32>, "500", "No more rounds than this, 1 to 100000.";
         round_timeout: Optional<Duration>, "6 h", "A round waits no longer for contributions, more than zero.";
         commodities: Spanned<Vec<Spanned<String>>>, "", "Names of what is exchanged, at least one, each once.";
-        participants: Spanned<Vec<Spanned<RawParticipant>>>, "", "Who takes part, at least two. Positive values give to the pool, negative ones take, and for each commodity and slot they sum to zero.";
+        participants: Spanned<Vec<Spanned<RawParticipant>>>, "", "Who takes part, at least two. Positive values give to the pool, negative ones take.";
+        balance: Optional<Vec<Spanned<String>>>, "every commodity", "Commodities whose values sum to zero in every slot.";
+        constraints: Optional<Vec<Spanned<RawConstraint>>>, "none", "Further constraints that bind the fleet, each with its price.";
+        min_curvature: Optional<f64>, "0", "The contract: no term of a commodity has less curvature than this, 0 or more. The flatter the costs, the more rounds.";
         lifetime: Optional<Duration>, "the protocol's for Expedited", "Lifetime of its bundles, more than zero.";
     }
 }
@@ -38,6 +41,9 @@ record! {
     RawParticipant "Participant" {
         asset: Spanned<String>, "", "Who.";
         terms: Spanned<Vec<Spanned<RawTerm>>>, "", "At most one per commodity, at least one.";
+        private: Optional<Vec<Spanned<RawTerm>>>, "none", "Further quantities of its own, whose names are no commodities: no constraint of the fleet binds them, and nobody learns of them.";
+        relations: Optional<Vec<Spanned<RawRelation>>>, "none", "What holds between its values in every slot.";
+        reserves: Optional<Vec<Spanned<RawReserve>>>, "none", "Stores that its values draw on from slot to slot.";
     }
 }
 
@@ -52,5 +58,93 @@ record! {
         total_min: Optional<f64>, "none", "Least sum over the slots.";
         total_max: Optional<f64>, "none", "Largest sum over the slots.";
         ramp: Optional<f64>, "none", "Largest change between neighbouring slots, 0 or more.";
+        windows: Optional<Vec<Spanned<RawSlots>>>, "every slot", "Slots in which its values may differ from zero.";
+        requests: Optional<bool>, "false", "Its values are taken or not, 1 or 0, with `min: 0, max: 1`. Planned as if they could be taken in part, then rounded.";
+    }
+}
+
+record! {
+    /// Neighbouring slots.
+    RawSlots "Slots" {
+        first: Optional<u32>, "0", "The first slot; slots count from 0.";
+        last: Optional<u32>, "the horizon's last", "The last slot, not before the first.";
+    }
+}
+
+record! {
+    /// A linear relation between an asset's values.
+    RawRelation "Relation" {
+        terms: Spanned<Vec<Spanned<RawWeighted>>>, "", "What is summed, at least one.";
+        min: Optional<Series>, "none", "Least sum.";
+        max: Optional<Series>, "none", "Largest sum, not below the least.";
+    }
+}
+
+record! {
+    /// A value with a weight.
+    RawWeighted "Weighted" {
+        commodity: Spanned<String>, "", "A commodity or private quantity for which it has a term.";
+        weight: Optional<f64>, "1", "What the value is multiplied by.";
+    }
+}
+
+record! {
+    /// A store, such as a battery: its initial level less all that was given until a slot's end stays within bounds.
+    RawReserve "Reserve" {
+        commodity: Spanned<String>, "", "The commodity or private quantity that is given from it.";
+        initial: Spanned<f64>, "", "Level before the first slot, in the unit of the values.";
+        min: Optional<f64>, "0", "Least level.";
+        max: Spanned<f64>, "", "Largest level, not below the least.";
+    }
+}
+
+choice! {
+    /// What binds the fleet.
+    RawConstraint "Constraint" { Budget(RawSharedBudget), Exclusion(RawExclusion), Envelope(RawEnvelope), Total(RawTotal) }
+}
+
+record! {
+    /// A shared budget, such as energy or seconds of downlink: the sum over assets and slots.
+    RawSharedBudget "SharedBudget" {
+        name: Spanned<String>, "", "The name of its price.";
+        commodity: Spanned<String>, "", "What is summed.";
+        assets: Optional<Vec<Spanned<String>>>, "every participant", "Whose values.";
+        slots: Optional<RawSlots>, "the horizon", "In which slots.";
+        max: Spanned<f64>, "", "Largest sum.";
+    }
+}
+
+record! {
+    /// Mutual exclusion, such as of an antenna or a landing corridor: in each slot, no more than the capacity at once.
+    RawExclusion "Exclusion" {
+        name: Spanned<String>, "", "The name of its prices, one per slot.";
+        commodity: Spanned<String>, "", "What is summed: usually requests.";
+        assets: Optional<Vec<Spanned<String>>>, "every participant", "Whose values.";
+        slots: Optional<RawSlots>, "the horizon", "In which slots.";
+        capacity: Optional<f64>, "1", "How many at once, more than zero.";
+    }
+}
+
+record! {
+    /// A safety envelope: in each slot, the sum over assets stays within bounds.
+    RawEnvelope "Envelope" {
+        name: Spanned<String>, "", "The name of its prices, one per slot.";
+        commodity: Spanned<String>, "", "What is summed.";
+        assets: Optional<Vec<Spanned<String>>>, "every participant", "Whose values.";
+        slots: Optional<RawSlots>, "the horizon", "In which slots.";
+        min: Optional<f64>, "none", "Least sum; it or `max` is given.";
+        max: Optional<f64>, "none", "Largest sum, not below the least.";
+    }
+}
+
+record! {
+    /// A total: the sum over assets and slots is at least or at most so much.
+    RawTotal "Total" {
+        name: Spanned<String>, "", "The name of its price.";
+        commodity: Spanned<String>, "", "What is summed.";
+        assets: Optional<Vec<Spanned<String>>>, "every participant", "Whose values.";
+        slots: Optional<RawSlots>, "the horizon", "In which slots.";
+        min: Optional<f64>, "none", "Least sum; it or `max` is given.";
+        max: Optional<f64>, "none", "Largest sum, not below the least.";
     }
 }

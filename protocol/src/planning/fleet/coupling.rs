@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 /// The longest name of a coupling, in bytes.
-pub const MAX_NAME: usize = 64;
+pub const MAX_NAME: usize = 80;
 
 /// What a fleet-wide constraint is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

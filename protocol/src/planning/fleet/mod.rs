@@ -2,10 +2,14 @@
 //!
 //! A coordinator holds the [`Couplings`] only; the whole [`FleetProblem`] is for generators, tests and the central reference.
 
+mod assembly;
+mod central;
 mod coupling;
 
 use alloc::{string::String, vec, vec::Vec};
 
+pub use assembly::{Assembly, Rule};
+pub use central::CentralSolution;
 pub use coupling::{Coupling, CouplingKind, MAX_NAME};
 
 use super::{
@@ -62,6 +66,18 @@ pub enum FleetError {
         /// What is wrong.
         flaw: &'static str,
     },
+    /// A rule's window is empty or goes beyond the horizon.
+    #[error("rule {name} holds in slots {start}..{end} of {slots}")]
+    Window {
+        /// The rule.
+        name: String,
+        /// The first slot of its window.
+        start: usize,
+        /// The first slot after its window.
+        end: usize,
+        /// The slots of the horizon.
+        slots: usize,
+    },
     /// A local problem was made for another number of couplings.
     #[error("node {node} shares into {found} couplings, the fleet has {expected}")]
     Length {
@@ -104,6 +120,7 @@ impl FleetError {
             Self::Name { .. } => "name",
             Self::Repeated { .. } => "repeated",
             Self::Bounds { .. } => "bounds",
+            Self::Window { .. } => "window",
             Self::Length { .. } => "length",
             Self::Unreachable { .. } => "unreachable",
             Self::Curvature { .. } => "curvature",

@@ -51,7 +51,7 @@ fn sums_are_projected_into_the_bounds_and_prices_onto_their_signs() {
 fn couplings_that_contradict_themselves_are_refused() {
     for (coupling, reason) in [
         (Coupling::budget("", 1.0), "name"),
-        (Coupling::budget("x".repeat(65), 1.0), "name"),
+        (Coupling::budget("x".repeat(81), 1.0), "name"),
         (Coupling::budget("power", 1.0), "repeated"),
         (Coupling::budget("b", f64::INFINITY), "bounds"),
         (Coupling::mutual_exclusion("b", 0.0), "bounds"),
@@ -103,4 +103,32 @@ fn curvature_counts_in_shared_variables_only() {
     let expected = FleetError::Curvature { node: NodeId(1), variable: 1, minimum: 1.0 };
     assert_eq!(fleet(1).check_curvature(1.0), Err(expected));
     assert_eq!(fleet(1).check_curvature(0.5), Ok(()));
+}
+
+#[test]
+fn rules_are_laid_out_over_their_windows_and_members() {
+    let budget = Rule {
+        name: "downlink".to_string(),
+        kind: CouplingKind::Budget,
+        commodity: 1,
+        members: Some(vec![NodeId(2)]),
+        window: 1..3,
+        each_slot: false,
+        lower: f64::NEG_INFINITY,
+        upper: 5.0,
+    };
+    let antenna = Rule { each_slot: true, name: "antenna".to_string(), members: None, ..budget.clone() };
+    let assembly =
+        Assembly::new(3, vec![Rule::balance("power", 0, 3), budget.clone(), antenna]).expect("valid");
+    let names: Vec<&str> = assembly.couplings().as_slice().iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["power[0]", "power[1]", "power[2]", "downlink", "antenna[1]", "antenna[2]"]);
+    let pairs = |node| -> Vec<_> {
+        assembly.shared(node).iter().map(|term| (term.variable, term.coupling)).collect()
+    };
+    assert_eq!(pairs(NodeId(1)), [(0, 0), (1, 1), (2, 2), (4, 4), (5, 5)]);
+    assert_eq!(pairs(NodeId(2)), [(0, 0), (1, 1), (2, 2), (4, 3), (5, 3), (4, 4), (5, 5)]);
+    for window in [1..1, 1..4] {
+        let error = Assembly::new(3, vec![Rule { window, ..budget.clone() }]).expect_err("no such slots");
+        assert_eq!(error.reason(), "window");
+    }
 }

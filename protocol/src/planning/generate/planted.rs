@@ -85,6 +85,13 @@ pub struct Planted {
     pub best: f64,
 }
 
+/// What a slot counts for in a coupling, for each asset.
+struct Entry {
+    slot: usize,
+    coupling: usize,
+    weights: Vec<f64>,
+}
+
 impl FleetSpec {
     /// Draws the fleet.
     ///
@@ -103,10 +110,10 @@ impl FleetSpec {
         let (terms, prices) = self.couple(&mut rng);
         let mut locals = Vec::new();
         for (index, (open, x)) in open.iter().zip(&values).enumerate() {
-            let terms = terms.iter().map(|(slot, coupling, weights)| SharedTerm {
-                variable: *slot,
-                coupling: *coupling,
-                coefficient: weights[index],
+            let terms = terms.iter().map(|entry| SharedTerm {
+                variable: entry.slot,
+                coupling: entry.coupling,
+                coefficient: entry.weights[index],
             });
             let parts = self.asset(&mut rng, index, open, x, terms.collect(), &prices);
             locals.push((NodeId(index as u64 + 1), LocalProblem::new(parts)?));
@@ -142,9 +149,10 @@ impl FleetSpec {
     }
 
     /// The entries of the shared map (slot, coupling and each asset's weight), and the prices.
-    #[expect(clippy::type_complexity, reason = "read in one place, right after")]
-    fn couple(&self, rng: &mut ChaCha8Rng) -> (Vec<(usize, usize, Vec<f64>)>, Vec<f64>) {
-        let mut terms: Vec<_> = (0..self.slots).map(|slot| (slot, slot, vec![1.0; self.assets])).collect();
+    fn couple(&self, rng: &mut ChaCha8Rng) -> (Vec<Entry>, Vec<f64>) {
+        let mut terms: Vec<_> = (0..self.slots)
+            .map(|slot| Entry { slot, coupling: slot, weights: vec![1.0; self.assets] })
+            .collect();
         let mut couplings = self.slots;
         if self.binding == Binding::Mixed {
             for slot in 0..self.slots {
@@ -152,7 +160,7 @@ impl FleetSpec {
                     couplings += 1;
                 }
                 let weights = (0..self.assets).map(|_| between(rng, 0.5, 1.5)).collect();
-                terms.push((slot, couplings - 1, weights));
+                terms.push(Entry { slot, coupling: couplings - 1, weights });
             }
         }
         let price = |k: usize, rng: &mut ChaCha8Rng| {
@@ -317,6 +325,16 @@ mod tests {
         assert_eq!(fleet.prices.iter().filter(|price| **price != 0.0).count(), 23);
         fleet.problem.check_curvature(0.1).expect("the flattest is 0.1");
         assert!(fleet.problem.check_curvature(0.1001).is_err());
+    }
+
+    /// Published in benches/FLEETS.md.
+    #[test]
+    fn the_published_optima_are_as_published() {
+        let published = [-1390.613787514, -1347.098268042, -1333.968496296, -1079.194069604, -1506.029799609];
+        for (seed, best) in published.into_iter().enumerate() {
+            let fleet = FleetSpec::published(seed as u64, 1e2).draw().expect("valid");
+            assert!((fleet.best - best).abs() < 1e-8, "{seed}: {}", fleet.best);
+        }
     }
 
     #[test]
