@@ -19,8 +19,9 @@ use cosmosmesh_protocol::{
         SharedStateConfig,
     },
     planning::{
-        Couplings, ExchangeSettings, FleetProblem, IntegerError, IntegerFleet, LocalProblem, Participant,
-        PlanError, ProblemError, QpSettings,
+        Couplings, FleetProblem, IntegerError, IntegerFleet, LocalProblem, PlanError, ProblemError,
+        QpSettings,
+        solver::{Asset, Coordinator, MethodSettings, Pace},
     },
     sync::SyncLimits,
     time::{DtnTime, Instant, UtcEstimate},
@@ -77,14 +78,11 @@ impl Fleet {
     pub fn check_plan(&self) -> Result<(), PlanError> {
         let Some(plan) = &self.scenario.planning else { return Ok(()) };
         let Some(couplings) = &self.couplings else { return Ok(()) };
-        if !couplings.balanced() {
-            // Exchange rounds know balances only.
-            let found = plan.constraints.len() as f64;
-            return Err(PlanError::Setting { name: "constraints", found });
-        }
-        settings(plan).check(plan.participants.len(), couplings.len())?;
+        let members = plan.participants.iter().map(|participant| self.node(participant.asset)).collect();
+        // The method that is picked may be any: its settings are those of the exchange.
+        Coordinator::new(settings(plan, couplings.len()), pace(plan), couplings, members)?;
         for (asset, problem) in &self.problems {
-            Participant::new(self.node(*asset), problem.clone(), QpSettings::default())?;
+            Asset::new(self.node(*asset), problem.clone(), QpSettings::default())?;
         }
         Ok(())
     }
@@ -245,14 +243,19 @@ impl Fleet {
 
     fn plan(&self, plan: &PlanSpec, asset: AssetIndex) -> Option<PlanConfig> {
         let problem = self.problems.get(&asset).cloned();
-        if problem.is_none() && plan.coordinator != asset {
+        if problem.is_none() && plan.coordinator != asset && !plan.successors.contains(&asset) {
             return None;
         }
+        let couplings = self.couplings.as_ref()?;
         Some(PlanConfig {
             coordinator: self.node(plan.coordinator),
+            successors: plan.successors.iter().map(|asset| self.node(*asset)).collect(),
+            succession: (!plan.successors.is_empty()).then(|| span(plan.succession)),
             participants: plan.participants.iter().map(|participant| self.node(participant.asset)).collect(),
-            settings: settings(plan),
-            couplings: self.couplings.as_ref()?.len(),
+            settings: settings(plan, couplings.len()),
+            auto: plan.solver.is_none().then(|| span(plan.slot) * plan.slots),
+            pace: pace(plan),
+            couplings: couplings.clone(),
             problem,
             lifetime: span(plan.lifetime),
         })
@@ -277,18 +280,26 @@ fn strategy(routing: Routing) -> RoutingConfig {
     }
 }
 
-fn settings(plan: &PlanSpec) -> ExchangeSettings {
-    ExchangeSettings {
+fn settings(plan: &PlanSpec, couplings: usize) -> MethodSettings {
+    MethodSettings {
         rho: plan.rho,
         relaxation: plan.over_relaxation,
-        // Adaptation about doubles the rounds where ρ fits the curvature, which a scenario can see to.
-        adaptation: None,
         eps_abs: plan.eps_abs,
         eps_rel: plan.eps_rel,
-        max_rounds: plan.max_rounds,
-        deadline: span(plan.round_timeout),
+        ..MethodSettings::of(plan.solver.unwrap_or_default())
+    }
+    .fit(couplings, usize::MAX)
+}
+
+fn pace(plan: &PlanSpec) -> Pace {
+    let deadline = span(plan.round_timeout);
+    Pace {
+        deadline,
+        // Long enough that what comes through one contact makes one step, short beside any light time between planets.
+        gather: (deadline / 100).min(Duration::from_secs(10)),
         quorum: plan.participants.len().div_ceil(2),
-        ..ExchangeSettings::default()
+        max_rounds: plan.max_rounds,
+        ..Pace::default()
     }
 }
 

@@ -84,6 +84,11 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             contributions: report.contributions as u32,
             prices: report.prices,
         },
+        Report::PlanSolver { solver, why } => RecordKind::PlanSolver { solver, why },
+        Report::PlanTerm { term, .. } => RecordKind::PlanTerm { term },
+        Report::PlanCommitted { horizon, round, outcome } => {
+            RecordKind::PlanCommitted { horizon, round, outcome: outcome.word() }
+        }
     })
 }
 

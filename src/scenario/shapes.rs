@@ -12,8 +12,9 @@ use super::{
         RawOfClass, RawOmm, RawOrbit, RawPart, RawParticipant, RawPeriodic, RawPlan, RawPlanFormat,
         RawPoisson, RawPower, RawPreset, RawPriority, RawProtocol, RawRadio, RawRateLimit, RawRelation,
         RawReserve, RawRetransmission, RawRoute, RawRouting, RawScenario, RawSendOrder, RawService,
-        RawSharedBudget, RawSharedState, RawSite, RawSlots, RawSpray, RawSpread, RawStorage, RawTerm, RawTle,
-        RawTolerance, RawTotal, RawTrack, RawTraffic, RawTransfers, RawTransit, RawWaypoint, RawWeighted,
+        RawSharedBudget, RawSharedState, RawSite, RawSlots, RawSolver, RawSpray, RawSpread, RawStorage,
+        RawTerm, RawTle, RawTolerance, RawTotal, RawTrack, RawTraffic, RawTransfers, RawTransit, RawWaypoint,
+        RawWeighted,
     },
 };
 
@@ -87,6 +88,7 @@ pub fn shapes() -> Vec<Shape> {
         RawSharedState::shape(),
         RawMix::shape(),
         RawPlan::shape(),
+        RawSolver::shape(),
         RawParticipant::shape(),
         RawTerm::shape(),
         RawSlots::shape(),

@@ -7,7 +7,10 @@ use crate::{
     dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::Directory,
-    planning::{ExchangeSettings, LocalProblem},
+    planning::{
+        Couplings, LocalProblem,
+        solver::{MethodSettings, Pace},
+    },
     sync::{Roles, SyncLimits},
 };
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
@@ -201,12 +204,20 @@ pub struct SharedStateConfig {
 pub struct PlanConfig {
     /// Who coordinates.
     pub coordinator: NodeId,
+    /// Who coordinates when it is silent, in this order.
+    pub successors: Vec<NodeId>,
+    /// How long a coordinator is silent before its first successor takes its place; none for never.
+    pub succession: Option<Duration>,
     /// Who takes part.
     pub participants: Vec<NodeId>,
     /// The solver's settings.
-    pub settings: ExchangeSettings,
-    /// Number of couplings m.
-    pub couplings: usize,
+    pub settings: MethodSettings,
+    /// If given, the coordinator chooses the method by what the contact plan says of the time from now on until so long after.
+    pub auto: Option<Duration>,
+    /// Deadlines and limits of the rounds.
+    pub pace: Pace,
+    /// The fleet-wide constraints.
+    pub couplings: Couplings,
     /// This node's own problem, if it takes part.
     pub problem: Option<LocalProblem>,
     /// Lifetime of its messages.

@@ -3,6 +3,7 @@
 use super::{
     convergence::{Convergence, Transfer},
     output::Ticket,
+    plan::PlanHorizon,
 };
 use crate::{
     bundle::BundleFlags,
@@ -12,7 +13,7 @@ use crate::{
     sync::Op,
     time::{Instant, UtcEstimate},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 /// A driver's number for a link of this node.
@@ -162,6 +163,8 @@ pub enum Input<'a> {
     },
     /// The coordinator is to begin its plan.
     StartPlan,
+    /// Time has passed: the plan's next horizon begins. Every node that takes part is told, the coordinator last.
+    PlanHorizon(Box<PlanHorizon>),
     /// What time it is.
     Civil(UtcEstimate),
     /// A persist request is done. Requests are answered in order.

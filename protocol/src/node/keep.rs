@@ -294,8 +294,11 @@ impl Node {
             return shared_state::take_back(sharing, record_key, value).ok_or(malformed);
         }
         if kind == Kept::Plan as u8 {
+            let now = self.now;
             let planning = self.planning.as_mut().ok_or(InputError::NotConfigured { what: "planning" })?;
-            return planning.take_back(value).ok_or(malformed);
+            planning.take_back(now, value).ok_or(malformed)?;
+            self.watch_coordinator();
+            return Ok(());
         }
         if kind == Kept::Bundle as u8 {
             return self.take_back_bundle(record_key, value).ok_or(malformed);

@@ -43,6 +43,7 @@ pub use departure::Departure;
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
+pub use plan::PlanHorizon;
 pub use reassembly::ReassemblySettings;
 pub use refusal::{InputError, SubmitError};
 pub use security::BundleSecurity;
@@ -295,6 +296,7 @@ impl Node {
             Input::Write(operation) => self.write(operation),
             Input::AuditSharedState { peer } => self.audit_shared_state(peer),
             Input::StartPlan => self.start_plan(),
+            Input::PlanHorizon(next) => self.replan(*next),
             Input::Civil(estimate) => {
                 self.civil = Some(estimate);
                 Ok(())
@@ -360,6 +362,7 @@ impl Node {
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),
                 Timer::PlanRound => self.on_plan_round(),
+                Timer::PlanSuccession => self.on_plan_succession(),
                 Timer::ForgetDelivered => self.on_forget_delivered(),
                 Timer::Reassembly => self.on_reassembly_timeout(),
                 Timer::StatusReports => self.on_status_reports_due(),

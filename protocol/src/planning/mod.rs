@@ -18,6 +18,7 @@ pub mod participant;
 pub mod problem;
 pub mod qp;
 pub mod schedule;
+pub mod solver;
 
 #[cfg(test)]
 mod oracle;

@@ -6,7 +6,7 @@ use cosmosmesh_protocol::{
     delivery::Control,
     id::NodeId,
     identity::Directory,
-    planning::{Contribution, Signal},
+    planning::{Contribution, Signal, solver},
     sync::{Audited, Delta, Op, Replica, SyncLimits, SyncMessage, Trust, VersionVector},
     time::DtnTime,
 };
@@ -23,6 +23,14 @@ pub(super) fn messages(bytes: &[u8]) -> Verdict {
     let _ = VersionVector::decode(bytes).map(|version| assert_eq!(version.encode(), bytes));
     if let Ok(record) = Registry::standard().read(bytes) {
         assert_eq!(record.encode(), bytes);
+        known = true;
+    }
+    if let Ok(request) = solver::Request::decode(bytes) {
+        assert_eq!(request.encode(), bytes);
+        known = true;
+    }
+    if let Ok(contribution) = solver::Contribution::decode(bytes) {
+        assert_eq!(contribution.encode(), bytes);
         known = true;
     }
     known |= Signal::decode(bytes).is_ok()
@@ -70,7 +78,25 @@ pub(super) fn examples() -> Vec<Vec<u8>> {
     let more = SyncMessage::More { nonce: 7, first: 4, count: 4 };
     let version = SyncMessage::Version(VersionVector::default());
     let messages = [SyncMessage::Delta(delta), audit, repair, more, version];
-    messages.iter().map(SyncMessage::encode).chain([record()]).collect()
+    let contribution = solver::Contribution { horizon: 0, round: 2, base: 1, entries: vec![-1, 500] };
+    let others = [record(), contribution.encode(), plan_request().encode()];
+    messages.iter().map(SyncMessage::encode).chain(others).collect()
+}
+
+fn plan_request() -> solver::Request {
+    let question =
+        solver::Question::Response { curvature: solver::Curvature::Diagonal, others: vec![0.5, 0.25] };
+    let prices = vec![1.0, -2.0];
+    solver::Request {
+        horizon: 0,
+        term: 0,
+        round: 2,
+        accepted: 1,
+        committed: None,
+        unit: 1.0,
+        prices,
+        question,
+    }
 }
 
 fn record() -> Vec<u8> {

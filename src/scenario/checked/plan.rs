@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use cosmosmesh_protocol::planning::solver::Kind;
+
 use crate::units::{AssetIndex, SimTime};
 
 /// A plan that the participants find together: each minimises its own cost, and constraints bind the sums of their values.
@@ -10,6 +12,12 @@ use crate::units::{AssetIndex, SimTime};
 pub struct PlanSpec {
     /// Who gathers contributions and closes rounds; it may also participate.
     pub coordinator: AssetIndex,
+    /// Who coordinates when it is silent, in this order.
+    pub successors: Vec<AssetIndex>,
+    /// How long a coordinator is silent before its first successor takes its place.
+    pub succession: SimTime,
+    /// The method; none to let the coordinator pick from the contact plan.
+    pub solver: Option<Kind>,
     /// Number of slots of the horizon, 1 or more.
     pub slots: u32,
     /// Length of a slot.

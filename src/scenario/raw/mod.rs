@@ -33,7 +33,7 @@ pub(crate) use motion::{
 };
 pub(crate) use plan::{
     RawConstraint, RawEnvelope, RawExclusion, RawParticipant, RawPlan, RawRelation, RawReserve,
-    RawSharedBudget, RawSlots, RawTerm, RawTotal, RawWeighted,
+    RawSharedBudget, RawSlots, RawSolver, RawTerm, RawTotal, RawWeighted,
 };
 pub(crate) use protocol::{
     RawBundleSecurity, RawCompression, RawCrc, RawCustody, RawDatagrams, RawFlooding, RawForeknowledge,

@@ -13,6 +13,9 @@ record! {
         slots: Spanned<u32>, "", "Slots of the horizon, 1 to 1000.";
         slot: Spanned<Duration>, "", "Length of a slot, more than zero.";
         start: Optional<Duration>, "0 s", "When the first round starts, before the run's end.";
+        solver: Optional<RawSolver>, "Exchange", "The method by which the participants agree. `Auto` picks from the contact plan and says why.";
+        successors: Optional<Vec<Spanned<String>>>, "none", "Assets that coordinate when the coordinator is silent, in this order.";
+        succession: Optional<Duration>, "three times round_timeout", "How long a coordinator is silent before its first successor takes its place, more than zero.";
         rho: Optional<f64>, "1", "Penalty parameter of ADMM, more than zero.";
         over_relaxation: Optional<f64>, "1", "Over-relaxation, 1 (none) to below 2.";
         eps_abs: Optional<f64>, "1e-6", "Absolute stopping tolerance, more than zero.";
@@ -26,6 +29,11 @@ record! {
         min_curvature: Optional<f64>, "0", "The contract: no term of a commodity has less curvature than this, 0 or more. The flatter the costs, the more rounds.";
         lifetime: Optional<Duration>, "the protocol's for Expedited", "Lifetime of its bundles, more than zero.";
     }
+}
+
+choice! {
+    /// A method of planning.
+    RawSolver "Solver" { Auto, Exchange, Consensus, Anderson, QuasiNewton, Asynchronous, AsynchronousExchange }
 }
 
 record! {
