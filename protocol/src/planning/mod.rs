@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod generate;
 pub mod message;
 pub mod participant;
+pub mod privacy;
 pub mod problem;
 pub mod qp;
 pub mod schedule;
