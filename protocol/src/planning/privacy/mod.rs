@@ -22,6 +22,7 @@ mod error;
 mod keystream;
 mod member;
 mod message;
+pub mod noise;
 mod recovery;
 mod secret;
 mod sharing;
