@@ -26,8 +26,10 @@ pub enum Taken {
 pub struct Opened {
     /// The round.
     pub round: u64,
-    /// How many contributions it added.
-    pub survivors: usize,
+    /// Whose contributions it added, each with its sequence number.
+    pub survivors: Vec<(NodeId, u64)>,
+    /// The sum of these contributions alone, in steps.
+    pub change: Vec<i64>,
     /// The running sum over all assets that are counted, in steps.
     pub sum: Vec<i64>,
 }
@@ -150,24 +152,28 @@ impl Aggregator {
         from: NodeId,
         contribution: &MaskedContribution,
     ) -> Result<Taken, PrivacyError> {
+        let place = self.admit(from, contribution)?;
+        if let Some(sequence) = self.waiting(place) {
+            let known = sequence == contribution.sequence;
+            return if known { Ok(Taken::Known) } else { Err(PrivacyError::Outstanding { sequence }) };
+        }
+        let window =
+            if self.progress.standings[place].counted == 0 { &mut self.newcomers } else { &mut self.settled };
+        accumulate(&mut window.sum, &contribution.entries, self.terms.parts().width, Sign::Add);
+        window.entries.insert(place, contribution.sequence);
+        Ok(Taken::New)
+    }
+
+    /// The asset's place in the roster, when the contribution is one of these terms and its count is new.
+    fn admit(&self, from: NodeId, contribution: &MaskedContribution) -> Result<usize, PrivacyError> {
         self.terms.check_epoch(contribution.epoch)?;
         let place = self.terms.position(from).ok_or(PrivacyError::NotEnrolled { node: from })?;
         let (found, expected) = (contribution.entries.len(), self.terms.vector_len());
         if found != expected {
             return Err(PrivacyError::Entries { found, expected });
         }
-        let (standing, found) = (self.progress.standings[place], contribution.sequence);
-        if found <= standing.resolved {
-            return Err(PrivacyError::Replayed { node: from, found, floor: standing.resolved });
-        }
-        if let Some(sequence) = self.waiting(place) {
-            let known = sequence == contribution.sequence;
-            return if known { Ok(Taken::Known) } else { Err(PrivacyError::Outstanding { sequence }) };
-        }
-        let window = if standing.counted == 0 { &mut self.newcomers } else { &mut self.settled };
-        accumulate(&mut window.sum, &contribution.entries, self.terms.parts().width, Sign::Add);
-        window.entries.insert(place, contribution.sequence);
-        Ok(Taken::New)
+        let (found, floor) = (contribution.sequence, self.progress.standings[place].resolved);
+        if found <= floor { Err(PrivacyError::Replayed { node: from, found, floor }) } else { Ok(place) }
     }
 
     fn waiting(&self, place: usize) -> Option<u64> {
@@ -266,9 +272,13 @@ impl Aggregator {
         self.progress.standings = standings;
         self.progress.sum.clone_from(&sum);
         self.progress.published = None;
-        let (round, survivors) = (frozen.survivors.round, frozen.survivors.entries.len());
+        let roster = &self.terms.parts().roster;
+        let survivors =
+            frozen.survivors.entries.iter().map(|(place, sequence)| (roster[*place].node, *sequence));
+        let (round, survivors) = (frozen.survivors.round, survivors.collect());
+        let change = window.into_iter().map(|more| signed(more, width)).collect();
         self.closed = Some(frozen);
-        Ok(Opened { round, survivors, sum })
+        Ok(Opened { round, survivors, change, sum })
     }
 
     /// Gives the published set up, when a member is lost and cannot be recovered: its contributions are dropped, and the assets told.
@@ -279,6 +289,41 @@ impl Aggregator {
         let frozen = self.frozen.take().ok_or(PrivacyError::Phase { wanted: "published" })?;
         self.drop_round(frozen);
         Ok(())
+    }
+
+    /// Begins a new horizon: the running sum is zero, and every contribution that waits is dropped, since it is a change of an answer to the old one. Counts
+    /// of contributions go on, and with them the masks.
+    pub fn restart(&mut self) {
+        if let Some(frozen) = self.frozen.take() {
+            self.drop_round(frozen);
+        }
+        for window in [&mut self.settled, &mut self.newcomers] {
+            let empty = Window::new(self.terms.parts().entries);
+            for (place, sequence) in mem::replace(window, empty).entries {
+                self.progress.standings[place].resolved = sequence;
+            }
+        }
+        self.progress.sum.fill(0);
+        self.progress.standings.iter_mut().for_each(|standing| standing.counted = 0);
+    }
+
+    /// Drops a contribution unseen: one that comes too late for its horizon.
+    ///
+    /// # Errors
+    /// As [`Aggregator::on_contribution`].
+    pub fn drop_contribution(
+        &mut self,
+        from: NodeId,
+        contribution: &MaskedContribution,
+    ) -> Result<(), PrivacyError> {
+        let place = self.admit(from, contribution)?;
+        match self.waiting(place) {
+            Some(sequence) => Err(PrivacyError::Outstanding { sequence }),
+            None => {
+                self.progress.standings[place].resolved = contribution.sequence;
+                Ok(())
+            }
+        }
     }
 
     fn drop_round(&mut self, frozen: Frozen) {

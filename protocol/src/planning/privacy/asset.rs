@@ -152,6 +152,11 @@ impl Asset {
         }
     }
 
+    /// Begins a new horizon, in which nothing is counted yet. What is outstanding is resolved by the next receipt.
+    pub fn restart(&mut self) {
+        self.counted.fill(0);
+    }
+
     /// The share that the running sum holds, as far as this asset knows.
     #[must_use]
     pub fn counted(&self) -> &[i64] {

@@ -19,14 +19,18 @@ fn the_running_sum_is_that_of_the_shares_that_are_counted() {
         fleet.contribute(asset, [asset as i64, -7, 1 << 40]);
     }
     let opened = fleet.round();
-    assert_eq!((opened.round, opened.survivors), (1, 5));
+    let survivors: Vec<_> = (0..5).map(|asset| (asset_node(asset), 1)).collect();
+    assert_eq!((opened.round, opened.survivors), (1, survivors));
     assert_eq!(opened.sum, [10, -35, 5 << 40]);
+    assert_eq!(opened.change, opened.sum);
     fleet.tell();
     // Two move, one joins, the others say nothing: what they said before stays in the sum.
     fleet.contribute(0, [100, 0, 0]);
     fleet.contribute(4, [0, 0, -1]);
     fleet.contribute(5, [1000, 1, 1]);
-    assert_eq!(fleet.round().sum, [100 + 1 + 2 + 3 + 1000, -21 + 1, (3 << 40) - 1 + 1]);
+    let opened = fleet.round();
+    assert_eq!(opened.change, [100 + 1000 - 4, 7 + 7 + 1, -(2 << 40) - 1 + 1]);
+    assert_eq!(opened.sum, [100 + 1 + 2 + 3 + 1000, -21 + 1, (3 << 40) - 1 + 1]);
     assert_eq!(fleet.aggregator.sum(), [1106, -20, 3 << 40]);
 }
 
@@ -108,6 +112,28 @@ fn changes_that_the_caller_computes_are_summed_alike() {
     fleet.tell();
     assert_eq!(fleet.assets[2].counted(), [7, -7, i64::MAX]);
     assert_eq!(fleet.assets[2].speak_change(&[0; 2]).unwrap_err().reason(), "entries");
+}
+
+#[test]
+fn a_new_horizon_begins_from_nothing() {
+    let mut fleet = Fleet::new(parts());
+    (0..4).for_each(|asset| fleet.contribute(asset, [4; ENTRIES]));
+    fleet.round();
+    fleet.tell();
+    // One is under way, one waits in the window, and three are being opened, when the horizon ends.
+    (0..3).for_each(|asset| fleet.contribute(asset, [5; ENTRIES]));
+    fleet.ask(&[0, 1]).unwrap();
+    fleet.contribute(4, [6; ENTRIES]);
+    let late = fleet.speak(3, [5; ENTRIES]);
+    fleet.aggregator.restart();
+    fleet.assets.iter_mut().for_each(Asset::restart);
+    assert_eq!(fleet.aggregator.drop_contribution(asset_node(3), &late), Ok(()));
+    let dropped = Some(Resolution::Dropped);
+    assert_eq!(fleet.tell(), [dropped, dropped, dropped, dropped, dropped, None]);
+    (0..3).for_each(|asset| fleet.contribute(asset, [7; ENTRIES]));
+    assert_eq!(fleet.round().sum, [21; ENTRIES]);
+    fleet.tell();
+    assert_eq!(fleet.assets[0].counted(), [7; ENTRIES]);
 }
 
 #[test]
