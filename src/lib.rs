@@ -1,6 +1,7 @@
 //! CosmosMesh: a deterministic simulator that flies a fleet's real protocol stack.
 
 pub mod astro;
+pub mod catopt;
 pub mod cli;
 pub mod contact;
 pub mod engine;

@@ -1,6 +1,6 @@
 //! docs/SCENARIOS.md says what the code does: every field with its value, default and meaning, and examples that load.
 //!
-//! After a change of `src/scenario/raw.rs`, `COSMOSMESH_WRITE_DOCS=1 cargo test --test scenarios_doc` writes the tables again.
+//! After a change of `src/scenario/raw/`, `COSMOSMESH_WRITE_DOCS=1 cargo test --test scenarios_doc` writes the tables again.
 
 use std::{fmt::Write, fs, path::PathBuf};
 

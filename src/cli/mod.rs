@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 pub mod bundle;
+pub mod catopt;
 pub mod check;
 pub mod compare;
 pub mod completions;
@@ -61,6 +62,7 @@ enum Command {
     Contacts(contacts::ContactsArgs),
     Bundle(bundle::BundleArgs),
     Route(route::RouteArgs),
+    Catopt(catopt::CatoptArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -76,6 +78,7 @@ impl Command {
             Self::Contacts(args) => contacts::execute(args),
             Self::Bundle(args) => bundle::execute(args),
             Self::Route(args) => route::execute(&args),
+            Self::Catopt(args) => catopt::execute(&args),
             Self::Completions(args) => completions::execute(args),
         }
     }

@@ -27,7 +27,7 @@ use crate::contact::import::{ImportedContact, ImportedPlan, PlanFormat, Shifts, 
   cosmosmesh route --plan plan.json --from 1 --to 5 --at 0 --size 1000 --k 3
   cosmosmesh route --plan plan.cp --from 0 --to 3 --json | jq '.routes[0].arrival_s'
 
-Routes are in order of arrival, then fewer hops, then the later end, then the smaller neighbour. Nothing is booked and \
+Routes are in order of arrival, then fewer hops, then the numbers of the nodes on the way. Nothing is booked and \
 nothing waits. Times are seconds on the plan's own base. ION and A-SABR state rates in bytes per second, HDTN in bits per \
 second, and its rate 0 means no limit.
 

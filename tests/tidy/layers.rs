@@ -5,7 +5,7 @@ use std::fs;
 
 /// Folders of the simulator; each imports only from those before it. A folder that is not built yet keeps its place.
 pub(crate) const SIMULATOR: &[&str] = &[
-    "units", "astro", "engine", "link", "contact", "scenario", "world", "runtime", "sim", "oracle",
+    "units", "astro", "engine", "link", "contact", "scenario", "world", "runtime", "sim", "oracle", "catopt",
     "metrics", "report", "sweep", "hil", "cli",
 ];
 

@@ -35,6 +35,29 @@ pub enum Outcome {
     Absent,
 }
 
+impl Outcome {
+    /// How it is encoded: 1 to 3, where 0 stands for an open round.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Converged => 1,
+            Self::RoundLimit => 2,
+            Self::Absent => 3,
+        }
+    }
+
+    /// The outcome of a code.
+    #[must_use]
+    pub const fn from_code(code: u64) -> Option<Self> {
+        match code {
+            1 => Some(Self::Converged),
+            2 => Some(Self::RoundLimit),
+            3 => Some(Self::Absent),
+            _ => None,
+        }
+    }
+}
+
 /// A coordinator's message that opens a round, or commits the plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signal {
@@ -285,12 +308,12 @@ fn read_length(decoder: &mut Decoder<'_>) -> Result<usize, MessageError> {
     Ok(length)
 }
 
-fn number(decoder: &mut Decoder<'_>) -> Result<u64, MessageError> {
+pub(super) fn number(decoder: &mut Decoder<'_>) -> Result<u64, MessageError> {
     let position = decoder.position();
     decoder.u64().map_err(|_| MessageError::Malformed { position })
 }
 
-fn float(decoder: &mut Decoder<'_>) -> Result<f64, MessageError> {
+pub(super) fn float(decoder: &mut Decoder<'_>) -> Result<f64, MessageError> {
     let position = decoder.position();
     match decoder.datatype() {
         Ok(Type::F64) => decoder.f64().map_err(|_| MessageError::Malformed { position }),

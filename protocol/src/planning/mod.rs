@@ -10,6 +10,7 @@
 mod cholesky;
 pub mod coordinator;
 pub mod exchange;
+pub mod fleet;
 pub mod generate;
 pub mod message;
 pub mod participant;
@@ -17,12 +18,14 @@ pub mod privacy;
 pub mod problem;
 pub mod qp;
 pub mod schedule;
+pub mod solver;
 
 #[cfg(test)]
 mod oracle;
 
 pub use coordinator::{Coordinator, RoundReport};
 pub use exchange::{Adaptation, ExchangeSettings, PlanError, Solver};
+pub use fleet::{Coupling, CouplingKind, Couplings, FleetError, FleetProblem};
 pub use message::{Contribution, MessageError, Outcome, Signal};
 pub use participant::Participant;
 pub use problem::{Hessian, LocalProblem, ProblemError, ProblemParts, Row, SharedTerm};

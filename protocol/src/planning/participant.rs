@@ -188,7 +188,7 @@ impl Participant {
 }
 
 /// `P + ρ SᵀS`, row-major.
-fn penalised(problem: &LocalProblem, rho: f64) -> Vec<f64> {
+pub(super) fn penalised(problem: &LocalProblem, rho: f64) -> Vec<f64> {
     let n = problem.variables();
     let mut hessian = problem.hessian_dense();
     let mut terms = problem.parts().shared.clone();
@@ -203,7 +203,7 @@ fn penalised(problem: &LocalProblem, rho: f64) -> Vec<f64> {
     hessian
 }
 
-fn accept(solution: QpSolution) -> Result<Vec<f64>, PlanError> {
+pub(super) fn accept(solution: QpSolution) -> Result<Vec<f64>, PlanError> {
     if solution.residual <= ACCEPTED {
         Ok(solution.x)
     } else {

@@ -254,6 +254,48 @@ impl LocalProblem {
         shared
     }
 
+    /// Whether variable `i` takes part in what the fleet shares.
+    #[must_use]
+    pub fn is_shared(&self, variable: usize) -> bool {
+        self.parts.shared.iter().any(|term| term.variable == variable && term.coefficient != 0.0)
+    }
+
+    /// Whether the cost curves by at least `minimum` along every direction of the shared variables, whatever the private
+    /// ones do meanwhile: `P − minimum·D` stays positive semidefinite, `D` being the identity on shared variables.
+    ///
+    /// # Errors
+    /// The shared variable that is too flat; with a dense `P`, the last of those whose combination is.
+    pub fn curves_by(&self, minimum: f64) -> Result<(), usize> {
+        let n = self.variables();
+        let mut shared = vec![false; n];
+        for term in self.parts.shared.iter().filter(|term| term.coefficient != 0.0) {
+            shared[term.variable] = true;
+        }
+        match &self.parts.hessian {
+            Hessian::Diagonal(diagonal) => {
+                let flat = (0..n).find(|&i| shared[i] && diagonal[i] < minimum);
+                flat.map_or(Ok(()), Err)
+            }
+            Hessian::Dense(entries) => {
+                // Private variables come first, so that a pivot that fails belongs to a shared one. A curvature that is
+                // exactly the minimum must pass although its pivots round.
+                let order: Vec<usize> =
+                    (0..n).filter(|&i| !shared[i]).chain((0..n).filter(|&i| shared[i])).collect();
+                let less = minimum * (1.0 - 1e-9);
+                let mut reduced = vec![0.0; n * n];
+                for (row, &i) in order.iter().enumerate() {
+                    for (column, &j) in order[..=row].iter().enumerate() {
+                        reduced[row * n + column] = entries[i * n + j];
+                    }
+                    if shared[i] {
+                        reduced[row * n + row] -= less;
+                    }
+                }
+                cholesky::factor(&mut reduced, n, 0.0).map_err(|pivot| order[pivot])
+            }
+        }
+    }
+
     /// The largest violation of a bound or row at `x`, in the units of that bound or row; zero when feasible.
     #[must_use]
     pub fn violation(&self, x: &[f64]) -> f64 {
@@ -407,6 +449,18 @@ mod tests {
             shared: vec![SharedTerm { variable: 1, coupling: 2, coefficient: -2.0 }],
             couplings: 3,
         }
+    }
+
+    #[test]
+    fn a_dense_cost_is_as_flat_as_its_flattest_shared_direction() {
+        // With x₁ free to follow, x₀ sees the Schur complement 2 − 1²/2 = 1.5.
+        let one = SharedTerm { variable: 0, coupling: 0, coefficient: 1.0 };
+        let other = SharedTerm { variable: 1, ..one };
+        let problem = |shared| LocalProblem::new(ProblemParts { shared, ..parts() }).expect("valid");
+        assert_eq!(problem(vec![one]).curves_by(1.5), Ok(()));
+        assert_eq!(problem(vec![one]).curves_by(1.6), Err(0));
+        assert_eq!(problem(vec![one, other]).curves_by(1.0), Ok(()));
+        assert_eq!(problem(vec![one, other]).curves_by(1.01), Err(1));
     }
 
     #[test]

@@ -1,9 +1,15 @@
 //! Seeded random fleets, for tests and published benchmarks.
+//!
+//! [`FleetSpec`] draws fleets whose optimum is known. [`fleet`] is the older exchange problem, whose optimum is not.
+
+mod planted;
 
 use alloc::{vec, vec::Vec};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
+
+pub use planted::{Binding, FleetSpec, Planted, SpecError};
 
 use super::{
     problem::{LocalProblem, ProblemError},

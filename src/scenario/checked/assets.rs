@@ -1,0 +1,97 @@
+//! Members of the fleet and their equipment.
+
+use cosmosmesh_protocol::id::NodeId;
+
+use crate::{
+    astro::{Body, Motion},
+    link::RadioSpec,
+    units::{Joules, SimTime, Watts},
+};
+
+/// One member of the fleet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asset {
+    /// Unique in the scenario.
+    pub name: String,
+    /// What it is.
+    pub kind: AssetKind,
+    /// Its number in the `ipn` scheme, unique in the scenario, 1 or more.
+    pub node: NodeId,
+    /// How it moves.
+    pub motion: Motion,
+    /// Its radios; a contact's radio indices are positions in this list.
+    pub radios: Vec<RadioSpec>,
+    /// Its power system; `None`: power is no concern (a ground station on the grid).
+    pub power: Option<PowerSpec>,
+    /// Limits of its bundle store.
+    pub storage: StorageSpec,
+}
+
+/// What an asset is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AssetKind {
+    /// Drives on a surface.
+    Rover,
+    /// Flies or hops over a surface.
+    Drone,
+    /// Stands on a surface.
+    Habitat,
+    /// Orbits a body.
+    Satellite,
+    /// A station on a surface, with antennas.
+    GroundStation,
+}
+
+impl AssetKind {
+    /// The kind as a scenario writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rover => "Rover",
+            Self::Drone => "Drone",
+            Self::Habitat => "Habitat",
+            Self::Satellite => "Satellite",
+            Self::GroundStation => "GroundStation",
+        }
+    }
+}
+
+/// A battery and what feeds and drains it, beside the radios.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PowerSpec {
+    /// Energy in the full battery, more than zero.
+    pub battery_capacity: Joules,
+    /// State of charge at the epoch, 0 to 1.
+    pub initial_charge: f64,
+    /// What the panels give when the Sun is at the zenith of a surface asset, or unobscured at an orbiter, at the asset's
+    /// place; 0 without panels.
+    pub solar_peak: Watts,
+    /// A constant source beside the panels (radioisotope generator); 0 without one.
+    pub constant_source: Watts,
+    /// What the asset draws with silent radios.
+    pub base_load: Watts,
+    /// State of charge below which the radios stay silent, 0 to below 1.
+    pub min_charge: f64,
+}
+
+/// Limits of a bundle store: both hold at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StorageSpec {
+    /// Bytes of encoded bundles.
+    pub bytes: u64,
+    /// Number of bundles.
+    pub bundles: u32,
+    /// Time that making a batch of records durable takes.
+    pub commit: SimTime,
+    /// Whether bundles on their way through survive a crash.
+    pub keeps_transit: bool,
+}
+
+/// Whether a body has a surface that an asset can stand on.
+#[must_use]
+pub const fn has_surface(body: Body) -> bool {
+    match body {
+        Body::Earth | Body::Moon | Body::Mars => true,
+        Body::Sun => false,
+    }
+}

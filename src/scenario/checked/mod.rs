@@ -1,0 +1,86 @@
+//! What a scenario means, checked: [`Scenario`]. Nothing behind [`Scenario::load`](crate::scenario::Scenario::load) checks again.
+
+mod assets;
+mod contacts;
+mod faults;
+mod metrics;
+mod plan;
+mod protocol;
+mod traffic;
+
+use crate::{
+    astro::Epoch,
+    link::LinkClass,
+    units::{AssetIndex, SimTime},
+};
+
+pub use assets::{Asset, AssetKind, PowerSpec, StorageSpec, has_surface};
+pub use contacts::ContactSource;
+pub use faults::{Fault, LinkSelector};
+pub use metrics::{Better, Tolerance};
+pub use plan::{PlanParticipant, PlanSpec, PlanTerm};
+pub use protocol::{CrcKind, Priority, ProtocolSettings, Retransmission, Routing, Service};
+pub use traffic::{Arrivals, ListedMessage, Messages, SharedState, Traffic, WriteMix};
+
+/// A fleet, its surroundings and its tasks.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// A word that names it; run folders and baselines carry it.
+    pub name: String,
+    /// What it shows, in a sentence or two; may be empty.
+    pub description: String,
+    /// The moment at which simulated time is zero.
+    pub epoch: Epoch,
+    /// How much time is simulated, more than zero.
+    pub duration: SimTime,
+    /// The seed that every random stream is split from.
+    pub seed: u64,
+    /// At least one, in order of their node numbers: an [`AssetIndex`] is a position in this list.
+    pub assets: Vec<Asset>,
+    /// Kinds of link; [`RadioSpec::class`] is a position in this list.
+    pub classes: Vec<LinkClass>,
+    /// Where contacts come from.
+    pub contacts: ContactSource,
+    /// How every node's protocol stack is set.
+    pub protocol: ProtocolSettings,
+    /// Application messages.
+    pub traffic: Vec<Traffic>,
+    /// Application messages that a file lists.
+    pub messages: Option<Messages>,
+    /// Replicated state.
+    pub shared_state: Option<SharedState>,
+    /// The federated plan.
+    pub planning: Option<PlanSpec>,
+    /// What breaks, and when.
+    pub faults: Vec<Fault>,
+    /// How far metrics may be from a baseline, in the order of the file.
+    pub metrics: Vec<Tolerance>,
+    /// SHA-256 over the sources: the scenario file and all that it includes or imports, in the order in which they were read.
+    pub hash: [u8; 32],
+}
+
+impl Scenario {
+    /// The asset at `index`.
+    #[must_use]
+    pub fn asset(&self, index: AssetIndex) -> &Asset {
+        &self.assets[index.get()]
+    }
+
+    /// Whether a radio of `class` on `from` may talk to one on `to`, if they see each other.
+    #[must_use]
+    pub fn may_talk(&self, class: usize, from: AssetIndex, to: AssetIndex) -> bool {
+        let satellite = |index| self.asset(index).kind == AssetKind::Satellite;
+        self.classes[class].crosslinks || !satellite(from) || !satellite(to)
+    }
+
+    /// The asset of this name.
+    #[must_use]
+    pub fn asset_named(&self, name: &str) -> Option<AssetIndex> {
+        self.assets.iter().position(|asset| asset.name == name).map(|at| AssetIndex(at as u32))
+    }
+
+    /// The indices of all assets, in order.
+    pub fn asset_indices(&self) -> impl Iterator<Item = AssetIndex> + use<> {
+        (0..self.assets.len() as u32).map(AssetIndex)
+    }
+}

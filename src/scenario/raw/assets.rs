@@ -1,0 +1,94 @@
+//! The fleet's members and their equipment.
+
+use super::{Optional, RawMotion};
+use crate::scenario::{
+    decode::{List, Spanned, choice, record},
+    quantity::{Duration, Energy, Gain, Level, Merit, Power, Size},
+};
+
+record! {
+    /// Equipment that several assets share.
+    RawKit "Kit" {
+        name: Spanned<String>, "", "Unique name, which assets refer to.";
+        groups: Option<List<String>>, "none", "Groups that every asset with this kit belongs to.";
+        radios: Option<List<RawRadio>>, "none", "Radios.";
+        power: Optional<RawPower>, "none", "Power system.";
+        storage: Optional<RawStorage>, "the protocol's", "Limits of the bundle store.";
+    }
+}
+
+record! {
+    /// A member of the fleet.
+    RawAsset "Asset" {
+        name: Spanned<String>, "", "Unique name of letters, digits, `-` and `_`.";
+        kind: Spanned<RawKind>, "", "What it is. All but satellites stand on or fly over a surface.";
+        node: Spanned<u64>, "", "Its node number in the `ipn` scheme, unique, 1 to 4294967295.";
+        motion: Spanned<RawMotion>, "", "How it moves.";
+        kit: Optional<String>, "none", "The kit that gives what the asset itself does not.";
+        groups: Option<List<String>>, "none", "Groups that it belongs to, beside the kit's; `\"@group\"` names its members.";
+        radios: Option<List<RawRadio>>, "the kit's", "Radios; replaces the kit's.";
+        power: Optional<RawPower>, "the kit's; else no concern", "Power system; replaces the kit's.";
+        storage: Optional<RawStorage>, "the kit's; else the protocol's", "Limits of the bundle store; replaces the kit's.";
+    }
+}
+
+record! {
+    /// A series of like assets.
+    RawHosts "Hosts" {
+        prefix: Spanned<String>, "", "Their names are this and a number.";
+        count: Spanned<u32>, "", "How many, 1 to 100000.";
+        first: Optional<u32>, "0", "The number in the first one's name.";
+        node: Optional<u64>, "1", "The first one's node number; the others follow.";
+        kind: Spanned<RawKind>, "", "What they are.";
+        kit: Optional<String>, "none", "Their kit.";
+        groups: Option<List<String>>, "none", "Groups that they belong to, beside the kit's.";
+    }
+}
+
+choice! {
+    /// Kinds of asset.
+    RawKind "Kind" { Rover, Drone, Habitat, Satellite, GroundStation }
+}
+
+record! {
+    /// A radio.
+    RawRadio "Radio" {
+        name: Optional<String>, "its class's name", "Unique within the asset.";
+        class: Spanned<String>, "", "The link class; radios of one class can talk to each other.";
+        eirp: Optional<Level>, "none", "Equivalent isotropically radiated power. Needed with Budget and Lora.";
+        g_over_t: Optional<Merit>, "none", "Receiver figure of merit. Needed with Budget.";
+        receive_gain: Optional<Gain>, "none", "Receive antenna gain. Needed with Lora.";
+        min_elevation_deg: Optional<f64>, "10", "Lowest elevation at which a radio on a surface sees satellites, in degrees, -90 to 90.";
+        max_peers: Optional<u32>, "no limit", "Largest number of peers served at once, 1 or more.";
+        queue_frames: Optional<u32>, "64", "Frames that wait beyond the one on air, 0 to 65536. With 0, the node decides at the last moment.";
+        transmit_power: Optional<Power>, "0 W", "Electrical power drawn while sending, 0 or more.";
+        receive_power: Optional<Power>, "0 W", "Electrical power drawn while a contact is open, 0 or more.";
+    }
+}
+
+record! {
+    /// A power system.
+    RawPower "Power" {
+        battery: Spanned<Energy>, "", "Energy in the full battery, more than zero.";
+        initial_charge: Optional<f64>, "1", "State of charge at the epoch, 0 to 1.";
+        solar_peak: Optional<Power>, "0 W", "What the panels give with the Sun at the zenith (surface) or unobscured (orbit), 0 or more.";
+        constant_source: Optional<Power>, "0 W", "A constant source beside the panels, such as a radioisotope generator, 0 or more.";
+        base_load: Optional<Power>, "0 W", "What the asset draws with silent radios, 0 or more.";
+        min_charge: Optional<f64>, "0", "State of charge below which its radios stay silent, 0 to below 1.";
+    }
+}
+
+record! {
+    /// Limits of a store.
+    RawStorage "Storage" {
+        capacity: Spanned<Size>, "", "Bytes of bundles, at least 1 kB.";
+        bundles: Optional<u32>, "65536", "Number of bundles, 1 or more.";
+        commit: Optional<Duration>, "0 s", "Time that the disk takes to make a batch of records durable, 0 or more. A crash tears what is not written yet.";
+        transit: Optional<RawTransit>, "Kept", "Whether bundles on their way through survive a crash. An asset's own messages always do.";
+    }
+}
+
+choice! {
+    /// What becomes of bundles in transit when their relay crashes.
+    RawTransit "Transit" { Kept, Lost }
+}

@@ -1,0 +1,115 @@
+//! How every node's protocol stack is set.
+
+use super::{Optional, RawStorage};
+use crate::scenario::{
+    decode::{Spanned, choice, record},
+    quantity::{Duration, Rate, Size},
+};
+
+record! {
+    /// Protocol settings.
+    RawProtocol "Protocol" {
+        lifetimes: Optional<RawLifetimes>, "1 d, 3 d, 7 d", "Lifetimes of bundles whose traffic does not state one.";
+        hop_limit: Optional<u8>, "16", "Largest number of hops, 1 to 255.";
+        crc: Optional<RawCrc>, "Crc32c", "Check value of bundle blocks.";
+        bundle_security: Optional<RawBundleSecurity>, "Off", "Whether bundles are signed by the asset that makes them and checked at every hop.";
+        retransmission: Optional<RawRetransmission>, "all defaults", "End-to-end retransmission.";
+        storage: Optional<RawStorage>, "64 MiB, 65536 bundles", "Store limits of assets that do not state their own.";
+        replay_window: Optional<u32>, "1024", "Sequence numbers below the highest seen within which late envelopes are accepted, per sender, 1 to 65536.";
+        max_payload_bytes: Optional<u32>, "65536", "Largest application payload, 1 to 16777216.";
+        stream_window: Optional<u32>, "4096", "Unacknowledged messages of one stream that a sender keeps, and early ones that a receiver holds back, 1 to 65536.";
+        submission_rate: Optional<RawRateLimit>, "none", "How fast an asset's applications may submit messages.";
+        reroute_after: Optional<Duration>, "60 s", "A bundle whose planned contact did not carry it is routed again after this time.";
+        foreknowledge: Optional<RawForeknowledge>, "ContactPlan", "Whether nodes know the contact plan, or meet each other unforeseen.";
+        service: Optional<RawService>, "Streams", "How application messages travel.";
+        routing: Optional<RawRouting>, "Sabr", "How bundles find their way.";
+        clock_uncertainty: Optional<Duration>, "10 ms", "Half width of the uncertainty of each node's estimate of UTC, 0 or more.";
+    }
+}
+
+choice! {
+    /// What nodes know of contacts before they open.
+    RawForeknowledge "Foreknowledge" { ContactPlan, Nothing }
+}
+
+choice! {
+    /// How bundles find their way.
+    RawRouting "Routing" {
+        Sabr, DirectDelivery(RawSpread), Epidemic(RawSpread), SprayAndWait(RawSpray), Prophet(RawSpread),
+        ManagedFlooding(RawSpread),
+    }
+}
+
+record! {
+    /// What all strategies of copies have in common.
+    RawSpread "Spread" {
+        order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
+        delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
+    }
+}
+
+record! {
+    /// A bounded number of copies (Spyropoulos et al. 2005).
+    RawSpray "Spray" {
+        copies: Spanned<u32>, "", "How many copies of a bundle there are in all, 1 to 1000000.";
+        binary: Optional<bool>, "true", "Whether a neighbour gets half of the copies that are left, rather than one.";
+        order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
+        delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
+    }
+}
+
+choice! {
+    /// Orders of sending: that of arrival, or one by chance at each meeting.
+    RawSendOrder "SendOrder" { Received, Random }
+}
+
+choice! {
+    /// How application messages travel.
+    RawService "Service" { Streams, Datagrams(RawDatagrams) }
+}
+
+record! {
+    /// Plain bundles: no envelope, no stream, no acknowledgement, at most one delivery.
+    RawDatagrams "Datagrams" {
+        size_only: Optional<bool>, "false", "Payloads are counted (on air, in stores) and not carried.";
+    }
+}
+
+record! {
+    /// A rate and how far it may be exceeded for a moment.
+    RawRateLimit "RateLimit" {
+        rate: Spanned<Rate>, "", "Sustained rate of payload, 8 bit/s or more.";
+        burst: Optional<Size>, "64 kB", "Payload that may come at once after a pause.";
+    }
+}
+
+record! {
+    /// Lifetimes by priority.
+    RawLifetimes "Lifetimes" {
+        expedited: Optional<Duration>, "1 d", "Lifetime of expedited bundles, more than zero.";
+        normal: Optional<Duration>, "3 d", "Lifetime of normal bundles, more than zero.";
+        bulk: Optional<Duration>, "7 d", "Lifetime of bulk bundles, more than zero.";
+    }
+}
+
+choice! {
+    /// Check values.
+    RawCrc "Crc" { Crc16, Crc32c }
+}
+
+choice! {
+    /// Security of bundles. Envelopes are signed in any case.
+    RawBundleSecurity "BundleSecurity" { Off, HopByHop }
+}
+
+record! {
+    /// Retransmission.
+    RawRetransmission "Retransmission" {
+        max_attempts: Optional<u32>, "8", "Transmissions of one message in all, 1 to 1000.";
+        min_timeout: Optional<Duration>, "10 s", "A message is never sent again sooner, more than zero.";
+        ack_delay: Optional<Duration>, "2 s", "How long a receiver gathers acknowledgements before it sends them, 0 or more.";
+        margin_factor: Optional<f64>, "1.5", "Factor that stretches the expected time there and back to the timeout, 1 to 100.";
+    }
+}

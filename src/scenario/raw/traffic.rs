@@ -1,0 +1,89 @@
+//! What applications send, and the state that they share.
+
+use super::Optional;
+use crate::scenario::{
+    decode::{SizeRange, Spanned, choice, record},
+    quantity::Duration,
+};
+
+record! {
+    /// A flow of messages.
+    RawTraffic "Traffic" {
+        name: Spanned<String>, "", "Unique name.";
+        kind: Spanned<RawMessageKind>, "", "What the messages are.";
+        from: Spanned<Vec<Spanned<String>>>, "", "Senders: names, `\"@group\"` or `\"@all\"`; each sends to each addressee but itself.";
+        to: Spanned<Vec<Spanned<String>>>, "", "Addressees: names, `\"@group\"` or `\"@all\"`.";
+        size_bytes: Spanned<SizeRange>, "", "Payload bytes, uniform between least and largest, 1 to the protocol's largest payload.";
+        arrivals: Spanned<RawArrivals>, "", "When messages arise, for each sender and addressee.";
+        start: Optional<Duration>, "0 s", "No message before.";
+        end: Optional<Duration>, "the run's duration", "No message at or after; later than `start`, at most the duration.";
+        lifetime: Optional<Duration>, "the protocol's for its priority", "Lifetime of its bundles, more than zero.";
+        priority: Optional<RawPriority>, "Normal", "Class of service.";
+    }
+}
+
+record! {
+    /// Messages that a file lists.
+    RawMessages "Messages" {
+        file: Spanned<String>, "", "The list, relative to this file and inside its folder: a line for each message with its time in seconds, name, payload bytes, source and destination (names of assets), as The ONE's created-messages report writes it. What follows on a line is skipped.";
+        kind: Optional<RawMessageKind>, "Telemetry", "What the messages are.";
+        lifetime: Optional<Duration>, "the protocol's for its priority", "Lifetime of its bundles, more than zero.";
+        priority: Optional<RawPriority>, "Normal", "Class of service.";
+    }
+}
+
+choice! {
+    /// Kinds of message.
+    RawMessageKind "MessageKind" { Telemetry, Command, Event }
+}
+
+choice! {
+    /// Classes of service.
+    RawPriority "Priority" { Expedited, Normal, Bulk }
+}
+
+choice! {
+    /// When things arise.
+    RawArrivals "Arrivals" { Periodic(RawPeriodic), Poisson(RawPoisson) }
+}
+
+record! {
+    /// A period.
+    RawPeriodic "Periodic" {
+        interval: Spanned<Duration>, "", "Time between two arrivals, more than zero.";
+        phase: Optional<Duration>, "0 s", "The first arrival's distance from the start, 0 or more.";
+        jitter: Optional<Duration>, "0 s", "Each arrival is later by up to this (uniform), 0 to below the interval.";
+    }
+}
+
+record! {
+    /// A Poisson process.
+    RawPoisson "Poisson" {
+        mean: Spanned<Duration>, "", "Mean time between two arrivals, more than zero.";
+    }
+}
+
+record! {
+    /// Replicated state.
+    RawSharedState "SharedState" {
+        members: Spanned<Vec<Spanned<String>>>, "", "Who holds a replica: names, `\"@group\"` or `\"@all\"`, two or more.";
+        writes: Spanned<RawArrivals>, "", "When each member writes.";
+        mix: Optional<RawMix>, "1 each", "Which objects are written to: relative weights.";
+        value_bytes: Optional<SizeRange>, "(8, 64)", "Size of a written value, uniform between least and largest, 1 to 4096.";
+        keys: Optional<u32>, "32", "How many keys the map and elements the set draw from, 1 to 100000.";
+        push_interval: Optional<Duration>, "10 min", "How often a member offers its deltas to the others, more than zero.";
+        start: Optional<Duration>, "0 s", "No write before.";
+        end: Optional<Duration>, "the run's duration", "No write at or after; the rest of the run lets replicas converge.";
+        lifetime: Optional<Duration>, "the protocol's for Normal", "Lifetime of its bundles, more than zero.";
+    }
+}
+
+record! {
+    /// Weights of writes.
+    RawMix "Mix" {
+        set: Optional<f64>, "0", "Weight of the observed-remove set, 0 or more.";
+        register: Optional<f64>, "0", "Weight of the last-writer-wins register, 0 or more.";
+        map: Optional<f64>, "0", "Weight of the map, 0 or more.";
+        counter: Optional<f64>, "0", "Weight of the counter, 0 or more.";
+    }
+}
