@@ -18,6 +18,7 @@ pub mod privacy;
 pub mod problem;
 pub mod qp;
 pub mod schedule;
+pub mod secure;
 pub mod solver;
 
 #[cfg(test)]

@@ -392,6 +392,12 @@ impl Aggregator {
         self.frozen.as_ref().map(|frozen| &frozen.survivors)
     }
 
+    /// The terms.
+    #[must_use]
+    pub const fn terms(&self) -> &Arc<Terms> {
+        &self.terms
+    }
+
     /// The running sum, in steps.
     #[must_use]
     pub fn sum(&self) -> &[i64] {

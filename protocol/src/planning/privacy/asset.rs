@@ -77,26 +77,6 @@ impl Asset {
         Ok(self.masked(share))
     }
 
-    /// Masks a change that the caller has computed mod 2⁶⁴ from what is counted. Nothing bounds it: that sums keep their sign is the caller's part.
-    ///
-    /// # Errors
-    /// [`PrivacyError::Outstanding`] or [`PrivacyError::Entries`], as [`Asset::speak`].
-    pub fn speak_change(&mut self, change: &[i64]) -> Result<MaskedContribution, PrivacyError> {
-        let (found, expected) = (change.len(), self.counted.len());
-        if found != expected {
-            return Err(PrivacyError::Entries { found, expected });
-        }
-        if self.outstanding.is_some() {
-            return Err(PrivacyError::Outstanding { sequence: self.sequence });
-        }
-        let share: Vec<i64> =
-            self.counted.iter().zip(change).map(|(old, new)| old.wrapping_add(*new)).collect();
-        self.sequence += 1;
-        let masked = self.masked(&share);
-        self.outstanding = Some(share);
-        Ok(masked)
-    }
-
     /// The outstanding contribution again, byte for byte.
     #[must_use]
     pub fn repeat(&self) -> Option<MaskedContribution> {

@@ -8,28 +8,28 @@ use super::{
 };
 use crate::id::NodeId;
 
-pub(super) const COORDINATOR: NodeId = NodeId(1);
-pub(super) const ENTRIES: usize = 3;
-pub(super) const ASSETS: u64 = 6;
+pub(crate) const COORDINATOR: NodeId = NodeId(1);
+pub(crate) const ENTRIES: usize = 3;
+pub(crate) const ASSETS: u64 = 6;
 
-pub(super) fn asset_node(index: usize) -> NodeId {
+pub(crate) fn asset_node(index: usize) -> NodeId {
     NodeId(100 + index as u64)
 }
 
-pub(super) fn seat_node(index: usize) -> NodeId {
+pub(crate) fn seat_node(index: usize) -> NodeId {
     NodeId(10 + index as u64)
 }
 
-pub(super) fn asset_secret(index: usize) -> AssetSecret {
+pub(crate) fn asset_secret(index: usize) -> AssetSecret {
     AssetSecret::from_seed([1 + index as u8; 32])
 }
 
-pub(super) fn seat_secret(index: usize) -> SeatSecret {
+pub(crate) fn seat_secret(index: usize) -> SeatSecret {
     SeatSecret::from_seed([201 + index as u8; 32])
 }
 
 /// Four seats of which three recover a fourth, six assets of which three are opened.
-pub(super) fn parts() -> TermsParts {
+pub(crate) fn parts() -> TermsParts {
     let seat = |index| {
         let secret = seat_secret(index);
         Seat { node: seat_node(index), mask_key: secret.mask_key(), share_key: secret.share_key() }
@@ -50,19 +50,19 @@ pub(super) fn parts() -> TermsParts {
     }
 }
 
-pub(super) fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy { k_min: 2, tolerated: 1, seats: (0..4).map(seat_node).collect() }
 }
 
-pub(super) struct Fleet {
-    pub(super) terms: Arc<Terms>,
-    pub(super) assets: Vec<Asset>,
-    pub(super) members: Vec<CommitteeMember>,
-    pub(super) aggregator: Aggregator,
+pub(crate) struct Fleet {
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) assets: Vec<Asset>,
+    pub(crate) members: Vec<CommitteeMember>,
+    pub(crate) aggregator: Aggregator,
 }
 
 impl Fleet {
-    pub(super) fn new(parts: TermsParts) -> Self {
+    pub(crate) fn new(parts: TermsParts) -> Self {
         let terms = Arc::new(Terms::decode(&Terms::new(parts).unwrap().encode()).unwrap());
         let assets = (0..terms.parts().roster.len())
             .map(|i| Asset::new(Arc::clone(&terms), asset_node(i), &asset_secret(i), &policy()).unwrap())
@@ -83,18 +83,18 @@ impl Fleet {
         Self { aggregator: Aggregator::new(Arc::clone(&terms)), terms, assets, members }
     }
 
-    pub(super) fn speak(&mut self, asset: usize, share: [i64; ENTRIES]) -> MaskedContribution {
+    pub(crate) fn speak(&mut self, asset: usize, share: [i64; ENTRIES]) -> MaskedContribution {
         let contribution = self.assets[asset].speak(&share).unwrap();
         MaskedContribution::decode(&contribution.encode(), &self.terms).unwrap()
     }
 
-    pub(super) fn contribute(&mut self, asset: usize, share: [i64; ENTRIES]) {
+    pub(crate) fn contribute(&mut self, asset: usize, share: [i64; ENTRIES]) {
         let contribution = self.speak(asset, share);
         self.aggregator.on_contribution(asset_node(asset), &contribution).unwrap();
     }
 
     /// Closes the window and asks every member of `answering`.
-    pub(super) fn ask(&mut self, answering: &[usize]) -> Result<Option<Opened>, PrivacyError> {
+    pub(crate) fn ask(&mut self, answering: &[usize]) -> Result<Option<Opened>, PrivacyError> {
         let survivors = Survivors::decode(&self.aggregator.close()?.encode()).unwrap();
         let mut opened = None;
         for &member in answering {
@@ -105,13 +105,13 @@ impl Fleet {
         Ok(opened)
     }
 
-    pub(super) fn round(&mut self) -> Opened {
+    pub(crate) fn round(&mut self) -> Opened {
         let everyone: Vec<usize> = (0..self.members.len()).collect();
         self.ask(&everyone).unwrap().expect("everyone answered")
     }
 
     /// Tells every asset what became of its contribution.
-    pub(super) fn tell(&mut self) -> Vec<Option<super::Resolution>> {
+    pub(crate) fn tell(&mut self) -> Vec<Option<super::Resolution>> {
         let mut resolutions = vec![];
         for (index, asset) in self.assets.iter_mut().enumerate() {
             let receipt = self.aggregator.receipt(asset_node(index)).unwrap();
@@ -122,6 +122,6 @@ impl Fleet {
 }
 
 /// What a coordinator that colludes with nobody could do with a contribution: nothing but add it up.
-pub(super) fn raw(contribution: &MaskedContribution) -> Vec<i64> {
+pub(crate) fn raw(contribution: &MaskedContribution) -> Vec<i64> {
     contribution.entries.chunks_exact(8).map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap())).collect()
 }

@@ -29,7 +29,7 @@ mod sharing;
 mod terms;
 
 #[cfg(test)]
-mod fleet_tests;
+pub(super) mod fleet_tests;
 #[cfg(test)]
 mod round_tests;
 #[cfg(test)]
@@ -42,4 +42,4 @@ pub use member::CommitteeMember;
 pub use message::{MaskSum, MaskedContribution, Receipt, Survivors};
 pub use recovery::{Deal, Recover, ReturnedShare, SEALED_LEN};
 pub use secret::{AssetSecret, SeatSecret};
-pub use terms::{Enrolled, KEY_LEN, MAX_COMMITTEE, Policy, Seat, Terms, TermsParts};
+pub use terms::{Enrolled, KEY_LEN, MAX_COMMITTEE, MAX_ENTRIES, Policy, Seat, Terms, TermsParts};

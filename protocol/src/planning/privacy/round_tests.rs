@@ -100,21 +100,6 @@ fn a_contribution_that_is_repeated_counts_once() {
 }
 
 #[test]
-fn changes_that_the_caller_computes_are_summed_alike() {
-    let mut fleet = Fleet::new(parts());
-    (0..2).for_each(|asset| fleet.contribute(asset, [4; ENTRIES]));
-    let change = fleet.assets[2].speak_change(&[7, -7, i64::MAX]).unwrap();
-    fleet.aggregator.on_contribution(asset_node(2), &change).unwrap();
-    assert_eq!(fleet.assets[2].speak_change(&[0; ENTRIES]).unwrap_err().reason(), "outstanding");
-    let change = fleet.assets[3].speak_change(&[0, 0, -i64::MAX]).unwrap();
-    fleet.aggregator.on_contribution(asset_node(3), &change).unwrap();
-    assert_eq!(fleet.round().sum, [15, 1, 8]);
-    fleet.tell();
-    assert_eq!(fleet.assets[2].counted(), [7, -7, i64::MAX]);
-    assert_eq!(fleet.assets[2].speak_change(&[0; 2]).unwrap_err().reason(), "entries");
-}
-
-#[test]
 fn a_new_horizon_begins_from_nothing() {
     let mut fleet = Fleet::new(parts());
     (0..4).for_each(|asset| fleet.contribute(asset, [4; ENTRIES]));

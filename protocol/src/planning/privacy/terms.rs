@@ -9,9 +9,11 @@ use super::error::PrivacyError;
 use crate::{
     cbor::{self, ARRAY},
     id::NodeId,
-    planning::{message::MAX_MEMBERS, problem::MAX_COUPLINGS},
+    planning::message::MAX_MEMBERS,
 };
 
+/// The most entries of a contribution.
+pub const MAX_ENTRIES: usize = 8192;
 /// The most seats of a committee.
 pub const MAX_COMMITTEE: usize = 16;
 /// The length of a public key (X25519, RFC 7748) in bytes.
@@ -44,7 +46,7 @@ pub struct TermsParts {
     pub plan: u64,
     /// The epoch: keys are fresh in each, and sequence numbers begin again at 1.
     pub epoch: u64,
-    /// Entries of a contribution, 1 to [`MAX_COUPLINGS`].
+    /// Entries of a contribution, 1 to [`MAX_ENTRIES`].
     pub entries: usize,
     /// Bytes of an entry on the wire, 1 to 8: arithmetic is mod 2^(8 × width), which divides 2⁶⁴.
     pub width: u8,
@@ -204,7 +206,7 @@ fn check(parts: &TermsParts) -> Result<(), PrivacyError> {
         if (least..=most).contains(&found) { Ok(()) } else { Err(error) }
     };
     let (seats, assets) = (parts.committee.len() as u64, parts.roster.len() as u64);
-    range("entries", parts.entries as u64, 1, MAX_COUPLINGS as u64)?;
+    range("entries", parts.entries as u64, 1, MAX_ENTRIES as u64)?;
     range("width", parts.width.into(), 1, 8)?;
     range("committee", seats, 2, MAX_COMMITTEE as u64)?;
     range("roster", assets, 2, MAX_MEMBERS as u64)?;

@@ -86,7 +86,7 @@ impl Mechanism {
         range("grain_bits", settings.grain_bits.into(), 0, MAX_GRAIN_BITS.into())?;
         range("clip", settings.clip, 1, MAX_CLIP)?;
         range("norm", settings.norm.unwrap_or(1), 1, MAX_CLIP)?;
-        range("entries", entries as u64, 1, crate::planning::problem::MAX_COUPLINGS as u64)?;
+        range("entries", entries as u64, 1, super::terms::MAX_ENTRIES as u64)?;
         let variance = settings.variance;
         let out = PrivacyError::Terms { field: "variance", found: variance, least: 1, most: MAX_VARIANCE };
         let gaussian = DiscreteGaussian::new(variance).ok_or(out)?;
@@ -128,7 +128,7 @@ impl Mechanism {
         let round = |steps: &i64| ((i128::from(*steps) + half) >> bits).clamp(-limit, limit);
         let mut grains: Vec<i128> = share.iter().map(round).collect();
         if let Some(norm) = self.settings.norm {
-            // Entries are at most 2⁴⁰ and there are at most 2¹²: the sum of squares is below 2⁹³.
+            // Entries are at most 2⁴⁰ and there are at most 2¹³: the sum of squares is at most 2⁹³.
             let square: u128 = grains.iter().map(|grain| grain.unsigned_abs().pow(2)).sum();
             if square > u128::from(norm).pow(2) {
                 let root = square.isqrt();
@@ -166,7 +166,7 @@ fn sensitivity_squared(settings: &NoiseSettings, entries: usize) -> u128 {
 
 /// ρ = Δ² / 2σ², rounded up to steps of 2⁻⁴⁰.
 fn cost(sensitivity_squared: u128, variance: u64) -> u64 {
-    // Δ² is below 2⁹⁴, so it is divided before it is scaled where it would not fit.
+    // Δ² is at most 2⁹⁵, so it is divided before it is scaled where it would not fit.
     let double = 2 * u128::from(variance);
     let (whole, part) = (sensitivity_squared / double, sensitivity_squared % double);
     let fraction = (part * u128::from(RHO_STEPS)).div_ceil(double);
