@@ -51,7 +51,7 @@ fn fleet(assets: u64, bound: u64) -> Fleet {
         plan: 1,
         epoch: 1,
         entries: SLOTS,
-        width: Terms::narrowest(bound, assets as usize).unwrap(),
+        bits: Terms::fewest_bits(bound, assets as usize).unwrap(),
         bound,
         k_min: 3,
         cohort: 2,
@@ -154,7 +154,7 @@ fn noise(criterion: &mut Criterion) {
 /// Bytes of every message, before envelopes and bundles: 16 assets and 1,000, shares spread over ± the bound of the terms.
 fn bytes(_: &mut Criterion) {
     let mut out = String::from(
-        "| Assets | Greatest share | Width | Plain contribution | Masked | Ratio | Survivors | Mask sum | Deal | Terms |\n|---|---|---|---|---|---|---|---|---|---|\n",
+        "| Assets | Greatest share | Bits | Plain contribution | Masked | Ratio | Survivors | Mask sum | Deal | Terms |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for assets in [16, 1000] {
         for greatest in [1.0, 20.0, 1000.0] {
@@ -175,7 +175,7 @@ fn bytes(_: &mut Criterion) {
             let (plain, masked) = (plain as f64 / assets as f64, masked as f64 / assets as f64);
             out += &format!(
                 "| {assets} | ±{greatest} | {} | {plain:.1} | {masked:.1} | {:.3} | {} | {} | {} | {} |\n",
-                fleet.terms.parts().width,
+                fleet.terms.parts().bits,
                 masked / plain,
                 survivors.encode().len(),
                 reply.encode().len(),

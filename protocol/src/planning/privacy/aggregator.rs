@@ -159,7 +159,7 @@ impl Aggregator {
         }
         let window =
             if self.progress.standings[place].counted == 0 { &mut self.newcomers } else { &mut self.settled };
-        accumulate(&mut window.sum, &contribution.entries, self.terms.parts().width, Sign::Add);
+        accumulate(&mut window.sum, &contribution.entries, self.terms.parts().bits, Sign::Add);
         window.entries.insert(place, contribution.sequence);
         Ok(Taken::New)
     }
@@ -168,10 +168,7 @@ impl Aggregator {
     fn admit(&self, from: NodeId, contribution: &MaskedContribution) -> Result<usize, PrivacyError> {
         self.terms.check_epoch(contribution.epoch)?;
         let place = self.terms.position(from).ok_or(PrivacyError::NotEnrolled { node: from })?;
-        let (found, expected) = (contribution.entries.len(), self.terms.vector_len());
-        if found != expected {
-            return Err(PrivacyError::Entries { found, expected });
-        }
+        self.terms.check_vector(&contribution.entries)?;
         let (found, floor) = (contribution.sequence, self.progress.standings[place].resolved);
         if found <= floor { Err(PrivacyError::Replayed { node: from, found, floor }) } else { Ok(place) }
     }
@@ -239,10 +236,7 @@ impl Aggregator {
         if reply.set != frozen.set || reply.round != frozen.survivors.round {
             return Err(PrivacyError::OtherSet { seat: reply.seat });
         }
-        let (found, expected) = (reply.entries.len(), self.terms.vector_len());
-        if found != expected {
-            return Err(PrivacyError::Entries { found, expected });
-        }
+        self.terms.check_vector(&reply.entries)?;
         // The first reply stands: a member that says two things is found by an audit.
         frozen.replies.entry(reply.seat).or_insert_with(|| reply.entries.clone());
         if frozen.replies.len() < self.terms.parts().committee.len() {
@@ -255,10 +249,10 @@ impl Aggregator {
         let Some(frozen) = self.frozen.take() else {
             return Err(PrivacyError::Phase { wanted: "published" });
         };
-        let (mut window, width) = (frozen.sum.clone(), self.terms.parts().width);
-        frozen.replies.values().for_each(|reply| accumulate(&mut window, reply, width, Sign::Subtract));
+        let (mut window, bits) = (frozen.sum.clone(), self.terms.parts().bits);
+        frozen.replies.values().for_each(|reply| accumulate(&mut window, reply, bits, Sign::Subtract));
         let sums = window.iter().zip(&self.progress.sum);
-        let sum: Vec<i64> = sums.map(|(more, sum)| signed(more.wrapping_add(*sum as u64), width)).collect();
+        let sum: Vec<i64> = sums.map(|(more, sum)| signed(more.wrapping_add(*sum as u64), bits)).collect();
         let mut standings = self.progress.standings.clone();
         for (place, sequence) in &frozen.survivors.entries {
             standings[*place] = Standing { counted: *sequence, resolved: *sequence };
@@ -276,7 +270,7 @@ impl Aggregator {
         let survivors =
             frozen.survivors.entries.iter().map(|(place, sequence)| (roster[*place].node, *sequence));
         let (round, survivors) = (frozen.survivors.round, survivors.collect());
-        let change = window.into_iter().map(|more| signed(more, width)).collect();
+        let change = window.into_iter().map(|more| signed(more, bits)).collect();
         self.closed = Some(frozen);
         Ok(Opened { round, survivors, change, sum })
     }

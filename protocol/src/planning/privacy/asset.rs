@@ -85,12 +85,12 @@ impl Asset {
 
     fn masked(&self, share: &[i64]) -> MaskedContribution {
         let changes = share.iter().zip(&self.counted).map(|(new, old)| new.wrapping_sub(*old) as u64);
-        let (mut entries, width) = (changes.collect::<Vec<u64>>(), self.terms.parts().width);
+        let (mut entries, bits) = (changes.collect::<Vec<u64>>(), self.terms.parts().bits);
         for key in &self.keys {
-            key.apply(self.sequence, width, Sign::Add, &mut entries);
+            key.apply(self.sequence, bits, Sign::Add, &mut entries);
         }
         let (epoch, sequence) = (self.terms.parts().epoch, self.sequence);
-        MaskedContribution { epoch, sequence, entries: pack(&entries, width) }
+        MaskedContribution { epoch, sequence, entries: pack(&entries, bits) }
     }
 
     /// Takes what the coordinator says became of this asset's contributions; `None` while the last one is open.

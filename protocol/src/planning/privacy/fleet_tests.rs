@@ -39,7 +39,7 @@ pub(crate) fn parts() -> TermsParts {
         plan: 7,
         epoch: 3,
         entries: ENTRIES,
-        width: 8,
+        bits: 64,
         bound: 1 << 40,
         k_min: 3,
         cohort: 1,

@@ -1,4 +1,4 @@
-//! Masks: the ChaCha20 keystream (RFC 8439) of a key that an asset and a member share, as integers mod 2^(8 × width).
+//! Masks: the ChaCha20 keystream (RFC 8439) of a key that an asset and a member share, as integers mod 2^bits.
 
 use alloc::vec::Vec;
 
@@ -24,55 +24,83 @@ impl MaskKey {
         Self(key)
     }
 
-    /// Adds the mask of contribution `sequence` to every entry, or subtracts it: `width` bytes of keystream for each.
+    /// Adds the mask of contribution `sequence` to every entry, or subtracts it: ⌈bits / 8⌉ bytes of keystream for each.
     ///
     /// The nonce is the sequence number, so a mask is used once when a sequence number is.
-    pub(super) fn apply(&self, sequence: u64, width: u8, sign: Sign, entries: &mut [u64]) {
+    pub(super) fn apply(&self, sequence: u64, bits: u8, sign: Sign, entries: &mut [u64]) {
         let mut nonce = [0; 12];
         nonce[4..].copy_from_slice(&sequence.to_be_bytes());
         let mut cipher = ChaCha20::new((&*self.0).into(), (&nonce).into());
-        let width = usize::from(width);
+        let width = usize::from(bits).div_ceil(8);
         let mut stream = [0_u8; CHUNK];
         for part in entries.chunks_mut(CHUNK / width) {
             let stream = &mut stream[..part.len() * width];
             stream.fill(0);
             cipher.apply_keystream(stream);
             for (entry, bytes) in part.iter_mut().zip(stream.chunks_exact(width)) {
-                let mask = little_endian(bytes);
-                *entry = match sign {
-                    Sign::Add => entry.wrapping_add(mask),
-                    Sign::Subtract => entry.wrapping_sub(mask),
-                };
+                *entry = sign.apply(*entry, little_endian(bytes));
             }
         }
         stream.zeroize();
     }
 }
 
-/// The low `width` bytes of every entry, least significant first.
-pub(super) fn pack(entries: &[u64], width: u8) -> Vec<u8> {
-    let mut out = Vec::with_capacity(entries.len() * usize::from(width));
+impl Sign {
+    const fn apply(self, entry: u64, value: u64) -> u64 {
+        match self {
+            Self::Add => entry.wrapping_add(value),
+            Self::Subtract => entry.wrapping_sub(value),
+        }
+    }
+}
+
+/// The low `bits` of every entry one after the other, least significant first; the last byte is filled up with zeros.
+pub(super) fn pack(entries: &[u64], bits: u8) -> Vec<u8> {
+    let mut out = Vec::with_capacity(packed_len(entries.len(), bits));
+    let (mut held, mut count) = (0_u128, 0);
     for entry in entries {
-        out.extend_from_slice(&entry.to_le_bytes()[..usize::from(width)]);
+        held |= u128::from(entry & mask(bits)) << count;
+        count += u32::from(bits);
+        while count >= 8 {
+            out.push(held as u8);
+            held >>= 8;
+            count -= 8;
+        }
+    }
+    if count > 0 {
+        out.push(held as u8);
     }
     out
 }
 
+/// The length in bytes of a packed vector.
+pub(super) const fn packed_len(entries: usize, bits: u8) -> usize {
+    (entries * bits as usize).div_ceil(8)
+}
+
 /// Adds a packed vector to `sum`, or subtracts it.
-pub(super) fn accumulate(sum: &mut [u64], packed: &[u8], width: u8, sign: Sign) {
-    for (entry, bytes) in sum.iter_mut().zip(packed.chunks_exact(usize::from(width))) {
-        let value = little_endian(bytes);
-        *entry = match sign {
-            Sign::Add => entry.wrapping_add(value),
-            Sign::Subtract => entry.wrapping_sub(value),
-        };
+pub(super) fn accumulate(sum: &mut [u64], packed: &[u8], bits: u8, sign: Sign) {
+    let (mut held, mut count) = (0_u128, 0);
+    let mut bytes = packed.iter();
+    for entry in sum {
+        while count < u32::from(bits) {
+            held |= u128::from(bytes.next().copied().unwrap_or(0)) << count;
+            count += 8;
+        }
+        *entry = sign.apply(*entry, held as u64 & mask(bits));
+        held >>= bits;
+        count -= u32::from(bits);
     }
 }
 
-/// The integer of least magnitude that is `value` mod 2^(8 × width).
-pub(super) const fn signed(value: u64, width: u8) -> i64 {
-    let unused = 64 - 8 * width as u32;
+/// The integer of least magnitude that is `value` mod 2^bits.
+pub(super) const fn signed(value: u64, bits: u8) -> i64 {
+    let unused = 64 - bits as u32;
     ((value << unused) as i64) >> unused
+}
+
+const fn mask(bits: u8) -> u64 {
+    u64::MAX >> (64 - bits as u32)
 }
 
 fn little_endian(bytes: &[u8]) -> u64 {
@@ -100,22 +128,38 @@ mod tests {
         cipher.apply_keystream(&mut stream);
         for width in 1..=8_u8 {
             let mut entries = [0; 200];
-            MaskKey::new(Zeroizing::new(key)).apply(sequence, width, Sign::Add, &mut entries);
-            assert_eq!(pack(&entries, width), stream[..200 * usize::from(width)], "width {width}");
+            MaskKey::new(Zeroizing::new(key)).apply(sequence, 8 * width, Sign::Add, &mut entries);
+            assert_eq!(pack(&entries, 8 * width), stream[..200 * usize::from(width)], "{width} bytes");
         }
     }
 
     #[test]
     fn a_packed_sum_is_the_sum_of_least_magnitude() {
-        for (width, value) in [(1, -128), (1, 127), (3, -8_388_608), (7, -1), (8, i64::MIN), (8, i64::MAX)] {
-            let mut sum = [0];
-            accumulate(&mut sum, &pack(&[value as u64], width), width, Sign::Add);
-            assert_eq!(signed(sum[0], width), value);
+        for (bits, value) in
+            [(8, -128), (8, 127), (2, -2), (24, -8_388_608), (41, -1), (64, i64::MIN), (64, i64::MAX)]
+        {
+            let mut sum = [0; 3];
+            accumulate(&mut sum, &pack(&[1, value as u64, 1], bits), bits, Sign::Add);
+            assert_eq!(sum.map(|entry| signed(entry, bits)), [1, value, 1]);
         }
         let mut sum = [0];
         for value in [-100_i64, 60, -7] {
-            accumulate(&mut sum, &pack(&[value as u64], 1), 1, Sign::Add);
+            accumulate(&mut sum, &pack(&[value as u64], 8), 8, Sign::Add);
         }
-        assert_eq!(signed(sum[0], 1), -47);
+        assert_eq!(signed(sum[0], 8), -47);
+    }
+
+    #[test]
+    fn packed_entries_leave_no_gaps() {
+        assert_eq!(pack(&[0b101, 0b011, 0b110], 3), [0b10_011_101, 0b1]);
+        assert_eq!(pack(&[u64::MAX; 5], 3), [0xff, 0x7f]);
+        for bits in 1..=64 {
+            let entries: Vec<u64> = (0..9).map(|i| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(i + 1)).collect();
+            let packed = pack(&entries, bits);
+            assert_eq!(packed.len(), packed_len(9, bits));
+            let mut sum = [0; 9];
+            accumulate(&mut sum, &packed, bits, Sign::Add);
+            assert!(sum.iter().zip(&entries).all(|(found, entry)| *found == entry & mask(bits)), "{bits}");
+        }
     }
 }

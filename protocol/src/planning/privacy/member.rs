@@ -140,12 +140,12 @@ impl CommitteeMember {
     }
 
     fn sum(&self, seat: NodeId, keys: &[MaskKey], survivors: &Survivors) -> MaskSum {
-        let (mut sum, width) = (vec![0; self.terms.parts().entries], self.terms.parts().width);
+        let (mut sum, bits) = (vec![0; self.terms.parts().entries], self.terms.parts().bits);
         for (place, sequence) in &survivors.entries {
-            keys[*place].apply(*sequence, width, Sign::Add, &mut sum);
+            keys[*place].apply(*sequence, bits, Sign::Add, &mut sum);
         }
         let (epoch, round, set) = (survivors.epoch, survivors.round, survivors.digest());
-        MaskSum { epoch, round, seat, set, entries: pack(&sum, width) }
+        MaskSum { epoch, round, seat, set, entries: pack(&sum, bits) }
     }
 
     /// The own mask key in shares for the other members, once at the epoch's start; `None` when the terms share no keys.
@@ -184,6 +184,11 @@ impl CommitteeMember {
     /// [`PrivacyError::BadShare`] when the share is not the one that was dealt: the guardian lies, and is named by who sent it.
     pub fn on_share(&mut self, from: NodeId, returned: &ReturnedShare) -> Result<bool, PrivacyError> {
         self.guardian.on_share(from, returned)
+    }
+
+    /// Lost members whose keys are rebuilt here, in ascending order.
+    pub fn wards(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.guardian.wards()
     }
 
     /// The node.

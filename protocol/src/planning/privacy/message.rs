@@ -8,7 +8,7 @@
 //! receipt   = [3, epoch: uint, counted: uint, resolved: uint]               ; coordinator → asset, with each signal
 //! ```
 //!
-//! `entries` are little-endian integers of the terms' width. `present` has a bit for each asset of the roster, the lowest of a byte first; the
+//! `entries` are integers of the terms' bits one after the other, the lowest bit first, filled up with zeros to whole bytes. `present` has a bit for each asset of the roster, the lowest of a byte first; the
 //! sequence numbers of those present follow in the roster's order. `set` is SHA-256 of the survivors' bytes.
 
 use alloc::{vec, vec::Vec};
@@ -223,10 +223,7 @@ pub(super) fn digest(reader: &mut Reader<'_>) -> Result<[u8; 32], PrivacyError> 
 }
 
 fn vector(reader: &mut Reader<'_>, terms: &Terms) -> Result<Vec<u8>, PrivacyError> {
-    let (bytes, expected) = (reader.bytes()?, terms.vector_len());
-    if bytes.len() == expected {
-        Ok(bytes.to_vec())
-    } else {
-        Err(PrivacyError::Entries { found: bytes.len(), expected })
-    }
+    let bytes = reader.bytes()?;
+    terms.check_vector(bytes)?;
+    Ok(bytes.to_vec())
 }

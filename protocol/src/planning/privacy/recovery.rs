@@ -293,8 +293,12 @@ impl Guardian {
         self.recovered.get(&lost).map(Vec::as_slice)
     }
 
-    /// Deals that came, shares that went, for the host to keep: `[* (dealer, share)], [* (lost, deputy)]` without the commitments, which come
-    /// again with the deals.
+    /// Whose mask keys are rebuilt here.
+    pub(super) fn wards(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.recovered.keys().copied()
+    }
+
+    /// Lost members, and to which deputy the own share of each went.
     pub(super) fn released(&self) -> impl Iterator<Item = (NodeId, NodeId)> + '_ {
         self.released.iter().map(|(lost, deputy)| (*lost, *deputy))
     }

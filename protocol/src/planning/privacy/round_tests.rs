@@ -184,12 +184,12 @@ fn terms_out_of_range_are_refused() {
     let reason = |parts: TermsParts| Terms::new(parts).map(|_| ()).unwrap_err().reason();
     for parts in [
         TermsParts { entries: 0, ..parts() },
-        TermsParts { width: 0, ..parts() },
-        TermsParts { width: 9, ..parts() },
+        TermsParts { bits: 1, bound: 1, ..parts() },
+        TermsParts { bits: 65, ..parts() },
         TermsParts { bound: 0, ..parts() },
         // Six shares of this bound reach 2^63.
         TermsParts { bound: (1 << 63) / 6 + 1, ..parts() },
-        TermsParts { width: 1, bound: 22, ..parts() },
+        TermsParts { bits: 8, bound: 22, ..parts() },
         TermsParts { k_min: 1, ..parts() },
         TermsParts { k_min: 7, ..parts() },
         TermsParts { cohort: 0, ..parts() },
@@ -207,7 +207,7 @@ fn terms_out_of_range_are_refused() {
     // 2 is the abscissa of a point of the twist.
     weak.roster[2].key[0] = 2;
     assert_eq!(Terms::new(weak), Err(PrivacyError::WeakKey { node: asset_node(2) }));
-    assert!(Terms::new(TermsParts { width: 1, bound: 21, ..parts() }).is_ok());
+    assert!(Terms::new(TermsParts { bits: 8, bound: 21, ..parts() }).is_ok());
 }
 
 #[test]
@@ -221,9 +221,9 @@ fn a_node_that_the_terms_do_not_list_takes_no_part() {
 
 #[test]
 fn sums_are_exact_at_every_width() {
-    for width in 1..=8_u8 {
-        let bound = (((1_u64 << (8 * u32::from(width) - 1)) - 1) / 6) as i64;
-        let mut fleet = Fleet::new(TermsParts { width, bound: bound as u64, ..parts() });
+    for width in [4, 5, 8, 9, 13, 24, 31, 41, 57, 63, 64_u8] {
+        let bound = (((1_u64 << (width - 1)) - 1) / 6) as i64;
+        let mut fleet = Fleet::new(TermsParts { bits: width, bound: bound as u64, ..parts() });
         (0..6).for_each(|asset| fleet.contribute(asset, [bound, -bound, 1]));
         assert_eq!(fleet.round().sum, [6 * bound, -6 * bound, 6], "width {width}");
         fleet.tell();
@@ -234,21 +234,24 @@ fn sums_are_exact_at_every_width() {
 }
 
 /// Plain shares of an asset of the generated fleets (16 assets, 24 slots), by `planning::message`, against masked ones of
-/// the narrowest width for the fleet's greatest share.
+/// the fewest bits for the fleet's greatest share.
 #[test]
 fn masking_adds_at_most_a_twentieth_to_a_contribution() {
     use crate::planning::{Contribution, message::FRACTION_BITS};
     const SLOTS: usize = 24;
-    for greatest in [1.0, 2.0, 3.9, 20.0, 1000.0] {
+    for (assets, greatest) in [(16, 1.0), (16, 3.9), (16, 20.0), (16, 1000.0), (1000, 1.0), (1000, 20.0)] {
         // Shares spread evenly over ±greatest.
         let share: Vec<f64> = (0..SLOTS).map(|slot| greatest * (slot as f64 / 11.5 - 1.0)).collect();
         let plain = Contribution::quantise(1, 12, &share).unwrap();
         let bound = (greatest * f64::from(1_u32 << FRACTION_BITS)) as u64;
-        let width = Terms::narrowest(bound, 16).unwrap();
-        let masked =
-            MaskedContribution { epoch: 1, sequence: 12, entries: vec![0xff; SLOTS * width as usize] };
+        let bits = usize::from(Terms::fewest_bits(bound, assets).unwrap());
+        let entries = vec![0xff; (SLOTS * bits).div_ceil(8)];
+        let masked = MaskedContribution { epoch: 1, sequence: 12, entries };
         let (plain, masked) = (plain.encode().len(), masked.encode().len());
-        assert!(20 * masked <= 21 * plain, "±{greatest}: {masked} of {plain} bytes at width {width}");
+        assert!(
+            20 * masked <= 21 * plain,
+            "{assets} of ±{greatest}: {masked} of {plain} bytes at {bits} bits"
+        );
     }
 }
 

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use curve25519_dalek::{MontgomeryPoint, edwards::EdwardsPoint};
 use sha2::{Digest as _, Sha256};
 
-use super::error::PrivacyError;
+use super::{error::PrivacyError, keystream::packed_len};
 use crate::{
-    cbor::{self, ARRAY},
+    cbor::{self, ARRAY, CborError},
     id::NodeId,
     planning::message::MAX_MEMBERS,
 };
@@ -48,9 +48,9 @@ pub struct TermsParts {
     pub epoch: u64,
     /// Entries of a contribution, 1 to [`MAX_ENTRIES`].
     pub entries: usize,
-    /// Bytes of an entry on the wire, 1 to 8: arithmetic is mod 2^(8 × width), which divides 2⁶⁴.
-    pub width: u8,
-    /// The greatest magnitude of an entry of one share, in steps. All shares together stay below 2^(8 × width − 1).
+    /// Bits of an entry on the wire, 2 to 64: arithmetic is mod 2^bits, which divides 2⁶⁴.
+    pub bits: u8,
+    /// The greatest magnitude of an entry of one share, in steps. All shares together stay below 2^(bits − 1).
     pub bound: u64,
     /// The least number of survivors that are opened, at least 2.
     pub k_min: usize,
@@ -115,10 +115,10 @@ impl Terms {
         Self::new(decode(bytes)?)
     }
 
-    /// The narrowest width for shares within ±`bound` steps of so many assets; `None` when eight bytes are too few.
+    /// The fewest bits for shares within ±`bound` steps of so many assets; `None` when 64 are too few.
     #[must_use]
-    pub fn narrowest(bound: u64, assets: usize) -> Option<u8> {
-        (1..=8).find(|width| bound <= greatest_bound(*width, assets as u64))
+    pub fn fewest_bits(bound: u64, assets: usize) -> Option<u8> {
+        (2..=64).find(|bits| bound <= greatest_bound(*bits, assets as u64))
     }
 
     /// How many members of the committee may collude with the coordinator, and with each other, and learn nothing but the
@@ -150,7 +150,22 @@ impl Terms {
     /// The length in bytes of a vector on the wire.
     #[must_use]
     pub fn vector_len(&self) -> usize {
-        self.parts.entries * usize::from(self.parts.width)
+        packed_len(self.parts.entries, self.parts.bits)
+    }
+
+    /// Whether the bytes are a vector of these terms: the length, and zeros behind the last entry.
+    pub(in crate::planning) fn check_vector(&self, vector: &[u8]) -> Result<(), PrivacyError> {
+        let (found, expected) = (vector.len(), self.vector_len());
+        if found != expected {
+            return Err(PrivacyError::Entries { found, expected });
+        }
+        let used = self.parts.entries * usize::from(self.parts.bits) % 8;
+        match vector.last() {
+            Some(last) if used > 0 && last >> used != 0 => {
+                Err(CborError::NotDeterministic { at: expected - 1 }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn check_epoch(&self, found: u64) -> Result<(), PrivacyError> {
@@ -207,10 +222,10 @@ fn check(parts: &TermsParts) -> Result<(), PrivacyError> {
     };
     let (seats, assets) = (parts.committee.len() as u64, parts.roster.len() as u64);
     range("entries", parts.entries as u64, 1, MAX_ENTRIES as u64)?;
-    range("width", parts.width.into(), 1, 8)?;
+    range("bits", parts.bits.into(), 2, 64)?;
     range("committee", seats, 2, MAX_COMMITTEE as u64)?;
     range("roster", assets, 2, MAX_MEMBERS as u64)?;
-    range("bound", parts.bound, 1, greatest_bound(parts.width, assets))?;
+    range("bound", parts.bound, 1, greatest_bound(parts.bits, assets))?;
     range("k_min", parts.k_min as u64, 2, assets)?;
     range("cohort", parts.cohort as u64, 1, assets)?;
     if parts.threshold > 0 {
@@ -226,9 +241,9 @@ fn check(parts: &TermsParts) -> Result<(), PrivacyError> {
     Ok(())
 }
 
-/// The greatest bound whose sum over all assets has a sign in `width` bytes.
-fn greatest_bound(width: u8, assets: u64) -> u64 {
-    ((1_u64 << (8 * u32::from(width) - 1)) - 1) / assets.max(1)
+/// The greatest bound whose sum over all assets has a sign in so many bits.
+fn greatest_bound(bits: u8, assets: u64) -> u64 {
+    ((1_u64 << (bits - 1)) - 1) / assets.max(1)
 }
 
 /// On the curve and not of small order: on the twist a recovered key would not give the mask that the member gave.
@@ -241,7 +256,7 @@ fn check_key(node: NodeId, key: &[u8; KEY_LEN]) -> Result<(), PrivacyError> {
 fn encode(parts: &TermsParts) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + 80 * parts.committee.len() + 44 * parts.roster.len());
     cbor::put_head(&mut out, ARRAY, 11);
-    for value in [parts.plan, parts.epoch, parts.entries as u64, parts.width.into(), parts.bound] {
+    for value in [parts.plan, parts.epoch, parts.entries as u64, parts.bits.into(), parts.bound] {
         cbor::put_uint(&mut out, value);
     }
     for value in [parts.k_min, parts.cohort, parts.threshold, parts.recoveries] {
@@ -265,7 +280,7 @@ fn decode(bytes: &[u8]) -> Result<TermsParts, PrivacyError> {
     let mut reader = cbor::Reader::new(bytes);
     reader.array_of(11)?;
     let (plan, epoch, entries) = (reader.uint()?, reader.uint()?, size(reader.uint()?));
-    let (width, bound) = (u8::try_from(reader.uint()?).unwrap_or(u8::MAX), reader.uint()?);
+    let (bits, bound) = (u8::try_from(reader.uint()?).unwrap_or(u8::MAX), reader.uint()?);
     let (k_min, cohort) = (size(reader.uint()?), size(reader.uint()?));
     let (threshold, recoveries) = (size(reader.uint()?), size(reader.uint()?));
     let seats = list(&mut reader, "committee", 3, MAX_COMMITTEE)?;
@@ -284,7 +299,7 @@ fn decode(bytes: &[u8]) -> Result<TermsParts, PrivacyError> {
         plan,
         epoch,
         entries,
-        width,
+        bits,
         bound,
         k_min,
         cohort,

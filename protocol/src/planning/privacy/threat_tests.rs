@@ -16,12 +16,12 @@ const SECRET: [i64; ENTRIES] = [123_456, -654_321, 42];
 /// What `contribution` is once the masks of these seats are off.
 fn unmasked_by(fleet: &Fleet, contribution: &MaskedContribution, asset: usize, seats: &[usize]) -> Vec<i64> {
     let mut entries = vec![0; ENTRIES];
-    accumulate(&mut entries, &contribution.entries, 8, Sign::Add);
+    accumulate(&mut entries, &contribution.entries, 64, Sign::Add);
     for &seat in seats {
         let keys = seat_secret(seat).mask_keys(&fleet.terms, seat_node(seat)).unwrap();
-        keys[asset].apply(contribution.sequence, 8, Sign::Subtract, &mut entries);
+        keys[asset].apply(contribution.sequence, 64, Sign::Subtract, &mut entries);
     }
-    entries.into_iter().map(|value| signed(value, 8)).collect()
+    entries.into_iter().map(|value| signed(value, 64)).collect()
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn masks_of_other_epochs_plans_and_seats_are_unrelated() {
     let keys = |seat| seat_secret(seat).mask_keys(&fleet.terms, seat_node(seat)).unwrap();
     let mask = |seat: usize, asset: usize| {
         let mut entries = [0; ENTRIES];
-        keys(seat)[asset].apply(1, 8, Sign::Add, &mut entries);
+        keys(seat)[asset].apply(1, 64, Sign::Add, &mut entries);
         entries
     };
     assert!(mask(0, 0) != mask(1, 0) && mask(0, 0) != mask(0, 1));
@@ -230,7 +230,7 @@ fn the_coordinator_and_all_members_but_one_read_nothing() {
         // What is left is the honest member's mask on the share: some other share is as likely as this.
         let mut mask = vec![0; ENTRIES];
         let keys = seat_secret(honest).mask_keys(&fleet.terms, seat_node(honest)).unwrap();
-        keys[0].apply(1, 8, Sign::Add, &mut mask);
+        keys[0].apply(1, 64, Sign::Add, &mut mask);
         let expected: Vec<i64> =
             mask.iter().zip(SECRET).map(|(mask, x)| (*mask as i64).wrapping_add(x)).collect();
         assert_eq!(seen, expected);

@@ -58,11 +58,9 @@ impl MaskedAnswer {
         number(&mut reader, 7)?;
         let (horizon, round, base) = (reader.uint()?, small(&mut reader)?, small(&mut reader)?);
         let (epoch, sequence) = (reader.uint()?, reader.uint()?);
-        let (entries, expected) = (reader.bytes()?, terms.vector_len());
+        let entries = reader.bytes()?;
         reader.end()?;
-        if entries.len() != expected {
-            return Err(PrivacyError::Entries { found: entries.len(), expected });
-        }
+        terms.check_vector(entries)?;
         let masked = MaskedContribution { epoch, sequence, entries: entries.to_vec() };
         Ok(Self { heading: Heading { horizon, round, base }, masked })
     }

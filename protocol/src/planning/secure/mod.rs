@@ -12,8 +12,11 @@
 mod asset;
 mod coordinator;
 mod message;
+mod party;
 pub mod slots;
 
+#[cfg(test)]
+mod party_tests;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +25,7 @@ use super::{exchange::PlanError, message::MessageError, privacy::PrivacyError};
 pub use asset::SecureAsset;
 pub use coordinator::SecureCoordinator;
 pub use message::{MaskedAnswer, MaskedRequest};
+pub use party::Party;
 
 /// Why a step of planning under masks is refused.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]

@@ -34,7 +34,7 @@ pub struct Unmasking {
     pub seats: usize,
     /// Slots from a survivor set to the last mask sum.
     pub slots: usize,
-    /// The greatest magnitude of an entry of an answer; the width is the narrowest for it.
+    /// The greatest magnitude of an entry of an answer; with the fewest bits for it.
     pub greatest: f64,
 }
 
@@ -230,7 +230,7 @@ fn terms(members: &[NodeId], entries: usize, unmasking: Unmasking) -> Result<Enr
         plan: 1,
         epoch: 1,
         entries,
-        width: Terms::narrowest(bound, members.len()).unwrap_or(8),
+        bits: Terms::fewest_bits(bound, members.len()).unwrap_or(64),
         bound,
         k_min: unmasking.k_min,
         cohort: 1,
