@@ -18,6 +18,7 @@ use crate::{
         privacy::{
             self, Aggregator, AssetSecret, CommitteeMember, Enrolled, MaskSum, Policy, PrivacyError, Seat,
             SeatSecret, Survivors, Terms, TermsParts,
+            noise::{Ledger, Mechanism, NoiseSettings},
         },
         qp::QpSettings,
         solver::{Asset, Coordinator, MethodSettings, Pace, slots::Course, slots::SlotModel},
@@ -36,13 +37,15 @@ pub struct Unmasking {
     pub slots: usize,
     /// The greatest magnitude of an entry of an answer; with the fewest bits for it.
     pub greatest: f64,
+    /// Noise on every answer.
+    pub noise: Option<NoiseSettings>,
 }
 
 impl Unmasking {
     /// Four seats that answer at once, for entries as large as a solver allows.
     #[must_use]
     pub const fn at_once(k_min: usize) -> Self {
-        Self { k_min, seats: 4, slots: 0, greatest: MAX_SHARE }
+        Self { k_min, seats: 4, slots: 0, greatest: MAX_SHARE, noise: None }
     }
 }
 
@@ -57,6 +60,8 @@ pub struct MaskedCourse {
     pub bytes_to_committee: usize,
     /// Bytes of mask sums, over all members.
     pub bytes_of_committee: usize,
+    /// The greatest ρ that an asset has spent; 0 without noise.
+    pub rho: f64,
 }
 
 /// Runs a fleet whose optimum is `best` under a method and masks until it commits or the slots end.
@@ -81,6 +86,8 @@ pub fn run(
             break;
         }
     }
+    let ledgers = run.assets.iter().filter_map(SecureAsset::ledger);
+    run.shown.rho = ledgers.map(Ledger::rho).fold(0.0, f64::max);
     Ok(run.shown)
 }
 
@@ -119,14 +126,17 @@ impl Run {
         let policy = Policy { k_min: unmasking.k_min, tolerated: 1, seats: nodes.clone().collect() };
         let assets = fleet.locals().iter().zip(&secrets).map(|((node, problem), secret)| {
             let masks = privacy::Asset::new(Arc::clone(&terms), *node, secret, &policy)?;
-            Ok(SecureAsset::new(Asset::new(*node, problem.clone(), QpSettings::default())?, masks))
+            let asset = SecureAsset::new(Asset::new(*node, problem.clone(), QpSettings::default())?, masks);
+            let Some(noise) = unmasking.noise else { return Ok(asset) };
+            Ok(asset.with_noise(Mechanism::new(noise, terms.parts().entries)?, seed(3, node.0 ^ model.seed)))
         });
         let assets = assets.collect::<Result<Vec<_>, SecureError>>()?;
         let member = |(node, secret)| CommitteeMember::new(Arc::clone(&terms), node, secret, COORDINATOR);
         let committee = nodes.clone().zip(seats).map(member).collect::<Result<Vec<_>, PrivacyError>>()?;
         let contacts = ChaCha8Rng::seed_from_u64(model.seed);
         let course = Course { gaps: Vec::new(), outcome: None, answers: 0, bytes_up: 0, bytes_down: 0 };
-        let shown = MaskedCourse { course, windows: 0, bytes_to_committee: 0, bytes_of_committee: 0 };
+        let shown =
+            MaskedCourse { course, windows: 0, bytes_to_committee: 0, bytes_of_committee: 0, rho: 0.0 };
         let (published, in_flight) = (VecDeque::new(), VecDeque::new());
         Ok(Self {
             coordinator,
@@ -206,15 +216,17 @@ impl Run {
     }
 }
 
+/// Seeds that only a model may have: they follow from numbers.
+fn seed(kind: u8, number: u64) -> [u8; 32] {
+    let mut seed = [kind; 32];
+    seed[..8].copy_from_slice(&number.to_be_bytes());
+    seed
+}
+
 type Enrolment = (Arc<Terms>, Vec<AssetSecret>, Vec<SeatSecret>);
 
 /// Terms for these members, with secrets that only a model may have: they follow from the nodes' numbers.
 fn terms(members: &[NodeId], entries: usize, unmasking: Unmasking) -> Result<Enrolment, PrivacyError> {
-    let seed = |kind: u8, number: u64| {
-        let mut seed = [kind; 32];
-        seed[..8].copy_from_slice(&number.to_be_bytes());
-        seed
-    };
     let secrets: Vec<AssetSecret> =
         members.iter().map(|node| AssetSecret::from_seed(seed(1, node.0))).collect();
     let seats: Vec<SeatSecret> =

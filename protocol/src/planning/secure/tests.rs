@@ -5,7 +5,10 @@ use super::{
 use crate::planning::{
     PlanError,
     generate::{FleetSpec, Planted},
-    privacy::{MaskedContribution, PrivacyError, Receipt, Terms},
+    privacy::{
+        MaskedContribution, PrivacyError, Receipt, Terms,
+        noise::{Mechanism, NoiseSettings, WhenSpent},
+    },
     solver::{
         Curvature, Heading, Kind, MethodSettings, Question, Request,
         slots::{self, SlotModel},
@@ -138,4 +141,43 @@ fn what_does_not_fit_together_is_refused() {
     );
     let joined = super::SecureCoordinator::new(coordinator.expect("valid"), parts.aggregator);
     assert!(matches!(joined, Err(PlanError::Couplings { found: 3, .. })));
+}
+
+/// Noise with deviation σ of 2^`log2` grains of 2⁻¹⁶ units, on shares within ±32 units.
+fn noise(log2: u32, releases: u64, when_spent: WhenSpent) -> NoiseSettings {
+    let settings = NoiseSettings {
+        grain_bits: 14,
+        clip: 32 << 16,
+        norm: None,
+        variance: 1 << (2 * log2),
+        budget: u64::MAX,
+        when_spent,
+    };
+    let cost = Mechanism::new(settings, fleet(1).problem.couplings().len()).expect("in range").cost();
+    NoiseSettings { budget: cost.saturating_mul(releases), ..settings }
+}
+
+#[test]
+fn more_noise_costs_less_privacy_and_a_worse_plan() {
+    let course = |noise| {
+        let unmasking = Unmasking { noise, ..Unmasking::at_once(16) };
+        masked(1, Kind::AsynchronousExchange, SlotModel::rounds(60), unmasking)
+    };
+    let found: Vec<(f64, f64)> = [15, 18, 20]
+        .map(|log2| course(Some(noise(log2, 1000, WhenSpent::KeepLast))))
+        .iter()
+        .map(|run| (run.rho, run.course.gaps[run.course.gaps.len() / 2..].iter().sum()))
+        .collect();
+    assert!(found.windows(2).all(|pair| pair[0].0 > pair[1].0 && pair[0].1 < pair[1].1), "{found:?}");
+    let without = course(None);
+    assert_eq!(without.rho, 0.0);
+}
+
+#[test]
+fn a_spent_budget_ends_an_assets_answers_by_the_stated_rule() {
+    for (when_spent, answers) in [(WhenSpent::KeepLast, 5), (WhenSpent::Leave, 6)] {
+        let unmasking = Unmasking { noise: Some(noise(14, 5, when_spent)), ..Unmasking::at_once(16) };
+        let found = masked(1, Kind::AsynchronousExchange, SlotModel::rounds(30), unmasking);
+        assert_eq!(found.course.answers, 16 * answers, "{when_spent:?}");
+    }
 }

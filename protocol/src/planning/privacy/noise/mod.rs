@@ -140,6 +140,18 @@ impl Mechanism {
         grains.into_iter().map(|grain| grain as i64).collect()
     }
 
+    /// Whether the budget does not cover another release.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        self.ledger.budget() - self.ledger.spent() < self.cost
+    }
+
+    /// What happens then.
+    #[must_use]
+    pub const fn when_spent(&self) -> WhenSpent {
+        self.settings.when_spent
+    }
+
     /// What one release costs, in steps of 2⁻⁴⁰ of ρ.
     #[must_use]
     pub const fn cost(&self) -> u64 {
