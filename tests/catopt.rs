@@ -203,9 +203,9 @@ proptest! {
     #[test]
     fn the_fleet_comes_back_from_its_diagram(seed in 0_u64..50, assets in 1..5_usize) {
         let problems = fleet(seed, assets);
-        let (back, rows) = diagram(&problems, View::Everything).to_fleet().expect("a fleet's diagram");
-        prop_assert_eq!(rows, balance());
-        let back: Vec<LocalProblem> = back.into_iter().map(|(_, problem)| problem).collect();
+        let back = diagram(&problems, View::Everything).to_fleet().expect("a fleet's diagram");
+        prop_assert_eq!(back.rows, balance());
+        let back: Vec<LocalProblem> = back.assets.into_iter().map(|(_, problem)| problem).collect();
         prop_assert_eq!(back, problems);
     }
 }
@@ -368,6 +368,7 @@ fn the_shipped_scenario_is_exported_read_and_solved() {
         let output = cosmosmesh(&folder, &["import", "plan", "--out", "again", "--json"]);
         let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert!(answer["optimum"]["value"].is_number(), "{answer}");
+        assert_eq!(answer["federated"], serde_json::Value::Bool(true), "{answer}");
         assert_eq!(files(&folder.path().join("plan")), files(&folder.path().join("again")));
     }
     let output = cosmosmesh(&folder, &["export", scenario, "--out", "seen"]);

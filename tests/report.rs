@@ -120,7 +120,7 @@ mod sync {
             at(100, 1, RecordKind::SyncBytes { bytes: 12 }),
         ];
         let replicas = [0, 1, 2].map(AssetIndex).to_vec();
-        let shape = RunShape { duration: SimTime::from_secs(100), replicas, plan: None };
+        let shape = RunShape { duration: SimTime::from_secs(100), replicas, ..RunShape::default() };
         let mut metrics = Metrics::new(shape);
         let mut oldest = Vec::new();
         for record in &records {
@@ -222,6 +222,7 @@ mod plan {
                     primal_residual: 0.25,
                     dual_residual: 0.5,
                     contributions: 2,
+                    prices: vec![],
                 },
             ),
             local(8, 0, 6, 2.0),
@@ -444,7 +445,7 @@ fn sample_records(assets: u32, days: i64) -> Vec<Record> {
         records.push(at(
             time + 900,
             0,
-            RecordKind::PlanRound { round, primal_residual, dual_residual, contributions: 2 },
+            RecordKind::PlanRound { round, primal_residual, dual_residual, contributions: 2, prices: vec![] },
         ));
         distance *= 0.86;
     }
@@ -484,6 +485,7 @@ fn facts(assets: u32, days: i64) -> RunFacts {
         epoch_utc: "2026-11-21T00:00:00Z".into(),
         duration_s: (days * 86_400) as f64,
         assets: (0..assets).map(asset).collect(),
+        plan: None,
         oracles: OracleFacts::default(),
     }
 }
@@ -494,8 +496,12 @@ fn write_run(out: &Path, assets: u32, days: i64, fingerprint: &str) -> Result<Pa
     let optimum = problem.solve().expect("solvable");
     let end = SimTime::from_secs(days * 86_400);
     let replicas = (0..assets).map(AssetIndex).collect();
-    let mut metrics =
-        Metrics::new(RunShape { duration: end, replicas, plan: Some(PlanReference { problem, optimum }) });
+    let mut metrics = Metrics::new(RunShape {
+        duration: end,
+        replicas,
+        plan: Some(PlanReference { problem, optimum }),
+        ..RunShape::default()
+    });
     let mut oracles = Oracles::new(None);
     let mut folder = RunFolder::create(out, facts(assets, days), "// <b>the scenario</b>\n(version: 1)\n")?;
     for record in sample_records(assets, days) {

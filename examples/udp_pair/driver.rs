@@ -154,6 +154,8 @@ impl UdpHost {
         loop {
             while let Some(output) = node.poll_output() {
                 match output {
+                    // `FrameTaken` and `FrameRefused` are not among them: they come on links of whole bundles, whose driver owes its
+                    // peer an answer. A datagram has none, and the node repairs what is lost.
                     Output::Report(report) => self.reports.push(report),
                     Output::Persist(batch) => self.unwritten.push(batch),
                 }

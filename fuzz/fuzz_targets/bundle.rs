@@ -1,12 +1,2 @@
-//! Whatever the engine finds, at the door "bundle".
 #![no_main]
-
-use libfuzzer_sys::fuzz_target;
-
-#[allow(dead_code, reason = "one door of many")]
-#[path = "../../protocol/tests/laws/mod.rs"]
-mod laws;
-
-fuzz_target!(|bytes: &[u8]| {
-    let _ = (laws::door("bundle").feed)(bytes);
-});
+cosmosmesh_fuzz::door!("bundle");

@@ -1,12 +1,2 @@
-//! Whatever the engine finds, at the door "small frames".
 #![no_main]
-
-use libfuzzer_sys::fuzz_target;
-
-#[allow(dead_code, reason = "one door of many")]
-#[path = "../../protocol/tests/laws/mod.rs"]
-mod laws;
-
-fuzz_target!(|bytes: &[u8]| {
-    let _ = (laws::door("small frames").feed)(bytes);
-});
+cosmosmesh_fuzz::door!("small frames");

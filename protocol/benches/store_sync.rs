@@ -1,10 +1,9 @@
 //! Costs of the store, the router and delta-sync.
 
-use std::{hint::black_box, time::Duration};
+use std::hint::black_box;
 
 use cosmosmesh_protocol::{
     dtn::{
-        contact_plan::{ContactPlan, PlannedContact},
         routing::{RouteQuery, RouteScratch, RoutingPolicy},
         store::{Priority, Queue, Store, StoreLimits, StoreMeta},
     },
@@ -13,6 +12,8 @@ use cosmosmesh_protocol::{
     time::{DtnTime, Instant},
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+
+mod ion;
 
 const BUNDLES: u64 = 100_000;
 
@@ -38,30 +39,8 @@ fn store(criterion: &mut Criterion) {
     });
 }
 
-/// ION's `a contact` and `a range` lines (source: tests/data/contact-plans/README.md).
-fn ion_plan() -> ContactPlan {
-    let (mut reference, mut contacts, mut ranges) = (0, Vec::new(), Vec::new());
-    for line in include_str!("../tests/data/contact-plans/ion/cgr-test.global.ionrc").lines() {
-        let n: Vec<u64> =
-            line.split_whitespace().filter_map(|word| word.trim_start_matches('+').parse().ok()).collect();
-        match line.split_whitespace().take(2).collect::<Vec<_>>().as_slice() {
-            ["@", _] => reference += n[0],
-            ["a", "range"] => ranges.push((n[2], n[3], n[4])),
-            ["a", "contact"] => contacts.push((n[2], n[3], reference + n[0], reference + n[1], n[4])),
-            _ => {}
-        }
-    }
-    let at = |s: u64| Instant::from_nanos(s * 1_000_000_000);
-    let planned = contacts.into_iter().map(|(from, to, start, end, rate)| {
-        let range = ranges.iter().find(|r| (r.0, r.1) == (from, to) || (r.0, r.1) == (to, from)).unwrap();
-        let (from, to, owlt) = (NodeId(from), NodeId(to), Duration::from_secs(range.2));
-        PlannedContact { from, to, start: at(start), end: at(end), rate_bps: rate * 8, owlt }
-    });
-    ContactPlan::from_contacts(planned).unwrap()
-}
-
 fn routing(criterion: &mut Criterion) {
-    let plan = ion_plan();
+    let plan = ion::mars();
     let mut scratch = RouteScratch::default();
     for now in [0, 3_000, 86_400] {
         let query = RouteQuery::new(NodeId(9), NodeId(1), Instant::from_nanos(now * 1_000_000_000), 1_000);

@@ -29,6 +29,7 @@ struct Pair {
     now: Instant,
     nodes: [Node; 2],
     delivered: [Vec<Delivery>; 2],
+    bundles: [usize; 2],
     reports: [Vec<Report>; 2],
     flights: Vec<(Instant, usize, Vec<u8>)>,
     up: LinkUp,
@@ -90,6 +91,7 @@ impl Pair {
             now: Instant::ZERO,
             nodes: [node(1), node(2)],
             delivered: [vec![], vec![]],
+            bundles: [0; 2],
             reports: [vec![], vec![]],
             flights: vec![],
             up,
@@ -139,6 +141,7 @@ impl Pair {
                 Output::Report(report) => self.reports[side].push(report),
                 Output::Persist(batch) => {
                     self.delivered[side].extend(batch.deliveries);
+                    self.bundles[side] += batch.bundles.len();
                     self.reports[side].extend(batch.reports);
                     if self.slow_disk[side] {
                         self.writing[side].push(batch.ticket);
@@ -451,6 +454,27 @@ fn a_link_that_comes_up_to_another_peer_carries_nothing_meant_for_the_one_before
         assert_eq!(pair.nodes[0].poll_transmit(pair.now, LINK).is_some(), peer == 2);
     }
     assert_eq!(pair.nodes[0].stored(), 1);
+}
+
+#[test]
+fn parts_of_one_peer_do_not_join_those_of_the_next_on_the_same_link() {
+    let mut sender = Pair::new(Convergence::SmallFrame, 300, &[(0, 10_000)]);
+    sender.link_up(10_000);
+    sender.send_bundle(vec![7; 1000]);
+    let frames: Vec<Vec<u8>> = sender.flights.iter().map(|(_, _, frame)| frame.clone()).collect();
+    assert!(frames.len() > 2);
+    for second in [1, 3] {
+        let mut pair = Pair::new(Convergence::SmallFrame, 300, &[(0, 10_000)]);
+        for (peer, frames) in [(1, &frames[..1]), (second, &frames[1..])] {
+            let up = LinkUp { peer: NodeId(peer), until: None, ..pair.up };
+            pair.input(1, Input::LinkUp(up)).unwrap();
+            for frame in frames {
+                let _ = pair.input(1, Input::Frame { link: LINK, bytes: frame });
+            }
+        }
+        assert_eq!(pair.nodes[1].refusals().len(), 0, "{:?}", pair.nodes[1].refusals());
+        assert_eq!(pair.bundles[1], usize::from(second == 1), "the rest from {second}");
+    }
 }
 
 #[test]

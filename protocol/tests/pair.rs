@@ -277,6 +277,34 @@ fn messages_arrive_once_and_in_order_over_a_relay_that_loses_frames() {
 }
 
 #[test]
+fn a_loss_that_an_acknowledgement_shows_makes_the_next_wait_no_longer() {
+    let mut chain = Chain::new(2);
+    let again = |chain: &Chain| {
+        let again = |report: &&Report| matches!(report, Report::Retransmitted { .. });
+        chain.hosts[&1].reports.iter().filter(again).count()
+    };
+    let lose = |chain: &mut Chain, seconds| {
+        chain.lose_every = 1;
+        chain.run_for(Duration::from_secs(seconds));
+        chain.lose_every = usize::MAX;
+    };
+    chain.lose_every = 1;
+    chain.submit(1, 2, "first");
+    lose(&mut chain, 19);
+    assert_eq!(again(&chain), 1, "its timer ran out");
+    chain.submit(1, 2, "second");
+    chain.run_for(Duration::from_secs(6));
+    // The acknowledgement of the second is on its way; what it makes the sender repeat is lost too.
+    lose(&mut chain, 2);
+    assert_eq!(again(&chain), 2);
+    // Light time there and back and the delay of the acknowledgement, half as much again, and up to a quarter of that at random.
+    chain.run_for(Duration::from_secs(14));
+    assert_eq!(again(&chain), 3);
+    chain.run_for(Duration::from_secs(5));
+    assert_eq!(chain.texts(2), ["first", "second"]);
+}
+
+#[test]
 fn nothing_is_lost_or_doubled_when_both_ends_crash() {
     let mut chain = Chain::new(2);
     chain.lose_every = 5;

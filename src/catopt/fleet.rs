@@ -20,6 +20,15 @@ pub struct FleetRow {
     pub upper: f64,
 }
 
+/// A fleet's problem, taken from a diagram: what a federated solver plans.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetForm {
+    /// The assets' problems by name, with `rows` as couplings.
+    pub assets: Vec<(String, LocalProblem)>,
+    /// The constraints that bind them.
+    pub rows: Vec<FleetRow>,
+}
+
 /// Whose problems a diagram shows. Names, wiring and the constraints on the fleet are everybody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View<'n> {
@@ -105,7 +114,7 @@ impl Composite {
     /// # Errors
     /// [`CatoptError`] when the diagram is faulty, a box is redacted or not strictly convex, or the diagram has another form
     /// than a fleet's (boxes that touch [`FLEET_BOX`] only, whose rows are plain sums).
-    pub fn to_fleet(&self) -> Result<(Vec<(String, LocalProblem)>, Vec<FleetRow>), CatoptError> {
+    pub fn to_fleet(&self) -> Result<FleetForm, CatoptError> {
         let flat = self.flatten()?;
         let form = |reason: String| CatoptError::Form { reason };
         let fleet = flat.boxes.iter().position(|one| one.name == FLEET_BOX);
@@ -138,7 +147,7 @@ impl Composite {
             let problem = problem.map_err(|error| form(format!("box {:?}: {error}", one.name)))?;
             assets.push((one.name.clone(), problem));
         }
-        Ok((assets, rows))
+        Ok(FleetForm { assets, rows })
     }
 
     /// By junction: the row of the fleet's box that sums it.

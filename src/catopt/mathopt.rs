@@ -57,9 +57,20 @@ enum Sense {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type")]
 enum Function {
-    Variable { name: String },
-    ScalarAffineFunction { terms: Vec<Affine>, constant: f64 },
-    ScalarQuadraticFunction { affine_terms: Vec<Affine>, quadratic_terms: Vec<Quadratic>, constant: f64 },
+    Variable {
+        name: String,
+    },
+    #[serde(rename = "ScalarAffineFunction")]
+    Affine {
+        terms: Vec<Affine>,
+        constant: f64,
+    },
+    #[serde(rename = "ScalarQuadraticFunction")]
+    Quadratic {
+        affine_terms: Vec<Affine>,
+        quadratic_terms: Vec<Quadratic>,
+        constant: f64,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -130,7 +141,7 @@ impl Model {
         });
         let rows = program.rows.iter().filter_map(|row| {
             let set = Set::between(row.lower, row.upper)?;
-            let function = Function::ScalarAffineFunction { terms: affine(&row.terms), constant: 0.0 };
+            let function = Function::Affine { terms: affine(&row.terms), constant: 0.0 };
             Some(Constraint { name: Some(row.name.clone()), function, set })
         });
         let linear: Vec<(usize, f64)> =
@@ -141,7 +152,7 @@ impl Model {
             variable_2: named(*j),
         };
         let costs = !program.quadratic.is_empty() || !linear.is_empty() || program.constant != 0.0;
-        let function = costs.then(|| Function::ScalarQuadraticFunction {
+        let function = costs.then(|| Function::Quadratic {
             affine_terms: affine(&linear),
             quadratic_terms: program.quadratic.iter().map(quadratic).collect(),
             constant: program.constant,
@@ -232,8 +243,8 @@ impl Reader<'_> {
         let place = "objective.function";
         let (affine, quadratic, constant) = match function {
             Function::Variable { name } => (vec![Affine { coefficient: 1.0, variable: name }], vec![], 0.0),
-            Function::ScalarAffineFunction { terms, constant } => (terms, vec![], constant),
-            Function::ScalarQuadraticFunction { affine_terms, quadratic_terms, constant } => {
+            Function::Affine { terms, constant } => (terms, vec![], constant),
+            Function::Quadratic { affine_terms, quadratic_terms, constant } => {
                 (affine_terms, quadratic_terms, constant)
             }
         };
@@ -273,12 +284,12 @@ impl Reader<'_> {
                 program.lower[variable] = program.lower[variable].max(lower);
                 program.upper[variable] = program.upper[variable].min(upper);
             }
-            Function::ScalarAffineFunction { terms, constant } => {
+            Function::Affine { terms, constant } => {
                 let terms = self.affine(&place, &terms)?;
                 let name = constraint.name.unwrap_or_else(|| format!("constraint {at}"));
                 program.rows.push(NamedRow { name, terms, lower: lower - constant, upper: upper - constant });
             }
-            Function::ScalarQuadraticFunction { .. } => {
+            Function::Quadratic { .. } => {
                 let found = "ScalarQuadraticFunction";
                 return Err(self.fault(&place, found, "Variable or ScalarAffineFunction"));
             }

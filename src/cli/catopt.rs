@@ -187,6 +187,8 @@ fn import(args: &ImportArgs) -> Result<Outcome, CliError> {
     } else {
         (None, None)
     };
+    // Whether federated solvers can plan it: strictly convex problems bound by plain sums.
+    let federated = flat.to_fleet().map(|_| ());
     let outcome = if reason.is_some() { Outcome::No } else { Outcome::Done };
     let mut out = io::stdout().lock();
     if args.json {
@@ -202,6 +204,7 @@ fn import(args: &ImportArgs) -> Result<Outcome, CliError> {
                 "assignment": optimum.assignment,
             })),
             "reason": reason,
+            "federated": federated.is_ok(),
         });
         writeln!(out, "{json:#}")?;
         return Ok(outcome);
@@ -215,6 +218,11 @@ fn import(args: &ImportArgs) -> Result<Outcome, CliError> {
         }
         (None, Some(reason)) => writeln!(out, "no optimum: {reason}")?,
         (None, None) => writeln!(out, "not solved: redacted are {}", redacted.join(", "))?,
+    }
+    if redacted.is_empty()
+        && let Err(error) = federated
+    {
+        writeln!(out, "federated solvers cannot plan it: {error}")?;
     }
     Ok(outcome)
 }

@@ -3,13 +3,13 @@
 use super::CliError;
 use crate::{
     engine::{Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
-    metrics::{Metrics, MetricsSet, PlanReference, RunShape},
+    metrics::{Metrics, MetricsSet, Places, PlanReference, RunShape},
     oracle::{self, CentralProblem, OracleReport, Oracles},
     report::{
-        AssetFacts, Capture, CapturedLink, OracleFacts, ReportError, RunEnd, RunFacts, RunFolder, Timing,
-        words,
+        AssetFacts, Capture, CapturedLink, OracleFacts, PlanFacts, ReportError, RunEnd, RunFacts, RunFolder,
+        Timing, words,
     },
-    scenario::{Scenario, Tolerance},
+    scenario::{PlanSpec, Scenario, Tolerance},
     sim::{Options, Progress, SimError, Simulation},
     units::SimTime,
 };
@@ -125,7 +125,18 @@ fn facts(scenario: &Scenario, seed: Option<u64>, end: SimTime) -> RunFacts {
         epoch_utc: scenario.epoch.utc(SimTime::ZERO),
         duration_s: end.as_secs_f64(),
         assets: scenario.assets.iter().map(asset).collect(),
+        plan: scenario.planning.as_ref().map(plan_facts),
         oracles: OracleFacts::default(),
+    }
+}
+
+fn plan_facts(plan: &PlanSpec) -> PlanFacts {
+    let slots = plan.commodities.iter().flat_map(|name| (0..plan.slots).map(move |slot| (name, slot)));
+    PlanFacts {
+        commodities: plan.commodities.clone(),
+        slots: plan.slots,
+        slot_s: plan.slot.as_secs_f64(),
+        constraints: slots.map(|(name, slot)| format!("{name}[{slot}]")).collect(),
     }
 }
 
@@ -152,6 +163,10 @@ impl Watch {
             duration: end,
             replicas: scenario.shared_state.as_ref().map_or_else(Vec::new, |shared| shared.members.clone()),
             plan: plan_reference(simulation)?,
+            places: Places {
+                ephemeris: simulation.course().ephemeris.clone(),
+                trajectories: simulation.course().trajectories.clone(),
+            },
         };
         let longest = simulation
             .course()

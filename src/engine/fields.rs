@@ -100,6 +100,9 @@ impl RecordKind {
             Self::Energy { .. } => (19, "energy"),
             Self::Fault { .. } => (20, "fault"),
             Self::SyncBytes { .. } => (21, "sync_bytes"),
+            Self::PlanSolver { .. } => (22, "plan_solver"),
+            Self::PlanTerm { .. } => (23, "plan_term"),
+            Self::PlanCommitted { .. } => (24, "plan_committed"),
         }
     }
 
@@ -131,11 +134,22 @@ impl RecordKind {
                 visit("round", Field::Count(u64::from(*round)));
                 visit("values", Field::Reals(values));
             }
-            Self::PlanRound { round, primal_residual, dual_residual, contributions } => {
+            Self::PlanRound { round, primal_residual, dual_residual, contributions, prices } => {
                 visit("round", Field::Count(u64::from(*round)));
                 visit("primal_residual", Field::Real(*primal_residual));
                 visit("dual_residual", Field::Real(*dual_residual));
                 visit("contributions", Field::Count(u64::from(*contributions)));
+                visit("prices", Field::Reals(prices));
+            }
+            Self::PlanSolver { solver, why } => {
+                visit("solver", Field::Word(solver));
+                visit("why", Field::Word(why));
+            }
+            Self::PlanTerm { term } => visit("term", Field::Count(u64::from(*term))),
+            Self::PlanCommitted { horizon, round, outcome } => {
+                visit("horizon", Field::Count(*horizon));
+                visit("round", Field::Count(u64::from(*round)));
+                visit("outcome", Field::Word(outcome));
             }
             Self::Energy { state_of_charge, radio_joules } => {
                 visit("state_of_charge", Field::Real(*state_of_charge));

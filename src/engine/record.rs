@@ -227,6 +227,29 @@ pub enum RecordKind {
         dual_residual: f64,
         /// Contributions in this round.
         contributions: u32,
+        /// The prices λ after it, one per constraint on the fleet: what the pool pays for a unit more.
+        prices: Vec<f64>,
+    },
+    /// This asset coordinates the plan.
+    PlanSolver {
+        /// The method.
+        solver: &'static str,
+        /// Why it was chosen.
+        why: &'static str,
+    },
+    /// This asset took the place of a coordinator that was silent.
+    PlanTerm {
+        /// Which coordinator in a row it is, from 0.
+        term: u32,
+    },
+    /// A version of the plan is committed.
+    PlanCommitted {
+        /// The horizon.
+        horizon: u64,
+        /// The round that ended it.
+        round: u32,
+        /// How it ended.
+        outcome: &'static str,
     },
     /// Energy account, at each change of consequence and at the end of the run.
     Energy {

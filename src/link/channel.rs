@@ -29,8 +29,14 @@ pub struct TransmissionId(u64);
 struct Transmission {
     sender: AssetIndex,
     on_air: Interval,
-    /// All its receptions are judged.
-    finished: bool,
+    /// Who has still to judge it.
+    listeners: u32,
+}
+
+impl Transmission {
+    const fn is_finished(&self) -> bool {
+        self.listeners == 0
+    }
 }
 
 /// What a radio made of a transmission.
@@ -82,12 +88,18 @@ impl SharedChannel {
         })
     }
 
-    /// Puts a frame on air. Judge it for each receiver at its end, then [`SharedChannel::finish`] it.
+    /// Puts a frame on air for so many `listeners`. Each judges it at its end, then [`SharedChannel::finish`]es it.
     ///
     /// # Panics
     ///
-    /// If `sender` still sends, or a transmission started later than `now` already.
-    pub fn begin(&mut self, sender: AssetIndex, now: SimTime, airtime: SimTime) -> TransmissionId {
+    /// If nobody listens, `sender` still sends, or a transmission started later than `now` already.
+    pub fn begin(
+        &mut self,
+        sender: AssetIndex,
+        now: SimTime,
+        airtime: SimTime,
+        listeners: u32,
+    ) -> TransmissionId {
         let id = TransmissionId(self.first + self.transmissions.len() as u64);
         let sends = |other: &Transmission| other.sender == sender && other.on_air.contains(now);
         assert!(!self.transmissions.iter().any(sends), "asset {} sends one frame at a time", sender.0);
@@ -95,8 +107,9 @@ impl SharedChannel {
             self.transmissions.back().is_none_or(|last| last.on_air.start <= now),
             "frames start in order"
         );
+        assert!(listeners > 0, "a frame is for somebody");
         let on_air = Interval { start: now, end: now + airtime };
-        self.transmissions.push_back(Transmission { sender, on_air, finished: false });
+        self.transmissions.push_back(Transmission { sender, on_air, listeners });
         id
     }
 
@@ -132,18 +145,22 @@ impl SharedChannel {
         reason.map_or(Reception::Heard, Reception::Lost)
     }
 
-    /// Ends a transmission: all its receivers are judged.
+    /// One listener has judged a transmission; with the last one it ends.
     ///
     /// # Panics
     ///
     /// If it is finished already.
     pub fn finish(&mut self, id: TransmissionId) {
         let place = self.place(id);
-        self.transmissions[place].finished = true;
+        self.transmissions[place].listeners -= 1;
         // What starts later starts after this one's end: only unfinished ones can still overlap anything.
-        let unfinished = self.transmissions.iter().filter(|transmission| !transmission.finished);
+        let unfinished = self.transmissions.iter().filter(|transmission| !transmission.is_finished());
         let earliest = unfinished.map(|transmission| transmission.on_air.start).min().unwrap_or(SimTime::MAX);
-        while self.transmissions.front().is_some_and(|front| front.finished && front.on_air.end <= earliest) {
+        while self
+            .transmissions
+            .front()
+            .is_some_and(|front| front.is_finished() && front.on_air.end <= earliest)
+        {
             self.transmissions.pop_front();
             self.first += 1;
         }
@@ -157,7 +174,8 @@ impl SharedChannel {
 
     fn place(&self, id: TransmissionId) -> usize {
         let place = id.0.checked_sub(self.first).map(|place| place as usize);
-        let open = place.filter(|&place| self.transmissions.get(place).is_some_and(|found| !found.finished));
+        let open =
+            place.filter(|&place| self.transmissions.get(place).is_some_and(|found| !found.is_finished()));
         open.expect("the transmission is not finished")
     }
 }
@@ -229,7 +247,7 @@ mod tests {
     #[test]
     fn a_frame_alone_is_heard_by_who_is_in_range() {
         let mut channel = channel();
-        let id = channel.begin(A, MS(0), MS(100));
+        let id = channel.begin(A, MS(0), MS(100), 1);
         assert_eq!(channel.judge(id, B, row(0.0)), Reception::Heard);
         assert_eq!(channel.judge(id, C, row(0.0)), Reception::TooWeak);
         assert_eq!(channel.judge(id, A, |_, _| 0.0), Reception::TooWeak, "a radio does not hear itself");
@@ -247,9 +265,9 @@ mod tests {
             (20.0, lost, heard),
         ] {
             let mut channel = channel();
-            let a = channel.begin(A, MS(0), MS(100));
+            let a = channel.begin(A, MS(0), MS(100), 1);
             assert!(!channel.is_busy(C, MS(50), row(difference)), "C cannot hear A");
-            let c = channel.begin(C, MS(50), MS(100));
+            let c = channel.begin(C, MS(50), MS(100), 1);
             assert_eq!(channel.judge(a, B, row(difference)), from_a, "{difference}");
             channel.finish(a);
             assert_eq!(channel.judge(c, B, row(difference)), from_c, "{difference}");
@@ -259,8 +277,8 @@ mod tests {
     #[test]
     fn frames_that_touch_do_not_collide() {
         let mut channel = channel();
-        let a = channel.begin(A, MS(0), MS(100));
-        let c = channel.begin(C, MS(100), MS(100));
+        let a = channel.begin(A, MS(0), MS(100), 1);
+        let c = channel.begin(C, MS(100), MS(100), 1);
         assert_eq!(channel.judge(a, B, row(0.0)), Reception::Heard);
         assert_eq!(channel.judge(c, B, row(0.0)), Reception::Heard);
     }
@@ -268,8 +286,8 @@ mod tests {
     #[test]
     fn a_radio_that_sends_does_not_hear() {
         let mut channel = channel();
-        let a = channel.begin(A, MS(0), MS(100));
-        let b = channel.begin(B, MS(10), MS(20));
+        let a = channel.begin(A, MS(0), MS(100), 1);
+        let b = channel.begin(B, MS(10), MS(20), 1);
         assert_eq!(channel.judge(b, A, row(0.0)), Reception::Lost(LossReason::HalfDuplex));
         channel.finish(b);
         assert_eq!(channel.judge(a, B, row(0.0)), Reception::Lost(LossReason::HalfDuplex));
@@ -278,7 +296,7 @@ mod tests {
     #[test]
     fn the_channel_is_sensed_busy_once_it_was_detected() {
         let mut channel = channel();
-        channel.begin(A, MS(0), MS(100));
+        channel.begin(A, MS(0), MS(100), 1);
         // Two symbols of 8.192 ms.
         let busy = |now| channel.is_busy(B, now, row(0.0));
         assert!(!busy(SimTime(16_383_999)) && busy(SimTime(16_384_000)) && busy(MS(99)) && !busy(MS(100)));
@@ -287,17 +305,28 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_for_several_is_on_the_channel_until_the_last_has_judged_it() {
+        let mut channel = channel();
+        let id = channel.begin(A, MS(0), MS(100), 2);
+        assert_eq!(channel.judge(id, B, |_, _| -100.0), Reception::Heard);
+        channel.finish(id);
+        assert_eq!(channel.judge(id, C, |_, _| -100.0), Reception::Heard);
+        channel.finish(id);
+        assert_eq!(channel.remembered(), 0);
+    }
+
+    #[test]
     fn what_no_longer_matters_is_forgotten() {
         let mut channel = channel();
-        let long = channel.begin(A, MS(0), MS(1_000));
+        let long = channel.begin(A, MS(0), MS(1_000), 1);
         for n in 0..5 {
-            let short = channel.begin(C, MS(n * 100), MS(100));
+            let short = channel.begin(C, MS(n * 100), MS(100), 1);
             channel.finish(short);
         }
         assert_eq!(channel.remembered(), 6, "all overlap the long one");
         channel.finish(long);
         assert_eq!(channel.remembered(), 0);
-        let next = channel.begin(A, MS(2_000), MS(10));
+        let next = channel.begin(A, MS(2_000), MS(10), 1);
         assert_eq!(channel.judge(next, B, row(0.0)), Reception::Heard);
     }
 

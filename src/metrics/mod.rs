@@ -7,6 +7,7 @@ mod energy;
 mod latency;
 mod link;
 mod plan;
+mod rounds;
 mod security;
 mod sync;
 mod value;
@@ -16,6 +17,7 @@ pub use energy::EnergyRecorder;
 pub use latency::Latencies;
 pub use link::{LOSS_REASONS, LinkRecorder, LinkTotals};
 pub use plan::{PlanRecorder, PlanReference};
+pub use rounds::{Places, RoundRow, RoundsRecorder};
 pub use security::SecurityRecorder;
 pub use sync::SyncRecorder;
 pub use value::{Metric, MetricsSet};
@@ -54,10 +56,12 @@ pub struct StalenessRow {
 }
 
 /// A table row that metrics compute on the way.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum DerivedRow {
     /// The gap or the residuals changed.
     Convergence(ConvergenceRow),
+    /// A round of planning was closed.
+    Round(RoundRow),
     /// A replica's staleness was sampled.
     Staleness(StalenessRow),
 }
@@ -71,6 +75,8 @@ pub struct RunShape {
     pub replicas: Vec<AssetIndex>,
     /// What plans are measured against; none when there is no planning.
     pub plan: Option<PlanReference>,
+    /// Where the assets are.
+    pub places: Places,
 }
 
 /// All recorders of a run.
@@ -79,6 +85,7 @@ pub struct Metrics {
     delivery: DeliveryRecorder,
     sync: SyncRecorder,
     plan: PlanRecorder,
+    rounds: RoundsRecorder,
     link: LinkRecorder,
     energy: EnergyRecorder,
     security: SecurityRecorder,
@@ -89,7 +96,10 @@ impl Metrics {
     /// Recorders for a run of this shape.
     #[must_use]
     pub fn new(shape: RunShape) -> Self {
+        let participants = shape.plan.iter().flat_map(|plan| plan.problem.participants());
+        let participants = participants.map(|participant| participant.asset).collect();
         Self {
+            rounds: RoundsRecorder::new(shape.places, participants),
             delivery: DeliveryRecorder::default(),
             sync: SyncRecorder::new(&shape.replicas, shape.duration),
             plan: PlanRecorder::new(shape.plan),
@@ -106,6 +116,7 @@ impl Metrics {
         self.delivery.record(record);
         self.sync.record(record, &mut self.derived);
         self.plan.record(record, &mut self.derived);
+        self.rounds.record(record, &mut self.derived);
         self.link.record(record);
         self.energy.record(record);
         self.security.record(record);
@@ -127,11 +138,13 @@ impl Metrics {
     pub fn finish(&mut self, end: SimTime) -> MetricsSet {
         self.derived.clear();
         self.sync.finish(end, &mut self.derived);
+        self.rounds.finish(&mut self.derived);
         self.link.finish(end);
         let mut set = MetricsSet::default();
         self.delivery.write(&mut set);
         self.sync.write(&mut set);
         self.plan.write(&mut set);
+        self.rounds.write(&mut set);
         self.link.write(&mut set);
         self.energy.write(self.delivery.delivered_bytes(), &mut set);
         self.security.write(&mut set);

@@ -27,6 +27,9 @@ pub struct RunFacts {
     pub duration_s: f64,
     /// The assets, in order of their index.
     pub assets: Vec<AssetFacts>,
+    /// What the fleet plans; absent when it plans nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanFacts>,
     /// What the oracles found; empty until the run is finished.
     pub oracles: OracleFacts,
 }
@@ -38,6 +41,19 @@ pub struct AssetFacts {
     pub name: String,
     /// Its kind: rover, drone, habitat, satellite, ground station.
     pub kind: String,
+}
+
+/// The fleet's plan, as tables and plots name it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanFacts {
+    /// What is exchanged. The first variables of a local plan are its values by commodity, then slot.
+    pub commodities: Vec<String>,
+    /// Slots of the horizon.
+    pub slots: u32,
+    /// Length of a slot, seconds.
+    pub slot_s: f64,
+    /// The constraints that bind the fleet, in the order of their prices.
+    pub constraints: Vec<String>,
 }
 
 /// The oracles' findings.
@@ -66,6 +82,18 @@ pub struct Timing {
     pub events: u64,
     /// Events per second of wall time.
     pub events_per_s: f64,
+}
+
+impl PlanFacts {
+    /// Name and slot of variable `at` of a local plan; a variable beyond the commodities' has no slot.
+    #[must_use]
+    pub fn quantity(&self, at: usize) -> (String, String) {
+        let slots = self.slots.max(1) as usize;
+        match self.commodities.get(at / slots) {
+            Some(commodity) => (commodity.clone(), (at % slots).to_string()),
+            None => (format!("x[{at}]"), String::new()),
+        }
+    }
 }
 
 impl RunFacts {

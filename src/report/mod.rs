@@ -16,7 +16,7 @@ pub mod words;
 pub use baseline::{Baseline, BaselineError, Better, Expected, Finding, Tolerance, Verdict};
 pub use capture::{Capture, CapturedLink};
 pub use error::ReportError;
-pub use facts::{AssetFacts, OracleFacts, RunFacts, Timing};
+pub use facts::{AssetFacts, OracleFacts, PlanFacts, RunFacts, Timing};
 pub use folder::{RunEnd, RunFolder, read_facts, read_metrics};
 pub use plot::Plot;
 pub use series::Series;

@@ -50,6 +50,40 @@ pub(super) struct ContactRow {
     pub(super) busy_s: Option<f64>,
 }
 
+/// A closed round: where its time went, seconds.
+pub(super) struct RoundTimes {
+    pub(super) round: u64,
+    pub(super) light_s: f64,
+    pub(super) contacts_s: f64,
+    pub(super) computation_s: f64,
+}
+
+/// What an asset plans in the end: by quantity, its values slot by slot.
+pub(super) type Held = BTreeMap<String, Vec<f64>>;
+
+#[derive(Deserialize)]
+struct RawRound {
+    round: u64,
+    light_time_s: f64,
+    contacts_s: f64,
+    computation_s: f64,
+}
+
+#[derive(Deserialize)]
+struct PriceRow {
+    time_s: f64,
+    constraint: String,
+    price: f64,
+}
+
+#[derive(Deserialize)]
+struct HeldRow {
+    asset: String,
+    quantity: String,
+    slot: Option<u32>,
+    value: f64,
+}
+
 #[derive(Deserialize)]
 struct ConvergenceRow {
     time_s: f64,
@@ -150,6 +184,56 @@ impl<'a> Source<'a> {
             },
         )?;
         Ok(table)
+    }
+
+    /// The rounds, in order.
+    pub(super) fn rounds(&self, facts: &RunFacts) -> Result<Vec<RoundTimes>, ReportError> {
+        let mut rounds = Vec::new();
+        if facts.plan.is_none() {
+            return Ok(rounds);
+        }
+        let columns = ["round", "light_time_s", "contacts_s", "computation_s"];
+        self.rows("rounds.csv", &columns, |place, row: RawRound| {
+            rounds.push(RoundTimes {
+                round: row.round,
+                light_s: place.finite("light_time_s", row.light_time_s)?,
+                contacts_s: place.finite("contacts_s", row.contacts_s)?,
+                computation_s: place.finite("computation_s", row.computation_s)?,
+            });
+            Ok(())
+        })?;
+        Ok(rounds)
+    }
+
+    /// By constraint: its price over time.
+    pub(super) fn prices(&self, facts: &RunFacts) -> Result<BTreeMap<String, Series>, ReportError> {
+        let mut prices: BTreeMap<String, Series> = BTreeMap::new();
+        if facts.plan.is_none() {
+            return Ok(prices);
+        }
+        self.rows("prices.csv", &["time_s", "constraint", "price"], |place, row: PriceRow| {
+            let (time, price) = (place.finite("time_s", row.time_s)?, place.finite("price", row.price)?);
+            prices.entry(row.constraint).or_default().push(time, price);
+            Ok(())
+        })?;
+        Ok(prices)
+    }
+
+    /// By asset: what it plans in the end, of quantities that have slots.
+    pub(super) fn plans(&self, facts: &RunFacts) -> Result<BTreeMap<usize, Held>, ReportError> {
+        let mut plans: BTreeMap<usize, Held> = BTreeMap::new();
+        let Some(plan) = &facts.plan else { return Ok(plans) };
+        self.rows("plans.csv", &["asset", "quantity", "slot", "value"], |place, row: HeldRow| {
+            let Some(slot) = row.slot else { return Ok(()) };
+            if slot >= plan.slots {
+                return Err(place.refuse("slot", slot.to_string(), "a slot of the horizon in run.json"));
+            }
+            let held = plans.entry(self.asset(place, "asset", &row.asset)?).or_default();
+            let values = held.entry(row.quantity).or_insert_with(|| vec![0.0; plan.slots as usize]);
+            values[slot as usize] = place.finite("value", row.value)?;
+            Ok(())
+        })?;
+        Ok(plans)
     }
 
     /// By kind, application messages only.

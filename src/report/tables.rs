@@ -1,9 +1,9 @@
 //! The CSV tables of a run folder, written row by row while the run goes.
 
-use super::{ReportError, RunFacts};
+use super::{PlanFacts, ReportError, RunFacts};
 use crate::{
     engine::{MessageKind, Record, RecordKind},
-    metrics::{DerivedRow, LOSS_REASONS, LinkRecorder},
+    metrics::{DerivedRow, LOSS_REASONS, LinkRecorder, RoundRow},
     units::{AssetIndex, SimTime},
 };
 use std::{
@@ -78,6 +78,15 @@ impl Display for Maybe {
     }
 }
 
+/// A number to the last bit.
+struct Exact(f64);
+
+impl Display for Exact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:e}", self.0)
+    }
+}
+
 /// The word for a kind of message in tables.
 #[must_use]
 pub const fn kind_word(kind: MessageKind) -> &'static str {
@@ -97,6 +106,12 @@ pub struct Tables {
     names: Vec<String>,
     deliveries: Table,
     convergence: Table,
+    rounds: Table,
+    prices: Table,
+    plans: Table,
+    plan: Option<PlanFacts>,
+    /// The values that each participant holds.
+    held: BTreeMap<AssetIndex, (u32, Vec<f64>)>,
     sync: Table,
     staleness: Table,
     contacts: Table,
@@ -122,6 +137,26 @@ impl Tables {
             names: facts.assets.iter().map(|asset| asset.name.clone()).collect(),
             deliveries: Table::create(folder, "deliveries.csv", &deliveries)?,
             convergence: Table::create(folder, "convergence.csv", &convergence)?,
+            rounds: Table::create(
+                folder,
+                "rounds.csv",
+                &[
+                    "round",
+                    "opened_s",
+                    "closed_s",
+                    "contributions",
+                    "slowest",
+                    "late",
+                    "light_time_s",
+                    "contacts_s",
+                    "computation_s",
+                    "bytes",
+                ],
+            )?,
+            prices: Table::create(folder, "prices.csv", &["time_s", "round", "constraint", "price"])?,
+            plans: Table::create(folder, "plans.csv", &["asset", "round", "quantity", "slot", "value"])?,
+            plan: facts.plan.clone(),
+            held: BTreeMap::new(),
             sync: Table::create(
                 folder,
                 "sync.csv",
@@ -150,8 +185,21 @@ impl Tables {
     pub fn record(&mut self, record: &Record) -> Result<(), ReportError> {
         let (names, time, asset) = (&self.names, Seconds(record.time), record.asset);
         let name = |asset: AssetIndex| names[asset.get()].as_str();
-        match record.kind {
-            RecordKind::Delivered { source, sequence, kind, bytes, latency } => self.deliveries.row(&[
+        match &record.kind {
+            RecordKind::PlanLocal { round, values } => {
+                let held = self.held.entry(asset).or_default();
+                held.0 = *round;
+                held.1.clone_from(values);
+                Ok(())
+            }
+            RecordKind::PlanRound { round, prices, .. } => {
+                let Some(plan) = &self.plan else { return Ok(()) };
+                plan.constraints
+                    .iter()
+                    .zip(prices)
+                    .try_for_each(|(name, price)| self.prices.row(&[&time, round, name, &Exact(*price)]))
+            }
+            &RecordKind::Delivered { source, sequence, kind, bytes, latency } => self.deliveries.row(&[
                 &time,
                 &name(source),
                 &name(asset),
@@ -160,17 +208,17 @@ impl Tables {
                 &bytes,
                 &Seconds(latency),
             ]),
-            RecordKind::SyncWrite { sequence } => {
+            &RecordKind::SyncWrite { sequence } => {
                 self.sync.row(&[&time, &"write", &name(asset), &name(asset), &sequence, &""])
             }
-            RecordKind::SyncVisible { actor, sequence, latency } => {
+            &RecordKind::SyncVisible { actor, sequence, latency } => {
                 self.sync.row(&[&time, &"visible", &name(asset), &name(actor), &sequence, &Seconds(latency)])
             }
-            RecordKind::ContactOpened { peer, contact } => {
+            &RecordKind::ContactOpened { peer, contact } => {
                 self.open.insert((asset, peer, contact), record.time);
                 Ok(())
             }
-            RecordKind::ContactClosed { peer, contact, busy } => {
+            &RecordKind::ContactClosed { peer, contact, busy } => {
                 let Some(start) = self.open.remove(&(asset, peer, contact)) else { return Ok(()) };
                 self.contacts.row(&[
                     &name(asset),
@@ -181,7 +229,7 @@ impl Tables {
                     &Seconds(busy),
                 ])
             }
-            RecordKind::Energy { state_of_charge, radio_joules } => {
+            &RecordKind::Energy { state_of_charge, radio_joules } => {
                 self.energy.row(&[&time, &name(asset), &state_of_charge, &radio_joules])
             }
             _ => Ok(()),
@@ -207,10 +255,41 @@ impl Tables {
                         &Maybe(row.dual_residual),
                     ])?;
                 }
+                DerivedRow::Round(row) => self.round(row)?,
                 DerivedRow::Staleness(row) => {
                     let name = self.names[row.asset.get()].as_str();
                     self.staleness.row(&[&Seconds(row.time), &name, &Seconds(row.staleness)])?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn round(&mut self, row: &RoundRow) -> Result<(), ReportError> {
+        let name = |asset: AssetIndex| self.names[asset.get()].as_str();
+        let late: Vec<&str> = row.late.iter().map(|asset| name(*asset)).collect();
+        self.rounds.row(&[
+            &row.round,
+            &Seconds(row.opened),
+            &Seconds(row.closed),
+            &row.contributions,
+            &row.slowest.map_or("", name),
+            &late.join(" "),
+            &Seconds(row.light),
+            &Seconds(row.contacts),
+            &Seconds(row.computation),
+            &row.bytes,
+        ])
+    }
+
+    /// What each participant holds in the end.
+    fn held(&mut self) -> Result<(), ReportError> {
+        let Some(plan) = &self.plan else { return Ok(()) };
+        for (asset, (round, values)) in &self.held {
+            let name = self.names[asset.get()].as_str();
+            for (at, value) in values.iter().enumerate() {
+                let (quantity, slot) = plan.quantity(at);
+                self.plans.row(&[&name, round, &quantity, &slot, &Exact(*value)])?;
             }
         }
         Ok(())
@@ -222,6 +301,7 @@ impl Tables {
     /// # Errors
     /// [`ReportError::Table`] and [`ReportError::Io`] when a file cannot be written.
     pub fn finish(mut self, end: SimTime, links: &LinkRecorder) -> Result<(), ReportError> {
+        self.held()?;
         let names = &self.names;
         let name = |asset: &AssetIndex| names[asset.get()].as_str();
         for ((from, to, contact), start) in &self.open {
@@ -240,6 +320,9 @@ impl Tables {
         let tables = [
             &mut self.deliveries,
             &mut self.convergence,
+            &mut self.rounds,
+            &mut self.prices,
+            &mut self.plans,
             &mut self.sync,
             &mut self.staleness,
             &mut self.contacts,

@@ -2,20 +2,27 @@
 
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{CrcKind, PlanParticipant, PlanSpec, Routing, Scenario, Service, SharedState},
+    scenario::{
+        CrcKind, CustodySpec, PlanParticipant, PlanSpec, Routing, Scenario, Service, SharedState, TableLine,
+    },
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
     bundle,
     dtn::{
         store::StoreLimits,
-        strategy::{FloodingConfig, ProphetConfig, RoutingConfig},
+        strategy::{FloodingConfig, ProphetConfig, RoutingConfig, StaticRoute},
     },
     id::NodeId,
     identity::{Directory, KeyPair},
-    node::{BundleSecurity, BundleSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig},
+    node::{
+        BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Retransmission,
+        SharedStateConfig,
+    },
     planning::{
-        Commodity, ExchangeSettings, LocalProblem, Participant, PlanError, ProblemError, QpSettings, Schedule,
+        Commodity, Coupling, Couplings, LocalProblem, PlanError, ProblemError, QpSettings, Schedule,
+        problem::MAX_COUPLINGS,
+        solver::{Asset, Coordinator, MethodSettings, Pace},
     },
     sync::SyncLimits,
     time::{DtnTime, Instant, UtcEstimate},
@@ -65,10 +72,11 @@ impl Fleet {
     /// What the coordinator refuses.
     pub fn check_plan(&self) -> Result<(), PlanError> {
         let Some(plan) = &self.scenario.planning else { return Ok(()) };
-        let couplings = plan.commodities.len() * plan.slots as usize;
-        settings(plan).check(plan.participants.len(), couplings)?;
+        let members = plan.participants.iter().map(|participant| self.node(participant.asset)).collect();
+        // The method that is picked may be any: its settings are those of the exchange.
+        Coordinator::new(settings(plan), pace(plan), &couplings(plan)?, members)?;
         for (asset, problem) in &self.problems {
-            Participant::new(self.node(*asset), problem.clone(), QpSettings::default())?;
+            Asset::new(self.node(*asset), problem.clone(), QpSettings::default())?;
         }
         Ok(())
     }
@@ -124,7 +132,7 @@ impl Fleet {
         NodeConfig {
             id: self.node(asset),
             directory: self.directory.clone(),
-            routing: routing(protocol.routing),
+            routing: self.routing(asset),
             store: StoreLimits { bytes: storage.bytes, count: storage.bundles as usize },
             keep_bundles: storage.keeps_transit,
             hop_limit: protocol.hop_limit,
@@ -147,10 +155,40 @@ impl Fleet {
             control_lifetime: span(protocol.lifetimes[0]),
             security: protocol.signs_bundles.then(BundleSecurity::hop_by_hop),
             // A run has no strangers: lifetimes are the scenario's to set.
-            bundles: BundleSettings { max_lifetime: Duration::MAX, ..BundleSettings::default() },
+            bundles: BundleSettings {
+                max_lifetime: Duration::MAX,
+                custody: protocol.custody.map(|custody| self.custody(asset, custody)),
+                compression: protocol.compression,
+                ..BundleSettings::default()
+            },
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
+        }
+    }
+
+    fn routing(&self, asset: AssetIndex) -> RoutingConfig {
+        match self.scenario.protocol.routing {
+            Routing::Static => {
+                let lines = self.scenario.asset(asset).routes.iter();
+                let line = |line: &TableLine| StaticRoute {
+                    destination: Some(self.node(line.to)),
+                    next: self.node(line.via),
+                };
+                RoutingConfig::Static(lines.map(line).collect())
+            }
+            routing => strategy(routing),
+        }
+    }
+
+    fn custody(&self, asset: AssetIndex, spec: CustodySpec) -> CustodySettings {
+        let table = self.scenario.asset(asset).custodians.iter();
+        CustodySettings {
+            via: table.map(|line| (self.node(line.to), self.node(line.via))).collect(),
+            direct: spec.direct,
+            bundles: spec.bundles as usize,
+            bytes: usize::try_from(spec.bytes).unwrap_or(usize::MAX),
+            signal_delay: span(spec.signal_delay),
         }
     }
 
@@ -169,48 +207,75 @@ impl Fleet {
 
     fn plan(&self, plan: &PlanSpec, asset: AssetIndex) -> Option<PlanConfig> {
         let problem = self.problems.get(&asset).cloned();
-        if problem.is_none() && plan.coordinator != asset {
+        if problem.is_none() && plan.coordinator != asset && !plan.successors.contains(&asset) {
             return None;
         }
         Some(PlanConfig {
             coordinator: self.node(plan.coordinator),
+            successors: plan.successors.iter().map(|asset| self.node(*asset)).collect(),
+            succession: (!plan.successors.is_empty()).then(|| span(plan.succession)),
             participants: plan.participants.iter().map(|participant| self.node(participant.asset)).collect(),
             settings: settings(plan),
-            couplings: plan.commodities.len() * plan.slots as usize,
+            auto: plan.solver.is_none().then(|| span(plan.slot) * plan.slots),
+            pace: pace(plan),
+            couplings: couplings(plan).expect("checked with the settings"),
             problem,
             lifetime: span(plan.lifetime),
         })
     }
 }
 
-fn routing(routing: Routing) -> RoutingConfig {
+/// The same at every node.
+fn strategy(routing: Routing) -> RoutingConfig {
     match routing {
         Routing::Sabr => RoutingConfig::Sabr,
+        Routing::Static => RoutingConfig::Static(Vec::new()),
         Routing::DirectDelivery(settings) => RoutingConfig::DirectDelivery(settings),
         Routing::Epidemic(settings) => RoutingConfig::Epidemic(settings),
         Routing::SprayAndWait { copies, binary, settings } => {
             RoutingConfig::SprayAndWait { copies, binary, settings }
         }
         Routing::Prophet(settings) => RoutingConfig::Prophet { config: ProphetConfig::default(), settings },
-        Routing::ManagedFlooding(settings) => {
-            RoutingConfig::ManagedFlooding { config: FloodingConfig::default(), settings }
+        Routing::ManagedFlooding { channel, settings } => {
+            let config = FloodingConfig { shared: channel, ..FloodingConfig::default() };
+            RoutingConfig::ManagedFlooding { config, settings }
         }
     }
 }
 
-fn settings(plan: &PlanSpec) -> ExchangeSettings {
-    ExchangeSettings {
+fn settings(plan: &PlanSpec) -> MethodSettings {
+    MethodSettings {
         rho: plan.rho,
         relaxation: plan.over_relaxation,
-        // Adaptation about doubles the rounds where ρ fits the curvature, which a scenario can see to.
-        adaptation: None,
         eps_abs: plan.eps_abs,
         eps_rel: plan.eps_rel,
-        max_rounds: plan.max_rounds,
-        deadline: span(plan.round_timeout),
-        quorum: plan.participants.len().div_ceil(2),
-        ..ExchangeSettings::default()
+        ..MethodSettings::of(plan.solver.unwrap_or_default())
     }
+    .fit(plan.commodities.len() * plan.slots as usize, usize::MAX)
+}
+
+fn pace(plan: &PlanSpec) -> Pace {
+    let deadline = span(plan.round_timeout);
+    Pace {
+        deadline,
+        // Long enough that what comes through one contact makes one step, short beside any light time between planets.
+        gather: (deadline / 100).min(Duration::from_secs(10)),
+        quorum: plan.participants.len().div_ceil(2),
+        max_rounds: plan.max_rounds,
+        ..Pace::default()
+    }
+}
+
+/// A balance for each commodity and slot.
+fn couplings(plan: &PlanSpec) -> Result<Couplings, PlanError> {
+    let slots = 0..plan.slots;
+    let name =
+        |commodity: &String| slots.clone().map(move |slot| (commodity.clone(), slot)).collect::<Vec<_>>();
+    let all: Vec<(String, u32)> = plan.commodities.iter().flat_map(name).collect();
+    let found = all.len();
+    let list =
+        all.into_iter().map(|(commodity, slot)| Coupling::balance(format!("{commodity}[{slot}]"))).collect();
+    Couplings::new(list).map_err(|_| PlanError::Couplings { found, expected: MAX_COUPLINGS })
 }
 
 /// A participant's own problem: for each commodity of the plan, in order, its values in every slot. What it has no term for it neither gives

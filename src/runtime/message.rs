@@ -29,6 +29,8 @@ pub struct Message {
     pub priority: Priority,
     /// How long it is worth delivering.
     pub lifetime: SimTime,
+    /// Whether it travels from custodian to custodian; only as a datagram.
+    pub custody: bool,
     /// What it says.
     pub content: Content,
 }
@@ -78,7 +80,7 @@ impl Runtime {
         storage: &mut Storage,
         out: &mut Vec<Record>,
     ) {
-        let Message { destination, priority, lifetime, content, .. } = message;
+        let Message { destination, priority, lifetime, custody, content, .. } = message;
         let kind = MessageKind::Datagram;
         let refused = |reason| RecordKind::SubmissionRefused { destination, kind, reason };
         if !self.is_up() {
@@ -93,6 +95,7 @@ impl Runtime {
         let mut submission =
             BundleSubmission::new(from.endpoint(DATAGRAMS), to.endpoint(DATAGRAMS), span(lifetime), payload);
         (submission.priority, submission.absent) = (class(priority), absent);
+        submission.custody = custody;
         if let Err(InputError::Submit(error)) =
             self.try_input(now, Input::SendBundle(submission), storage, out)
         {

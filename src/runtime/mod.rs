@@ -127,6 +127,18 @@ impl Runtime {
         self.brief(now, plan, storage, out);
     }
 
+    /// How strongly the peer of a link is heard.
+    pub fn signal(
+        &mut self,
+        now: SimTime,
+        link: u32,
+        snr_db: i8,
+        storage: &mut Storage,
+        out: &mut Vec<Record>,
+    ) {
+        self.input(now, Input::Heard { link: LinkId(link), snr_db }, storage, out);
+    }
+
     /// A frame came in.
     pub fn frame(
         &mut self,

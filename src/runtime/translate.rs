@@ -82,7 +82,13 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             primal_residual: report.primal_residual,
             dual_residual: report.dual_residual,
             contributions: report.contributions as u32,
+            prices: report.prices,
         },
+        Report::PlanSolver { solver, why } => RecordKind::PlanSolver { solver, why },
+        Report::PlanTerm { term, .. } => RecordKind::PlanTerm { term },
+        Report::PlanCommitted { horizon, round, outcome } => {
+            RecordKind::PlanCommitted { horizon, round, outcome: outcome.word() }
+        }
     })
 }
 

@@ -20,9 +20,10 @@ mod source;
 mod syntax;
 
 pub use checked::{
-    Arrivals, Asset, AssetKind, Better, ContactSource, CrcKind, Fault, LinkSelector, ListedMessage, Messages,
-    PlanParticipant, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Routing,
-    Scenario, Service, SharedState, StorageSpec, Tolerance, Traffic, WriteMix, has_surface,
+    Arrivals, Asset, AssetKind, Better, ContactSource, CrcKind, CustodySpec, Fault, LinkSelector,
+    ListedMessage, Messages, PayloadContent, PlanParticipant, PlanSpec, PlanTerm, PowerSpec, Priority,
+    ProtocolSettings, Retransmission, Routing, Scenario, Service, SharedState, StorageSpec, TableLine,
+    Tolerance, Traffic, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

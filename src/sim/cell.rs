@@ -146,6 +146,7 @@ impl Cell<'_> {
             kind: flow.kind,
             priority: flow.priority,
             lifetime: flow.lifetime,
+            custody: flow.custody,
             content: match around.setting.course.scenario.protocol.service {
                 Service::Datagrams { size_only: true } => Content::Counted(flow.payload_bytes()),
                 Service::Datagrams { size_only: false } | Service::Streams => {
@@ -168,6 +169,7 @@ impl Cell<'_> {
             kind: list.kind,
             priority: list.priority,
             lifetime: list.lifetime,
+            custody: list.custody,
             content: match scenario.protocol.service {
                 Service::Datagrams { size_only: true } => Content::Counted(listed.bytes),
                 // What a list's messages say is not known: a byte stands for all.

@@ -53,6 +53,8 @@ pub(super) struct Incoming {
     pub(super) flight: Flight,
     /// Its bytes.
     pub(super) bytes: Vec<u8>,
+    /// Whether it was sent to this asset; else it is only heard here.
+    pub(super) addressed: bool,
     /// Its number on the shared channel, if it used one.
     pub(super) transmission: Option<TransmissionId>,
 }

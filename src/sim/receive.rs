@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::{LossReason, RecordKind},
-    link::{Circumstances, Reception, Verdict, VirtualLink},
+    link::{Capacity, Circumstances, Reception, Verdict, VirtualLink},
     units::{AssetIndex, SimTime},
 };
 
@@ -16,13 +16,32 @@ impl Cell<'_> {
         let link = &around.setting.course.links[incoming.link as usize];
         let (peer, bytes) = (link.from, incoming.flight.frame().bytes);
         match self.judge(around, now, &incoming) {
+            // Nobody counts on it.
+            Some(_) if !incoming.addressed => {}
             Some(reason) => self.record(around, now, RecordKind::FrameLost { peer, bytes, reason }),
             None => {
-                self.record(around, now, RecordKind::FrameReceived { peer, bytes });
+                if incoming.addressed {
+                    self.record(around, now, RecordKind::FrameReceived { peer, bytes });
+                }
                 let receiver_link = link.receiver_link;
+                if let Some(snr_db) = self.signal(around, now, &incoming) {
+                    self.runtime.signal(now, receiver_link, snr_db, self.storage, &mut around.records);
+                }
                 self.runtime.frame(now, receiver_link, &incoming.bytes, self.storage, &mut around.records);
             }
         }
+    }
+
+    /// How strongly a frame was heard on a channel that is flooded, in whole dB over the noise.
+    fn signal(&self, around: &Surroundings<'_, '_>, now: SimTime, incoming: &Incoming) -> Option<i8> {
+        let course = around.setting.course;
+        incoming.transmission.filter(|_| course.scenario.protocol.routing.floods_channel())?;
+        let link = &course.links[incoming.link as usize];
+        let class = self.radios.0[link.to_radio as usize].class;
+        let Capacity::Lora(lora) = &course.scenario.classes[class].capacity else { return None };
+        let heard = course.received_dbm(class, link.from, link.to, now);
+        let snr_db = heard - lora.modulation().sensitivity_dbm() + lora.modulation().snr_limit().0;
+        Some(snr_db.clamp(-128.0, 127.0).round() as i8)
     }
 
     /// Why the frame is lost; `None`: it is received.

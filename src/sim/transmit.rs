@@ -181,6 +181,7 @@ impl Cell<'_> {
 
     /// Puts frames onto a radio as long as it takes them.
     pub(super) fn pump(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
+        let flooded = around.setting.course.scenario.protocol.routing.floods_channel();
         let radio = &self.radios.0[number as usize];
         if radio.open.is_empty() || self.battery.silent || !self.runtime.is_up() {
             return;
@@ -188,6 +189,9 @@ impl Cell<'_> {
         // A frame that takes no time is on air until its node has heard that it left.
         if radio.transmitter.is_free(now) && radio.on_air.is_none() && radio.retry_at.is_none() {
             let shared = radio.contention.is_some();
+            if flooded && shared && self.waits_for_channel(around, now, number) {
+                return;
+            }
             let next = self.radios.0[number as usize]
                 .transmitter
                 .dequeue()
@@ -195,8 +199,16 @@ impl Cell<'_> {
             match next {
                 Some(frame) if shared => self.contend(around, now, number, frame),
                 Some(frame) => self.send(around, now, number, frame),
+                None if flooded => {
+                    self.radios.0[number as usize].busy_tries = 0;
+                    return;
+                }
                 None => return,
             }
+        }
+        if flooded {
+            // What the radio holds the node cannot take back.
+            return;
         }
         while self.radios.0[number as usize].transmitter.has_room() {
             let Some(frame) = self.ask(around, now, number) else { break };
@@ -222,7 +234,26 @@ impl Cell<'_> {
         None
     }
 
-    /// Listen before talk: the first try waits a random time, and a busy channel a longer one.
+    /// Where bundles are flooded, a node is asked only while its channel is free: until then it may hear that it need not send.
+    fn waits_for_channel(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) -> bool {
+        let (course, asset) = (around.setting.course, self.asset);
+        let radio = &mut self.radios.0[number as usize];
+        let class = radio.class;
+        let heard = |from: AssetIndex, to: AssetIndex| course.received_dbm(class, from, to, now);
+        if !around.channels[class].as_ref().is_some_and(|channel| channel.is_busy(asset, now, heard)) {
+            return false;
+        }
+        let contention = radio.contention.expect("only shared channels contend");
+        let wait = contention.backoff(radio.busy_tries, &mut radio.rng);
+        radio.busy_tries = radio.busy_tries.saturating_add(1);
+        let at = (now + wait).max(now + SimTime(1));
+        radio.retry_at = Some(at);
+        self.schedule(around, asset, at, Event::RadioFree(number));
+        true
+    }
+
+    /// Listen before talk: the first try waits a random time, and a busy channel a longer one. Where bundles are flooded, the node has
+    /// waited already.
     fn contend(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32, frame: QueuedFrame) {
         let course = around.setting.course;
         let airtime = self.airtime(around, &frame).1;
@@ -231,7 +262,7 @@ impl Cell<'_> {
         let class = radio.class;
         let heard = |from: AssetIndex, to: AssetIndex| course.received_dbm(class, from, to, now);
         let busy = around.channels[class].as_ref().is_some_and(|channel| channel.is_busy(asset, now, heard));
-        let first = radio.busy_tries == 0;
+        let first = radio.busy_tries == 0 && !course.scenario.protocol.routing.floods_channel();
         let Some(allowed) = radio.duty.next_allowed(now, airtime) else {
             // Longer than the duty cycle ever allows: the frame is lost, and the node's layers see to it.
             return;
@@ -286,8 +317,10 @@ impl Cell<'_> {
             open.busy += airtime;
         }
         let class = radio.class;
+        let others = self.overhearing(around, on_air, number, frame.window);
         let channel = around.channels[class].as_mut();
-        let transmission = channel.map(|channel| channel.begin(self.asset, now, airtime));
+        let listeners = 1 + others.len() as u32;
+        let transmission = channel.map(|channel| channel.begin(self.asset, now, airtime, listeners));
         self.record(around, now, RecordKind::FrameSent { peer: link.to, bytes, airtime });
         if let Some(wire) = frame.bundle {
             around.bundles.push(SentBundle { time: now, from: self.asset, link: window.link, wire });
@@ -298,8 +331,47 @@ impl Cell<'_> {
             let begins = now + passage.light_time;
             self.schedule(around, link.to, begins, Event::FrameBegins(bytes));
         }
-        let incoming = Incoming { link: window.link, flight, bytes: frame.bytes, transmission };
+        for (link, flight) in others {
+            let bytes = frame.bytes.clone();
+            let incoming = Incoming { link, flight, bytes, addressed: false, transmission };
+            let to = course.links[link as usize].to;
+            self.schedule(around, to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
+        }
+        let incoming =
+            Incoming { link: window.link, flight, bytes: frame.bytes, addressed: true, transmission };
         self.schedule(around, link.to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
+    }
+}
+
+impl Cell<'_> {
+    /// Where bundles are flooded on a shared channel: the links to the others in range of a frame, and how it flies to them.
+    fn overhearing(
+        &self,
+        around: &Surroundings<'_, '_>,
+        on_air: Frame,
+        number: u32,
+        addressed: u32,
+    ) -> Vec<(u32, Flight)> {
+        let course = around.setting.course;
+        let radio = &self.radios.0[number as usize];
+        if !course.scenario.protocol.routing.floods_channel() || around.channels[radio.class].is_none() {
+            return Vec::new();
+        }
+        let places = radio.open.iter().map(|open| open.window).filter(|place| *place != addressed);
+        let flights = places.filter_map(|place| {
+            let window = course.windows[self.asset.get()][place as usize];
+            let link = &course.links[window.link as usize];
+            let contact = &course.plan.contacts()[window.contact as usize];
+            let passage = Passage {
+                start: window.start,
+                end: window.end,
+                light_time: contact.owlt_at(on_air.start),
+                bit_error_rate: contact.bit_error_rate,
+            };
+            let flight = Flight::depart(on_air, passage, &course.outages[self.asset.get()]).ok()?;
+            (link.to != self.asset).then_some((window.link, flight))
+        });
+        flights.collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{MessageKind, RandomStreams, Rng, Stream},
-    scenario::{Arrivals, ListedMessage, Priority, Scenario, WriteMix},
+    scenario::{Arrivals, ListedMessage, PayloadContent, Priority, Scenario, WriteMix},
     units::{AssetIndex, SimTime},
 };
 use bevy_ecs::component::Component;
@@ -50,6 +50,9 @@ pub struct Flow {
     pub priority: Priority,
     /// How long a message is worth delivering.
     pub lifetime: SimTime,
+    /// Whether it travels from custodian to custodian.
+    pub custody: bool,
+    content: PayloadContent,
     size_bytes: (u32, u32),
     clock: Clock,
     rng: Rng,
@@ -61,9 +64,12 @@ impl Flow {
         self.clock.next(&mut self.rng)
     }
 
-    /// A message's payload: random bytes, as compressed readings are.
+    /// A message's payload.
     pub fn payload(&mut self) -> Vec<u8> {
-        random_bytes(&mut self.rng, self.size_bytes)
+        match self.content {
+            PayloadContent::Random => random_bytes(&mut self.rng, self.size_bytes),
+            PayloadContent::Readings => readings(&mut self.rng, self.size_bytes),
+        }
     }
 
     /// The length of a message's payload, where that is all that counts.
@@ -175,6 +181,8 @@ impl Workload {
                     kind: traffic.kind,
                     priority: traffic.priority,
                     lifetime: traffic.lifetime,
+                    custody: traffic.custody,
+                    content: traffic.content,
                     size_bytes: traffic.size_bytes,
                     clock: Clock::new(traffic.arrivals, traffic.start, traffic.end),
                     rng: streams.stream(Stream::Workload, entity),
@@ -199,6 +207,24 @@ impl Workload {
 fn random_length(rng: &mut Rng, (least, most): (u32, u32)) -> u32 {
     least + rng.range(u64::from(most - least) + 1) as u32
 }
+
+/// A text of a reading every second, of a temperature that wanders by up to a tenth of a degree; cut to its length.
+fn readings(rng: &mut Rng, sizes: (u32, u32)) -> Vec<u8> {
+    let length = random_length(rng, sizes) as usize;
+    let mut text = String::with_capacity(length + READING_BYTES);
+    let mut second = rng.range(86_400);
+    let mut tenths = 200 + rng.range(100) as i64;
+    while text.len() < length {
+        text.push_str(&format!("t={second:05} s, temperature={}.{} K\n", tenths / 10, tenths % 10));
+        second = (second + 1) % 86_400;
+        tenths = (tenths + rng.range(3) as i64 - 1).clamp(0, 9999);
+    }
+    text.truncate(length);
+    text.into_bytes()
+}
+
+/// At most what one reading takes.
+const READING_BYTES: usize = 40;
 
 fn random_bytes(rng: &mut Rng, sizes: (u32, u32)) -> Vec<u8> {
     let mut bytes = vec![0; random_length(rng, sizes) as usize];

@@ -2,9 +2,9 @@
 
 use super::{
     interop, licences,
-    step::{Failure, answer, cargo, command, run as run_command, say, workspace},
+    step::{Failure, answer, cargo, command, run as run_command, say, target_folder},
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The processor class of a LoRa node (Cortex-M4F): no operating system, so the compiler proves that the protocol needs none.
 const SMALL_TARGET: &str = "thumbv7em-none-eabihf";
@@ -33,10 +33,6 @@ fn debug_equals_release() -> Result<(), Failure> {
     let mut test = command("cargo", &["test", "--locked", "--test", "determinism", "--", "--ignored"]);
     test.env("COSMOSMESH_RELEASE_BIN", target_folder().join("release/cosmosmesh"));
     run_command(test)
-}
-
-fn target_folder() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
 fn docs() -> Result<(), Failure> {

@@ -1,20 +1,68 @@
 //! Bundles to and from other people's nodes, for those that are on this machine: docs/INTEROP.md says how they get there.
 
-use super::step::{Failure, answer, cargo, command, say};
+use super::{
+    peers,
+    step::{Failure, answer, command, run as run_command, say},
+};
 use std::{env, path::PathBuf};
 
 /// A module of `protocol/tests/interop.rs`, and the programs that its tests need.
-struct Peer {
+pub(crate) struct Peer {
     tests: &'static str,
     programs: &'static [&'static str],
     /// A module that the first program, a Python, must have.
     module: Option<&'static str>,
+    /// What installs them, in order; `target/peers` stands for the folder.
+    pub(crate) installation: &'static [&'static [&'static str]],
 }
 
-const PEERS: &[Peer] = &[
-    Peer { tests: "dtnd::", programs: &["dtnd", "dtnsend", "dtnrecv"], module: None },
-    Peer { tests: "hardy::", programs: &["hardy-peer"], module: None },
-    Peer { tests: "pyd3tn::", programs: &["python3"], module: Some("pyd3tn") },
+impl Peer {
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        self.tests.trim_end_matches(':')
+    }
+}
+
+pub(crate) const PEERS: &[Peer] = &[
+    Peer {
+        tests: "dtnd::",
+        programs: &["dtnd", "dtnsend", "dtnrecv"],
+        module: None,
+        installation: &[&[
+            "cargo",
+            "install",
+            "dtn7",
+            "--version",
+            "0.21.0",
+            "--locked",
+            "--root",
+            peers::ROOT,
+        ]],
+    },
+    Peer {
+        tests: "hardy::",
+        programs: &["hardy-peer"],
+        module: None,
+        installation: &[&[
+            "cargo",
+            "install",
+            "--debug",
+            "--locked",
+            "--path",
+            "protocol/tests/interop/hardy-peer",
+            "--root",
+            peers::ROOT,
+        ]],
+    },
+    Peer {
+        tests: "pyd3tn::",
+        programs: &["python3"],
+        module: Some("pyd3tn"),
+        installation: &[
+            &["python3", "-m", "venv", "target/peers/venv"],
+            &["target/peers/venv/bin/pip", "install", "pyd3tn==0.15.2"],
+        ],
+    },
 ];
 
 /// Runs the tests of each peer that is installed, and says which are not.
@@ -23,35 +71,53 @@ const PEERS: &[Peer] = &[
 /// When a test of an installed peer fails.
 pub(crate) fn run() -> Result<(), Failure> {
     for peer in PEERS {
-        let name = peer.tests.trim_end_matches(':');
         if is_installed(peer) {
             let tests = ["test", "--locked", "--package", "cosmosmesh-protocol", "--test", "interop", "--"];
-            cargo(&[&tests[..], &["--ignored", peer.tests]].concat())?;
+            let mut test = command("cargo", &[&tests[..], &["--ignored", peer.tests]].concat());
+            // The tests look where this program looks.
+            let folders = env::join_paths(folders()).map_err(|error| Failure::Missing(error.to_string()))?;
+            test.env("COSMOSMESH_PEERS", folders);
+            run_command(test)?;
         } else {
-            say(&format!("\nskipped: interoperation with {name}, which is not installed (docs/INTEROP.md)"));
+            let name = peer.name();
+            say(&format!(
+                "\nskipped: interoperation with {name}, which is not installed (cargo xtask peers {name})"
+            ));
         }
     }
     Ok(())
 }
 
-fn is_installed(peer: &Peer) -> bool {
+pub(crate) fn is_installed(peer: &Peer) -> bool {
     let found: Option<Vec<PathBuf>> = peer.programs.iter().map(|name| program(name)).collect();
     let Some([first, ..]) = found.as_deref() else { return false };
     let first = first.to_string_lossy();
     peer.module.is_none_or(|module| answer(command(&first, &["-c", &format!("import {module}")])).is_some())
 }
 
-/// A program, looked for as the tests do: in the folders of `COSMOSMESH_PEERS`, then of `PATH`.
+/// A program: in the folders of `COSMOSMESH_PEERS`, then where `cargo xtask peers` installs, then in those of `PATH`.
 fn program(name: &str) -> Option<PathBuf> {
-    let lists = [env::var_os("COSMOSMESH_PEERS"), env::var_os("PATH")];
-    let folders: Vec<PathBuf> = lists.iter().flatten().flat_map(env::split_paths).collect();
-    folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file())
+    let path = env::var_os("PATH").into_iter().flat_map(|list| env::split_paths(&list).collect::<Vec<_>>());
+    folders().into_iter().chain(path).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// The folders before those of `PATH`.
+fn folders() -> Vec<PathBuf> {
+    let named = env::var_os("COSMOSMESH_PEERS");
+    named.iter().flat_map(env::split_paths).chain(peers::folders()).collect()
 }
 
 #[test]
 fn a_peer_without_its_programs_or_module_is_not_installed() {
-    assert!(!is_installed(&Peer { tests: "x::", programs: &["no-such-program"], module: None }));
-    assert!(is_installed(&Peer { tests: "x::", programs: &["cargo"], module: None }));
+    let stranger = |program: &'static str, module| {
+        let programs: &'static [&'static str] = match program {
+            "cargo" => &["cargo"],
+            _ => &["no-such-program"],
+        };
+        Peer { tests: "x::", programs, module, installation: &[] }
+    };
+    assert!(!is_installed(&stranger("no-such-program", None)));
+    assert!(is_installed(&stranger("cargo", None)));
     // Cargo is no Python, so it has no module.
-    assert!(!is_installed(&Peer { tests: "x::", programs: &["cargo"], module: Some("pyd3tn") }));
+    assert!(!is_installed(&stranger("cargo", Some("pyd3tn"))));
 }

@@ -59,7 +59,7 @@ pub(super) fn decrypt(operation: &Operation<'_>) -> Result<Vec<u8>, BpsecError> 
     let malformed = BpsecError::Outcome { id: AUTHENTICATION_TAG };
     let tag: [u8; TAG_LEN] = match operation.results {
         [] => {
-            // RFC 9173 §4.4.2: the tag is the ciphertext's end.
+            // RFC 9173 §4.4.1: the tag is the ciphertext's end.
             let start = data.len().checked_sub(TAG_LEN).ok_or(operation.failed())?;
             data.split_off(start).try_into().map_err(|_| malformed)?
         }

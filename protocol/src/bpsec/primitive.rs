@@ -14,7 +14,7 @@ use sha2::{Sha256, Sha384, Sha512};
 
 use super::error::BpsecError;
 
-/// The length of an authentication tag in bytes (RFC 9173 §4.4.2).
+/// The length of an authentication tag in bytes (RFC 9173 §4.4.1).
 pub(super) const TAG_LEN: usize = 16;
 /// The length of an initialisation vector in bytes that is recommended (RFC 9173 §4.3.1).
 pub(super) const IV_LEN: usize = 12;

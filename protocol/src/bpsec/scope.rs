@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{error::BpsecError, rules::PRIMARY_NUMBER};
 use crate::{
-    bundle::{Block, Bundle},
+    bundle::{Block, BlockFlags, Bundle},
     cbor,
 };
 
@@ -56,6 +56,12 @@ impl Header {
     pub(super) fn put(self, out: &mut Vec<u8>) {
         self.0.iter().for_each(|field| cbor::put_uint(out, *field));
     }
+
+    /// The canonical form of RFC 9172 §4: reserved and unassigned flags are 0, as nobody knows whether they change on the way.
+    fn canonical(self) -> Self {
+        let [kind, number, flags] = self.0;
+        Self([kind, number, flags & BlockFlags::ASSIGNED.0])
+    }
 }
 
 /// The associated data of a confidentiality operation (RFC 9173 §4.7.2), which is also what stands before the target's data in the
@@ -75,11 +81,11 @@ pub(super) fn associated_data(
         }
         if scope.contains(ScopeFlags::TARGET_HEADER) {
             let block = bundle.numbered(target).ok_or(BpsecError::NoSuchBlock { target })?;
-            Header::of(block).put(&mut out);
+            Header::of(block).canonical().put(&mut out);
         }
     }
     if scope.contains(ScopeFlags::SECURITY_HEADER) {
-        security.put(&mut out);
+        security.canonical().put(&mut out);
     }
     Ok(out)
 }

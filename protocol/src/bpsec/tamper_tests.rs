@@ -4,12 +4,12 @@ use alloc::vec::Vec;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
 use super::{
-    AadScope, AesVariant, Confidentiality, CoseProfile, Integrity, Item, Key, KeyStore, KeyUse, Placement,
-    Role, ScopeFlags, SecurityBlock, SecurityPolicy, ShaVariant, add_confidentiality, add_integrity, process,
-    rules::is_security,
+    AadScope, AesVariant, BpsecError, Confidentiality, CoseProfile, Integrity, Item, Key, KeyStore, KeyUse,
+    Placement, Role, ScopeFlags, SecurityBlock, SecurityPolicy, ShaVariant, add_confidentiality,
+    add_integrity, process, rules::is_security,
 };
 use crate::{
-    bundle::{Bundle, CrcKind, CreationTimestamp, HopCount, Policy, Primary},
+    bundle::{BlockFlags, Bundle, CrcKind, CreationTimestamp, HopCount, PAYLOAD_NUMBER, Policy, Primary},
     id::{EndpointId, NodeId},
     identity::KeyPair,
     time::DtnTime,
@@ -44,6 +44,17 @@ fn keys(pair: &KeyPair) -> KeyStore {
 /// The bundle with what a receiver ignores at its default: reserved flags, and everything outside the scope.
 fn essence(bundle: &Bundle, ignored: &[u64]) -> Bundle {
     let mut bundle = bundle.clone();
+    let canonical = bundle
+        .blocks()
+        .iter()
+        .filter(|block| is_security(block.kind))
+        .all(|block| SecurityBlock::decode(&block.data).is_ok_and(|security| security.context.0 < 3));
+    if canonical {
+        // RFC 9172 §4: the others are 0 in the canonical form, which the contexts of RFC 9173 cover.
+        for number in bundle.numbers().into_iter().chain([PAYLOAD_NUMBER]) {
+            bundle.numbered_mut(number).unwrap().flags.0 &= BlockFlags::ASSIGNED.0;
+        }
+    }
     for number in bundle.numbers() {
         let block = bundle.numbered_mut(number).unwrap();
         if ignored.contains(&number) {
@@ -140,6 +151,84 @@ fn every_bit_under_a_check_value_counts() {
         add_integrity(&mut bundle, &[1], &source(), &service, Placement::plain()).unwrap();
         assert!(flip_all(&bundle, &DEMANDING, Role::Verifier, &[hop_count]) > 700);
     }
+}
+
+#[test]
+fn reserved_block_flags_are_not_covered_by_the_contexts_of_rfc_9173_and_assigned_ones_are() {
+    let service = Integrity::HmacSha2 {
+        variant: ShaVariant::Sha256,
+        scope: ScopeFlags::ALL,
+        key: Key::Shared(&[1; 32]),
+    };
+    let mut secured = plain();
+    add_integrity(&mut secured, &[PAYLOAD_NUMBER], &source(), &service, Placement::plain()).unwrap();
+    let keys = keys(&KeyPair::from_seed([7; 32]));
+    let holds = |number: u64, flag: u64| {
+        let mut bundle = secured.clone();
+        bundle.numbered_mut(number).unwrap().flags.0 |= flag;
+        process(&mut bundle, Role::Verifier, &DEMANDING, &keys).result.is_ok()
+    };
+    let integrity = secured.blocks().iter().find(|block| is_security(block.kind)).unwrap().number;
+    for number in [PAYLOAD_NUMBER, integrity] {
+        for flag in [0x08, 0x20, 0x40, 1 << 40] {
+            assert!(holds(number, flag), "{flag:#x} on block {number}");
+        }
+        for flag in [0x01, 0x02, 0x04, 0x10] {
+            assert!(!holds(number, flag), "{flag:#x} on block {number}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_vector_or_result_and_scope_flags_beyond_16_bits_are_failures() {
+    let (integrity, confidentiality) = (
+        Integrity::HmacSha2 {
+            variant: ShaVariant::Sha256,
+            scope: ScopeFlags::ALL,
+            key: Key::Shared(&[1; 32]),
+        },
+        Confidentiality::AesGcm {
+            variant: AesVariant::A256Gcm,
+            scope: ScopeFlags::ALL,
+            key: Key::Shared(&[2; 32]),
+        },
+    );
+    let [mut signed, mut encrypted] = [plain(), plain()];
+    let mut rng = ChaCha8Rng::from_seed([1; 32]);
+    let place = Placement::plain();
+    add_integrity(&mut signed, &[PAYLOAD_NUMBER], &source(), &integrity, place).unwrap();
+    add_confidentiality(&mut encrypted, &[PAYLOAD_NUMBER], &source(), &confidentiality, place, &mut rng)
+        .unwrap();
+    let keys = keys(&KeyPair::from_seed([7; 32]));
+    let with = |bundle: &Bundle, change: &dyn Fn(&mut SecurityBlock)| {
+        let mut bundle = bundle.clone();
+        let number = bundle.blocks().iter().find(|block| is_security(block.kind)).unwrap().number;
+        let block = bundle.numbered_mut(number).unwrap();
+        let mut security = SecurityBlock::decode(&block.data).unwrap();
+        change(&mut security);
+        block.data = security.encode();
+        process(&mut bundle, Role::Acceptor, &SecurityPolicy::default(), &keys).result
+    };
+    // RFC 9173 §3.3 and §4.3: scope flags are parameter 3 of integrity and 4 of confidentiality, the vector is 1.
+    let scope = |id: u64| {
+        move |security: &mut SecurityBlock| {
+            let items = security.parameters.as_mut().unwrap();
+            *items.iter_mut().find(|item| item.id == id).unwrap() = Item::uint(id, 0x1_0007);
+        }
+    };
+    let no_vector = |security: &mut SecurityBlock| {
+        security.parameters.as_mut().unwrap().retain(|item| item.id != 1);
+    };
+    let no_result = |security: &mut SecurityBlock| security.results[0].clear();
+    for bundle in [&signed, &encrypted] {
+        assert_eq!(with(bundle, &|_| {}), Ok(()));
+    }
+    assert_eq!(with(&signed, &scope(3)), Err(BpsecError::Parameter { id: 3 }));
+    assert_eq!(with(&encrypted, &scope(4)), Err(BpsecError::Parameter { id: 4 }));
+    assert_eq!(with(&encrypted, &no_vector), Err(BpsecError::Parameter { id: 1 }));
+    assert_eq!(with(&signed, &no_result), Err(BpsecError::Outcome { id: 1 }));
+    // Without the result, the tag is looked for in the ciphertext.
+    assert_eq!(with(&encrypted, &no_result), Err(BpsecError::Failed { target: PAYLOAD_NUMBER }));
 }
 
 #[test]

@@ -176,6 +176,15 @@ fn contradicting_flags_are_refused() {
     assert!(with(EndpointId::Null, BundleFlags::default()).is_err());
     assert!(with(EndpointId::Null, BundleFlags::MUST_NOT_FRAGMENT).is_ok());
     assert!(with(named(), BundleFlags::REPORT_DELIVERY).is_ok());
+    // RFC 9171 §4.2.4: nor may a block ask for one.
+    let asking = |source: EndpointId, flags: BundleFlags| {
+        let mut bundle = Bundle::new(Primary { source, flags, ..sample().primary }, Vec::new());
+        bundle.push_block(BlockKind(200), BlockFlags::REPORT_IF_UNPROCESSED, vec![0]);
+        Bundle::decode(&bundle.encode()).map(|_| ())
+    };
+    assert!(asking(named(), BundleFlags::default()).is_ok());
+    assert!(asking(named(), BundleFlags::ADMINISTRATIVE_RECORD).is_err());
+    assert!(asking(EndpointId::Null, BundleFlags::MUST_NOT_FRAGMENT).is_err());
 }
 
 #[test]

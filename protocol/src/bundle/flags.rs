@@ -74,5 +74,7 @@ flags! {
         DELETE_BUNDLE_IF_UNPROCESSED = 0x04;
         /// The block is discarded when it cannot be processed.
         DISCARD_IF_UNPROCESSED = 0x10;
+        /// All of these.
+        ASSIGNED = 0x17;
     }
 }

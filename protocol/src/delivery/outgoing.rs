@@ -36,6 +36,8 @@ pub struct Pending {
     pub expires: Instant,
     /// How often it was handed to the store.
     pub attempts: u32,
+    /// How often in a row its timer ran out, without an acknowledgement of what was sent later.
+    pub silences: u32,
     /// Where it is.
     pub place: Place,
 }
@@ -211,6 +213,7 @@ mod tests {
             priority: Priority::Normal,
             expires: Instant::MAX,
             attempts: 0,
+            silences: 0,
             place: Place::AwaitingPersist,
         }
     }

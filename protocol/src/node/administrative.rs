@@ -126,7 +126,7 @@ impl Node {
                 continue;
             }
             let record = AdministrativeRecord::StatusReport(report);
-            self.send_record(report_to, &record, Priority::Normal, settings.lifetime);
+            self.send_record(report_to, &record, Priority::Normal, settings.lifetime, Origin::Prompted);
         }
     }
 
@@ -137,13 +137,14 @@ impl Node {
         record: &AdministrativeRecord,
         priority: Priority,
         lifetime: Duration,
+        origin: Origin<'_>,
     ) -> Option<StoreKey> {
         let source = self.config.id.endpoint(ADMINISTRATIVE);
         let flags = BundleFlags::ADMINISTRATIVE_RECORD;
         let mut bundle =
             self.fresh_bundle(source, destination, EndpointId::Null, flags, lifetime, record.encode());
         self.sign_plain(&mut bundle);
-        self.store_bundle(bundle, priority, lifetime, Origin::Control)
+        self.store_bundle(bundle, priority, lifetime, origin)
     }
 
     /// The last frame of a bundle has left.

@@ -100,7 +100,7 @@ impl Node {
         };
         let destination = match self.whose(&bundle.primary().destination) {
             Whose::Ours => {
-                if self.lacks_memory_for(&bundle) {
+                if self.lacks_memory_for(&bundle, lifetime, None) {
                     return Err(SubmitError::StoreFull);
                 }
                 return match self.deliver_bundle(&bundle, lifetime, Arrival::default()) {
@@ -228,11 +228,13 @@ impl Node {
     }
 
     /// Whether a bundle for this node cannot be delivered now because too many were.
-    pub(super) fn lacks_memory_for(&self, bundle: &Bundle) -> bool {
+    pub(super) fn lacks_memory_for(&self, bundle: &Bundle, left: Duration, from: Option<NodeId>) -> bool {
         let primary = bundle.primary();
+        let max = self.config.bundles.max_remembered;
+        // The name of the whole: a fragment's differs only where nobody looks.
         Self::is_applications(primary)
             && primary.source != EndpointId::Null
-            && self.delivered.len() >= self.config.bundles.max_remembered
+            && !self.delivered.has_room(&bundle.id(), from, self.memorable(bundle, left), max)
     }
 
     /// Hands a whole bundle for one of our endpoints to the application, unless it was handed over before.
@@ -252,12 +254,12 @@ impl Node {
             if self.delivered.knows(&id) {
                 return Err(self.refuse("duplicate_bundle"));
             }
-            let left = self.memorable(bundle, left);
-            let expires = self.now.saturating_add(left);
-            if self.delivered.remember(id.clone(), expires, self.config.bundles.max_remembered).is_err() {
+            if self.lacks_memory_for(bundle, left, arrival.from) {
                 self.turn_away(bundle, DropReason::StoreFull, arrival);
                 return Err(self.refuse("delivered_memory_full"));
             }
+            let left = self.memorable(bundle, left);
+            self.delivered.remember(id.clone(), self.now.saturating_add(left), arrival.from);
             self.keep_delivered(&id, left);
             self.arm_forgetting();
         }

@@ -7,7 +7,10 @@ use crate::{
     dtn::{store::StoreLimits, strategy::RoutingConfig},
     id::NodeId,
     identity::Directory,
-    planning::{ExchangeSettings, LocalProblem},
+    planning::{
+        Couplings, LocalProblem,
+        solver::{MethodSettings, Pace},
+    },
     sync::SyncLimits,
 };
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
@@ -109,7 +112,8 @@ pub struct BundleSettings {
     /// What comes lives no longer here than this, whatever it says of itself: else a stranger could fill store and memories for good.
     /// What claims to be made by more than this in the future is dropped.
     pub max_lifetime: Duration,
-    /// Most names of delivered bundles that are remembered until they expire. With so many, no more are delivered.
+    /// Most names of delivered bundles that are remembered until they expire. With so many, no more are delivered. Of these, one
+    /// neighbour's bundles take at most half, one source's a quarter, and those that live for more than a day half of each.
     pub max_remembered: usize,
     /// What fragments may occupy.
     pub reassembly: ReassemblySettings,
@@ -193,12 +197,20 @@ pub struct SharedStateConfig {
 pub struct PlanConfig {
     /// Who coordinates.
     pub coordinator: NodeId,
+    /// Who coordinates when it is silent, in this order.
+    pub successors: Vec<NodeId>,
+    /// How long a coordinator is silent before its first successor takes its place; none for never.
+    pub succession: Option<Duration>,
     /// Who takes part.
     pub participants: Vec<NodeId>,
     /// The solver's settings.
-    pub settings: ExchangeSettings,
-    /// Number of couplings m.
-    pub couplings: usize,
+    pub settings: MethodSettings,
+    /// If given, the coordinator chooses the method by what the contact plan says of the time from now on until so long after.
+    pub auto: Option<Duration>,
+    /// Deadlines and limits of the rounds.
+    pub pace: Pace,
+    /// The fleet-wide constraints.
+    pub couplings: Couplings,
     /// This node's own problem, if it takes part.
     pub problem: Option<LocalProblem>,
     /// Lifetime of its messages.

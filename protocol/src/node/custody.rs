@@ -14,7 +14,7 @@ use super::{
     Followup, InputError, Node, Report, Timer,
     bundle_service::Whose,
     delivered::Delivered,
-    forward::ADMINISTRATIVE,
+    forward::{ADMINISTRATIVE, Origin},
     ingress::{Arrival, Fate},
     output::DropReason,
 };
@@ -34,8 +34,6 @@ use core::time::Duration;
 const MAX_DEPTH: u8 = 4;
 /// Most answers that wait to be signalled; the custodian before asks again for those beyond.
 const MAX_ANSWERS: usize = 4096;
-/// How often the time until a repetition doubles.
-const MAX_DOUBLINGS: u32 = 3;
 
 /// Custody of bundles.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,9 +148,8 @@ impl Node {
         let waits = entrusted.tunnel.is_some_and(|key| self.store.get(key).is_some());
         let (custodian, attempts, bytes) = (entrusted.custodian, entrusted.attempts, entrusted.bytes as u64);
         let expires = entrusted.expires;
-        let timeout = self.round_trip(custodian, bytes, expires);
-        // As for messages (RFC 6298 §5.5): a lost way back must not fill the contacts with copies.
-        let timeout = self.jittered(timeout.saturating_mul(1 << attempts.min(MAX_DOUBLINGS)));
+        let timeout = self.patience(custodian, bytes, expires, attempts);
+        let timeout = self.jittered(timeout);
         if !waits {
             self.transmit_entrusted(transmission, timeout);
         }
@@ -162,6 +159,11 @@ impl Node {
 
     fn transmit_entrusted(&mut self, transmission: u64, timeout: Duration) {
         let now = self.civil_now();
+        let ours = self
+            .custody
+            .held
+            .get(&transmission)
+            .is_some_and(|entrusted| self.whose(&entrusted.bundle.primary().source) == Whose::Ours);
         let Some(entrusted) = self.custody.held.get_mut(&transmission) else { return };
         let left = entrusted.expires.saturating_since(self.now);
         if entrusted.bundle.age_ms().is_some() {
@@ -181,7 +183,9 @@ impl Node {
             self.report(Report::CustodyRepeated { id, custodian });
         }
         let record = AdministrativeRecord::Encapsulated(bpdu);
-        let key = self.send_record(custodian.endpoint(ADMINISTRATIVE), &record, priority, left);
+        // What is in the tunnel has no more rights than it would have outside.
+        let origin = if ours { Origin::Control } else { Origin::Prompted };
+        let key = self.send_record(custodian.endpoint(ADMINISTRATIVE), &record, priority, left, origin);
         if let Some(entrusted) = self.custody.held.get_mut(&transmission) {
             entrusted.tunnel = key;
         }
@@ -216,7 +220,7 @@ impl Node {
             }
         };
         let entrusted_by = asks.then_some(sender);
-        let arrival = Arrival { depth: arrival.depth + 1, entrusted_by };
+        let arrival = Arrival { depth: arrival.depth + 1, entrusted_by, ..arrival };
         if !asks {
             return self.receive(bundle, &bpdu.bundle, arrival);
         }
@@ -228,24 +232,25 @@ impl Node {
             return Err(self.refuse("custody_redundant"));
         }
         let left = self.lifetime_left(&bundle).map(|left| self.memorable(&bundle, left));
-        let fate = if self.custody.taken.len() < self.config.bundles.max_remembered {
-            self.receive(bundle, &bpdu.bundle, arrival)
-        } else {
+        let max = self.config.bundles.max_remembered;
+        let lacks_memory = |left| !known && !self.custody.taken.has_room(&id, arrival.from, left, max);
+        let fate = if left.is_some_and(lacks_memory) {
             Ok(Fate::Dropped(DropReason::StoreFull))
+        } else {
+            self.receive(bundle, &bpdu.bundle, arrival)
         };
         let disposition = disposition(&fate);
         if let (Disposition::ACCEPTED, Some(left), false) = (disposition, left, known) {
-            self.remember_custody(id, left);
+            self.remember_custody(id, arrival.from, left);
         }
         self.answer(answer(disposition));
         fate
     }
 
-    fn remember_custody(&mut self, id: BundleId, left: Duration) {
+    fn remember_custody(&mut self, id: BundleId, from: Option<NodeId>, left: Duration) {
         let expires = self.now.saturating_add(left);
         self.keep_taken(&id, left);
-        // There is room: it was looked at before.
-        let _ = self.custody.taken.remember(id, expires, usize::MAX);
+        self.custody.taken.remember(id, expires, from);
         self.arm_forgetting_custody();
     }
 
@@ -296,7 +301,8 @@ impl Node {
                     let signal = CustodySignal { disposition, spans: spans.to_vec() };
                     let record = AdministrativeRecord::CustodySignal(signal);
                     let lifetime = self.config.control_lifetime;
-                    if self.send_record(source.clone(), &record, Priority::Expedited, lifetime).is_none() {
+                    let (to, urgent) = (source.clone(), Priority::Expedited);
+                    if self.send_record(to, &record, urgent, lifetime, Origin::Prompted).is_none() {
                         // The custodian before will ask again.
                         self.count("custody_signal_not_sent");
                     }

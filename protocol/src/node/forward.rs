@@ -1,6 +1,6 @@
 //! Bundles on their way: made, stored, routed, sent on.
 
-use super::{Node, Report, StreamKey, Timer, bundle_service::Whose, output::DropReason};
+use super::{Node, Report, StreamKey, Timer, output::DropReason};
 use crate::{
     bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary, Status},
     dtn::{
@@ -26,6 +26,8 @@ pub(super) enum Origin<'a> {
     Message(StreamKey, u64),
     /// An acknowledgement: the peer asks again, nothing need be kept.
     Control,
+    /// A record that others' bundles call for, at nobody else's expense.
+    Prompted,
     /// Anything else, by its encoding: a record of its own, where bundles are kept.
     Kept(&'a [u8]),
 }
@@ -113,11 +115,7 @@ impl Node {
             if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
         let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
         let record = record.filter(|_| self.config.keep_bundles);
-        // The urgency of others' bundles is hearsay: it makes nobody's bundle go.
-        let rank = match self.whose(&bundle.primary().source) {
-            Whose::Ours => priority,
-            Whose::Node(_) | Whose::Nobody | Whose::Unknown => priority.max(Priority::Normal),
-        };
+        let rank = self.rank(&bundle, priority, origin);
         let held = Held { bundle, own, kept: record.is_some(), previous, hops, age };
         match self.store.insert_as(rank, meta, queue, held) {
             Ok(inserted) => {
@@ -273,7 +271,7 @@ impl Node {
 
     /// A bundle of so many bytes begins to come in: what would have to go when it is here goes now.
     pub(super) fn make_store_room(&mut self, bytes: u32) {
-        for (key, entry) in self.store.make_room(Priority::Normal, bytes) {
+        for (key, entry) in self.store.make_room(self.hearsay_rank(), bytes) {
             self.on_dropped(key, entry, DropReason::StoreFull);
         }
     }

@@ -22,6 +22,8 @@ use core::time::Duration;
 /// How a bundle came to this node.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Arrival {
+    /// The neighbour that brought it.
+    pub(super) from: Option<NodeId>,
     /// Tunnels that it came out of.
     pub(super) depth: u8,
     /// Who wants to be rid of its custody.
@@ -58,7 +60,7 @@ impl Node {
         if let Some(teller) = self.summary_from(&bundle) {
             return self.take_summary(bundle, teller, peer).map(|()| Fate::Taken);
         }
-        self.receive(bundle, bytes, Arrival::default())
+        self.receive(bundle, bytes, Arrival { from: peer, ..Arrival::default() })
     }
 
     /// How bundles from `peer` are judged.

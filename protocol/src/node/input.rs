@@ -3,6 +3,7 @@
 use super::{
     convergence::{Convergence, Transfer},
     output::Ticket,
+    plan::PlanHorizon,
 };
 use crate::{
     bundle::BundleFlags,
@@ -12,7 +13,7 @@ use crate::{
     sync::Op,
     time::{Instant, UtcEstimate},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 /// A driver's number for a link of this node.
@@ -117,6 +118,13 @@ pub enum Input<'a> {
         /// How many.
         bytes: u32,
     },
+    /// How strongly the peer of a link is heard, where the medium tells: for strategies that let the farthest speak first.
+    Heard {
+        /// Which link.
+        link: LinkId,
+        /// Signal-to-noise ratio in dB.
+        snr_db: i8,
+    },
     /// A link went down.
     LinkDown {
         /// Which.
@@ -146,6 +154,8 @@ pub enum Input<'a> {
     Write(Op<'a>),
     /// The coordinator is to begin its plan.
     StartPlan,
+    /// Time has passed: the plan's next horizon begins. Every node that takes part is told, the coordinator last.
+    PlanHorizon(Box<PlanHorizon>),
     /// What time it is.
     Civil(UtcEstimate),
     /// A persist request is done. Requests are answered in order.

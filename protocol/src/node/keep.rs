@@ -159,11 +159,11 @@ impl Node {
         let id = delivered::read_name(name)?;
         // What was remembered under a laxer bound, or by a clock that was wrong: see `Node::memorable`.
         let left = left.min(self.config.bundles.max_lifetime.saturating_mul(2));
-        // Whoever lowers the limit between two incarnations still gets nothing twice.
-        let max = usize::MAX;
         let memory =
             if *kind == Kept::CustodyTaken as u8 { &mut self.custody.taken } else { &mut self.delivered };
-        memory.remember(id, self.now.saturating_add(left), max).ok()
+        // Whoever lowers the limit between two incarnations still gets nothing twice.
+        memory.remember(id, self.now.saturating_add(left), None);
+        Some(())
     }
 
     /// As [`Self::keep_delivered`].
@@ -294,8 +294,11 @@ impl Node {
             return shared_state::take_back(sharing, record_key, value).ok_or(malformed);
         }
         if kind == Kept::Plan as u8 {
+            let now = self.now;
             let planning = self.planning.as_mut().ok_or(InputError::NotConfigured { what: "planning" })?;
-            return planning.take_back(value).ok_or(malformed);
+            planning.take_back(now, value).ok_or(malformed)?;
+            self.watch_coordinator();
+            return Ok(());
         }
         if kind == Kept::Bundle as u8 {
             return self.take_back_bundle(record_key, value).ok_or(malformed);
@@ -344,6 +347,7 @@ impl Node {
             priority,
             expires,
             attempts: 0,
+            silences: 0,
             place: Place::AwaitingPersist,
         })
     }

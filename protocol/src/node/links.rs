@@ -58,6 +58,14 @@ impl Layer {
 }
 
 impl Node {
+    /// The host tells how strongly the peer of a link is heard.
+    pub(super) fn on_heard(&mut self, link: LinkId, snr_db: i8) {
+        let peer = self.links.get(&link).and_then(|state| state.peer);
+        if let (Some(peer), Some(spread)) = (peer, self.spread.as_mut()) {
+            spread.on_signal(peer, snr_db);
+        }
+    }
+
     pub(super) fn on_link_up(&mut self, up: LinkUp) {
         if self.links.get(&up.link).is_some_and(|link| link.up.is_some_and(|old| old.peer != up.peer)) {
             // Another neighbour: the contact with the one before is over.
@@ -80,7 +88,10 @@ impl Node {
         let (before, same) = {
             let link = self.links.entry(up.link).or_default();
             let same = match (&mut link.layer, up.convergence) {
-                (Layer::SmallFrame(_), Convergence::SmallFrame) => true,
+                // Parts of the peer before must not join those of this one.
+                (Layer::SmallFrame(_), Convergence::SmallFrame) => {
+                    link.peer.is_none_or(|peer| peer == up.peer)
+                }
                 (Layer::Whole(whole), Convergence::Whole(settings)) => whole.keeps(up.peer, settings),
                 (Layer::Ltp(ltp), Convergence::Ltp(settings)) => {
                     ltp.peer == up.peer && ltp.is_set_to(settings)
@@ -98,7 +109,7 @@ impl Node {
             self.reroute(Queue::Hop(before));
         }
         let layer = match up.convergence {
-            Convergence::SmallFrame => Layer::default(),
+            Convergence::SmallFrame => Layer::SmallFrame(self.small_frames_anew(up.link)),
             Convergence::Whole(settings) => Layer::Whole(Whole::new(up.peer, settings)),
             Convergence::Ltp(settings) => Layer::Ltp(Box::new(self.new_ltp(up.peer, settings))),
         };

@@ -21,6 +21,7 @@ mod keep;
 mod links;
 mod output;
 mod plan;
+mod rank;
 mod reassembly;
 mod refusal;
 mod security;
@@ -39,6 +40,7 @@ pub use departure::Departure;
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
+pub use plan::PlanHorizon;
 pub use reassembly::ReassemblySettings;
 pub use refusal::{InputError, SubmitError};
 pub use security::BundleSecurity;
@@ -119,6 +121,8 @@ pub struct Node {
     table: Option<StaticRoutes>,
     /// Where neighbours get copies.
     spread: Option<Spread>,
+    /// Number of the next transfer on a channel that all links share: whoever hears tells transfers apart by it, whichever link they go by.
+    channel_transfer: u16,
     /// Contacts of this node that do not keep what the plan promised, until they end.
     broken: BTreeMap<ContactId, Instant>,
 
@@ -211,6 +215,7 @@ impl Node {
             store: Store::with_eviction(config.store, eviction),
             table,
             spread,
+            channel_transfer: 0,
             broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             blocked: BTreeSet::new(),
@@ -270,6 +275,10 @@ impl Node {
             Input::Transmitted { link, transfer } => self.on_transfer(link, transfer, true),
             Input::TransmissionFailed { link, transfer } => self.on_transfer(link, transfer, false),
             Input::Sent { link } => self.on_sent(link),
+            Input::Heard { link, snr_db } => {
+                self.on_heard(link, snr_db);
+                Ok(())
+            }
             Input::Incoming { bytes } => {
                 self.make_store_room(bytes);
                 Ok(())
@@ -283,6 +292,7 @@ impl Node {
             Input::SendBundle(submission) => self.send_bundle(submission).map_err(InputError::Submit),
             Input::Write(operation) => self.write(operation),
             Input::StartPlan => self.start_plan(),
+            Input::PlanHorizon(next) => self.replan(*next),
             Input::Civil(estimate) => {
                 self.civil = Some(estimate);
                 Ok(())
@@ -341,6 +351,7 @@ impl Node {
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),
                 Timer::PlanRound => self.on_plan_round(),
+                Timer::PlanSuccession => self.on_plan_succession(),
                 Timer::ForgetDelivered => self.on_forget_delivered(),
                 Timer::Reassembly => self.on_reassembly_timeout(),
                 Timer::StatusReports => self.on_status_reports_due(),

@@ -6,7 +6,7 @@ use crate::{
     delivery::Forward,
     envelope::Purpose,
     id::{EndpointId, NodeId},
-    planning::RoundReport,
+    planning::{Outcome, RoundReport},
     sync::Dot,
     time::DtnTime,
 };
@@ -245,6 +245,29 @@ pub enum Report {
         /// The local solution x.
         values: Vec<f64>,
     },
-    /// The coordinator closed a round.
+    /// The coordinator took a step: it closed a round, or its method needs none.
     PlanRound(RoundReport),
+    /// This node coordinates the plan, with this method.
+    PlanSolver {
+        /// The method's word.
+        solver: &'static str,
+        /// Why it was chosen.
+        why: &'static str,
+    },
+    /// This node took the place of a coordinator that was silent.
+    PlanTerm {
+        /// Which coordinator in a row it is, from 0.
+        term: u32,
+        /// This node.
+        coordinator: NodeId,
+    },
+    /// A version of the plan is committed.
+    PlanCommitted {
+        /// The horizon.
+        horizon: u64,
+        /// The round that ended it: with the horizon, the version.
+        round: u32,
+        /// How it ended.
+        outcome: Outcome,
+    },
 }

@@ -1,49 +1,146 @@
 //! The node's part in the federated plan.
 
+mod succession;
+
 use super::{InputError, Kept, Node, PlanConfig, Report, Timer, input::Submission};
 use crate::{
-    dtn::store::Priority,
+    dtn::{contact_plan::ContactPlan, store::Priority},
     envelope::Purpose,
     id::NodeId,
-    planning::{Contribution, Coordinator, Participant, QpSettings, Signal},
+    planning::{
+        QpSettings,
+        solver::{Asset, Contribution, Coordinator, MethodSettings, Request, choose},
+    },
+    time::Instant,
 };
 use alloc::{vec, vec::Vec};
+
+/// A later horizon of the plan, as its driver gives it.
+#[derive(Clone, Debug)]
+pub struct PlanHorizon {
+    /// Its number, greater than the last one's.
+    pub horizon: u64,
+    /// This node's problem in it, if it takes part.
+    pub problem: Option<crate::planning::LocalProblem>,
+    /// For each coupling, the one of the last horizon that it continues.
+    pub moved: Vec<Option<usize>>,
+}
 
 /// Planning at this node.
 #[derive(Debug)]
 pub(super) struct Planning {
     config: PlanConfig,
-    participant: Option<Participant>,
+    asset: Option<Asset>,
     coordinator: Option<Coordinator>,
+    /// The latest coordinator known, counted through the candidates.
+    term: u32,
+    /// The last request heard of it, without its question: where a successor goes on.
+    heard: Option<Heard>,
+}
+
+/// What a coordinator last said.
+#[derive(Clone, Debug)]
+struct Heard {
+    at: Instant,
+    horizon: u64,
+    round: u32,
+    prices: Vec<f64>,
+    committed: bool,
 }
 
 impl Planning {
     /// # Panics
     /// When the configuration is contradictory: the host checks it with the problem's and the settings' constructors.
     pub(super) fn new(id: NodeId, config: PlanConfig) -> Self {
-        let participant = config.problem.clone().map(|problem| {
-            Participant::new(id, problem, QpSettings::default()).expect("the host checked the local problem")
+        let asset = config.problem.clone().map(|problem| {
+            Asset::new(id, problem, QpSettings::default()).expect("the host checked the local problem")
         });
-        let coordinator = (config.coordinator == id).then(|| {
-            Coordinator::new(config.settings, config.participants.clone(), config.couplings)
-                .expect("the host checked the plan's settings")
-        });
-        Self { config, participant, coordinator }
+        Self { config, asset, coordinator: None, term: 0, heard: None }
     }
 
-    /// Takes the participant's kept state back. `None`: this version did not write it, or the host gave another problem.
-    pub(super) fn take_back(&mut self, value: &[u8]) -> Option<()> {
-        self.participant.as_mut()?.restore(value)
+    /// Takes the asset's kept state back. `None`: this version did not write it, or the host gave another problem.
+    pub(super) fn take_back(&mut self, now: Instant, value: &[u8]) -> Option<()> {
+        let asset = self.asset.as_mut()?;
+        asset.restore(value)?;
+        if let Some(request) = asset.request().cloned() {
+            self.term = request.term;
+            self.hear(now, &request);
+        }
+        Some(())
+    }
+
+    /// A coordinator with the method of the settings, or the one that suits the contact plan; and why.
+    fn coordinate(
+        &self,
+        id: NodeId,
+        now: Instant,
+        plan: &ContactPlan,
+        max_payload: usize,
+    ) -> (Coordinator, MethodSettings, &'static str) {
+        let config = &self.config;
+        let (mut settings, mut why) = (config.settings, "configured");
+        if let Some(outlook) = config.auto {
+            let members = &config.participants;
+            let span = (now, now.saturating_add(outlook));
+            let choice = choose(plan, id, members, config.couplings.len(), span, config.pace.deadline);
+            (settings.kind, settings.curvature) = (choice.kind, choice.curvature);
+            why = choice.reason.word();
+        }
+        settings = settings.fit(config.couplings.len(), max_payload);
+        let members = config.participants.clone();
+        let coordinator = Coordinator::new(settings, config.pace, &config.couplings, members)
+            .expect("the host checked the plan's settings");
+        (coordinator.in_term(self.term), settings, why)
+    }
+
+    fn hear(&mut self, now: Instant, request: &Request) {
+        self.heard = Some(Heard {
+            at: now,
+            horizon: request.horizon,
+            round: request.round,
+            prices: request.prices.clone(),
+            committed: request.committed.is_some(),
+        });
     }
 }
 
 impl Node {
     pub(super) fn start_plan(&mut self) -> Result<(), InputError> {
+        let (now, id) = (self.now, self.config.id);
+        let planning = self.planning.as_mut().filter(|planning| planning.leader(planning.term) == id);
+        let planning = planning.ok_or(InputError::NotConfigured { what: "coordinating a plan" })?;
+        if planning.coordinator.is_none() {
+            let (mut coordinator, settings, why) =
+                planning.coordinate(id, now, &self.plan, self.config.max_payload);
+            let asked = coordinator.start(now);
+            planning.coordinator = Some(coordinator);
+            self.report(Report::PlanSolver { solver: settings.kind.word(), why });
+            self.ask(asked);
+        }
+        Ok(())
+    }
+
+    /// Begins a later horizon, from where the last one's prices lead.
+    pub(super) fn replan(&mut self, next: PlanHorizon) -> Result<(), InputError> {
         let now = self.now;
-        let coordinator = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut());
-        let coordinator = coordinator.ok_or(InputError::NotConfigured { what: "coordinating a plan" })?;
-        let signal = coordinator.start(now);
-        self.publish(signal);
+        let refused = InputError::NotConfigured { what: "this horizon of the plan" };
+        let planning = self.planning.as_mut().ok_or(InputError::NotConfigured { what: "planning" })?;
+        if next.moved.len() != planning.config.couplings.len() {
+            return Err(refused);
+        }
+        if let (Some(asset), Some(problem)) = (planning.asset.as_mut(), next.problem) {
+            asset.replace_problem(next.horizon, problem, &next.moved).map_err(|_| refused)?;
+        }
+        let mut asked = Vec::new();
+        if let Some(coordinator) = planning.coordinator.as_mut() {
+            let before = coordinator.prices();
+            let price = |from: &Option<usize>| from.and_then(|from| before.get(from).copied()).unwrap_or(0.0);
+            let prices: Vec<f64> = next.moved.iter().map(price).collect();
+            asked = coordinator
+                .resume(now, next.horizon, 1, &prices)
+                .map_err(|_| InputError::NotConfigured { what: "this horizon of the plan" })?;
+        }
+        self.ask(asked);
         Ok(())
     }
 
@@ -53,10 +150,8 @@ impl Node {
         else {
             return;
         };
-        match coordinator.on_timeout(now) {
-            Some(signal) => self.publish(signal),
-            None => self.after_round(),
-        }
+        let asked = coordinator.on_timeout(now);
+        self.ask(asked);
     }
 
     /// A verified message of another member.
@@ -64,18 +159,15 @@ impl Node {
         let Some(planning) = &self.planning else {
             return self.report(Report::ModuleRefused { reason: "plan_not_configured" });
         };
-        if planning.coordinator.is_some() {
-            match Contribution::decode(payload) {
-                Ok(contribution) => self.on_contribution(source, &contribution),
-                Err(_) => self.report(Report::ModuleRefused { reason: "plan_malformed" }),
+        if let Ok(request) = Request::decode(payload) {
+            if request.term < planning.term || source != planning.leader(request.term) {
+                return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
             }
-        } else if source == planning.config.coordinator {
-            match Signal::decode(payload) {
-                Ok(signal) => self.on_signal(&signal),
-                Err(_) => self.report(Report::ModuleRefused { reason: "plan_malformed" }),
-            }
-        } else {
-            self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+            return self.on_request(source, &request);
+        }
+        match Contribution::decode(payload) {
+            Ok(contribution) => self.on_contribution(source, &contribution),
+            Err(_) => self.report(Report::ModuleRefused { reason: "plan_malformed" }),
         }
     }
 
@@ -83,47 +175,72 @@ impl Node {
         let now = self.now;
         let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
         else {
-            return;
+            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
         };
         match coordinator.on_contribution(now, from, contribution) {
-            Ok(Some(signal)) => self.publish(signal),
-            Ok(None) => self.after_round(),
+            Ok(asked) => self.ask(asked),
             Err(_) => self.report(Report::ModuleRefused { reason: "plan_contribution" }),
         }
     }
 
-    /// Sends a signal to every participant; the one at this node hears it without a message.
-    fn publish(&mut self, signal: Signal) {
-        self.after_round();
-        let Some(planning) = &self.planning else { return };
+    /// Sends the request in force to those who are to be asked; this node's own asset hears it without a message.
+    fn ask(&mut self, asked: Vec<NodeId>) {
+        self.after_step();
         let own = self.config.id;
-        let others = planning.config.participants.iter().copied().filter(|member| *member != own);
-        let (others, payload) = (others.collect::<Vec<NodeId>>(), signal.encode());
-        for member in others {
-            self.send_plan(member, payload.clone());
+        // This node answers itself at once. Asked alone it would go round in circles.
+        let others: Vec<NodeId> = asked.into_iter().filter(|member| *member != own).collect();
+        if others.is_empty() {
+            return;
         }
-        self.on_signal(&signal);
+        let Some(coordinator) = self.planning.as_ref().and_then(|planning| planning.coordinator.as_ref())
+        else {
+            return;
+        };
+        let requests: Vec<(NodeId, Vec<u8>)> = others
+            .into_iter()
+            .filter_map(|member| Some((member, coordinator.request(member)?.encode())))
+            .collect();
+        let request = coordinator.request(own);
+        for (member, payload) in requests {
+            self.send_plan(member, payload);
+        }
+        if let Some(request) = request {
+            self.on_request(own, &request);
+        }
     }
 
-    fn on_signal(&mut self, signal: &Signal) {
+    fn on_request(&mut self, source: NodeId, request: &Request) {
+        let (now, own) = (self.now, self.config.id);
         let Some(planning) = self.planning.as_mut() else { return };
-        let Some(participant) = planning.participant.as_mut() else { return };
-        let answer = participant.on_signal(signal);
-        let (values, state) = (participant.values().to_vec(), participant.snapshot());
-        let coordinator = planning.config.coordinator;
-        let contribution = match answer {
+        if source != own && request.term > planning.term {
+            planning.step_down(request.term);
+        }
+        let news = planning.heard.as_ref().is_none_or(|heard| {
+            (heard.horizon, heard.round) < (request.horizon, request.round)
+                || (!heard.committed && request.committed.is_some())
+        });
+        planning.hear(now, request);
+        self.watch_coordinator();
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(asset) = planning.asset.as_mut() else { return };
+        let round = asset.round();
+        let contribution = match asset.on_request(request) {
             Ok(contribution) => contribution,
             Err(_) => return self.report(Report::ModuleRefused { reason: "plan_signal" }),
         };
-        // A share that the coordinator counts on must not be forgotten in a crash: the next step starts from it.
-        self.put(vec![Kept::Plan as u8], state);
-        self.report(Report::PlanLocal { round: signal.round, values });
+        if asset.round() != round || (news && request.committed.is_some()) {
+            // An answer that the coordinator counts on must not be forgotten in a crash: the next one is told relative to it.
+            let (values, state) = (asset.values().to_vec(), asset.snapshot());
+            self.put(vec![Kept::Plan as u8], state);
+            self.report(Report::PlanLocal { round: request.round, values });
+        }
+        if let (Some(outcome), true) = (request.committed, news) {
+            let (horizon, round) = (request.horizon, request.round);
+            self.report(Report::PlanCommitted { horizon, round, outcome });
+        }
         match contribution {
-            Some(contribution) if coordinator == self.config.id => {
-                let id = self.config.id;
-                self.on_contribution(id, &contribution);
-            }
-            Some(contribution) => self.send_plan(coordinator, contribution.encode()),
+            Some(contribution) if source == own => self.on_contribution(own, &contribution),
+            Some(contribution) => self.send_plan(source, contribution.encode()),
             None => {}
         }
     }
@@ -138,8 +255,8 @@ impl Node {
         }
     }
 
-    /// Tells of closed rounds, and sets the next deadline.
-    fn after_round(&mut self) {
+    /// Tells of steps taken, and sets the next deadline.
+    fn after_step(&mut self) {
         let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
         else {
             return;

@@ -211,7 +211,9 @@ impl Node {
         let Some(joined) = joined else { return Ok(None) };
         let last = &joined.parts[joined.last];
         let (reason, word) = match reassemble(&joined.parts) {
-            Ok(_) if self.lacks_memory_for(last) => (DropReason::StoreFull, "delivered_memory_full"),
+            Ok(_) if self.lacks_memory_for(last, left, arrival.from) => {
+                (DropReason::StoreFull, "delivered_memory_full")
+            }
             Ok(whole) => return Ok(Some((whole, joined))),
             Err(error) => (DropReason::Incomplete, error.reason()),
         };

@@ -61,6 +61,7 @@ impl Node {
             priority,
             expires: self.now.saturating_add(lifetime),
             attempts: 0,
+            silences: 0,
             place: Place::AwaitingPersist,
         };
         self.signatures.made += 1;
@@ -82,6 +83,9 @@ impl Node {
             self.abandon(stream, sequence);
             return;
         }
+        // Before its time it is sent again because an acknowledgement shows that it was lost: the way back works.
+        let shown = matches!(message.place, Place::InFlight { deadline, .. } if self.now < deadline);
+        message.silences = if shown { 0 } else { message.silences.saturating_add(1) };
         if message.attempts > 0 {
             self.report(Report::Retransmitted {
                 destination: stream.peer,
@@ -125,11 +129,8 @@ impl Node {
         let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) else {
             return;
         };
-        let (attempts, expires, bytes) = (message.attempts, message.expires, message_bytes(message));
-        let timeout = self.round_trip(stream.peer, bytes, expires);
-        // Doubles with each attempt (RFC 6298 §5.5): a lost acknowledgement path must not fill the contacts with copies. Not for
-        // ever, since the estimate holds the waits for contacts already.
-        let timeout = timeout.saturating_mul(1 << attempts.saturating_sub(1).min(MAX_DOUBLINGS));
+        let (silences, expires, bytes) = (message.silences, message.expires, message_bytes(message));
+        let timeout = self.patience(stream.peer, bytes, expires, silences);
         let timeout = self.jittered(timeout);
         self.put_in_flight(stream, sequence, self.now.saturating_add(timeout));
     }
@@ -170,24 +171,36 @@ impl Node {
         }
     }
 
-    /// How long from now until an acknowledgement can be back, stretched by the margin; by the contact plan where it tells, else half
-    /// of the lifetime that is left.
+    /// How long from now until an acknowledgement can be back, stretched by the margin.
     pub(super) fn round_trip(&mut self, peer: NodeId, bytes: u64, expires: Instant) -> Duration {
+        self.patience(peer, bytes, expires, 0)
+    }
+
+    /// How long to wait for an acknowledgement: by the contact plan where it tells, else half of the lifetime that is left.
+    ///
+    /// `silences`: how often in a row none came. Each doubles what is waited beyond the expected time (RFC 6298 §5.5): a lost way back
+    /// must not fill the contacts with copies. It does not double the expected time, of which most is the wait for contacts that the plan
+    /// tells: a second loss would cost half a day of them.
+    pub(super) fn patience(&mut self, peer: NodeId, bytes: u64, expires: Instant, silences: u32) -> Duration {
         let settings = self.config.retransmission;
         let there = self.arrival(self.config.id, peer, self.now, bytes);
         let back = there.and_then(|arrival| {
             let reply = arrival.saturating_add(settings.ack_delay);
             self.arrival(peer, self.config.id, reply, ACKNOWLEDGEMENT_BYTES)
         });
-        let expected = match back {
-            Some(back) => back.saturating_since(self.now) * settings.margin_percent / 100,
-            None => expires.saturating_since(self.now) / 2,
+        let doubled = |span: Duration| span.saturating_mul(1 << silences.min(MAX_DOUBLINGS));
+        let wait = match back {
+            Some(back) => {
+                let expected = back.saturating_since(self.now);
+                expected.saturating_add(doubled(expected * settings.margin_percent.saturating_sub(100) / 100))
+            }
+            None => doubled(expires.saturating_since(self.now) / 2),
         };
-        expected.max(settings.min_timeout)
+        wait.max(doubled(settings.min_timeout))
     }
 }
 
-/// How often the timeout doubles at the most.
+/// How often a wait doubles at the most.
 const MAX_DOUBLINGS: u32 = 3;
 
 /// A typical acknowledgement's bundle, for the estimate of a round trip.

@@ -101,9 +101,8 @@ impl Node {
             }
             Cargo::Copy(key, _) => {
                 self.on_forwarded(key);
-                let now = self.now;
                 let Some(spread) = self.spread.as_mut() else { return };
-                let fate = spread.sent(now, peer, key);
+                let fate = spread.sent(peer, key);
                 self.stop_sending(key);
                 if fate == Fate::Done {
                     self.finish_bundle(key);

@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     AntiEntropy,
     /// When a round of planning has waited long enough.
     PlanRound,
+    /// When the plan's coordinator has been silent for too long.
+    PlanSuccession,
     /// When the name of a delivered bundle may be forgotten.
     ForgetDelivered,
     /// When the fragments of a bundle have waited long enough for the others.

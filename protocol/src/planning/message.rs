@@ -46,6 +46,16 @@ impl Outcome {
         }
     }
 
+    /// A stable word for reports and traces.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Converged => "converged",
+            Self::RoundLimit => "round_limit",
+            Self::Absent => "absent",
+        }
+    }
+
     /// The outcome of a code.
     #[must_use]
     pub const fn from_code(code: u64) -> Option<Self> {

@@ -1,12 +1,13 @@
 //! Custody transfer by encapsulation, hop by hop.
 
-use crate::bench::{Bench, LEFT, RIGHT, Setup, US, carry, eid, foreign, primary, submission};
+use crate::bench::{Bench, LEFT, RIGHT, Setup, US, UTC, carry, eid, foreign, keys, primary, submission};
 use cosmosmesh_protocol::{
     bundle::{AdministrativeRecord, Bpdu, Bundle, BundleFlags, CustodySignal, Disposition, Primary},
     dtn::{
-        store::StoreLimits,
+        store::{Priority, StoreLimits},
         strategy::{RoutingConfig, SpreadSettings},
     },
+    envelope::{Header, Purpose, seal},
     id::NodeId,
     node::{
         BundleSettings, BundleSubmission, CustodySettings, DropReason, InputError, Kept, Report, SubmitError,
@@ -56,6 +57,14 @@ fn signals(bench: &mut Bench, to: u64) -> Vec<CustodySignal> {
 
 fn released(bench: &Bench) -> usize {
     bench.reports.iter().filter(|report| matches!(report, Report::CustodyReleased { .. })).count()
+}
+
+/// First fragments of other bundles, more than there is room for.
+fn flood(bench: &mut Bench) {
+    for sequence in 1..20 {
+        let parts = foreign("ipn:1.7", "ipn:2.42", sequence, &[7; 100]).fragment(60).unwrap();
+        bench.hear(LEFT, &parts[0]).unwrap();
+    }
 }
 
 #[test]
@@ -220,10 +229,7 @@ fn a_fragment_in_custody_survives_a_flood_and_a_restart() {
     bench.hear(LEFT, &tunnel("ipn:1.0", 0, &bpdu)).unwrap();
     assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::ACCEPTED, [3])]);
     bench.crash();
-    for sequence in 1..20 {
-        let parts = foreign("ipn:1.7", "ipn:2.42", sequence, &[7; 100]).fragment(60).unwrap();
-        bench.hear(LEFT, &parts[0]).unwrap();
-    }
+    flood(&mut bench);
     bench.hear(LEFT, &parts[1]).unwrap();
     assert_eq!(bench.payloads(), [[7; 100]]);
 }
@@ -278,10 +284,7 @@ fn a_fragment_that_is_called_redundant_is_as_safe_as_one_in_custody() {
     entrust(&mut bench, 0, 3, &parts[0]);
     assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::REDUNDANT, [3])]);
     bench.crash();
-    for sequence in 1..20 {
-        let parts = foreign("ipn:1.7", "ipn:2.42", sequence, &[7; 100]).fragment(60).unwrap();
-        bench.hear(LEFT, &parts[0]).unwrap();
-    }
+    flood(&mut bench);
     bench.hear(LEFT, &parts[1]).unwrap();
     assert_eq!(bench.payloads(), [[7; 100]]);
 }
@@ -337,6 +340,39 @@ fn fragments_wait_in_custody_until_their_bundle_can_be_delivered() {
     assert_eq!(bench.payloads().last(), Some(&&[7; 100][..]));
     bench.pass(Duration::from_secs(700));
     assert!(bench.kept.is_empty(), "{:?}", bench.kept);
+}
+
+/// A bundle for node 4 with what looks like a command of node 1, which nobody signed.
+fn forged_command() -> Bundle {
+    let header = Header {
+        sender: NodeId(LEFT),
+        incarnation: 1,
+        purpose: Purpose::Command,
+        destination: NodeId(4),
+        sequence: 1,
+        created: UTC,
+    };
+    Bundle::new(primary("ipn:1.1", "ipn:4.1", 0), seal(&keys(9), &header, b"forged"))
+}
+
+#[test]
+fn what_nobody_vouches_for_throws_nothing_out_not_even_in_a_tunnel() {
+    for priority in [Priority::Normal, Priority::Bulk] {
+        let mut settings = Setup { linked: false, ..setup(US, &[(4, RIGHT)]) };
+        settings.store = StoreLimits { bytes: 1 << 20, count: 1 };
+        let mut bench = Bench::with(settings);
+        bench.send(BundleSubmission { priority, ..submission("ipn:3.42", b"ours") }).unwrap();
+        let _ = bench.hear(LEFT, &forged_command());
+        entrust(&mut bench, 0, 3, &forged_command());
+        // Neither the tunnel onward nor the signal back.
+        bench.pass(Duration::from_secs(60));
+        bench.link_up(RIGHT);
+        let first = bench.sent(RIGHT);
+        assert_eq!(first.first().map(Bundle::payload), Some(&b"ours"[..]), "{priority:?}");
+        // Once there is room, custody goes on.
+        bench.pass(Duration::from_secs(120));
+        assert!(matches!(record(&bench.sent(RIGHT)[0]), AdministrativeRecord::Encapsulated(_)));
+    }
 }
 
 #[test]

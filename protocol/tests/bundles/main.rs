@@ -6,5 +6,6 @@ mod compression;
 mod custody;
 mod edge_cases;
 mod fragments;
+mod power_loss;
 mod reports;
 mod service;

@@ -90,6 +90,28 @@ fn a_peer_that_sets_no_end_to_its_bundles_does_not_fill_the_memory_for_good() {
 }
 
 #[test]
+fn a_flood_by_one_neighbour_leaves_room_for_short_lives_and_for_others() {
+    let settings = BundleSettings { max_remembered: 256, ..BundleSettings::default() };
+    let mut bench = Bench::with(Setup { settings, ..Setup::default() });
+    let hear = |bench: &mut Bench, from, source: u64, lifetime_ms| {
+        let primary = Primary { lifetime_ms, ..primary(&format!("ipn:{source}.7"), "ipn:2.42", source) };
+        bench.hear(from, &Bundle::new(primary, b"x".to_vec()))
+    };
+    // Names of as many nodes as one likes are easily forged.
+    let month = 29 * 86_400_000;
+    for source in 1000..1300 {
+        let _ = hear(&mut bench, LEFT, source, month);
+    }
+    assert_eq!((bench.delivered.len(), bench.refused("delivered_memory_full")), (64, 236));
+    hear(&mut bench, LEFT, 5, 3_600_000).unwrap();
+    hear(&mut bench, RIGHT, 6, month).unwrap();
+    // And nothing comes twice.
+    bench.crash();
+    assert!(hear(&mut bench, RIGHT, 1000, month).is_err());
+    assert_eq!((bench.delivered.len(), bench.refused("duplicate_bundle")), (66, 1));
+}
+
+#[test]
 fn without_clocks_too_a_bundle_waits_no_longer_than_the_bound() {
     let settings = BundleSettings { max_lifetime: Duration::from_secs(1000), ..BundleSettings::default() };
     let mut bench = Bench::with(Setup { settings, clock: false, linked: false, ..Setup::default() });

@@ -91,6 +91,7 @@ mod tests {
             epoch_utc: "2026-11-01T00:00:00Z".into(),
             duration_s: 60.0,
             assets: vec![asset("here"), asset("there")],
+            plan: None,
             oracles: OracleFacts::default(),
         }
     }

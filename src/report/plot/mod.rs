@@ -6,6 +6,7 @@ mod figure;
 mod latency;
 mod links;
 mod per_asset;
+mod plan;
 mod scale;
 
 pub(super) use scale::power_of_ten;
@@ -35,6 +36,9 @@ pub(super) fn all(source: &Source<'_>, facts: &RunFacts) -> Result<Vec<Plot>, Re
     let plots = [
         convergence::plot(&convergence, end_s),
         convergence::by_round(&convergence),
+        plan::rounds(&source.rounds(facts)?, facts),
+        plan::prices(&source.prices(facts)?, facts),
+        plan::plans(&source.plans(facts)?, facts),
         latency::plot(&source.latencies()?),
         contacts::plot(&source.contacts()?, facts),
         links::plot(source.links()?, facts),

@@ -52,6 +52,7 @@ impl Checker<'_> {
         for (at, asset) in order.into_iter().enumerate() {
             assets.push(self.one_asset(asset, AssetIndex(at as u32), classes, &kits, protocol, epoch));
         }
+        self.tables(raw, &mut assets);
         assets
     }
 
@@ -147,6 +148,9 @@ impl Checker<'_> {
             radios,
             power,
             storage,
+            // Filled in when all names and groups are known.
+            routes: Vec::new(),
+            custodians: Vec::new(),
         }
     }
 

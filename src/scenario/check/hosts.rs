@@ -31,6 +31,8 @@ impl Spanned<RawHosts> {
                 radios: None,
                 power: None,
                 storage: None,
+                routes: None,
+                custodians: None,
             };
             Spanned { value: asset, place: place.clone() }
         })

@@ -30,7 +30,8 @@ impl Checker<'_> {
             Some(RawMessageKind::Event) => MessageKind::Event,
         };
         let lifetime = self.above_zero_or(raw.lifetime.as_ref(), protocol.lifetime(priority));
-        let mut messages = Messages { kind, lifetime, priority, list: Vec::new() };
+        let custody = raw.custody.as_ref().is_some_and(|custody| custody.value);
+        let mut messages = Messages { kind, lifetime, priority, custody, list: Vec::new() };
         let Some(source) = self.files.import(&raw.file) else { return messages };
         for (number, content) in source.text.lines().enumerate() {
             match self.message(content, protocol.max_payload) {

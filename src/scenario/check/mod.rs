@@ -1,6 +1,8 @@
 //! From raw to checked: every rule that a scenario must keep, all violations in one go.
 
 mod assets;
+mod channel;
+mod custody;
 mod faults;
 mod hosts;
 mod imports;
@@ -9,6 +11,7 @@ mod messages;
 mod motion;
 mod plan;
 mod settings;
+mod tables;
 mod tasks;
 
 use std::collections::BTreeMap;
@@ -45,12 +48,14 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     checker.run = checker.above_zero(&root.duration);
     checker.computed = !matches!(root.contacts.as_ref().map(|c| &c.value), Some(RawContacts::Imported(_)));
     let classes = checker.classes(&raw.classes);
-    let protocol = checker.protocol(root.protocol.as_ref());
+    let mut protocol = checker.protocol(root.protocol.as_ref());
     let assets = checker.assets(raw, &classes, &protocol, epoch);
     let contacts = checker.contacts(root.contacts.as_ref(), &assets, &classes, epoch);
     checker.hosts(root.hosts.as_ref());
     let traffic = checker.traffic(root.traffic.as_ref(), &protocol);
     let messages = root.messages.as_ref().map(|list| checker.messages(&list.value, &protocol));
+    checker.flooded_channel(root, &classes, &protocol);
+    checker.custody(root, &assets, &traffic, messages.as_ref(), &mut protocol);
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol));

@@ -2,19 +2,34 @@
 
 use std::collections::BTreeMap;
 
+use cosmosmesh_protocol::planning::solver::Kind;
+
 use super::Checker;
 use crate::{
     scenario::{
         checked::{PlanParticipant, PlanSpec, PlanTerm, Priority, ProtocolSettings},
         decode::{List, Place, Series, Spanned},
         diagnostic::Mistake,
-        raw::{RawParticipant, RawPlan, RawTerm},
+        raw::{RawParticipant, RawPlan, RawSolver, RawTerm},
     },
     units::{AssetIndex, SimTime},
 };
 
 /// Relative slack within which sums of bounds count as equal: far above rounding, far below any plan's precision.
 const SUM_SLACK: f64 = 1e-9;
+
+/// The method that a word stands for; none to pick one.
+fn solver(raw: Option<&RawSolver>) -> Option<Kind> {
+    match raw {
+        Some(RawSolver::Auto) => None,
+        None | Some(RawSolver::Exchange) => Some(Kind::Exchange),
+        Some(RawSolver::Consensus) => Some(Kind::Consensus),
+        Some(RawSolver::Anderson) => Some(Kind::Anderson),
+        Some(RawSolver::QuasiNewton) => Some(Kind::QuasiNewton),
+        Some(RawSolver::Asynchronous) => Some(Kind::Asynchronous),
+        Some(RawSolver::AsynchronousExchange) => Some(Kind::AsynchronousExchange),
+    }
+}
 
 impl Checker<'_> {
     pub(super) fn plan(&mut self, raw: &Spanned<RawPlan>, protocol: &ProtocolSettings) -> PlanSpec {
@@ -33,8 +48,13 @@ impl Checker<'_> {
         let above_zero = |checker: &mut Self, number: Option<&Spanned<f64>>, default| {
             number.map_or(default, |number| checker.positive(number, |number| *number))
         };
+        let round_timeout = self.above_zero_or(raw.round_timeout.as_ref(), SimTime::from_secs(6 * 3600));
         let plan = PlanSpec {
             coordinator: self.asset(&raw.coordinator).unwrap_or(AssetIndex(0)),
+            successors: self.successors(raw),
+            succession: self
+                .above_zero_or(raw.succession.as_ref(), SimTime(round_timeout.0.saturating_mul(3))),
+            solver: solver(raw.solver.as_ref().map(|solver| &solver.value)),
             slots,
             slot: self.above_zero(&raw.slot),
             start: raw.start.as_ref().map_or(SimTime::ZERO, |start| start.value.0),
@@ -43,7 +63,7 @@ impl Checker<'_> {
             eps_abs: above_zero(self, raw.eps_abs.as_ref(), 1e-6),
             eps_rel: self.amount_or(raw.eps_rel.as_ref(), 1e-6, |number| *number),
             max_rounds: self.count_or(raw.max_rounds.as_ref(), 500, 1, 100_000),
-            round_timeout: self.above_zero_or(raw.round_timeout.as_ref(), SimTime::from_secs(6 * 3600)),
+            round_timeout,
             commodities: raw.commodities.value.iter().map(|name| name.value.clone()).collect(),
             participants: self.participants(raw, slots as usize),
             lifetime: self.above_zero_or(raw.lifetime.as_ref(), protocol.lifetime(Priority::Expedited)),
@@ -53,6 +73,13 @@ impl Checker<'_> {
             self.balances(raw, &plan);
         }
         plan
+    }
+
+    /// Those who take the coordinator's place, each once and not itself.
+    fn successors(&mut self, raw: &RawPlan) -> Vec<AssetIndex> {
+        let Some(list) = &raw.successors else { return Vec::new() };
+        self.unique(list.value.iter().chain([&raw.coordinator]), "each candidate");
+        list.value.iter().filter_map(|name| self.asset(name)).collect()
     }
 
     fn commodities(&mut self, raw: &List<String>) {

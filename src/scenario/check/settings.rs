@@ -4,16 +4,18 @@ use super::Checker;
 use crate::scenario::{
     checked::{Better, CrcKind, ProtocolSettings, Retransmission, Routing, Service, StorageSpec, Tolerance},
     decode::{List, Spanned},
+    diagnostic::Mistake,
     raw::{
-        RawBetter, RawBundleSecurity, RawCrc, RawForeknowledge, RawLifetimes, RawProtocol, RawRateLimit,
-        RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread, RawStorage,
-        RawTolerance, RawTransit,
+        RawBetter, RawBundleSecurity, RawCompression, RawCrc, RawFlooding, RawForeknowledge, RawLifetimes,
+        RawMedium, RawProtocol, RawRateLimit, RawRetransmission, RawRouting, RawSendOrder, RawService,
+        RawSpray, RawSpread, RawStorage, RawTolerance, RawTransit,
     },
 };
 use crate::units::SimTime;
 use cosmosmesh_protocol::{
     delivery::RateLimit,
     dtn::strategy::{SendOrder, SpreadSettings},
+    node::CompressionSettings,
 };
 
 /// Most copies of a spray.
@@ -23,10 +25,17 @@ impl Checker<'_> {
     fn routing(&mut self, raw: &RawRouting) -> Routing {
         match raw {
             RawRouting::Sabr => Routing::Sabr,
+            RawRouting::Static => Routing::Static,
             RawRouting::DirectDelivery(raw) => Routing::DirectDelivery(spread(raw)),
             RawRouting::Epidemic(raw) => Routing::Epidemic(spread(raw)),
             RawRouting::Prophet(raw) => Routing::Prophet(spread(raw)),
-            RawRouting::ManagedFlooding(raw) => Routing::ManagedFlooding(spread(raw)),
+            RawRouting::ManagedFlooding(raw) => {
+                let RawFlooding { medium, order, delete_delivered, purge_delivered } = raw.clone();
+                Routing::ManagedFlooding {
+                    channel: medium.is_some_and(|medium| matches!(medium.value, RawMedium::Channel)),
+                    settings: spread(&RawSpread { order, delete_delivered, purge_delivered }),
+                }
+            }
             RawRouting::SprayAndWait(raw) => {
                 let RawSpray { copies, binary, order, delete_delivered, purge_delivered } = raw.clone();
                 let holds = (1..=MAX_COPIES).contains(&copies.value);
@@ -43,6 +52,7 @@ impl Checker<'_> {
     pub(super) fn protocol(&mut self, raw: Option<&Spanned<RawProtocol>>) -> ProtocolSettings {
         let default = ProtocolSettings::default();
         let Some(raw) = raw.map(|raw| &raw.value) else { return default };
+        let service = service(raw.service.as_ref());
         if let Some(limit) = &raw.hop_limit {
             self.expect(limit.value > 0, &limit.place, "a whole number from 1 to 255");
         }
@@ -79,12 +89,9 @@ impl Checker<'_> {
                 Some(RawForeknowledge::Nothing) => false,
             },
             routing: raw.routing.as_ref().map_or(default.routing, |routing| self.routing(&routing.value)),
-            service: match raw.service.as_ref().map(|service| &service.value) {
-                None | Some(RawService::Streams) => Service::Streams,
-                Some(RawService::Datagrams(datagrams)) => Service::Datagrams {
-                    size_only: datagrams.size_only.as_ref().is_some_and(|only| only.value),
-                },
-            },
+            service,
+            custody: raw.custody.as_ref().map(|raw| self.custody_settings(&raw.value)),
+            compression: raw.compression.as_ref().map(|raw| self.compression(raw, service)),
         }
     }
 
@@ -104,6 +111,21 @@ impl Checker<'_> {
             min_timeout: self.above_zero_or(raw.min_timeout.as_ref(), default.min_timeout),
             ack_delay: self.not_negative_or(raw.ack_delay.as_ref(), default.ack_delay),
             margin_factor: self.within_or(raw.margin_factor.as_ref(), default.margin_factor, 1.0, 100.0),
+        }
+    }
+
+    fn compression(&mut self, raw: &Spanned<RawCompression>, service: Service) -> CompressionSettings {
+        if service == (Service::Datagrams { size_only: true }) {
+            let found = "compression of payloads that are counted and not carried";
+            let allowed = "payloads that are carried: `service: Datagrams()` or `Streams`";
+            self.report(&raw.place, Mistake::Inconsistent, found, allowed);
+        }
+        let (raw, default) = (&raw.value, CompressionSettings::default());
+        let shortest = default.min_payload as u32;
+        let margin = u32::from(default.margin_percent);
+        CompressionSettings {
+            min_payload: self.count_or(raw.min_payload_bytes.as_ref(), shortest, 1, 1 << 24) as usize,
+            margin_percent: self.count_or(raw.margin_percent.as_ref(), margin, 0, 99) as u8,
         }
     }
 
@@ -151,6 +173,15 @@ impl Checker<'_> {
                 Some(RawBetter::Higher) => Better::Higher,
                 Some(RawBetter::Neither) | None => Better::Neither,
             },
+        }
+    }
+}
+
+fn service(raw: Option<&Spanned<RawService>>) -> Service {
+    match raw.map(|service| &service.value) {
+        None | Some(RawService::Streams) => Service::Streams,
+        Some(RawService::Datagrams(datagrams)) => {
+            Service::Datagrams { size_only: datagrams.size_only.as_ref().is_some_and(|only| only.value) }
         }
     }
 }

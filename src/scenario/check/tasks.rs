@@ -4,11 +4,11 @@ use super::Checker;
 use crate::{
     engine::MessageKind,
     scenario::{
-        checked::{Arrivals, Priority, ProtocolSettings, SharedState, Traffic, WriteMix},
+        checked::{Arrivals, PayloadContent, Priority, ProtocolSettings, SharedState, Traffic, WriteMix},
         decode::{List, SizeRange, Spanned},
         diagnostic::Mistake,
         quantity::Duration,
-        raw::{RawArrivals, RawMessageKind, RawMix, RawPriority, RawSharedState, RawTraffic},
+        raw::{RawArrivals, RawContent, RawMessageKind, RawMix, RawPriority, RawSharedState, RawTraffic},
     },
     units::SimTime,
 };
@@ -53,6 +53,11 @@ impl Checker<'_> {
             end,
             lifetime: self.above_zero_or(raw.lifetime.as_ref(), protocol.lifetime(priority)),
             priority,
+            custody: raw.custody.as_ref().is_some_and(|custody| custody.value),
+            content: match raw.content.as_ref().map(|content| &content.value) {
+                None | Some(RawContent::Random) => PayloadContent::Random,
+                Some(RawContent::Readings) => PayloadContent::Readings,
+            },
         }
     }
 

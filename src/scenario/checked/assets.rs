@@ -5,7 +5,7 @@ use cosmosmesh_protocol::id::NodeId;
 use crate::{
     astro::{Body, Motion},
     link::RadioSpec,
-    units::{Joules, SimTime, Watts},
+    units::{AssetIndex, Joules, SimTime, Watts},
 };
 
 /// One member of the fleet.
@@ -25,6 +25,19 @@ pub struct Asset {
     pub power: Option<PowerSpec>,
     /// Limits of its bundle store.
     pub storage: StorageSpec,
+    /// Next hops, with static routing.
+    pub routes: Vec<TableLine>,
+    /// Who takes custody next.
+    pub custodians: Vec<TableLine>,
+}
+
+/// A line of an asset's table: at most one for each destination, in order of destinations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableLine {
+    /// For bundles to this asset; another than that whose table it is.
+    pub to: AssetIndex,
+    /// They go to this asset, another than that whose table it is.
+    pub via: AssetIndex,
 }
 
 /// What an asset is.

@@ -14,13 +14,13 @@ use crate::{
     units::{AssetIndex, SimTime},
 };
 
-pub use assets::{Asset, AssetKind, PowerSpec, StorageSpec, has_surface};
+pub use assets::{Asset, AssetKind, PowerSpec, StorageSpec, TableLine, has_surface};
 pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
 pub use metrics::{Better, Tolerance};
 pub use plan::{PlanParticipant, PlanSpec, PlanTerm};
-pub use protocol::{CrcKind, Priority, ProtocolSettings, Retransmission, Routing, Service};
-pub use traffic::{Arrivals, ListedMessage, Messages, SharedState, Traffic, WriteMix};
+pub use protocol::{CrcKind, CustodySpec, Priority, ProtocolSettings, Retransmission, Routing, Service};
+pub use traffic::{Arrivals, ListedMessage, Messages, PayloadContent, SharedState, Traffic, WriteMix};
 
 /// A fleet, its surroundings and its tasks.
 #[derive(Clone, Debug)]

@@ -1,13 +1,21 @@
 //! The federated plan.
 
+use cosmosmesh_protocol::planning::solver::Kind;
+
 use crate::units::{AssetIndex, SimTime};
 
-/// A plan that the participants find by exchange ADMM (Boyd et al. 2011 §7.3.2): each minimises its own cost, and for each
+/// A plan that the participants find together: each minimises its own cost, and for each
 /// commodity and slot the sum over the participants is zero. Positive values give to the pool, negative ones take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanSpec {
     /// Who gathers contributions and closes rounds; it may also participate.
     pub coordinator: AssetIndex,
+    /// Who coordinates when it is silent, in this order.
+    pub successors: Vec<AssetIndex>,
+    /// How long a coordinator is silent before its first successor takes its place.
+    pub succession: SimTime,
+    /// The method; none to let the coordinator pick from the contact plan.
+    pub solver: Option<Kind>,
     /// Number of slots of the horizon, 1 or more.
     pub slots: u32,
     /// Length of a slot.

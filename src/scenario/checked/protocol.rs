@@ -1,6 +1,6 @@
 //! How every node's protocol stack is set.
 
-use cosmosmesh_protocol::{delivery::RateLimit, dtn::strategy::SpreadSettings};
+use cosmosmesh_protocol::{delivery::RateLimit, dtn::strategy::SpreadSettings, node::CompressionSettings};
 
 use super::StorageSpec;
 use crate::units::SimTime;
@@ -56,6 +56,10 @@ pub struct ProtocolSettings {
     pub plan_known: bool,
     /// How application messages travel.
     pub service: Service,
+    /// How nodes keep what travels in custody; `None`: nothing does.
+    pub custody: Option<CustodySpec>,
+    /// Compression of payloads.
+    pub compression: Option<CompressionSettings>,
     /// How bundles find their way.
     pub routing: Routing,
 }
@@ -82,7 +86,35 @@ pub enum Routing {
     /// A copy to those who are likelier to meet the destination.
     Prophet(SpreadSettings),
     /// Once to everybody who hears.
-    ManagedFlooding(SpreadSettings),
+    ManagedFlooding {
+        /// Whether a bundle leaves once on a shared channel, where all in range hear it, and not once by each link.
+        channel: bool,
+        /// What all strategies of copies have in common.
+        settings: SpreadSettings,
+    },
+    /// By each asset's table, one copy.
+    Static,
+}
+
+impl Routing {
+    /// Whether all in range of a frame on a shared channel take it.
+    #[must_use]
+    pub const fn floods_channel(self) -> bool {
+        matches!(self, Self::ManagedFlooding { channel: true, .. })
+    }
+}
+
+/// How nodes keep what travels in custody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CustodySpec {
+    /// Whether destinations that a node's table of custodians does not name take custody themselves.
+    pub direct: bool,
+    /// Most bundles in a node's custody, 1 or more.
+    pub bundles: u32,
+    /// Most bytes of them.
+    pub bytes: u64,
+    /// How long a custodian gathers its answers.
+    pub signal_delay: SimTime,
 }
 
 /// How application messages travel.
@@ -145,6 +177,8 @@ impl Default for ProtocolSettings {
             clock_uncertainty: SimTime::from_nanos(10_000_000),
             plan_known: true,
             service: Service::Streams,
+            custody: None,
+            compression: None,
             routing: Routing::Sabr,
         }
     }

@@ -30,6 +30,20 @@ pub struct Traffic {
     pub lifetime: SimTime,
     /// Its class of service.
     pub priority: Priority,
+    /// Whether its bundles travel from custodian to custodian.
+    pub custody: bool,
+    /// What payloads hold.
+    pub content: PayloadContent,
+}
+
+/// What payloads hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PayloadContent {
+    /// Bytes without order, which do not get smaller.
+    #[default]
+    Random,
+    /// A text of readings that change slowly.
+    Readings,
 }
 
 /// Application messages, one by one.
@@ -41,6 +55,8 @@ pub struct Messages {
     pub lifetime: SimTime,
     /// Their class of service.
     pub priority: Priority,
+    /// Whether their bundles travel from custodian to custodian.
+    pub custody: bool,
     /// In order of their times; those of one time in the order of the file.
     pub list: Vec<ListedMessage>,
 }

@@ -14,6 +14,8 @@ record! {
         radios: Option<List<RawRadio>>, "none", "Radios.";
         power: Optional<RawPower>, "none", "Power system.";
         storage: Optional<RawStorage>, "the protocol's", "Limits of the bundle store.";
+        routes: Option<List<RawRoute>>, "none", "Next hops, with Static routing.";
+        custodians: Option<List<RawRoute>>, "none", "Who takes custody next.";
     }
 }
 
@@ -29,6 +31,16 @@ record! {
         radios: Option<List<RawRadio>>, "the kit's", "Radios; replaces the kit's.";
         power: Optional<RawPower>, "the kit's; else no concern", "Power system; replaces the kit's.";
         storage: Optional<RawStorage>, "the kit's; else the protocol's", "Limits of the bundle store; replaces the kit's.";
+        routes: Option<List<RawRoute>>, "the kit's", "Next hops, with Static routing: what has none goes to its destination directly. Replaces the kit's.";
+        custodians: Option<List<RawRoute>>, "the kit's", "Who takes custody next of what travels in custody. Replaces the kit's.";
+    }
+}
+
+record! {
+    /// A line of a table. Of two lines for a destination the later holds.
+    RawRoute "Route" {
+        to: Spanned<Vec<Spanned<String>>>, "", "Destinations: names, `\"@group\"` or `\"@all\"`. The asset itself and `via`, if they are among them, are passed over.";
+        via: Spanned<String>, "", "Who gets bundles for them, another asset.";
     }
 }
 

@@ -15,7 +15,9 @@ use super::{
     quantity::Duration,
 };
 
-pub(crate) use assets::{RawAsset, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawStorage, RawTransit};
+pub(crate) use assets::{
+    RawAsset, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRoute, RawStorage, RawTransit,
+};
 pub(crate) use contacts::{RawContacts, RawImported, RawPlanFormat};
 pub(crate) use faults::{
     RawAssetDown, RawBetween, RawExtraLoss, RawFault, RawLinkDown, RawLinks, RawOf, RawOfClass,
@@ -29,14 +31,15 @@ pub(crate) use motion::{
     RawBody, RawElementSet, RawElements, RawModel, RawMotion, RawOem, RawOmm, RawOrbit, RawSite, RawTle,
     RawTrack, RawWaypoint,
 };
-pub(crate) use plan::{RawParticipant, RawPlan, RawTerm};
+pub(crate) use plan::{RawParticipant, RawPlan, RawSolver, RawTerm};
 pub(crate) use protocol::{
-    RawBundleSecurity, RawCrc, RawDatagrams, RawForeknowledge, RawLifetimes, RawProtocol, RawRateLimit,
-    RawRetransmission, RawRouting, RawSendOrder, RawService, RawSpray, RawSpread,
+    RawBundleSecurity, RawCompression, RawCrc, RawCustody, RawDatagrams, RawFlooding, RawForeknowledge,
+    RawLifetimes, RawMedium, RawProtocol, RawRateLimit, RawRetransmission, RawRouting, RawSendOrder,
+    RawService, RawSpray, RawSpread,
 };
 pub(crate) use traffic::{
-    RawArrivals, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority, RawSharedState,
-    RawTraffic,
+    RawArrivals, RawContent, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority,
+    RawSharedState, RawTraffic,
 };
 
 type Optional<T> = Option<Spanned<T>>;

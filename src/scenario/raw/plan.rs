@@ -2,7 +2,7 @@
 
 use super::Optional;
 use crate::scenario::{
-    decode::{Series, Spanned, record},
+    decode::{Series, Spanned, choice, record},
     quantity::Duration,
 };
 
@@ -13,6 +13,9 @@ record! {
         slots: Spanned<u32>, "", "Slots of the horizon, 1 to 1000.";
         slot: Spanned<Duration>, "", "Length of a slot, more than zero.";
         start: Optional<Duration>, "0 s", "When the first round starts, before the run's end.";
+        solver: Optional<RawSolver>, "Exchange", "The method by which the participants agree. `Auto` picks from the contact plan and says why.";
+        successors: Optional<Vec<Spanned<String>>>, "none", "Assets that coordinate when the coordinator is silent, in this order.";
+        succession: Optional<Duration>, "three times round_timeout", "How long a coordinator is silent before its first successor takes its place, more than zero.";
         rho: Optional<f64>, "1", "Penalty parameter of ADMM, more than zero.";
         over_relaxation: Optional<f64>, "1", "Over-relaxation, 1 (none) to below 2.";
         eps_abs: Optional<f64>, "1e-6", "Absolute stopping tolerance, more than zero.";
@@ -23,6 +26,11 @@ record! {
         participants: Spanned<Vec<Spanned<RawParticipant>>>, "", "Who takes part, at least two. Positive values give to the pool, negative ones take, and for each commodity and slot they sum to zero.";
         lifetime: Optional<Duration>, "the protocol's for Expedited", "Lifetime of its bundles, more than zero.";
     }
+}
+
+choice! {
+    /// A method of planning.
+    RawSolver "Solver" { Auto, Exchange, Consensus, Anderson, QuasiNewton, Asynchronous, AsynchronousExchange }
 }
 
 record! {

@@ -23,6 +23,8 @@ record! {
         foreknowledge: Optional<RawForeknowledge>, "ContactPlan", "Whether nodes know the contact plan, or meet each other unforeseen.";
         service: Optional<RawService>, "Streams", "How application messages travel.";
         routing: Optional<RawRouting>, "Sabr", "How bundles find their way.";
+        custody: Optional<RawCustody>, "all defaults", "How nodes keep what travels in custody, which traffic asks for.";
+        compression: Optional<RawCompression>, "none", "Payloads are compressed by Zstandard (RFC 8878) where that pays.";
         clock_uncertainty: Optional<Duration>, "10 ms", "Half width of the uncertainty of each node's estimate of UTC, 0 or more.";
     }
 }
@@ -36,7 +38,7 @@ choice! {
     /// How bundles find their way.
     RawRouting "Routing" {
         Sabr, DirectDelivery(RawSpread), Epidemic(RawSpread), SprayAndWait(RawSpray), Prophet(RawSpread),
-        ManagedFlooding(RawSpread),
+        ManagedFlooding(RawFlooding), Static,
     }
 }
 
@@ -45,7 +47,7 @@ record! {
     RawSpread "Spread" {
         order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
         delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
-        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered; what its destination tells is deleted.";
     }
 }
 
@@ -56,8 +58,24 @@ record! {
         binary: Optional<bool>, "true", "Whether a neighbour gets half of the copies that are left, rather than one.";
         order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
         delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
-        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered; what its destination tells is deleted.";
     }
+}
+
+record! {
+    /// Managed flooding, by the rules of Meshtastic: a bundle is sent on once, after a delay that is shorter the weaker it was heard, unless another is heard to
+    /// send it first.
+    RawFlooding "Flooding" {
+        medium: Optional<RawMedium>, "Links", "Whether a bundle goes to each neighbour by its link, or once on the shared channel, where all in range hear it.";
+        order: Optional<RawSendOrder>, "Received", "Which bundle goes first to a neighbour, after those destined to it, within a priority.";
+        delete_delivered: Optional<bool>, "true", "Whether a node that gave a bundle to its destination keeps no copy.";
+        purge_delivered: Optional<bool>, "false", "Whether neighbours also tell each other what was delivered, and delete that. Not with Channel.";
+    }
+}
+
+choice! {
+    /// What a flood goes over.
+    RawMedium "Medium" { Links, Channel }
 }
 
 choice! {
@@ -74,6 +92,24 @@ record! {
     /// Plain bundles: no envelope, no stream, no acknowledgement, at most one delivery.
     RawDatagrams "Datagrams" {
         size_only: Optional<bool>, "false", "Payloads are counted (on air, in stores) and not carried.";
+    }
+}
+
+record! {
+    /// Custody transfer (draft-ietf-dtn-bibect-03): who has a bundle keeps it, and repeats it until the next custodian says that it is kept there.
+    RawCustody "Custody" {
+        direct: Optional<bool>, "true", "Whether destinations that an asset's `custodians` do not name take custody themselves.";
+        bundles: Optional<u32>, "1024", "Most bundles in a node's custody, 1 to 1048576.";
+        capacity: Optional<Size>, "32 MiB", "Most bytes of them, at least 1 kB.";
+        signal_delay: Optional<Duration>, "1 s", "How long a custodian gathers its answers, 0 or more.";
+    }
+}
+
+record! {
+    /// When payloads are compressed.
+    RawCompression "Compression" {
+        min_payload_bytes: Optional<u32>, "256", "Shorter payloads are not, 1 to 16777216.";
+        margin_percent: Optional<u32>, "10", "What must be gained, in percent of the payload, 0 to 99.";
     }
 }
 

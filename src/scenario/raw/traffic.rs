@@ -19,7 +19,14 @@ record! {
         end: Optional<Duration>, "the run's duration", "No message at or after; later than `start`, at most the duration.";
         lifetime: Optional<Duration>, "the protocol's for its priority", "Lifetime of its bundles, more than zero.";
         priority: Optional<RawPriority>, "Normal", "Class of service.";
+        custody: Optional<bool>, "false", "Whether its bundles travel from custodian to custodian. Needs the service Datagrams, with payloads that are carried.";
+        content: Optional<RawContent>, "Random", "What payloads hold.";
     }
+}
+
+choice! {
+    /// What payloads hold: bytes without order, as of compressed or encrypted readings, or a text of readings that change slowly.
+    RawContent "Content" { Random, Readings }
 }
 
 record! {
@@ -29,6 +36,7 @@ record! {
         kind: Optional<RawMessageKind>, "Telemetry", "What the messages are.";
         lifetime: Optional<Duration>, "the protocol's for its priority", "Lifetime of its bundles, more than zero.";
         priority: Optional<RawPriority>, "Normal", "Class of service.";
+        custody: Optional<bool>, "false", "Whether its bundles travel from custodian to custodian. Needs the service Datagrams, with payloads that are carried.";
     }
 }
 

@@ -4,9 +4,9 @@ use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
     COSE_ENCRYPT0, Context,
+    detached::read_detached,
     header::{self, Headers},
     kdf,
-    mac::read_detached,
 };
 use crate::{
     bpsec::{
@@ -125,7 +125,7 @@ pub(super) fn open(
     let mut reader = Reader::new(message);
     reader.array_of(if is_direct { 3 } else { 4 })?;
     let mut headers = Headers::read(&mut reader)?;
-    read_detached(&mut reader)?;
+    read_detached(&mut reader, id)?;
     if is_direct {
         // The additional headers belong to the last layer.
         headers = headers.with_additional(context)?;

@@ -2,6 +2,7 @@
 //!
 //! Built are COSE_Sign1, COSE_Mac0, COSE_Encrypt0, and COSE_Encrypt with one symmetric recipient.
 
+mod detached;
 mod encrypt;
 mod header;
 mod kdf;

@@ -2,13 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::{
-    Context,
-    header::{self, Headers},
-};
+use super::{COSE_SIGN1, Context, detached, header};
 use crate::{
-    bpsec::{error::BpsecError, item::NULL, keys::OtherSignature, operation::Operation, rules::target_data},
-    cbor::{self, Reader},
+    bpsec::{error::BpsecError, keys::OtherSignature, operation::Operation, rules::target_data},
     identity::{KeyPair, SIGNATURE_LEN},
 };
 
@@ -21,12 +17,7 @@ pub(super) fn verify(
     context: &Context<'_>,
     message: &[u8],
 ) -> Result<(), BpsecError> {
-    let mut reader = Reader::new(message);
-    reader.array_of(4)?;
-    let headers = Headers::read(&mut reader)?.with_additional(context)?;
-    super::mac::read_detached(&mut reader)?;
-    let signature = reader.bytes()?;
-    reader.end()?;
+    let (headers, signature) = detached::read(message, context, COSE_SIGN1)?;
     let algorithm = headers.algorithm()?;
     let aad = header::external_aad(operation, context)?;
     let signed = signature1(headers.protected, &aad, target_data(operation.bundle, operation.target)?);
@@ -48,22 +39,12 @@ pub(super) fn verify(
 pub(in crate::bpsec) fn make(keys: &KeyPair, kid: &[u8], aad: &[u8], payload: &[u8]) -> Vec<u8> {
     let protected = header::protected(EDDSA);
     let signature = keys.sign(&signature1(&protected, aad, payload));
-    let mut out = Vec::with_capacity(96 + kid.len());
-    cbor::put_head(&mut out, cbor::ARRAY, 4);
-    cbor::put_bytes(&mut out, &protected);
-    header::put_map(&mut out, None, kid, None, None);
-    out.push(NULL);
-    cbor::put_bytes(&mut out, &signature);
-    out
+    detached::put(&protected, kid, &signature)
 }
 
 /// The `Sig_structure` (RFC 9052 §4.4).
 fn signature1(protected: &[u8], aad: &[u8], payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(32 + protected.len() + aad.len() + payload.len());
-    cbor::put_head(&mut out, cbor::ARRAY, 4);
-    cbor::put_text(&mut out, "Signature1");
-    cbor::put_bytes(&mut out, protected);
-    cbor::put_bytes(&mut out, aad);
-    cbor::put_bytes(&mut out, payload);
+    let mut out = detached::structure("Signature1", protected, aad, payload.len());
+    out.extend_from_slice(payload);
     out
 }

@@ -52,10 +52,6 @@ pub struct Limits {
     pub closed: usize,
     /// A session of the peer's that is silent for this long, light time there and back added, is given up.
     pub idle: Duration,
-    /// A checkpoint after each so many bytes of red data, beside the one at its end. `None`: that one alone.
-    pub checkpoint_bytes: Option<u32>,
-    /// A gap is reported when it shows, not first when a checkpoint asks. For links that keep the order of frames.
-    pub report_gaps: bool,
 }
 
 impl Default for Limits {
@@ -72,8 +68,6 @@ impl Default for Limits {
             control: 512,
             closed: 1024,
             idle: Duration::from_secs(600),
-            checkpoint_bytes: None,
-            report_gaps: false,
         }
     }
 }

@@ -19,8 +19,6 @@ const LIMITS: Limits = Limits {
     control: 16,
     closed: 3,
     idle: Duration::from_secs(60),
-    checkpoint_bytes: None,
-    report_gaps: false,
 };
 
 fn engine() -> Engine {
@@ -99,10 +97,13 @@ fn a_checkpoint_is_reported_and_the_report_repeated_until_acknowledged() {
     let serial = report.serial;
     engine.handle_segment(due, &encode(2, 9, Content::ReportAcknowledgement(serial))).unwrap();
     // The secondary report's scope starts where that of the report starts to which its checkpoint answers (§6.11).
-    engine.handle_segment(due, &red(9, 0, &[1; 50], Some((6, serial)), false)).unwrap();
+    engine.handle_segment(due, &red(9, 0, &[1; 25], Some((6, serial)), false)).unwrap();
+    assert_eq!(reports(&drain(&mut engine, due)), [(0, 25, vec![(0, 25)])]);
+    engine.handle_segment(due, &red(9, 25, &[1; 25], Some((7, serial)), false)).unwrap();
     assert_eq!(drain(&mut engine, due).len(), 0, "the block waits for the driver's word");
     assert_eq!(accept_blocks(&mut engine, due).map(|data| data[..50].to_vec()), Some(vec![1; 50]));
-    assert_eq!(reports(&drain(&mut engine, due)), [(0, 50, vec![(0, 50)])]);
+    // All of it, whatever the checkpoint's scope: the sender believes no less.
+    assert_eq!(reports(&drain(&mut engine, due)), [(0, 100, vec![(0, 100)])]);
 }
 
 #[test]

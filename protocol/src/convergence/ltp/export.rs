@@ -35,8 +35,10 @@ struct Pending {
 pub(super) enum Reported {
     /// It was here before, or tells of what was never sent.
     Nothing,
-    /// The peer has all red data.
+    /// The peer has all red data, and says so in one report.
     Complete,
+    /// Several reports together claim all red data: one that does alone is asked for.
+    Unproven,
     /// Something is to be sent again.
     Again,
     /// Nothing is missing in its scope.
@@ -61,9 +63,10 @@ pub(super) struct Export {
     checkpoints: BTreeMap<u64, Pending>,
     /// Serial numbers of the reports that were here.
     reports: BTreeSet<u64>,
+    /// One of them whose scope starts where the block does.
+    from_start: Option<u64>,
     next_serial: u64,
     cycles: u32,
-    since_checkpoint: u64,
     /// Whether it stands in the engine's queue of what is to be sent again.
     pub(super) queued: bool,
     pub(super) delivered: bool,
@@ -81,9 +84,9 @@ impl Export {
             claimed: Ranges::default(),
             checkpoints: BTreeMap::new(),
             reports: BTreeSet::new(),
+            from_start: None,
             next_serial: first_serial,
             cycles: 0,
-            since_checkpoint: 0,
             queued: false,
             delivered: red == 0,
         }
@@ -122,12 +125,7 @@ impl Export {
     }
 
     /// The next segment of what was never sent, and the serial number of the checkpoint in it.
-    pub(super) fn put_fresh(
-        &mut self,
-        session: SessionId,
-        mtu: usize,
-        interval: Option<u32>,
-    ) -> Option<(Vec<u8>, Option<u64>)> {
+    pub(super) fn put_fresh(&mut self, session: SessionId, mtu: usize) -> Option<(Vec<u8>, Option<u64>)> {
         let from = self.next;
         if from >= self.red {
             let to = self.cut(session, mtu, from, self.len(), None)?;
@@ -135,15 +133,9 @@ impl Export {
             return Some(self.put(session, mtu, from, to, None));
         }
         let tag = CheckpointTag { serial: self.next_serial, report: 0 };
-        let mut to = self.cut(session, mtu, from, self.red, Some(tag))?;
-        let mut ends = to == self.red;
-        if !ends && interval.is_some_and(|every| self.since_checkpoint + (to - from) >= u64::from(every)) {
-            let room = self.room(session, mtu, from, Some(tag))?;
-            to = from + room.min(self.red - from);
-            ends = true;
-        }
+        let to = self.cut(session, mtu, from, self.red, Some(tag))?;
+        let ends = to == self.red;
         self.next = to;
-        self.since_checkpoint = if ends { 0 } else { self.since_checkpoint + (to - from) };
         self.next_serial += u64::from(ends);
         Some(self.put(session, mtu, from, to, ends.then_some(tag)))
     }
@@ -222,6 +214,9 @@ impl Export {
     }
 
     /// Takes a report (§6.13).
+    ///
+    /// The block is with the peer when one report alone says so. Claims of several may be of different incarnations of a peer that lost
+    /// its memory in between, and then no one of them ever had all of it.
     pub(super) fn report(
         &mut self,
         serial: u64,
@@ -245,10 +240,18 @@ impl Export {
         for (from, to) in claims {
             self.claimed.insert(from, to);
         }
+        if lower == 0 {
+            self.from_start = Some(serial);
+        }
         if self.claimed.covers(0, self.red) {
             self.jobs.clear();
             self.checkpoints.clear();
-            return Reported::Complete;
+            // Within its scope, what is claimed is this report's alone.
+            return if lower == 0 && upper == self.red {
+                Reported::Complete
+            } else {
+                self.ask_for_all(limits)
+            };
         }
         let gaps: Vec<(u64, u64)> = self.claimed.gaps(lower, upper).collect();
         let Some(last) = gaps.len().checked_sub(1) else { return Reported::Covered };
@@ -262,5 +265,18 @@ impl Export {
             self.jobs.push_back(Job { from, to, tag: (index == last).then_some(tag) });
         }
         Reported::Again
+    }
+
+    /// Asks for a report on all red data: in answer to a checkpoint that names a report from the block's start, its scope starts there
+    /// too (§6.11). An incarnation of the peer that did not make that report does not know it, and cancels.
+    fn ask_for_all(&mut self, limits: &Limits) -> Reported {
+        self.cycles += 1;
+        let Some(report) = self.from_start.filter(|_| self.cycles <= limits.cycles) else {
+            return Reported::Spent;
+        };
+        let tag = CheckpointTag { serial: self.next_serial, report };
+        self.next_serial += 1;
+        self.jobs.push_back(Job { from: self.red - 1, to: self.red, tag: Some(tag) });
+        Reported::Unproven
     }
 }

@@ -10,8 +10,6 @@ use alloc::{
     vec::Vec,
 };
 
-/// Checkpoints that are remembered while the driver decides on a block. The sender asks again after any other.
-const MAX_OWED: usize = 16;
 /// Reports that wait for their acknowledgement. A checkpoint beyond them gets none; the sender asks again.
 const MAX_WAITING: usize = 16;
 /// What a claim in a report that waits takes, in bytes.
@@ -29,8 +27,8 @@ pub(super) struct Report {
 /// What became of red data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placed {
-    /// Kept; and where a gap before it starts, if there is a new one.
-    Kept { gap_from: Option<u64> },
+    /// Kept.
+    Kept,
     /// Here already.
     Duplicate,
     /// No room.
@@ -55,8 +53,8 @@ pub(super) struct Import {
     pub(super) delivered: bool,
     /// Whether the driver answers for it.
     pub(super) accepted: bool,
-    /// Checkpoints that wait for the driver's word, and where each ends.
-    owed: Vec<(CheckpointTag, u64)>,
+    /// The last checkpoint that waits for the driver's word.
+    owed: u64,
     /// Offset of the last red segment, and of the first green one (§6.21).
     red_from: Option<u64>,
     green_from: Option<u64>,
@@ -81,7 +79,7 @@ impl Import {
             ended: false,
             delivered: false,
             accepted: false,
-            owed: Vec::new(),
+            owed: 0,
             red_from: None,
             green_from: None,
             checkpoints: BTreeSet::new(),
@@ -135,13 +133,11 @@ impl Import {
     }
 
     /// Remembers a checkpoint until the driver has decided.
-    pub(super) fn owe(&mut self, tag: CheckpointTag, upper: u64) {
-        if self.owed.len() < MAX_OWED && !self.owed.contains(&(tag, upper)) {
-            self.owed.push((tag, upper));
-        }
+    pub(super) const fn owe(&mut self, tag: CheckpointTag) {
+        self.owed = tag.serial;
     }
 
-    /// The driver answers for the block: makes the reports that were held back, at least one on all red data. False: too many.
+    /// The driver answers for the block: makes the report on all red data that was held back. False: too many.
     pub(super) fn accept(
         &mut self,
         session: SessionId,
@@ -150,15 +146,8 @@ impl Import {
         made: &mut Vec<u64>,
     ) -> bool {
         self.accepted = true;
-        let (first, mut within) = (self.next_serial, true);
-        for (tag, upper) in core::mem::take(&mut self.owed) {
-            within &= self.answer(session, tag, upper, mtu, limits, made);
-        }
-        if self.next_serial == first {
-            // Nothing asks for a report on what came late, and nothing else would stop its retransmission.
-            within &= self.report(session, 0, (0, self.red.unwrap_or(0)), mtu, limits, made);
-        }
-        within
+        // One is enough for all that asked, and it stops the sender when nothing asked.
+        self.report(session, self.owed, (0, self.red.unwrap_or(0)), mtu, limits, made)
     }
 
     /// Whether the red part is whole.
@@ -204,7 +193,6 @@ impl Import {
             self.red = Some(segment.end());
             self.ended |= segment.last;
         }
-        let top = self.top();
         self.red_from = Some(self.red_from.map_or(offset, |from| from.max(offset)));
         if segment.end() <= here || self.early.get(&offset).is_some_and(|early| early.len() >= data.len()) {
             return Placed::Duplicate;
@@ -219,7 +207,7 @@ impl Import {
             self.prefix.extend_from_slice(fresh);
             self.absorb();
         }
-        Placed::Kept { gap_from: (offset > top).then_some(top) }
+        Placed::Kept
     }
 
     /// Moves what the prefix has reached out of `early`.
@@ -293,6 +281,10 @@ impl Import {
         }
         if self.checkpoints.len() > limits.reports {
             return false;
+        }
+        if self.accepted {
+            // Whatever it asks about: all of it is here.
+            return self.report(session, tag.serial, (0, self.red.unwrap_or(0)), mtu, limits, made);
         }
         let lower = match tag.report {
             0 => self.reported,

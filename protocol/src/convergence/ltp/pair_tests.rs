@@ -243,20 +243,6 @@ fn green_data_is_sent_once_and_handed_over_as_it_comes() {
 }
 
 #[test]
-fn discretionary_checkpoints_and_gap_reports_mend_early() {
-    let early = Limits { checkpoint_bytes: Some(500), report_gaps: true, ..Limits::default() };
-    for (limits, least_reports) in [(Limits::default(), 2), (early, 4)] {
-        let mut pair = Pair::new(limits, Weather::default(), 1);
-        pair.doomed = vec![1];
-        pair.engines[0].send(block(0, 3000), 0).unwrap();
-        pair.run(LATE);
-        assert_eq!(pair.blocks(1), [block(0, 3000)]);
-        assert_eq!(pair.delivered(0), 1);
-        assert!(pair.engines[1].counters().reports >= least_reports);
-    }
-}
-
-#[test]
 fn a_peer_that_never_answers_is_given_up() {
     let limits = Limits { retransmissions: 3, ..Limits::default() };
     let mut pair = Pair::new(limits, Weather { loss: 100, ..Weather::default() }, 1);
@@ -334,34 +320,58 @@ fn a_receiver_that_lost_its_memory_gives_no_false_completion() {
     assert_eq!((&events[..], whole), (&[Event::Cancelled { token: 3, reason, by_peer: true }][..], 0));
 }
 
+/// From and to, in a block.
+type Extent = (u64, u64);
+
+/// What a sender of 1000 bytes says after reports on the first checkpoint: each a scope and one claim.
+fn told(reports: &[(Extent, Extent)]) -> (Option<Event>, Engine) {
+    let mut engine = Engine::new(config(1, 2, Limits::default()), Instant::ZERO);
+    engine.link_up(Instant::ZERO, LinkPath { mtu: 200, light_time: LIGHT, margin: Duration::ZERO });
+    engine.send(block(0, 1000), 3).unwrap();
+    let last = core::iter::from_fn(|| engine.poll_segment(Instant::ZERO)).last().unwrap();
+    let (session, tag, _) = checkpoint(&last).expect("the last segment is one");
+    for (serial, (scope, claim)) in (70..).zip(reports) {
+        let mut bytes = Vec::new();
+        segment::put_report_segment(&mut bytes, session, (serial, tag.serial), *scope, &[*claim]);
+        engine.handle_segment(Instant::ZERO, &bytes).unwrap();
+    }
+    (engine.poll_event(), engine)
+}
+
+fn checkpoint(frame: &[u8]) -> Option<(SessionId, CheckpointTag, Extent)> {
+    let segment = Segment::parse(frame).unwrap();
+    match segment.content {
+        Content::Data(data) => match data.color {
+            Color::Red { checkpoint: Some(tag), .. } => {
+                Some((segment.session, tag, (data.offset, data.end())))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+const ALL: Extent = (0, 1000);
+
 #[test]
 fn a_later_report_on_the_same_bytes_withdraws_the_claims_of_an_earlier_one() {
-    let reports = |claims: &[(u64, u64)]| {
-        let mut bytes = Vec::new();
-        let mut engine = Engine::new(config(1, 2, Limits::default()), Instant::ZERO);
-        let path = LinkPath { mtu: 200, light_time: LIGHT, margin: Duration::ZERO };
-        engine.link_up(Instant::ZERO, path);
-        engine.send(block(0, 1000), 3).unwrap();
-        let mut last = Vec::new();
-        while let Some(segment) = engine.poll_segment(Instant::ZERO) {
-            last = segment;
-        }
-        let segment = Segment::parse(&last).unwrap();
-        let Content::Data(DataSegment { color: Color::Red { checkpoint: Some(tag), .. }, .. }) =
-            segment.content
-        else {
-            panic!("a checkpoint");
-        };
-        for (index, claim) in claims.iter().enumerate() {
-            bytes.clear();
-            let serials = (70 + index as u64, tag.serial);
-            segment::put_report_segment(&mut bytes, segment.session, serials, (0, 1000), &[*claim]);
-            engine.handle_segment(Instant::ZERO, &bytes).unwrap();
-        }
-        engine.poll_event()
-    };
-    assert_eq!(reports(&[(0, 600), (600, 1000)]), None, "at no time had the peer all of it");
-    assert_eq!(reports(&[(0, 600), (0, 1000)]), Some(Event::Delivered { token: 3 }));
+    assert_eq!(told(&[(ALL, (0, 600)), (ALL, (600, 1000))]).0, None, "at no time had the peer all of it");
+    assert_eq!(told(&[(ALL, (0, 600)), (ALL, ALL)]).0, Some(Event::Delivered { token: 3 }));
+}
+
+#[test]
+fn no_block_is_complete_by_reports_of_which_none_says_so_alone() {
+    // The peer reports on the first part and crashes; its next incarnation has the second part, and what it says of the first is lost.
+    let (first, second) = ((0, 600), (600, 1000));
+    let (event, mut engine) = told(&[(first, first), (second, second)]);
+    assert_eq!(event, None);
+    // It is asked for a report on all: one that does not know the first report cancels.
+    let asked =
+        core::iter::from_fn(|| engine.poll_segment(Instant::ZERO)).filter_map(|frame| checkpoint(&frame));
+    let asked: Vec<_> = asked.map(|(_, tag, place)| (tag.report, place)).collect();
+    assert_eq!(asked, [(70, (999, 1000))]);
+    let (event, engine) = told(&[(first, first), (second, second), (ALL, ALL)]);
+    assert_eq!((event, engine.sessions()), (Some(Event::Delivered { token: 3 }), (0, 0)));
 }
 
 #[test]
@@ -385,11 +395,9 @@ proptest! {
         seed: u64,
         loss in 0_u32..45, repeat in 0_u32..20, reorder in 0_u32..30,
         lengths in proptest::collection::vec(1_usize..3000, 1..8),
-        interval in proptest::option::of(200_u32..1500), report_gaps: bool,
         outage in proptest::option::of((0_u64..60, 1_u64..400)),
     ) {
-        let limits = Limits { checkpoint_bytes: interval, report_gaps, ..Limits::default() };
-        let mut pair = Pair::new(limits, Weather { loss, repeat, reorder }, seed);
+        let mut pair = Pair::new(Limits::default(), Weather { loss, repeat, reorder }, seed);
         let count = lengths.len();
         for (index, length) in lengths.iter().enumerate() {
             pair.engines[0].send(block(index, *length), index as u64).unwrap();

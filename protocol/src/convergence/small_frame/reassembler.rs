@@ -1,6 +1,6 @@
 //! [`Reassembler`]: the frames of one peer back into bundles.
 
-use alloc::{borrow::Cow, collections::BTreeMap, vec, vec::Vec};
+use alloc::{borrow::Cow, collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
 use super::frame::{CHECKSUM_LEN, Frame, FrameError, PartHeader, checksum};
@@ -59,17 +59,20 @@ pub struct Counters {
     pub corrupt: u64,
 }
 
+/// A transfer takes memory for what has come, whatever its parts say of those to come.
 #[derive(Clone, Debug)]
 struct Transfer {
     last: u16,
     /// Bytes in every part but the last; unknown as long as only the last one has come.
     part_len: Option<usize>,
-    /// The last part, until its place is known.
-    tail: Option<Vec<u8>>,
-    /// Room for all parts but the last, made when the first of them comes.
-    data: Vec<u8>,
-    received: Vec<u64>,
-    missing: u16,
+    /// The parts up to the first that is missing.
+    prefix: Vec<u8>,
+    /// How many these are.
+    next: u16,
+    /// Those behind it.
+    early: BTreeMap<u16, Vec<u8>>,
+    /// Bytes in both.
+    held: usize,
     /// When the newest part came.
     touched: Instant,
     /// The order in which transfers started.
@@ -175,17 +178,17 @@ impl Reassembler {
                 Transfer::new(last, self.started)
             }
         };
-        let is_new = transfer.missing == last + 1;
+        let is_new = transfer.held == 0;
         let result = transfer.put(header, data, self.limits.bytes);
         if matches!(result, Ok(true)) {
             transfer.touched = now;
         }
-        if transfer.missing == 0 {
+        if transfer.missing() == 0 {
             let complete = transfer.finish(number);
             self.counters.corrupt += u64::from(complete.is_err());
             return complete.map(|bundle| Accepted::Bundle(bundle.into()));
         }
-        let missing = transfer.missing;
+        let missing = transfer.missing();
         if result.is_ok() || !is_new {
             self.make_room(transfer.cost());
             self.bytes += transfer.cost();
@@ -212,22 +215,25 @@ impl Reassembler {
 }
 
 impl Transfer {
-    fn new(last: u16, started: u64) -> Self {
-        let parts = usize::from(last) + 1;
+    const fn new(last: u16, started: u64) -> Self {
         Self {
             last,
             part_len: None,
-            tail: None,
-            data: Vec::new(),
-            received: vec![0; parts.div_ceil(64)],
-            missing: last + 1,
+            prefix: Vec::new(),
+            next: 0,
+            early: BTreeMap::new(),
+            held: 0,
             touched: Instant::ZERO,
             started,
         }
     }
 
-    fn cost(&self) -> usize {
-        self.data.len() + self.tail.as_ref().map_or(0, Vec::len) + self.received.len() * 8
+    const fn cost(&self) -> usize {
+        self.held
+    }
+
+    fn missing(&self) -> u16 {
+        self.last + 1 - self.next - self.early.len() as u16
     }
 
     /// Keeps a part; `false` when it is there already.
@@ -237,39 +243,46 @@ impl Transfer {
         part: &[u8],
         max: usize,
     ) -> Result<bool, FrameError> {
-        let (word, mask) = (usize::from(index / 64), 1 << (index % 64));
-        if self.received[word] & mask != 0 {
+        if index < self.next || self.early.contains_key(&index) {
             return Ok(false);
         }
         let full = if index == last { self.part_len } else { Some(self.part_len.unwrap_or(part.len())) };
-        let tail_len = if index == last { part.len() } else { self.tail.as_ref().map_or(0, Vec::len) };
+        let tail_len = if index == last { part.len() } else { self.early.get(&last).map_or(0, Vec::len) };
         if let Some(expected) = full {
             let fits = if index == last { part.len() <= expected } else { part.len() == expected };
             if !fits || tail_len > expected {
                 return Err(FrameError::Length { found: part.len(), expected });
             }
         }
-        let room = full.unwrap_or(part.len()).saturating_mul(usize::from(last) + 1) + self.received.len() * 8;
+        let room = full.unwrap_or(part.len()).saturating_mul(usize::from(last) + 1);
         if room > max {
             return Err(FrameError::TooLarge { found: room, max });
         }
-        if index == last {
-            self.tail = Some(part.to_vec());
-        } else {
+        if index != last {
             self.part_len = Some(part.len());
-            self.data.resize(part.len() * usize::from(last), 0);
-            let at = usize::from(index) * part.len();
-            self.data[at..at + part.len()].copy_from_slice(part);
         }
-        self.received[word] |= mask;
-        self.missing -= 1;
+        self.held += part.len();
+        if index == self.next {
+            self.prefix.extend_from_slice(part);
+            self.next += 1;
+            self.absorb();
+        } else {
+            self.early.insert(index, part.to_vec());
+        }
         Ok(true)
+    }
+
+    /// Moves what the prefix has reached out of `early`.
+    fn absorb(&mut self) {
+        while let Some(part) = self.early.remove(&self.next) {
+            self.prefix.extend_from_slice(&part);
+            self.next += 1;
+        }
     }
 
     /// The bundle, when its checksum holds. All parts are there.
     fn finish(self, number: u16) -> Result<Vec<u8>, FrameError> {
-        let mut bundle = self.data;
-        bundle.extend_from_slice(&self.tail.unwrap_or_default());
+        let mut bundle = self.prefix;
         let refused = FrameError::Checksum { transfer: number };
         let (content, found) = bundle.split_last_chunk::<CHECKSUM_LEN>().ok_or(refused)?;
         if content.is_empty() || checksum(number, self.last, content) != *found {

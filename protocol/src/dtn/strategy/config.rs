@@ -82,8 +82,8 @@ pub struct SpreadSettings {
     pub order: SendOrder,
     /// Whether a node that gave a bundle to its destination keeps no copy. (The ONE's default is that it does.)
     pub delete_delivered: bool,
-    /// Whether neighbours also tell each other what reached its destination, and delete that. Unsigned: whoever can
-    /// forge a frame can have a bundle deleted.
+    /// Whether neighbours also tell each other what reached its destination. What the destination itself tells is deleted; of what others
+    /// tell, they get no copies.
     pub purge_delivered: bool,
     /// How long to wait for a neighbour's summary before copies are offered without it.
     pub patience: Duration,

@@ -5,8 +5,9 @@
 //! the weaker it was heard; and not at all if another node was heard sending it meanwhile, unless the role says so.
 //! Meshtastic's hop limit h is a bundle's hop limit h + 1: the source's own transmission counts here.
 //!
-//! A link of this stack goes to one neighbour, so "all who hear" are the neighbours that are linked when the delay is over,
-//! each with a frame of its own. Links do not tell how strongly they hear: [`FloodingConfig::snr_db`] stands for all.
+//! Over links that go to one neighbour each, "all who hear" are the neighbours that are linked when the delay is over, each with a
+//! frame of its own. On a shared channel ([`FloodingConfig::shared`]) a bundle leaves once, by the link to one of them, and the host brings its
+//! frames to all who hear. How strongly a neighbour is heard the host tells; until it does, [`FloodingConfig::snr_db`] stands for it.
 
 use super::{Broadcast, Carried, Overheard, Strategy};
 use crate::id::NodeId;
@@ -33,13 +34,16 @@ pub struct FloodingConfig {
     pub role: Role,
     /// Length of a slot of the contention window; Meshtastic's default preset LongFast has 28.08 ms.
     pub slot: Duration,
-    /// The signal-to-noise ratio with which neighbours are heard, in dB: −20 or less is weakest, 10 or more strongest.
+    /// The signal-to-noise ratio with which neighbours are heard, in dB: −20 or less is weakest, 10 or more strongest. For those of whom
+    /// the host does not tell.
     pub snr_db: i8,
+    /// Whether all links are one channel, on which every neighbour in range hears what goes to one.
+    pub shared: bool,
 }
 
 impl Default for FloodingConfig {
     fn default() -> Self {
-        Self { role: Role::Client, slot: Duration::from_micros(28_080), snr_db: 0 }
+        Self { role: Role::Client, slot: Duration::from_micros(28_080), snr_db: 0, shared: false }
     }
 }
 
@@ -111,12 +115,19 @@ impl Strategy for ManagedFlooding {
         true
     }
 
-    fn broadcast_delay(&self, own: bool, draw: u32) -> Broadcast {
+    fn shares_channel(&self) -> bool {
+        self.config.shared
+    }
+
+    fn broadcast_delay(&self, own: bool, snr_db: Option<i8>, draw: u32) -> Broadcast {
         match (own, self.config.role) {
             // The channel's own listen-before-talk comes before a packet of one's own.
             (true, _) => Broadcast::After(Duration::ZERO),
             (false, Role::ClientMute) => Broadcast::Never,
-            (false, _) => Broadcast::After(self.delay(draw)),
+            (false, _) => {
+                let snr_db = snr_db.unwrap_or(self.config.snr_db);
+                Broadcast::After(Self::new(FloodingConfig { snr_db, ..self.config }).delay(draw))
+            }
         }
     }
 

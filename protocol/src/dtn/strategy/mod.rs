@@ -75,8 +75,9 @@ pub trait Strategy: core::fmt::Debug + Send + Sync {
         0
     }
 
-    /// For strategies that send a bundle once to all who hear: how long to wait first. `draw`: uniform over its range.
-    fn broadcast_delay(&self, _own: bool, _draw: u32) -> Broadcast {
+    /// For strategies that send a bundle once to all who hear: how long to wait first. `snr_db`: how strongly the neighbour is heard that
+    /// it came from, if that is known. `draw`: uniform over its range.
+    fn broadcast_delay(&self, _own: bool, _snr_db: Option<i8>, _draw: u32) -> Broadcast {
         Broadcast::Never
     }
 
@@ -87,6 +88,11 @@ pub trait Strategy: core::fmt::Debug + Send + Sync {
 
     /// Whether the strategy sends once to all who hear, instead of offering copies over time.
     fn broadcasts(&self) -> bool {
+        false
+    }
+
+    /// Whether every neighbour in range hears what goes to one of them.
+    fn shares_channel(&self) -> bool {
         false
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Neighbour {
     pub(super) nonce: u64,
     /// When it last began to tell from the start.
     pub(super) began: Option<Instant>,
+    /// How strongly it was heard last, in dB over the noise, where the host tells.
+    pub(super) snr_db: Option<i8>,
 }
 
 impl Neighbour {
@@ -69,6 +71,7 @@ impl Neighbour {
             delivered: BTreeSet::new(),
             nonce,
             began: None,
+            snr_db: None,
         }
     }
 

@@ -155,6 +155,19 @@ impl Spread {
         }
     }
 
+    /// How strongly `peer` is heard, in dB over the noise.
+    pub fn on_signal(&mut self, peer: NodeId, snr_db: i8) {
+        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+            neighbour.snr_db = Some(snr_db);
+        }
+    }
+
+    /// Whether every neighbour in range hears what goes to one of them.
+    #[must_use]
+    pub fn shares_channel(&self) -> bool {
+        self.strategy.shares_channel()
+    }
+
     /// A bundle was delivered here.
     pub fn on_delivered(&mut self, now: Instant, id: BundleId, expires: Instant, from: Option<NodeId>) {
         if let Some(neighbour) = from.and_then(|from| self.neighbours.get_mut(&from)) {
@@ -282,18 +295,16 @@ impl Spread {
     }
 
     /// The last of a copy has left for `peer`.
-    pub fn sent(&mut self, now: Instant, peer: NodeId, key: StoreKey) -> Fate {
+    pub fn sent(&mut self, peer: NodeId, key: StoreKey) -> Fate {
         let Some(carried) = self.carried.get_mut(&key) else { return Fate::Stays };
         carried.sending = carried.sending.saturating_sub(1);
         carried.given = carried.given.saturating_add(1);
-        let (id, expires, delivered) = (carried.id.clone(), carried.expires, carried.destination == peer);
+        let (id, delivered) = (carried.id.clone(), carried.destination == peer);
         if let Some(neighbour) = self.neighbours.get_mut(&peer) {
             neighbour.learn_one(id.clone(), self.settings.max_names);
         }
         if delivered && self.settings.delete_delivered {
-            if self.settings.purge_delivered {
-                self.acknowledge(now, &id, expires, Some(peer));
-            }
+            // That it left is no proof that it arrived: this copy goes, and nobody else's.
             return Fate::Done;
         }
         if self.strategy.broadcasts() {

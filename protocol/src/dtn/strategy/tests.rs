@@ -98,8 +98,12 @@ fn routers_come_before_clients_and_late_ones_after() {
     assert_eq!(of(Role::Client).delay(0), slot * 16);
     assert_eq!(of(Role::Client).delay(u32::MAX), slot * (16 + 255));
     assert_eq!(of(Role::RouterLate).late_delay(0), slot * (16 + 256));
-    assert_eq!(of(Role::ClientMute).broadcast_delay(false, 0), Broadcast::Never);
-    assert_eq!(of(Role::ClientMute).broadcast_delay(true, 0), Broadcast::After(Duration::ZERO));
+    assert_eq!(of(Role::ClientMute).broadcast_delay(false, None, 0), Broadcast::Never);
+    assert_eq!(of(Role::ClientMute).broadcast_delay(true, None, 0), Broadcast::After(Duration::ZERO));
+    // Who hears weakly is far, and comes first: CW 3 instead of 8.
+    let last = |snr_db| of(Role::Client).broadcast_delay(false, snr_db, u32::MAX);
+    assert_eq!(last(Some(-20)), Broadcast::After(slot * (16 + 7)));
+    assert_eq!(last(None), Broadcast::After(slot * (16 + 255)));
     assert_eq!(of(Role::Client).on_overheard(0), Overheard::Suppress);
     assert_eq!(of(Role::Router).on_overheard(0), Overheard::Ignore);
     assert_eq!(of(Role::RouterLate).on_overheard(0), Overheard::Postpone(slot * (16 + 256)));

@@ -26,6 +26,11 @@ impl Default for SmallFrames {
 }
 
 impl SmallFrames {
+    /// The same for another peer: nothing of it has come in, and numbers go on.
+    pub(super) fn anew(&self) -> Self {
+        Self { transfer: self.transfer, ..Self::default() }
+    }
+
     pub(super) fn take_back(&mut self) -> Vec<Cargo> {
         self.sending.take().map(|(cargo, _)| cargo).into_iter().collect()
     }
@@ -41,12 +46,22 @@ impl Link {
 }
 
 impl Node {
+    /// Small frames of `link` for another peer, or after another layer.
+    pub(super) fn small_frames_anew(&mut self, link: LinkId) -> SmallFrames {
+        self.links
+            .get_mut(&link)
+            .and_then(Link::small_frames)
+            .map_or_else(SmallFrames::default, |frames| frames.anew())
+    }
+
     pub(super) fn poll_small_frame(&mut self, link: LinkId, up: &LinkUp) -> Option<Vec<u8>> {
         while self.links.get_mut(&link)?.small_frames()?.sending.is_none() {
             let (cargo, wire) = self.next_departure(up, max_bundle_bytes(up.mtu as usize))?;
+            let shared = self.spread.as_ref().is_some_and(|spread| spread.shares_channel());
             let frames = self.links.get_mut(&link)?.small_frames()?;
-            let transfer = frames.transfer;
-            frames.transfer = transfer.wrapping_add(1);
+            let next = if shared { &mut self.channel_transfer } else { &mut frames.transfer };
+            let transfer = *next;
+            *next = transfer.wrapping_add(1);
             let absent = self.absent(&cargo);
             let frames = self.links.get_mut(&link)?.small_frames()?;
             if absent > 0 {

@@ -1,5 +1,7 @@
 //! The asset's side of every method: [`Asset`].
 
+mod snapshot;
+
 use alloc::{collections::VecDeque, vec, vec::Vec};
 
 use super::{
@@ -259,8 +261,17 @@ impl Asset {
             Question::Anderson { rho, relaxation, memory, weights } => {
                 self.accelerate(request, *rho, *relaxation, *memory, weights)
             }
-            Question::Response { curvature } => self.respond(request, *curvature, false),
-            Question::Intercept { curvature } => self.respond(request, *curvature, true),
+            Question::Response { curvature, others } => {
+                let mut solved = self.respond(&request.prices, *curvature, false)?;
+                for prices in others.chunks_exact(m) {
+                    let other = self.respond(prices, *curvature, false)?.blocks;
+                    solved.blocks.share.extend(other.share);
+                    solved.blocks.values.extend(other.values);
+                    solved.blocks.curvature.extend(other.curvature);
+                }
+                Ok(solved)
+            }
+            Question::Intercept { curvature } => self.respond(&request.prices, *curvature, true),
         }
     }
 
@@ -274,7 +285,7 @@ impl Asset {
         rho: f64,
     ) -> Solved {
         let squares = squares.iter().map(|square| square / (unit * unit)).collect();
-        let blocks = Blocks { share, squares, value: 0.0, curvature: Vec::new() };
+        let blocks = Blocks { share, squares, ..Blocks::default() };
         Solved { x, blocks, target, residual: Vec::new(), rho }
     }
 
@@ -311,7 +322,7 @@ impl Asset {
         } else {
             // The start, a plain step, or a mixture of what is forgotten here: the residuals will tell.
             match self.start() {
-                Some(start) if !weights.is_empty() => start.share.clone(),
+                Some(start) if !start.share.is_empty() => start.share.clone(),
                 _ => dual.clone(),
             }
         };
@@ -336,29 +347,29 @@ impl Asset {
     /// The response to the prices, with its value, or as the intercept of its affine model.
     fn respond(
         &mut self,
-        request: &Request,
+        prices: &[f64],
         curvature: Curvature,
         intercept: bool,
     ) -> Result<Solved, PlanError> {
         let m = self.problem.couplings();
-        let x = self.nearest(0.0, &vec![0.0; m], &request.prices)?;
+        let x = self.nearest(0.0, &vec![0.0; m], prices)?;
         let mut share = self.problem.share(&x);
-        let value = self.problem.cost(&x) + dot(&request.prices, &share);
+        let value = self.problem.cost(&x) + dot(prices, &share);
         let mut slope = slope(&self.problem, &x, curvature);
         if intercept {
             // From the slope as it will be read, so that the model is exact at its own prices.
             slope.iter_mut().for_each(|entry| *entry = quantised(*entry));
-            let mut along = product(curvature, &slope, &request.prices);
+            let mut along = product(curvature, &slope, prices);
             // A flatter model is still exact there: the sums' range must not be exceeded.
             let most = share.iter().zip(&along).fold(0.0_f64, |most, (s, a)| most.max((s + a).abs()));
             if most > MAX_SHARE {
                 slope.iter_mut().for_each(|entry| *entry = quantised(*entry * (0.5 * MAX_SHARE / most)));
-                along = product(curvature, &slope, &request.prices);
+                along = product(curvature, &slope, prices);
             }
             share.iter_mut().zip(along).for_each(|(share, along)| *share += along);
         }
-        let value = if intercept { 0.0 } else { value };
-        let blocks = Blocks { share, squares: Vec::new(), value, curvature: slope };
+        let values = if intercept { Vec::new() } else { vec![value] };
+        let blocks = Blocks { share, squares: Vec::new(), values, curvature: slope };
         Ok(Solved { x, blocks, target: Vec::new(), residual: Vec::new(), rho: 0.0 })
     }
 
@@ -410,6 +421,12 @@ impl Asset {
     #[must_use]
     pub fn prices(&self) -> Option<&[f64]> {
         self.last.as_ref().map(|(request, _)| request.prices.as_slice())
+    }
+
+    /// The last request that was answered.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        self.last.as_ref().map(|(request, _)| request)
     }
 
     /// How the plan ended, once the coordinator has committed it.

@@ -103,6 +103,7 @@ pub struct Coordinator {
     members: Vec<Member>,
     sum: Vec<u64>,
     horizon: u64,
+    term: u32,
     round: u32,
     sweeps: u32,
     phase: Phase,
@@ -147,6 +148,7 @@ impl Coordinator {
             pace,
             members: nodes.into_iter().map(member).collect(),
             horizon: 0,
+            term: 0,
             round: 0,
             sweeps: 0,
             phase: Phase::Idle,
@@ -154,6 +156,12 @@ impl Coordinator {
             unconfirmed: false,
             reports: VecDeque::new(),
         })
+    }
+
+    /// The same coordinator as the `term`-th in a row: what it asks counts for more than what earlier ones ask.
+    #[must_use]
+    pub fn in_term(self, term: u32) -> Self {
+        Self { term, ..self }
     }
 
     /// Opens the first round, and answers who is to be asked: everyone.
@@ -198,6 +206,7 @@ impl Coordinator {
         let member = &self.members[self.position(node).ok()?];
         Some(Request {
             horizon: self.horizon,
+            term: self.term,
             round: self.round,
             accepted: member.accepted,
             committed: self.outcome(),

@@ -45,8 +45,10 @@ impl Curvature {
 /// The blocks of a contribution, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Entries of the share (`m`).
+    /// Entries of one share (`m`).
     pub couplings: usize,
+    /// For how many prices the share, the value and the curvature are given; at least 1.
+    pub trials: usize,
     /// Squares and inner products, in units of the request's `unit`².
     pub squares: usize,
     /// Whether the value follows.
@@ -58,12 +60,12 @@ pub struct Layout {
 /// The blocks in real numbers: of one asset before it is quantised, or of the sum over assets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Blocks {
-    /// The share, or what the method asks in its place.
+    /// The share, or what the method asks in its place; one after the other for several prices, as are the others.
     pub share: Vec<f64>,
     /// Squares and inner products.
     pub squares: Vec<f64>,
-    /// The value; 0 when the layout has none.
-    pub value: f64,
+    /// The value; none when the layout has none.
+    pub values: Vec<f64>,
     /// The curvature's entries.
     pub curvature: Vec<f64>,
 }
@@ -72,7 +74,15 @@ impl Layout {
     /// How many entries a contribution has.
     #[must_use]
     pub fn entries(&self) -> usize {
-        self.couplings + self.squares + usize::from(self.value) + self.curvature.entries(self.couplings)
+        self.trials * (self.couplings + usize::from(self.value) + self.curvature.entries(self.couplings))
+            + self.squares
+    }
+
+    /// Entries of the four blocks.
+    fn lengths(&self) -> [usize; 4] {
+        let values = if self.value { self.trials } else { 0 };
+        let curvature = self.trials * self.curvature.entries(self.couplings);
+        [self.trials * self.couplings, self.squares, values, curvature]
     }
 
     /// Quantises the blocks to the nearest steps. Squares saturate at their limit: above it they only say "large".
@@ -81,12 +91,10 @@ impl Layout {
     /// [`MessageError::Magnitude`] when a share, value or curvature is not a number or beyond its limit, and
     /// [`MessageError::Couplings`] when the blocks have not the layout's lengths.
     pub fn quantise(&self, blocks: &Blocks) -> Result<Vec<i64>, MessageError> {
-        let found = blocks.share.len() + blocks.squares.len() + blocks.curvature.len();
-        if found + usize::from(self.value) != self.entries() || self.entries() > MAX_ENTRIES {
-            return Err(MessageError::Couplings {
-                found: found as u64,
-                limit: self.entries().min(MAX_ENTRIES),
-            });
+        let lengths = [blocks.share.len(), blocks.squares.len(), blocks.values.len(), blocks.curvature.len()];
+        if lengths != self.lengths() || self.entries() > MAX_ENTRIES {
+            let found = lengths.iter().sum::<usize>() as u64;
+            return Err(MessageError::Couplings { found, limit: self.entries().min(MAX_ENTRIES) });
         }
         let mut entries = Vec::with_capacity(self.entries());
         for value in &blocks.share {
@@ -96,8 +104,8 @@ impl Layout {
             let held = if value.is_nan() { MAX_SHARE } else { value.clamp(-MAX_SHARE, MAX_SHARE) };
             entries.push(step(held, FRACTION_BITS, entries.len())?);
         }
-        if self.value {
-            entries.push(step(blocks.value, VALUE_BITS, entries.len())?);
+        for value in &blocks.values {
+            entries.push(step(*value, VALUE_BITS, entries.len())?);
         }
         for value in &blocks.curvature {
             entries.push(step(*value, FRACTION_BITS, entries.len())?);
@@ -111,16 +119,16 @@ impl Layout {
         if sum.len() != self.entries() {
             return None;
         }
-        let real =
-            |entries: &[i64]| entries.iter().map(|&entry| entry as f64 / scale(FRACTION_BITS)).collect();
-        let (share, rest) = sum.split_at(self.couplings);
-        let (squares, rest) = rest.split_at(self.squares);
-        let (value, curvature) = rest.split_at(usize::from(self.value));
+        let real = |entries: &[i64], bits| entries.iter().map(|&entry| entry as f64 / scale(bits)).collect();
+        let [shares, squares, values, _] = self.lengths();
+        let (share, rest) = sum.split_at(shares);
+        let (squares, rest) = rest.split_at(squares);
+        let (values, curvature) = rest.split_at(values);
         Some(Blocks {
-            share: real(share),
-            squares: real(squares),
-            value: value.first().map_or(0.0, |&entry| entry as f64 / scale(VALUE_BITS)),
-            curvature: real(curvature),
+            share: real(share, FRACTION_BITS),
+            squares: real(squares, FRACTION_BITS),
+            values: real(values, VALUE_BITS),
+            curvature: real(curvature, FRACTION_BITS),
         })
     }
 }
@@ -145,10 +153,16 @@ mod tests {
     use alloc::vec;
     use proptest::prelude::*;
 
-    const LAYOUT: Layout = Layout { couplings: 2, squares: 1, value: true, curvature: Curvature::Matrix };
+    const LAYOUT: Layout =
+        Layout { couplings: 2, trials: 1, squares: 1, value: true, curvature: Curvature::Matrix };
 
     fn blocks() -> Blocks {
-        Blocks { share: vec![1.5, -2.0], squares: vec![0.25], value: 1e9, curvature: vec![1.0, 0.5, 2.0] }
+        Blocks {
+            share: vec![1.5, -2.0],
+            squares: vec![0.25],
+            values: vec![1e9],
+            curvature: vec![1.0, 0.5, 2.0],
+        }
     }
 
     #[test]
@@ -176,12 +190,12 @@ mod tests {
 
         #[test]
         fn a_sum_mod_2_64_is_the_sum(members in prop::collection::vec((-4e6..4e6, -4e6..4e6, -4e9..4e9), 1..64)) {
-            let layout = Layout { couplings: 2, squares: 0, value: true, curvature: Curvature::None };
+            let layout = Layout { couplings: 2, trials: 1, squares: 0, value: true, curvature: Curvature::None };
             let mut sum = vec![u64::MAX; 3];
             sum.fill(0);
             let mut expected = (0.0, 0.0, 0.0);
             for &(a, b, value) in &members {
-                let blocks = Blocks { share: vec![a, b], value, ..Blocks::default() };
+                let blocks = Blocks { share: vec![a, b], values: vec![value], ..Blocks::default() };
                 for (sum, entry) in sum.iter_mut().zip(layout.quantise(&blocks).expect("in range")) {
                     *sum = sum.wrapping_add(entry as u64);
                 }
@@ -190,7 +204,7 @@ mod tests {
             let found = layout.blocks(&sum.iter().map(|&sum| sum as i64).collect::<Vec<_>>()).expect("fits");
             let slack = 1e-6 * members.len() as f64;
             prop_assert!((found.share[0] - expected.0).abs() < slack && (found.share[1] - expected.1).abs() < slack);
-            prop_assert!((found.value - expected.2).abs() < slack + 1e-6 * expected.2.abs());
+            prop_assert!((found.values[0] - expected.2).abs() < slack + 1e-6 * expected.2.abs());
         }
     }
 }

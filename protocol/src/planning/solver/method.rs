@@ -9,9 +9,9 @@ use super::{
     asynchronous_exchange::AsynchronousExchange,
     consensus::Consensus,
     exchange::Exchange,
-    layout::{Blocks, Curvature, Layout},
+    layout::{Blocks, Curvature, Layout, MAX_ENTRIES},
     quasi_newton::QuasiNewton,
-    request::{MAX_MEMORY, Question},
+    request::{MAX_MEMORY, MAX_TRIALS, Question},
 };
 use crate::planning::{
     exchange::{Adaptation, PlanError},
@@ -77,6 +77,8 @@ pub struct MethodSettings {
     pub curvature: Curvature,
     /// How many rounds Anderson and quasi-Newton remember, 1 to [`MAX_MEMORY`].
     pub memory: usize,
+    /// At how many prices the quasi-Newton method asks in a round, 1 to [`MAX_TRIALS`].
+    pub trials: usize,
     /// The absolute tolerance per entry.
     pub eps_abs: f64,
     /// The relative tolerance.
@@ -87,7 +89,8 @@ impl MethodSettings {
     /// The settings that the published figures use, for that method.
     #[must_use]
     pub fn of(kind: Kind) -> Self {
-        let curvature = if kind == Kind::Asynchronous { Curvature::Matrix } else { Curvature::Diagonal };
+        let matrix = matches!(kind, Kind::Asynchronous | Kind::QuasiNewton);
+        let curvature = if matrix { Curvature::Matrix } else { Curvature::Diagonal };
         Self {
             kind,
             rho: 1.0,
@@ -95,9 +98,32 @@ impl MethodSettings {
             adaptation: None,
             curvature,
             memory: 8,
+            trials: 8,
             eps_abs: 1e-6,
             eps_rel: 1e-6,
         }
+    }
+
+    /// The same settings, asking for less where an answer would not fit into `bytes`: fewer trials, then the diagonal of the
+    /// slope only.
+    #[must_use]
+    pub fn fit(mut self, couplings: usize, bytes: usize) -> Self {
+        if couplings > super::layout::MAX_MATRIX && self.curvature == Curvature::Matrix {
+            (self.curvature, self.trials) = (Curvature::Diagonal, 1);
+        }
+        if self.kind != Kind::QuasiNewton {
+            let one = couplings + self.curvature.entries(couplings);
+            let large = self.kind == Kind::Asynchronous && 32 + 9 * one > bytes;
+            return if large { Self { curvature: Curvature::Diagonal, ..self } } else { self };
+        }
+        let entries = MAX_ENTRIES.min(bytes.saturating_sub(32) / 9);
+        let trials = |curvature: Curvature| entries / (couplings + 1 + curvature.entries(couplings)).max(1);
+        if self.curvature == Curvature::Matrix && trials(Curvature::Matrix) < 2 {
+            // With the diagonal alone, more trials were measured to cost rounds: their secants push the useful ones out.
+            (self.curvature, self.trials) = (Curvature::Diagonal, 1);
+        }
+        self.trials = self.trials.min(trials(self.curvature)).max(1);
+        self
     }
 
     /// Checks every field's range.
@@ -107,10 +133,13 @@ impl MethodSettings {
     pub fn check(&self, couplings: usize) -> Result<(), PlanError> {
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let matrix = self.curvature == Curvature::Matrix;
+        let asked = self.trials * (couplings + 1 + self.curvature.entries(couplings));
+        let entries = if self.kind == Kind::QuasiNewton { asked } else { 0 };
         for (name, found, valid) in [
             ("rho", self.rho, positive(self.rho)),
             ("relaxation", self.relaxation, (1.0..=1.95).contains(&self.relaxation)),
             ("memory", self.memory as f64, (1..=MAX_MEMORY).contains(&self.memory)),
+            ("trials", self.trials as f64, (1..=MAX_TRIALS).contains(&self.trials) && entries <= MAX_ENTRIES),
             ("eps_abs", self.eps_abs, positive(self.eps_abs)),
             ("eps_rel", self.eps_rel, self.eps_rel >= 0.0 && self.eps_rel.is_finite()),
             ("curvature", couplings as f64, !matrix || couplings <= super::layout::MAX_MATRIX),
@@ -249,6 +278,19 @@ mod tests {
             assert!(power > 0.0 && power.is_finite() && libm::frexp(power).0 == 0.5, "{value}: {power}");
         }
         assert_eq!(power_of_two(5.0), 4.0);
+    }
+
+    #[test]
+    fn answers_are_made_to_fit_into_messages() {
+        let wide = MethodSettings::of(Kind::QuasiNewton);
+        assert_eq!(wide.fit(27, 1 << 20), wide);
+        let narrow = wide.fit(27, 16_000);
+        assert_eq!((narrow.trials, narrow.curvature), (4, Curvature::Matrix));
+        let least = wide.fit(27, 4000);
+        assert_eq!((least.trials, least.curvature), (1, Curvature::Diagonal));
+        assert_eq!(wide.fit(500, 1 << 20).check(500), Ok(()));
+        let one = MethodSettings::of(Kind::Asynchronous).fit(27, 3000);
+        assert_eq!(one.curvature, Curvature::Diagonal);
     }
 
     #[test]

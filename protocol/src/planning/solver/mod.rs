@@ -18,6 +18,7 @@ pub mod anderson;
 pub mod asset;
 pub mod asynchronous;
 pub mod asynchronous_exchange;
+pub mod auto;
 pub mod consensus;
 pub mod contribution;
 pub mod coordinator;
@@ -31,8 +32,12 @@ pub mod response;
 pub mod slots;
 
 pub use asset::Asset;
+pub use auto::{Choice, Reason, choose};
 pub use contribution::Contribution;
 pub use coordinator::{Coordinator, Heading, Pace};
 pub use layout::{Blocks, Curvature, Layout};
 pub use method::{Kind, Method, MethodSettings, Progress, Tally, method};
 pub use request::{Question, Request};
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,12 @@
 //! A quasi-Newton method on the dual: assets answer prices with their share, value and, if asked, slope.
 //!
-//! The dual `d(λ) = Σ gᵢ(λ) − σ(λ)` is concave, and its gradient is the share that is out of bounds. The coordinator models the
-//! smooth part `Σ gᵢ` around the best prices so far by BFGS updates of the summed slope (Nocedal and Wright 2006, equation 6.19,
-//! limited to the latest pairs), and treats σ exactly: the next prices are those at which the model meets the bounds. This is
-//! the proximal quasi-Newton method of Lee, Sun and Saunders 2014 with the sums' slope as its first metric. A step that worsens
-//! `d` is not taken; the model is damped instead (Levenberg 1944).
+//! The dual `d(λ) = Σ gᵢ(λ) − σ(λ)` is concave and piecewise quadratic, and its gradient is the share that is out of bounds. The
+//! coordinator models the smooth part `Σ gᵢ` around the best prices so far by the summed slope, with BFGS updates (Nocedal and
+//! Wright 2006, equation 6.19, of the latest pairs) where the slope is not the whole matrix, and treats σ exactly: the next prices
+//! are those at which the model meets the bounds. This is the proximal (quasi-)Newton method of Lee, Sun and Saunders 2014.
+//!
+//! A round costs a light-time round trip, bytes cost little beside it: so a round asks at several prices, the undamped step first
+//! and others damped more and more (Levenberg 1944), and goes on from the best. That is a line search without its round trips.
 
 use alloc::{collections::VecDeque, vec, vec::Vec};
 
@@ -16,6 +18,9 @@ use super::{
     request::Question,
 };
 use crate::planning::{cholesky::dot, fleet::Couplings, message::MAX_SIGNAL};
+
+/// Between two trials the damping grows by this factor.
+const SPREAD: f64 = 4.0;
 
 /// What is known at some prices.
 #[derive(Clone, Debug)]
@@ -31,37 +36,43 @@ struct Point {
 pub struct QuasiNewton {
     settings: MethodSettings,
     couplings: Couplings,
-    prices: Vec<f64>,
+    /// The prices that are asked, the undamped step first.
+    trials: Vec<Vec<f64>>,
     best: Option<Point>,
-    last: Option<(Vec<f64>, Vec<f64>)>,
     /// Steps in prices, and how much less was shared after them; newest last.
     pairs: VecDeque<(Vec<f64>, Vec<f64>)>,
+    /// The middle damping of the trials, relative to the slope's mean.
     damping: f64,
 }
 
 impl QuasiNewton {
     pub(super) fn new(settings: MethodSettings, couplings: Couplings) -> Self {
-        let prices = vec![0.0; couplings.len()];
-        Self { settings, couplings, prices, best: None, last: None, pairs: VecDeque::new(), damping: 0.0 }
+        let trials = vec![vec![0.0; couplings.len()]; settings.trials];
+        Self { settings, couplings, trials, best: None, pairs: VecDeque::new(), damping: 0.05 }
     }
 
-    fn remember(&mut self, share: &[f64]) {
-        if let Some((prices, before)) = self.last.take() {
-            let (step, less) = (difference(&self.prices, &prices), difference(&before, share));
-            // Without the curvature condition the update would not stay positive definite.
-            if dot(&step, &less) > 1e-10 * norm(&step) * norm(&less) {
-                if self.pairs.len() == self.settings.memory {
-                    self.pairs.pop_front();
-                }
-                self.pairs.push_back((step, less));
+    /// The dampings of the trials, relative to the slope's mean.
+    fn dampings(&self) -> impl Iterator<Item = f64> + use<> {
+        let (count, middle) = (self.settings.trials as i32, self.damping);
+        let first = if count == 1 && middle >= 0.05 { middle } else { 0.0 };
+        core::iter::once(first)
+            .chain((1..count).map(move |k| middle * libm::pow(SPREAD, f64::from(k - count / 2))))
+    }
+
+    fn remember(&mut self, from: &Point, to: &Point) {
+        let (step, less) = (difference(&to.prices, &from.prices), difference(&from.share, &to.share));
+        // Without the curvature condition the update would not stay positive definite.
+        if dot(&step, &less) > 1e-10 * norm(&step) * norm(&less) {
+            if self.pairs.len() == self.settings.memory {
+                self.pairs.pop_front();
             }
+            self.pairs.push_back((step, less));
         }
-        self.last = Some((self.prices.clone(), share.to_vec()));
     }
 
     /// The slope of `from` after the BFGS updates; O(pairs · m²).
     fn metric(&self, from: &Point) -> Vec<f64> {
-        let m = self.prices.len();
+        let m = from.prices.len();
         let mut slope = from.slope.clone();
         if self.settings.curvature == Curvature::Matrix {
             return slope;
@@ -83,68 +94,114 @@ impl QuasiNewton {
 
     fn step(&mut self) {
         let Some(best) = &self.best else { return };
-        let m = self.prices.len();
+        let m = best.prices.len();
         let slope = self.metric(best);
         let intercept: Vec<f64> = (slope.chunks_exact(m).zip(&best.share))
             .map(|(row, share)| share + dot(row, &best.prices))
             .collect();
-        let next = PriceModel { intercept, slope }.solve(&self.couplings, &best.prices, self.damping);
-        self.prices = next.iter().map(|price| price.clamp(-MAX_SIGNAL / 8.0, MAX_SIGNAL / 8.0)).collect();
+        let model = PriceModel { intercept, slope };
+        let (mean, limit) = (model.mean(), MAX_SIGNAL / 8.0);
+        let solve = |damping: f64| {
+            let next = model.solve(&self.couplings, &best.prices, damping * mean);
+            next.into_iter().map(|price| price.clamp(-limit, limit)).collect()
+        };
+        self.trials = self.dampings().map(solve).collect();
+    }
+
+    /// The points that a sum tells of.
+    fn points(&self, sum: &Blocks, members: usize) -> Vec<Point> {
+        let (curvature, m) = (self.settings.curvature, self.couplings.len());
+        let entries = curvature.entries(m);
+        let point = |(trial, prices): (usize, &Vec<f64>)| Point {
+            prices: prices.clone(),
+            share: sum.share[trial * m..(trial + 1) * m].to_vec(),
+            slope: spread(
+                curvature,
+                &sum.curvature[trial * entries..(trial + 1) * entries],
+                m,
+                members as f64,
+            ),
+            value: sum.values[trial] - self.couplings.support(prices),
+        };
+        self.trials.iter().enumerate().map(point).collect()
+    }
+
+    /// The residuals at the prices that assets plan by.
+    fn progress(&self, at: &Point, tally: Tally) -> Progress {
+        let m = at.prices.len();
+        let violation: Vec<f64> = (at.share.iter().zip(self.couplings.as_slice()))
+            .map(|(sum, coupling)| sum - coupling.project(*sum))
+            .collect();
+        // Complementarity: what the prices are paid for beyond what is shared; f − d at a feasible point.
+        let unpaid = self.couplings.support(&at.prices) - dot(&at.prices, &at.share);
+        Progress {
+            primal: norm(&violation),
+            dual: unpaid.abs(),
+            primal_tolerance: tolerance(&self.settings, m, &at.share),
+            dual_tolerance: libm::sqrt(m as f64) * self.settings.eps_abs
+                + self.settings.eps_rel * at.value.abs(),
+            conclusive: tally.whole(),
+            rho: self.damping,
+        }
+    }
+
+    /// Goes on from the best of the points, or from where it was with more damping.
+    fn judge(&mut self, points: Vec<Point>, members: usize) {
+        let dampings: Vec<f64> = self.dampings().collect();
+        let Some(before) = self.best.take() else {
+            self.best = points.into_iter().next();
+            return;
+        };
+        // Values are rounded to 2⁻²⁰ in each member.
+        let slack = 1e-6 * members as f64 + 1e-12 * before.value.abs();
+        let chosen = (0..points.len())
+            .reduce(|a, b| if points[b].value > points[a].value { b } else { a })
+            .unwrap_or(0);
+        for (index, point) in points.iter().enumerate().filter(|(index, _)| *index != chosen) {
+            if index == 0 || self.settings.curvature != Curvature::Matrix {
+                self.remember(&before, point);
+            }
+        }
+        self.remember(&before, &points[chosen]);
+        if points[chosen].value < before.value - slack {
+            self.damping = (self.damping * libm::pow(SPREAD, (points.len() / 2 + 1) as f64)).min(1e6);
+            self.best = Some(before);
+            return;
+        }
+        let taken = dampings[chosen];
+        self.damping =
+            if taken > 0.0 && points.len() > 1 { taken } else { (self.damping / SPREAD).max(1e-4) };
+        self.best = points.into_iter().nth(chosen);
     }
 }
 
 impl Method for QuasiNewton {
     fn question(&self) -> Question {
-        Question::Response { curvature: self.settings.curvature }
+        Question::Response { curvature: self.settings.curvature, others: self.trials[1..].concat() }
     }
 
     fn prices(&self) -> &[f64] {
-        &self.prices
+        &self.trials[0]
     }
 
     fn advance(&mut self, sum: &Blocks, tally: Tally) -> Progress {
-        let m = self.prices.len();
-        let value = sum.value - self.couplings.support(&self.prices);
-        let slope = spread(self.settings.curvature, &sum.curvature, m, tally.members as f64);
-        let mean = slope.iter().step_by(m + 1).sum::<f64>() / m as f64;
-        let found = Point { prices: self.prices.clone(), share: sum.share.clone(), slope, value };
-        let violation: Vec<f64> = (sum.share.iter().zip(self.couplings.as_slice()))
-            .map(|(sum, coupling)| sum - coupling.project(*sum))
-            .collect();
-        // Complementarity: what the prices are paid for beyond what is shared; f − d at a feasible point.
-        let unpaid = self.couplings.support(&self.prices) - dot(&self.prices, &sum.share);
-        let root = libm::sqrt(m as f64);
-        let progress = Progress {
-            primal: norm(&violation),
-            dual: unpaid.abs(),
-            primal_tolerance: tolerance(&self.settings, m, &sum.share),
-            dual_tolerance: root * self.settings.eps_abs + self.settings.eps_rel * value.abs(),
-            conclusive: tally.whole(),
-            rho: self.damping,
-        };
+        let points = self.points(sum, tally.members);
+        let progress = self.progress(&points[0], tally);
         if tally.whole() {
-            self.remember(&sum.share);
-            // Values are rounded to 2⁻²⁰ in each member.
-            let slack = 1e-6 * tally.members as f64 + 1e-12 * value.abs();
-            let better = self.best.as_ref().is_none_or(|best| value >= best.value - slack);
-            if better {
-                self.best = Some(found);
-                self.damping = if self.damping > 1e-6 * mean { self.damping / 4.0 } else { 0.0 };
-            } else {
-                self.damping = (4.0 * self.damping).max(0.05 * mean);
-            }
+            self.judge(points, tally.members);
         } else {
             // Answers to different prices are no gradient of one point: a careful step from here, judged by the next round.
-            (self.last, self.best) = (None, Some(Point { value: f64::NEG_INFINITY, ..found }));
-            self.damping = (2.0 * self.damping).max(mean);
+            let point = points.into_iter().next();
+            self.best = point.map(|point| Point { value: f64::NEG_INFINITY, ..point });
+            self.damping = (SPREAD * self.damping).max(1.0);
         }
         self.step();
         progress
     }
 
     fn resume(&mut self, prices: &[f64]) {
-        self.prices = prices.to_vec();
-        (self.best, self.last, self.damping) = (None, None, 0.0);
+        self.trials = vec![prices.to_vec(); self.settings.trials];
+        (self.best, self.damping) = (None, 0.05);
         self.pairs.clear();
     }
 }

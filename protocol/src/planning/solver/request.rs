@@ -1,11 +1,11 @@
 //! What a coordinator asks of an asset: [`Request`], and its one encoding.
 //!
 //! ```cddl
-//! request  = [horizon: uint, round: uint, accepted: uint, phase: 0..3, unit: float64, prices: [+ float64], question]
+//! request  = [horizon: uint, term: uint, round: uint, accepted: uint, phase: 0..3, unit: float64, prices: [+ float64], question]
 //! question = [0, rho: float64, relaxation: float64, shift: [+ float64]]                       ; exchange
 //!          / [1, rho: float64, relaxation: float64]                                           ; consensus
 //!          / [2, rho: float64, relaxation: float64, memory: uint, weights: [* float64]]       ; anderson
-//!          / [3, curvature]                                                                   ; response
+//!          / [3, curvature, others: [* float64]]                                              ; response
 //!          / [4, curvature]                                                                   ; intercept
 //!          / [5, rho: float64, shift: [+ float64]]                                            ; proximal
 //! curvature = 0..3
@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use minicbor::{Decoder, Encoder};
 
-use super::layout::{Curvature, Layout, MAX_MATRIX};
+use super::layout::{Curvature, Layout, MAX_ENTRIES, MAX_MATRIX};
 use crate::planning::{
     message::{MAX_SIGNAL, MessageError, Outcome, float, number},
     problem::MAX_COUPLINGS,
@@ -23,6 +23,9 @@ use crate::planning::{
 
 /// The most rounds that Anderson acceleration may remember.
 pub const MAX_MEMORY: usize = 16;
+
+/// The most prices at which one request may ask for a response.
+pub const MAX_TRIALS: usize = 16;
 
 /// What an asset is to solve, and to answer with.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,10 +64,13 @@ pub enum Question {
         /// The weights of the remembered steps, newest first; none to start from the prices.
         weights: Vec<f64>,
     },
-    /// `argmin f + λᵀS x`; answer `s`, `f + λᵀs` and the slope.
+    /// `argmin f + λᵀS x`; answer `s`, `f + λᵀs` and the slope: at the request's prices, and at others. The plan is the one at
+    /// the request's.
     Response {
         /// What of the slope.
         curvature: Curvature,
+        /// Other prices to try, one after the other; `m` entries each.
+        others: Vec<f64>,
     },
     /// As `Response`, but answer `s + J λ` in place of `s`, and no value. No later question is answered before this answer is
     /// known to be in the sum.
@@ -79,6 +85,8 @@ pub enum Question {
 pub struct Request {
     /// The horizon that is being planned.
     pub horizon: u64,
+    /// Which coordinator in a row this is, from 0: of two, the later one counts.
+    pub term: u32,
     /// The round, from 1: at a coordinator that never waits, its latest step.
     pub round: u32,
     /// The round of this member's last contribution that is in the coordinator's sum; 0 when there is none.
@@ -97,12 +105,17 @@ impl Question {
     /// The blocks of the answer, for `couplings`.
     #[must_use]
     pub fn layout(&self, couplings: usize) -> Layout {
-        let none = Layout { couplings, squares: 0, value: false, curvature: Curvature::None };
+        let none = Layout { couplings, trials: 1, squares: 0, value: false, curvature: Curvature::None };
         match self {
             Self::Exchange { .. } => Layout { squares: 2, ..none },
             Self::Consensus { .. } => Layout { squares: 1, ..none },
             Self::Anderson { memory, .. } => Layout { squares: 2 + memory, ..none },
-            Self::Response { curvature } => Layout { value: true, curvature: *curvature, ..none },
+            Self::Response { curvature, others } => Layout {
+                trials: 1 + others.len() / couplings.max(1),
+                value: true,
+                curvature: *curvature,
+                ..none
+            },
             Self::Intercept { curvature } => Layout { curvature: *curvature, ..none },
             Self::Proximal { .. } => none,
         }
@@ -120,7 +133,8 @@ impl Question {
             Self::Proximal { rho, shift } => (Some((*rho, 1.0)), shift),
             Self::Consensus { rho, relaxation } => (Some((*rho, *relaxation)), &[]),
             Self::Anderson { rho, relaxation, weights, .. } => (Some((*rho, *relaxation)), weights),
-            Self::Response { .. } | Self::Intercept { .. } => (None, &[]),
+            Self::Response { others, .. } => (None, others),
+            Self::Intercept { .. } => (None, &[]),
         }
     }
 }
@@ -147,7 +161,7 @@ impl Request {
             Question::Anderson { memory, weights, .. } if weights.len() > memory + 1 => {
                 (weights.len(), memory + 1)
             }
-            Question::Response { curvature: Curvature::Matrix }
+            Question::Response { curvature: Curvature::Matrix, .. }
             | Question::Intercept { curvature: Curvature::Matrix }
                 if m > MAX_MATRIX =>
             {
@@ -157,6 +171,14 @@ impl Request {
         };
         if found != limit || limit > 0 {
             return couplings(found, limit);
+        }
+        if let Question::Response { others, .. } = &self.question
+            && (!others.len().is_multiple_of(m) || others.len() >= MAX_TRIALS * m)
+        {
+            return couplings(others.len(), (MAX_TRIALS - 1) * m);
+        }
+        if self.question.layout(m).entries() > MAX_ENTRIES {
+            return couplings(self.question.layout(m).entries(), MAX_ENTRIES);
         }
         if let Some((rho, relaxation)) = step {
             if !(rho > 0.0 && rho <= MAX_SIGNAL) {
@@ -188,13 +210,8 @@ impl Request {
         encoder: &mut Encoder<&mut Vec<u8>>,
     ) -> Result<(), minicbor::encode::Error<core::convert::Infallible>> {
         let phase = self.committed.map_or(0, Outcome::code);
-        encoder
-            .array(7)?
-            .u64(self.horizon)?
-            .u32(self.round)?
-            .u32(self.accepted)?
-            .u8(phase)?
-            .f64(self.unit)?;
+        encoder.array(8)?.u64(self.horizon)?.u32(self.term)?.u32(self.round)?.u32(self.accepted)?;
+        encoder.u8(phase)?.f64(self.unit)?;
         write_list(encoder, &self.prices)?;
         match &self.question {
             Question::Exchange { rho, relaxation, shift } => {
@@ -213,9 +230,9 @@ impl Request {
                 encoder.array(3)?.u8(5)?.f64(*rho)?;
                 write_list(encoder, shift)
             }
-            Question::Response { curvature } => {
-                encoder.array(2)?.u8(3)?.u8(code(*curvature))?;
-                Ok(())
+            Question::Response { curvature, others } => {
+                encoder.array(3)?.u8(3)?.u8(code(*curvature))?;
+                write_list(encoder, others)
             }
             Question::Intercept { curvature } => {
                 encoder.array(2)?.u8(4)?.u8(code(*curvature))?;
@@ -230,9 +247,9 @@ impl Request {
     /// [`MessageError`] when the bytes are not exactly one valid request.
     pub fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
         let mut decoder = Decoder::new(bytes);
-        head(&mut decoder, 7)?;
+        head(&mut decoder, 8)?;
         let horizon = number(&mut decoder)?;
-        let (round, accepted) = (small(&mut decoder)?, small(&mut decoder)?);
+        let (term, round, accepted) = (small(&mut decoder)?, small(&mut decoder)?, small(&mut decoder)?);
         let position = decoder.position();
         let committed = match number(&mut decoder)? {
             0 => None,
@@ -241,7 +258,7 @@ impl Request {
         let unit = float(&mut decoder)?;
         let prices = read_list(&mut decoder, MAX_COUPLINGS)?;
         let question = read_question(&mut decoder)?;
-        let request = Self { horizon, round, accepted, committed, unit, prices, question };
+        let request = Self { horizon, term, round, accepted, committed, unit, prices, question };
         request.check()?;
         if request.encode() == bytes { Ok(request) } else { Err(MessageError::NotDeterministic) }
     }
@@ -271,7 +288,10 @@ fn read_question(decoder: &mut Decoder<'_>) -> Result<Question, MessageError> {
             let memory = small(decoder)? as usize;
             Ok(Question::Anderson { rho, relaxation, memory, weights: read_list(decoder, MAX_MEMORY + 1)? })
         }
-        (3, 2) => Ok(Question::Response { curvature: read_curvature(decoder)? }),
+        (3, 3) => {
+            let curvature = read_curvature(decoder)?;
+            Ok(Question::Response { curvature, others: read_list(decoder, MAX_TRIALS * MAX_COUPLINGS)? })
+        }
         (4, 2) => Ok(Question::Intercept { curvature: read_curvature(decoder)? }),
         (5, 3) => {
             let rho = float(decoder)?;
@@ -344,15 +364,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn request(question: Question) -> Request {
-        Request {
-            horizon: 1,
-            round: 2,
-            accepted: 1,
-            committed: None,
-            unit: 0.5,
-            prices: vec![1.0, -2.0],
-            question,
-        }
+        let prices = vec![1.0, -2.0];
+        Request { horizon: 1, term: 0, round: 2, accepted: 1, committed: None, unit: 0.5, prices, question }
     }
 
     fn questions() -> Vec<Question> {
@@ -360,7 +373,7 @@ mod tests {
             Question::Exchange { rho: 1.0, relaxation: 1.5, shift: vec![0.5, 0.25] },
             Question::Consensus { rho: 2.0, relaxation: 1.0 },
             Question::Anderson { rho: 2.0, relaxation: 1.0, memory: 4, weights: vec![0.75, 0.25] },
-            Question::Response { curvature: Curvature::Diagonal },
+            Question::Response { curvature: Curvature::Diagonal, others: vec![0.5, 1.5] },
             Question::Intercept { curvature: Curvature::Matrix },
             Question::Proximal { rho: 0.5, shift: vec![-1.0, 0.0] },
         ]
@@ -400,9 +413,11 @@ mod tests {
     #[test]
     fn a_list_without_its_bytes_is_refused_before_allocation() {
         let mut bytes = request(questions().remove(1)).encode();
-        bytes.truncate(14);
+        // The list of two prices follows 1 + 5 + 9 bytes: now it claims 4,096.
+        assert_eq!(bytes[15], 0x82);
+        bytes.truncate(15);
         bytes.extend_from_slice(&[0x99, 0x10, 0x00, 0xfb]);
-        assert_eq!(Request::decode(&bytes), Err(MessageError::Malformed { position: 14 }));
+        assert_eq!(Request::decode(&bytes), Err(MessageError::Malformed { position: 15 }));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use crate::planning::{
 };
 
 /// A variable or row closer than this to a side, relative to the side's magnitude, counts as held by it.
-const ACTIVE: f64 = 1e-7;
+const ACTIVE: f64 = 1e-6;
 
 /// The entries of `S (H⁻¹ − H⁻¹Aᵀ(A H⁻¹Aᵀ)⁻¹A H⁻¹) Sᵀ` in the free variables of `x` with its active rows `A`: the slope of
 /// the share `S x(λ)` of `argmin f(x) + λᵀS x`, with its sign turned (an element of its generalised Jacobian, Sun and Sun
@@ -198,7 +198,7 @@ mod tests {
             ramp: Some(1.0),
         };
         let problem = Schedule { slots: 4, commodities: vec![commodity] }.problem().expect("valid");
-        for prices in [[0.0; 4], [0.7, -0.4, 0.2, 0.3], [9.0, 0.0, -1.0, 0.1]] {
+        for prices in [[0.13, 0.07, -0.05, 0.21], [0.7, -0.4, 0.2, 0.3], [9.0, 0.0, -1.0, 0.1]] {
             check(&problem, &prices);
         }
     }

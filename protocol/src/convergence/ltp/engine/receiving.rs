@@ -111,29 +111,24 @@ impl Engine {
         }
         let before = import.held();
         let placed = import.place(segment, last_red, room, &limits);
-        let mut made = core::mem::take(&mut self.made);
-        let mut within = true;
         match placed {
             Placed::Overflow => {
-                self.made = made;
                 self.counters.overflows += 1;
                 return Err(SegmentError::Full { limit: limits.buffer });
             }
             Placed::Duplicate => self.counters.duplicates += 1,
-            Placed::Kept { gap_from: Some(from) } if limits.report_gaps && checkpoint.is_none() => {
-                // Asynchronous (§6.11): the claim on this segment shows the gap before it.
-                within = import.report(session, 0, (from, segment.end()), mtu, &limits, &mut made);
-            }
-            Placed::Kept { .. } => {}
+            Placed::Kept => {}
         }
+        let mut made = core::mem::take(&mut self.made);
+        let mut within = true;
         let completes = import.is_complete() && !import.delivered;
         if let Some(tag) = checkpoint {
             if completes || import.is_undecided() {
-                import.owe(tag, segment.end());
+                import.owe(tag);
             } else if import.is_crowded(tag, room) {
                 self.counters.unanswered += 1;
             } else {
-                within &= import.answer(session, tag, segment.end(), mtu, &limits, &mut made);
+                within = import.answer(session, tag, segment.end(), mtu, &limits, &mut made);
             }
         }
         if completes {

@@ -97,8 +97,7 @@ impl Engine {
                 self.fresh.pop_front();
                 continue;
             };
-            let (segment, checkpoint) =
-                export.put_fresh(session, mtu, self.config.limits.checkpoint_bytes)?;
+            let (segment, checkpoint) = export.put_fresh(session, mtu)?;
             if !export.is_fresh() {
                 self.fresh.pop_front();
             }
@@ -170,6 +169,10 @@ impl Engine {
                 self.queue_again(number);
             }
             Reported::Covered => self.timers.disarm(Timer::Checkpoint(number, report.checkpoint)),
+            Reported::Unproven => {
+                self.timers.disarm_checkpoints(number);
+                self.queue_again(number);
+            }
             Reported::Spent => return self.give_up(now, number, CancelReason::CycleLimit),
         }
         self.conclude(now, number);

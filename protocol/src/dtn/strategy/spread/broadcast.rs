@@ -15,7 +15,8 @@ impl Spread {
         let draw = self.rng.next_u32();
         let Some(carried) = self.carried.get(&key) else { return };
         let own = carried.from.is_none();
-        match self.strategy.broadcast_delay(own, draw) {
+        let giver = carried.from.and_then(|from| self.neighbours.get(&from));
+        match self.strategy.broadcast_delay(own, giver.and_then(|giver| giver.snr_db), draw) {
             Broadcast::After(delay) if delay == Duration::ZERO => self.broadcast(key),
             Broadcast::After(delay) if carried.hops_left > 0 => self.postpone(key, now.saturating_add(delay)),
             Broadcast::After(_) | Broadcast::Never => self.done.push_back(key),
@@ -26,12 +27,17 @@ impl Spread {
     pub(super) fn overhear(&mut self, now: Instant, key: StoreKey, from: NodeId) {
         let draw = self.rng.next_u32();
         let Some(carried) = self.carried.get(&key) else { return };
-        if carried.due.is_none() || carried.from == Some(from) {
+        // On a channel, a bundle whose turn has come and that is not on its way yet still listens: the radio may have been busy.
+        let queued = self.strategy.shares_channel() && carried.awaiting > 0 && carried.sending == 0;
+        let own = carried.from.is_none();
+        if (carried.due.is_none() && (!queued || own)) || carried.from == Some(from) {
             return;
         }
         match self.strategy.on_overheard(draw) {
             Overheard::Ignore => {}
             Overheard::Suppress => self.done.push_back(key),
+            // What has its place in a queue keeps it.
+            Overheard::Postpone(_) if queued => {}
             Overheard::Postpone(delay) => self.postpone(key, now.saturating_add(delay)),
         }
     }
@@ -49,10 +55,15 @@ impl Spread {
     pub(super) fn broadcast(&mut self, key: StoreKey) {
         let Some(carried) = self.carried.get_mut(&key) else { return };
         carried.due = None;
-        let (own, id) = (carried.from.is_none(), carried.id.clone());
+        let (own, id, destination) = (carried.from.is_none(), carried.id.clone(), carried.destination);
         let linked = self.neighbours.iter().filter(|(_, neighbour)| neighbour.linked);
-        let hearers: Vec<NodeId> =
+        let mut hearers: Vec<NodeId> =
             linked.filter(|(_, neighbour)| !neighbour.has(&id)).map(|(peer, _)| *peer).collect();
+        if self.strategy.shares_channel() {
+            // One transmission, by the link to one of them, which all hear; its destination is the best witness that it got there.
+            let best = hearers.iter().position(|peer| *peer == destination).unwrap_or(0);
+            hearers = hearers.get(best).copied().into_iter().collect();
+        }
         for peer in &hearers {
             self.give(*peer, key);
         }

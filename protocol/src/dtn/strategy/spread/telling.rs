@@ -144,10 +144,13 @@ impl Spread {
         }
     }
 
-    /// A neighbour says that a bundle reached its destination.
+    /// A neighbour says that a bundle reached its destination. That is true for sure when it is the destination: it would get the bundle
+    /// at once in any case. What others say of it is hearsay: it means that they want no copy, and no more.
     fn purge(&mut self, now: Instant, id: &BundleId, peer: NodeId) {
         // Only what is held here is passed on: of others neither the lifetime is known nor that they exist.
-        let Some(key) = self.ids.get(id).copied() else { return };
+        let Some(key) = self.ids.get(id).copied().filter(|key| self.carried[key].destination == peer) else {
+            return;
+        };
         let expires = self.carried[&key].expires;
         self.acknowledge(now, id, expires, Some(peer));
         self.done.push_back(key);

@@ -158,7 +158,7 @@ fn what_was_sent_is_not_offered_again_and_what_failed_is() {
         if fails {
             spread.failed(PEER, key, gives);
         } else {
-            assert_eq!(spread.sent(NOW, PEER, key), Fate::Stays);
+            assert_eq!(spread.sent(PEER, key), Fate::Stays);
         }
         assert!(!spread.is_sending(key));
     }
@@ -237,17 +237,19 @@ fn a_bundle_given_to_its_destination_is_kept_only_on_demand() {
         spread.link_up(NOW, PEER);
         let key = spread.select(PEER, |_| true).expect("it is for the peer");
         spread.begin(key);
-        assert_eq!(spread.sent(NOW, PEER, key), fate);
+        assert_eq!(spread.sent(PEER, key), fate);
         assert_eq!(selected(&mut spread, PEER), NONE, "the other waits for its own destination");
     }
 }
 
 #[test]
-fn what_reached_its_destination_is_purged_and_told_on_where_that_is_wanted() {
-    for (purge_delivered, expected) in [(true, Some(StoreKey(0))), (false, None)] {
+fn what_its_destination_says_it_has_is_purged_and_told_on_and_what_others_say_is_not() {
+    for (destination, purge_delivered, expected) in
+        [(PEER, true, Some(StoreKey(0))), (PEER, false, None), (FAR, true, None)]
+    {
         let settings = SpreadSettings { purge_delivered, ..SpreadSettings::default() };
         let mut spread = spread(RoutingConfig::Epidemic(settings));
-        held(&mut spread, [(0, FAR)]);
+        held(&mut spread, [(0, destination)]);
         spread.link_up(NOW, PEER);
         spread.link_up(NOW, OTHER);
         told(&mut spread, OTHER);
@@ -255,7 +257,11 @@ fn what_reached_its_destination_is_purged_and_told_on_where_that_is_wanted() {
         let summary = Summary { first: true, last: true, delivered, ..Summary::default() };
         assert_eq!(spread.on_summary(NOW, PEER, &summary.encode()), Ok(()));
         assert_eq!(spread.take_done(), expected);
-        if purge_delivered {
+        assert_eq!(selected(&mut spread, PEER), NONE, "whoever says so gets no copy");
+        if expected.is_none() && purge_delivered {
+            assert!(told(&mut spread, OTHER).is_none(), "hearsay is not told on");
+        }
+        if expected.is_some() {
             spread.remove(StoreKey(0));
             assert!(spread.knows(&name(1, 0)), "it does not come back");
             let news = told(&mut spread, OTHER).expect("news");
@@ -330,7 +336,7 @@ fn a_flooded_bundle_goes_once_to_all_others_after_its_delay() {
     for (peer, done) in [(OTHER, None), (NodeId(4), Some(StoreKey(0)))] {
         assert_eq!(spread.select(peer, |_| true), Some(StoreKey(0)));
         spread.begin(StoreKey(0));
-        spread.sent(due, peer, StoreKey(0));
+        spread.sent(peer, StoreKey(0));
         assert_eq!(spread.take_done(), done);
     }
     spread.remove(StoreKey(0));
@@ -350,6 +356,77 @@ fn a_client_that_hears_another_send_keeps_quiet_and_a_router_does_not() {
         let later = spread.next_deadline() > due;
         assert_eq!(later, role == Role::RouterLate);
     }
+}
+
+fn on_a_channel() -> Spread {
+    let config = FloodingConfig { shared: true, ..FloodingConfig::default() };
+    let settings = SpreadSettings::default();
+    let mut spread = spread(RoutingConfig::ManagedFlooding { config, settings });
+    for peer in [PEER, OTHER, NodeId(4)] {
+        spread.link_up(NOW, peer);
+    }
+    spread
+}
+
+#[test]
+fn on_a_channel_a_bundle_leaves_once_and_to_its_destination_where_that_is_near() {
+    let mut spread = on_a_channel();
+    spread.insert(NOW, StoreKey(0), passed_on());
+    let due = spread.next_deadline().expect("a delay");
+    spread.on_deadline(due);
+    assert_eq!(spread.select(OTHER, |_| true), Some(StoreKey(0)));
+    assert_eq!(selected(&mut spread, NodeId(4)), NONE, "it hears what goes to another");
+    spread.begin(StoreKey(0));
+    spread.sent(due, OTHER, StoreKey(0));
+    assert_eq!(spread.take_done(), Some(StoreKey(0)));
+    spread.insert(NOW, StoreKey(1), carried(1, NodeId(4)));
+    assert_eq!(selected(&mut spread, OTHER), NONE);
+    assert_eq!(selected(&mut spread, NodeId(4)), [1]);
+}
+
+#[test]
+fn on_a_channel_a_client_keeps_quiet_even_when_its_turn_has_come() {
+    let mut spread = on_a_channel();
+    spread.insert(NOW, StoreKey(0), passed_on());
+    let due = spread.next_deadline().expect("a delay");
+    spread.on_deadline(due);
+    spread.on_duplicate(due, &name(1, 0), Some(NodeId(4)));
+    assert_eq!(spread.take_done(), Some(StoreKey(0)));
+    spread.remove(StoreKey(0));
+    assert_eq!(selected(&mut spread, OTHER), NONE);
+    // One of its own it sends in any case.
+    spread.insert(NOW, StoreKey(1), carried(1, FAR));
+    spread.on_duplicate(due, &name(1, 1), Some(NodeId(4)));
+    assert_eq!(spread.take_done(), None);
+    // And what is on its way it cannot take back.
+    spread.insert(NOW, StoreKey(2), Carried { id: name(1, 2), ..passed_on() });
+    spread.on_deadline(spread.next_deadline().expect("a delay"));
+    let sent = [PEER, OTHER, NodeId(4)].map(|peer| selected(&mut spread, peer)).concat();
+    assert_eq!(sent, [1, 2]);
+    spread.begin(StoreKey(2));
+    spread.on_duplicate(due, &name(1, 2), Some(NodeId(4)));
+    assert_eq!(spread.take_done(), None);
+}
+
+#[test]
+fn who_hears_a_bundle_weakly_sends_it_on_sooner() {
+    let latest = |snr_db| {
+        let delays = (0..200).map(|sequence| {
+            let mut spread = on_a_channel();
+            // Another draw each time.
+            for _ in 0..sequence {
+                spread.on_duplicate(NOW, &name(1, 0), None);
+                spread.link_up(NOW, NodeId(100 + sequence));
+            }
+            spread.on_signal(PEER, snr_db);
+            spread.insert(NOW, StoreKey(0), passed_on());
+            spread.next_deadline().expect("a delay").saturating_since(NOW)
+        });
+        delays.max().expect("some")
+    };
+    let slot = FloodingConfig::default().slot;
+    assert!(latest(-20) < slot * (16 + 8));
+    assert!(latest(10) > slot * (16 + 8));
 }
 
 #[test]
@@ -393,7 +470,7 @@ fn copies_after(meetings: &[(usize, usize, bool)], binary: bool, copies: u32) ->
         tell(&mut nodes[from], receiver, if held { &[0] } else { &[] });
         if let Some(key) = nodes[from].select(receiver, |_| true) {
             let gives = nodes[from].begin(key);
-            nodes[from].sent(NOW, receiver, key);
+            nodes[from].sent(receiver, key);
             if !lost {
                 let given = Carried { copies: gives.max(1), from: Some(sender), ..carried(0, FAR) };
                 nodes[to].insert(NOW, key, given);

@@ -1,0 +1,317 @@
+//! Every method against planted optima, and what a coordinator does with contributions that are late, lost or repeated.
+
+use alloc::{vec, vec::Vec};
+use core::time::Duration;
+
+use super::{
+    slots::{Course, SlotModel, run},
+    *,
+};
+use crate::{
+    id::NodeId,
+    planning::{
+        exchange::PlanError,
+        fleet::Couplings,
+        generate::{Binding, FleetSpec, Planted},
+        message::Outcome,
+        qp::QpSettings,
+    },
+    time::Instant,
+};
+
+fn small(seed: u64, binding: Binding) -> Planted {
+    let spec =
+        FleetSpec { assets: 5, slots: 8, condition: 10.0, binding, ..FleetSpec::published(seed, 10.0) };
+    spec.draw().expect("valid")
+}
+
+fn course(fleet: &Planted, settings: MethodSettings, model: SlotModel) -> Course {
+    run(&fleet.problem, fleet.best, settings, model).expect("solvable")
+}
+
+#[test]
+fn every_method_finds_the_planted_optimum_in_rounds() {
+    for binding in [Binding::Balance, Binding::Mixed] {
+        let fleet = small(1, binding);
+        for kind in Kind::ALL {
+            let settings = MethodSettings { eps_abs: 1e-8, eps_rel: 1e-8, ..MethodSettings::of(kind) };
+            let course = course(&fleet, settings, SlotModel::rounds(2000));
+            assert_eq!(course.outcome, Some(Outcome::Converged), "{kind:?} {binding:?}");
+            let gap = course.gaps.last().copied().expect("a round");
+            assert!(gap < 1e-6, "{kind:?} {binding:?}: {gap}");
+        }
+    }
+}
+
+#[test]
+fn every_method_finds_the_planted_optimum_over_broken_links() {
+    let fleet = small(2, Binding::Mixed);
+    for kind in Kind::ALL {
+        let settings = MethodSettings { eps_abs: 1e-7, eps_rel: 1e-7, ..MethodSettings::of(kind) };
+        let course = course(&fleet, settings, SlotModel { limit: 5000, ..SlotModel::published(2) });
+        assert_eq!(course.outcome, Some(Outcome::Converged), "{kind:?}");
+        let gap = course.gaps.last().copied().expect("a slot");
+        assert!(gap < 1e-5, "{kind:?}: {gap}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_course() {
+    let fleet = small(3, Binding::Mixed);
+    let settings = MethodSettings::of(Kind::Asynchronous);
+    let one = course(&fleet, settings, SlotModel::published(3));
+    assert_eq!(one, course(&fleet, settings, SlotModel::published(3)));
+    assert_ne!(one, course(&fleet, settings, SlotModel::published(4)));
+}
+
+/// A coordinator and its assets, without anything between them.
+struct Fleet {
+    coordinator: Coordinator,
+    assets: Vec<Asset>,
+    planted: Planted,
+}
+
+fn fleet(kind: Kind, pace: Pace) -> Fleet {
+    let planted = small(4, Binding::Mixed);
+    let assets = planted
+        .problem
+        .locals()
+        .iter()
+        .map(|(node, problem)| Asset::new(*node, problem.clone(), QpSettings::default()).expect("feasible"))
+        .collect();
+    let members = planted.problem.locals().iter().map(|(node, _)| *node).collect();
+    let settings = MethodSettings { eps_abs: 1e-8, eps_rel: 1e-8, ..MethodSettings::of(kind) };
+    let coordinator =
+        Coordinator::new(settings, pace, planted.problem.couplings(), members).expect("valid settings");
+    Fleet { coordinator, assets, planted }
+}
+
+impl Fleet {
+    fn ask(&mut self, index: usize) -> Option<Contribution> {
+        let request = self.coordinator.request(self.assets[index].node()).expect("a member");
+        self.assets[index].on_request(&request).expect("solvable")
+    }
+
+    fn give(&mut self, index: usize, contribution: &Contribution) -> Result<Vec<NodeId>, PlanError> {
+        self.coordinator.on_contribution(Instant::ZERO, self.assets[index].node(), contribution)
+    }
+
+    fn gap(&self) -> f64 {
+        let values: Vec<&[f64]> = self.assets.iter().map(Asset::values).collect();
+        self.planted.problem.gap(&values, self.planted.best)
+    }
+
+    /// Rounds with everyone until the plan is committed; how many.
+    fn finish(&mut self) -> usize {
+        for round in 0..3000 {
+            for index in 0..self.assets.len() {
+                if let Some(contribution) = self.ask(index) {
+                    self.give(index, &contribution).expect("accepted");
+                }
+            }
+            if self.coordinator.outcome().is_some() {
+                return round + 1;
+            }
+        }
+        panic!("not committed");
+    }
+}
+
+#[test]
+fn an_asset_in_doubt_repeats_its_answer_and_the_sum_counts_it_once() {
+    let mut fleet = fleet(Kind::Asynchronous, Pace::default());
+    fleet.coordinator.start(Instant::ZERO);
+    let first = fleet.ask(0).expect("asked");
+    // Others move the prices on before the first answer arrives: the asset may not answer twice meanwhile.
+    let other = fleet.ask(1).expect("asked");
+    fleet.give(1, &other).expect("accepted");
+    assert_eq!(fleet.ask(0), Some(first.clone()), "one answer at a time");
+    fleet.give(0, &first).expect("accepted");
+    let twice = fleet.give(0, &first);
+    assert!(matches!(twice, Err(PlanError::OldRound { .. })), "{twice:?}");
+    let next = fleet.ask(0).expect("asked again");
+    assert_eq!(next.base, first.round, "the next answer replaces the first");
+    fleet.give(0, &next).expect("accepted");
+    fleet.finish();
+    assert!(fleet.gap() < 1e-6);
+}
+
+#[test]
+fn refused_contributions_change_nothing() {
+    let mut fleet = fleet(Kind::Exchange, Pace::default());
+    fleet.coordinator.start(Instant::ZERO);
+    let good = fleet.ask(0).expect("asked");
+    fleet.give(0, &good).expect("accepted");
+    let before = alloc::format!("{:?}", fleet.coordinator);
+    let next = fleet.ask(1).expect("asked");
+    let stranger = NodeId(99);
+    let answer = fleet.coordinator.on_contribution(Instant::ZERO, stranger, &next);
+    assert_eq!(answer, Err(PlanError::NotMember { node: stranger }));
+    let short = Contribution { entries: vec![0], ..next.clone() };
+    assert!(matches!(fleet.give(1, &short), Err(PlanError::Couplings { found: 1, .. })));
+    let later = Contribution { round: 2, ..next.clone() };
+    assert_eq!(fleet.give(1, &later), Err(PlanError::FutureRound { found: 2, current: 1 }));
+    let other = Contribution { horizon: 1, ..next.clone() };
+    assert_eq!(fleet.give(1, &other), Err(PlanError::Horizon { found: 1, expected: 0 }));
+    let baseless = Contribution { base: 7, ..next };
+    assert_eq!(fleet.give(1, &baseless), Err(PlanError::OldRound { found: 1, current: 1 }));
+    assert_eq!(alloc::format!("{:?}", fleet.coordinator), before);
+}
+
+#[test]
+fn an_asset_that_lost_its_memory_does_not_spoil_the_sum() {
+    for kind in Kind::ALL {
+        let mut fleet = fleet(kind, Pace::default());
+        fleet.coordinator.start(Instant::ZERO);
+        for _ in 0..3 {
+            for index in 0..fleet.assets.len() {
+                let contribution = fleet.ask(index).expect("asked");
+                fleet.give(index, &contribution).expect("accepted");
+            }
+        }
+        let (node, problem) = fleet.planted.problem.locals()[2].clone();
+        fleet.assets[2] = Asset::new(node, problem, QpSettings::default()).expect("feasible");
+        let contribution = fleet.ask(2).expect("asked");
+        assert_eq!(contribution.base, 0, "it replaces nothing");
+        let asked = fleet.give(2, &contribution).expect("accepted");
+        assert_eq!(asked.len(), fleet.assets.len(), "everyone is asked for all of the last answer");
+        fleet.finish();
+        assert_eq!(fleet.coordinator.outcome(), Some(Outcome::Converged), "{kind:?}");
+        assert!(fleet.gap() < 1e-5, "{kind:?}: {}", fleet.gap());
+    }
+}
+
+#[test]
+fn another_coordinator_goes_on_from_the_published_prices() {
+    for kind in [Kind::QuasiNewton, Kind::Consensus, Kind::Exchange] {
+        let mut whole = fleet(kind, Pace::default());
+        whole.coordinator.start(Instant::ZERO);
+        let rounds = whole.finish();
+
+        let mut broken = fleet(kind, Pace::default());
+        broken.coordinator.start(Instant::ZERO);
+        let before = rounds / 2;
+        for _ in 0..before {
+            for index in 0..broken.assets.len() {
+                if let Some(contribution) = broken.ask(index) {
+                    broken.give(index, &contribution).expect("accepted");
+                }
+            }
+        }
+        // The first coordinator is gone: all that is left is what an asset was told last.
+        let prices = broken.assets[0].prices().expect("asked").to_vec();
+        let round = broken.assets.iter().map(Asset::round).max().expect("assets") + 1;
+        let members = broken.coordinator.members().collect();
+        let settings = MethodSettings { eps_abs: 1e-8, eps_rel: 1e-8, ..MethodSettings::of(kind) };
+        let couplings: &Couplings = broken.planted.problem.couplings();
+        broken.coordinator = Coordinator::new(settings, Pace::default(), couplings, members).expect("valid");
+        broken.coordinator.resume(Instant::ZERO, 0, round, &prices).expect("later");
+        let after = broken.finish();
+        assert!(broken.gap() < 1e-6, "{kind:?}");
+        // The trials of a round spread anew from the usual damping: a few rounds, wherever it goes on.
+        assert!(after <= rounds + 4, "{kind:?}: {before} and {after}, without the loss {rounds}");
+    }
+}
+
+#[test]
+fn a_round_closes_without_the_missing_but_is_not_called_converged() {
+    let pace = Pace { deadline: Duration::from_secs(1), quorum: 2, patience: 3, ..Pace::default() };
+    let mut fleet = fleet(Kind::Exchange, pace);
+    fleet.coordinator.start(Instant::ZERO);
+    let mut now = Instant::ZERO;
+    for _ in 0..3000 {
+        for index in 0..fleet.assets.len() {
+            // After some rounds the last asset is never in contact.
+            if index + 1 < fleet.assets.len() || fleet.coordinator.round() <= 40 {
+                if let Some(contribution) = fleet.ask(index) {
+                    fleet.give(index, &contribution).expect("accepted");
+                }
+            }
+        }
+        if let Some(deadline) = fleet.coordinator.poll_timeout() {
+            now = now.max(deadline);
+            fleet.coordinator.on_timeout(now);
+        }
+    }
+    assert_eq!(fleet.coordinator.outcome(), Some(Outcome::Absent), "nobody confirmed the balance");
+    let reports: Vec<_> = core::iter::from_fn(|| fleet.coordinator.take_report()).collect();
+    assert!(reports.iter().all(|report| report.stale <= 1));
+    assert!(reports.iter().any(|report| report.stale == 1));
+}
+
+#[test]
+fn a_silent_member_is_asked_again_and_given_up_at_last() {
+    let pace = Pace { deadline: Duration::from_secs(1), patience: 2, ..Pace::default() };
+    let mut fleet = fleet(Kind::Asynchronous, pace);
+    fleet.coordinator.start(Instant::ZERO);
+    for seconds in 1..=2 {
+        let now = Instant::ZERO.saturating_add(Duration::from_secs(seconds));
+        assert_eq!(fleet.coordinator.on_timeout(now).len(), fleet.assets.len());
+    }
+    let now = fleet.coordinator.poll_timeout().expect("open");
+    fleet.coordinator.on_timeout(now);
+    assert_eq!(fleet.coordinator.outcome(), Some(Outcome::Absent));
+}
+
+#[test]
+fn a_later_horizon_starts_warm() {
+    for kind in Kind::ALL {
+        let mut fleet = fleet(kind, Pace::default());
+        fleet.coordinator.start(Instant::ZERO);
+        let cold = fleet.finish();
+        let prices = fleet.coordinator.prices().to_vec();
+        let moved: Vec<Option<usize>> = (0..prices.len()).map(Some).collect();
+        for (asset, (_, problem)) in fleet.assets.iter_mut().zip(fleet.planted.problem.locals()) {
+            asset.replace_problem(1, problem.clone(), &moved).expect("later");
+        }
+        fleet.coordinator.resume(Instant::ZERO, 1, 1, &prices).expect("later");
+        let warm = fleet.finish();
+        assert!(fleet.gap() < 1e-5, "{kind:?}: {}", fleet.gap());
+        // Methods that damp by sweeps begin with full caution in either case.
+        assert!(warm <= cold + 4, "{kind:?}: {warm} rounds warm, {cold} cold");
+    }
+}
+
+#[test]
+fn a_restored_asset_goes_on_where_it_was() {
+    for kind in Kind::ALL {
+        let mut fleet = fleet(kind, Pace::default());
+        fleet.coordinator.start(Instant::ZERO);
+        for round in 0..4 {
+            for index in 0..fleet.assets.len() {
+                let contribution = fleet.ask(index).expect("asked");
+                let (node, problem) = fleet.planted.problem.locals()[index].clone();
+                let kept = fleet.assets[index].snapshot();
+                let mut restored = Asset::new(node, problem, QpSettings::default()).expect("feasible");
+                assert_eq!(restored.restore(&kept), Some(()), "{kind:?} in round {round}");
+                assert_eq!(restored.snapshot(), kept);
+                fleet.assets[index] = restored;
+                assert_eq!(fleet.ask(index).as_ref(), Some(&contribution), "the answer is repeated");
+                fleet.give(index, &contribution).expect("accepted");
+            }
+        }
+        fleet.finish();
+        assert!(fleet.gap() < 1e-5, "{kind:?}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_snapshot_change_nothing() {
+    let mut fleet = fleet(Kind::Exchange, Pace::default());
+    fleet.coordinator.start(Instant::ZERO);
+    fleet.ask(0).expect("asked");
+    let kept = fleet.assets[0].snapshot();
+    let asset = &mut fleet.assets[1];
+    let before = alloc::format!("{asset:?}");
+    for length in 0..kept.len() {
+        assert_eq!(asset.restore(&kept[..length]), None);
+    }
+    for at in 0..kept.len().min(64) {
+        let mut wrong = kept.clone();
+        wrong[at] ^= 0xff;
+        let _ = fleet.assets[2].restore(&wrong);
+    }
+    let asset = &mut fleet.assets[1];
+    assert_eq!(asset.restore(&[kept, vec![0]].concat()), None);
+    assert_eq!(alloc::format!("{asset:?}"), before);
+}

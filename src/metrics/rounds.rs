@@ -1,0 +1,330 @@
+//! [`RoundsRecorder`]: what each round of planning waited for, and what it cost.
+
+use super::{DerivedRow, MetricsSet};
+use crate::{
+    astro::{Ephemeris, Trajectory, light_time},
+    engine::{MessageKind, Record, RecordKind},
+    units::{AssetIndex, SimTime},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Where the assets of a run are, for the light time between two of them.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The bodies; `None` when no asset has a place among them.
+    pub ephemeris: Option<Arc<Ephemeris>>,
+    /// How assets move, by index.
+    pub trajectories: Vec<Option<Arc<Trajectory>>>,
+}
+
+impl Places {
+    /// One-way light time from `from` at `sent` to `to`, in a straight line whatever is in the way. Zero when a place is not
+    /// known (an imported contact plan).
+    fn light_time(&self, from: AssetIndex, to: AssetIndex, sent: SimTime) -> SimTime {
+        let at = |asset: AssetIndex| self.trajectories.get(asset.get()).and_then(Option::as_ref);
+        match (&self.ephemeris, at(from), at(to)) {
+            (Some(ephemeris), Some(from), Some(to)) => light_time(from, to, ephemeris, sent).owlt,
+            _ => SimTime::ZERO,
+        }
+    }
+}
+
+/// A row of the rounds table: a round that its coordinator closed.
+///
+/// The time is split along the message that closed the round, from the coordinator's signal to the answer that came last:
+/// `light` is what no radio could have saved, `computation` what the asset took to answer, and `contacts` all the rest, which
+/// is waiting for contacts and in queues, time on air, and repetition. A round that closed without somebody waited for that one,
+/// and all its time counts as `contacts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoundRow {
+    /// The round.
+    pub round: u32,
+    /// When the one before was closed, or the first signal was sent.
+    pub opened: SimTime,
+    /// When it was closed.
+    pub closed: SimTime,
+    /// Contributions in it.
+    pub contributions: u32,
+    /// Whose contribution came last, when it was waited for; none when it was the coordinator's own or the round did not wait.
+    pub slowest: Option<AssetIndex>,
+    /// Participants that had not answered when it closed.
+    pub late: Vec<AssetIndex>,
+    /// Light time there and back.
+    pub light: SimTime,
+    /// Computation at the slowest.
+    pub computation: SimTime,
+    /// The rest.
+    pub contacts: SimTime,
+    /// Payload bytes of planning messages that were submitted in it, by anybody.
+    pub bytes: u64,
+}
+
+/// An asset's part in the round under way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    /// When its signal came.
+    heard: Option<SimTime>,
+    /// When it submitted last.
+    answered: Option<SimTime>,
+    /// When its answer arrived, and where.
+    arrived: Option<(SimTime, AssetIndex)>,
+}
+
+/// A round that its coordinator has closed. A node tells of a delivery when it is kept, which may be after the module it is for
+/// has acted on it: the last answers of a round are told of after its end.
+#[derive(Clone, Debug)]
+struct Closing {
+    coordinator: AssetIndex,
+    opened: SimTime,
+    at: SimTime,
+    round: u32,
+    contributions: u32,
+    bytes: u64,
+    parts: BTreeMap<AssetIndex, Part>,
+}
+
+impl Closing {
+    fn arrival(&self, asset: AssetIndex) -> Option<SimTime> {
+        let (at, place) = self.parts.get(&asset)?.arrived?;
+        (place == self.coordinator).then_some(at)
+    }
+}
+
+/// Follows planning messages and closed rounds. Memory: one entry per asset.
+#[derive(Clone, Debug)]
+pub struct RoundsRecorder {
+    places: Places,
+    participants: Vec<AssetIndex>,
+    parts: BTreeMap<AssetIndex, Part>,
+    opened: Option<SimTime>,
+    closing: Option<Closing>,
+    bytes: u64,
+    all_bytes: u64,
+    rounds: u64,
+    late: u64,
+    lost: [SimTime; 3],
+}
+
+impl RoundsRecorder {
+    /// For these participants.
+    #[must_use]
+    pub fn new(places: Places, participants: Vec<AssetIndex>) -> Self {
+        Self {
+            places,
+            participants,
+            parts: BTreeMap::new(),
+            opened: None,
+            closing: None,
+            bytes: 0,
+            all_bytes: 0,
+            rounds: 0,
+            late: 0,
+            lost: [SimTime::ZERO; 3],
+        }
+    }
+
+    /// Takes the next record; `rows` gets a row when a round was closed.
+    pub fn record(&mut self, record: &Record, rows: &mut Vec<DerivedRow>) {
+        match &record.kind {
+            RecordKind::Submitted { kind: MessageKind::Plan, bytes, .. } => {
+                self.opened.get_or_insert(record.time);
+                self.bytes += u64::from(*bytes);
+                self.all_bytes += u64::from(*bytes);
+                self.parts.entry(record.asset).or_default().answered = Some(record.time);
+            }
+            RecordKind::Delivered { kind: MessageKind::Plan, source, .. } => {
+                if !self.belongs_to_closing(record, *source) {
+                    self.parts.entry(record.asset).or_default().heard.get_or_insert(record.time);
+                    let there = self.parts.entry(*source).or_default();
+                    there.arrived = Some((record.time, record.asset));
+                }
+                if self.awaited() == 0 {
+                    self.finish(rows);
+                }
+            }
+            RecordKind::PlanRound { round, contributions, .. } => {
+                self.finish(rows);
+                self.closing = Some(Closing {
+                    coordinator: record.asset,
+                    opened: self.opened.replace(record.time).unwrap_or(record.time),
+                    at: record.time,
+                    round: *round,
+                    contributions: *contributions,
+                    bytes: std::mem::take(&mut self.bytes),
+                    parts: std::mem::take(&mut self.parts),
+                });
+                if self.awaited() == 0 {
+                    self.finish(rows);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How many answers of the closed round are not told of yet.
+    fn awaited(&self) -> usize {
+        let Some(closing) = &self.closing else { return 0 };
+        let others = self.participants.iter().filter(|asset| **asset != closing.coordinator);
+        let told = others.filter(|asset| closing.arrival(**asset).is_some()).count();
+        let own = usize::from(self.participants.contains(&closing.coordinator));
+        (closing.contributions as usize).saturating_sub(told + own)
+    }
+
+    /// Takes a delivery that the closed round still misses.
+    fn belongs_to_closing(&mut self, record: &Record, source: AssetIndex) -> bool {
+        let awaited = self.awaited() > 0;
+        let Some(closing) = &mut self.closing else { return false };
+        let missed = awaited && record.asset == closing.coordinator && closing.arrival(source).is_none();
+        if missed {
+            closing.parts.entry(source).or_default().arrived = Some((record.time, record.asset));
+        }
+        missed
+    }
+
+    /// Tells of the round that was closed last, if that was not told yet: nothing of it can come any more.
+    pub fn finish(&mut self, rows: &mut Vec<DerivedRow>) {
+        let Some(closing) = self.closing.take() else { return };
+        let row = self.row(&closing);
+        self.rounds += 1;
+        self.late += row.late.len() as u64;
+        for (sum, part) in self.lost.iter_mut().zip([row.light, row.contacts, row.computation]) {
+            *sum += part;
+        }
+        rows.push(DerivedRow::Round(row));
+    }
+
+    fn row(&self, closing: &Closing) -> RoundRow {
+        let Closing { coordinator, opened, at: now, round, contributions, bytes, .. } = *closing;
+        let others = self.participants.iter().copied().filter(|asset| *asset != coordinator);
+        let late: Vec<AssetIndex> =
+            others.clone().filter(|asset| closing.arrival(*asset).is_none()).collect();
+        let last =
+            others.filter_map(|asset| Some((closing.arrival(asset)?, asset))).max_by_key(|(at, _)| *at);
+        let slowest = last.filter(|_| late.is_empty()).map(|(_, asset)| asset);
+        let (mut light, mut computation) = (SimTime::ZERO, SimTime::ZERO);
+        if let Some(asset) = slowest {
+            let part = closing.parts.get(&asset).copied().unwrap_or_default();
+            let answered = part.answered.unwrap_or(now);
+            computation = part.heard.map_or(SimTime::ZERO, |heard| (answered - heard).max(SimTime::ZERO));
+            light = self.places.light_time(coordinator, asset, opened)
+                + self.places.light_time(asset, coordinator, answered);
+        }
+        let whole = now - opened;
+        light = light.min(whole);
+        let contacts = (whole - light - computation).max(SimTime::ZERO);
+        RoundRow {
+            round,
+            opened,
+            closed: now,
+            contributions,
+            slowest,
+            late,
+            light,
+            computation,
+            contacts,
+            bytes,
+        }
+    }
+
+    /// Writes what planning cost.
+    pub fn write(&self, set: &mut MetricsSet) {
+        let mean = (self.rounds > 0).then(|| self.all_bytes as f64 / self.rounds as f64);
+        set.set("plan.bytes_per_round", mean, "B");
+        set.count("plan.late", self.late, "1");
+        for (name, lost) in ["light_time", "contacts", "computation"].into_iter().zip(self.lost) {
+            let lost = (self.rounds > 0).then(|| lost.as_secs_f64());
+            set.set(format!("plan.lost_to_{name}_s"), lost, "s");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HUB: AssetIndex = AssetIndex(0);
+    const NEAR: AssetIndex = AssetIndex(1);
+    const FAR: AssetIndex = AssetIndex(2);
+
+    fn at(seconds: i64, asset: AssetIndex, kind: RecordKind) -> Record {
+        Record { time: SimTime::from_secs(seconds), asset, kind }
+    }
+
+    fn submitted(destination: AssetIndex, bytes: u32) -> RecordKind {
+        RecordKind::Submitted { sequence: 0, destination, kind: MessageKind::Plan, bytes }
+    }
+
+    fn delivered(source: AssetIndex) -> RecordKind {
+        let (kind, latency) = (MessageKind::Plan, SimTime::ZERO);
+        RecordKind::Delivered { source, sequence: 0, kind, bytes: 1, latency }
+    }
+
+    fn closed(round: u32, contributions: u32) -> RecordKind {
+        RecordKind::PlanRound {
+            round,
+            primal_residual: 0.0,
+            dual_residual: 0.0,
+            contributions,
+            prices: Vec::new(),
+        }
+    }
+
+    fn rows(records: &[Record]) -> (Vec<RoundRow>, MetricsSet) {
+        let mut recorder = RoundsRecorder::new(Places::default(), vec![HUB, NEAR, FAR]);
+        let mut rows = Vec::new();
+        records.iter().for_each(|record| recorder.record(record, &mut rows));
+        recorder.finish(&mut rows);
+        let mut set = MetricsSet::default();
+        recorder.write(&mut set);
+        let round = |row| match row {
+            DerivedRow::Round(row) => row,
+            other => panic!("{other:?} is no round"),
+        };
+        (rows.into_iter().map(round).collect(), set)
+    }
+
+    #[test]
+    fn a_round_waits_for_its_slowest_and_its_computation_is_told_apart() {
+        let (rows, set) = rows(&[
+            at(10, HUB, submitted(NEAR, 100)),
+            at(10, HUB, submitted(FAR, 100)),
+            at(12, NEAR, submitted(HUB, 50)),
+            at(12, NEAR, delivered(HUB)),
+            at(14, HUB, delivered(NEAR)),
+            at(40, FAR, delivered(HUB)),
+            at(47, FAR, submitted(HUB, 50)),
+            at(90, HUB, closed(1, 3)),
+            at(90, HUB, delivered(FAR)),
+            at(90, HUB, submitted(NEAR, 100)),
+        ]);
+        let [row] = &rows[..] else { panic!("one round, not {rows:?}") };
+        assert_eq!((row.slowest, &row.late[..], row.bytes), (Some(FAR), &[][..], 300));
+        assert_eq!((row.opened, row.closed), (SimTime::from_secs(10), SimTime::from_secs(90)));
+        assert_eq!(row.computation, SimTime::from_secs(7));
+        assert_eq!(row.contacts, SimTime::from_secs(73));
+        let bytes = set.get("plan.bytes_per_round").and_then(|metric| metric.value);
+        assert_eq!(bytes, Some(400.0), "with the signal of the next");
+    }
+
+    #[test]
+    fn who_did_not_answer_before_the_deadline_is_late_and_its_answer_counts_in_the_next_round() {
+        let (rows, set) = rows(&[
+            at(0, HUB, submitted(NEAR, 1)),
+            at(0, HUB, submitted(FAR, 1)),
+            at(1, NEAR, delivered(HUB)),
+            at(1, NEAR, submitted(HUB, 1)),
+            at(2, HUB, delivered(NEAR)),
+            at(60, HUB, closed(1, 2)),
+            at(60, HUB, submitted(NEAR, 1)),
+            at(61, NEAR, delivered(HUB)),
+            at(61, NEAR, submitted(HUB, 1)),
+            at(62, HUB, delivered(NEAR)),
+            at(70, HUB, delivered(FAR)),
+            at(70, HUB, closed(2, 3)),
+        ]);
+        assert_eq!((rows[0].slowest, &rows[0].late[..]), (None, &[FAR][..]));
+        assert_eq!(rows[0].contacts, SimTime::from_secs(60));
+        assert_eq!((rows[1].slowest, rows[1].late.len()), (Some(FAR), 0));
+        assert_eq!(set.get("plan.late").and_then(|metric| metric.value), Some(1.0));
+    }
+}
