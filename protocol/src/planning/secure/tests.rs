@@ -93,6 +93,7 @@ fn messages_survive_a_round_trip_and_have_one_encoding() {
     let request = MaskedRequest {
         request: Request {
             horizon: 1,
+            term: 0,
             round: 2,
             accepted: 1,
             committed: None,
