@@ -78,17 +78,12 @@ fn noise(fleets: &[Planted]) {
 fn main() {
     let of = |kind| MethodSettings { eps_abs: 1e-7, eps_rel: 1e-7, ..MethodSettings::of(kind) };
     let methods = [
-        ("asynchronous, matrix", of(Kind::Asynchronous)),
-        (
-            "asynchronous, diagonal",
-            MethodSettings { curvature: Curvature::Diagonal, ..of(Kind::Asynchronous) },
-        ),
+        ("quasi-Newton, matrix", MethodSettings { curvature: Curvature::Matrix, ..of(Kind::QuasiNewton) }),
         ("asynchronous exchange", of(Kind::AsynchronousExchange)),
-        ("quasi-Newton", of(Kind::QuasiNewton)),
     ];
     let fleets: Vec<Planted> =
         SEEDS.map(|seed| FleetSpec::published(seed, 1e2).draw().expect("valid")).collect();
-    let model = |seed| SlotModel { limit: 300, ..SlotModel::published(seed) };
+    let model = |seed| SlotModel { limit: 400, ..SlotModel::published(seed) };
     println!(
         "| solver | masks | to 1e-3 | to 1e-6 | seeds at 1e-6 | seeds committed | bytes of an answer | bytes of a mask sum |"
     );
@@ -100,7 +95,7 @@ fn main() {
             })
             .collect();
         row(name, "none", &plain, "–");
-        for (k_min, leg) in [(3, 0), (3, 1), (3, 2), (5, 1), (8, 1), (3, 4)] {
+        for (k_min, leg) in [(3, 0), (3, 1), (3, 2), (3, 4), (8, 1)] {
             let unmasking = Unmasking { slots: leg, ..Unmasking::at_once(k_min) };
             let masked: Vec<MaskedCourse> = (fleets.iter().zip(SEEDS))
                 .map(|(fleet, seed)| {
