@@ -1,8 +1,8 @@
 //! Routing studies: a replayed trace of contacts, and a generated plan of satellites, end nodes and ground stations.
 //!
-//! `cargo bench --bench study`. Every load is flown once on one thread with the digest as its sink; reading and checking the
-//! scenario, setting out and flying are timed apart. [`Plan`] is the generator of the plan (seeded, DtnSim's shape and size); `--plan FILE` writes it
-//! for other simulators and stops.
+//! `cargo bench --bench study [-- replay | growth | idle | day | envelopes]`. Every load is flown once on one thread with the digest as its sink;
+//! reading and checking the scenario, setting out and flying are timed apart. [`Plan`] is the generator of the plan (seeded, DtnSim's shape and
+//! size); `-- --plan FILE` writes it for other simulators and stops, and `-- --folder DIR LOAD` leaves the scenarios there.
 
 use cosmosmesh::{
     engine::{Digest, RandomStreams, Stream},
@@ -12,7 +12,8 @@ use cosmosmesh::{
 use cosmosmesh_protocol::identity::KeyPair;
 use std::{
     fmt::Write as _,
-    fs, io,
+    fs,
+    io::{self, Write as _},
     ops::ControlFlow,
     path::Path,
     sync::Arc,
@@ -105,15 +106,25 @@ fn main() -> io::Result<()> {
         return fs::write(file, DAY.contacts());
     }
     let mut out = io::stdout().lock();
-    let folder = std::env::temp_dir().join(format!("cosmosmesh-study-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let result =
-        replay(&mut out).and_then(|()| growth(&mut out, &folder)).and_then(|()| day(&mut out, &folder));
-    fs::remove_dir_all(&folder)?;
+    let kept = arguments.iter().position(|text| text == "--folder").and_then(|at| arguments.get(at + 1));
+    let temporary = std::env::temp_dir().join(format!("cosmosmesh-study-{}", std::process::id()));
+    let folder = kept.map_or(temporary.as_path(), Path::new);
+    fs::create_dir_all(folder)?;
+    let loads: [(&str, Load); 5] =
+        [("replay", replay), ("growth", growth), ("idle", idle), ("day", day), ("envelopes", envelopes)];
+    let named = loads.iter().any(|(name, _)| arguments.iter().any(|text| text == name));
+    let chosen = loads.iter().filter(|(name, _)| !named || arguments.iter().any(|text| text == name));
+    let result = chosen.into_iter().try_for_each(|(_, load)| load(&mut out, folder));
+    if kept.is_none() {
+        fs::remove_dir_all(folder)?;
+    }
     result
 }
 
-fn replay(out: &mut impl io::Write) -> io::Result<()> {
+/// Flies a load, given a folder to write scenarios to, and tells what it took.
+type Load = fn(&mut io::StdoutLock<'static>, &Path) -> io::Result<()>;
+
+fn replay(out: &mut io::StdoutLock<'static>, _: &Path) -> io::Result<()> {
     for name in ["helsinki_epidemic", "helsinki_direct", "helsinki_spray"] {
         let path = Path::new("scenarios").join(format!("{name}.ron"));
         let started = clock();
@@ -131,7 +142,7 @@ fn replay(out: &mut impl io::Write) -> io::Result<()> {
 }
 
 /// Equal traffic and contacts per node.
-fn growth(out: &mut impl io::Write, folder: &Path) -> io::Result<()> {
+fn growth(out: &mut io::StdoutLock<'static>, folder: &Path) -> io::Result<()> {
     let mut flown = Vec::new();
     for fifty in [1, 4] {
         let plan = Plan {
@@ -142,6 +153,8 @@ fn growth(out: &mut impl io::Write, folder: &Path) -> io::Result<()> {
             messages: 10_000 * fifty,
         };
         let started = clock();
+        let folder = &folder.join(format!("nodes-{}", plan.nodes()));
+        fs::create_dir_all(folder)?;
         let scenario = plan.scenario(folder, "Datagrams(size_only: true)")?;
         flown.push(report(out, &format!("{} nodes", plan.nodes()), started, &scenario)?.0);
     }
@@ -152,7 +165,36 @@ fn growth(out: &mut impl io::Write, folder: &Path) -> io::Result<()> {
     )
 }
 
-fn day(out: &mut impl io::Write, folder: &Path) -> io::Result<()> {
+/// A busy hour, alone and before 23 hours in which nothing happens.
+fn idle(out: &mut io::StdoutLock<'static>, folder: &Path) -> io::Result<()> {
+    let mut flown = Vec::new();
+    for duration in ["1 h", "24 h"] {
+        let path = folder.join("idle.ron");
+        let text = format!(
+            r#"(version: 1, name: "idle", epoch: "2026-11-01T00:00:00Z", duration: "{duration}",
+            classes: [(name: "link", frequency: "2 GHz", capacity: Fixed(rate: "1 Mbit/s"))],
+            kits: [(name: "node", radios: [(class: "link")], storage: (capacity: "1 GB", bundles: 1000000, transit: Lost))],
+            hosts: [(prefix: "n", count: 10, first: 1, node: 1, kind: Rover, kit: "node")],
+            contacts: Imported(file: "idle.txt", format: Asabr),
+            protocol: (service: Datagrams(size_only: true)),
+            messages: (file: "idle-messages.txt", lifetime: "10 min"))"#
+        );
+        let mut contacts = String::new();
+        for (from, to) in (1..10).flat_map(|node| [(node, node + 1), (node + 1, node)]) {
+            let _ = writeln!(contacts, "contact {from} {to} 0 3600 125000 0.01");
+        }
+        let message =
+            |number: u32| format!("{:.3} m{number} 100 n{} n10\n", f64::from(number) / 10.0, 1 + number % 9);
+        fs::write(folder.join("idle.txt"), contacts)?;
+        fs::write(folder.join("idle-messages.txt"), (0..30_000).map(message).collect::<String>())?;
+        fs::write(&path, text)?;
+        let started = clock();
+        flown.push(report(out, &format!("a busy hour of {duration}"), started, &load(&path)?)?.0);
+    }
+    writeln!(out, "  24 h cost {:.2} times the busy hour", flown[1].as_secs_f64() / flown[0].as_secs_f64())
+}
+
+fn day(out: &mut io::StdoutLock<'static>, folder: &Path) -> io::Result<()> {
     for (title, service) in [
         ("122 nodes, 100,000 bundles, size only", "Datagrams(size_only: true)"),
         ("122 nodes, 100,000 bundles, real bytes", "Datagrams(size_only: false)"),
@@ -161,17 +203,18 @@ fn day(out: &mut impl io::Write, folder: &Path) -> io::Result<()> {
         let scenario = DAY.scenario(folder, service)?;
         report(out, title, started, &scenario)?;
     }
-    let (sign, check) = signature_prices();
+    Ok(())
+}
+
+/// The day with envelopes, and beside it bare signatures: as many made and checked, by as many keys, over as many bytes.
+fn envelopes(out: &mut io::StdoutLock<'static>, folder: &Path) -> io::Result<()> {
     let started = clock();
     let scenario = DAY.scenario(folder, "Streams")?;
     let (total, summary) = report(out, "122 nodes, 100,000 messages, envelopes", started, &scenario)?;
     let signatures = summary.signatures;
-    let arithmetic = sign * signatures.made as u32 + check * signatures.checked as u32;
+    let arithmetic = bare(signatures.made, signatures.checked);
     let ratio = total.as_secs_f64() / arithmetic.as_secs_f64();
-    writeln!(
-        out,
-        "  {signatures:?}, made in {sign:.1?}, checked in {check:.1?}: {arithmetic:.2?}; ratio {ratio:.2} (target: 1.25)"
-    )
+    writeln!(out, "  {signatures:?}, bare: {arithmetic:.2?}; ratio {ratio:.2} (target: 1.25)")
 }
 
 fn load(path: &Path) -> io::Result<Arc<Scenario>> {
@@ -203,29 +246,25 @@ fn report(
     Ok((total, summary))
 }
 
-/// Median times of one signature made and one checked.
-fn signature_prices() -> (Duration, Duration) {
-    let keys = KeyPair::from_seed([7; 32]);
-    let message = [0x55; SIGNED_BYTES];
-    let signature = keys.sign(&message);
-    let median = |action: &mut dyn FnMut()| {
-        let mut times: Vec<Duration> = (0..2000)
-            .map(|_| {
-                let started = clock();
-                action();
-                started.elapsed()
-            })
-            .collect();
-        times.sort_unstable();
-        times[times.len() / 2]
-    };
-    let sign = median(&mut || {
-        std::hint::black_box(keys.sign(std::hint::black_box(&message)));
-    });
-    let check = median(&mut || {
-        assert!(keys.public().verify(std::hint::black_box(&message), &signature));
-    });
-    (sign, check)
+/// How long signatures take alone: `made` of them, and `checked` strictly, each over another message, the keys in turn.
+fn bare(made: u64, checked: u64) -> Duration {
+    let keys: Vec<KeyPair> = (0..DAY.nodes()).map(|node| KeyPair::from_seed([node as u8; 32])).collect();
+    let mut message = [0x55; SIGNED_BYTES];
+    let mut signed = Vec::with_capacity(keys.len());
+    let started = clock();
+    for number in 0..made {
+        message[..8].copy_from_slice(&number.to_le_bytes());
+        let signer = &keys[number as usize % keys.len()];
+        let signature = signer.sign(std::hint::black_box(&message));
+        if signed.len() < keys.len() {
+            signed.push((signer.public(), message, signature));
+        }
+    }
+    for number in 0..checked {
+        let (key, message, signature) = &signed[number as usize % signed.len()];
+        assert!(key.verify(std::hint::black_box(message), signature));
+    }
+    started.elapsed()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures wall time")]

@@ -141,7 +141,19 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When the head is cut off, longer than needed, indefinite or reserved. The cursor does not move.
+    #[inline]
     pub fn head(&mut self) -> Result<(u8, u64), CborError> {
+        // Most heads are one byte, and need no more than this look.
+        if let Some(&initial) = self.bytes.get(self.at)
+            && initial & 0x1f < 24
+        {
+            self.at += 1;
+            return Ok((initial >> 5, u64::from(initial & 0x1f)));
+        }
+        self.long_head()
+    }
+
+    fn long_head(&mut self) -> Result<(u8, u64), CborError> {
         let at = self.at;
         let Some(&initial) = self.bytes.get(at) else {
             return Err(CborError::Truncated { at, wanted: 1, left: 0 });
@@ -169,6 +181,7 @@ impl<'a> Reader<'a> {
         rest.first_chunk::<N>().copied().ok_or(short)
     }
 
+    #[inline]
     fn expect(&mut self, expected: u8) -> Result<u64, CborError> {
         let at = self.at;
         let (found, value) = self.head()?;
@@ -270,8 +283,16 @@ pub const fn head_len(value: u64) -> usize {
 }
 
 /// Appends a head in shortest form.
+#[inline]
 pub fn put_head(out: &mut Vec<u8>, major: u8, value: u64) {
-    let major = major << 5;
+    if value < 24 {
+        out.push(major << 5 | value as u8);
+    } else {
+        put_long_head(out, major << 5, value);
+    }
+}
+
+fn put_long_head(out: &mut Vec<u8>, major: u8, value: u64) {
     match value {
         0..=23 => out.push(major | value as u8),
         24..=0xff => out.extend_from_slice(&[major | 24, value as u8]),

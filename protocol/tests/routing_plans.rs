@@ -7,7 +7,7 @@ use std::time::Duration;
 use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{ContactPlan, PlannedContact},
-        routing::{Route, RouteQuery, RouteScratch, Router, RoutingPolicy, k_routes},
+        routing::{Route, RouteQuery, RouteScratch, Router, earliest_arrival, k_routes},
         store::Priority,
     },
     id::NodeId,
@@ -80,7 +80,7 @@ fn ion_with(text: &str, shift: u64) -> ContactPlan {
 
 fn route(plan: &ContactPlan, from: u64, to: u64, now: u64, bytes: u64) -> Option<Route> {
     let query = RouteQuery::new(NodeId(from), NodeId(to), seconds(now), bytes);
-    RoutingPolicy::EarliestArrival.route(plan, &query, &mut RouteScratch::default())
+    earliest_arrival(plan, &query, &mut RouteScratch::default())
 }
 
 fn contacts(route: &Route) -> Vec<u32> {
@@ -102,13 +102,26 @@ fn a_later_arrival_before_the_last_hop_saves_a_hop_as_in_asabr_plan_2() {
 }
 
 #[test]
+fn a_router_saves_the_same_hops() {
+    for (text, to, expected) in [
+        (include_str!("data/contact-plans/asabr/dijkstra_accuracy_1.cp"), 3, vec![1, 3]),
+        (include_str!("data/contact-plans/asabr/dijkstra_accuracy_2.cp"), 4, vec![1, 3, 4]),
+    ] {
+        let plan = asabr(text);
+        let query = RouteQuery::new(NodeId(0), NodeId(to), seconds(0), 0);
+        let found = Router::new(Duration::ZERO, 1).route(&plan, &query, Priority::Normal).unwrap();
+        assert_eq!(contacts(&found), expected);
+    }
+}
+
+#[test]
 fn a_queue_makes_a_contact_unreachable_until_it_drains_as_in_asabr_eto() {
     let plan = asabr(include_str!("data/contact-plans/asabr/eto_management_1.cp"));
     let third_bundle = |waiting: u64| {
         let backlog = move |_| waiting;
         let base = RouteQuery::new(NodeId(0), NodeId(4), seconds(15), 20);
         let query = RouteQuery { backlog: &backlog, ..base };
-        RoutingPolicy::EarliestArrival.route(&plan, &query, &mut RouteScratch::default())
+        earliest_arrival(&plan, &query, &mut RouteScratch::default())
     };
     // Behind both earlier bundles it would reach node 1 at 75 and need 1→4 until 95, which closes at 90.
     assert_eq!(third_bundle(40), None);
@@ -150,7 +163,7 @@ fn the_mars_relay_plan_of_ion_takes_pure_light_time_when_the_reference_does_not_
         excluded_neighbours: &[NodeId(7)],
         ..RouteQuery::new(NodeId(9), NodeId(1), seconds(0), 0)
     };
-    let other = RoutingPolicy::EarliestArrival.route(&plan, &back, &mut RouteScratch::default()).unwrap();
+    let other = earliest_arrival(&plan, &back, &mut RouteScratch::default()).unwrap();
     assert_eq!((nodes(&plan, &other), other.arrival), (vec![5, 2, 1], seconds(345)));
 }
 
@@ -185,7 +198,7 @@ fn bundles_behind_each_other_arrive_as_in_asabr_eto() {
         let base = RouteQuery::new(NodeId(0), NodeId(to), seconds(15), 20);
         let query = RouteQuery { backlog: &backlog, ..base };
         let route = router.route(&plan, &query, Priority::Normal)?;
-        assert_eq!(router.book(&plan, &route, 20, Priority::Normal), 0);
+        assert_eq!(router.book(&plan, &route.hops, 20, Priority::Normal, seconds(15)), 0);
         Some((route.arrival, contacts(&route)))
     };
     assert_eq!(send(3, 0, &mut router), Some((seconds(220), vec![0, 1, 2])));

@@ -226,7 +226,10 @@ impl Watch {
             let flushed = capture.finish().and_then(|mut out| io::Write::flush(&mut out));
             flushed.map_err(|source| CliError::File { path, source })?;
         }
-        let metrics = self.metrics.finish(end);
+        let mut metrics = self.metrics.finish(end);
+        if let Some(caveat) = &facts.caveat {
+            metrics.stamp(caveat);
+        }
         let healed = is_healed(scenario, end);
         let oracles = self.oracles.finish(end, healed);
         let fingerprint = self.digest.fingerprint();

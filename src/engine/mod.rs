@@ -2,6 +2,7 @@
 
 mod canonical;
 mod capture;
+mod chances;
 mod event_queue;
 mod fields;
 mod fingerprint;
@@ -14,6 +15,7 @@ mod trace_file;
 
 pub use canonical::encode_record;
 pub use capture::{SentBundle, merge_bundles};
+pub use chances::Chances;
 pub use event_queue::EventQueue;
 pub use fields::Field;
 pub use fingerprint::{Digest, Fingerprint, FingerprintError};

@@ -2,7 +2,7 @@
 
 use super::BurstLoss;
 use crate::{
-    engine::{LossReason, Rng},
+    engine::{Chances, LossReason, Rng},
     units::SimTime,
 };
 
@@ -12,7 +12,7 @@ use crate::{
 #[must_use]
 pub fn frame_error_probability(bit_error_rate: f64, bytes: u32) -> f64 {
     // At rate 1, log1p is −∞ and the product of an empty frame would be NaN.
-    if bytes == 0 {
+    if bytes == 0 || bit_error_rate == 0.0 {
         return 0.0;
     }
     -libm::expm1(8.0 * f64::from(bytes) * libm::log1p(-bit_error_rate))
@@ -82,15 +82,15 @@ pub fn stationary_bad(spec: &BurstLoss) -> f64 {
 #[derive(Clone, Debug)]
 pub struct FrameLoss {
     flat: f64,
-    burst: Option<BurstChannel>,
-    rng: Rng,
+    burst: Option<Box<BurstChannel>>,
+    chances: Chances,
 }
 
 impl FrameLoss {
     /// Flat loss of probability `flat` and, if given, bursts; all draws come from the link's own streams.
     #[must_use]
-    pub const fn new(flat: f64, burst: Option<BurstChannel>, rng: Rng) -> Self {
-        Self { flat, burst, rng }
+    pub fn new(flat: f64, burst: Option<BurstChannel>, chances: Chances) -> Self {
+        Self { flat, burst: burst.map(Box::new), chances }
     }
 
     /// Decides for a frame of `bytes` that started at `start`. `None`: it survives.
@@ -98,10 +98,10 @@ impl FrameLoss {
     /// Each cause draws its own number, whether or not an earlier one already struck: so a changed error rate never
     /// shifts the draws of the frames that follow. Reported is the first in the order bit errors, burst, flat.
     pub fn strike(&mut self, start: SimTime, bytes: u32, bit_error_rate: f64) -> Option<LossReason> {
-        let bits = self.rng.chance(frame_error_probability(bit_error_rate, bytes));
+        let bits = self.chances.chance(frame_error_probability(bit_error_rate, bytes));
         let burst_loss = self.burst.as_mut().map_or(0.0, |burst| burst.loss(start));
-        let burst = self.rng.chance(burst_loss);
-        let flat = self.rng.chance(self.flat);
+        let burst = self.chances.chance(burst_loss);
+        let flat = self.chances.chance(self.flat);
         match (bits, burst, flat) {
             (true, _, _) => Some(LossReason::BitErrors),
             (_, true, _) => Some(LossReason::Burst),
@@ -118,6 +118,10 @@ mod tests {
 
     fn rng(seed: u64) -> Rng {
         RandomStreams::new(seed).stream(Stream::FrameLoss, 0)
+    }
+
+    fn chances(seed: u64) -> Chances {
+        Chances::new(RandomStreams::new(seed), Stream::FrameLoss, 0)
     }
 
     fn spec() -> BurstLoss {
@@ -180,7 +184,7 @@ mod tests {
         // Flat 0.2, bit errors 0.0202718 and bursts with 0.1·0.6 + 0.9·0.01 = 0.069: all three survive with 0.7297;
         // n = 20,000, σ = 0.0031; 3σ.
         let burst = BurstChannel::new(spec(), RandomStreams::new(3).stream(Stream::BurstState, 0));
-        let mut loss = FrameLoss::new(0.2, Some(burst), rng(3));
+        let mut loss = FrameLoss::new(0.2, Some(burst), chances(3));
         let whole =
             (1..=20_000).filter(|&n| loss.strike(SimTime::from_secs(100 * n), 256, 1e-5).is_none()).count();
         let share = whole as f64 / 20_000.0;
@@ -190,7 +194,7 @@ mod tests {
     #[test]
     fn a_changed_error_rate_does_not_shift_other_draws() {
         let fates = |rate| {
-            let mut loss = FrameLoss::new(0.3, None, rng(4));
+            let mut loss = FrameLoss::new(0.3, None, chances(4));
             (0..200).map(|n| loss.strike(SimTime(n), 100, rate)).collect::<Vec<_>>()
         };
         let (clean, dirty) = (fates(0.0), fates(1e-4));

@@ -21,7 +21,7 @@
 
 use super::{BurstChannel, FrameLoss, Interval, LinkClass, Outages};
 use crate::{
-    engine::{LossReason, RandomStreams, Rng, Stream},
+    engine::{Chances, LossReason, RandomStreams, Stream},
     units::{AssetIndex, SimTime},
 };
 
@@ -186,7 +186,7 @@ pub const fn directed_link(from: AssetIndex, from_radio: u32, to: AssetIndex, to
 #[derive(Clone, Debug)]
 pub struct VirtualLink {
     loss: FrameLoss,
-    extra: Rng,
+    extra: Chances,
 }
 
 impl VirtualLink {
@@ -195,8 +195,9 @@ impl VirtualLink {
     pub fn new(class: &LinkClass, streams: &RandomStreams, link: u64) -> Self {
         let burst =
             class.burst_loss.map(|spec| BurstChannel::new(spec, streams.stream(Stream::BurstState, link)));
-        let loss = FrameLoss::new(class.frame_loss, burst, streams.stream(Stream::FrameLoss, link));
-        Self { loss, extra: streams.stream(Stream::ExtraLoss, link) }
+        let chances = |purpose| Chances::new(*streams, purpose, link);
+        let loss = FrameLoss::new(class.frame_loss, burst, chances(Stream::FrameLoss));
+        Self { loss, extra: chances(Stream::ExtraLoss) }
     }
 
     /// Whether a fault that loses frames with this probability strikes one.

@@ -3,6 +3,7 @@
 use super::MetricsSet;
 use crate::{
     engine::{LossReason, Record, RecordKind},
+    oracle::Pairs,
     units::{AssetIndex, SimTime},
 };
 use std::collections::BTreeMap;
@@ -42,8 +43,9 @@ pub struct LinkTotals {
 /// `link.contact_utilisation` is all time on air over all time in which contacts were open.
 #[derive(Clone, Debug, Default)]
 pub struct LinkRecorder {
-    pairs: BTreeMap<(AssetIndex, AssetIndex), LinkTotals>,
-    open: BTreeMap<(AssetIndex, AssetIndex, u32), SimTime>,
+    pairs: Pairs<LinkTotals>,
+    /// Since when contacts are open, and from whom to whom.
+    open: BTreeMap<u32, (AssetIndex, AssetIndex, SimTime)>,
 }
 
 impl LinkRecorder {
@@ -52,11 +54,11 @@ impl LinkRecorder {
         match record.kind {
             RecordKind::ContactOpened { peer, contact } => {
                 self.pair(record.asset, peer).contacts += 1;
-                self.open.insert((record.asset, peer, contact), record.time);
+                self.open.insert(contact, (record.asset, peer, record.time));
             }
-            RecordKind::ContactClosed { peer, contact, .. } => {
-                if let Some(since) = self.open.remove(&(record.asset, peer, contact)) {
-                    self.pair(record.asset, peer).contact_time += record.time - since;
+            RecordKind::ContactClosed { contact, .. } => {
+                if let Some((from, to, since)) = self.open.remove(&contact) {
+                    self.pair(from, to).contact_time += record.time - since;
                 }
             }
             RecordKind::FrameSent { peer, bytes, airtime } => {
@@ -78,14 +80,14 @@ impl LinkRecorder {
 
     /// Closes what is open at the `end` of the run.
     pub fn finish(&mut self, end: SimTime) {
-        for ((from, to, _), since) in std::mem::take(&mut self.open) {
+        for (from, to, since) in std::mem::take(&mut self.open).into_values() {
             self.pair(from, to).contact_time += end - since;
         }
     }
 
     /// The sums by (from, to).
     #[must_use]
-    pub const fn pairs(&self) -> &BTreeMap<(AssetIndex, AssetIndex), LinkTotals> {
+    pub const fn pairs(&self) -> &Pairs<LinkTotals> {
         &self.pairs
     }
 
@@ -110,6 +112,6 @@ impl LinkRecorder {
     }
 
     fn pair(&mut self, from: AssetIndex, to: AssetIndex) -> &mut LinkTotals {
-        self.pairs.entry((from, to)).or_default()
+        self.pairs.of(from, to)
     }
 }

@@ -12,7 +12,7 @@ pub struct Metric {
     pub value: Option<f64>,
     /// Its unit: `s`, `B`, `J/B`, `1` for ratios and counts.
     pub unit: String,
-    /// Why there is no value, where that needs saying.
+    /// Why there is no value, or what a reader of all values must know, where that needs saying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -40,6 +40,14 @@ impl MetricsSet {
     /// Sets `name` to null and says why.
     pub fn absent(&mut self, name: impl Into<String>, unit: &str, note: &str) {
         self.0.insert(name.into(), Metric { value: None, unit: unit.into(), note: Some(note.into()) });
+    }
+
+    /// Marks the run as a study, by one metric `study.*` of value 1 for each part of `caveat`, which commas divide.
+    pub fn stamp(&mut self, caveat: &str) {
+        for part in caveat.split(", ") {
+            let name = format!("study.{}", part.replace([' ', '-'], "_"));
+            self.0.insert(name, Metric { value: Some(1.0), unit: "1".into(), note: Some(part.into()) });
+        }
     }
 
     /// The metric called `name`.
@@ -85,4 +93,19 @@ fn round_digits(value: f64) -> f64 {
     let rounded: f64 =
         format!("{value:.*e}", MetricsSet::DIGITS - 1).parse().expect("a formatted float parses");
     rounded + 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_study_is_marked_part_by_part_and_reads_back() {
+        let mut set = MetricsSet::default();
+        set.stamp("envelopes off, size-only payloads");
+        assert_eq!(set.value("study.envelopes_off"), Some(1.0));
+        assert_eq!(set.value("study.size_only_payloads"), Some(1.0));
+        let read: MetricsSet = serde_json::from_str(&set.to_json()).expect("it is its own form");
+        assert_eq!(read, set);
+    }
 }

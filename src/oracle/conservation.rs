@@ -1,9 +1,9 @@
 //! Nothing comes from nowhere: frames and messages are conserved.
 
-use super::{IntervalSet, OracleReport, StreamId};
+use super::{IntervalSet, OracleReport, Pairs, StreamId};
 use crate::{
     engine::{Record, RecordKind},
-    units::{AssetIndex, SimTime},
+    units::SimTime,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ struct Pair {
 /// Frames sent = received + lost + in flight, for every directed pair, in number and in bytes, at every moment.
 #[derive(Clone, Debug, Default)]
 pub struct FrameConservation {
-    pairs: BTreeMap<(AssetIndex, AssetIndex), Pair>,
+    pairs: Pairs<Pair>,
     longest_flight: Option<SimTime>,
 }
 
@@ -28,20 +28,20 @@ impl FrameConservation {
     /// `longest_flight`: the longest time from the start of a frame to the verdict on it, where it is known.
     #[must_use]
     pub const fn new(longest_flight: Option<SimTime>) -> Self {
-        Self { pairs: BTreeMap::new(), longest_flight }
+        Self { pairs: Pairs::new(), longest_flight }
     }
 
     /// Takes the next record.
     pub fn record(&mut self, record: &Record, report: &mut OracleReport) {
         match record.kind {
             RecordKind::FrameSent { peer, bytes, .. } => {
-                let pair = self.pairs.entry((record.asset, peer)).or_default();
+                let pair = self.pairs.of(record.asset, peer);
                 pair.sent += 1;
                 pair.sent_bytes += u64::from(bytes);
                 pair.last_sent = record.time;
             }
             RecordKind::FrameReceived { peer, bytes } | RecordKind::FrameLost { peer, bytes, .. } => {
-                let pair = self.pairs.entry((peer, record.asset)).or_default();
+                let pair = self.pairs.of(peer, record.asset);
                 pair.decided += 1;
                 pair.decided_bytes += u64::from(bytes);
                 if pair.decided > pair.sent || pair.decided_bytes > pair.sent_bytes {
@@ -68,7 +68,7 @@ impl FrameConservation {
     /// Reports frames that should have had their verdict by `end`.
     pub fn finish(&self, end: SimTime, report: &mut OracleReport) {
         let Some(longest) = self.longest_flight else { return };
-        for ((from, to), pair) in &self.pairs {
+        for ((from, to), pair) in self.pairs.iter() {
             if pair.decided < pair.sent && end - pair.last_sent > longest {
                 report.push(end, "frame conservation", || {
                     format!(

@@ -6,6 +6,7 @@ mod foremost;
 mod forged;
 mod intervals;
 mod optimum;
+mod pairs;
 mod replicas;
 
 pub use conservation::{FrameConservation, MessageConservation};
@@ -16,6 +17,7 @@ pub use intervals::IntervalSet;
 pub use optimum::{
     CentralProblem, Gap, HeldPlan, Optimum, OptimumError, Participant, ProblemError, Row, SharedTerm,
 };
+pub use pairs::Pairs;
 pub use replicas::ReplicasEqual;
 
 use crate::{

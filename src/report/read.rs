@@ -241,7 +241,7 @@ impl<'a> Source<'a> {
         let mut kinds: BTreeMap<String, Latencies> = BTreeMap::new();
         self.rows("deliveries.csv", &["kind", "latency_s"], |place, row: DeliveryRow| {
             let latency = place.finite("latency_s", row.latency_s)?;
-            if matches!(row.kind.as_str(), "telemetry" | "command" | "event") {
+            if matches!(row.kind.as_str(), "telemetry" | "command" | "event" | "datagram") {
                 kinds.entry(row.kind).or_default().record(SimTime::from_secs_f64(latency));
             }
             Ok(())

@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    fmt::{Display, Write as _},
+    fmt::Write as _,
     fs::File,
     io::BufWriter,
     path::{Path, PathBuf},
@@ -27,16 +27,16 @@ impl Table {
         let file = File::create(&path).map_err(|source| ReportError::Io { path: path.clone(), source })?;
         let writer = csv::Writer::from_writer(BufWriter::new(file));
         let mut table = Self { path, writer, scratch: String::new() };
-        let columns: Vec<&dyn Display> = columns.iter().map(|column| column as &dyn Display).collect();
+        let columns: Vec<&dyn Field> = columns.iter().map(|column| column as &dyn Field).collect();
         table.row(&columns)?;
         Ok(table)
     }
 
-    fn row(&mut self, fields: &[&dyn Display]) -> Result<(), ReportError> {
+    fn row(&mut self, fields: &[&dyn Field]) -> Result<(), ReportError> {
         let failed = |source| ReportError::Table { path: self.path.clone(), source };
         for field in fields {
             self.scratch.clear();
-            write!(self.scratch, "{field}").expect("writing to a string does not fail");
+            field.put(&mut self.scratch);
             self.writer.write_field(&self.scratch).map_err(failed)?;
         }
         self.writer.write_record(None::<&[u8]>).map_err(failed)
@@ -47,33 +47,77 @@ impl Table {
     }
 }
 
+/// What stands in a cell. A long run has rows by the hundred thousand: whole numbers and times are put down without the formatter.
+trait Field {
+    fn put(&self, out: &mut String);
+}
+
+impl Field for &str {
+    fn put(&self, out: &mut String) {
+        out.push_str(self);
+    }
+}
+
+impl Field for String {
+    fn put(&self, out: &mut String) {
+        out.push_str(self);
+    }
+}
+
+impl Field for u32 {
+    fn put(&self, out: &mut String) {
+        put_number(out, u64::from(*self), 1);
+    }
+}
+
+impl Field for u64 {
+    fn put(&self, out: &mut String) {
+        put_number(out, *self, 1);
+    }
+}
+
+impl Field for f64 {
+    fn put(&self, out: &mut String) {
+        write!(out, "{self}").expect("writing to a string does not fail");
+    }
+}
+
+/// Appends a number with at least so many digits.
+fn put_number(out: &mut String, number: u64, least: usize) {
+    let (mut digits, mut left, mut first) = ([b'0'; 20], number, 20);
+    while left > 0 {
+        first -= 1;
+        digits[first] = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+    out.extend(digits[first.min(20 - least)..].iter().map(|digit| char::from(*digit)));
+}
+
 /// A time as plain seconds, exact to the nanosecond.
 struct Seconds(SimTime);
 
-impl Display for Seconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (sign, nanos) = (if self.0.as_nanos() < 0 { "-" } else { "" }, self.0.as_nanos().unsigned_abs());
-        let (whole, mut fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-        if fraction == 0 {
-            return write!(f, "{sign}{whole}");
+impl Field for Seconds {
+    fn put(&self, out: &mut String) {
+        let nanos = self.0.as_nanos().unsigned_abs();
+        if self.0.as_nanos() < 0 {
+            out.push('-');
         }
-        let mut width = 9;
-        while fraction.is_multiple_of(10) {
-            fraction /= 10;
-            width -= 1;
+        put_number(out, nanos / 1_000_000_000, 1);
+        if nanos % 1_000_000_000 > 0 {
+            out.push('.');
+            put_number(out, nanos % 1_000_000_000, 9);
+            out.truncate(out.trim_end_matches('0').len());
         }
-        write!(f, "{sign}{whole}.{fraction:0width$}")
     }
 }
 
 /// A number, or nothing.
 struct Maybe(Option<f64>);
 
-impl Display for Maybe {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(value) => write!(f, "{value:e}"),
-            None => Ok(()),
+impl Field for Maybe {
+    fn put(&self, out: &mut String) {
+        if let Some(value) = self.0 {
+            write!(out, "{value:e}").expect("writing to a string does not fail");
         }
     }
 }
@@ -81,9 +125,9 @@ impl Display for Maybe {
 /// A number to the last bit.
 struct Exact(f64);
 
-impl Display for Exact {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:e}", self.0)
+impl Field for Exact {
+    fn put(&self, out: &mut String) {
+        write!(out, "{:e}", self.0).expect("writing to a string does not fail");
     }
 }
 
@@ -307,12 +351,12 @@ impl Tables {
         for ((from, to, contact), start) in &self.open {
             self.contacts.row(&[&name(from), &name(to), contact, &Seconds(*start), &Seconds(end), &""])?;
         }
-        for ((from, to), pair) in links.pairs() {
-            let (from, to, airtime) = (name(from), name(to), Seconds(pair.airtime));
+        for ((from, to), pair) in links.pairs().iter() {
+            let (from, to, airtime) = (name(&from), name(&to), Seconds(pair.airtime));
             let contact_time = Seconds(pair.contact_time);
-            let mut row: Vec<&dyn Display> =
+            let mut row: Vec<&dyn Field> =
                 vec![&from, &to, &pair.frames_sent, &pair.bytes_sent, &airtime, &pair.frames_received];
-            row.extend(pair.frames_lost.iter().map(|lost| lost as &dyn Display));
+            row.extend(pair.frames_lost.iter().map(|lost| lost as &dyn Field));
             row.push(&pair.contacts);
             row.push(&contact_time);
             self.links.row(&row)?;
@@ -330,5 +374,38 @@ impl Tables {
             &mut self.energy,
         ];
         tables.into_iter().try_for_each(Table::flush)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_plain_seconds_to_the_last_digit_that_counts() {
+        let text = |nanos| {
+            let mut out = String::new();
+            Seconds(SimTime(nanos)).put(&mut out);
+            out
+        };
+        for (nanos, expected) in [
+            (0, "0"),
+            (1, "0.000000001"),
+            (-1_500_000_000, "-1.5"),
+            (60_000_000_000, "60"),
+            (100_000_000_090_000_000, "100000000.09"),
+            (i64::MIN, "-9223372036.854775808"),
+        ] {
+            assert_eq!(text(nanos), expected);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_written_in_full() {
+        for number in [0, 7, 10, 4_294_967_296, u64::MAX] {
+            let mut out = String::new();
+            number.put(&mut out);
+            assert_eq!(out, number.to_string());
+        }
     }
 }

@@ -177,7 +177,10 @@ impl Runtime {
             self.armed = None;
         }
         self.answer_commits(now, storage, out);
-        self.input(now, Input::Timeout, storage, out);
+        let due = self.node.as_ref().and_then(Node::poll_timeout);
+        if due.is_some_and(|due| due <= instant(now)) {
+            self.input(now, Input::Timeout, storage, out);
+        }
     }
 
     /// The application sends a message.

@@ -10,21 +10,26 @@ use crate::{
 pub(super) struct Agenda<'q> {
     queue: &'q mut EventQueue<Stepped>,
     horizon: SimTime,
-    later: Vec<(AssetIndex, Entry<Stepped>)>,
+    /// Events beyond the horizon, unless they go into the queue too.
+    later: Option<Vec<(AssetIndex, Entry<Stepped>)>>,
 }
 
 impl<'q> Agenda<'q> {
-    /// Events before `horizon` are in `queue`.
+    /// Of one partition among several: what comes to be beyond the horizon may be another's.
     pub(super) const fn new(queue: &'q mut EventQueue<Stepped>, horizon: SimTime) -> Self {
-        Self { queue, horizon, later: Vec::new() }
+        Self { queue, horizon, later: Some(Vec::new()) }
+    }
+
+    /// Of all assets: `queue` holds the events beyond the horizon too.
+    pub(super) const fn of_all(queue: &'q mut EventQueue<Stepped>, horizon: SimTime) -> Self {
+        Self { queue, horizon, later: None }
     }
 
     /// Adds an event at `asset`.
     pub(super) fn push(&mut self, asset: AssetIndex, entry: Entry<Stepped>) {
-        if entry.time < self.horizon {
-            self.queue.push(asset, entry);
-        } else {
-            self.later.push((asset, entry));
+        match &mut self.later {
+            Some(later) if entry.time >= self.horizon => later.push((asset, entry)),
+            _ => self.queue.push(asset, entry),
         }
     }
 
@@ -34,8 +39,8 @@ impl<'q> Agenda<'q> {
         if time < self.horizon { self.queue.pop() } else { None }
     }
 
-    /// The events beyond the horizon.
+    /// The events beyond the horizon that were put aside.
     pub(super) fn into_later(self) -> Vec<(AssetIndex, Entry<Stepped>)> {
-        self.later
+        self.later.unwrap_or_default()
     }
 }

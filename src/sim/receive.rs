@@ -71,11 +71,8 @@ impl Cell<'_> {
             receiver: &course.outages[self.asset.get()],
             receiver_sending: radio.half_duplex && radio.transmitter.was_sending(incoming.flight.reception()),
         };
-        let receiver = self
-            .receivers
-            .0
-            .entry(incoming.link)
-            .or_insert_with(|| VirtualLink::new(course.class(link), &course.streams, link.stream));
+        let make = || VirtualLink::new(course.class(link), &course.streams, link.stream);
+        let receiver = self.receivers.end(link.receiver_link, make);
         let verdict = receiver.decide(&incoming.flight, &circumstances);
         let extra = link.extra_loss_at(incoming.flight.frame().start);
         let struck = extra > 0.0 && receiver.is_struck(extra);

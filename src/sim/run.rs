@@ -139,6 +139,8 @@ struct Books {
     merged: Vec<Record>,
     bundles: Vec<SentBundle>,
     events: u64,
+    /// Memory of a stretch's records and their steps, for the next one.
+    spare: (Vec<Record>, Vec<u32>),
 }
 
 impl Simulation {
@@ -156,7 +158,8 @@ impl Simulation {
         fleet.check_plan()?;
         let rates_bps: Vec<u64> =
             course.plan.contacts().iter().map(|contact| effective_rate(&course, contact)).collect();
-        let plan = node_plan(&course, &fleet, &rates_bps)?;
+        let known = course.scenario.protocol.plan_known;
+        let plan = if known { node_plan(&course, &fleet, &rates_bps)? } else { NodePlan::default() };
         let Options { threads, capture, .. } = options;
         Ok(Self { course, fleet: Arc::new(fleet), plan, rates_bps, threads, capture })
     }
@@ -255,7 +258,14 @@ impl Simulation {
         Running {
             world,
             schedule: power_schedule(),
-            books: Books { queue, channels, merged, bundles: Vec::new(), events: 0 },
+            books: Books {
+                queue,
+                channels,
+                merged,
+                bundles: Vec::new(),
+                events: 0,
+                spare: Default::default(),
+            },
             ledger: Ledger::new(longest.unwrap_or(SimTime::ZERO), replicas),
             records: 0,
             stretch: SimTime::from_secs(30),
@@ -391,16 +401,17 @@ impl Running {
         let everyone: Vec<u32> = (0..cells.len() as u32).collect();
         if threads.get() == 1 {
             let channels = std::mem::take(&mut books.channels);
-            let agenda = Agenda::new(&mut books.queue, horizon);
+            let agenda = Agenda::of_all(&mut books.queue, horizon);
             let mut around = Surroundings::new(setting, agenda, channels);
+            (around.records, around.steps) = std::mem::take(&mut books.spare);
             drive(&mut cells, &mut around, &everyone);
-            let Surroundings { agenda, mut records, steps, bundles, channels, events, .. } = around;
+            let Surroundings { mut records, mut steps, bundles, channels, events, .. } = around;
             books.channels = channels;
             books.events += events;
-            let later = agenda.into_later();
-            later.into_iter().for_each(|(asset, entry)| books.queue.push(asset, entry));
-            merge([(&mut records, &steps)], &mut books.merged);
+            order(&mut records, &steps, &mut books.merged);
             merge_bundles([bundles], &mut books.bundles);
+            steps.clear();
+            books.spare = (records, steps);
             return;
         }
         let mut components = components(setting.course, &cells, horizon - at, horizon, least_light_time);
@@ -528,6 +539,33 @@ fn merge<'a>(
     }
     stepped.sort_by_key(|(step, record)| (record.time, *step, record.asset));
     out.extend(stepped.into_iter().map(|(_, record)| record));
+}
+
+/// Moves the records of all assets, with the step of each, to `out` in the order (time, step, asset, order at the asset). They come in the order
+/// of time already, and seldom share a moment: O(n) then.
+fn order(records: &mut Vec<Record>, steps: &[u32], out: &mut Vec<Record>) {
+    out.reserve(records.len());
+    let mut left = steps;
+    let mut waiting = records.drain(..).peekable();
+    let mut moment: Vec<(u32, Record)> = Vec::new();
+    while let Some(first) = waiting.next() {
+        let (time, step) = (first.time, left[0]);
+        left = &left[1..];
+        if waiting.peek().is_none_or(|next| next.time != time) {
+            out.push(first);
+            continue;
+        }
+        moment.push((step, first));
+        while let Some(next) = waiting.next_if(|next| next.time == time) {
+            moment.push((left[0], next));
+            left = &left[1..];
+        }
+        let place = |(step, record): &(u32, Record)| (*step, record.asset);
+        if !moment.is_sorted_by_key(place) {
+            moment.sort_by_key(place);
+        }
+        out.extend(moment.drain(..).map(|(_, record)| record));
+    }
 }
 
 /// The components of all assets, in the assets' order.

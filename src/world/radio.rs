@@ -7,7 +7,7 @@ use crate::{
     units::SimTime,
 };
 use bevy_ecs::component::Component;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// A frame that waits in a radio.
 #[derive(Clone, Debug)]
@@ -132,6 +132,17 @@ impl RadioBank {
     }
 }
 
-/// The receiving ends of an asset's links, by their index in the course.
+/// The receiving ends of an asset's links, by the receiver's numbers of them; those that have heard nothing are not there yet.
 #[derive(Component, Clone, Debug, Default)]
-pub struct Receivers(pub BTreeMap<u32, VirtualLink>);
+pub struct Receivers(Vec<Option<VirtualLink>>);
+
+impl Receivers {
+    /// The end of the link with this number, made when it is asked for the first time.
+    pub fn end(&mut self, number: u32, make: impl FnOnce() -> VirtualLink) -> &mut VirtualLink {
+        let place = number as usize;
+        if place >= self.0.len() {
+            self.0.resize_with(place + 1, || None);
+        }
+        self.0[place].get_or_insert_with(make)
+    }
+}

@@ -8,11 +8,14 @@ use super::{
 };
 use crate::cbor::{self, head_len};
 
+/// Room that an encoding has left, in bytes: the header of a frame around it then needs no other memory.
+const FRAME_ROOM: usize = 5;
+
 impl Bundle {
     /// The bundle's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.encoded_len());
+        let mut out = Vec::with_capacity(self.encoded_len() + FRAME_ROOM);
         self.encode_into(&mut out);
         out
     }

@@ -322,6 +322,12 @@ impl ContactPlan {
         ContactId(self.inner.first_id)
     }
 
+    /// Whether `other` has the same nodes in the same places, and perhaps more behind them.
+    pub(super) fn names_nodes_as(&self, other: &Self) -> bool {
+        let (own, others) = (&self.inner.nodes, &other.inner.nodes);
+        own.len() <= others.len() && own.iter().zip(others).all(|(own, other)| own.id == other.id)
+    }
+
     pub(super) fn node_index(&self, node: NodeId) -> Option<u32> {
         self.inner.node_index.get(&node).copied()
     }

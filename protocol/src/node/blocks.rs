@@ -3,7 +3,7 @@
 use super::Node;
 use crate::{
     bundle::{Block, BlockFlags, BlockKind, Bundle, ReportReason, Status},
-    dtn::strategy::COPIES_BLOCK,
+    dtn::{routing::SERVICE_BLOCK, strategy::COPIES_BLOCK},
 };
 
 /// What came of a bundle's blocks.
@@ -28,6 +28,7 @@ const fn is_known(kind: BlockKind) -> bool {
             | BlockKind::COMPRESSION
             | BlockKind::BLOCK_INTEGRITY
             | BlockKind::BLOCK_CONFIDENTIALITY
+            | SERVICE_BLOCK
     )
 }
 

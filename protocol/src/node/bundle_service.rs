@@ -87,6 +87,7 @@ impl Node {
 
     fn accept_bundle(&mut self, submission: BundleSubmission) -> Result<(), SubmitError> {
         let (priority, lifetime, custody) = (submission.priority, submission.lifetime, submission.custody);
+        let critical = submission.critical && !custody;
         let absent = submission.absent;
         let mut bundle = self.plain_bundle(submission);
         bundle.set_absent(absent);
@@ -114,6 +115,9 @@ impl Node {
             Whose::Node(destination) => destination,
             Whose::Nobody | Whose::Unknown => return Err(SubmitError::UnknownName),
         };
+        if critical {
+            Self::mark_critical(&mut bundle, priority);
+        }
         self.compress(&mut bundle, priority);
         self.sign_plain(&mut bundle);
         if custody {
@@ -123,7 +127,12 @@ impl Node {
             }
         } else {
             let encoded = bundle.encode();
-            if self.store_bundle(bundle, priority, lifetime, Origin::Kept(&encoded)).is_none() {
+            let stored = if self.is_critical(&bundle) {
+                self.store_critical(bundle, priority, lifetime, &encoded)
+            } else {
+                self.store_bundle(bundle, priority, lifetime, Origin::Kept(&encoded))
+            };
+            if stored.is_none() {
                 return Err(SubmitError::StoreFull);
             }
         }

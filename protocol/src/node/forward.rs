@@ -1,10 +1,10 @@
 //! Bundles on their way: made, stored, routed, sent on.
 
-use super::{Node, Report, StreamKey, Timer, output::DropReason};
+use super::{Node, Report, StreamKey, Timer, output::DropReason, route::Booking};
 use crate::{
     bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary, Status},
     dtn::{
-        routing::{RouteCache, RouteQuery, RoutingPolicy},
+        routing::Route,
         store::{Entry, Priority, Queue, StoreKey, StoreMeta},
         strategy::{COPIES_BLOCK, copies_data},
     },
@@ -45,6 +45,8 @@ pub(super) struct Held {
     /// Hop count and age with which it came.
     pub(super) hops: HopCount,
     pub(super) age: Option<Duration>,
+    /// What it has taken of contacts, where it has a route.
+    pub(super) booking: Option<Booking>,
 }
 
 impl Held {
@@ -102,6 +104,18 @@ impl Node {
         left: Duration,
         origin: Origin<'_>,
     ) -> Option<StoreKey> {
+        self.store_on(bundle, priority, left, origin, None)
+    }
+
+    /// As [`Self::store_bundle`], on `route` where one is given.
+    pub(super) fn store_on(
+        &mut self,
+        bundle: Bundle,
+        priority: Priority,
+        left: Duration,
+        origin: Origin<'_>,
+        route: Option<Route>,
+    ) -> Option<StoreKey> {
         let destination = self.node_of(&bundle.primary().destination)?;
         let bytes = bundle.full_len() as u32;
         let expires = self.now.saturating_add(left);
@@ -109,14 +123,17 @@ impl Node {
         let hops = bundle.hop_count().unwrap_or(HopCount { limit: u8::MAX, count: 0 });
         let age = bundle.age_ms().map(Duration::from_millis);
         let previous = bundle.previous_node().and_then(|node| node.node());
-        let queue = if self.spread.is_some() { Queue::Spread } else { self.route(&meta, previous) };
+        let (queue, route) = match route {
+            Some(route) => (Queue::Hop(route.neighbour), Some(route)),
+            None => self.queue_for(&meta, previous),
+        };
         let carried = self.carried(&meta, &bundle);
         let own =
             if let Origin::Message(stream, sequence) = origin { Some((stream, sequence)) } else { None };
         let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
         let record = record.filter(|_| self.config.keep_bundles);
         let rank = self.rank(&bundle, priority, origin);
-        let held = Held { bundle, own, kept: record.is_some(), previous, hops, age };
+        let held = Held { bundle, own, kept: record.is_some(), previous, hops, age, booking: None };
         match self.store.insert_as(rank, meta, queue, held) {
             Ok(inserted) => {
                 if let Some(encoded) = record {
@@ -124,6 +141,9 @@ impl Node {
                 }
                 for (key, entry) in inserted.evicted {
                     self.on_dropped(key, entry, DropReason::StoreFull);
+                }
+                if let Some(route) = route {
+                    self.book(inserted.key, &meta, route);
                 }
                 if let Some(carried) = carried {
                     self.on_carried(inserted.key, carried);
@@ -136,53 +156,6 @@ impl Node {
                 None
             }
         }
-    }
-
-    /// Which queue a bundle that came from `previous` belongs on now.
-    fn route(&mut self, meta: &StoreMeta, previous: Option<NodeId>) -> Queue {
-        if let Some(table) = &self.table {
-            return Queue::Hop(table.next_hop(meta.destination));
-        }
-        let excluded: Vec<_> = self.broken.keys().copied().collect();
-        let store = &self.store;
-        // What is expedited goes before all that waits.
-        let urgent = meta.priority == Priority::Expedited;
-        let backlog = |neighbour: NodeId| if urgent { 0 } else { store.load(Queue::Hop(neighbour)).bytes };
-        let mut query = RouteQuery {
-            from: self.config.id,
-            to: meta.destination,
-            now: self.now,
-            bytes: u64::from(meta.bytes),
-            deadline: meta.expires,
-            excluded: &excluded,
-            excluded_neighbours: previous.as_slice(),
-            backlog: &backlog,
-        };
-        let found = self.routes.route(&self.plan, &query, &mut self.scratch);
-        let route = found.or_else(|| {
-            // The way back is better than no way, and a copy that may come too late is better than none.
-            query.excluded_neighbours = &[];
-            query.deadline = Instant::MAX;
-            self.routes.route(&self.plan, &query, &mut self.scratch)
-        });
-        let Some(route) = route else { return Queue::Limbo };
-        let overdue = route.departure.saturating_add(self.config.reroute_after);
-        self.timers.arm_by(Timer::Reroute(route.neighbour), overdue);
-        Queue::Hop(route.neighbour)
-    }
-
-    /// When `bytes` that leave `from` at `at` reach `to` by the plan.
-    pub(super) fn arrival(&mut self, from: NodeId, to: NodeId, at: Instant, bytes: u64) -> Option<Instant> {
-        let query = RouteQuery::new(from, to, at, bytes);
-        let slack = self.config.route_slack;
-        let cache = if from == self.config.id {
-            &mut self.routes
-        } else {
-            self.returns
-                .entry(from)
-                .or_insert_with(|| RouteCache::new(RoutingPolicy::EarliestArrival, slack, 1))
-        };
-        cache.route(&self.plan, &query, &mut self.scratch).map(|route| route.arrival)
     }
 
     /// The bytes of a bundle that leaves now (RFC 9171 §5.4): previous node, hop count and age are this node's to write.
@@ -209,53 +182,6 @@ impl Node {
         Some(held.bundle.encode())
     }
 
-    /// Bundles that should have gone to `neighbour` are still here.
-    pub(super) fn on_reroute(&mut self, neighbour: NodeId) {
-        if self.is_linked(neighbour) {
-            // They are on their way; the link's end is the next time to ask.
-            return;
-        }
-        self.mark_broken(neighbour);
-        self.reroute(Queue::Hop(neighbour));
-        self.reroute(Queue::Limbo);
-    }
-
-    /// A contact with `neighbour` that the plan has open now does not work: it is not used until it ends.
-    pub(super) fn mark_broken(&mut self, neighbour: NodeId) {
-        let now = self.now;
-        self.broken.retain(|_, end| *end > now);
-        for (id, contact) in self.plan.from_node(self.config.id, now) {
-            if contact.start > now {
-                break;
-            }
-            if contact.to == neighbour && contact.end > now {
-                self.broken.insert(id, contact.end);
-            }
-        }
-    }
-
-    /// Routes everything on `queue` anew.
-    pub(super) fn reroute(&mut self, queue: Queue) {
-        let keys: Vec<StoreKey> = self.store.queued(queue).map(|(key, _)| key).collect();
-        for key in keys {
-            let Some(entry) = self.store.get(key) else { continue };
-            let (meta, previous) = (entry.meta, entry.value.previous);
-            let queue = self.route(&meta, previous);
-            self.store.assign(key, queue);
-        }
-    }
-
-    /// Routes everything anew: the plan changed.
-    pub(super) fn reroute_all(&mut self) {
-        self.broken.clear();
-        let queues: Vec<Queue> = self.store.queues().map(|(queue, _)| queue).collect();
-        for queue in queues {
-            if matches!(queue, Queue::Hop(_) | Queue::Limbo) {
-                self.reroute(queue);
-            }
-        }
-    }
-
     pub(super) fn on_store_expiry(&mut self) {
         for (key, entry) in self.store.expire(self.now) {
             self.on_dropped(key, entry, DropReason::Expired);
@@ -279,6 +205,7 @@ impl Node {
     /// Takes a bundle that has left by a link, or is no longer needed, out of the store.
     pub(super) fn release(&mut self, key: StoreKey) {
         let Some(entry) = self.store.remove(key) else { return };
+        self.unbook(key, &entry);
         self.forget_carried(key);
         if entry.value.kept {
             self.forget_bundle(key);
@@ -287,6 +214,7 @@ impl Node {
 
     fn on_dropped(&mut self, key: StoreKey, entry: Entry<Held>, reason: DropReason) {
         let given = self.forget_carried(key);
+        self.unbook(key, &entry);
         if entry.value.kept {
             self.forget_bundle(key);
         }

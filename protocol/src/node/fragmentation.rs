@@ -41,6 +41,7 @@ impl Node {
         });
         let least = self.config.bundles.min_fragment?;
         let part = self.split_to_fit(key, contact.min(limit), least)?;
+        self.lose_route(part);
         self.store.assign(part, Queue::Hop(up.peer));
         Some(part)
     }

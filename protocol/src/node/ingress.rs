@@ -192,6 +192,9 @@ impl Node {
         }
         let priority = self.priority_of(&bundle);
         let Some(sender) = arrival.entrusted_by else {
+            if self.is_critical(&bundle) {
+                return self.pass_on_critical(bundle, priority, left, encoded, arrival);
+            }
             return match self.store_bundle(bundle, priority, left, Origin::Kept(encoded)) {
                 Some(_) => Fate::Taken,
                 None => Fate::Dropped(DropReason::StoreFull),

@@ -68,6 +68,9 @@ pub struct BundleSubmission {
     pub flags: BundleFlags,
     /// Whether it travels from custodian to custodian, which the node is set up for by [`super::CustodySettings`].
     pub custody: bool,
+    /// Whether it goes every way that leads there, at once, so that it comes by the first one that works
+    /// ([`crate::dtn::routing::SERVICE_BLOCK`]). Not with custody.
+    pub critical: bool,
     /// Class of service here; the bundle does not carry it (RFC 9171 has none).
     pub priority: Priority,
     /// How long it is worth delivering.
@@ -88,6 +91,7 @@ impl BundleSubmission {
             report_to: EndpointId::Null,
             flags: BundleFlags::default(),
             custody: false,
+            critical: false,
             priority: Priority::Normal,
             lifetime,
             payload,

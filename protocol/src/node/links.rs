@@ -3,6 +3,7 @@
 mod ltp;
 mod retry;
 mod small_frame;
+mod table;
 mod whole;
 
 use super::{Convergence, InputError, LinkId, LinkUp, Node, custody, ingress::Fate, strategy::Cargo};
@@ -17,6 +18,7 @@ use core::time::Duration;
 use ltp::Ltp;
 use retry::Retry;
 use small_frame::SmallFrames;
+pub(super) use table::Links;
 use whole::Whole;
 
 /// One link of the node.
@@ -60,33 +62,35 @@ impl Layer {
 impl Node {
     /// The host tells how strongly the peer of a link is heard.
     pub(super) fn on_heard(&mut self, link: LinkId, snr_db: i8) {
-        let peer = self.links.get(&link).and_then(|state| state.peer);
+        let peer = self.links.get(link).and_then(|state| state.peer);
         if let (Some(peer), Some(spread)) = (peer, self.spread.as_mut()) {
             spread.on_signal(peer, snr_db);
         }
     }
 
     pub(super) fn on_link_up(&mut self, up: LinkUp) {
-        if self.links.get(&up.link).is_some_and(|link| link.up.is_some_and(|old| old.peer != up.peer)) {
+        if self.links.get(up.link).is_some_and(|link| link.up.is_some_and(|old| old.peer != up.peer)) {
             // Another neighbour: the contact with the one before is over.
             let _ = self.on_link_down(up.link);
         }
         self.set_layer(up);
-        let link = self.links.entry(up.link).or_default();
-        (link.up, link.peer, link.skipped) = (Some(up), Some(up.peer), false);
+        let link = self.links.named(up.link);
+        let before = link.up.replace(up);
+        (link.peer, link.skipped) = (Some(up.peer), false);
+        if before.is_none() {
+            self.links.came_up(up.peer);
+        }
         self.end_pause(up.link);
         self.resume_ltp(up);
-        // What was thought broken works again.
-        let plan = &self.plan;
-        self.broken.retain(|id, _| plan.get(*id).is_none_or(|contact| contact.to != up.peer));
-        self.reroute(Queue::Limbo);
+        self.mark_mended(up.peer);
+        self.reroute_limbo();
         self.meet(up.peer);
     }
 
     /// Gives a link the convergence layer that it is to speak, unless it speaks it already.
     fn set_layer(&mut self, up: LinkUp) {
         let (before, same) = {
-            let link = self.links.entry(up.link).or_default();
+            let link = self.links.named(up.link);
             let same = match (&mut link.layer, up.convergence) {
                 // Parts of the peer before must not join those of this one.
                 (Layer::SmallFrame(_), Convergence::SmallFrame) => {
@@ -106,29 +110,30 @@ impl Node {
         let before = before.unwrap_or(up.peer);
         self.withdraw(up.link, before, true);
         if before != up.peer && !self.is_linked(before) {
-            self.reroute(Queue::Hop(before));
+            self.reroute_stale(before);
         }
         let layer = match up.convergence {
             Convergence::SmallFrame => Layer::SmallFrame(self.small_frames_anew(up.link)),
             Convergence::Whole(settings) => Layer::Whole(Whole::new(up.peer, settings)),
             Convergence::Ltp(settings) => Layer::Ltp(Box::new(self.new_ltp(up.peer, settings))),
         };
-        self.links.entry(up.link).or_default().layer = layer;
+        self.links.named(up.link).layer = layer;
     }
 
     pub(super) fn on_link_down(&mut self, link: LinkId) -> Result<(), InputError> {
-        let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
+        let state = self.links.get_mut(link).ok_or(InputError::UnknownLink(link))?;
         let Some(up) = state.up.take() else { return Ok(()) };
         let skipped = core::mem::take(&mut state.skipped);
+        self.links.went_down(up.peer);
         self.suspend_ltp(link, &up);
         self.withdraw(link, up.peer, false);
         if !self.is_linked(up.peer) {
             self.mark_broken(up.peer);
-            self.reroute(Queue::Hop(up.peer));
+            self.reroute_stale(up.peer);
             self.part(up.peer);
         }
         if skipped {
-            self.reroute(Queue::Limbo);
+            self.reroute_limbo();
         }
         Ok(())
     }
@@ -137,7 +142,7 @@ impl Node {
     /// in full, and waits for the report on.
     fn withdraw(&mut self, link: LinkId, peer: NodeId, all: bool) {
         let now = self.now;
-        let Some(state) = self.links.get_mut(&link) else { return };
+        let Some(state) = self.links.get_mut(link) else { return };
         let cargo = match &mut state.layer {
             Layer::SmallFrame(frames) => frames.take_back(),
             Layer::Whole(whole) => whole.take_back(),
@@ -150,7 +155,7 @@ impl Node {
 
     /// Whether a link to `peer` is up.
     pub(super) fn is_linked(&self, peer: NodeId) -> bool {
-        self.links.values().any(|link| link.up.is_some_and(|up| up.peer == peer))
+        self.links.is_up_to(peer)
     }
 
     /// The next frame for `link`, which is free at `now`; `None` when nothing is due on it.
@@ -158,7 +163,7 @@ impl Node {
     /// On a [`Convergence::Whole`] link it is a bundle, whose number [`Node::poll_bundle`] tells too.
     pub fn poll_transmit(&mut self, now: Instant, link: LinkId) -> Option<Vec<u8>> {
         self.now = self.now.max(now);
-        let state = self.links.get(&link)?;
+        let state = self.links.get(link)?;
         let up = state.up?;
         match state.layer {
             Layer::SmallFrame(_) => self.poll_small_frame(link, &up),
@@ -178,9 +183,10 @@ impl Node {
             let key = part.unwrap_or(key);
             if part.is_some() {
                 let entry = self.store.get(key)?;
-                let (received, own) = (entry.meta.received, entry.value.own);
-                let wire = self.departing(key, received, None)?;
+                let (meta, own) = (entry.meta, entry.value.own);
+                let wire = self.departing(key, meta.received, None)?;
                 if wire.len() <= largest {
+                    self.set_out(key, &meta);
                     self.store.assign(key, Queue::Sending(up.peer));
                     return Some((Cargo::Bundle(key, own), wire));
                 }
@@ -189,20 +195,26 @@ impl Node {
                     continue;
                 }
             }
+            let left = up.until.map_or(u64::MAX, |until| bytes_until(self.now, until, up.rate_bps));
+            if self.waiting.all_exceed(up.peer, left.min(largest as u64)) {
+                // What waits for this contact is routed anew when it ends; all else waits for later ones.
+                return None;
+            }
             self.set_aside(up.link, key);
         }
     }
 
     fn set_aside(&mut self, link: LinkId, key: StoreKey) {
+        self.lose_route(key);
         self.store.assign(key, Queue::Limbo);
-        if let Some(state) = self.links.get_mut(&link) {
+        if let Some(state) = self.links.get_mut(link) {
             state.skipped = true;
         }
     }
 
     /// Bytes from a link.
     pub(super) fn on_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
-        let state = self.links.entry(link).or_default();
+        let state = self.links.named(link);
         let peer = state.peer;
         match state.layer {
             Layer::SmallFrame(_) => self.on_small_frame(link, bytes),
@@ -221,6 +233,12 @@ fn has_room(fate: &Result<Fate, InputError>) -> bool {
 pub(super) fn fits(up: &LinkUp, now: Instant, bytes: u32) -> bool {
     let end = |until: Instant| now.saturating_add(serialisation(u64::from(bytes), up.rate_bps)) > until;
     !up.until.is_some_and(end)
+}
+
+/// Whole bytes that leave from now until then.
+fn bytes_until(now: Instant, until: Instant, rate_bps: u64) -> u64 {
+    let bits = until.saturating_since(now).as_nanos().saturating_mul(u128::from(rate_bps)) / 1_000_000_000;
+    u64::try_from(bits / 8).unwrap_or(u64::MAX)
 }
 
 fn serialisation(bytes: u64, rate_bps: u64) -> Duration {

@@ -10,6 +10,7 @@ mod blocks;
 mod bundle_service;
 mod config;
 mod convergence;
+mod critical;
 mod custody;
 mod delivered;
 mod departure;
@@ -24,6 +25,7 @@ mod plan;
 mod rank;
 mod reassembly;
 mod refusal;
+mod route;
 mod security;
 mod send;
 mod shared_state;
@@ -50,8 +52,8 @@ use crate::{
     convergence::ltp::SessionId,
     delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
-        contact_plan::{ContactId, ContactPlan},
-        routing::{RouteCache, RouteScratch, RoutingPolicy},
+        contact_plan::ContactPlan,
+        routing::{Arrivals, Router, Volumes, Waiting},
         store::{Eviction, Store},
         strategy::{RoutingConfig, Spread, StaticRoutes},
     },
@@ -66,7 +68,7 @@ use alloc::{
 };
 use core::time::Duration;
 use forward::Held;
-use links::Link;
+use links::Links;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 use timer::{Timer, Timers};
 
@@ -111,20 +113,20 @@ pub struct Node {
     civil: Option<UtcEstimate>,
     last_creation: (DtnTime, u64),
 
-    links: BTreeMap<LinkId, Link>,
+    links: Links,
     plan: ContactPlan,
-    routes: RouteCache,
-    returns: BTreeMap<NodeId, RouteCache>,
-    scratch: RouteScratch,
+    router: Router,
+    /// How long others' answers take.
+    arrivals: Arrivals,
     store: Store<Held>,
+    /// What waits for which contact.
+    waiting: Waiting,
     /// Where a table says the next hop.
     table: Option<StaticRoutes>,
     /// Where neighbours get copies.
     spread: Option<Spread>,
     /// Number of the next transfer on a channel that all links share: whoever hears tells transfers apart by it, whichever link they go by.
     channel_transfer: u16,
-    /// Contacts of this node that do not keep what the plan promised, until they end.
-    broken: BTreeMap<ContactId, Instant>,
 
     outgoing: BTreeMap<StreamKey, Outgoing>,
     /// Streams whose application was refused for want of room.
@@ -137,6 +139,7 @@ pub struct Node {
     reporting: administrative::Reporting,
     reassembly: reassembly::Reassembly,
     custody: custody::Custody,
+    critical: critical::Seen,
     shared: Option<shared_state::Sharing>,
     planning: Option<plan::Planning>,
 
@@ -203,20 +206,15 @@ impl Node {
             now: start,
             civil: None,
             last_creation: (DtnTime::UNKNOWN, 0),
-            links: BTreeMap::new(),
+            links: Links::default(),
             plan: ContactPlan::default(),
-            routes: RouteCache::new(
-                RoutingPolicy::EarliestArrival,
-                config.route_slack,
-                config.directory.len(),
-            ),
-            returns: BTreeMap::new(),
-            scratch: RouteScratch::default(),
+            router: Router::new(config.route_slack, route::SEARCHES),
+            arrivals: Arrivals::new(config.route_slack, config.directory.len()),
             store: Store::with_eviction(config.store, eviction),
+            waiting: Waiting::default(),
             table,
             spread,
             channel_transfer: 0,
-            broken: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             blocked: BTreeSet::new(),
             submissions: config.submission_rate.map(RateMeter::new),
@@ -231,6 +229,7 @@ impl Node {
             reporting: administrative::Reporting::default(),
             reassembly: reassembly::Reassembly::default(),
             custody: custody::Custody::default(),
+            critical: critical::Seen::default(),
             shared: config.shared_state.clone().map(|shared| shared_state::Sharing::new(config.id, shared)),
             planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),
             timers: Timers::default(),
@@ -284,8 +283,7 @@ impl Node {
                 Ok(())
             }
             Input::ContactPlan(plan) => {
-                self.plan = plan;
-                self.reroute_all();
+                self.on_contact_plan(plan);
                 Ok(())
             }
             Input::Submit(submission) => self.submit(submission).map_err(InputError::Submit),
@@ -328,6 +326,12 @@ impl Node {
         self.store.len()
     }
 
+    /// What bundles that wait here, and those that left, have taken of contacts.
+    #[must_use]
+    pub const fn volumes(&self) -> &Volumes {
+        self.router.volumes()
+    }
+
     /// Refused inputs by reason since the incarnation began.
     #[must_use]
     pub const fn refusals(&self) -> &BTreeMap<&'static str, u64> {
@@ -346,6 +350,7 @@ impl Node {
                 Timer::Retransmit(stream, sequence) => self.on_retransmit(stream, sequence),
                 Timer::Acknowledge(peer) => self.send_control(peer),
                 Timer::Reroute(neighbour) => self.on_reroute(neighbour),
+                Timer::Limbo => self.reroute_limbo(),
                 Timer::Spread => self.on_spread_deadline(),
                 Timer::StoreExpiry => self.on_store_expiry(),
                 Timer::Push => self.push_shared_state(),

@@ -119,6 +119,7 @@ impl Node {
             // Back to the queue, for another link to the peer or another way.
             Cargo::Bundle(key, _) => {
                 self.store.assign(key, Queue::Hop(peer));
+                self.come_back(key);
             }
             Cargo::Copy(key, gives) => {
                 let Some(spread) = self.spread.as_mut() else { return };
@@ -134,6 +135,7 @@ impl Node {
     pub(super) fn cannot_depart(&mut self, peer: NodeId, cargo: Cargo) {
         match cargo {
             Cargo::Bundle(key, _) => {
+                self.lose_route(key);
                 self.store.assign(key, Queue::Limbo);
             }
             // As if it had been given: it is not offered again while this meeting lasts.
@@ -212,8 +214,10 @@ impl Node {
         while let Some(key) = self.spread.as_mut().and_then(|spread| spread.take_done()) {
             self.finish_bundle(key);
         }
-        if let Some(at) = self.spread.as_ref().and_then(|spread| spread.next_deadline()) {
-            self.timers.arm_by(Timer::Spread, at);
+        match self.spread.as_mut().and_then(|spread| spread.deadline_change()) {
+            Some(Some(at)) => self.timers.arm(Timer::Spread, at),
+            Some(None) => self.timers.disarm(Timer::Spread),
+            None => {}
         }
     }
 

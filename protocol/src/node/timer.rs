@@ -11,6 +11,8 @@ pub(crate) enum Timer {
     StoreExpiry,
     /// When bundles that wait for a neighbour should have left.
     Reroute(NodeId),
+    /// When bundles that found no room on any contact are routed again.
+    Limbo,
     /// When a neighbour's summary was waited for long enough, or a bundle is to be broadcast.
     Spread,
     /// When a message in flight should have been acknowledged.

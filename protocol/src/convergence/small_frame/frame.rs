@@ -141,12 +141,18 @@ pub(super) fn put_whole(out: &mut Vec<u8>, bundle: &[u8]) {
 
 /// A frame with a whole bundle whose payload of `absent` bytes is counted and not carried.
 #[must_use]
-pub fn counted_frame(bundle: &[u8], absent: u32) -> Vec<u8> {
-    let mut out = Vec::with_capacity(COUNTED_HEADER_LEN + bundle.len());
-    out.push(COUNTED);
-    out.extend_from_slice(&absent.to_be_bytes());
-    out.extend_from_slice(bundle);
-    out
+pub fn counted_frame(mut bundle: Vec<u8>, absent: u32) -> Vec<u8> {
+    let [a, b, c, d] = absent.to_be_bytes();
+    bundle.extend_from_slice(&[COUNTED, a, b, c, d]);
+    bundle.rotate_right(COUNTED_HEADER_LEN);
+    bundle
+}
+
+/// A frame with a whole bundle, in the bundle's own memory.
+#[must_use]
+pub fn whole_frame(mut bundle: Vec<u8>) -> Vec<u8> {
+    bundle.insert(0, WHOLE);
+    bundle
 }
 
 /// How many bytes a frame has on air: as many as it is long, unless its payload is counted.

@@ -20,7 +20,7 @@ mod reassembler;
 
 pub use fragmenter::{Fragmenter, FragmenterError, max_bundle_bytes};
 pub use frame::{
-    FrameError, MAX_PARTS, MIN_MTU, PART_HEADER_LEN, WHOLE_HEADER_LEN, counted_frame, on_air_len,
+    FrameError, MAX_PARTS, MIN_MTU, PART_HEADER_LEN, WHOLE_HEADER_LEN, counted_frame, on_air_len, whole_frame,
 };
 pub use reassembler::{Accepted, Counters, Reassembler, ReassemblyLimits};
 

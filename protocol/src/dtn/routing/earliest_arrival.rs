@@ -158,6 +158,23 @@ pub(super) fn best_hops(
     Some(search.trace(scratch, hops))
 }
 
+/// The contacts of a route from the query's source that arrives at `arrival`, which is the earliest, over the fewest contacts. What
+/// else makes a route better is left aside: O(h·E) for h contacts.
+pub(super) fn fewest_hops(
+    plan: &ContactPlan,
+    query: &RouteQuery<'_>,
+    limits: &Limits<'_>,
+    (target, arrival): (u32, u64),
+    scratch: &mut RouteScratch,
+) -> Option<Vec<ContactId>> {
+    let start = Start::of(plan.node_index(query.from)?, query);
+    let search = Search { plan, query, limits, start, source: start.node, target };
+    search.first_hops(scratch);
+    let bounds = Bounds { floor: 0, neighbour: None, hops: plan.nodes().len() - 1, arrival };
+    let hops = search.layered(scratch, bounds)?;
+    Some(search.trace(scratch, hops))
+}
+
 impl<'a> Start<'a> {
     /// The query's own start.
     pub(super) const fn of(source: u32, query: &RouteQuery<'_>) -> Start<'a> {
@@ -177,7 +194,7 @@ impl Search<'_> {
         // What still waits for each neighbour after the contacts seen so far; neighbours are few, so a list does.
         let mut waiting: Vec<(u32, NodeId, u64, bool)> = Vec::new();
         for (index, edge) in open.iter().enumerate() {
-            if query.excluded.contains(&edge.id) {
+            if query.excluded.contains(&edge.id) || self.limits.is_lost(edge.id) {
                 continue;
             }
             if !start.at_source {
@@ -224,7 +241,10 @@ impl Search<'_> {
 
     /// Whether the limits let the bundle onto a contact, given that there is time for it.
     fn may_use(&self, edge: &Edge, refused: &mut bool) -> bool {
-        let room = self.limits.has_room(edge, self.query.bytes);
+        if self.limits.is_lost(edge.id) {
+            return false;
+        }
+        let room = self.limits.has_room(edge, self.query.bytes, self.query.now.as_nanos());
         *refused |= !room;
         room && self.limits.is_likely(self.plan, edge.id)
     }

@@ -1,4 +1,4 @@
-//! What a route may use beyond what the plan says: volume that is left, contacts that are likely enough.
+//! What a route may use beyond what the plan says: volume that is left, contacts that work and are likely enough.
 
 use super::Volumes;
 use crate::dtn::{
@@ -11,6 +11,8 @@ use crate::dtn::{
 pub struct Limits<'a> {
     /// What is promised already; `None`: every contact is empty.
     pub volumes: Option<&'a Volumes>,
+    /// Contacts that do not keep what the plan promises, in ascending order.
+    pub lost: &'a [ContactId],
     /// The bundle's priority: what lower ones have taken does not count.
     pub priority: Priority,
     /// Whether what is booked on a contact further on goes first there, and so delays this bundle (the queue delay of
@@ -22,20 +24,21 @@ pub struct Limits<'a> {
 }
 
 impl Limits<'_> {
-    /// Every contact is empty and certain.
+    /// Every contact is empty, works and is certain.
     pub const NONE: Self = Self {
         volumes: None,
+        lost: &[],
         priority: Priority::Normal,
         queue_delay: false,
         min_confidence: Confidence::NONE,
     };
 
-    /// Whether a bundle of `bytes` may still be booked on `edge`. Whether there is time for it is asked elsewhere.
-    pub(super) fn has_room(&self, edge: &Edge, bytes: u64) -> bool {
+    /// Whether a bundle of `bytes` may still be booked on `edge` at `now`. Whether there is time for it is asked elsewhere.
+    pub(super) fn has_room(&self, edge: &Edge, bytes: u64, now: u64) -> bool {
         let Some(volumes) = self.volumes else { return true };
         let booked = volumes.booked(edge.id, self.priority);
         // Most contacts hold nothing yet, and those need no arithmetic.
-        booked == 0 || booked.saturating_add(bytes) <= capacity(edge, edge.start)
+        booked == 0 || booked.saturating_add(bytes) <= capacity(edge, edge.start.max(now))
     }
 
     /// When a contact further on, which starts at `start`, is free for the bundle, nanoseconds.
@@ -47,6 +50,11 @@ impl Limits<'_> {
             },
             None => start,
         }
+    }
+
+    /// Whether a contact is known not to work.
+    pub(super) fn is_lost(&self, id: ContactId) -> bool {
+        !self.lost.is_empty() && self.lost.binary_search(&id).is_ok()
     }
 
     /// Whether a contact is likely enough to be on any route.

@@ -1,27 +1,32 @@
 //! Routing: which contacts a bundle takes over the [`ContactPlan`](super::contact_plan).
 //!
-//! [`RoutingPolicy`] is the seam: each way of choosing is a variant, and all answer the same [`RouteQuery`].
+//! A [`Router`] answers for one node, whose [`Waiting`] bundles it books; [`earliest_arrival`] answers once, for anybody; [`Arrivals`]
+//! estimates how long others take. All take the same [`RouteQuery`].
 
 mod alternatives;
-mod cache;
+mod arrivals;
 mod earliest_arrival;
 mod limits;
 mod router;
+mod service;
 mod tree;
 mod volume;
+mod waiting;
 mod walk;
 
 pub use alternatives::{MAX_ROUTES, k_routes, k_routes_within, routes_by_neighbour};
-pub use cache::{AGES, RouteCache};
+pub use arrivals::Arrivals;
 pub use earliest_arrival::{RouteScratch, earliest_arrival, earliest_arrival_within};
 pub use limits::{Limits, confidence};
-pub use router::{Router, RouterCounts};
-pub use volume::{Volumes, whole_volume};
+pub use router::{AGES, PlanChange, Router, RouterCounts};
+pub use service::{SERVICE_BLOCK, critical_data, is_critical};
+pub use volume::{Volumes, volume_from, whole_volume};
+pub use waiting::Waiting;
 pub use walk::{volume_limit, walk, walk_within};
 
-use super::contact_plan::{ContactId, ContactPlan};
+use super::contact_plan::ContactId;
 use crate::{id::NodeId, time::Instant};
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 
 /// Bytes that wait for a neighbour already, such as the load of its queue. Bundles go behind them.
 pub type Backlog<'a> = &'a dyn Fn(NodeId) -> u64;
@@ -69,31 +74,8 @@ pub struct Route {
     pub first: ContactId,
     /// The first contact's receiver.
     pub neighbour: NodeId,
-    /// All contacts in order; at least one.
-    pub hops: Vec<ContactId>,
-}
-
-/// How routes are chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RoutingPolicy {
-    /// Schedule-aware: the earliest arrival over the contact plan (CCSDS 734.3-B-1 §3.2).
-    #[default]
-    EarliestArrival,
-}
-
-impl RoutingPolicy {
-    /// The best route, or `None` when the bundle cannot arrive by the deadline. A bundle for its own node has none.
-    #[must_use]
-    pub fn route(
-        self,
-        plan: &ContactPlan,
-        query: &RouteQuery<'_>,
-        scratch: &mut RouteScratch,
-    ) -> Option<Route> {
-        match self {
-            Self::EarliestArrival => earliest_arrival(plan, query, scratch),
-        }
-    }
+    /// All contacts in order; at least one. Bundles that go the same way share them.
+    pub hops: Arc<[ContactId]>,
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! The router of a node: lists of candidate routes, bookings, and what a change of the plan leaves standing.
+//! The router of a node: candidate routes, bookings, and what a change of the plan leaves standing.
 
 use super::{
-    Limits, Route, RouteQuery, RouteScratch, Volumes, earliest_arrival_within, routes_by_neighbour,
-    tree::{Frontier, Tree},
-    walk_within,
+    Limits, Route, RouteQuery, RouteScratch, Volumes, earliest_arrival::fewest_hops, earliest_arrival_within,
+    tree::Tree, walk::time,
 };
 use crate::{
     dtn::{
@@ -13,8 +12,11 @@ use crate::{
     id::NodeId,
     time::Instant,
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
+
+/// How many times its slack a candidate is reused by the time that it takes, rather than by when it arrives.
+pub const AGES: u32 = 60;
 
 /// Schedule-aware bundle routing (CCSDS 734.3-B-1) as one node does it.
 ///
@@ -23,9 +25,14 @@ use core::time::Duration;
 /// nothing is searched. So with a slack of zero every answer arrives as early as the best route does, and with some slack at
 /// most so much later. Where queues make the candidate late, the search that knows them decides ([`earliest_arrival_within`]).
 ///
+/// While a contact is open, bundles that take it arrive later one after the other, though nothing better came up. So a candidate
+/// younger than [`AGES`] times the slack is also taken when the bundle at hand is under way for at most `slack` longer than the
+/// bound says. That is a route without waiting, for one with waiting arrives when it did before; so what a better route that opened
+/// meanwhile would have saved is a matter of light time and serialisation.
+///
 /// Bounds hold as long as things only get worse: later questions, larger bundles, more bookings. When a contact is lost or
-/// changed, only the nodes behind it are searched anew; one that is added is carried into the candidates that it improves.
-/// Volume that is given back is looked for where volume was short.
+/// changed, only the nodes behind it are searched anew; one that is added, or works again, is carried into the candidates that it
+/// improves. Volume that is given back is looked for where volume was short.
 #[derive(Clone, Debug)]
 pub struct Router {
     slack: Duration,
@@ -34,10 +41,12 @@ pub struct Router {
     min_confidence: Confidence,
     version: PlanVersion,
     volumes: Volumes,
+    /// Contacts that do not keep what the plan promises, in ascending order.
+    lost: Vec<ContactId>,
     trees: BTreeMap<Kind, Kept>,
     scratch: RouteScratch,
-    frontier: Frontier,
-    hops: Vec<ContactId>,
+    /// Whether the last question would have had an answer without bookings and queues.
+    short: bool,
     counts: RouterCounts,
 }
 
@@ -52,19 +61,50 @@ pub struct RouterCounts {
     pub searched: u64,
 }
 
-/// Questions that share candidates: source, magnitude of the bundle (the position of its size's highest bit), priority.
-type Kind = (NodeId, u32, Priority);
+/// How one plan differs from another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanChange {
+    /// Contacts that are not there any more, or not as they were, in ascending order: what was to take them needs another way.
+    pub gone: Vec<ContactId>,
+    /// Whether there is anything that was not there before, so that what waits may have a better way.
+    pub better: bool,
+}
 
-#[derive(Clone, Debug)]
+/// Questions that share candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    from: NodeId,
+    /// The magnitude of the bundle: the position of its size's highest bit, from 1.
+    bits: u32,
+    priority: Priority,
+    /// The neighbour that may not come first, where the others' candidate leads over it.
+    barred: Option<NodeId>,
+}
+
+#[derive(Clone, Debug, Default)]
 struct Kept {
     tree: Tree,
-    /// How often volume had been given back when it was grown.
+    /// How often volume had been given back when it was begun, or first found a contact full.
     releases: u64,
+    /// Candidates that were asked for, by their destination's index.
+    candidates: Vec<Option<Arc<[ContactId]>>>,
+}
+
+/// What candidates say to a question.
+enum Answer {
+    Route(Route),
+    /// Nothing arrives, or nothing in time.
+    Never,
+    /// The candidate leads over this neighbour, which may not come first.
+    Barred(NodeId),
+    /// Queues, exclusions or the deadline are in the candidate's way.
+    Late,
 }
 
 impl Router {
-    /// A router that keeps up to `capacity` searches, each with candidates for all destinations: one per source, priority and
-    /// power of two of bundle sizes in use. When it is full it starts anew; it keeps one at least.
+    /// A router that keeps up to `capacity` searches, each with candidates for all destinations: one per source, priority,
+    /// power of two of bundle sizes in use, and neighbour that may not come first where it matters. When it is full the oldest goes; it
+    /// keeps one at least.
     #[must_use]
     pub fn new(slack: Duration, capacity: usize) -> Self {
         Self {
@@ -74,10 +114,10 @@ impl Router {
             min_confidence: Confidence::NONE,
             version: PlanVersion::default(),
             volumes: Volumes::default(),
+            lost: Vec::new(),
             trees: BTreeMap::new(),
             scratch: RouteScratch::default(),
-            frontier: Frontier::default(),
-            hops: Vec::new(),
+            short: false,
             counts: RouterCounts::default(),
         }
     }
@@ -98,64 +138,107 @@ impl Router {
         self
     }
 
-    /// The route for a bundle of this priority, or `None` when it cannot arrive in time.
+    /// The route for a bundle of this priority, or `None` when it cannot arrive in time. Allocates nothing where a candidate that was
+    /// taken before is taken again.
     pub fn route(&mut self, plan: &ContactPlan, query: &RouteQuery<'_>, priority: Priority) -> Option<Route> {
         self.follow(plan);
+        self.short = false;
         let target = plan.node_index(query.to)?;
-        let kind = (query.from, query.bytes.checked_ilog2().map_or(0, |bit| bit + 1), priority);
-        let free = RouteQuery { deadline: Instant::MAX, backlog: &|_| 0, ..*query };
-        let mut fresh = false;
-        if !self.is_in_time(plan, &free, kind, target) {
-            self.grow(plan, &free, kind)?;
-            fresh = true;
-        }
-        let kept = self.trees.get(&kind)?;
-        // Nothing arrives, or nothing in time.
-        let bound = kept.tree.bound(target)?;
-        if bound > query.deadline.as_nanos() || target == plan.node_index(query.from)? {
-            self.counts.reused += u64::from(!fresh);
+        if query.from == query.to {
             return None;
         }
-        let limits = limits(&self.volumes, priority, (self.queue_delay, self.min_confidence));
-        kept.tree.trace(target, &mut self.hops);
-        let latest = Instant::from_nanos(bound).saturating_add(self.slack);
-        let candidate = walk_within(plan, &self.hops, query, &limits).filter(|route| route.arrival <= latest);
-        if candidate.is_some() {
-            self.counts.reused += u64::from(!fresh);
-            return candidate;
+        let bits = query.bytes.checked_ilog2().map_or(0, |bit| bit + 1);
+        let mut kind = Kind { from: query.from, bits, priority, barred: None };
+        let mut answer = self.ask(plan, query, kind, target);
+        if let Answer::Barred(neighbour) = answer {
+            kind.barred = Some(neighbour);
+            answer = self.ask(plan, query, kind, target);
         }
-        self.counts.searched += 1;
-        earliest_arrival_within(plan, query, &limits, &mut self.scratch)
+        match answer {
+            Answer::Route(route) => Some(route),
+            Answer::Never => None,
+            Answer::Barred(_) | Answer::Late => self.search(plan, query, priority),
+        }
     }
 
-    /// The best route over each neighbour, best first: a critical bundle goes to all of them, as in ION.
-    pub fn route_critical(
+    /// As [`Router::route`], searched for this bundle alone: for questions that no other shares.
+    pub fn search(
         &mut self,
         plan: &ContactPlan,
         query: &RouteQuery<'_>,
         priority: Priority,
-    ) -> Vec<Route> {
+    ) -> Option<Route> {
         self.follow(plan);
         self.counts.searched += 1;
-        let limits = limits(&self.volumes, priority, (self.queue_delay, self.min_confidence));
-        routes_by_neighbour(plan, query, &limits, &mut self.scratch)
+        let settings = (self.queue_delay, self.min_confidence);
+        let limits = limits(&self.volumes, &self.lost, priority, settings);
+        let found = earliest_arrival_within(plan, query, &limits, &mut self.scratch);
+        self.short = found.is_none();
+        found
     }
 
-    /// Takes the bundle's volume from the contacts of its route. Answers by how many bytes the first contact is now
-    /// overbooked: so much of what waits for it, lowest priority first, is to be released and routed anew.
-    pub fn book(&mut self, plan: &ContactPlan, route: &Route, bytes: u64, priority: Priority) -> u64 {
-        self.volumes.book(plan, route, bytes, priority)
+    /// Whether bookings and queues may be why [`Router::route`] has just answered `None`: later there may be an answer.
+    #[must_use]
+    pub const fn was_short(&self) -> bool {
+        self.short
     }
 
-    /// Gives a bundle's volume back: it goes another way, or not at all. Not for a bundle that was sent.
-    pub fn release(&mut self, route: &Route, bytes: u64, priority: Priority) {
-        self.volumes.release(route, bytes, priority);
+    /// Takes the bundle's volume from the contacts of its route. Answers by how many bytes the first contact is now overbooked from
+    /// `now` on: so much of what waits for it, lowest priority first, is to be released and routed anew.
+    pub fn book(
+        &mut self,
+        plan: &ContactPlan,
+        hops: &[ContactId],
+        bytes: u64,
+        priority: Priority,
+        now: Instant,
+    ) -> u64 {
+        self.volumes.book(plan, hops, bytes, priority);
+        hops.first().map_or(0, |first| self.volumes.overbooked(plan, *first, now))
+    }
+
+    /// Gives a bundle's volume back: it goes another way, or not at all.
+    pub fn release(&mut self, hops: &[ContactId], bytes: u64, priority: Priority) {
+        self.volumes.release(hops, bytes, priority);
+    }
+
+    /// A bundle that was booked is handed to its first contact, which is open: the time that it takes is gone from there.
+    pub fn spend(&mut self, first: ContactId, bytes: u64, priority: Priority) {
+        self.volumes.spend(first, bytes, priority);
     }
 
     /// What is booked.
     #[must_use]
     pub const fn volumes(&self) -> &Volumes {
         &self.volumes
+    }
+
+    /// A contact does not keep what the plan promises. Candidates over it are replaced, all others stand. Contacts that were lost and
+    /// are over at `now` are forgotten.
+    pub fn lose(&mut self, plan: &ContactPlan, id: ContactId, now: Instant) {
+        self.follow(plan);
+        let Some(contact) = plan.get(id) else { return };
+        self.lost.retain(|lost| plan.get(*lost).is_some_and(|contact| contact.end > now));
+        if let Err(place) = self.lost.binary_search(&id) {
+            self.lost.insert(place, id);
+            self.mend(plan, id, contact);
+        }
+    }
+
+    /// It does so again.
+    pub fn regain(&mut self, plan: &ContactPlan, id: ContactId) {
+        self.follow(plan);
+        let Ok(place) = self.lost.binary_search(&id) else { return };
+        self.lost.remove(place);
+        if let Some(contact) = plan.get(id) {
+            self.improve(plan, id, contact);
+        }
+    }
+
+    /// The contacts that are lost, in ascending order.
+    #[must_use]
+    pub fn lost(&self) -> &[ContactId] {
+        &self.lost
     }
 
     /// Takes a contact that will not happen out of the plan. Candidates over it are replaced, all others stand.
@@ -169,7 +252,7 @@ impl Router {
     ) -> Result<PlannedContact, PlanError> {
         self.follow(plan);
         let contact = plan.remove(id)?;
-        self.mend(plan, id, contact.to);
+        self.mend(plan, id, &contact);
         self.version = plan.version();
         Ok(contact)
     }
@@ -187,7 +270,7 @@ impl Router {
         self.follow(plan);
         let before = *plan.get(id).ok_or(PlanError::Unknown(id))?;
         plan.update(id, contact)?;
-        self.mend(plan, id, before.to);
+        self.mend(plan, id, &before);
         if !is_part_of(&contact, &before) {
             self.improve(plan, id, &contact);
         }
@@ -209,6 +292,44 @@ impl Router {
         self.improve(plan, id, &contact);
         self.version = plan.version();
         Ok(id)
+    }
+
+    /// Goes over from one plan to another, and answers how they differ. Where few contacts do, candidates that use none of them stand.
+    /// A contact that still joins the same nodes keeps its bookings. O(contacts).
+    pub fn update(&mut self, old: &ContactPlan, new: &ContactPlan) -> PlanChange {
+        self.follow(old);
+        if old.version() == new.version() {
+            return PlanChange::default();
+        }
+        let (gone, better) = difference(old, new);
+        let few = (gone.len() + better.len()) * FEW < new.len() && old.names_nodes_as(new);
+        if !few {
+            self.trees.clear();
+        }
+        for id in &gone {
+            let Some(before) = old.get(*id) else { continue };
+            self.mend(new, *id, before);
+            if new.get(*id).is_none_or(|now| (now.from, now.to) != (before.from, before.to)) {
+                self.volumes.forget(*id);
+            }
+        }
+        // A contact that was lost is another one now.
+        let mut mended = Vec::new();
+        self.lost.retain(|id| {
+            let is_gone = gone.binary_search(id).is_ok();
+            if is_gone {
+                mended.push(*id);
+            }
+            !is_gone
+        });
+        for id in better.iter().chain(&mended) {
+            if let Some(contact) = new.get(*id) {
+                self.improve(new, *id, contact);
+            }
+        }
+        self.version = new.version();
+        self.volumes.forget_before(new.first_id());
+        PlanChange { gone, better: !better.is_empty() }
     }
 
     /// How many searches are kept, at most the capacity.
@@ -233,18 +354,47 @@ impl Router {
         }
     }
 
-    /// Whether the kept candidate is within the slack, leaving queues aside.
-    fn is_in_time(&mut self, plan: &ContactPlan, free: &RouteQuery<'_>, kind: Kind, target: u32) -> bool {
-        let Some(kept) = self.trees.get(&kind).filter(|kept| self.holds(kept, free)) else { return false };
-        if target as usize >= plan.nodes().len() {
-            return false;
+    /// What the candidate says, searched anew where it is too old.
+    fn ask(&mut self, plan: &ContactPlan, query: &RouteQuery<'_>, kind: Kind, target: u32) -> Answer {
+        let mut fresh = false;
+        if !self.trees.get(&kind).is_some_and(|kept| self.holds(kept, query)) {
+            fresh = true;
+            self.grow(plan, query, kind);
         }
-        let Some(bound) = kept.tree.bound(target) else { return true };
-        kept.tree.trace(target, &mut self.hops);
-        let limits = limits(&self.volumes, kind.2, (self.queue_delay, Confidence::NONE));
-        let latest = Instant::from_nanos(bound).saturating_add(self.slack);
-        walk_within(plan, &self.hops, free, &limits).is_some_and(|route| route.arrival <= latest)
-            || free.from == free.to
+        loop {
+            let Some(kept) = self.trees.get_mut(&kind) else { return Answer::Never };
+            let settings = (self.queue_delay, self.min_confidence);
+            let limits = limits(&self.volumes, &self.lost, kind.priority, settings);
+            kept.settle(plan, &limits, target);
+            let bound = kept.tree.bound(target).map(Instant::from_nanos);
+            let Some(bound) = bound.filter(|bound| *bound <= query.deadline) else {
+                self.counts.reused += u64::from(!fresh);
+                self.short = kept.tree.refused;
+                return Answer::Never;
+            };
+            let age = query.now.saturating_since(Instant::from_nanos(kept.tree.asked));
+            let latest = bound.saturating_add(self.slack);
+            let latest = if age < self.slack * AGES { latest.saturating_add(age) } else { latest };
+            let hops = kept.candidate(plan, query, (target, bound), &limits, &mut self.scratch);
+            let first = hops.first().and_then(|first| plan.get(*first));
+            if let Some(first) = first.filter(|first| query.excluded_neighbours.contains(&first.to)) {
+                return if kind.barred.is_none() { Answer::Barred(first.to) } else { Answer::Late };
+            }
+            let in_time = |query: &RouteQuery<'_>| {
+                time(plan, hops, query, &limits).filter(|timed| timed.arrival <= latest)
+            };
+            if let Some(timed) = in_time(query) {
+                self.counts.reused += u64::from(!fresh);
+                return Answer::Route(timed.over(hops.clone()));
+            }
+            // Searched anew, the candidate would be the same where only queues or the deadline are in its way.
+            let free = RouteQuery { deadline: Instant::MAX, backlog: &|_| 0, excluded: &[], ..*query };
+            if fresh || in_time(&free).is_some() {
+                return Answer::Late;
+            }
+            fresh = true;
+            self.grow(plan, query, kind);
+        }
     }
 
     /// Whether the question is no easier than the one that the candidates were found for.
@@ -253,48 +403,123 @@ impl Router {
         let loaded = tree.refused || self.queue_delay;
         query.now.as_nanos() >= tree.asked
             && query.bytes >= tree.bytes
-            && tree.excluded.iter().all(|id| query.excluded.contains(id))
-            && tree.excluded_neighbours.iter().all(|id| query.excluded_neighbours.contains(id))
             && (!loaded || kept.releases == self.volumes.releases())
     }
 
-    /// Searches for candidates to all destinations.
-    fn grow(&mut self, plan: &ContactPlan, free: &RouteQuery<'_>, kind: Kind) -> Option<()> {
+    /// Begins a search for candidates to all destinations.
+    fn grow(&mut self, plan: &ContactPlan, query: &RouteQuery<'_>, kind: Kind) {
         // Grown for a somewhat smaller bundle, a tree also answers for those that are a little smaller than this one. Without
         // slack its arrivals would not do for this one.
-        let rounded = if kind.1 == 0 { 0 } else { 1 << (kind.1 - 1) };
-        let bytes = if self.slack.is_zero() { free.bytes } else { rounded };
-        let limits = limits(&self.volumes, kind.2, (self.queue_delay, self.min_confidence));
-        let tree = Tree::grow(plan, &RouteQuery { bytes, ..*free }, &limits, &mut self.frontier)?;
-        self.counts.grown += 1;
-        if self.trees.len() >= self.capacity.max(1) && !self.trees.contains_key(&kind) {
-            self.trees.clear();
+        let rounded = if kind.bits == 0 { 0 } else { 1 << (kind.bits - 1) };
+        let bytes = if self.slack.is_zero() { query.bytes } else { rounded };
+        let mut kept = self.trees.remove(&kind).unwrap_or_default();
+        if !kept.tree.plant(plan, query, bytes, kind.barred) {
+            return;
         }
-        self.trees.insert(kind, Kept { tree, releases: self.volumes.releases() });
-        Some(())
+        self.counts.grown += 1;
+        if self.trees.len() >= self.capacity.max(1) {
+            let oldest = self.trees.iter().min_by_key(|(_, kept)| kept.tree.asked).map(|(kind, _)| *kind);
+            oldest.and_then(|oldest| self.trees.remove(&oldest));
+        }
+        kept.releases = self.volumes.releases();
+        kept.candidates.clear();
+        self.trees.insert(kind, kept);
     }
 
-    fn mend(&mut self, plan: &ContactPlan, id: ContactId, receiver: NodeId) {
-        for ((_, _, priority), kept) in &mut self.trees {
-            let limits = limits(&self.volumes, *priority, (self.queue_delay, self.min_confidence));
-            kept.tree.mend(plan, id, receiver, &limits, &mut self.frontier);
+    fn mend(&mut self, plan: &ContactPlan, id: ContactId, contact: &PlannedContact) {
+        for (kind, kept) in &mut self.trees {
+            let settings = (self.queue_delay, self.min_confidence);
+            let limits = limits(&self.volumes, &self.lost, kind.priority, settings);
+            if kept.tree.mend(plan, id, contact, &limits) {
+                kept.candidates.clear();
+            }
         }
     }
 
     fn improve(&mut self, plan: &ContactPlan, id: ContactId, contact: &PlannedContact) {
-        for ((_, _, priority), kept) in &mut self.trees {
-            let limits = limits(&self.volumes, *priority, (self.queue_delay, self.min_confidence));
-            kept.tree.improve(plan, id, contact, &limits, &mut self.frontier);
+        for (kind, kept) in &mut self.trees {
+            let settings = (self.queue_delay, self.min_confidence);
+            let limits = limits(&self.volumes, &self.lost, kind.priority, settings);
+            kept.tree.improve(plan, id, contact, &limits);
+            kept.candidates.clear();
         }
     }
 }
 
-const fn limits(
-    volumes: &Volumes,
+/// Beyond one change in so many contacts, a search from scratch is cheaper than to mend what is known.
+const FEW: usize = 16;
+
+/// What is gone from `old` or not as it was, and what is new in `new` or better than it was.
+fn difference(old: &ContactPlan, new: &ContactPlan) -> (Vec<ContactId>, Vec<ContactId>) {
+    let (mut gone, mut better) = (Vec::new(), Vec::new());
+    for (id, before) in old.iter() {
+        let surer = new.confidence(id).cmp(&old.confidence(id));
+        match new.get(id) {
+            Some(now) if now == before && surer.is_eq() => {}
+            Some(now) => {
+                gone.push(id);
+                if surer.is_gt() || !is_part_of(now, before) {
+                    better.push(id);
+                }
+            }
+            None => gone.push(id),
+        }
+    }
+    better.extend(new.iter().map(|(id, _)| id).filter(|id| old.get(*id).is_none()));
+    (gone, better)
+}
+
+impl Kept {
+    /// Searches on until the earliest arrival at `target` is known.
+    fn settle(&mut self, plan: &ContactPlan, limits: &Limits<'_>, target: u32) {
+        let was_refused = self.tree.refused;
+        self.tree.settle(plan, limits, target);
+        if self.tree.refused && !was_refused {
+            // What was given back before has been seen.
+            self.releases = limits.volumes.map_or(0, Volumes::releases);
+        }
+    }
+
+    /// The contacts to `target`, which is reached: of the routes that arrive first, one of the fewest contacts.
+    fn candidate(
+        &mut self,
+        plan: &ContactPlan,
+        query: &RouteQuery<'_>,
+        (target, arrival): (u32, Instant),
+        limits: &Limits<'_>,
+        scratch: &mut RouteScratch,
+    ) -> &Arc<[ContactId]> {
+        let place = target as usize;
+        if self.candidates.len() <= place {
+            self.candidates.resize(place + 1, None);
+        }
+        let tree = &self.tree;
+        self.candidates[place].get_or_insert_with(|| {
+            let traced = tree.trace(target);
+            if traced.len() <= 2 {
+                // The label of the destination itself has seen whether a single contact does.
+                return traced.into();
+            }
+            // A node on the way that is reached later may save a contact, which one label per node does not tell.
+            let now = Instant::from_nanos(tree.asked);
+            let barred = tree.barred.as_slice();
+            let query = RouteQuery {
+                excluded_neighbours: barred,
+                ..RouteQuery::new(query.from, query.to, now, tree.bytes)
+            };
+            let arrival = (target, arrival.as_nanos());
+            fewest_hops(plan, &query, limits, arrival, scratch).unwrap_or(traced).into()
+        })
+    }
+}
+
+const fn limits<'a>(
+    volumes: &'a Volumes,
+    lost: &'a [ContactId],
     priority: Priority,
     (queue_delay, min_confidence): (bool, Confidence),
-) -> Limits<'_> {
-    Limits { volumes: Some(volumes), priority, queue_delay, min_confidence }
+) -> Limits<'a> {
+    Limits { volumes: Some(volumes), lost, priority, queue_delay, min_confidence }
 }
 
 /// Whether nothing can be done with `new` that could not be done with `old`.

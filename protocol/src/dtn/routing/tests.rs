@@ -4,7 +4,7 @@ mod volumes;
 
 use super::*;
 use crate::dtn::{
-    contact_plan::{Confidence, PlannedContact},
+    contact_plan::{Confidence, ContactPlan, PlannedContact},
     store::Priority,
 };
 use alloc::{vec, vec::Vec};
@@ -30,7 +30,7 @@ fn contact(from: u64, to: u64, start: u64, length: u64, byte_ns: u64, owlt: u64)
 }
 
 fn route(plan: &ContactPlan, query: &RouteQuery<'_>) -> Option<Route> {
-    RoutingPolicy::EarliestArrival.route(plan, query, &mut RouteScratch::default())
+    earliest_arrival(plan, query, &mut RouteScratch::default())
 }
 
 #[test]
@@ -63,35 +63,20 @@ fn the_deadline_and_the_exclusions_hold() {
 }
 
 #[test]
-fn a_cached_route_is_dropped_with_its_plan_and_its_first_contact() {
+fn an_estimate_of_others_arrivals_is_timed_anew_and_searched_when_it_is_late() {
     let mut plan =
         ContactPlan::from_contacts([contact(1, 2, 0, 50, 1, 0), contact(1, 3, 60, 50, 1, 0)]).unwrap();
     plan.add(contact(2, 4, 100, 50, 1, 0)).unwrap();
     plan.add(contact(3, 4, 110, 50, 1, 0)).unwrap();
-    let mut cache = RouteCache::new(RoutingPolicy::EarliestArrival, Duration::ZERO, 8);
-    let mut scratch = RouteScratch::default();
-    let mut first = |plan: &ContactPlan, now| {
-        let query = RouteQuery::new(NodeId(1), NodeId(4), at(now), 5);
-        let first = cache.route(plan, &query, &mut scratch).map(|route| route.first);
-        (first, cache.hits_and_misses())
-    };
-    assert_eq!(first(&plan, 0), (Some(ContactId(0)), (0, 1)));
-    assert_eq!(first(&plan, 40), (Some(ContactId(0)), (1, 1)));
-    assert_eq!(first(&plan, 51), (Some(ContactId(1)), (1, 2)));
+    let mut arrivals = Arrivals::new(Duration::ZERO, 2);
+    let mut ask = |plan: &ContactPlan, from, now| arrivals.arrival(plan, NodeId(from), NodeId(4), at(now), 5);
+    let answers = [0, 40, 51].map(|now| ask(&plan, 1, now));
+    assert_eq!(answers, [Some(at(105)), Some(at(105)), Some(at(115))]);
+    // An earlier question, another sender, nobody, and another plan.
+    assert_eq!(ask(&plan, 1, 3), Some(at(105)));
+    assert_eq!((ask(&plan, 3, 3), ask(&plan, 9, 3)), (Some(at(115)), None));
     plan.add(contact(1, 4, 55, 50, 1, 0)).unwrap();
-    assert_eq!(first(&plan, 52), (Some(ContactId(4)), (1, 3)));
-}
-
-#[test]
-fn made_up_destinations_push_no_route_out_of_the_cache() {
-    let plan = ContactPlan::from_contacts([contact(1, 2, 0, 50, 1, 0)]).unwrap();
-    let mut cache = RouteCache::new(RoutingPolicy::EarliestArrival, Duration::ZERO, 2);
-    let mut scratch = RouteScratch::default();
-    for to in [2, 90, 91, 92, 93, 2] {
-        let query = RouteQuery::new(NodeId(1), NodeId(to), at(0), 5);
-        assert_eq!(cache.route(&plan, &query, &mut scratch).is_some(), to == 2);
-    }
-    assert_eq!(cache.hits_and_misses(), (1, 1));
+    assert_eq!(ask(&plan, 1, 3), Some(at(60)));
 }
 
 /// Arrival, hops, route end, first neighbour: smaller is better.
@@ -136,7 +121,8 @@ impl<'a> BruteForce<'a> {
     fn has_room(&self, index: usize) -> bool {
         let contact = self.contacts[index];
         let byte_ns = 8_000_000_000 / contact.rate_bps;
-        let volume = contact.end.saturating_since(contact.start).as_nanos() as u64 / byte_ns;
+        let volume =
+            contact.end.saturating_since(contact.start.max(self.query.now)).as_nanos() as u64 / byte_ns;
         let taken = self.taken(index);
         taken == 0 || taken + self.query.bytes <= volume
     }
@@ -211,11 +197,8 @@ fn booked(plan: &ContactPlan, bookings: &[Booking]) -> Volumes {
     let mut volumes = Volumes::default();
     for &(index, bytes, priority) in bookings {
         let id = ContactId(index as u32);
-        if let Some(contact) = plan.get(id) {
-            let (arrival, departure, end) = (contact.start, contact.start, contact.end);
-            let neighbour = contact.to;
-            let over = Route { arrival, departure, end, first: id, neighbour, hops: vec![id] };
-            volumes.book(plan, &over, bytes, priority);
+        if plan.get(id).is_some() {
+            volumes.book(plan, &[id], bytes, priority);
         }
     }
     volumes
@@ -258,19 +241,17 @@ proptest! {
     }
 
     #[test]
-    fn a_cache_with_no_slack_arrives_as_early_as_a_fresh_search(
+    fn estimates_without_slack_are_the_earliest_arrivals(
         contacts in any_contacts(),
-        asked in prop::collection::vec((0..30u64, 0..6u64, 1..6u64, 0..8u64), 1..12),
+        asked in prop::collection::vec((0..30u64, 0..6u64, 0..5u64), 1..12),
+        capacity in 0..4usize,
     ) {
         let plan = ContactPlan::from_contacts(contacts.iter().copied()).unwrap();
-        let mut cache = RouteCache::new(RoutingPolicy::EarliestArrival, Duration::ZERO, 4);
-        let mut scratch = RouteScratch::default();
-        for (now, bytes, to, waiting) in asked {
-            let backlog = |_| waiting;
-            let query =
-                RouteQuery { backlog: &backlog, ..RouteQuery::new(NodeId(0), NodeId(to), at(now), bytes) };
-            let cached = cache.route(&plan, &query, &mut scratch).map(|route| route.arrival);
-            prop_assert_eq!(cached, route(&plan, &query).map(|route| route.arrival));
+        let mut arrivals = Arrivals::new(Duration::ZERO, capacity);
+        for (now, bytes, from) in asked {
+            let query = RouteQuery::new(NodeId(from), NodeId(5), at(now), bytes);
+            let estimate = arrivals.arrival(&plan, NodeId(from), NodeId(5), at(now), bytes);
+            prop_assert_eq!(estimate, route(&plan, &query).map(|route| route.arrival));
         }
     }
 

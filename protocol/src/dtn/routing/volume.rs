@@ -1,9 +1,11 @@
 //! How much of each contact is promised already (CCSDS 734.3-B-1 §3.2.6.8.8, maximum transmission volume).
 
-use super::Route;
-use crate::dtn::{
-    contact_plan::{ContactId, ContactPlan, MAX_CONTACTS, PlannedContact},
-    store::Priority,
+use crate::{
+    dtn::{
+        contact_plan::{ContactId, ContactPlan, MAX_CONTACTS, PlannedContact},
+        store::Priority,
+    },
+    time::Instant,
 };
 use alloc::vec::Vec;
 
@@ -12,10 +14,13 @@ const LEVELS: usize = 3;
 
 /// The volume that a node's own decisions have taken from contacts, by priority.
 ///
-/// What is left of a contact for a bundle of some priority is its whole volume less what bundles of that priority *or
+/// What is left of a contact for a bundle of some priority is what the rest of it carries, less what bundles of that priority *or
 /// higher* have taken: a booking lowers what is left for its own level and for all below (§3.2.8.1.2, §3.2.6.8.8). So an
 /// expedited bundle may take a contact that is full of bulk, which is then overbooked, and the bulk has to look for another
 /// route.
+///
+/// A booking on a route's first contact holds until the bundle is handed to the link: from then on the time that it took is gone from
+/// the rest of the contact, which says the same. Its bookings further on stay, for nothing tells this node when they are used.
 ///
 /// Bookings are what *this* node decided: other nodes' bundles on contacts further away are not known here, as in every
 /// implementation of SABR.
@@ -29,11 +34,9 @@ pub struct Volumes {
 }
 
 impl Volumes {
-    /// Takes `bytes` from every contact of `route`, and answers by how many bytes its first contact is now overbooked.
-    ///
-    /// Contacts that `plan` does not have are passed over.
-    pub fn book(&mut self, plan: &ContactPlan, route: &Route, bytes: u64, priority: Priority) -> u64 {
-        for id in &route.hops {
+    /// Takes `bytes` from every contact of `hops`. Contacts that `plan` does not have are passed over.
+    pub fn book(&mut self, plan: &ContactPlan, hops: &[ContactId], bytes: u64, priority: Priority) {
+        for id in hops {
             if plan.get(*id).is_some()
                 && let Some(row) = self.row_mut(*id)
             {
@@ -41,19 +44,26 @@ impl Volumes {
                 *level = level.saturating_add(bytes);
             }
         }
-        self.overbooked(plan, route.first)
     }
 
-    /// Gives back what [`Volumes::book`] took: the bundle goes another way, or not at all. A bundle that was sent keeps its
-    /// booking, for the time that it took is gone.
-    pub fn release(&mut self, route: &Route, bytes: u64, priority: Priority) {
-        for id in &route.hops {
-            if let Some(row) = self.slot(*id).and_then(|slot| self.rows.get_mut(slot)) {
-                let level = &mut row[priority as usize];
-                *level = level.saturating_sub(bytes);
-            }
+    /// Gives back what [`Volumes::book`] took: the bundle goes another way, or not at all.
+    pub fn release(&mut self, hops: &[ContactId], bytes: u64, priority: Priority) {
+        for id in hops {
+            self.take_off(*id, bytes, priority);
         }
         self.releases += 1;
+    }
+
+    /// A bundle that was booked is handed to its first contact, which is `id` and open: as much time of it goes as the bundle takes.
+    pub fn spend(&mut self, id: ContactId, bytes: u64, priority: Priority) {
+        self.take_off(id, bytes, priority);
+    }
+
+    fn take_off(&mut self, id: ContactId, bytes: u64, priority: Priority) {
+        if let Some(row) = self.slot(id).and_then(|slot| self.rows.get_mut(slot)) {
+            let level = &mut row[priority as usize];
+            *level = level.saturating_sub(bytes);
+        }
     }
 
     /// Bytes of `id` that bundles of `priority` or higher have taken.
@@ -63,17 +73,17 @@ impl Volumes {
         row.map_or(0, |row| row[..=priority as usize].iter().fold(0, |sum, level| sum.saturating_add(*level)))
     }
 
-    /// Bytes that `contact` (named `id`) has left for `priority`: its maximum transmission volume.
+    /// Bytes that `contact` (named `id`) has left from `now` on for `priority`: its maximum transmission volume.
     #[must_use]
-    pub fn residual(&self, id: ContactId, contact: &PlannedContact, priority: Priority) -> u64 {
-        whole_volume(contact).saturating_sub(self.booked(id, priority))
+    pub fn residual(&self, id: ContactId, contact: &PlannedContact, priority: Priority, now: Instant) -> u64 {
+        volume_from(contact, now).saturating_sub(self.booked(id, priority))
     }
 
-    /// By how many bytes the bookings of `id` exceed its volume: so much of what waits for it has to be routed anew, the
-    /// lowest priority and the latest booking first.
+    /// By how many bytes the bookings of `id` exceed what it carries from `now` on: so much of what waits for it has to be routed anew,
+    /// the lowest priority and the latest booking first.
     #[must_use]
-    pub fn overbooked(&self, plan: &ContactPlan, id: ContactId) -> u64 {
-        let volume = plan.get(id).map_or(0, whole_volume);
+    pub fn overbooked(&self, plan: &ContactPlan, id: ContactId, now: Instant) -> u64 {
+        let volume = plan.get(id).map_or(0, |contact| volume_from(contact, now));
         self.booked(id, Priority::Bulk).saturating_sub(volume)
     }
 
@@ -82,6 +92,20 @@ impl Volumes {
         let gone = (first.0.saturating_sub(self.first) as usize).min(self.rows.len());
         self.rows.drain(..gone);
         self.first = self.first.max(first.0);
+    }
+
+    /// Forgets the bookings of `id`, which is not the contact that it was.
+    pub fn forget(&mut self, id: ContactId) {
+        if let Some(row) = self.slot(id).and_then(|slot| self.rows.get_mut(slot)) {
+            *row = [0; LEVELS];
+            self.releases += 1;
+        }
+    }
+
+    /// Whether nothing is booked on any contact.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.iter().all(|row| *row == [0; LEVELS])
     }
 
     /// How often volume was given back: before the next time, what is left only shrinks.
@@ -116,7 +140,13 @@ impl Volumes {
 /// Whole bytes that fit into a contact from start to end.
 #[must_use]
 pub fn whole_volume(contact: &PlannedContact) -> u64 {
-    let nanos = contact.end.saturating_since(contact.start).as_nanos();
+    volume_from(contact, contact.start)
+}
+
+/// Whole bytes that fit into what is left of a contact at `now`.
+#[must_use]
+pub fn volume_from(contact: &PlannedContact, now: Instant) -> u64 {
+    let nanos = contact.end.saturating_since(contact.start.max(now)).as_nanos();
     let bytes = nanos.saturating_mul(u128::from(contact.rate_bps)) / 8_000_000_000;
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }

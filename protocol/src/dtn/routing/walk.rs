@@ -1,12 +1,12 @@
 //! Routes as they are timed: when the last byte arrives over a given sequence of contacts (CCSDS 734.3-B-1 §3.2.6).
 
-use super::{Limits, Route, RouteQuery};
+use super::{Limits, Route, RouteQuery, volume_from};
 use crate::{
     dtn::contact_plan::{ContactId, ContactPlan, capacity, open_at, serialisation_ns},
     id::NodeId,
     time::Instant,
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 /// Times a given sequence of contacts for a query; `None` when it does not fit, is excluded, or does not lead there.
 #[must_use]
@@ -22,6 +22,33 @@ pub fn walk_within(
     query: &RouteQuery<'_>,
     limits: &Limits<'_>,
 ) -> Option<Route> {
+    Some(time(plan, hops, query, limits)?.over(hops.into()))
+}
+
+/// A route's times, without the route.
+#[derive(Clone, Copy)]
+pub(super) struct Timed {
+    pub(super) arrival: Instant,
+    departure: Instant,
+    end: Instant,
+    first: ContactId,
+    neighbour: NodeId,
+}
+
+impl Timed {
+    pub(super) const fn over(self, hops: Arc<[ContactId]>) -> Route {
+        let Self { arrival, departure, end, first, neighbour } = self;
+        Route { arrival, departure, end, first, neighbour, hops }
+    }
+}
+
+/// As [`walk_within`], without an allocation.
+pub(super) fn time(
+    plan: &ContactPlan,
+    hops: &[ContactId],
+    query: &RouteQuery<'_>,
+    limits: &Limits<'_>,
+) -> Option<Timed> {
     if !limits.trusts(plan, hops) {
         return None;
     }
@@ -34,7 +61,7 @@ pub fn walk_within(
     }
     let (first, departure) = (*hops.first()?, walk.departure?);
     let neighbour = plan.get(first)?.to;
-    Some(Route { arrival: walk.at, departure, end: walk.end, first, neighbour, hops: hops.to_vec() })
+    Some(Timed { arrival: walk.at, departure, end: walk.end, first, neighbour })
 }
 
 /// The most bytes that `route` takes when the first of them leaves with it: the route volume limit (§3.2.6.8.10), the least
@@ -51,7 +78,7 @@ pub fn volume_limit(plan: &ContactPlan, route: &Route, query: &RouteQuery<'_>, l
         let Some(first_byte) = walk.step(plan, *id, query, limits) else { return 0 };
         let nanos = stop.saturating_since(first_byte).as_nanos();
         let timely = nanos.saturating_mul(u128::from(contact.rate_bps)) / 8_000_000_000;
-        let free = limits.volumes.map_or(u64::MAX, |v| v.residual(*id, contact, limits.priority));
+        let free = limits.volumes.map_or(u64::MAX, |v| v.residual(*id, contact, limits.priority, query.now));
         least = least.min(u64::try_from(timely).unwrap_or(u64::MAX)).min(free);
     }
     least
@@ -79,14 +106,14 @@ impl Walk {
         limits: &Limits<'_>,
     ) -> Option<Instant> {
         let contact = plan.get(id)?;
-        if contact.from != self.node || query.excluded.contains(&id) {
+        if contact.from != self.node || query.excluded.contains(&id) || limits.is_lost(id) {
             return None;
         }
         if self.departure.is_none() {
             if query.excluded_neighbours.contains(&contact.to) {
                 return None;
             }
-            self.at = behind_backlog(plan, query, id, contact.to)?;
+            self.at = behind_backlog(plan, query, limits, id, contact.to)?;
         }
         let start = contact.start.as_nanos();
         let opens = match self.departure {
@@ -99,10 +126,13 @@ impl Walk {
         if sent > contact.end || sent == Instant::MAX {
             return None;
         }
-        if let Some(volumes) = limits.volumes
-            && volumes.residual(id, contact, limits.priority) < query.bytes
-        {
-            return None;
+        if let Some(volumes) = limits.volumes {
+            let booked = volumes.booked(id, limits.priority);
+            // What nobody has booked has room: there is time, as was just seen.
+            let after = booked.saturating_add(query.bytes);
+            if booked > 0 && after > volume_from(contact, query.now) {
+                return None;
+            }
         }
         self.at = sent.saturating_add(contact.owlt);
         (self.node, self.end) = (contact.to, self.end.min(contact.end));
@@ -115,6 +145,7 @@ impl Walk {
 fn behind_backlog(
     plan: &ContactPlan,
     query: &RouteQuery<'_>,
+    limits: &Limits<'_>,
     first: ContactId,
     neighbour: NodeId,
 ) -> Option<Instant> {
@@ -126,7 +157,8 @@ fn behind_backlog(
     let source = plan.node_index(query.from)?;
     let to = plan.node_index(neighbour)?;
     for edge in open_at(&plan.nodes()[source as usize].out, query.now.as_nanos()) {
-        if edge.to != to || (edge.id != first && query.excluded.contains(&edge.id)) {
+        let unused = query.excluded.contains(&edge.id) || limits.is_lost(edge.id);
+        if edge.to != to || (edge.id != first && unused) {
             continue;
         }
         let start = edge.start.max(query.now.as_nanos());

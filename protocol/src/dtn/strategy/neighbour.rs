@@ -53,6 +53,8 @@ pub(super) struct Neighbour {
     pub(super) nonce: u64,
     /// When it last began to tell from the start.
     pub(super) began: Option<Instant>,
+    /// Until when its summary is waited for.
+    pub(super) waits_until: Option<Instant>,
     /// How strongly it was heard last, in dB over the noise, where the host tells.
     pub(super) snr_db: Option<i8>,
 }
@@ -71,6 +73,7 @@ impl Neighbour {
             delivered: BTreeSet::new(),
             nonce,
             began: None,
+            waits_until: None,
             snr_db: None,
         }
     }

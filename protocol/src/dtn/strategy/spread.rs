@@ -98,6 +98,8 @@ pub struct Spread {
     /// Known to have reached their destinations.
     acknowledged: Memory,
     deadlines: BTreeSet<(Instant, Deadline)>,
+    /// The deadline that the node knows of.
+    told_deadline: Option<Instant>,
     /// What the node is to take out of its store.
     done: VecDeque<StoreKey>,
     rng: ChaCha8Rng,
@@ -121,6 +123,7 @@ impl Spread {
             remembered: Memory::new(settings.max_remembered),
             acknowledged: Memory::new(settings.max_remembered),
             deadlines: BTreeSet::new(),
+            told_deadline: None,
             done: VecDeque::new(),
             rng,
         })
@@ -241,7 +244,9 @@ impl Spread {
     pub fn link_down(&mut self, peer: NodeId) {
         let Some(neighbour) = self.neighbours.remove(&peer) else { return };
         self.strategy.on_parting(peer);
-        self.deadlines.retain(|(_, what)| *what != Deadline::Patience(peer));
+        if let Some(until) = neighbour.waits_until {
+            self.deadlines.remove(&(until, Deadline::Patience(peer)));
+        }
         if self.strategy.broadcasts() {
             for rank in neighbour.work {
                 self.broadcast_ended(rank.key);
@@ -347,8 +352,15 @@ impl Spread {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
+    /// The same, once each time that it has changed.
+    pub fn deadline_change(&mut self) -> Option<Option<Instant>> {
+        let next = self.next_deadline();
+        (core::mem::replace(&mut self.told_deadline, next) != next).then_some(next)
+    }
+
     /// Does what is due at `now`.
     pub fn on_deadline(&mut self, now: Instant) {
+        self.told_deadline = None;
         while let Some(&(at, what)) = self.deadlines.first() {
             if at > now {
                 break;
@@ -382,13 +394,17 @@ impl Spread {
     /// Waits for the summary of `peer`, once there is something to offer.
     fn be_patient(&mut self, now: Instant, peer: NodeId) {
         let until = now.saturating_add(self.settings.patience);
+        let Some(neighbour) = self.neighbours.get_mut(&peer) else { return };
+        neighbour.waits_until = Some(until);
         self.deadlines.insert((until, Deadline::Patience(peer)));
     }
 
     fn make_ready(&mut self, peer: NodeId) {
         let Some(neighbour) = self.neighbours.get_mut(&peer) else { return };
         neighbour.ready = true;
-        self.deadlines.retain(|(_, what)| *what != Deadline::Patience(peer));
+        if let Some(until) = neighbour.waits_until.take() {
+            self.deadlines.remove(&(until, Deadline::Patience(peer)));
+        }
         self.make_work(peer);
     }
 
@@ -401,7 +417,7 @@ impl Spread {
         let mut work: Vec<Rank> = Vec::new();
         if self.strategy.spreads() {
             let missing = neighbour.missing(self.ids.iter());
-            work.extend(missing.filter_map(|key| self.wanted(peer, neighbour, key)));
+            work.extend(missing.filter_map(|key| self.offered(peer, neighbour, key)));
         } else {
             let (first, last) = ((peer, StoreKey(0)), (peer, StoreKey(u64::MAX)));
             let destined = self.by_destination.range(first..=last);
@@ -418,7 +434,9 @@ impl Spread {
         let mut peers: Vec<NodeId> = Vec::new();
         for (peer, neighbour) in self.neighbours.iter().filter(|(_, neighbour)| neighbour.linked) {
             if !neighbour.ready {
-                waiting.push(*peer);
+                if neighbour.waits_until.is_none() {
+                    waiting.push(*peer);
+                }
             } else if let Some(rank) = self.wanted(*peer, neighbour, key) {
                 peers.push(*peer);
                 ranks.push(rank);
@@ -428,20 +446,24 @@ impl Spread {
             self.neighbours.get_mut(&peer).expect("iterated just above").plan(rank);
         }
         for peer in waiting {
-            if !self.deadlines.iter().any(|(_, what)| *what == Deadline::Patience(peer)) {
-                self.be_patient(now, peer);
-            }
+            self.be_patient(now, peer);
         }
     }
 
     /// The place of a bundle on the list of `peer`, if it should get it.
     fn wanted(&self, peer: NodeId, neighbour: &Neighbour, key: StoreKey) -> Option<Rank> {
         let carried = self.carried.get(&key)?;
+        if neighbour.has(&carried.id) { None } else { self.offered(peer, neighbour, key) }
+    }
+
+    /// The place of a bundle that `peer` does not have on its list, if it should get it.
+    fn offered(&self, peer: NodeId, neighbour: &Neighbour, key: StoreKey) -> Option<Rank> {
+        let carried = self.carried.get(&key)?;
         let offered = carried.destination == peer
             || (carried.hops_left > 1
                 && carried.id.source.node() != Some(peer)
                 && self.strategy.offers(peer, carried));
-        (offered && !neighbour.has(&carried.id)).then(|| self.rank_of(peer, neighbour.nonce, key, carried))
+        offered.then(|| self.rank_of(peer, neighbour.nonce, key, carried))
     }
 
     fn rank(&self, peer: NodeId, key: StoreKey) -> Option<Rank> {

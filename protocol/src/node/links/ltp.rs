@@ -8,7 +8,6 @@ use crate::{
     convergence::ltp::{
         BUNDLE_SERVICE, CancelReason, Config, Engine, Event, Limits, LinkPath, SessionId, Windows,
     },
-    dtn::store::Queue,
     id::NodeId,
     time::Instant,
 };
@@ -84,7 +83,7 @@ impl Node {
         let now = self.now;
         let windows = self.windows_from(up.peer);
         let super::Convergence::Ltp(settings) = up.convergence else { return };
-        let Some(ltp) = self.links.get_mut(&up.link).and_then(Link::ltp) else { return };
+        let Some(ltp) = self.links.get_mut(up.link).and_then(Link::ltp) else { return };
         let frames = serialisation(u64::from(up.mtu) * FRAMES_BEFORE_AN_ANSWER, up.rate_bps);
         let margin = settings.margin.saturating_add(frames);
         ltp.settings = settings;
@@ -120,7 +119,7 @@ impl Node {
         let next = contacts.filter(|contact| contact.to == up.peer && contact.start > now);
         let next = next.map(|contact| contact.start).min();
         let patience = self.config.reroute_after;
-        let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) else { return };
+        let Some(ltp) = self.links.get_mut(link).and_then(Link::ltp) else { return };
         let in_flight = ltp.settings.light_time.saturating_mul(2).saturating_add(ltp.settings.margin);
         // A link that goes down before its time says nothing about when it works again.
         let planned = up.until.is_some_and(|until| now.saturating_add(Duration::from_secs(1)) >= until);
@@ -133,14 +132,14 @@ impl Node {
     /// The engine's timers, or the end of patience with a link that is down.
     pub(in crate::node) fn on_convergence_timer(&mut self, link: LinkId) {
         let now = self.now;
-        let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) else { return };
+        let Some(ltp) = self.links.get_mut(link).and_then(Link::ltp) else { return };
         ltp.engine.handle_timeout(now);
         let peer = ltp.peer;
         if ltp.give_up.is_some_and(|at| at <= now) {
             ltp.give_up = None;
             self.withdraw(link, peer, true);
             if !self.is_linked(peer) {
-                self.reroute(Queue::Hop(peer));
+                self.reroute_stale(peer);
             }
         }
         // What a timer gave up holds no bundle that comes in.
@@ -156,7 +155,7 @@ impl Node {
     }
 
     fn arm_ltp(&mut self, link: LinkId) {
-        let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) else { return };
+        let Some(ltp) = self.links.get_mut(link).and_then(Link::ltp) else { return };
         match ltp.engine.poll_timeout().into_iter().chain(ltp.give_up).min() {
             Some(at) => self.timers.arm(Timer::Convergence(link), at),
             None => self.timers.disarm(Timer::Convergence(link)),
@@ -166,7 +165,7 @@ impl Node {
     pub(super) fn poll_ltp(&mut self, link: LinkId, up: &LinkUp) -> Option<Vec<u8>> {
         let now = self.now;
         loop {
-            let engine = &mut self.links.get_mut(&link)?.ltp()?.engine;
+            let engine = &mut self.links.get_mut(link)?.ltp()?.engine;
             if let Some(segment) = engine.poll_segment(now) {
                 self.arm_ltp(link);
                 return Some(segment);
@@ -179,7 +178,7 @@ impl Node {
             }
             // One block at a time is cut, so that what is urgent waits for no more than the rest of one.
             let (cargo, wire) = self.next_departure(up, Limits::default().block)?;
-            let ltp = self.links.get_mut(&link)?.ltp()?;
+            let ltp = self.links.get_mut(link)?.ltp()?;
             let token = ltp.next_token;
             ltp.next_token += 1;
             if ltp.engine.send(wire, token).is_ok() {
@@ -192,7 +191,7 @@ impl Node {
 
     pub(super) fn on_ltp_segment(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
         let now = self.now;
-        let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) else { return Ok(()) };
+        let Some(ltp) = self.links.get_mut(link).and_then(Link::ltp) else { return Ok(()) };
         if let Err(error) = ltp.engine.handle_segment(now, bytes) {
             return Err(self.refuse(error.reason()));
         }
@@ -202,7 +201,7 @@ impl Node {
     /// What an arrival changed is durable: its last report may be sent.
     pub(in crate::node) fn on_block_durable(&mut self, link: LinkId, session: SessionId) {
         let now = self.now;
-        let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) else { return };
+        let Some(ltp) = self.links.get_mut(link).and_then(Link::ltp) else { return };
         ltp.engine.accept(now, session);
         self.arm_ltp(link);
     }
@@ -210,14 +209,14 @@ impl Node {
     fn refuse_block(&mut self, link: LinkId, session: SessionId) {
         let now = self.now;
         *self.refusals.entry("ltp_block_without_room").or_default() += 1;
-        let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) else { return };
+        let Some(ltp) = self.links.get_mut(link).and_then(Link::ltp) else { return };
         ltp.engine.refuse(now, session);
     }
 
     /// Does what the engine says, and sets the timer. The first refused bundle is the answer.
     fn settle_ltp(&mut self, link: LinkId) -> Result<(), InputError> {
         let mut answer = Ok(());
-        while let Some(ltp) = self.links.get_mut(&link).and_then(Link::ltp) {
+        while let Some(ltp) = self.links.get_mut(link).and_then(Link::ltp) {
             let Some(event) = ltp.engine.poll_event() else { break };
             let peer = ltp.peer;
             let cargo = match event {
@@ -246,7 +245,7 @@ impl Node {
                         self.on_failed(link, peer, cargo);
                     }
                     if !self.is_linked(peer) {
-                        self.reroute(Queue::Hop(peer));
+                        self.reroute_stale(peer);
                     }
                 }
                 Event::ReceptionCancelled { reason, .. } => {

@@ -1,7 +1,7 @@
 //! What failed on a link that is up is tried again later, each time in a row later still.
 
 use super::super::{LinkId, Node, strategy::Cargo, timer::Timer};
-use crate::{dtn::store::Queue, id::NodeId, time::Instant};
+use crate::{id::NodeId, time::Instant};
 use core::time::Duration;
 
 /// Before the first new attempt.
@@ -24,7 +24,7 @@ impl Node {
     pub(super) fn on_failed(&mut self, link: LinkId, peer: NodeId, cargo: Cargo) {
         let now = self.now;
         self.not_departed(peer, cargo);
-        let Some(state) = self.links.get_mut(&link) else { return };
+        let Some(state) = self.links.get_mut(link) else { return };
         if state.up.is_none_or(|up| up.peer != peer) {
             return;
         }
@@ -41,19 +41,19 @@ impl Node {
 
     /// Something reached the peer.
     pub(super) fn on_success(&mut self, link: LinkId) {
-        if let Some(state) = self.links.get_mut(&link) {
+        if let Some(state) = self.links.get_mut(link) {
             state.retry.failures = 0;
         }
     }
 
     /// Whether nothing new is started on `link` for now.
     pub(super) fn is_paused(&self, link: LinkId) -> bool {
-        self.spread.is_some() && self.links.get(&link).is_some_and(|state| state.retry.until.is_some())
+        self.spread.is_some() && self.links.get(link).is_some_and(|state| state.retry.until.is_some())
     }
 
     /// A link that comes up starts anew.
     pub(super) fn end_pause(&mut self, link: LinkId) {
-        if let Some(state) = self.links.get_mut(&link) {
+        if let Some(state) = self.links.get_mut(link) {
             state.retry = Retry::default();
         }
         self.timers.disarm(Timer::Retry(link));
@@ -61,10 +61,10 @@ impl Node {
 
     /// What failed is routed and tried again.
     pub(in crate::node) fn on_retry(&mut self, link: LinkId) {
-        let Some(state) = self.links.get_mut(&link) else { return };
+        let Some(state) = self.links.get_mut(link) else { return };
         state.retry.until = None;
         if state.up.is_some() {
-            self.reroute(Queue::Limbo);
+            self.reroute_limbo();
         }
     }
 }

@@ -5,14 +5,17 @@ use super::{
     Layer, Link,
 };
 use crate::convergence::small_frame::{
-    Accepted, Fragmenter, Reassembler, ReassemblyLimits, counted_frame, max_bundle_bytes,
+    Accepted, Fragmenter, Reassembler, ReassemblyLimits, WHOLE_HEADER_LEN, counted_frame, max_bundle_bytes,
+    whole_frame,
 };
 use alloc::{collections::VecDeque, vec::Vec};
 
 #[derive(Debug)]
 pub(super) struct SmallFrames {
     /// The bundle whose frames are being sent: it stays in the store until its last frame is taken.
-    sending: Option<(Cargo, VecDeque<Vec<u8>>)>,
+    sending: Option<Cargo>,
+    /// Its frames that are not taken yet.
+    waiting: VecDeque<Vec<u8>>,
     /// Number of the next transfer.
     transfer: u16,
     reassembler: Reassembler,
@@ -21,7 +24,7 @@ pub(super) struct SmallFrames {
 impl Default for SmallFrames {
     fn default() -> Self {
         let reassembler = Reassembler::new(ReassemblyLimits::default());
-        Self { sending: None, transfer: 0, reassembler }
+        Self { sending: None, waiting: VecDeque::new(), transfer: 0, reassembler }
     }
 }
 
@@ -32,7 +35,8 @@ impl SmallFrames {
     }
 
     pub(super) fn take_back(&mut self) -> Vec<Cargo> {
-        self.sending.take().map(|(cargo, _)| cargo).into_iter().collect()
+        self.waiting.clear();
+        self.sending.take().into_iter().collect()
     }
 }
 
@@ -49,36 +53,38 @@ impl Node {
     /// Small frames of `link` for another peer, or after another layer.
     pub(super) fn small_frames_anew(&mut self, link: LinkId) -> SmallFrames {
         self.links
-            .get_mut(&link)
+            .get_mut(link)
             .and_then(Link::small_frames)
             .map_or_else(SmallFrames::default, |frames| frames.anew())
     }
 
     pub(super) fn poll_small_frame(&mut self, link: LinkId, up: &LinkUp) -> Option<Vec<u8>> {
-        while self.links.get_mut(&link)?.small_frames()?.sending.is_none() {
+        while self.links.get_mut(link)?.small_frames()?.sending.is_none() {
             let (cargo, wire) = self.next_departure(up, max_bundle_bytes(up.mtu as usize))?;
             let shared = self.spread.as_ref().is_some_and(|spread| spread.shares_channel());
-            let frames = self.links.get_mut(&link)?.small_frames()?;
-            let next = if shared { &mut self.channel_transfer } else { &mut frames.transfer };
-            let transfer = *next;
-            *next = transfer.wrapping_add(1);
             let absent = self.absent(&cargo);
-            let frames = self.links.get_mut(&link)?.small_frames()?;
+            let SmallFrames { sending, waiting, transfer, .. } = self.links.get_mut(link)?.small_frames()?;
+            let next = if shared { &mut self.channel_transfer } else { transfer };
+            let number = *next;
+            *next = number.wrapping_add(1);
             if absent > 0 {
                 // What is not carried needs no frames: the bundle is one, whatever the MTU.
-                frames.sending = Some((cargo, VecDeque::from([counted_frame(&wire, absent)])));
-                break;
-            }
-            match Fragmenter::new(&wire, transfer, up.mtu as usize) {
-                Ok(cut) => frames.sending = Some((cargo, cut.collect())),
-                Err(_) => self.cannot_depart(up.peer, cargo),
+                waiting.push_back(counted_frame(wire, absent));
+                *sending = Some(cargo);
+            } else if wire.len() + WHOLE_HEADER_LEN <= up.mtu as usize {
+                waiting.push_back(whole_frame(wire));
+                *sending = Some(cargo);
+            } else if let Ok(cut) = Fragmenter::new(&wire, number, up.mtu as usize) {
+                waiting.extend(cut);
+                *sending = Some(cargo);
+            } else {
+                self.cannot_depart(up.peer, cargo);
             }
         }
-        let frames = self.links.get_mut(&link)?.small_frames()?;
-        let (cargo, waiting) = frames.sending.as_mut()?;
-        let cargo = *cargo;
-        let frame = waiting.pop_front();
-        if waiting.is_empty() && !up.session {
+        let frames = self.links.get_mut(link)?.small_frames()?;
+        let cargo = frames.sending?;
+        let frame = frames.waiting.pop_front();
+        if frames.waiting.is_empty() && !up.session {
             frames.sending = None;
             self.departed(up.peer, cargo);
         }
@@ -87,10 +93,12 @@ impl Node {
 
     /// On a link with sessions: the last frame has left.
     pub(in crate::node) fn on_sent(&mut self, link: LinkId) -> Result<(), InputError> {
-        let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
+        let state = self.links.get_mut(link).ok_or(InputError::UnknownLink(link))?;
         let Some(up) = state.up else { return Ok(()) };
         let Some(frames) = state.small_frames() else { return Ok(()) };
-        if let Some((cargo, _)) = frames.sending.take_if(|(_, waiting)| waiting.is_empty()) {
+        if frames.waiting.is_empty()
+            && let Some(cargo) = frames.sending.take()
+        {
             self.departed(up.peer, cargo);
         }
         Ok(())
@@ -98,7 +106,7 @@ impl Node {
 
     pub(super) fn on_small_frame(&mut self, link: LinkId, bytes: &[u8]) -> Result<(), InputError> {
         let now = self.now;
-        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let Some(state) = self.links.get_mut(link) else { return Ok(()) };
         let peer = state.peer;
         let Some(frames) = state.small_frames() else { return Ok(()) };
         match frames.reassembler.accept(now, bytes) {

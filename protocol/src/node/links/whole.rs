@@ -49,7 +49,7 @@ impl Node {
     /// tried again some time later; when the link goes down, it goes back to its queue.
     pub fn poll_bundle(&mut self, now: Instant, link: LinkId) -> Option<(Transfer, Vec<u8>)> {
         self.now = self.now.max(now);
-        let up = self.links.get(&link)?.up?;
+        let up = self.links.get(link)?.up?;
         self.poll_whole(link, &up)
     }
 
@@ -57,7 +57,7 @@ impl Node {
         if self.is_paused(link) {
             return None;
         }
-        let whole = self.links.get_mut(&link)?.whole()?;
+        let whole = self.links.get_mut(link)?.whole()?;
         if whole.waiting.len() >= usize::from(whole.window) {
             return None;
         }
@@ -69,7 +69,7 @@ impl Node {
             }
             self.cannot_depart(up.peer, cargo);
         };
-        let whole = self.links.get_mut(&link)?.whole()?;
+        let whole = self.links.get_mut(link)?.whole()?;
         let transfer = Transfer(whole.next);
         whole.next += 1;
         whole.waiting.insert(transfer, cargo);
@@ -95,7 +95,7 @@ impl Node {
         transfer: Transfer,
         done: bool,
     ) -> Result<(), InputError> {
-        let state = self.links.get_mut(&link).ok_or(InputError::UnknownLink(link))?;
+        let state = self.links.get_mut(link).ok_or(InputError::UnknownLink(link))?;
         let whole = state.whole().ok_or(InputError::UnknownTransfer(transfer))?;
         let cargo = whole.waiting.remove(&transfer).ok_or(InputError::UnknownTransfer(transfer))?;
         let peer = whole.peer;

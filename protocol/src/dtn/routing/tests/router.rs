@@ -86,9 +86,9 @@ fn a_full_contact_sends_the_next_bundle_another_way_until_volume_comes_back() {
     let mut router = Router::new(Duration::ZERO, 8);
     let query = RouteQuery::new(FROM, TO, at(0), 30);
     let route = router.route(&plan, &query, Priority::Normal).unwrap();
-    assert_eq!(router.book(&plan, &route, 30, Priority::Normal), 0);
+    assert_eq!(router.book(&plan, &route.hops, 30, Priority::Normal, at(0)), 0);
     assert_eq!(ask(&mut router, &plan, 0, 30), Some(100));
-    router.release(&route, 30, Priority::Normal);
+    router.release(&route.hops, 30, Priority::Normal);
     assert_eq!(ask(&mut router, &plan, 0, 30), Some(90));
 }
 
@@ -166,13 +166,13 @@ proptest! {
                     let arrival = |route: &Option<Route>| route.as_ref().map(|route| route.arrival);
                     prop_assert_eq!(arrival(&found), arrival(&fresh));
                     if let Some(route) = found {
-                        router.book(&plan, &route, bytes, priority);
+                        router.book(&plan, &route.hops, bytes, priority, at(now));
                         sent.push((route, bytes, priority));
                     }
                 }
                 Step::GiveBack { which } if !sent.is_empty() => {
                     let (route, bytes, priority) = sent.swap_remove(which % sent.len());
-                    router.release(&route, bytes, priority);
+                    router.release(&route.hops, bytes, priority);
                 }
                 Step::GiveBack { .. } => {}
                 Step::Lose { which } => {
@@ -195,6 +195,52 @@ proptest! {
     }
 
     #[test]
+    fn whatever_a_plan_becomes_the_router_arrives_as_early_as_a_fresh_search(
+        contacts in prop::collection::vec(any_contacts(), 3..8),
+        steps in prop::collection::vec((0..3u64, 1..6u64, 0..4usize, any::<usize>(), any_contacts()), 1..16),
+    ) {
+        let mut plan = ContactPlan::from_contacts(contacts.into_iter().flatten()).unwrap();
+        let mut router = Router::new(Duration::ZERO, 3);
+        let (mut now, mut lost) = (0, Vec::new());
+        for (after, to, change, which, new) in steps {
+            now += after;
+            let mut next = plan.clone();
+            if let Some((id, contact)) = pick(&plan, which) {
+                match change {
+                    0 => drop(next.remove(id)),
+                    1 => {
+                        // Sometimes better, sometimes worse, sometimes between others.
+                        let other = PlannedContact { from: contact.from, to: contact.to, ..new[0] };
+                        next.update(id, other).unwrap();
+                    }
+                    2 => {
+                        router.lose(&plan, id, at(now));
+                        lost.push(id);
+                    }
+                    _ => {
+                        for id in lost.drain(..) {
+                            router.regain(&plan, id);
+                        }
+                    }
+                }
+            }
+            if which % 3 == 0 {
+                next.add(new[new.len() - 1]).unwrap();
+            }
+            router.update(&plan, &next);
+            plan = next;
+            let gone = router.lost().to_vec();
+            for to in [to, 5] {
+                let query = RouteQuery::new(FROM, NodeId(to), at(now), 2);
+                let limits = Limits { lost: &gone, ..Limits::NONE };
+                let fresh = earliest_arrival_within(&plan, &query, &limits, &mut RouteScratch::default());
+                let found = router.route(&plan, &query, Priority::Normal);
+                prop_assert_eq!(found.map(|route| route.arrival), fresh.map(|route| route.arrival));
+            }
+        }
+    }
+
+    #[test]
     fn equal_questions_get_equal_answers(
         contacts in any_contacts(),
         asked in prop::collection::vec((0..4u64, 1..6u64, 1..6u64), 1..20),
@@ -209,7 +255,7 @@ proptest! {
                 let query = RouteQuery::new(FROM, NodeId(*to), at(now), *bytes);
                 let route = router.route(&plan, &query, Priority::Normal);
                 if let Some(route) = &route {
-                    router.book(&plan, route, *bytes, Priority::Normal);
+                    router.book(&plan, &route.hops, *bytes, Priority::Normal, at(now));
                 }
                 answers.push(route);
             }

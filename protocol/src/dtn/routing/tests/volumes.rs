@@ -25,14 +25,17 @@ fn what_is_booked_by_equals_and_betters_counts_and_what_is_below_does_not() {
     let mut volumes = Volumes::default();
     let query = RouteQuery::new(NodeId(0), NodeId(2), at(0), 6);
     let first = route(&plan, &query).unwrap();
-    assert_eq!(volumes.book(&plan, &first, 6, Priority::Normal), 0);
-    assert_eq!(volumes.residual(ContactId(0), plan.get(ContactId(0)).unwrap(), Priority::Bulk), 4);
-    assert_eq!(volumes.residual(ContactId(0), plan.get(ContactId(0)).unwrap(), Priority::Expedited), 10);
+    volumes.book(&plan, &first.hops, 6, Priority::Normal);
+    assert_eq!(volumes.residual(ContactId(0), plan.get(ContactId(0)).unwrap(), Priority::Bulk, at(0)), 4);
+    assert_eq!(
+        volumes.residual(ContactId(0), plan.get(ContactId(0)).unwrap(), Priority::Expedited, at(0)),
+        10
+    );
     assert_eq!(arrival(&plan, &volumes, Priority::Normal, 4), Some(8));
     assert_eq!(arrival(&plan, &volumes, Priority::Normal, 5), Some(60));
     assert_eq!(arrival(&plan, &volumes, Priority::Bulk, 5), Some(60));
     assert_eq!(arrival(&plan, &volumes, Priority::Expedited, 5), Some(10));
-    volumes.release(&first, 6, Priority::Normal);
+    volumes.release(&first.hops, 6, Priority::Normal);
     assert_eq!(arrival(&plan, &volumes, Priority::Bulk, 5), Some(10));
 }
 
@@ -42,11 +45,21 @@ fn an_expedited_bundle_overbooks_what_bulk_has_taken() {
     let mut volumes = Volumes::default();
     let query = RouteQuery::new(NodeId(0), NodeId(2), at(0), 8);
     let first = route(&plan, &query).unwrap();
-    assert_eq!(volumes.book(&plan, &first, 8, Priority::Bulk), 0);
-    assert_eq!(volumes.book(&plan, &first, 7, Priority::Expedited), 5);
-    assert_eq!(volumes.overbooked(&plan, ContactId(1)), 0);
-    volumes.release(&first, 8, Priority::Bulk);
-    assert_eq!(volumes.overbooked(&plan, first.first), 0);
+    let over = |volumes: &Volumes, id, now| volumes.overbooked(&plan, ContactId(id), at(now));
+    volumes.book(&plan, &first.hops, 8, Priority::Bulk);
+    assert_eq!((over(&volumes, 0, 0), over(&volumes, 0, 3)), (0, 1));
+    volumes.book(&plan, &first.hops, 7, Priority::Expedited);
+    assert_eq!((over(&volumes, 0, 0), over(&volumes, 1, 0)), (5, 0));
+    volumes.release(&first.hops, 8, Priority::Bulk);
+    assert_eq!(over(&volumes, 0, 0), 0);
+    // Handed to the link, it holds no volume but the time that it takes.
+    volumes.spend(ContactId(0), 7, Priority::Expedited);
+    assert_eq!(
+        (volumes.booked(ContactId(0), Priority::Bulk), volumes.booked(ContactId(1), Priority::Bulk)),
+        (0, 7)
+    );
+    volumes.spend(ContactId(1), 7, Priority::Expedited);
+    assert!(volumes.is_empty());
 }
 
 #[test]
@@ -54,14 +67,13 @@ fn bookings_of_contacts_that_are_gone_are_forgotten() {
     let mut plan = relay();
     let mut volumes = Volumes::default();
     let first = route(&plan, &RouteQuery::new(NodeId(0), NodeId(2), at(0), 6)).unwrap();
-    volumes.book(&plan, &first, 6, Priority::Normal);
+    volumes.book(&plan, &first.hops, 6, Priority::Normal);
     plan.forget_before(at(11));
     volumes.forget_before(plan.first_id());
     assert_eq!(volumes.booked(ContactId(0), Priority::Bulk), 0);
     assert_eq!(volumes.booked(ContactId(1), Priority::Bulk), 6);
     // Booking an older name again makes room for it in front.
-    let older = Route { hops: vec![ContactId(0)], first: ContactId(0), ..first };
-    assert_eq!(volumes.book(&relay(), &older, 3, Priority::Bulk), 0);
+    volumes.book(&relay(), &[ContactId(0)], 3, Priority::Bulk);
     assert_eq!(volumes.booked(ContactId(0), Priority::Bulk), 3);
     assert_eq!(volumes.booked(ContactId(1), Priority::Bulk), 6);
 }
@@ -78,7 +90,7 @@ fn the_volume_limit_of_a_route_is_its_narrowest_contact() {
     let found = route(&plan, &query).unwrap();
     assert_eq!(volume_limit(&plan, &found, &query, &Limits::NONE), 15);
     let mut volumes = Volumes::default();
-    volumes.book(&plan, &found, 6, Priority::Normal);
+    volumes.book(&plan, &found.hops, 6, Priority::Normal);
     let limits = Limits { volumes: Some(&volumes), ..Limits::NONE };
     assert_eq!(volume_limit(&plan, &found, &query, &limits), 9);
 }
@@ -120,9 +132,10 @@ proptest! {
             let limits = Limits { volumes: Some(&volumes), priority, ..Limits::NONE };
             let Some(found) = earliest_arrival_within(&plan, &query, &limits, &mut RouteScratch::default())
             else { continue };
-            let over = volumes.book(&plan, &found, bytes, priority);
+            volumes.book(&plan, &found.hops, bytes, priority);
+            let over = volumes.overbooked(&plan, found.first, at(0));
             prop_assert!(over == 0 || priority != Priority::Bulk);
-            for id in &found.hops {
+            for id in found.hops.iter() {
                 let volume = whole_volume(plan.get(*id).unwrap());
                 prop_assert!(volumes.booked(*id, priority) <= volume);
             }

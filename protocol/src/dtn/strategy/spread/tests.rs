@@ -377,7 +377,7 @@ fn on_a_channel_a_bundle_leaves_once_and_to_its_destination_where_that_is_near()
     assert_eq!(spread.select(OTHER, |_| true), Some(StoreKey(0)));
     assert_eq!(selected(&mut spread, NodeId(4)), NONE, "it hears what goes to another");
     spread.begin(StoreKey(0));
-    spread.sent(due, OTHER, StoreKey(0));
+    spread.sent(OTHER, StoreKey(0));
     assert_eq!(spread.take_done(), Some(StoreKey(0)));
     spread.insert(NOW, StoreKey(1), carried(1, NodeId(4)));
     assert_eq!(selected(&mut spread, OTHER), NONE);
