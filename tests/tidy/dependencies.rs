@@ -207,15 +207,17 @@ fn names(code: &str, name: &str) -> bool {
 }
 
 #[test]
-fn every_test_that_the_conformance_table_names_exists() {
-    let text = fs::read_to_string(workspace().join("docs/CONFORMANCE.md")).expect("docs/CONFORMANCE.md");
+fn every_test_that_a_table_names_exists() {
     let code: String = sources().into_iter().map(|source| source.code).collect();
-    let cells =
-        text.lines().filter(|line| line.starts_with('|')).filter_map(|line| line.split('|').nth_back(1));
-    let named: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
-    assert!(named.len() > 20, "the table is read");
-    let missing: Vec<_> = named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
-    assert!(missing.is_empty(), "no such test: {missing:?}");
+    for document in ["docs/CONFORMANCE.md", "docs/PRIVACY.md"] {
+        let text = fs::read_to_string(workspace().join(document)).expect(document);
+        let rows = text.lines().filter(|line| line.starts_with('|'));
+        let cells = rows.filter_map(|line| line.split('|').nth_back(1));
+        let named: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        assert!(named.len() > 20, "the tables of {document} are read");
+        let missing: Vec<_> = named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+        assert!(missing.is_empty(), "{document}: no such test: {missing:?}");
+    }
 }
 
 #[test]

@@ -15,9 +15,11 @@ pub mod generate;
 pub mod integer;
 pub mod message;
 pub mod participant;
+pub mod privacy;
 pub mod problem;
 pub mod qp;
 pub mod schedule;
+pub mod secure;
 pub mod solver;
 
 #[cfg(test)]

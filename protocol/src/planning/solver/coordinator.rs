@@ -13,6 +13,8 @@
 //! each answer counts exactly once however often it travels. A member that says that it replaces nothing although the sum holds
 //! something of it has lost its memory, and the sum begins anew: everyone is asked for all of the last answer. Prices stay.
 
+mod sums;
+
 use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
 use core::time::Duration;
 
@@ -31,6 +33,8 @@ use crate::{
     },
     time::Instant,
 };
+
+pub use sums::Heading;
 
 /// When a coordinator waits, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -34,7 +34,7 @@ pub mod slots;
 pub use asset::Asset;
 pub use auto::{Choice, Reason, choose};
 pub use contribution::Contribution;
-pub use coordinator::{Coordinator, Pace};
+pub use coordinator::{Coordinator, Heading, Pace};
 pub use layout::{Blocks, Curvature, Layout};
 pub use method::{Kind, Method, MethodSettings, Progress, Tally, method};
 pub use request::{Question, Request};

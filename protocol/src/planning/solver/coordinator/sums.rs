@@ -1,0 +1,88 @@
+//! The sum of several contributions at once, when nobody but their assets knows them one by one.
+
+use alloc::vec::Vec;
+
+use super::{Coordinator, Phase};
+use crate::{id::NodeId, planning::exchange::PlanError, time::Instant};
+
+/// What is known of a contribution whose entries are masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heading {
+    /// The horizon.
+    pub horizon: u64,
+    /// The round of the request that it answers.
+    pub round: u32,
+    /// The round of the contribution that it replaces in the sum; 0 when there is none.
+    pub base: u32,
+}
+
+impl Coordinator {
+    /// Whether a contribution with this heading would be taken. `false`: it is relative to nothing although one of the asset is in the
+    /// sum, so the sum has to begin again ([`Coordinator::begin_again`]).
+    ///
+    /// # Errors
+    /// As [`Coordinator::on_contribution`].
+    pub fn admits(&self, from: NodeId, heading: Heading) -> Result<bool, PlanError> {
+        let accepted = self.members[self.position(from)?].accepted;
+        if heading.horizon != self.horizon {
+            return Err(PlanError::Horizon { found: heading.horizon, expected: self.horizon });
+        }
+        if !matches!(self.phase, Phase::Open { .. }) {
+            return Err(PlanError::Idle);
+        }
+        let (found, current) = (heading.round, self.round);
+        if found > current {
+            return Err(PlanError::FutureRound { found, current });
+        }
+        let late = self.method.rounds() && found < current;
+        if late || found <= accepted || (heading.base != accepted && heading.base != 0) {
+            return Err(PlanError::OldRound { found, current });
+        }
+        Ok(heading.base == accepted)
+    }
+
+    /// Empties the sum, and answers who is to be asked: everyone.
+    pub fn begin_again(&mut self, now: Instant) -> Vec<NodeId> {
+        self.forget();
+        self.everyone(now)
+    }
+
+    /// Takes the running sum with contributions in it that were admitted, each of them with the round that it answers, and answers who
+    /// is to be asked.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the sum has another length, a node is no member, or no round is open: nothing changed.
+    pub fn on_sum(
+        &mut self,
+        now: Instant,
+        answered: &[(NodeId, u32)],
+        sum: &[i64],
+    ) -> Result<Vec<NodeId>, PlanError> {
+        let (found, expected) = (sum.len(), self.sum.len());
+        if found != expected {
+            return Err(PlanError::Couplings { found, expected });
+        }
+        if !matches!(self.phase, Phase::Open { .. }) {
+            return Err(PlanError::Idle);
+        }
+        let places = answered.iter().map(|(node, _)| self.position(*node)).collect::<Result<Vec<_>, _>>()?;
+        self.sum = sum.iter().map(|entry| *entry as u64).collect();
+        for (place, (_, round)) in places.into_iter().zip(answered) {
+            let member = &mut self.members[place];
+            (member.accepted, member.arrived, member.swept, member.silent) = (*round, true, true, 0);
+        }
+        Ok(self.after(now))
+    }
+
+    /// Whether a step needs everyone's answer to one question.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.method.rounds()
+    }
+
+    /// The entries of a contribution.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.sum.len()
+    }
+}
