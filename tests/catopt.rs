@@ -231,7 +231,7 @@ fn export_import_export_is_byte_identical() {
 fn numbers_survive_the_files_to_the_last_bit() {
     let folder = TempDir::new().expect("a folder");
     let awkward =
-        [0.1 + 0.2, 1e-300, 5e-324, 1.797_693_134_862_315_7e308, -7.0 / 3.0, 2.0_f64.powi(60) + 1024.0];
+        [0.1 + 0.2, 1e-300, 5e-324, 1.797_693_134_862_315_7e308, -7.0 / 3.0, (1_u64 << 60) as f64 + 1024.0];
     let program = QuadraticProgram {
         variables: (0..awkward.len()).map(|at| format!("x[{at}]")).collect(),
         quadratic: vec![(0, 0, 1.0 / 3.0), (0, 4, 1e-17), (4, 4, 2.0)],

@@ -10,7 +10,7 @@ use cosmosmesh::{
     engine::{LossReason, MessageKind, Record, RecordKind},
     metrics::{Metrics, MetricsSet, PlanReference, RunShape},
     oracle::{CentralProblem, Oracles, Participant, Row, SharedTerm},
-    report::{AssetFacts, OracleFacts, ReportError, RunEnd, RunFacts, RunFolder, Timing},
+    report::{AssetFacts, OracleFacts, PlanFacts, ReportError, RunEnd, RunFacts, RunFolder, Timing},
     units::{AssetIndex, SimTime},
 };
 use std::{
@@ -445,7 +445,13 @@ fn sample_records(assets: u32, days: i64) -> Vec<Record> {
         records.push(at(
             time + 900,
             0,
-            RecordKind::PlanRound { round, primal_residual, dual_residual, contributions: 2, prices: vec![] },
+            RecordKind::PlanRound {
+                round,
+                primal_residual,
+                dual_residual,
+                contributions: 2,
+                prices: vec![distance],
+            },
         ));
         distance *= 0.86;
     }
@@ -485,7 +491,12 @@ fn facts(assets: u32, days: i64) -> RunFacts {
         epoch_utc: "2026-11-21T00:00:00Z".into(),
         duration_s: (days * 86_400) as f64,
         assets: (0..assets).map(asset).collect(),
-        plan: None,
+        plan: Some(PlanFacts {
+            commodities: vec!["energy".into()],
+            slots: 1,
+            slot_s: 3600.0,
+            constraints: vec!["energy[0]".into()],
+        }),
         oracles: OracleFacts::default(),
     }
 }
@@ -562,13 +573,19 @@ mod run_folder {
             "energy.csv",
             "links.csv",
             "metrics.json",
+            "plans.csv",
             "plots/contacts.svg",
             "plots/convergence.svg",
             "plots/convergence_rounds.svg",
             "plots/energy.svg",
             "plots/latency.svg",
+            "plots/plans.svg",
+            "plots/prices.svg",
+            "plots/rounds.svg",
             "plots/staleness.svg",
+            "prices.csv",
             "report.html",
+            "rounds.csv",
             "run.json",
             "scenario.ron",
             "staleness.csv",
@@ -582,8 +599,21 @@ mod run_folder {
         assert!(
             page.contains("&lt;b&gt;the scenario&lt;/b&gt;") && page.contains("mars_relay &lt;sample&gt;")
         );
-        assert_eq!(page.matches("<svg ").count(), 6);
+        assert_eq!(page.matches("<svg ").count(), 9);
         assert!(page.contains("Not drawn: traffic by link (nothing was sent)."));
+        let table = |name: &str| fs::read_to_string(out.join(name)).expect("text");
+        let prices = table("prices.csv");
+        assert!(
+            prices.starts_with("time_s,round,constraint,price\n") && prices.contains(",1,energy[0],2e0\n")
+        );
+        assert_eq!(prices.lines().count(), 120, "a price for each round and constraint, and the heading");
+        assert_eq!(table("rounds.csv").lines().count(), 120);
+        let plans = table("plans.csv");
+        assert!(
+            plans.starts_with("asset,round,quantity,slot,value\nHabitat Jezero,119,energy,0,2.0"),
+            "{plans}"
+        );
+        assert_eq!(plans.lines().count(), 3, "what each of two participants holds in the end");
         let deliveries = fs::read_to_string(out.join("deliveries.csv")).expect("text");
         assert!(deliveries.starts_with("delivered_s,source,destination,kind,sequence,bytes,latency_s\n"));
     }

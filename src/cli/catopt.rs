@@ -40,7 +40,7 @@ enum Command {
 The folder holds fleet.acset.json (boxes, ports and junctions as ACSets.jl writes them, each port with its restriction map), \
 schema.json, and for each box that the role may see a problem in MathOptFormat, NAME.mof.json. The box @fleet holds the \
 constraints that bind the assets. Problems that the role may not see are redacted: an observer sees none, a contributor \
-its own, operators and admins all.
+its own, operators and admins all. Requests that are taken or not are exported relaxed, from 0 to 1.
 
 Exit codes: 0 written; 2 the scenario cannot be used, or the folder not be written.")]
 struct ExportArgs {

@@ -103,8 +103,9 @@ impl PlanRecorder {
             RecordKind::PlanRound { round, primal_residual, dual_residual, .. } => {
                 self.rounds_closed = self.rounds_closed.max(*round);
                 self.round = self.round.max(*round);
-                self.primal = Some(*primal_residual);
-                self.dual = Some(*dual_residual);
+                // Infinite: the method does not know it yet.
+                self.primal = Some(*primal_residual).filter(|residual| residual.is_finite());
+                self.dual = Some(*dual_residual).filter(|residual| residual.is_finite());
             }
             _ => return,
         }

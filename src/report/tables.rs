@@ -103,7 +103,7 @@ impl Field for Seconds {
             out.push('-');
         }
         put_number(out, nanos / 1_000_000_000, 1);
-        if nanos % 1_000_000_000 > 0 {
+        if !nanos.is_multiple_of(1_000_000_000) {
             out.push('.');
             put_number(out, nanos % 1_000_000_000, 9);
             out.truncate(out.trim_end_matches('0').len());

@@ -191,7 +191,7 @@ mod tests {
         #[test]
         fn a_sum_mod_2_64_is_the_sum(members in prop::collection::vec((-4e6..4e6, -4e6..4e6, -4e9..4e9), 1..64)) {
             let layout = Layout { couplings: 2, trials: 1, squares: 0, value: true, curvature: Curvature::None };
-            let mut sum = vec![u64::MAX; 3];
+            let mut sum = [u64::MAX; 3];
             sum.fill(0);
             let mut expected = (0.0, 0.0, 0.0);
             for &(a, b, value) in &members {

@@ -222,10 +222,10 @@ fn a_round_closes_without_the_missing_but_is_not_called_converged() {
     for _ in 0..3000 {
         for index in 0..fleet.assets.len() {
             // After some rounds the last asset is never in contact.
-            if index + 1 < fleet.assets.len() || fleet.coordinator.round() <= 40 {
-                if let Some(contribution) = fleet.ask(index) {
-                    fleet.give(index, &contribution).expect("accepted");
-                }
+            if (index + 1 < fleet.assets.len() || fleet.coordinator.round() <= 40)
+                && let Some(contribution) = fleet.ask(index)
+            {
+                fleet.give(index, &contribution).expect("accepted");
             }
         }
         if let Some(deadline) = fleet.coordinator.poll_timeout() {
