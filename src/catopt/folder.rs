@@ -40,7 +40,7 @@ pub fn write(diagram: &Composite, target: &Path) -> Result<(), CatoptError> {
     fs::rename(&partial, target).map_err(io(target))
 }
 
-/// Reads a folder that [`write`] wrote, or a tool that keeps to the same formats.
+/// Reads a folder that [`write()`] wrote, or a tool that keeps to the same formats.
 ///
 /// # Errors
 /// [`CatoptError`] with the file, and the line or field.

@@ -168,7 +168,7 @@ pub(super) fn plans(plans: &BTreeMap<usize, Held>, facts: &RunFacts) -> Option<P
     Some(Plot {
         name: "plans",
         caption: "What each asset plans to give and take in every slot.".into(),
-        reading: "Columns of one colour add up to nothing over the fleet when the plan is agreed on: what some give others take.",
+        reading: "Where a quantity is balanced, a slot's bars add up to nothing over the fleet when the plan is agreed on: what some give others take.",
         svg,
     })
 }

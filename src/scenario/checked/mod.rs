@@ -39,7 +39,7 @@ pub struct Scenario {
     pub seed: u64,
     /// At least one, in order of their node numbers: an [`AssetIndex`] is a position in this list.
     pub assets: Vec<Asset>,
-    /// Kinds of link; [`RadioSpec::class`] is a position in this list.
+    /// Kinds of link; `RadioSpec::class` is a position in this list.
     pub classes: Vec<LinkClass>,
     /// Where contacts come from.
     pub contacts: ContactSource,
