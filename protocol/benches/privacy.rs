@@ -64,7 +64,8 @@ fn fleet(assets: u64, bound: u64) -> Fleet {
             .collect(),
     });
     let terms = Arc::new(terms.unwrap());
-    let policy = Policy { k_min: 2, tolerated: 1, seats: seats.iter().map(|(node, _)| *node).collect() };
+    let policy =
+        Policy { k_min: 2, tolerated: 1, cohort: 1, seats: seats.iter().map(|(node, _)| *node).collect() };
     let assets = secrets
         .iter()
         .map(|(node, secret)| Asset::new(Arc::clone(&terms), *node, secret, &policy).unwrap())

@@ -250,7 +250,8 @@ impl Fleet {
         Some(PlanConfig {
             coordinator: self.node(plan.coordinator),
             successors: plan.successors.iter().map(|asset| self.node(*asset)).collect(),
-            succession: (!plan.successors.is_empty()).then(|| span(plan.succession)),
+            // Without successors too: a coordinator that crashed goes on when it is back.
+            succession: Some(span(plan.succession)),
             participants: plan.participants.iter().map(|participant| self.node(participant.asset)).collect(),
             settings: settings(plan, couplings.len()),
             auto: plan.solver.is_none().then(|| span(plan.slot) * plan.slots),

@@ -77,6 +77,8 @@ pub struct Entry<T> {
     pub queue: Queue,
     /// The bundle.
     pub value: T,
+    /// Where it stands when room is made: its priority, but no more than the rank that it came in with.
+    rank: Priority,
 }
 
 /// What makes room in a full store.
@@ -227,9 +229,11 @@ impl<T> Store<T> {
         self.next_key += 1;
         self.bytes += u64::from(meta.bytes);
         self.expiries.insert((meta.expires, key));
-        self.by_priority.insert((meta.priority, self.eviction_time(&meta), key));
+        // What nobody vouches for is not safe by calling itself urgent.
+        let rank = meta.priority.max(rank.min(Priority::Normal));
+        self.by_priority.insert((rank, self.eviction_time(&meta), key));
         self.enqueue(key, &meta, queue);
-        self.entries.insert(key, Entry { meta, queue, value });
+        self.entries.insert(key, Entry { meta, queue, value, rank });
         Ok(Inserted { key, evicted })
     }
 
@@ -244,7 +248,7 @@ impl<T> Store<T> {
         let entry = self.entries.remove(&key)?;
         self.bytes -= u64::from(entry.meta.bytes);
         self.expiries.remove(&(entry.meta.expires, key));
-        self.by_priority.remove(&(entry.meta.priority, self.eviction_time(&entry.meta), key));
+        self.by_priority.remove(&(entry.rank, self.eviction_time(&entry.meta), key));
         self.dequeue(key, &entry.meta, entry.queue);
         Some(entry)
     }

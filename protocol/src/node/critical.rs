@@ -56,8 +56,12 @@ impl Node {
         let memorable = self.memorable(&bundle, left);
         let max = self.config.bundles.max_remembered;
         let stored = if self.critical.has_room(&id, arrival.from, memorable, max) {
-            self.critical.remember(id, self.now.saturating_add(memorable), arrival.from);
-            self.store_critical(bundle, priority, left, encoded)
+            let stored = self.store_critical(bundle, priority, left, encoded);
+            if stored.is_some() {
+                // What found no room is not here: its sender keeps it, and may try again.
+                self.critical.remember(id, self.now.saturating_add(memorable), arrival.from);
+            }
+            stored
         } else {
             // Without a memory of it, it would go round: it goes the best way only.
             self.store_bundle(bundle, priority, left, Origin::Kept(encoded))

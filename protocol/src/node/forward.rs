@@ -214,7 +214,7 @@ impl Node {
 
     fn on_dropped(&mut self, key: StoreKey, entry: Entry<Held>, reason: DropReason) {
         let given = self.forget_carried(key);
-        self.unbook(key, &entry);
+        self.give_back_all(key, &entry);
         if entry.value.kept {
             self.forget_bundle(key);
         }

@@ -196,7 +196,10 @@ impl Node {
                 }
             }
             let left = up.until.map_or(u64::MAX, |until| bytes_until(self.now, until, up.rate_bps));
-            if self.waiting.all_exceed(up.peer, left.min(largest as u64)) {
+            // Where bundles may be cut, a large one does not mean that all are too large.
+            if self.config.bundles.min_fragment.is_none()
+                && self.waiting.all_exceed(up.peer, left.min(largest as u64))
+            {
                 // What waits for this contact is routed anew when it ends; all else waits for later ones.
                 return None;
             }

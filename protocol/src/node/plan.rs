@@ -66,6 +66,10 @@ impl Planning {
             self.term = request.term;
             self.hear(now, &request);
         }
+        let done = self.asset.as_ref().is_some_and(|asset| asset.committed().is_some());
+        if let Some(heard) = &mut self.heard {
+            heard.committed = done;
+        }
         Some(())
     }
 
@@ -139,7 +143,13 @@ impl Node {
             asked = coordinator
                 .resume(now, next.horizon, 1, &prices)
                 .map_err(|_| InputError::NotConfigured { what: "this horizon of the plan" })?;
+        } else if let Some(heard) = &mut planning.heard {
+            // Should its coordinator not open it, a candidate does, from where the last horizon's prices lead.
+            let price = |from: &Option<usize>| from.and_then(|from| heard.prices.get(from).copied());
+            let prices = next.moved.iter().map(|from| price(from).unwrap_or(0.0)).collect();
+            *heard = Heard { at: now, horizon: next.horizon, round: 0, prices, committed: false };
         }
+        self.watch_coordinator();
         self.ask(asked);
         Ok(())
     }

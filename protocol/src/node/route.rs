@@ -110,6 +110,13 @@ impl Node {
         }
     }
 
+    /// A bundle that was dropped gives back what it has booked; of one that was on its way out, the rest of its route.
+    pub(super) fn give_back_all(&mut self, key: StoreKey, entry: &Entry<Held>) {
+        if let Some(booking) = &entry.value.booking {
+            self.give_back(key, &entry.meta, booking);
+        }
+    }
+
     fn give_back(&mut self, key: StoreKey, meta: &StoreMeta, booking: &Booking) {
         let Booking { hops, neighbour, waits } = booking;
         let bytes = u64::from(meta.bytes);

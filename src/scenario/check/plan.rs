@@ -45,8 +45,8 @@ impl Checker<'_> {
             self.expect(holds, &start.place, format!("a time within the run, 0 s to below {}", self.run));
         }
         if let Some(relaxation) = &raw.over_relaxation {
-            let holds = (1.0..2.0).contains(&relaxation.value);
-            self.expect(holds, &relaxation.place, "a number from 1 to below 2");
+            let holds = (1.0..=1.95).contains(&relaxation.value);
+            self.expect(holds, &relaxation.place, "a number from 1 to 1.95");
         }
         let above_zero = |checker: &mut Self, number: Option<&Spanned<f64>>, default| {
             number.map_or(default, |number| checker.positive(number, |number| *number))
@@ -87,6 +87,11 @@ impl Checker<'_> {
     fn successors(&mut self, raw: &RawPlan) -> Vec<AssetIndex> {
         let Some(list) = &raw.successors else { return Vec::new() };
         self.unique(list.value.iter().chain([&raw.coordinator]), "each candidate");
+        for name in &list.value {
+            let takes_part = raw.participants.value.iter().any(|one| one.value.asset.value == name.value);
+            // Who is asked nothing hears nothing, and does not miss the coordinator.
+            self.expect(takes_part, &name.place, "the name of a participant of the plan");
+        }
         list.value.iter().filter_map(|name| self.asset(name)).collect()
     }
 

@@ -26,7 +26,7 @@ pub struct PlanSpec {
     pub start: SimTime,
     /// Penalty parameter, more than zero.
     pub rho: f64,
-    /// Over-relaxation, 1 to below 2 (1: none).
+    /// Over-relaxation, 1 to 1.95 (1: none).
     pub over_relaxation: f64,
     /// Absolute stopping tolerance.
     pub eps_abs: f64,

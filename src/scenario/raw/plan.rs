@@ -17,7 +17,7 @@ record! {
         successors: Optional<Vec<Spanned<String>>>, "none", "Assets that coordinate when the coordinator is silent, in this order.";
         succession: Optional<Duration>, "three times round_timeout", "How long a coordinator is silent before its first successor takes its place, more than zero.";
         rho: Optional<f64>, "1", "Penalty parameter of ADMM, more than zero.";
-        over_relaxation: Optional<f64>, "1", "Over-relaxation, 1 (none) to below 2.";
+        over_relaxation: Optional<f64>, "1", "Over-relaxation, 1 (none) to 1.95.";
         eps_abs: Optional<f64>, "1e-6", "Absolute stopping tolerance, more than zero.";
         eps_rel: Optional<f64>, "1e-6", "Relative stopping tolerance, 0 or more.";
         max_rounds: Optional<u32>, "500", "No more rounds than this, 1 to 100000.";

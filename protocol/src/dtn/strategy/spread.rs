@@ -249,14 +249,22 @@ impl Spread {
         }
         if self.strategy.broadcasts() {
             for rank in neighbour.work {
-                self.broadcast_ended(rank.key);
+                let unsent = |carried: &Carried| carried.given == 0 && carried.sending == 0;
+                match self.carried.get_mut(&rank.key).filter(|carried| unsent(carried)) {
+                    // Of all who hear the channel this one was chosen: another one is, where there is one.
+                    Some(carried) if self.strategy.shares_channel() => {
+                        carried.awaiting = carried.awaiting.saturating_sub(1);
+                        self.broadcast(rank.key);
+                    }
+                    _ => self.broadcast_ended(rank.key),
+                }
             }
         }
     }
 
     /// Takes the next bundle for `peer` off its list: the first of the next few that `fits`. Call [`Spread::begin`] for it, or put it back by [`Spread::failed`].
     pub fn select(&mut self, peer: NodeId, mut fits: impl FnMut(StoreKey) -> bool) -> Option<StoreKey> {
-        let neighbour = self.neighbours.get_mut(&peer)?;
+        let mut neighbour = self.neighbours.get_mut(&peer)?;
         if !neighbour.ready || !neighbour.linked {
             return None;
         }
@@ -271,7 +279,7 @@ impl Spread {
                 neighbour.work.remove(place);
                 if self.strategy.broadcasts() {
                     self.broadcast_ended(rank.key);
-                    return self.select(peer, fits);
+                    neighbour = self.neighbours.get_mut(&peer)?;
                 }
             } else if fits(rank.key) {
                 neighbour.work.remove(place);

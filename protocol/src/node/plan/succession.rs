@@ -11,6 +11,7 @@ use crate::{
     id::NodeId,
     node::{Report, Timer},
 };
+use alloc::vec;
 
 impl Planning {
     /// The coordinator of a term.
@@ -55,14 +56,17 @@ impl Node {
         let (now, id) = (self.now, self.config.id);
         let Some(planning) = self.planning.as_mut() else { return };
         let (Some(place), Some(heard)) = (planning.place(id), planning.heard.clone()) else { return };
-        planning.term = planning.term.saturating_add(place);
+        let Some(term) = planning.term.checked_add(place) else { return };
+        planning.term = term;
         let (mut coordinator, settings, _) =
             planning.coordinate(id, now, &self.plan, self.config.max_payload);
-        let Ok(asked) = coordinator.resume(now, heard.horizon, heard.round.saturating_add(1), &heard.prices)
-        else {
-            return;
-        };
-        let term = planning.term;
+        let round = heard.round.saturating_add(1);
+        // Prices that are none are no reason to leave the fleet without a coordinator.
+        let zeros = vec![0.0; planning.config.couplings.len()];
+        let resumed = coordinator
+            .resume(now, heard.horizon, round, &heard.prices)
+            .or_else(|_| coordinator.resume(now, heard.horizon, round, &zeros));
+        let Ok(asked) = resumed else { return };
         planning.coordinator = Some(coordinator);
         self.report(Report::PlanSolver { solver: settings.kind.word(), why: "the coordinator is silent" });
         self.report(Report::PlanTerm { term, coordinator: id });

@@ -51,7 +51,7 @@ pub(crate) fn parts() -> TermsParts {
 }
 
 pub(crate) fn policy() -> Policy {
-    Policy { k_min: 2, tolerated: 1, seats: (0..4).map(seat_node).collect() }
+    Policy { k_min: 2, tolerated: 1, cohort: 1, seats: (0..4).map(seat_node).collect() }
 }
 
 pub(crate) struct Fleet {

@@ -192,6 +192,8 @@ pub struct Policy {
     pub k_min: usize,
     /// The least number of colluding members that the terms must bear ([`Terms::tolerated`]).
     pub tolerated: usize,
+    /// The least number of assets that are counted together for the first time.
+    pub cohort: usize,
     /// Who may sit in the committee.
     pub seats: Vec<NodeId>,
 }
@@ -208,6 +210,7 @@ impl Policy {
         };
         least("k_min", terms.parts.k_min, self.k_min)?;
         least("tolerated", terms.tolerated(), self.tolerated)?;
+        least("cohort", terms.parts.cohort, self.cohort)?;
         match terms.parts.committee.iter().find(|seat| !self.seats.contains(&seat.node)) {
             Some(seat) => Err(PrivacyError::Seat { node: seat.node }),
             None => Ok(()),

@@ -442,6 +442,9 @@ fn an_asset_refuses_terms_that_ask_less_than_its_policy() {
     assert_eq!(offered(parts(), &policy()), Ok(()));
     assert_eq!(offered(parts(), &Policy { k_min: 4, ..policy() }), Err("policy"));
     assert_eq!(offered(parts(), &Policy { tolerated: 2, ..policy() }), Err("policy"));
+    // Whoever is counted first alone shows all that it has.
+    let cohort = parts().cohort;
+    assert_eq!(offered(parts(), &Policy { cohort: cohort + 1, ..policy() }), Err("policy"));
     // A coordinator that seats its own creatures.
     let trusted = Policy { seats: vec![seat_node(0), seat_node(1)], ..policy() };
     assert_eq!(offered(parts(), &trusted), Err("policy"));

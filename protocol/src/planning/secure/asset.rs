@@ -64,10 +64,9 @@ impl SecureAsset {
             }
         }
         if let Some(heading) = self.outstanding.filter(|_| request.committed.is_none()) {
-            // What is under way counts first: a second answer would be relative to a sum that nobody knows yet.
-            let same = (heading.horizon, heading.round) == (request.horizon, request.round);
-            let repeated = self.masks.repeat().filter(|_| same);
-            return Ok(repeated.map(|masked| MaskedAnswer { heading, masked }));
+            // What is under way counts first: a second answer would be relative to a sum that nobody knows yet. It goes again for a
+            // later round too: the coordinator counts it, or says in its next receipt that it never will.
+            return Ok(self.masks.repeat().map(|masked| MaskedAnswer { heading, masked }));
         }
         if request.accepted == 0 {
             self.masks.restart();

@@ -67,7 +67,7 @@ impl Mesh {
             roster: nodes.iter().map(enrolled).collect(),
         });
         let terms = Arc::new(terms.expect("valid"));
-        let policy = Policy { k_min: 3, tolerated: 1, seats: seats.to_vec() };
+        let policy = Policy { k_min: 3, tolerated: 1, cohort: 1, seats: seats.to_vec() };
         let mut lead =
             Some(SecureCoordinator::new(coordinator, Aggregator::new(Arc::clone(&terms))).expect("fits"));
         let party = |(node, problem): &(NodeId, _)| {

@@ -116,7 +116,7 @@ impl Asset {
                     |from: &Option<usize>| from.and_then(|from| list.get(from).copied()).unwrap_or(0.0);
                 moved.iter().map(value).collect()
             };
-            let request = Request { round: 0, prices: carry(&request.prices), ..request.clone() };
+            let request = Request { horizon, round: 0, prices: carry(&request.prices), ..request.clone() };
             let (share, target) = (carry(&answer.share), carry(&answer.target));
             next.last =
                 Some((request, Answer { round: 0, entries: Vec::new(), share, target, rho: answer.rho }));
@@ -137,6 +137,9 @@ impl Asset {
     /// solved or shared. Nothing changed.
     pub fn on_request(&mut self, request: &Request) -> Result<Option<Contribution>, PlanError> {
         self.check(request)?;
+        if self.last.as_ref().is_some_and(|(last, _)| request.term > last.term) {
+            self.begin_term();
+        }
         let current = self.round();
         if request.round < current {
             return Err(PlanError::OldRound { found: request.round, current });
@@ -159,6 +162,17 @@ impl Asset {
         let solved = self.solve(request)?;
         self.take(request, solved)?;
         Ok(self.outstanding())
+    }
+
+    /// Another coordinator took over: its rounds are its own, whatever the last one's were, and it counts on no answer yet. A plan
+    /// that it does not know to be committed is open again.
+    fn begin_term(&mut self) {
+        if let Some((last, answer)) = &mut self.last {
+            (last.round, answer.round) = (0, 0);
+        }
+        self.base = None;
+        self.committed = None;
+        self.steps.clear();
     }
 
     fn check(&self, request: &Request) -> Result<(), PlanError> {

@@ -105,7 +105,7 @@ impl MethodSettings {
     }
 
     /// The same settings, asking for less where an answer would not fit into `bytes`: fewer trials, then the diagonal of the
-    /// slope only.
+    /// slope only, and exchange ADMM where even that is too long.
     #[must_use]
     pub fn fit(mut self, couplings: usize, bytes: usize) -> Self {
         if couplings > super::layout::MAX_MATRIX && self.curvature == Curvature::Matrix {
@@ -122,7 +122,10 @@ impl MethodSettings {
             // With the diagonal alone, more trials were measured to cost rounds: their secants push the useful ones out.
             (self.curvature, self.trials) = (Curvature::Diagonal, 1);
         }
-        self.trials = self.trials.min(trials(self.curvature)).max(1);
+        match trials(self.curvature) {
+            0 => self.kind = Kind::Exchange,
+            most => self.trials = self.trials.min(most),
+        }
         self
     }
 

@@ -214,6 +214,45 @@ fn another_coordinator_goes_on_from_the_published_prices() {
 }
 
 #[test]
+fn a_successor_that_heard_less_than_others_asks_anew() {
+    for kind in [Kind::QuasiNewton, Kind::Consensus, Kind::Exchange] {
+        let mut broken = fleet(kind, Pace::default());
+        broken.coordinator.start(Instant::ZERO);
+        let first = broken.ask(0).expect("asked");
+        let (round, prices) = (broken.assets[0].round(), broken.assets[0].prices().expect("asked").to_vec());
+        broken.give(0, &first).expect("accepted");
+        // The others go on to the end, and hear of it.
+        broken.finish();
+        assert!((1..broken.assets.len()).all(|index| broken.ask(index).is_none()));
+        assert!(broken.assets[1].committed().is_some() && broken.assets[1].round() > round + 1);
+
+        let members = broken.coordinator.members().collect();
+        let settings = MethodSettings { eps_abs: 1e-8, eps_rel: 1e-8, ..MethodSettings::of(kind) };
+        let couplings: &Couplings = broken.planted.problem.couplings();
+        let successor = Coordinator::new(settings, Pace::default(), couplings, members).expect("valid");
+        broken.coordinator = successor.in_term(1);
+        broken.coordinator.resume(Instant::ZERO, 0, round + 1, &prices).expect("later");
+        broken.finish();
+        assert_eq!(broken.coordinator.outcome(), Some(Outcome::Converged), "{kind:?}");
+        assert!(broken.gap() < 1e-6, "{kind:?}: {}", broken.gap());
+    }
+}
+
+#[test]
+fn an_asset_comes_back_between_two_horizons() {
+    let mut fleet = fleet(Kind::Exchange, Pace::default());
+    fleet.coordinator.start(Instant::ZERO);
+    fleet.finish();
+    let (node, problem) = fleet.planted.problem.locals()[0].clone();
+    let moved: Vec<Option<usize>> = (0..problem.couplings()).map(Some).collect();
+    fleet.assets[0].replace_problem(1, problem.clone(), &moved).expect("later");
+    let kept = fleet.assets[0].snapshot();
+    let mut restored = Asset::new(node, problem, QpSettings::default()).expect("feasible");
+    assert_eq!(restored.restore(&kept), Some(()));
+    assert_eq!(restored.horizon(), 1);
+}
+
+#[test]
 fn a_round_closes_without_the_missing_but_is_not_called_converged() {
     let pace = Pace { deadline: Duration::from_secs(1), quorum: 2, patience: 3, ..Pace::default() };
     let mut fleet = fleet(Kind::Exchange, pace);

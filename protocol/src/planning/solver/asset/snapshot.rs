@@ -20,8 +20,9 @@ impl Asset {
         let none = Answer::default();
         write_answer(&mut bytes, self.base.as_ref().unwrap_or(&none));
         let (request, answer) = match &self.last {
-            Some((request, answer)) => (request.encode(), answer),
-            None => (Vec::new(), &none),
+            // Before the first answer of a horizon there is only where it starts warm, which is not kept.
+            Some((request, answer)) if !answer.entries.is_empty() => (request.encode(), answer),
+            _ => (Vec::new(), &none),
         };
         bytes.extend_from_slice(&(request.len() as u32).to_be_bytes());
         bytes.extend_from_slice(&request);
