@@ -1,7 +1,7 @@
 //! dtn7-rs 0.21: TCPCLv4, MTCP and UDP, both ways. Its acknowledgements have flags 0 and its primary blocks no CRC: lenient.
 
 use super::{
-    host::{PATIENCE, TcpclHost, bundle, clock, read, receive_mtcp, send_mtcp},
+    host::{MtcpReceiver, PATIENCE, TcpclHost, bundle, clock, read, send_mtcp},
     peer::{Process, accept, connect, free_port, program},
 };
 use cosmosmesh_protocol::{
@@ -148,9 +148,10 @@ fn we_take_dtnds_bundles_over_mtcp() {
     let dtnd = Dtnd::start("mtcp", listener.local_addr().expect("an address").port());
     dtnd.send(&long_payload());
     let mut stream = accept(&listener);
-    assert_eq!(payload_of(&receive_mtcp(&mut stream)), long_payload());
+    let mut connection = MtcpReceiver::new(&mut stream);
+    assert_eq!(payload_of(&connection.receive()), long_payload());
     dtnd.send(b"short");
-    assert_eq!(payload_of(&receive_mtcp(&mut stream)), b"short");
+    assert_eq!(payload_of(&connection.receive()), b"short");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use cosmosmesh_protocol::{
     time::{DtnTime, Instant},
 };
 use std::{
+    collections::VecDeque,
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -149,17 +150,35 @@ impl TcpclHost {
     }
 }
 
-/// The next bundle on an MTCP connection.
-pub(crate) fn receive_mtcp(stream: &mut TcpStream) -> Vec<u8> {
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let mut parser = mtcp::Parser::new(1 << 20);
-    // Small, so that bundles come in pieces.
-    let mut buffer = [0; 7];
-    loop {
-        let count = stream.read(&mut buffer).expect("the peer sends");
-        assert!(count > 0, "the peer closed the connection");
-        if let Some(bundle) = parser.take(&mut &buffer[..count]).expect("an MTCP stream") {
-            return bundle;
+/// The receiving end of an MTCP connection. It keeps what a read brought beyond the end of a bundle.
+pub(crate) struct MtcpReceiver<'a> {
+    stream: &'a mut TcpStream,
+    parser: mtcp::Parser,
+    unread: VecDeque<u8>,
+}
+
+impl<'a> MtcpReceiver<'a> {
+    pub(crate) fn new(stream: &'a mut TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        Self { stream, parser: mtcp::Parser::new(1 << 20), unread: VecDeque::new() }
+    }
+
+    /// The next bundle of the peer.
+    pub(crate) fn receive(&mut self) -> Vec<u8> {
+        loop {
+            let mut input = &*self.unread.make_contiguous();
+            let before = input.len();
+            let bundle = self.parser.take(&mut input).expect("an MTCP stream");
+            let taken = before - input.len();
+            self.unread.drain(..taken);
+            if let Some(bundle) = bundle {
+                return bundle;
+            }
+            // Small, so that bundles come in pieces.
+            let mut buffer = [0; 7];
+            let count = self.stream.read(&mut buffer).expect("the peer sends");
+            assert!(count > 0, "the peer closed the connection");
+            self.unread.extend(&buffer[..count]);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! pyD3TN 0.15: MTCP both ways, and its own reader and writer of bundles.
 
 use super::{
-    host::{bundle, read, receive_mtcp, send_mtcp},
+    host::{MtcpReceiver, bundle, read, send_mtcp},
     peer::{Process, accept, connect, free_port, program},
 };
 use cosmosmesh_protocol::bundle::Policy;
@@ -60,8 +60,9 @@ fn we_take_pyd3tns_bundles_over_mtcp() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let _process = Process::start(&mut python(SENDER, listener.local_addr().expect("an address").port()));
     let mut stream = accept(&listener);
-    let first = read(&receive_mtcp(&mut stream), Policy::Strict);
+    let mut connection = MtcpReceiver::new(&mut stream);
+    let first = read(&connection.receive(), Policy::Strict);
     assert_eq!(first.payload(), b"first");
     assert_eq!(first.primary().source.to_string(), "dtn://peer/out");
-    assert_eq!(read(&receive_mtcp(&mut stream), Policy::Strict).payload(), [b'x'; 70_000]);
+    assert_eq!(read(&connection.receive(), Policy::Strict).payload(), [b'x'; 70_000]);
 }
