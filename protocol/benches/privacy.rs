@@ -7,13 +7,13 @@ use std::{hint::black_box, sync::Arc};
 use cosmosmesh_protocol::{
     id::NodeId,
     planning::{
-        Contribution,
         message::FRACTION_BITS,
         privacy::{
             Aggregator, Asset, AssetSecret, CommitteeMember, Enrolled, MaskSum, MaskedContribution, Policy,
             Seat, SeatSecret, Terms, TermsParts,
             noise::{DiscreteGaussian, Mechanism, NoiseSettings, RHO_STEPS, WhenSpent},
         },
+        solver::Contribution,
     },
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -166,7 +166,7 @@ fn bytes(_: &mut Criterion) {
                 let share = share(index, greatest);
                 let contribution = fleet.assets[index].speak(&share).unwrap();
                 masked += contribution.encode().len();
-                plain += Contribution { horizon: 1, round: 1, shared: share }.encode().len();
+                plain += Contribution { horizon: 1, round: 1, base: 0, entries: share }.encode().len();
                 let from = fleet.terms.parts().roster[index].node;
                 fleet.aggregator.on_contribution(from, &contribution).unwrap();
             }

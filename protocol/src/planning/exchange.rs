@@ -1,22 +1,10 @@
-//! Settings and refusals of the exchange rounds (Boyd et al. 2011 §7.3).
-
-use core::time::Duration;
+//! How a penalty adapts, and why inputs of a plan are refused.
 
 use super::{
-    message::{MAX_MEMBERS, MessageError},
-    problem::MAX_COUPLINGS,
+    message::MessageError,
     qp::{QpError, Stop},
 };
 use crate::id::NodeId;
-
-/// The method by which the fleet agrees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Solver {
-    /// Exchange ADMM (Boyd et al. 2011 §7.3).
-    #[default]
-    Exchange,
-}
 
 /// When the penalty ρ is adapted to balance the relative residuals (Boyd et al. 2011 §3.4.1).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,48 +22,6 @@ pub struct Adaptation {
 impl Default for Adaptation {
     fn default() -> Self {
         Self { ratio: 5.0, factor: 2.0, every: 5, limit: 20 }
-    }
-}
-
-/// Settings of a coordinator.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ExchangeSettings {
-    /// The method.
-    pub solver: Solver,
-    /// The first penalty ρ, greater than zero.
-    pub rho: f64,
-    /// The relaxation α in \[1, 1.95\] (§3.4.3); 1 is plain ADMM.
-    pub relaxation: f64,
-    /// How ρ adapts; `None` keeps it.
-    pub adaptation: Option<Adaptation>,
-    /// The absolute tolerance per entry (§3.3.1).
-    pub eps_abs: f64,
-    /// The relative tolerance (§3.3.1).
-    pub eps_rel: f64,
-    /// The most rounds of one horizon, at least 1.
-    pub max_rounds: u32,
-    /// How long a round waits before it closes without its missing members.
-    pub deadline: Duration,
-    /// How many fresh contributions a round needs to close at its deadline, 1 to the number of members.
-    pub quorum: usize,
-    /// How many times in a row one round's deadline is extended before the plan is committed as [`super::Outcome::Absent`].
-    pub patience: u32,
-}
-
-impl Default for ExchangeSettings {
-    fn default() -> Self {
-        Self {
-            solver: Solver::Exchange,
-            rho: 1.0,
-            relaxation: 1.6,
-            adaptation: Some(Adaptation::default()),
-            eps_abs: 1e-6,
-            eps_rel: 1e-5,
-            max_rounds: 500,
-            deadline: Duration::from_secs(60),
-            quorum: 1,
-            patience: 1000,
-        }
     }
 }
 
@@ -160,38 +106,4 @@ pub enum PlanError {
         /// Its value.
         found: f64,
     },
-}
-
-impl ExchangeSettings {
-    /// Checks every field's range for a plan of `members` and `couplings`.
-    ///
-    /// # Errors
-    /// The first [`PlanError::Setting`], [`PlanError::Members`] or [`PlanError::Message`].
-    pub fn check(&self, members: usize, couplings: usize) -> Result<(), PlanError> {
-        if members == 0 || members > MAX_MEMBERS {
-            return Err(PlanError::Members { found: members, limit: MAX_MEMBERS });
-        }
-        if couplings == 0 || couplings > MAX_COUPLINGS {
-            return Err(MessageError::Couplings { found: couplings as u64, limit: MAX_COUPLINGS }.into());
-        }
-        let adaptation = self.adaptation.unwrap_or_default();
-        let positive = |value: f64| value > 0.0 && value.is_finite();
-        for (name, found, valid) in [
-            ("rho", self.rho, positive(self.rho)),
-            ("relaxation", self.relaxation, (1.0..=1.95).contains(&self.relaxation)),
-            ("eps_abs", self.eps_abs, positive(self.eps_abs)),
-            ("eps_rel", self.eps_rel, self.eps_rel >= 0.0 && self.eps_rel.is_finite()),
-            ("max_rounds", f64::from(self.max_rounds), self.max_rounds > 0 && self.max_rounds < u32::MAX),
-            ("deadline", self.deadline.as_secs_f64(), !self.deadline.is_zero()),
-            ("quorum", self.quorum as f64, (1..=members).contains(&self.quorum)),
-            ("adaptation.ratio", adaptation.ratio, adaptation.ratio > 1.0),
-            ("adaptation.factor", adaptation.factor, adaptation.factor > 1.0 && adaptation.factor <= 1e3),
-            ("adaptation.every", f64::from(adaptation.every), adaptation.every > 0),
-        ] {
-            if !valid {
-                return Err(PlanError::Setting { name, found });
-            }
-        }
-        Ok(())
-    }
 }

@@ -6,7 +6,7 @@ use cosmosmesh_protocol::{
     delivery::Control,
     id::NodeId,
     identity::Directory,
-    planning::{Contribution, Signal, solver},
+    planning::solver,
     sync::{Audited, Delta, Op, Replica, SyncLimits, SyncMessage, Trust, VersionVector},
     time::DtnTime,
 };
@@ -33,9 +33,7 @@ pub(super) fn messages(bytes: &[u8]) -> Verdict {
         assert_eq!(contribution.encode(), bytes);
         known = true;
     }
-    known |= Signal::decode(bytes).is_ok()
-        || Contribution::decode(bytes).is_ok()
-        || Control::decode(bytes).is_ok();
+    known |= Control::decode(bytes).is_ok();
     if known { Ok(()) } else { Err("no_message") }
 }
 

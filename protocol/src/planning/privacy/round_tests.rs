@@ -233,16 +233,18 @@ fn sums_are_exact_at_every_width() {
     }
 }
 
-/// Plain shares of an asset of the generated fleets (16 assets, 24 slots), by `planning::message`, against masked ones of
+/// Plain whole shares of an asset of the generated fleets (16 assets, 24 slots), as solvers send them, against masked ones of
 /// the fewest bits for the fleet's greatest share.
 #[test]
 fn masking_adds_at_most_a_twentieth_to_a_contribution() {
-    use crate::planning::{Contribution, message::FRACTION_BITS};
+    use crate::planning::{message::FRACTION_BITS, solver::Contribution};
     const SLOTS: usize = 24;
     for (assets, greatest) in [(16, 1.0), (16, 3.9), (16, 20.0), (16, 1000.0), (1000, 1.0), (1000, 20.0)] {
         // Shares spread evenly over ±greatest.
         let share: Vec<f64> = (0..SLOTS).map(|slot| greatest * (slot as f64 / 11.5 - 1.0)).collect();
-        let plain = Contribution::quantise(1, 12, &share).unwrap();
+        let step = f64::from(1_u32 << FRACTION_BITS);
+        let entries = share.iter().map(|value| libm::rint(value * step) as i64).collect();
+        let plain = Contribution { horizon: 1, round: 12, base: 0, entries };
         let bound = (greatest * f64::from(1_u32 << FRACTION_BITS)) as u64;
         let bits = usize::from(Terms::fewest_bits(bound, assets).unwrap());
         let entries = vec![0xff; (SLOTS * bits).div_ceil(8)];

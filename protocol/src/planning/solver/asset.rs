@@ -7,6 +7,7 @@ use alloc::{collections::VecDeque, vec, vec::Vec};
 use super::{
     contribution::Contribution,
     layout::{Blocks, Curvature},
+    local::{accept, penalised},
     request::{MAX_MEMORY, Question, Request},
     response::slope,
 };
@@ -16,7 +17,6 @@ use crate::{
         cholesky::dot,
         exchange::PlanError,
         message::{FRACTION_BITS, MAX_SHARE, MAX_SIGNAL, Outcome},
-        participant::{accept, penalised},
         problem::LocalProblem,
         qp::{Qp, QpSettings},
     },

@@ -21,12 +21,12 @@ use core::time::Duration;
 use super::{
     contribution::Contribution,
     method::{Method, MethodSettings, Progress, Tally, method},
+    report::{MAX_REPORTS, RoundReport},
     request::{Question, Request},
 };
 use crate::{
     id::NodeId,
     planning::{
-        coordinator::{MAX_REPORTS, RoundReport},
         exchange::PlanError,
         fleet::Couplings,
         message::{MAX_MEMBERS, Outcome},

@@ -24,9 +24,11 @@ pub mod contribution;
 pub mod coordinator;
 pub mod exchange;
 pub mod layout;
+mod local;
 pub mod method;
 pub mod price_model;
 pub mod quasi_newton;
+mod report;
 pub mod request;
 pub mod response;
 pub mod slots;
@@ -37,6 +39,7 @@ pub use contribution::Contribution;
 pub use coordinator::{Coordinator, Heading, Pace};
 pub use layout::{Blocks, Curvature, Layout};
 pub use method::{Kind, Method, MethodSettings, Progress, Tally, method};
+pub use report::{MAX_REPORTS, RoundReport};
 pub use request::{Question, Request};
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use alloc::{vec, vec::Vec};
 use core::time::Duration;
 
+use proptest::prelude::*;
+
 use super::{
     slots::{Course, SlotModel, run},
     *,
@@ -353,4 +355,66 @@ fn bytes_that_are_no_snapshot_change_nothing() {
     let asset = &mut fleet.assets[1];
     assert_eq!(asset.restore(&[kept, vec![0]].concat()), None);
     assert_eq!(alloc::format!("{asset:?}"), before);
+}
+
+#[test]
+fn over_relaxation_takes_fewer_rounds_than_plain() {
+    let rounds = |relaxation: f64| -> usize {
+        let course = |seed| {
+            let kind = MethodSettings::of(Kind::Exchange);
+            let settings =
+                MethodSettings { relaxation, adaptation: None, eps_abs: 1e-8, eps_rel: 1e-8, ..kind };
+            let course = course(&small(seed, Binding::Balance), settings, SlotModel::rounds(3000));
+            assert_eq!(course.outcome, Some(Outcome::Converged), "seed {seed}");
+            course.gaps.len()
+        };
+        (0..6).map(course).sum()
+    };
+    let (plain, relaxed) = (rounds(1.0), rounds(1.6));
+    assert!(relaxed < plain, "{relaxed} rounds against {plain}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Answers are lost, come twice, come rounds late, and in any order; rounds close at their deadlines with three of five.
+    #[test]
+    fn lost_repeated_and_reordered_answers_do_not_change_the_optimum(noise: u64) {
+        for kind in [Kind::Exchange, Kind::Consensus, Kind::QuasiNewton] {
+            let mut fleet = fleet(kind, Pace { quorum: 3, max_rounds: 5000, ..Pace::default() });
+            let mut random = noise;
+            let mut draw = |limit: u64| {
+                random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                (random >> 33) % limit
+            };
+            let mut now = Instant::ZERO;
+            fleet.coordinator.start(now);
+            let mut late: Vec<(NodeId, Contribution)> = Vec::new();
+            while fleet.coordinator.outcome().is_none() {
+                let mut arriving = core::mem::take(&mut late);
+                for index in 0..fleet.assets.len() {
+                    if draw(8) == 0 { continue; }
+                    let Some(answer) = fleet.ask(index) else { continue };
+                    let copies = match draw(8) { 0 => 0, 1 => 2, _ => 1 };
+                    let queue = if draw(8) == 0 { &mut late } else { &mut arriving };
+                    queue.extend((0..copies).map(|_| (fleet.assets[index].node(), answer.clone())));
+                }
+                let turn = draw(5) as usize;
+                if !arriving.is_empty() { let k = turn % arriving.len(); arriving.rotate_left(k); }
+                let round = fleet.coordinator.round();
+                for (node, answer) in arriving {
+                    match fleet.coordinator.on_contribution(now, node, &answer) {
+                        Ok(_) | Err(PlanError::OldRound { .. } | PlanError::Idle) => {}
+                        Err(error) => prop_assert!(false, "{kind:?}: {error}"),
+                    }
+                }
+                if fleet.coordinator.outcome().is_none() && fleet.coordinator.round() == round {
+                    now = fleet.coordinator.poll_timeout().expect("open");
+                    fleet.coordinator.on_timeout(now);
+                }
+            }
+            prop_assert_eq!(fleet.coordinator.outcome(), Some(Outcome::Converged), "{:?}", kind);
+            prop_assert!(fleet.gap() <= 1e-6, "{kind:?}: {}", fleet.gap());
+        }
+    }
 }
