@@ -13,7 +13,10 @@ use cosmosmesh::catopt::{
 };
 use cosmosmesh_protocol::{
     id::NodeId,
-    planning::{Coordinator, ExchangeSettings, LocalProblem, Outcome, Participant, QpSettings, generate},
+    planning::{
+        Couplings, LocalProblem, Outcome, QpSettings, generate,
+        solver::{Asset, Coordinator, Kind, MethodSettings, Pace},
+    },
     time::Instant,
 };
 use proptest::prelude::*;
@@ -42,32 +45,29 @@ fn fleet(seed: u64, assets: usize) -> Vec<LocalProblem> {
 /// What the participants hold after each round of exchange ADMM, to the end.
 fn federated(problems: &[LocalProblem]) -> Vec<Vec<Vec<f64>>> {
     let node = |at: usize| NodeId(at as u64 + 1);
-    let settings = ExchangeSettings {
-        eps_abs: 1e-8,
-        eps_rel: 0.0,
-        max_rounds: 3000,
-        quorum: problems.len(),
-        ..ExchangeSettings::default()
+    let members: Vec<NodeId> = (0..problems.len()).map(node).collect();
+    let settings = MethodSettings { eps_abs: 1e-8, eps_rel: 0.0, ..MethodSettings::of(Kind::Exchange) };
+    let everyone = Pace { quorum: members.len(), max_rounds: 3000, ..Pace::default() };
+    let couplings = Couplings::balances(SLOTS).expect("a valid number");
+    let mut coordinator =
+        Coordinator::new(settings, everyone, &couplings, members.clone()).expect("valid settings");
+    let asset = |(node, problem): (&NodeId, &LocalProblem)| {
+        Asset::new(*node, problem.clone(), QpSettings::default()).expect("a solvable problem")
     };
-    let members = (0..problems.len()).map(node).collect();
-    let mut coordinator = Coordinator::new(settings, members, SLOTS).expect("valid settings");
-    let prepare = |(at, problem): (usize, &LocalProblem)| {
-        Participant::new(node(at), problem.clone(), QpSettings::default()).expect("a solvable problem")
-    };
-    let mut participants: Vec<Participant> = problems.iter().enumerate().map(prepare).collect();
-    let mut signal = coordinator.start(Instant::ZERO);
+    let mut assets: Vec<Asset> = members.iter().zip(problems).map(asset).collect();
+    coordinator.start(Instant::ZERO);
     let mut rounds = Vec::new();
-    while signal.committed.is_none() {
-        let mut next = None;
-        for participant in &mut participants {
-            let contribution = participant.on_signal(&signal).expect("a valid signal").expect("an answer");
-            let answered = coordinator.on_contribution(Instant::ZERO, participant.node(), &contribution);
-            next = next.or(answered.expect("a valid contribution"));
+    while coordinator.outcome().is_none() {
+        for asset in &mut assets {
+            let request = coordinator.request(asset.node()).expect("a member");
+            let contribution = asset.on_request(&request).expect("a valid request").expect("an answer");
+            coordinator
+                .on_contribution(Instant::ZERO, asset.node(), &contribution)
+                .expect("a valid contribution");
         }
-        rounds.push(participants.iter().map(|one| one.values().to_vec()).collect());
-        signal = next.expect("everyone answered");
+        rounds.push(assets.iter().map(|one| one.values().to_vec()).collect());
     }
-    assert_eq!(signal.committed, Some(Outcome::Converged), "the reference run reaches its tolerances");
+    assert_eq!(coordinator.outcome(), Some(Outcome::Converged), "the reference run reaches its tolerances");
     rounds
 }
 
