@@ -12,7 +12,7 @@ use cosmosmesh_protocol::{
         store::StoreLimits,
         strategy::{FloodingConfig, ProphetConfig, RoutingConfig, StaticRoute},
     },
-    id::NodeId,
+    id::{EndpointId, NodeId},
     identity::{Directory, KeyPair},
     node::{
         BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Retransmission,
@@ -35,6 +35,8 @@ pub struct Fleet {
     streams: RandomStreams,
     directory: Arc<Directory>,
     nodes: Vec<NodeId>,
+    /// Names in the `dtn` scheme.
+    names: BTreeMap<Box<str>, NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
     couplings: Option<Couplings>,
 }
@@ -68,7 +70,10 @@ impl Fleet {
             }
             couplings = Some(assembly.couplings().clone());
         }
-        Ok(Self { scenario, streams, directory, nodes, problems, couplings })
+        let assets = scenario.assets.iter();
+        let names =
+            assets.filter_map(|asset| Some((asset.dtn_name.as_deref()?.into(), asset.node))).collect();
+        Ok(Self { scenario, streams, directory, nodes, names, problems, couplings })
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -131,6 +136,25 @@ impl Fleet {
         self.nodes[asset.get()]
     }
 
+    /// Where an asset takes bundles for its service number `service`: by its name in the `dtn` scheme, if it has one.
+    #[must_use]
+    pub fn endpoint(&self, asset: AssetIndex, service: u64) -> EndpointId {
+        match &self.scenario.asset(asset).dtn_name {
+            Some(name) => EndpointId::Dtn(format!("//{name}/{service}").into()),
+            None => self.node(asset).endpoint(service),
+        }
+    }
+
+    /// The asset that an endpoint belongs to.
+    #[must_use]
+    pub fn asset_of(&self, endpoint: &EndpointId) -> Option<AssetIndex> {
+        let node = match endpoint {
+            EndpointId::Dtn(name) => *self.names.get(name.strip_prefix("//")?.split('/').next()?)?,
+            _ => endpoint.node()?,
+        };
+        Some(self.asset(node))
+    }
+
     /// The asset with this node number.
     ///
     /// # Panics
@@ -146,9 +170,13 @@ impl Fleet {
         keys_of(&self.streams, asset)
     }
 
-    /// The host's estimate of civil time. `None` before the year 2000, which the DTN time scale does not have.
+    /// The host's estimate of civil time at an asset. `None` where it has no clock, and before the year 2000, which the DTN time scale
+    /// does not have.
     #[must_use]
-    pub fn civil(&self, now: SimTime) -> Option<UtcEstimate> {
+    pub fn civil(&self, asset: AssetIndex, now: SimTime) -> Option<UtcEstimate> {
+        if !self.scenario.asset(asset).has_clock {
+            return None;
+        }
         let utc = DtnTime(self.scenario.epoch.dtn_time_ms(now)?);
         let at = Instant::from_nanos(u64::try_from(now.as_nanos()).ok()?);
         Some(UtcEstimate { at, utc, uncertainty: span(self.scenario.protocol.clock_uncertainty) })
@@ -189,6 +217,11 @@ impl Fleet {
             // A run has no strangers: lifetimes are the scenario's to set.
             bundles: BundleSettings {
                 max_lifetime: Duration::MAX,
+                names: scenario.asset(asset).dtn_name.iter().map(|name| name.as_str().into()).collect(),
+                nodes: self.names.clone(),
+                policy: scenario.asset(asset).policy,
+                status_reports: protocol.status_reports,
+                min_fragment: protocol.min_fragment.map(|bytes| bytes as usize),
                 custody: protocol.custody.map(|custody| self.custody(asset, custody)),
                 compression: protocol.compression,
                 ..BundleSettings::default()
