@@ -49,7 +49,7 @@ pub use refusal::{InputError, SubmitError};
 pub use security::BundleSecurity;
 
 use crate::{
-    bundle::Disposition,
+    bundle::{BundleId, Disposition, StatusReport},
     convergence::ltp::SessionId,
     delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
@@ -89,6 +89,10 @@ enum Followup {
     Acknowledge(NodeId, Acknowledgement),
     /// Answer a custodian about a transmission.
     CustodyAnswer(EndpointId, Disposition, u64),
+    /// Tell neighbours that a bundle was delivered here, which every copy of it outlives until the given time; and who brought it.
+    Delivered(BundleId, Instant, Option<NodeId>),
+    /// Send a report of a delivery.
+    StatusReport(EndpointId, StatusReport),
     /// Tell the peer of a link that speaks LTP that its block is safe here.
     BlockTaken(LinkId, SessionId),
     /// Tell the driver what became of a frame of a link of whole bundles: whether it was taken.
@@ -394,6 +398,8 @@ impl Node {
             Followup::CustodyAnswer(source, disposition, transmission) => {
                 self.on_answer_durable(source, disposition, transmission);
             }
+            Followup::Delivered(id, until, previous) => self.on_delivery_durable(id, until, previous),
+            Followup::StatusReport(report_to, report) => self.queue_report(report_to, report),
             Followup::BlockTaken(link, session) => self.on_block_durable(link, session),
             Followup::FrameDone(link, true) => self.report(Report::FrameTaken { link }),
             Followup::FrameDone(link, false) => self.report(Report::FrameRefused { link }),

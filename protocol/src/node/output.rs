@@ -99,7 +99,7 @@ pub enum DropReason {
     UnsupportedBlock,
     /// Its payload cannot be restored.
     Unintelligible,
-    /// Fragments were missing for too long, contradicted each other, or made way.
+    /// Fragments were missing for too long, or contradicted each other.
     Incomplete,
 }
 

@@ -77,6 +77,9 @@ pub enum SubmitError {
     /// A bundle whose source is another node's endpoint.
     #[error("the source is not an endpoint of this node")]
     ForeignSource,
+    /// A bundle without a source where neighbours get copies, which are known by its name.
+    #[error("a bundle without a source cannot be copied to neighbours")]
+    Anonymous,
     /// A bundle for nobody, for an endpoint of this node where nobody takes bundles, or for a `dtn` name that is in no table.
     #[error("the destination is nobody that is known")]
     UnknownName,
@@ -110,6 +113,7 @@ impl SubmitError {
             Self::Purpose => "purpose",
             Self::PayloadTooLarge { .. } => "payload_too_large",
             Self::ForeignSource => "foreign_source",
+            Self::Anonymous => "anonymous",
             Self::UnknownName => "unknown_name",
             Self::NoCustodian => "no_custodian",
             Self::Flags { .. } => "flags",
