@@ -91,7 +91,7 @@ fn heal(replicas: &mut [Replica], bytes: usize) {
                     let before = assumed.clone();
                     part.steps().for_each(|(actor, _, upto)| assumed.cover(actor, upto));
                     assert_ne!(assumed, before, "every delta makes progress");
-                    assert!(unrefused(to, from.actor.0, &part).gaps.is_empty());
+                    assert!(unrefused(to, from.actor.node.0, &part).gaps.is_empty());
                 }
                 assert!(to.version().covers(from.version()));
             }
