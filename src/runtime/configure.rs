@@ -238,8 +238,7 @@ impl Fleet {
             // A backstop for pushes that were given up: rare beside them.
             anti_entropy_interval: (push_interval * 24).max(Duration::from_secs(3600)),
             audit_every: 8,
-            // Away for longer, an asset gets the whole state when it is back.
-            horizon: Duration::from_secs(7 * 86_400),
+            horizon: span(shared.horizon),
             roles: self.roles.clone(),
             max_delta: (self.scenario.protocol.max_payload as usize).min(8192),
             lifetime: span(shared.lifetime),

@@ -137,6 +137,7 @@ impl Checker<'_> {
             value_bytes,
             keys: self.count_or(raw.keys.as_ref(), 32, 1, 100_000),
             push_interval: self.above_zero_or(raw.push_interval.as_ref(), SimTime::from_secs(600)),
+            horizon: self.above_zero_or(raw.horizon.as_ref(), SimTime::from_secs(7 * 86_400)),
             start,
             end,
             lifetime: self.above_zero_or(raw.lifetime.as_ref(), protocol.lifetime(Priority::Normal)),

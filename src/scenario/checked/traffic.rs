@@ -109,6 +109,8 @@ pub struct SharedState {
     pub keys: u32,
     /// How often a member offers its deltas to the others.
     pub push_interval: SimTime,
+    /// A member that was not heard of for longer gets everything when it is back.
+    pub horizon: SimTime,
     /// No write before.
     pub start: SimTime,
     /// No write at or after; the rest of the run lets replicas converge.

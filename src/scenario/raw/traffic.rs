@@ -80,6 +80,7 @@ record! {
         value_bytes: Optional<SizeRange>, "(8, 64)", "Size of a written value, uniform between least and largest, 1 to 4096.";
         keys: Optional<u32>, "32", "How many keys the map and elements the set draw from, 1 to 100000.";
         push_interval: Optional<Duration>, "10 min", "How often a member offers its deltas to the others, more than zero.";
+        horizon: Optional<Duration>, "7 d", "A member that was not heard of for longer does not keep the others from dropping what they have seen replaced, and gets everything when it is back; more than zero.";
         start: Optional<Duration>, "0 s", "No write before.";
         end: Optional<Duration>, "the run's duration", "No write at or after; the rest of the run lets replicas converge.";
         lifetime: Optional<Duration>, "the protocol's for Normal", "Lifetime of its bundles, more than zero.";
