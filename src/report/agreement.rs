@@ -187,6 +187,8 @@ struct Trail {
     seen: BTreeMap<(usize, Dot), f64>,
     replicas: BTreeSet<usize>,
     held: BTreeMap<usize, Dot>,
+    /// Whether no table is at its limit.
+    is_complete: bool,
 }
 
 impl Agreement {
@@ -222,7 +224,7 @@ impl Trail {
             names.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
         let place = |name: &str| places.get(name).copied();
         let (mut writes, mut items) = (BTreeMap::new(), BTreeSet::new());
-        rows(folder, "writes.csv", |row: WriteRow| {
+        let written = rows(folder, "writes.csv", |row: WriteRow| {
             if row.item != item {
                 items.insert(row.item);
                 return;
@@ -237,7 +239,7 @@ impl Trail {
             }
         })?;
         let mut drops = BTreeMap::new();
-        rows(folder, "drops.csv", |row: DropRow| {
+        let dropped = rows(folder, "drops.csv", |row: DropRow| {
             let span = |text: &str| {
                 text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)))
             };
@@ -257,7 +259,7 @@ impl Trail {
             }
         })?;
         let mut held = BTreeMap::new();
-        rows(folder, "held.csv", |row: HeldRow| {
+        let told = rows(folder, "held.csv", |row: HeldRow| {
             let (Some(replica), Some(writer)) = (place(&row.asset), place(&row.actor)) else { return };
             replicas.insert(replica);
             if row.item == item {
@@ -270,7 +272,8 @@ impl Trail {
         if writes.is_empty() {
             return Err(AgreementError::Item { found: item.into(), known: items.into_iter().collect() });
         }
-        Ok(Self { names, writes, drops, seen, replicas, held })
+        let is_complete = [written, dropped, told].iter().all(|rows| *rows < MAX_ROWS);
+        Ok(Self { names, writes, drops, seen, replicas, held, is_complete })
     }
 
     fn name(&self, (writer, number): Dot) -> String {
@@ -319,7 +322,7 @@ impl Trail {
             item: item.into(),
             agree: stands.windows(2).all(|pair| pair[0] == pair[1]),
             because: self.because(replicas, &stands),
-            proven: replicas.iter().zip(&stands).all(holds) && (self.writes.len() as u64) < MAX_ROWS,
+            proven: self.is_complete && replicas.iter().zip(&stands).all(holds),
             replicas: readings,
             writes: writes.iter().map(facts).collect(),
         }
@@ -423,12 +426,15 @@ const fn same_life(one: Dot, other: Dot) -> bool {
     one.0 == other.0 && one.1 >> 48 == other.1 >> 48
 }
 
-fn rows<T: DeserializeOwned>(folder: &Path, name: &str, mut take: impl FnMut(T)) -> Result<(), ReportError> {
+/// Reads a table, and says how many rows it has.
+fn rows<T: DeserializeOwned>(folder: &Path, name: &str, mut take: impl FnMut(T)) -> Result<u64, ReportError> {
     let path = folder.join(name);
     let file = File::open(&path).map_err(|source| ReportError::Io { path: path.clone(), source })?;
     let mut reader = csv::Reader::from_reader(std::io::BufReader::new(file));
+    let mut count = 0;
     for row in reader.deserialize() {
         take(row.map_err(|source| ReportError::Table { path: path.clone(), source })?);
+        count += 1;
     }
-    Ok(())
+    Ok(count)
 }

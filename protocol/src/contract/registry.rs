@@ -19,6 +19,9 @@ use core::cmp::Reverse;
 /// the first eight bytes, to the text. A text has one key and a key one text, so that no publication overwrites another.
 pub const OBJECT: &[u8] = b"contract";
 
+/// Most versions of one contract that count: each is checked against all of them.
+const MAX_VERSIONS: usize = 128;
+
 /// Why a schema that was published does not count, or may not be published.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Refused {
@@ -104,7 +107,7 @@ impl Registry {
         registry
     }
 
-    /// The built-in schemas and those that members published. O(n·m) for n schemas of m versions each.
+    /// The built-in schemas and those that members published. O(n·m) for n schemas, and m versions of a contract that count.
     #[must_use]
     pub fn of(replica: &Replica) -> Self {
         let mut registry = Self::standard();
@@ -145,10 +148,16 @@ impl Registry {
     /// Whether a schema is compatible with all versions that count.
     ///
     /// # Errors
-    /// [`Incompatible`] with the first that it is not compatible with.
+    /// [`Incompatible`] with the first that it is not compatible with, or because there are too many.
     pub fn check(&self, schema: &Schema) -> Result<(), Incompatible> {
         let versions = self.schemas.get(&(schema.version.name.clone(), schema.version.major));
-        versions.into_iter().flatten().try_for_each(|(_, there)| check(there, schema))
+        let versions = versions.map_or(&[][..], Vec::as_slice);
+        versions.iter().try_for_each(|(_, there)| check(there, schema))?;
+        let is_new = versions.iter().all(|(_, there)| there.version != schema.version);
+        if is_new && versions.len() >= MAX_VERSIONS {
+            return Err(Incompatible::Many { max: MAX_VERSIONS });
+        }
+        Ok(())
     }
 
     /// Whether this node may make a write: whether a schema that it publishes would count, and whether a value of an object that bears a

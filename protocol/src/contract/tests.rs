@@ -212,6 +212,21 @@ fn a_write_that_breaks_a_contract_is_not_admitted() {
     assert_eq!(admit(Op::MapRemove { name: OBJECT, key: &named }), Err("contract_withdrawn"));
 }
 
+#[test]
+fn a_flood_of_versions_has_an_end() {
+    let mut member = fleet(1).remove(0);
+    let mut refused = None;
+    for minor in 1..200 {
+        let schema = next(minor, 9, "grade", false, Type::Text(8));
+        match Registry::of(&member).publish(&schema, |op| member.write(op, DtnTime(1)).unwrap()) {
+            Ok(_) => assert!(refused.is_none()),
+            Err(error) => refused = Some((minor, error.reason())),
+        }
+    }
+    assert_eq!(refused, Some((199, "contract_too_many_versions")));
+    assert_eq!(Registry::of(&member).versions("trade", 1).count(), 128);
+}
+
 /// The key under which a schema is published.
 fn publish_key(schema: &Schema) -> Vec<u8> {
     let key = |op: Op<'_>| if let Op::MapPut { key, .. } = op { key.to_vec() } else { Vec::new() };

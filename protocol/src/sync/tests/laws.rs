@@ -221,6 +221,27 @@ proptest! {
     }
 
     #[test]
+    fn lives_survive_the_wire_and_storage(lives in prop::collection::btree_map((1..5u64, 0..4u32), 1..9u64, 0..12)) {
+        let mut version = VersionVector::new();
+        let mut reader = replica(9);
+        for (&(node, life), &writes) in &lives {
+            let actor = Actor { node: NodeId(node), life };
+            version.cover(actor, writes);
+            let mut writer = Replica::new(actor, SyncLimits::default());
+            for write in 0..writes {
+                // Each life replaces what it has seen of those before it.
+                writer.apply_kept(&Delta::decode(&reader.snapshot()).unwrap()).unwrap();
+                put(&mut writer, &[write as u8 % 3], &[life as u8], 1);
+            }
+            unrefused(&mut reader, node, &delta(&mut writer, &VersionVector::new(), usize::MAX).unwrap());
+        }
+        prop_assert_eq!(VersionVector::decode(&version.encode()).as_ref(), Ok(&version));
+        prop_assert_eq!(reader.version(), &version);
+        let again = Replica::restore(NodeId(9), SyncLimits::default(), &reader.snapshot()).unwrap();
+        prop_assert_eq!(again.digest(), reader.digest());
+    }
+
+    #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = SyncMessage::decode(&bytes);
         let _ = VersionVector::decode(&bytes);
