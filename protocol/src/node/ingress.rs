@@ -389,6 +389,10 @@ impl Node {
         let (source, purpose) = (key.peer, key.purpose);
         match purpose {
             Purpose::Telemetry | Purpose::Command | Purpose::Event => {
+                if let Err(error) = self.judge_message(purpose, &payload) {
+                    // Its turn is over: what follows does not wait for it.
+                    return self.report_durable(Report::ModuleRefused { reason: error.reason() });
+                }
                 self.batch.deliveries.push(Delivery { source, purpose, epoch, sequence, created, payload });
                 return;
             }

@@ -10,6 +10,7 @@ mod audit;
 mod blocks;
 mod bundle_service;
 mod config;
+mod contracts;
 mod convergence;
 mod critical;
 mod custody;
@@ -146,6 +147,8 @@ pub struct Node {
     custody: custody::Custody,
     critical: critical::Seen,
     shared: Option<shared_state::Sharing>,
+    /// The schemas that are known, where something is held against them.
+    contracts: Option<contracts::Contracts>,
     planning: Option<plan::Planning>,
 
     timers: Timers,
@@ -187,6 +190,10 @@ impl Node {
         for (key, value) in kept {
             node.take_back(key, value)?;
         }
+        if let Some(sharing) = &mut node.shared {
+            sharing.came_back();
+        }
+        node.refresh_contracts();
         node.restore_acknowledgements();
         node.relaunch();
         node.arm_anti_entropy();
@@ -240,6 +247,8 @@ impl Node {
                 .shared_state
                 .clone()
                 .map(|shared| shared_state::Sharing::new(config.id, shared, start, incarnation)),
+            contracts: (config.shared_state.is_some() || config.contracts)
+                .then(|| contracts::Contracts::new(config.contracts)),
             planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),
             timers: Timers::default(),
             outputs: VecDeque::new(),

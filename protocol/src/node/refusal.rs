@@ -34,6 +34,12 @@ pub enum InputError {
     /// The application's write was refused.
     #[error(transparent)]
     Write(SyncError),
+    /// The application's write breaks a data contract.
+    #[error("the write breaks its contract: {reason}")]
+    Contract {
+        /// A stable word, that of [`crate::contract::Breach::reason`].
+        reason: &'static str,
+    },
     /// This node takes no part in shared state or planning, or does not coordinate.
     #[error("not configured for this: {what}")]
     NotConfigured {
@@ -74,6 +80,12 @@ pub enum SubmitError {
         /// The limit.
         max: usize,
     },
+    /// The payload is no record of the contract of its purpose.
+    #[error("the payload breaks its contract: {reason}")]
+    Contract {
+        /// A stable word, that of [`crate::contract::Breach::reason`].
+        reason: &'static str,
+    },
     /// A bundle whose source is another node's endpoint.
     #[error("the source is not an endpoint of this node")]
     ForeignSource,
@@ -112,6 +124,7 @@ impl SubmitError {
             Self::ToSelf => "to_self",
             Self::Purpose => "purpose",
             Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::Contract { reason } => reason,
             Self::ForeignSource => "foreign_source",
             Self::Anonymous => "anonymous",
             Self::UnknownName => "unknown_name",
