@@ -16,7 +16,8 @@ use super::{
 };
 
 pub(crate) use assets::{
-    RawAsset, RawClock, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRoute, RawStorage, RawTransit,
+    RawAsset, RawClock, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage,
+    RawTransit,
 };
 pub(crate) use contacts::{RawContacts, RawImported, RawPlanFormat};
 pub(crate) use faults::{
@@ -42,7 +43,7 @@ pub(crate) use protocol::{
 };
 pub(crate) use traffic::{
     RawArrivals, RawContent, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority,
-    RawReport, RawSharedState, RawTraffic,
+    RawReport, RawSchema, RawSharedState, RawTraffic,
 };
 
 type Optional<T> = Option<Spanned<T>>;
