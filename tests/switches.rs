@@ -152,7 +152,8 @@ fn status_reports_go_to_the_sender_of_what_asks_for_them() {
         assert_eq!(metric(run, "delivery.ratio"), 1.0);
     }
     let more = metric(&told, "link.frames_sent") - metric(&silent, "link.frames_sent");
-    assert_eq!(more, metric(&told, "delivery.delivered"), "a frame for each delivery");
+    let reports = metric(&told, "delivery.delivered");
+    assert!((reports..1.1 * reports).contains(&more), "{more} frames more for {reports} reports");
     let refused = start("switches.ron", &[asked]);
     let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(2) && errors.contains("status_reports"), "{errors}");
