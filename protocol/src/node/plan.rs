@@ -1,8 +1,13 @@
 //! The node's part in the federated plan.
 
+mod answer;
+mod ask;
+mod horizon;
 mod succession;
 
-use super::{InputError, Kept, Node, PlanConfig, Report, Timer, input::Submission};
+pub use horizon::PlanHorizon;
+
+use super::{InputError, Node, PlanConfig, Report, input::Submission};
 use crate::{
     dtn::{contact_plan::ContactPlan, store::Priority},
     envelope::Purpose,
@@ -13,18 +18,7 @@ use crate::{
     },
     time::Instant,
 };
-use alloc::{vec, vec::Vec};
-
-/// A later horizon of the plan, as its driver gives it.
-#[derive(Clone, Debug)]
-pub struct PlanHorizon {
-    /// Its number, greater than the last one's.
-    pub horizon: u64,
-    /// This node's problem in it, if it takes part.
-    pub problem: Option<crate::planning::LocalProblem>,
-    /// For each coupling, the one of the last horizon that it continues.
-    pub moved: Vec<Option<usize>>,
-}
+use alloc::vec::Vec;
 
 /// Planning at this node.
 #[derive(Debug)]
@@ -124,46 +118,6 @@ impl Node {
         Ok(())
     }
 
-    /// Begins a later horizon, from where the last one's prices lead.
-    pub(super) fn replan(&mut self, next: PlanHorizon) -> Result<(), InputError> {
-        let now = self.now;
-        let refused = InputError::NotConfigured { what: "this horizon of the plan" };
-        let planning = self.planning.as_mut().ok_or(InputError::NotConfigured { what: "planning" })?;
-        if next.moved.len() != planning.config.couplings.len() {
-            return Err(refused);
-        }
-        if let (Some(asset), Some(problem)) = (planning.asset.as_mut(), next.problem) {
-            asset.replace_problem(next.horizon, problem, &next.moved).map_err(|_| refused)?;
-        }
-        let mut asked = Vec::new();
-        if let Some(coordinator) = planning.coordinator.as_mut() {
-            let before = coordinator.prices();
-            let price = |from: &Option<usize>| from.and_then(|from| before.get(from).copied()).unwrap_or(0.0);
-            let prices: Vec<f64> = next.moved.iter().map(price).collect();
-            asked = coordinator
-                .resume(now, next.horizon, 1, &prices)
-                .map_err(|_| InputError::NotConfigured { what: "this horizon of the plan" })?;
-        } else if let Some(heard) = &mut planning.heard {
-            // Should its coordinator not open it, a candidate does, from where the last horizon's prices lead.
-            let price = |from: &Option<usize>| from.and_then(|from| heard.prices.get(from).copied());
-            let prices = next.moved.iter().map(|from| price(from).unwrap_or(0.0)).collect();
-            *heard = Heard { at: now, horizon: next.horizon, round: 0, prices, committed: false };
-        }
-        self.watch_coordinator();
-        self.ask(asked);
-        Ok(())
-    }
-
-    pub(super) fn on_plan_round(&mut self) {
-        let now = self.now;
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
-        else {
-            return;
-        };
-        let asked = coordinator.on_timeout(now);
-        self.ask(asked);
-    }
-
     /// A verified message of another member.
     pub(super) fn on_plan_message(&mut self, source: NodeId, payload: &[u8]) {
         let Some(planning) = &self.planning else {
@@ -181,104 +135,13 @@ impl Node {
         }
     }
 
-    fn on_contribution(&mut self, from: NodeId, contribution: &Contribution) {
-        let now = self.now;
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
-        else {
-            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
-        };
-        match coordinator.on_contribution(now, from, contribution) {
-            Ok(asked) => self.ask(asked),
-            Err(_) => self.report(Report::ModuleRefused { reason: "plan_contribution" }),
-        }
-    }
-
-    /// Sends the request in force to those who are to be asked; this node's own asset hears it without a message.
-    fn ask(&mut self, asked: Vec<NodeId>) {
-        self.after_step();
-        let own = self.config.id;
-        // This node answers itself at once. Asked alone it would go round in circles.
-        let others: Vec<NodeId> = asked.into_iter().filter(|member| *member != own).collect();
-        if others.is_empty() {
-            return;
-        }
-        let Some(coordinator) = self.planning.as_ref().and_then(|planning| planning.coordinator.as_ref())
-        else {
-            return;
-        };
-        let requests: Vec<(NodeId, Vec<u8>)> = others
-            .into_iter()
-            .filter_map(|member| Some((member, coordinator.request(member)?.encode())))
-            .collect();
-        let request = coordinator.request(own);
-        for (member, payload) in requests {
-            self.send_plan(member, payload);
-        }
-        if let Some(request) = request {
-            self.on_request(own, &request);
-        }
-    }
-
-    fn on_request(&mut self, source: NodeId, request: &Request) {
-        let (now, own) = (self.now, self.config.id);
-        let Some(planning) = self.planning.as_mut() else { return };
-        if source != own && request.term > planning.term {
-            planning.step_down(request.term);
-        }
-        let news = planning.heard.as_ref().is_none_or(|heard| {
-            (heard.horizon, heard.round) < (request.horizon, request.round)
-                || (!heard.committed && request.committed.is_some())
-        });
-        planning.hear(now, request);
-        self.watch_coordinator();
-        let Some(planning) = self.planning.as_mut() else { return };
-        let Some(asset) = planning.asset.as_mut() else { return };
-        let round = asset.round();
-        let contribution = match asset.on_request(request) {
-            Ok(contribution) => contribution,
-            Err(_) => return self.report(Report::ModuleRefused { reason: "plan_signal" }),
-        };
-        if asset.round() != round || (news && request.committed.is_some()) {
-            // An answer that the coordinator counts on must not be forgotten in a crash: the next one is told relative to it.
-            let (values, state) = (asset.values().to_vec(), asset.snapshot());
-            self.put(vec![Kept::Plan as u8], state);
-            self.report(Report::PlanLocal { round: request.round, values });
-        }
-        if let (Some(outcome), true) = (request.committed, news) {
-            let (horizon, round) = (request.horizon, request.round);
-            self.report(Report::PlanCommitted { horizon, round, outcome });
-        }
-        match contribution {
-            Some(contribution) if source == own => self.on_contribution(own, &contribution),
-            Some(contribution) => self.send_plan(source, contribution.encode()),
-            None => {}
-        }
-    }
-
-    fn send_plan(&mut self, destination: NodeId, payload: Vec<u8>) {
+    pub(super) fn send_plan(&mut self, destination: NodeId, payload: Vec<u8>) {
         let Some(planning) = &self.planning else { return };
         let lifetime = planning.config.lifetime;
         let (purpose, priority) = (Purpose::Plan, Priority::Expedited);
         if self.send(Submission { destination, purpose, priority, lifetime, payload }).is_err() {
             // The coordinator's deadline repeats what was not sent.
             self.report(Report::ModuleRefused { reason: "plan_not_sent" });
-        }
-    }
-
-    /// Tells of steps taken, and sets the next deadline.
-    fn after_step(&mut self) {
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
-        else {
-            return;
-        };
-        let reports: Vec<_> = core::iter::from_fn(|| coordinator.take_report()).collect();
-        let deadline = coordinator.poll_timeout();
-        for report in reports {
-            self.report(Report::PlanRound(report));
-        }
-        match deadline {
-            Some(at) => self.timers.arm(Timer::PlanRound, at),
-            None => self.timers.disarm(Timer::PlanRound),
         }
     }
 }
