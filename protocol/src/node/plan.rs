@@ -2,11 +2,20 @@
 
 mod answer;
 mod ask;
+mod commit;
 mod horizon;
+mod membership;
+mod rounding;
 mod succession;
 
-pub use horizon::PlanHorizon;
+pub use horizon::{PlanHorizon, Requests};
 
+use self::{
+    commit::Distribution,
+    horizon::PlanStage,
+    membership::{Joining, Membership},
+    rounding::{Auction, Choice},
+};
 use super::{InputError, Node, PlanConfig, Report, input::Submission};
 use crate::{
     dtn::{contact_plan::ContactPlan, store::Priority},
@@ -14,11 +23,12 @@ use crate::{
     id::NodeId,
     planning::{
         QpSettings,
+        notice::Notice,
         solver::{Asset, Contribution, Coordinator, MethodSettings, Request, choose},
     },
     time::Instant,
 };
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
 /// Planning at this node.
 #[derive(Debug)]
@@ -30,6 +40,18 @@ pub(super) struct Planning {
     term: u32,
     /// The last request heard of it, without its question: where a successor goes on.
     heard: Option<Heard>,
+    membership: Membership,
+    /// The version that this coordinator committed last.
+    commit: Option<Distribution>,
+    /// Requests that this coordinator makes whole.
+    auction: Option<Auction>,
+    /// What this node's asset has decided of its requests.
+    choice: Choice,
+    joining: Option<Joining>,
+    /// This node's asset has left the plan.
+    gone: bool,
+    /// The asset's kept state, until what its requests were fixed to is known too.
+    kept: Vec<u8>,
 }
 
 /// What a coordinator last said.
@@ -40,21 +62,65 @@ struct Heard {
     round: u32,
     prices: Vec<f64>,
     committed: bool,
+    /// It called for bids: rounds go on with whole requests.
+    calling: bool,
 }
 
 impl Planning {
     /// # Panics
     /// When the configuration is contradictory: the host checks it with the problem's and the settings' constructors.
     pub(super) fn new(id: NodeId, config: PlanConfig) -> Self {
+        let stage = PlanStage::relaxed(config.horizon);
         let asset = config.problem.clone().map(|problem| {
-            Asset::new(id, problem, QpSettings::default()).expect("the host checked the local problem")
+            let asset = Asset::new(id, problem, QpSettings::default());
+            asset.expect("the host checked the local problem").in_horizon(stage.0)
         });
-        Self { config, asset, coordinator: None, term: 0, heard: None }
+        Self {
+            asset,
+            coordinator: None,
+            term: 0,
+            heard: None,
+            membership: Membership::new(&config.participants),
+            commit: None,
+            auction: None,
+            choice: Choice::default(),
+            joining: None,
+            gone: false,
+            kept: Vec::new(),
+            config,
+        }
     }
 
-    /// Takes the asset's kept state back. `None`: this version did not write it, or the host gave another problem.
-    pub(super) fn take_back(&mut self, now: Instant, value: &[u8]) -> Option<()> {
+    /// Takes kept state back: the asset's, or what its requests were fixed to. `None`: this version did not write it, or the host gave
+    /// another problem. What is of an earlier horizon is over.
+    pub(super) fn take_back(&mut self, now: Instant, key: &[u8], value: &[u8]) -> Option<()> {
+        if key.len() > 1 {
+            self.choice = Choice::restore(value, self.config.horizon)?;
+            let kept = core::mem::take(&mut self.kept);
+            return if kept.is_empty() { Some(()) } else { self.take_back_asset(now, &kept) };
+        }
+        let stage = PlanStage(u64::from_be_bytes(*value.first_chunk()?));
+        if stage.horizon() < self.config.horizon {
+            // The plan went on meanwhile: should nobody ask, this node does in its turn.
+            let prices = vec![0.0; self.config.couplings.len()];
+            let horizon = PlanStage::relaxed(self.config.horizon).0;
+            self.heard = Some(Heard { at: now, horizon, round: 0, prices, committed: false, calling: false });
+            return Some(());
+        }
+        if !stage.is_relaxed() {
+            self.kept = value.to_vec();
+            return Some(());
+        }
+        self.take_back_asset(now, value)
+    }
+
+    fn take_back_asset(&mut self, now: Instant, value: &[u8]) -> Option<()> {
+        let stage = PlanStage(u64::from_be_bytes(*value.first_chunk()?));
         let asset = self.asset.as_mut()?;
+        if !stage.is_relaxed() {
+            let fixed = self.choice.fix(stage, self.config.problem.as_ref()?)?;
+            *asset = Asset::new(asset.node(), fixed, QpSettings::default()).ok()?.in_horizon(stage.0);
+        }
         asset.restore(value)?;
         if let Some(request) = asset.request().cloned() {
             self.term = request.term;
@@ -67,38 +133,52 @@ impl Planning {
         Some(())
     }
 
-    /// A coordinator with the method of the settings, or the one that suits the contact plan; and why.
+    /// A coordinator of the present members with the method of the settings, or the one that suits the contact plan; and why.
     fn coordinate(
         &self,
         id: NodeId,
         now: Instant,
         plan: &ContactPlan,
         max_payload: usize,
-    ) -> (Coordinator, MethodSettings, &'static str) {
+        round: u32,
+    ) -> Option<(Coordinator, MethodSettings, &'static str)> {
         let config = &self.config;
         let (mut settings, mut why) = (config.settings, "configured");
+        let members = self.membership.present();
         if let Some(outlook) = config.auto {
-            let members = &config.participants;
             let span = (now, now.saturating_add(outlook));
-            let choice = choose(plan, id, members, config.couplings.len(), span, config.pace.deadline);
+            let choice = choose(plan, id, &members, config.couplings.len(), span, config.pace.deadline);
             (settings.kind, settings.curvature) = (choice.kind, choice.curvature);
             why = choice.reason.word();
         }
         settings = settings.fit(config.couplings.len(), max_payload);
-        let members = config.participants.clone();
-        let coordinator = Coordinator::new(settings, config.pace, &config.couplings, members)
-            .expect("the host checked the plan's settings");
-        (coordinator.in_term(self.term), settings, why)
+        let mut pace = config.pace;
+        pace.quorum = pace.quorum.clamp(1, members.len().max(1));
+        // Rounds count on: the limit is of those from here.
+        pace.max_rounds = pace.max_rounds.saturating_add(round.saturating_sub(1)).min(u32::MAX - 1);
+        let coordinator = Coordinator::new(settings, pace, &config.couplings, members).ok()?;
+        Some((coordinator.in_term(self.term), settings, why))
     }
 
     fn hear(&mut self, now: Instant, request: &Request) {
+        self.joining = None;
         self.heard = Some(Heard {
             at: now,
             horizon: request.horizon,
             round: request.round,
             prices: request.prices.clone(),
             committed: request.committed.is_some(),
+            calling: false,
         });
+    }
+
+    /// A coordinator called for bids: it is there, and rounds go on with whole requests.
+    fn hear_call(&mut self, now: Instant, stage: PlanStage, round: u32) {
+        self.joining = None;
+        let prices = self.heard.take().map(|heard| heard.prices);
+        let prices = prices.unwrap_or_else(|| vec![0.0; self.config.couplings.len()]);
+        let (horizon, committed) = (stage.0, false);
+        self.heard = Some(Heard { at: now, horizon, round, prices, committed, calling: true });
     }
 }
 
@@ -108,9 +188,15 @@ impl Node {
         let planning = self.planning.as_mut().filter(|planning| planning.leader(planning.term) == id);
         let planning = planning.ok_or(InputError::NotConfigured { what: "coordinating a plan" })?;
         if planning.coordinator.is_none() {
-            let (mut coordinator, settings, why) =
-                planning.coordinate(id, now, &self.plan, self.config.max_payload);
-            let asked = coordinator.start(now);
+            let stage = PlanStage::relaxed(planning.config.horizon);
+            let begun = planning.coordinate(id, now, &self.plan, self.config.max_payload, 1);
+            let refused = || InputError::NotConfigured { what: "this plan" };
+            let (mut coordinator, settings, why) = begun.ok_or_else(refused)?;
+            let prices = vec![0.0; planning.config.couplings.len()];
+            let asked = match planning.config.horizon {
+                0 => coordinator.start(now),
+                _ => coordinator.resume(now, stage.0, 1, &prices).map_err(|_| refused())?,
+            };
             planning.coordinator = Some(coordinator);
             self.report(Report::PlanSolver { solver: settings.kind.word(), why });
             self.ask(asked);
@@ -118,11 +204,32 @@ impl Node {
         Ok(())
     }
 
+    /// Coordinates `stage` from `prices`, with the members that there are, from a round on; whether there is something to coordinate.
+    fn coordinate_from(&mut self, stage: PlanStage, round: u32, prices: &[f64]) -> Option<MethodSettings> {
+        let (now, id) = (self.now, self.config.id);
+        let planning = self.planning.as_mut()?;
+        let (mut coordinator, settings, _) =
+            planning.coordinate(id, now, &self.plan, self.config.max_payload, round)?;
+        // Prices that are none are no reason to leave the fleet without a coordinator.
+        let zeros = vec![0.0; planning.config.couplings.len()];
+        let resumed = coordinator.resume(now, stage.0, round, prices);
+        let asked = resumed.or_else(|_| coordinator.resume(now, stage.0, round, &zeros)).ok()?;
+        (planning.coordinator, planning.commit) = (Some(coordinator), None);
+        self.ask(asked);
+        Some(settings)
+    }
+
     /// A verified message of another member.
     pub(super) fn on_plan_message(&mut self, source: NodeId, payload: &[u8]) {
         let Some(planning) = &self.planning else {
             return self.report(Report::ModuleRefused { reason: "plan_not_configured" });
         };
+        if Notice::is_one(payload) {
+            return match Notice::decode(payload) {
+                Ok(notice) => self.on_notice(source, notice),
+                Err(_) => self.report(Report::ModuleRefused { reason: "plan_malformed" }),
+            };
+        }
         if let Ok(request) = Request::decode(payload) {
             if request.term < planning.term || source != planning.leader(request.term) {
                 return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
@@ -135,7 +242,33 @@ impl Node {
         }
     }
 
-    pub(super) fn send_plan(&mut self, destination: NodeId, payload: Vec<u8>) {
+    fn on_notice(&mut self, source: NodeId, notice: Notice) {
+        let Some(planning) = self.planning.as_mut() else { return };
+        if let Notice::Call { term, .. } | Notice::Allotment { term, .. } = notice {
+            if term < planning.term || source != planning.leader(term) {
+                return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+            }
+            if term > planning.term {
+                planning.step_down(term);
+            }
+        }
+        match notice {
+            Notice::Join => self.on_join(source),
+            Notice::Leave => self.on_leave(source),
+            Notice::Held { horizon, term, round } => self.on_held(source, horizon, term, round),
+            Notice::Call { horizon, round, .. } => self.on_call(source, PlanStage(horizon), round),
+            Notice::Allotment { horizon, attempt, granted, .. } => {
+                self.on_allotment(source, horizon, attempt, &granted);
+            }
+            Notice::Bids { term, .. } | Notice::Taken { term, .. } if term != planning.term => {}
+            Notice::Bids { horizon, bids, rest, .. } => self.on_bids(source, horizon, bids, rest),
+            Notice::Taken { horizon, attempt, declined, .. } => {
+                self.on_taken(source, horizon, attempt, &declined);
+            }
+        }
+    }
+
+    fn send_plan(&mut self, destination: NodeId, payload: Vec<u8>) {
         let Some(planning) = &self.planning else { return };
         let lifetime = planning.config.lifetime;
         let (purpose, priority) = (Purpose::Plan, Priority::Expedited);
@@ -143,5 +276,11 @@ impl Node {
             // The coordinator's deadline repeats what was not sent.
             self.report(Report::ModuleRefused { reason: "plan_not_sent" });
         }
+    }
+
+    /// The values of this node's local plan; none when it takes no part.
+    #[must_use]
+    pub fn plan_values(&self) -> Option<&[f64]> {
+        Some(self.planning.as_ref()?.asset.as_ref()?.values())
     }
 }

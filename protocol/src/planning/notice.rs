@@ -192,18 +192,12 @@ impl Notice {
                 }
                 Self::Bids { horizon, term, bids, rest: read_uses(decoder)? }
             }
-            ("allot", 5) => Self::Allotment {
-                horizon,
-                term,
-                attempt: small(decoder)?,
-                granted: read_variables(decoder)?,
-            },
-            ("taken", 5) => Self::Taken {
-                horizon,
-                term,
-                attempt: small(decoder)?,
-                declined: read_variables(decoder)?,
-            },
+            ("allot", 5) => {
+                Self::Allotment { horizon, term, attempt: small(decoder)?, granted: read_variables(decoder)? }
+            }
+            ("taken", 5) => {
+                Self::Taken { horizon, term, attempt: small(decoder)?, declined: read_variables(decoder)? }
+            }
             _ => return Ok(None),
         }))
     }

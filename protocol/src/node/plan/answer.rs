@@ -1,10 +1,10 @@
 //! The asset's side: what a request leads to.
 
-use super::Node;
+use super::{Node, PlanStage};
 use crate::{
     id::NodeId,
     node::{Kept, Report},
-    planning::solver::Request,
+    planning::{notice::Notice, solver::Request},
 };
 use alloc::vec;
 
@@ -20,23 +20,36 @@ impl Node {
                 || (!heard.committed && request.committed.is_some())
         });
         planning.hear(now, request);
+        let gone = planning.gone;
         self.watch_coordinator();
+        if gone {
+            if source != own {
+                self.send_plan(source, Notice::Leave.encode());
+            }
+            return;
+        }
+        self.enter_stage(request);
         let Some(planning) = self.planning.as_mut() else { return };
         let Some(asset) = planning.asset.as_mut() else { return };
-        let round = asset.round();
+        let (round, at) = (asset.round(), asset.horizon());
         let contribution = match asset.on_request(request) {
             Ok(contribution) => contribution,
             Err(_) => return self.report(Report::ModuleRefused { reason: "plan_signal" }),
         };
+        let stage = PlanStage(at);
         if asset.round() != round || (news && request.committed.is_some()) {
             // An answer that the coordinator counts on must not be forgotten in a crash: the next one is told relative to it.
             let (values, state) = (asset.values().to_vec(), asset.snapshot());
             self.put(vec![Kept::Plan as u8], state);
-            self.report(Report::PlanLocal { round: request.round, values });
+            let (horizon, whole) = (stage.horizon(), !stage.is_relaxed());
+            self.report(Report::PlanLocal { horizon, whole, round: request.round, values });
         }
         if let (Some(outcome), true) = (request.committed, news) {
-            let (horizon, round) = (request.horizon, request.round);
-            self.report(Report::PlanCommitted { horizon, round, outcome });
+            let (horizon, term, round) = (stage.horizon(), request.term, request.round);
+            self.report(Report::PlanCommitted { horizon, term, round, outcome });
+        }
+        if request.committed.is_some() && source != own {
+            self.acknowledge_version(source, request.horizon, request.term, request.round);
         }
         match contribution {
             Some(contribution) if source == own => self.on_contribution(own, &contribution),
