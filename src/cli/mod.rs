@@ -10,6 +10,7 @@ mod flight;
 mod interrupt;
 pub mod new;
 mod progress;
+mod reference;
 pub mod report;
 pub mod route;
 pub mod run;

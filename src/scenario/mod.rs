@@ -22,7 +22,7 @@ mod syntax;
 pub use checked::{
     Arrivals, Asset, AssetKind, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec, Fault,
     LinkSelector, ListedMessage, Messages, PayloadContent, PlanConstraint, PlanParticipant, PlanRelation,
-    PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Routing,
+    PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Rolling, Routing,
     Scenario, Service, SharedState, StorageSpec, TableLine, Tolerance, Traffic, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
