@@ -40,7 +40,9 @@ fn reference(fleet: &Fleet, plan: &PlanSpec, situation: &PlanSituation) -> Resul
         }
         let done = situation.done.get(&asset).map_or(&[][..], Vec::as_slice);
         let part = fleet.horizon(asset, situation.horizon, &Done::of(done, slots));
-        let Some((couplings, Some(problem), own)) = part.map_err(|error| error.to_string())? else { continue };
+        let Some((couplings, Some(problem), own)) = part.map_err(|error| error.to_string())? else {
+            continue;
+        };
         let mut problem = problem;
         if let Some(granted) = situation.granted.as_ref().and_then(|granted| granted.get(&asset)) {
             let decided = own.own.iter().copied().zip(granted.iter().copied());
@@ -53,7 +55,8 @@ fn reference(fleet: &Fleet, plan: &PlanSpec, situation: &PlanSituation) -> Resul
     let couplings = bounds.ok_or("nobody takes part")?;
     let sides = couplings.as_slice().iter().map(|coupling| (coupling.lower, coupling.upper));
     let participants = problems.iter().map(|(asset, problem)| participant(*asset, problem));
-    let problem = CentralProblem::new(participants.collect()).map_err(|error| error.to_string())?.bounded(sides);
+    let problem =
+        CentralProblem::new(participants.collect()).map_err(|error| error.to_string())?.bounded(sides);
     let mut optimum = problem.solve().map_err(|error| format!("central optimum of the plan: {error}"))?;
     if requests.values().all(Vec::is_empty) {
         requests.clear();

@@ -183,12 +183,12 @@ impl PlanRecorder {
                 return;
             }
             RecordKind::PlanLocal { round, values } => {
-                if self.reference.is_none() {
+                if self.reference.is_none() && self.replan.is_none() {
                     return;
                 }
                 self.held.entry(record.asset).or_default().0.clone_from(values);
                 self.round = self.round.max(*round);
-                self.measure(record.asset, values);
+                self.measure(record.time, record.asset, values);
                 let Some(gap) = self.gap else { return };
                 self.coarse.observe(gap.value(), record.time, self.round);
                 self.fine.observe(gap.value(), record.time, self.round);
@@ -217,18 +217,23 @@ impl PlanRecorder {
         if horizon > self.situation.horizon {
             self.finish(rows);
             (self.situation.horizon, self.situation.granted) = (horizon, None);
-            (self.began, self.versions.0, self.outdated) = (record.time, 0, true);
+            (self.began, self.versions.0) = (record.time, 0);
             (self.gap, self.integrality, self.coarse.below_since, self.fine.below_since) =
                 (None, None, None, None);
             self.held.clear();
         }
+        self.outdated = true;
         if !done.is_empty() {
             self.situation.done.entry(record.asset).or_default().push(done.to_vec());
         }
     }
 
     /// The gap, now that `asset` holds `values`.
-    fn measure(&mut self, asset: AssetIndex, values: &[f64]) {
+    fn measure(&mut self, now: SimTime, asset: AssetIndex, values: &[f64]) {
+        if self.outdated && now == self.began {
+            // Others enter the horizon at the same moment.
+            return;
+        }
         if self.outdated {
             self.follow();
         }

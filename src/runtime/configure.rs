@@ -66,8 +66,7 @@ impl Fleet {
             let assembly = assembly(plan, 0, node).expect("the scenario's check allows no other");
             for participant in &plan.participants {
                 let asset = participant.asset;
-                let problem =
-                    local_problem(plan, participant, node(asset), &assembly, 0, &Done::default());
+                let problem = local_problem(plan, participant, node(asset), &assembly, 0, &Done::default());
                 problems.insert(asset, problem.map_err(|error| (asset, error))?);
             }
             couplings = Some(assembly.couplings().clone());

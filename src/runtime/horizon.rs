@@ -15,17 +15,18 @@ pub struct Carried {
     pub horizon: u64,
     /// What the asset did before it.
     pub done: Done,
-    /// The local plan that it holds; empty when it never held one.
-    held: Vec<f64>,
+    /// The local plan that it holds, and the horizon that it is of; empty when it never held one.
+    held: (u64, Vec<f64>),
     /// Whether its requests are whole.
     whole: bool,
 }
 
 impl Carried {
     /// Notes the plan that the asset holds; whether its requests are whole for the first time in this horizon.
-    pub(super) fn hold(&mut self, values: &[f64], whole: bool) -> bool {
-        self.held.clear();
-        self.held.extend_from_slice(values);
+    pub(super) fn hold(&mut self, horizon: u64, values: &[f64], whole: bool) -> bool {
+        self.held.0 = horizon;
+        self.held.1.clear();
+        self.held.1.extend_from_slice(values);
         let first = whole && !self.whole;
         self.whole = whole;
         first
@@ -40,27 +41,18 @@ impl Fleet {
 }
 
 impl Runtime {
-    /// A later horizon of the plan begins. Until now the asset did what the plan that it holds says, be its node up or down; before
-    /// it joined and after it left it did nothing.
-    pub fn plan_horizon(
-        &mut self,
-        now: SimTime,
-        horizon: u64,
-        storage: &mut Storage,
-        out: &mut Vec<Record>,
-    ) {
+    /// A later horizon of the plan begins. Until now the asset did what the plan that it holds says, be its node up or down, and be it
+    /// an earlier horizon's; without a plan, or beyond its end, it did nothing.
+    pub fn plan_horizon(&mut self, now: SimTime, horizon: u64, storage: &mut Storage, out: &mut Vec<Record>) {
         let fleet = self.fleet.clone();
         let Some(plan) = &fleet.scenario().planning else { return };
         let Some(rolling) = plan.rolling else { return };
-        let values = self.node().and_then(|node| node.plan_values()).map(<[f64]>::to_vec);
-        let values = values.unwrap_or_else(|| self.carried.held.clone());
         let mut done = Vec::new();
         if let Some(participant) = fleet.participant(self.asset) {
-            // What it planned it does to its end, also when it joined or left on the way.
-            let there = participant.joins.is_none_or(|joins| joins <= now)
-                && participant.leaves.is_none_or(|leaves| leaves + rolling.every > now);
-            let values = Some(values.as_slice()).filter(|values| there && !values.is_empty());
-            done = self.carried.done.extend(plan, participant, values, rolling.shift as usize);
+            let (of, values) = &self.carried.held;
+            let from = plan.window(horizon - 1).start - plan.window(*of).start;
+            let slots = from..from + rolling.shift as usize;
+            done = self.carried.done.extend(plan, participant, values, slots);
         }
         let before = plan.coupling_names(horizon - 1);
         let moved = plan.coupling_names(horizon);
@@ -81,13 +73,7 @@ impl Runtime {
     }
 
     /// The asset joins the plan, or leaves it.
-    pub fn plan_presence(
-        &mut self,
-        now: SimTime,
-        joins: bool,
-        storage: &mut Storage,
-        out: &mut Vec<Record>,
-    ) {
+    pub fn plan_presence(&mut self, now: SimTime, joins: bool, storage: &mut Storage, out: &mut Vec<Record>) {
         let input = if joins { Input::JoinPlan } else { Input::LeavePlan };
         self.input(now, input, storage, out);
     }

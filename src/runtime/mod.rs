@@ -52,7 +52,8 @@ impl Runtime {
     #[must_use]
     pub fn new(asset: AssetIndex, fleet: Arc<Fleet>, streams: &RandomStreams, start: SimTime) -> Self {
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(asset, 1));
-        let node = Node::new(fleet.config(asset, &Carried::default()), fleet.keys(asset), seed, instant(start));
+        let node =
+            Node::new(fleet.config(asset, &Carried::default()), fleet.keys(asset), seed, instant(start));
         let (incarnation, armed, sync_bytes) = (1, None, 0);
         Self {
             asset,
@@ -358,7 +359,7 @@ impl Runtime {
             self.sync_bytes += bytes as u64;
         }
         if let Report::PlanLocal { horizon, whole, values, .. } = &report
-            && self.carried.hold(values, *whole)
+            && self.carried.hold(*horizon, values, *whole)
         {
             let kind = RecordKind::PlanWhole { horizon: *horizon };
             out.push(Record { time: now, asset: self.asset, kind });

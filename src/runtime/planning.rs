@@ -13,8 +13,8 @@ use crate::{
 use cosmosmesh_protocol::{
     id::NodeId,
     planning::{
-        Assembly, Commodity, CouplingKind, FleetError, Hessian, LocalProblem, ProblemError, ProblemParts, Row,
-        Rule, Schedule, SharedTerm,
+        Assembly, Commodity, CouplingKind, FleetError, Hessian, LocalProblem, ProblemError, ProblemParts,
+        Row, Rule, Schedule, SharedTerm,
     },
 };
 use std::ops::Range;
@@ -24,14 +24,14 @@ use std::ops::Range;
 pub struct Done(Vec<Vec<f64>>);
 
 impl Done {
-    /// Adds what was done in `slots` of the horizon whose local plan is `values`; none for nothing. Answers what was added, term by
-    /// term.
+    /// Adds what was done in `slots` of the horizon whose local plan is `values`: nothing where it says nothing. Answers what was added,
+    /// term by term.
     pub fn extend(
         &mut self,
         plan: &PlanSpec,
         participant: &PlanParticipant,
-        values: Option<&[f64]>,
-        slots: usize,
+        values: &[f64],
+        slots: Range<usize>,
     ) -> Vec<f64> {
         let length = plan.slots as usize;
         let terms = participant.terms.iter().chain(&participant.private);
@@ -39,8 +39,8 @@ impl Done {
         self.0.resize(terms.clone().count(), Vec::new());
         for (list, term) in self.0.iter_mut().zip(terms) {
             let first = term.commodity * length;
-            let part = values.and_then(|values| values.get(first..first + slots));
-            let part = part.map_or_else(|| vec![0.0; slots], <[f64]>::to_vec);
+            let value = |slot: usize| if slot < length { values.get(first + slot).copied() } else { None };
+            let part: Vec<f64> = slots.clone().map(|slot| value(slot).unwrap_or(0.0)).collect();
             list.extend_from_slice(&part);
             added.extend(part);
         }

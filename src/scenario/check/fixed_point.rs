@@ -33,10 +33,13 @@ impl Checker<'_> {
         for term in &raw.terms.value {
             let name = &term.value.commodity.value;
             let Some(commodity) = plan.commodities.iter().position(|known| known == name) else { continue };
-            let Some(found) = checked.terms.iter().find(|found| found.commodity == commodity) else { continue };
-            let binding = plan.constraints.iter().filter(|one| {
-                one.commodity == commodity && one.binds(checked.asset) && !one.each_slot()
-            });
+            let Some(found) = checked.terms.iter().find(|found| found.commodity == commodity) else {
+                continue;
+            };
+            let binding = plan
+                .constraints
+                .iter()
+                .filter(|one| one.commodity == commodity && one.binds(checked.asset) && !one.each_slot());
             // The most values that one constraint sums.
             let summed = binding.map(|one| one.slots.len()).max().unwrap_or(1);
             self.term_fits(&term.value, found, summed);

@@ -106,7 +106,8 @@ impl Checker<'_> {
         let slots = plan.slots as usize;
         let balances = plan.balanced.iter().filter(|balanced| **balanced).count() * slots;
         let further = plan.constraints.iter();
-        let further: usize = further.map(|one| if one.each_slot() { one.slots.len().min(slots) } else { 1 }).sum();
+        let further: usize =
+            further.map(|one| if one.each_slot() { one.slots.len().min(slots) } else { 1 }).sum();
         let found = balances + further;
         if !(1..=MAX_COUPLINGS).contains(&found) {
             let place = raw.balance.as_ref().map_or(&raw.commodities.place, |balance| &balance.place);

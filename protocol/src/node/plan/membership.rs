@@ -52,6 +52,10 @@ impl Membership {
         self.present.iter().copied().collect()
     }
 
+    pub(super) fn holds(&self, node: NodeId) -> bool {
+        self.present.contains(&node)
+    }
+
     pub(super) fn asked(&mut self, now: Instant, members: &[NodeId]) {
         for member in members {
             self.asked.entry(*member).or_insert(now);
@@ -105,7 +109,7 @@ impl Membership {
 
 impl Planning {
     /// Everyone who may coordinate.
-    fn candidates(&self) -> Vec<NodeId> {
+    pub(super) fn candidates(&self) -> Vec<NodeId> {
         core::iter::once(self.config.coordinator).chain(self.config.successors.iter().copied()).collect()
     }
 }
