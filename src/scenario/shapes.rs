@@ -11,10 +11,10 @@ use super::{
         RawLora, RawLtp, RawMedium, RawMessageKind, RawMessages, RawMix, RawModel, RawMotion, RawOem, RawOf,
         RawOfClass, RawOmm, RawOrbit, RawPart, RawParticipant, RawPeriodic, RawPlan, RawPlanFormat,
         RawPoisson, RawPower, RawPreset, RawPriority, RawProtocol, RawRadio, RawRateLimit, RawRelation,
-        RawReserve, RawRetransmission, RawRoute, RawRouting, RawScenario, RawSendOrder, RawService,
-        RawSharedBudget, RawSharedState, RawSite, RawSlots, RawSolver, RawSpray, RawSpread, RawStorage,
-        RawTerm, RawTle, RawTolerance, RawTotal, RawTrack, RawTraffic, RawTransfers, RawTransit, RawWaypoint,
-        RawWeighted,
+        RawReserve, RawRetransmission, RawRolling, RawRoute, RawRouting, RawScenario, RawSendOrder,
+        RawService, RawSharedBudget, RawSharedState, RawSite, RawSlots, RawSolver, RawSpray, RawSpread,
+        RawStorage, RawTerm, RawTle, RawTolerance, RawTotal, RawTrack, RawTraffic, RawTransfers, RawTransit,
+        RawWaypoint, RawWeighted,
     },
 };
 
@@ -89,6 +89,7 @@ pub fn shapes() -> Vec<Shape> {
         RawMix::shape(),
         RawPlan::shape(),
         RawSolver::shape(),
+        RawRolling::shape(),
         RawParticipant::shape(),
         RawTerm::shape(),
         RawSlots::shape(),
