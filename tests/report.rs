@@ -578,7 +578,9 @@ mod run_folder {
             "contacts.csv",
             "convergence.csv",
             "deliveries.csv",
+            "drops.csv",
             "energy.csv",
+            "held.csv",
             "horizons.csv",
             "links.csv",
             "metrics.json",
@@ -601,6 +603,7 @@ mod run_folder {
             "sync.csv",
             "timing.json",
             "versions.csv",
+            "writes.csv",
         ];
         assert_eq!(found, expected);
         let page = fs::read_to_string(out.join("report.html")).expect("text");

@@ -14,6 +14,7 @@ mod reference;
 pub mod report;
 pub mod route;
 pub mod run;
+pub mod sync;
 pub mod validate;
 
 use std::{
@@ -64,6 +65,7 @@ enum Command {
     Bundle(bundle::BundleArgs),
     Route(route::RouteArgs),
     Catopt(catopt::CatoptArgs),
+    Sync(sync::SyncArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -80,6 +82,7 @@ impl Command {
             Self::Bundle(args) => bundle::execute(args),
             Self::Route(args) => route::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
+            Self::Sync(args) => sync::execute(&args),
             Self::Completions(args) => completions::execute(args),
         }
     }
