@@ -1,8 +1,11 @@
 //! The asset's side of every method: [`Asset`].
 
+mod foresight;
 mod snapshot;
 
 use alloc::{collections::VecDeque, vec, vec::Vec};
+
+use foresight::Foresight;
 
 use super::{
     contribution::Contribution,
@@ -16,7 +19,7 @@ use crate::{
     planning::{
         cholesky::dot,
         exchange::PlanError,
-        message::{FRACTION_BITS, MAX_SHARE, MAX_SIGNAL, Outcome},
+        message::{FRACTION_BITS, MAX_SIGNAL, Outcome},
         problem::LocalProblem,
         qp::{Qp, QpSettings},
     },
@@ -53,6 +56,8 @@ pub struct Asset {
     /// Anderson: the steps and residuals of accepted rounds, newest first.
     steps: VecDeque<(Vec<f64>, Vec<f64>)>,
     residual: Vec<f64>,
+    /// Intercept: the last model. A snapshot does not keep it; the exact response takes its place.
+    foresight: Option<Foresight>,
     committed: Option<Outcome>,
 }
 
@@ -86,6 +91,7 @@ impl Asset {
             last: None,
             steps: VecDeque::new(),
             residual: Vec::new(),
+            foresight: None,
             committed: None,
         })
     }
@@ -154,10 +160,22 @@ impl Asset {
         }
         let outstanding = current > 0 && current != request.accepted;
         if outstanding && (request.round == current || request.question.one_at_a_time()) {
+            if let Question::Intercept { proximal, .. } = request.question
+                && request.round > current
+            {
+                // The plan follows the prices meanwhile.
+                self.x = self.plan(&request.prices, proximal)?;
+            }
             return Ok(self.outstanding());
         }
         if request.round == current {
             return Ok(None);
+        }
+        if let Question::Intercept { curvature, blend, proximal } = request.question {
+            let (solved, known) = self.model(&request.prices, (curvature, blend, proximal))?;
+            self.take(request, solved)?;
+            self.foresight = Some(known);
+            return Ok(self.outstanding());
         }
         let solved = self.solve(request)?;
         self.take(request, solved)?;
@@ -276,16 +294,18 @@ impl Asset {
                 self.accelerate(request, *rho, *relaxation, *memory, weights)
             }
             Question::Response { curvature, others } => {
-                let mut solved = self.respond(&request.prices, *curvature, false)?;
+                let mut solved = self.respond(&request.prices, *curvature)?;
                 for prices in others.chunks_exact(m) {
-                    let other = self.respond(prices, *curvature, false)?.blocks;
+                    let other = self.respond(prices, *curvature)?.blocks;
                     solved.blocks.share.extend(other.share);
                     solved.blocks.values.extend(other.values);
                     solved.blocks.curvature.extend(other.curvature);
                 }
                 Ok(solved)
             }
-            Question::Intercept { curvature } => self.respond(&request.prices, *curvature, true),
+            Question::Intercept { curvature, blend, proximal } => {
+                Ok(self.model(&request.prices, (*curvature, *blend, *proximal))?.0)
+            }
         }
     }
 
@@ -303,12 +323,18 @@ impl Asset {
         Solved { x, blocks, target, residual: Vec::new(), rho }
     }
 
-    /// `argmin f(x) + pricesᵀS x + ρ/2 ‖S x − target‖²`.
-    fn nearest(&mut self, rho: f64, target: &[f64], prices: &[f64]) -> Result<Vec<f64>, PlanError> {
+    /// Prepares the solver for the penalty ρ.
+    fn prepare(&mut self, rho: f64) -> Result<(), PlanError> {
         if rho != self.rho {
             self.qp.set_hessian(&penalised(&self.problem, rho))?;
             self.rho = rho;
         }
+        Ok(())
+    }
+
+    /// `argmin f(x) + pricesᵀS x + ρ/2 ‖S x − target‖²`.
+    fn nearest(&mut self, rho: f64, target: &[f64], prices: &[f64]) -> Result<Vec<f64>, PlanError> {
+        self.prepare(rho)?;
         let mut linear = self.problem.parts().linear.clone();
         for term in &self.problem.parts().shared {
             let target = target[term.coupling].clamp(-MAX_SIGNAL, MAX_SIGNAL);
@@ -358,32 +384,13 @@ impl Asset {
         Ok(Solved { residual, ..solved })
     }
 
-    /// The response to the prices, with its value, or as the intercept of its affine model.
-    fn respond(
-        &mut self,
-        prices: &[f64],
-        curvature: Curvature,
-        intercept: bool,
-    ) -> Result<Solved, PlanError> {
-        let m = self.problem.couplings();
-        let x = self.nearest(0.0, &vec![0.0; m], prices)?;
-        let mut share = self.problem.share(&x);
+    /// The response to the prices, with its value and slope.
+    fn respond(&mut self, prices: &[f64], curvature: Curvature) -> Result<Solved, PlanError> {
+        let x = self.nearest(0.0, &vec![0.0; prices.len()], prices)?;
+        let share = self.problem.share(&x);
         let value = self.problem.cost(&x) + dot(prices, &share);
-        let mut slope = slope(&self.problem, &x, curvature);
-        if intercept {
-            // From the slope as it will be read, so that the model is exact at its own prices.
-            slope.iter_mut().for_each(|entry| *entry = quantised(*entry));
-            let mut along = product(curvature, &slope, prices);
-            // A flatter model is still exact there: the sums' range must not be exceeded.
-            let most = share.iter().zip(&along).fold(0.0_f64, |most, (s, a)| most.max((s + a).abs()));
-            if most > MAX_SHARE {
-                slope.iter_mut().for_each(|entry| *entry = quantised(*entry * (0.5 * MAX_SHARE / most)));
-                along = product(curvature, &slope, prices);
-            }
-            share.iter_mut().zip(along).for_each(|(share, along)| *share += along);
-        }
-        let values = if intercept { Vec::new() } else { vec![value] };
-        let blocks = Blocks { share, squares: Vec::new(), values, curvature: slope };
+        let curvature = slope(&self.problem, &x, curvature);
+        let blocks = Blocks { share, squares: Vec::new(), values: vec![value], curvature };
         Ok(Solved { x, blocks, target: Vec::new(), residual: Vec::new(), rho: 0.0 })
     }
 

@@ -220,6 +220,11 @@ pub trait Method: Debug + Send + Sync {
         true
     }
 
+    /// Whether what is known suffices for a step. Otherwise more is waited for, until somebody was silent for a deadline.
+    fn ready(&self, _tally: Tally) -> bool {
+        true
+    }
+
     /// Takes the step that the sum of all known contributions leads to.
     fn advance(&mut self, sum: &Blocks, tally: Tally) -> Progress;
 
