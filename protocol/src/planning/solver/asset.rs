@@ -25,6 +25,10 @@ use crate::{
     },
 };
 
+/// How many answers of the asynchronous method may be on their way. Each is made from what is in the coordinator's sum: a later one
+/// replaces an earlier one for newer prices, and never builds on it.
+const RENEWALS: usize = 3;
+
 /// An answer, and what the next one starts from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Answer {
@@ -56,8 +60,10 @@ pub struct Asset {
     /// Anderson: the steps and residuals of accepted rounds, newest first.
     steps: VecDeque<(Vec<f64>, Vec<f64>)>,
     residual: Vec<f64>,
-    /// Intercept: the last model. A snapshot does not keep it; the exact response takes its place.
+    /// Intercept: the model in the coordinator's sum. A snapshot does not keep it; the exact response takes its place.
     foresight: Option<Foresight>,
+    /// Intercept: the answers on their way, oldest first; the newest is the last one. At most [`RENEWALS`].
+    sent: VecDeque<(Answer, Foresight)>,
     committed: Option<Outcome>,
 }
 
@@ -92,6 +98,7 @@ impl Asset {
             steps: VecDeque::new(),
             residual: Vec::new(),
             foresight: None,
+            sent: VecDeque::new(),
             committed: None,
         })
     }
@@ -159,23 +166,21 @@ impl Asset {
             return Ok(None);
         }
         let outstanding = current > 0 && current != request.accepted;
-        if outstanding && (request.round == current || request.question.one_at_a_time()) {
-            if let Question::Intercept { proximal, .. } = request.question
-                && request.round > current
-            {
+        if let Question::Intercept { proximal, .. } = request.question
+            && request.round > current
+        {
+            if outstanding && self.sent.len() >= RENEWALS {
                 // The plan follows the prices meanwhile.
                 self.x = self.plan(&request.prices, proximal)?;
+                return Ok(self.outstanding());
             }
+            return self.foresee(request, outstanding);
+        }
+        if outstanding && (request.round == current || request.question.one_at_a_time()) {
             return Ok(self.outstanding());
         }
         if request.round == current {
             return Ok(None);
-        }
-        if let Question::Intercept { curvature, blend, proximal } = request.question {
-            let (solved, known) = self.model(&request.prices, (curvature, blend, proximal))?;
-            self.take(request, solved)?;
-            self.foresight = Some(known);
-            return Ok(self.outstanding());
         }
         let solved = self.solve(request)?;
         self.take(request, solved)?;
@@ -191,6 +196,7 @@ impl Asset {
         self.base = None;
         self.committed = None;
         self.steps.clear();
+        self.sent.clear();
     }
 
     fn check(&self, request: &Request) -> Result<(), PlanError> {
@@ -215,6 +221,12 @@ impl Asset {
         if self.base.as_ref().is_some_and(|base| base.round == accepted) {
             return;
         }
+        if let Some(place) = self.sent.iter().position(|(answer, _)| answer.round == accepted) {
+            self.sent.drain(..place);
+            let (answer, known) = self.sent.pop_front().expect("it is there");
+            (self.base, self.foresight) = (Some(answer), Some(known));
+            return;
+        }
         self.base = match &self.last {
             Some((request, answer)) if answer.round == accepted => {
                 if let Question::Anderson { memory, .. } = request.question {
@@ -230,14 +242,19 @@ impl Asset {
 
     /// The last answer less what is in the sum.
     fn outstanding(&self) -> Option<Contribution> {
+        self.since(self.base.as_ref())
+    }
+
+    /// The last answer less an earlier one.
+    fn since(&self, base: Option<&Answer>) -> Option<Contribution> {
         let (_, answer) = self.last.as_ref()?;
-        let entries = match &self.base {
+        let entries = match base {
             Some(base) if base.entries.len() == answer.entries.len() => {
                 answer.entries.iter().zip(&base.entries).map(|(new, old)| new.wrapping_sub(*old)).collect()
             }
             _ => answer.entries.clone(),
         };
-        let base = self.base.as_ref().map_or(0, |base| base.round);
+        let base = base.map_or(0, |base| base.round);
         Some(Contribution { horizon: self.horizon, round: answer.round, base, entries })
     }
 

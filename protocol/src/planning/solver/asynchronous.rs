@@ -17,7 +17,7 @@
 //!    can only rise (it majorises), slowly; with none of it, steps are Newton's, exact once the active sets are found.
 //!
 //! The blend is nil unless prices cease to settle: when they moved hardly less than in the sweep before, it doubles, else it
-//! halves (a sweep: everyone has contributed anew).
+//! falls (a sweep: everyone has contributed anew).
 
 use alloc::{vec, vec::Vec};
 
@@ -34,6 +34,8 @@ use crate::planning::{cholesky::dot, fleet::Couplings, message::MAX_SIGNAL};
 const PROXIMAL: f64 = 3.0;
 /// The least blend but none.
 const LEAST: f64 = 0.02;
+/// Prices settle while they move by less than this part of what they moved in the sweep before; by as much the blend falls then.
+const SETTLING: f64 = 0.7;
 
 /// The state of the method.
 #[derive(Clone, Debug)]
@@ -61,8 +63,8 @@ impl Asynchronous {
 
     /// Blends more unless the prices moved clearly less than in the sweep before.
     fn settle(&mut self, moved: f64) {
-        if moved < 0.7 * self.moved {
-            self.blend = if self.blend > LEAST { 0.5 * self.blend } else { 0.0 };
+        if moved < SETTLING * self.moved {
+            self.blend = if self.blend > LEAST { SETTLING * self.blend } else { 0.0 };
         } else {
             self.blend = (2.0 * self.blend).clamp(LEAST, 0.9);
         }

@@ -9,7 +9,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use super::{Asset, Solved, product, quantised};
+use super::{Asset, Contribution, Question, Request, Solved, product, quantised};
 use crate::planning::{
     exchange::PlanError,
     message::MAX_SHARE,
@@ -23,7 +23,7 @@ use crate::planning::{
 
 /// The least blend of an asset's first answers in a row: early active sets are guesses, and a slope between theirs and the one of
 /// the problem without limits was measured to save a round trip.
-const CAUTION: [f64; 2] = [0.2, 0.1];
+const CAUTION: [f64; 3] = [0.2, 0.1, 0.03];
 
 /// The last model: where the asset would be at other prices.
 #[derive(Clone, Debug)]
@@ -48,7 +48,23 @@ impl Foresight {
 }
 
 impl Asset {
-    /// Answers [`Question::Intercept`](crate::planning::solver::Question::Intercept).
+    /// Answers a later [`Question::Intercept`]. `renewed`: the last answer is not known to be in the sum, and this one follows it.
+    pub(super) fn foresee(
+        &mut self,
+        request: &Request,
+        renewed: bool,
+    ) -> Result<Option<Contribution>, PlanError> {
+        let Question::Intercept { curvature, blend, proximal } = request.question else { return Ok(None) };
+        let (solved, known) = self.model(&request.prices, (curvature, blend, proximal))?;
+        let before = self.last.as_ref().map(|(_, answer)| answer.clone()).filter(|_| renewed);
+        self.take(request, solved)?;
+        if let Some((_, answer)) = &self.last {
+            self.sent.push_back((answer.clone(), known));
+        }
+        Ok(if renewed { self.since(before.as_ref()) } else { self.outstanding() })
+    }
+
+    /// The answer to [`Question::Intercept`], and what it says of other prices.
     pub(super) fn model(
         &mut self,
         prices: &[f64],
