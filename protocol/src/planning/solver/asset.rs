@@ -174,7 +174,7 @@ impl Asset {
                 self.x = self.plan(&request.prices, proximal)?;
                 return Ok(self.outstanding());
             }
-            return self.foresee(request, outstanding);
+            return self.foresee(request, outstanding && !self.sent.is_empty());
         }
         if outstanding && (request.round == current || request.question.one_at_a_time()) {
             return Ok(self.outstanding());
@@ -214,8 +214,10 @@ impl Asset {
     /// Learns which answer is in the sum.
     fn settle(&mut self, accepted: u32) {
         if accepted == 0 {
-            // A coordinator that knows nothing of this asset: the next answer is all there is.
-            self.base = None;
+            // A coordinator that knows nothing of this asset, or nothing any more: the next answer is all there is.
+            if self.base.take().is_some() {
+                self.sent.clear();
+            }
             return;
         }
         if self.base.as_ref().is_some_and(|base| base.round == accepted) {

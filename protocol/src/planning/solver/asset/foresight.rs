@@ -48,7 +48,7 @@ impl Foresight {
 }
 
 impl Asset {
-    /// Answers a later [`Question::Intercept`]. `renewed`: the last answer is not known to be in the sum, and this one follows it.
+    /// Answers a later [`Question::Intercept`]. `renewed`: the last answer is on its way, and this one follows it.
     pub(super) fn foresee(
         &mut self,
         request: &Request,
