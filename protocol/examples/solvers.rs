@@ -63,12 +63,20 @@ impl Load {
     }
 
     fn title(self) -> String {
-        let contacts = if self.rounds { "Rounds with everyone present" } else { "Slots at 60 % contact and 4 slots of delay" };
+        let contacts = if self.rounds {
+            "Rounds with everyone present"
+        } else {
+            "Slots at 60 % contact and 4 slots of delay"
+        };
         format!("{contacts}, condition number {}", thousands(self.condition))
     }
 
     fn model(self, seed: u64) -> SlotModel {
-        if self.rounds { SlotModel::rounds(150) } else { SlotModel { limit: 400, ..SlotModel::published(seed) } }
+        if self.rounds {
+            SlotModel::rounds(150)
+        } else {
+            SlotModel { limit: 400, ..SlotModel::published(seed) }
+        }
     }
 
     fn measure(self, word: &str) -> Vec<Taken> {
@@ -85,9 +93,12 @@ impl Load {
         let courses: Vec<Course> = fleets.iter().zip(SEEDS).map(fly).collect();
         let to = |limit| courses.iter().map(|course| course.slots_to(limit)).collect();
         let each = |bytes: fn(&Course) -> usize| {
-            median(&courses.iter().map(|course| Some(bytes(course) / course.answers.max(1))).collect::<Vec<_>>())
+            median(
+                &courses.iter().map(|course| Some(bytes(course) / course.answers.max(1))).collect::<Vec<_>>(),
+            )
         };
-        let bytes = [each(|course| course.bytes_up), each(|course| course.bytes_down)].map(Option::unwrap_or_default);
+        let bytes =
+            [each(|course| course.bytes_up), each(|course| course.bytes_down)].map(Option::unwrap_or_default);
         Taken { name, rough: to(1e-3), fine: to(1e-6), bytes }
     }
 }
@@ -104,12 +115,18 @@ fn shown(slots: Option<usize>) -> String {
 }
 
 fn thousands(value: f64) -> String {
-    if value >= 1e3 { format!("{},{:03}", value as u64 / 1000, value as u64 % 1000) } else { value.to_string() }
+    if value >= 1e3 {
+        format!("{},{:03}", value as u64 / 1000, value as u64 % 1000)
+    } else {
+        value.to_string()
+    }
 }
 
 fn table(load: Load, taken: &[Taken]) {
     println!("\n### {}\n", load.title());
-    println!("| solver | to 1e-3 | to 1e-6 | seeds converged | 1e-6 by seed | bytes of an answer | bytes of a request |");
+    println!(
+        "| solver | to 1e-3 | to 1e-6 | seeds converged | 1e-6 by seed | bytes of an answer | bytes of a request |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for Taken { name, rough, fine, bytes: [up, down] } in taken {
         let each: Vec<String> = fine.iter().map(|slots| shown(*slots)).collect();

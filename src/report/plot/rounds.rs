@@ -66,7 +66,8 @@ pub(super) fn waited(rounds: &[RoundTimes], facts: &RunFacts) -> Option<Plot> {
     });
     Some(Plot {
         name: "rounds_waited",
-        caption: "For each round of planning, which asset answered last and which did not answer in time.".into(),
+        caption: "For each round of planning, which asset answered last and which did not answer in time."
+            .into(),
         reading: "An asset that closes every round is the one whose contacts to mend; one that is often late holds nobody up, but \
                   plans on old prices.",
         svg,

@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn a_matrix_that_is_too_large_leaves_the_exchange() {
-        let (plan, span) = (ContactPlan::from_contacts(vec![]).expect("valid"), (Instant::ZERO, Instant::ZERO));
+        let (plan, span) =
+            (ContactPlan::from_contacts(vec![]).expect("valid"), (Instant::ZERO, Instant::ZERO));
         let choice = choose(&plan, BASE, &[BASE], MAX_MATRIX + 1, span, Duration::from_secs(60));
         assert_eq!((choice.kind, choice.reason), (Kind::AsynchronousExchange, Reason::Unforeseen));
     }

@@ -148,7 +148,8 @@ fn the_asynchronous_method_plans_the_published_fleets_over_broken_links() {
     let (mut rough, mut fine) = (Vec::new(), Vec::new());
     for seed in 0..5 {
         let fleet = FleetSpec::published(seed, 1e2).draw().expect("valid");
-        let settings = MethodSettings { eps_abs: 1e-9, eps_rel: 1e-9, ..MethodSettings::of(Kind::Asynchronous) };
+        let settings =
+            MethodSettings { eps_abs: 1e-9, eps_rel: 1e-9, ..MethodSettings::of(Kind::Asynchronous) };
         let course = course(&fleet, settings, SlotModel { limit: 120, ..SlotModel::published(seed) });
         rough.push(course.slots_to(1e-3).expect("converged"));
         fine.push(course.slots_to(1e-6).expect("converged"));
@@ -162,7 +163,8 @@ fn the_asynchronous_method_plans_the_published_fleets_over_broken_links() {
 fn in_rounds_the_asynchronous_method_meets_ill_conditioned_fleets() {
     for (condition, limit) in [(1e2, 10), (1e4, 30)] {
         let fleet = FleetSpec::published(1, condition).draw().expect("valid");
-        let settings = MethodSettings { eps_abs: 1e-9, eps_rel: 1e-9, ..MethodSettings::of(Kind::Asynchronous) };
+        let settings =
+            MethodSettings { eps_abs: 1e-9, eps_rel: 1e-9, ..MethodSettings::of(Kind::Asynchronous) };
         let course = course(&fleet, settings, SlotModel::rounds(100));
         let rounds = course.slots_to(1e-6).expect("converged");
         assert!(rounds <= limit, "{condition}: {rounds}");
@@ -183,7 +185,10 @@ fn an_answer_on_its_way_is_renewed_and_the_sum_counts_one_of_them() {
         assert_eq!((renewed.base, renewed.round), (first.round, fleet.coordinator.round()));
         if lost {
             let refused = fleet.give(0, &renewed);
-            assert!(matches!(refused, Err(PlanError::OldRound { .. })), "what it follows is missing: {refused:?}");
+            assert!(
+                matches!(refused, Err(PlanError::OldRound { .. })),
+                "what it follows is missing: {refused:?}"
+            );
             let whole = fleet.ask(0).expect("asked again");
             assert_eq!(whole.base, 0, "relative to what is in the sum");
             fleet.give(0, &whole).expect("accepted");

@@ -40,8 +40,7 @@ impl Foresight {
     fn at(&self, problem: &LocalProblem, prices: &[f64]) -> Vec<f64> {
         let mut change = vec![0.0; self.point.len()];
         for term in &problem.parts().shared {
-            change[term.variable] +=
-                term.coefficient * (prices[term.coupling] - self.prices[term.coupling]);
+            change[term.variable] += term.coefficient * (prices[term.coupling] - self.prices[term.coupling]);
         }
         self.point.iter().zip(self.active.step(&change)).map(|(x, step)| x - step).collect()
     }
@@ -82,8 +81,7 @@ impl Asset {
         for term in &self.problem.parts().shared {
             gradient[term.variable] += term.coefficient * prices[term.coupling];
         }
-        let point: Vec<f64> =
-            x.iter().zip(active.step(&gradient)).map(|(x, step)| x - step).collect();
+        let point: Vec<f64> = x.iter().zip(active.step(&gradient)).map(|(x, step)| x - step).collect();
         let share = self.problem.share(&point);
         if share.iter().any(|share| share.abs() > 0.5 * MAX_SHARE) {
             // A nearly linear cost without its limits: what the limits leave is what can be told.
