@@ -14,6 +14,7 @@ pub mod report;
 pub mod route;
 pub mod run;
 pub mod solvers;
+pub mod sync;
 pub mod validate;
 
 use std::{
@@ -65,6 +66,7 @@ enum Command {
     Route(route::RouteArgs),
     Solvers(solvers::SolversArgs),
     Catopt(catopt::CatoptArgs),
+    Sync(sync::SyncArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -82,6 +84,7 @@ impl Command {
             Self::Route(args) => route::execute(&args),
             Self::Solvers(args) => solvers::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
+            Self::Sync(args) => sync::execute(&args),
             Self::Completions(args) => completions::execute(args),
         }
     }
