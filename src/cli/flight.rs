@@ -13,6 +13,7 @@ use crate::{
     sim::{Options, Progress, SimError, Simulation},
     units::SimTime,
 };
+use cosmosmesh_protocol::planning::solver::Kind;
 use std::{
     fs::File,
     io::{self, BufWriter},
@@ -47,6 +48,8 @@ pub(super) struct Request<'a> {
     pub(super) until: Option<SimTime>,
     /// What to write, if anything.
     pub(super) output: Option<Output>,
+    /// The method of planning in place of the scenario's.
+    pub(super) solver: Option<Kind>,
 }
 
 /// What a run gave.
@@ -71,7 +74,11 @@ pub(super) fn fly(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Flown, CliError> {
     let started = wall_clock();
-    let scenario = Arc::new(Scenario::load(request.path)?);
+    let mut scenario = Scenario::load(request.path)?;
+    if let (Some(plan), Some(kind)) = (&mut scenario.planning, request.solver) {
+        plan.solver = Some(kind);
+    }
+    let scenario = Arc::new(scenario);
     let input = |reason: String| CliError::Input { path: request.path.into(), reason };
     let capture = request.output.as_ref().is_some_and(|output| output.pcap);
     let options = Options { seed: request.seed, threads: request.threads, until: request.until, capture };

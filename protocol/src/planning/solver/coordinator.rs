@@ -338,6 +338,10 @@ impl Coordinator {
     /// A step of a method without rounds: asks whoever arrived.
     fn step(&mut self, now: Instant) -> Vec<NodeId> {
         self.step_at = None;
+        let waiting = self.members.iter().all(|member| member.silent == 0);
+        if waiting && !self.method.ready(self.tally()) {
+            return Vec::new();
+        }
         let progress = self.advance();
         if progress.conclusive {
             self.sweeps += 1;
