@@ -99,6 +99,7 @@ fn config(node: u64, directory: &Arc<Directory>, planted: &Planted, solver: Opti
             },
             couplings: planted.problem.couplings().clone(),
             problem: problem.map(|(_, problem)| problem.clone()),
+            privacy: None,
             lifetime: Duration::from_secs(7200),
         }),
     }

@@ -1,6 +1,9 @@
 //! From a scenario to the configuration of its nodes.
 
-use super::planning::{assembly, local_problem, requests};
+use super::{
+    planning::{assembly, local_problem, requests},
+    privacy::Masks,
+};
 use crate::{
     engine::{RandomStreams, Stream},
     scenario::{CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
@@ -37,6 +40,7 @@ pub struct Fleet {
     nodes: Vec<NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
     couplings: Option<Couplings>,
+    masks: Option<Masks>,
 }
 
 /// The key pair of an asset: split from the run's seed.
@@ -57,7 +61,7 @@ impl Fleet {
         };
         let directory = Arc::new(nodes.iter().enumerate().map(key).collect());
         let mut problems = BTreeMap::new();
-        let mut couplings = None;
+        let (mut couplings, mut masks) = (None, None);
         if let Some(plan) = &scenario.planning {
             let node = |asset: AssetIndex| nodes[asset.0 as usize];
             let assembly = assembly(plan, node).expect("the scenario's check allows no other");
@@ -66,9 +70,12 @@ impl Fleet {
                 let problem = local_problem(plan, participant, node(asset), &assembly);
                 problems.insert(asset, problem.map_err(|error| (asset, error))?);
             }
+            let count = assembly.couplings().len();
+            let spec = plan.privacy.masks();
+            masks = spec.map(|spec| Masks::new(spec, plan, &problems, count, &streams, node));
             couplings = Some(assembly.couplings().clone());
         }
-        Ok(Self { scenario, streams, directory, nodes, problems, couplings })
+        Ok(Self { scenario, streams, directory, nodes, problems, couplings, masks })
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -243,7 +250,9 @@ impl Fleet {
 
     fn plan(&self, plan: &PlanSpec, asset: AssetIndex) -> Option<PlanConfig> {
         let problem = self.problems.get(&asset).cloned();
-        if problem.is_none() && plan.coordinator != asset && !plan.successors.contains(&asset) {
+        let seated = plan.privacy.masks().is_some_and(|masks| masks.committee.contains(&asset));
+        let leads = plan.coordinator == asset || plan.successors.contains(&asset);
+        if problem.is_none() && !leads && !seated {
             return None;
         }
         let couplings = self.couplings.as_ref()?;
@@ -258,6 +267,7 @@ impl Fleet {
             pace: pace(plan),
             couplings: couplings.clone(),
             problem,
+            privacy: self.masks.as_ref().map(|masks| masks.config(&self.streams, asset)),
             lifetime: span(plan.lifetime),
         })
     }

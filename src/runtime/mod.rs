@@ -5,6 +5,7 @@
 mod configure;
 mod message;
 mod planning;
+mod privacy;
 mod storage;
 mod translate;
 

@@ -1,5 +1,6 @@
 //! The node's part in the federated plan.
 
+mod privacy;
 mod succession;
 
 use super::{InputError, Kept, Node, PlanConfig, Report, Timer, input::Submission};
@@ -32,6 +33,8 @@ pub(super) struct Planning {
     config: PlanConfig,
     asset: Option<Asset>,
     coordinator: Option<Coordinator>,
+    /// The masks under both, if the plan has them.
+    private: Option<privacy::Private>,
     /// The latest coordinator known, counted through the candidates.
     term: u32,
     /// The last request heard of it, without its question: where a successor goes on.
@@ -55,7 +58,8 @@ impl Planning {
         let asset = config.problem.clone().map(|problem| {
             Asset::new(id, problem, QpSettings::default()).expect("the host checked the local problem")
         });
-        Self { config, asset, coordinator: None, term: 0, heard: None }
+        let private = config.privacy.clone().map(|masks| privacy::Private::new(id, masks));
+        Self { config, asset, coordinator: None, private, term: 0, heard: None }
     }
 
     /// Takes the asset's kept state back. `None`: this version did not write it, or the host gave another problem.
@@ -97,6 +101,15 @@ impl Planning {
         (coordinator.in_term(self.term), settings, why)
     }
 
+    /// What a member is asked, as bytes; `None` while it is asked nothing.
+    fn asking(&self, member: NodeId) -> Option<Vec<u8>> {
+        let coordinator = self.coordinator.as_ref()?;
+        match &self.private {
+            Some(private) => Some(private.request(coordinator, member)?.encode()),
+            None => Some(coordinator.request(member)?.encode()),
+        }
+    }
+
     fn hear(&mut self, now: Instant, request: &Request) {
         self.heard = Some(Heard {
             at: now,
@@ -118,8 +131,11 @@ impl Node {
                 planning.coordinate(id, now, &self.plan, self.config.max_payload);
             let asked = coordinator.start(now);
             planning.coordinator = Some(coordinator);
+            if !self.open_masks() {
+                return Err(InputError::NotConfigured { what: "keys for the plan's masks" });
+            }
             self.report(Report::PlanSolver { solver: settings.kind.word(), why });
-            self.ask(asked);
+            self.run_masks(asked);
         }
         Ok(())
     }
@@ -143,6 +159,7 @@ impl Node {
             asked = coordinator
                 .resume(now, next.horizon, 1, &prices)
                 .map_err(|_| InputError::NotConfigured { what: "this horizon of the plan" })?;
+            planning.private.iter_mut().for_each(privacy::Private::restart);
         } else if let Some(heard) = &mut planning.heard {
             // Should its coordinator not open it, a candidate does, from where the last horizon's prices lead.
             let price = |from: &Option<usize>| from.and_then(|from| heard.prices.get(from).copied());
@@ -156,12 +173,13 @@ impl Node {
 
     pub(super) fn on_plan_round(&mut self) {
         let now = self.now;
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
-        else {
-            return;
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(coordinator) = planning.coordinator.as_mut() else { return };
+        let asked = match &mut planning.private {
+            Some(private) => private.on_timeout(now, coordinator),
+            None => coordinator.on_timeout(now),
         };
-        let asked = coordinator.on_timeout(now);
-        self.ask(asked);
+        self.run_masks(asked);
     }
 
     /// A verified message of another member.
@@ -169,6 +187,9 @@ impl Node {
         let Some(planning) = &self.planning else {
             return self.report(Report::ModuleRefused { reason: "plan_not_configured" });
         };
+        if planning.private.is_some() {
+            return self.on_masked_message(source, payload);
+        }
         if let Ok(request) = Request::decode(payload) {
             if request.term < planning.term || source != planning.leader(request.term) {
                 return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
@@ -202,15 +223,10 @@ impl Node {
         if others.is_empty() {
             return;
         }
-        let Some(coordinator) = self.planning.as_ref().and_then(|planning| planning.coordinator.as_ref())
-        else {
-            return;
-        };
-        let requests: Vec<(NodeId, Vec<u8>)> = others
-            .into_iter()
-            .filter_map(|member| Some((member, coordinator.request(member)?.encode())))
-            .collect();
-        let request = coordinator.request(own);
+        let Some(planning) = &self.planning else { return };
+        let requests: Vec<(NodeId, Vec<u8>)> =
+            others.into_iter().filter_map(|member| Some((member, planning.asking(member)?))).collect();
+        let request = planning.asking(own).and_then(|_| planning.coordinator.as_ref()?.request(own));
         for (member, payload) in requests {
             self.send_plan(member, payload);
         }
@@ -234,9 +250,13 @@ impl Node {
         let Some(planning) = self.planning.as_mut() else { return };
         let Some(asset) = planning.asset.as_mut() else { return };
         let round = asset.round();
-        let contribution = match asset.on_request(request) {
+        let answered = match &mut planning.private {
+            Some(private) => private.answer(asset, request).map(|()| None).map_err(|error| error.reason()),
+            None => asset.on_request(request).map_err(|_| "plan_signal"),
+        };
+        let contribution = match answered {
             Ok(contribution) => contribution,
-            Err(_) => return self.report(Report::ModuleRefused { reason: "plan_signal" }),
+            Err(reason) => return self.report(Report::ModuleRefused { reason }),
         };
         if asset.round() != round || (news && request.committed.is_some()) {
             // An answer that the coordinator counts on must not be forgotten in a crash: the next one is told relative to it.
@@ -251,6 +271,9 @@ impl Node {
         match contribution {
             Some(contribution) if source == own => self.on_contribution(own, &contribution),
             Some(contribution) => self.send_plan(source, contribution.encode()),
+            None if self.planning.as_ref().is_some_and(|planning| planning.private.is_some()) => {
+                self.run_masks(Vec::new());
+            }
             None => {}
         }
     }
@@ -267,12 +290,13 @@ impl Node {
 
     /// Tells of steps taken, and sets the next deadline.
     fn after_step(&mut self) {
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
-        else {
-            return;
-        };
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(coordinator) = planning.coordinator.as_mut() else { return };
         let reports: Vec<_> = core::iter::from_fn(|| coordinator.take_report()).collect();
-        let deadline = coordinator.poll_timeout();
+        let deadline = match &planning.private {
+            Some(private) => private.poll_timeout(coordinator),
+            None => coordinator.poll_timeout(),
+        };
         for report in reports {
             self.report(Report::PlanRound(report));
         }

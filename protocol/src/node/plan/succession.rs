@@ -68,8 +68,11 @@ impl Node {
             .or_else(|_| coordinator.resume(now, heard.horizon, round, &zeros));
         let Ok(asked) = resumed else { return };
         planning.coordinator = Some(coordinator);
+        if !self.open_masks() {
+            return;
+        }
         self.report(Report::PlanSolver { solver: settings.kind.word(), why: "the coordinator is silent" });
         self.report(Report::PlanTerm { term, coordinator: id });
-        self.ask(asked);
+        self.run_masks(asked);
     }
 }
