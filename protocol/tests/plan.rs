@@ -11,7 +11,7 @@ use cosmosmesh_protocol::{
     identity::{Directory, KeyPair},
     node::{
         BundleSettings, Change, Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, PlanConfig,
-        PlanHorizon, Report, Retransmission,
+        PlanHorizon, Report, Requests, Retransmission,
     },
     planning::{
         Outcome,
@@ -88,6 +88,9 @@ fn config(node: u64, directory: &Arc<Directory>, planted: &Planted, solver: Opti
             successors: vec![NodeId(2), NodeId(3)],
             succession: Some(Duration::from_secs(300)),
             participants: (1..=NODES).map(NodeId).collect(),
+            horizon: 0,
+            requests: Requests::default(),
+            absence: Some(Duration::from_secs(600)),
             settings: MethodSettings { eps_abs: 1e-7, eps_rel: 1e-7, ..MethodSettings::of(kind) },
             auto: solver.is_none().then_some(Duration::from_secs(10_000)),
             pace: Pace {
@@ -228,7 +231,7 @@ impl Fleet {
         let reports = self.hosts[&node].reports.iter();
         reports
             .filter_map(|report| match report {
-                Report::PlanCommitted { horizon, round, outcome } => Some((*horizon, *round, *outcome)),
+                Report::PlanCommitted { horizon, round, outcome, .. } => Some((*horizon, *round, *outcome)),
                 _ => None,
             })
             .collect()
@@ -297,12 +300,16 @@ fn a_later_horizon_goes_on_from_the_prices_of_the_last() {
     for node in (1..=NODES).rev() {
         let locals = fleet.planted.problem.locals();
         let problem = locals.iter().find(|(id, _)| *id == NodeId(node)).map(|(_, problem)| problem.clone());
-        let next = PlanHorizon { horizon: 1, problem, moved: moved.clone() };
+        let couplings = fleet.planted.problem.couplings().clone();
+        let requests = Requests::default();
+        let next = PlanHorizon { horizon: 1, couplings, problem, moved: moved.clone(), requests };
         fleet.input(node, Input::PlanHorizon(Box::new(next)));
     }
     fleet.run_for(Duration::from_secs(3000));
     let (horizon, warm, outcome) = *fleet.committed(1).last().expect("committed");
     assert_eq!((horizon, outcome), (1, Outcome::Converged));
+    // Rounds count on.
+    let warm = warm - cold;
     assert!(warm < cold, "{warm} rounds warm, {cold} cold");
     assert!(fleet.gap() < 1e-5);
     assert_eq!(fleet.committed(3).last(), fleet.committed(1).last());

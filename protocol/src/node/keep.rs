@@ -296,11 +296,7 @@ impl Node {
         if kind == Kept::Plan as u8 {
             let now = self.now;
             let planning = self.planning.as_mut().ok_or(InputError::NotConfigured { what: "planning" })?;
-            let taken = match record_key.len() {
-                1 => planning.take_back(now, value),
-                _ => planning.take_back_masks(now, record_key, value),
-            };
-            taken.ok_or(malformed)?;
+            planning.take_back(now, record_key, value).ok_or(malformed)?;
             self.watch_coordinator();
             return Ok(());
         }

@@ -240,6 +240,10 @@ pub enum Report {
     },
     /// This node's own part of the plan changed.
     PlanLocal {
+        /// The horizon.
+        horizon: u64,
+        /// Whether its requests are whole.
+        whole: bool,
         /// The round that it answers.
         round: u32,
         /// The local solution x.
@@ -302,9 +306,35 @@ pub enum Report {
     PlanCommitted {
         /// The horizon.
         horizon: u64,
-        /// The round that ended it: with the horizon, the version.
+        /// The term of its coordinator.
+        term: u32,
+        /// The round that ended it: with horizon and term, the version.
         round: u32,
         /// How it ended.
         outcome: Outcome,
+    },
+    /// This coordinator goes on with other members.
+    PlanMembers {
+        /// The horizon.
+        horizon: u64,
+        /// The round from which on.
+        round: u32,
+        /// Who takes part now, ascending.
+        members: Vec<NodeId>,
+        /// Why: `joined`, `left` or `absent`.
+        why: &'static str,
+    },
+    /// This coordinator has made requests whole.
+    PlanRequests {
+        /// The horizon.
+        horizon: u64,
+        /// Requests that were bid for.
+        bids: usize,
+        /// Requests that are granted.
+        granted: usize,
+        /// Requests that their own assets declined beside others.
+        declined: usize,
+        /// Requests that were withdrawn because the rest of the plan found no end.
+        withdrawn: usize,
     },
 }

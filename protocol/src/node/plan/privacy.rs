@@ -15,16 +15,17 @@ use crate::{
             noise::{Ledger, Mechanism},
         },
         secure::{Enrolment, Gathering, MaskedRequest, Masking, Opening, Party, SecureError, Width, number},
-        solver::{Asset, Coordinator, Question, Request},
+        solver::{Asset, Coordinator, MethodSettings, Question, Request},
     },
     time::Instant,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// Kept parts: the second byte of the key, after [`Kept::Plan`].
-const MASKING: u8 = 1;
-const SEAT: u8 = 2;
-const DEAL: u8 = 3;
+/// Kept parts: the second byte of the key, after [`Kept::Plan`]. From here on they are of the masks.
+pub(super) const FIRST: u8 = 0x80;
+const MASKING: u8 = FIRST;
+const SEAT: u8 = FIRST + 1;
+const DEAL: u8 = FIRST + 2;
 /// Deals are shorter than this, whatever the terms.
 const MAX_DEAL: usize = 2048;
 
@@ -44,12 +45,15 @@ pub(super) struct Private {
     kept: BTreeMap<u8, Vec<u8>>,
     /// Releases that were told of.
     told: (u64, bool),
+    /// The method of a term: its masks are as long as its answers.
+    method: Option<(u32, MethodSettings)>,
 }
 
 impl Private {
     pub(super) fn new(own: NodeId, config: PrivacyConfig) -> Self {
         let (early, kept) = (BTreeMap::new(), BTreeMap::new());
-        Self { config, own, party: None, opening: None, receipt: None, early, kept, told: (0, false) }
+        let told = (0, false);
+        Self { config, own, party: None, opening: None, receipt: None, early, kept, told, method: None }
     }
 
     /// Takes up the part in an epoch, unless it is the one in force.
@@ -115,8 +119,21 @@ impl Private {
         let width = question.as_ref().map_or(Width::Any, width);
         let opening = Opening { epoch: epoch(term), entries: coordinator.entries(), width };
         self.open(now, opening, self.own, asset)?;
+        let Some(party) = self.party.as_mut() else { return Ok(()) };
+        if let Some(gathering) = party.gathering() {
+            // The same term goes on with another horizon or other members: counts and windows go on, and the sum is empty.
+            gathering.check(coordinator)?;
+            party.restart();
+            return Ok(());
+        }
         let Some(mut party) = self.party.take() else { return Ok(()) };
-        let gathering = Gathering::new(Aggregator::new(party.terms().clone()), coordinator)?;
+        let gathering = match Gathering::new(Aggregator::new(party.terms().clone()), coordinator) {
+            Ok(gathering) => gathering,
+            Err(error) => {
+                self.party = Some(party);
+                return Err(error.into());
+            }
+        };
         party.tell_committee(&opening.encode(), Some(self.own));
         self.party = Some(party.with_gathering(Some(gathering)));
         Ok(())
@@ -147,11 +164,9 @@ impl Private {
         party.on_timeout(now, coordinator).unwrap_or_default()
     }
 
-    /// A later horizon begins.
-    pub(super) fn restart(&mut self) {
-        if let Some(party) = &mut self.party {
-            party.restart();
-        }
+    /// The method that a term's masks were made for.
+    pub(super) fn fixed(&self, term: u32) -> Option<MethodSettings> {
+        self.method.filter(|(of, _)| *of == term).map(|(_, settings)| settings)
     }
 
     /// Whether a deal is of an epoch that is not open here yet.
@@ -256,21 +271,34 @@ impl Planning {
 }
 
 impl Node {
-    /// Opens the masks' epoch of a coordinator that begins here. `false`: the mission published no keys for it, so nobody can answer.
-    pub(super) fn open_masks(&mut self) -> bool {
+    /// Opens the masks' epoch of a coordinator that begins here, with a method that stays that of the term. When its answers have another length in a later
+    /// horizon, the same coordinator takes its next term. `false`: the mission published no keys for it, so nobody can answer.
+    pub(super) fn open_masks(&mut self, settings: MethodSettings) -> bool {
         let now = self.now;
         let Some(planning) = self.planning.as_mut() else { return true };
-        let (Some(private), Some(coordinator)) = (&mut planning.private, &planning.coordinator) else {
-            return true;
-        };
-        let opened = private.lead(now, planning.term, coordinator, planning.asset.is_some());
+        let candidates = planning.config.successors.len() as u32 + 1;
+        let Some(private) = &mut planning.private else { return true };
+        let Some(coordinator) = planning.coordinator.take() else { return true };
+        let (asset, known) = (planning.asset.is_some(), private.opening.map(|opening| opening.epoch));
+        let mut opened = private.lead(now, planning.term, &coordinator, asset);
+        let mut coordinator = coordinator;
+        if opened.is_err() && known == Some(epoch(planning.term)) {
+            planning.term = planning.term.saturating_add(candidates);
+            coordinator = coordinator.in_term(planning.term);
+            opened = private.lead(now, planning.term, &coordinator, asset);
+        }
+        let begins = known != private.opening.map(|opening| opening.epoch);
+        (private.method, planning.coordinator) = (Some((planning.term, settings)), Some(coordinator));
         if let Err(error) = opened {
             planning.coordinator = None;
             self.report(Report::ModuleRefused { reason: error.reason() });
             return false;
         }
+        let Some(private) = self.planning.as_ref().and_then(|planning| planning.private.as_ref()) else {
+            return true;
+        };
         let parts = private.party.as_ref().map(|party| party.terms().parts());
-        let told = parts.map(|parts| Report::PlanEpoch {
+        let told = parts.filter(|_| begins).map(|parts| Report::PlanEpoch {
             epoch: parts.epoch,
             seats: parts.committee.len(),
             k_min: parts.k_min,
@@ -341,6 +369,9 @@ impl Node {
 
     fn on_mask(&mut self, source: NodeId, kind: u64, payload: &[u8]) {
         let now = self.now;
+        if matches!(kind, 7 | 10) && self.is_back(source) {
+            return;
+        }
         let Some(planning) = self.planning.as_mut() else { return };
         let Some(private) = &mut planning.private else { return };
         if kind == 4 && private.is_early(source, payload) {

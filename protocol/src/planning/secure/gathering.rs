@@ -28,7 +28,17 @@ impl Gathering {
     /// [`PlanError::Couplings`] when the terms' entries are not those of the method's contributions, and [`PlanError::NotMember`] when
     /// a member of the plan is not in the roster.
     pub fn new(aggregator: Aggregator, coordinator: &Coordinator) -> Result<Self, PlanError> {
-        let terms = aggregator.terms();
+        let gathering = Self { aggregator, waiting: BTreeMap::new() };
+        gathering.check(coordinator)?;
+        Ok(gathering)
+    }
+
+    /// Whether a coordinator's answers are those of the terms.
+    ///
+    /// # Errors
+    /// As [`Gathering::new`].
+    pub fn check(&self, coordinator: &Coordinator) -> Result<(), PlanError> {
+        let terms = self.aggregator.terms();
         let (found, expected) = (terms.parts().entries, coordinator.entries());
         if found != expected {
             return Err(PlanError::Couplings { found, expected });
@@ -36,7 +46,7 @@ impl Gathering {
         if let Some(node) = coordinator.members().find(|member| terms.position(*member).is_none()) {
             return Err(PlanError::NotMember { node });
         }
-        Ok(Self { aggregator, waiting: BTreeMap::new() })
+        Ok(())
     }
 
     /// What a member is asked now; `None` for a stranger.

@@ -90,6 +90,12 @@ impl Asset {
         })
     }
 
+    /// The same asset, which begins at a later horizon.
+    #[must_use]
+    pub fn in_horizon(self, horizon: u64) -> Self {
+        Self { horizon, ..self }
+    }
+
     /// Replaces the problem for a later `horizon`. `moved` names, for each new coupling, the old one that it continues: from
     /// there the exchange starts warm.
     ///
@@ -212,7 +218,7 @@ impl Asset {
 
     /// The last answer less what is in the sum.
     fn outstanding(&self) -> Option<Contribution> {
-        let (_, answer) = self.last.as_ref()?;
+        let (request, answer) = self.last.as_ref()?;
         let entries = match &self.base {
             Some(base) if base.entries.len() == answer.entries.len() => {
                 answer.entries.iter().zip(&base.entries).map(|(new, old)| new.wrapping_sub(*old)).collect()
@@ -220,7 +226,7 @@ impl Asset {
             _ => answer.entries.clone(),
         };
         let base = self.base.as_ref().map_or(0, |base| base.round);
-        Some(Contribution { horizon: self.horizon, round: answer.round, base, entries })
+        Some(Contribution { horizon: self.horizon, term: request.term, round: answer.round, base, entries })
     }
 
     /// What the next step starts from: what the coordinator counts on, or what there is.

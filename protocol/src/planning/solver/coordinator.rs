@@ -247,6 +247,9 @@ impl Coordinator {
         if contribution.horizon != self.horizon {
             return Err(PlanError::Horizon { found: contribution.horizon, expected: self.horizon });
         }
+        if contribution.term != self.term {
+            return Err(PlanError::Term { found: contribution.term, expected: self.term });
+        }
         if !matches!(self.phase, Phase::Open { .. }) {
             return Err(PlanError::Idle);
         }

@@ -155,6 +155,8 @@ fn refused_contributions_change_nothing() {
     assert_eq!(fleet.give(1, &later), Err(PlanError::FutureRound { found: 2, current: 1 }));
     let other = Contribution { horizon: 1, ..next.clone() };
     assert_eq!(fleet.give(1, &other), Err(PlanError::Horizon { found: 1, expected: 0 }));
+    let foreign = Contribution { term: 3, ..next.clone() };
+    assert_eq!(fleet.give(1, &foreign), Err(PlanError::Term { found: 3, expected: 0 }));
     let baseless = Contribution { base: 7, ..next };
     assert_eq!(fleet.give(1, &baseless), Err(PlanError::OldRound { found: 1, current: 1 }));
     assert_eq!(alloc::format!("{:?}", fleet.coordinator), before);
