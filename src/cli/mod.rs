@@ -9,6 +9,7 @@ pub mod contacts;
 mod flight;
 mod interrupt;
 pub mod new;
+pub mod privacy;
 mod progress;
 pub mod report;
 pub mod route;
@@ -63,6 +64,7 @@ enum Command {
     Bundle(bundle::BundleArgs),
     Route(route::RouteArgs),
     Catopt(catopt::CatoptArgs),
+    Privacy(privacy::PrivacyArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -79,6 +81,7 @@ impl Command {
             Self::Bundle(args) => bundle::execute(args),
             Self::Route(args) => route::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
+            Self::Privacy(args) => privacy::execute(&args),
             Self::Completions(args) => completions::execute(args),
         }
     }
@@ -153,7 +156,8 @@ fn check(args: &check::CheckArgs) -> Result<Outcome, CliError> {
     let threads = NonZeroUsize::new(args.threads as usize).unwrap_or(NonZeroUsize::MIN);
     let interrupted = interrupt::watch();
     let run = |path: &Path| {
-        let request = flight::Request { path, seed: None, threads, until: None, output: None };
+        let request =
+            flight::Request { path, seed: None, shift: 0, budget: None, threads, until: None, output: None };
         let flown = flight::fly(&request, &mut |_| interrupted.flow())?;
         let (fingerprint, metrics, tolerances) =
             (flown.fingerprint.to_string(), flown.metrics, flown.tolerances);

@@ -18,7 +18,7 @@ use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{
-        BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Retransmission,
+        BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Requests, Retransmission,
         SharedStateConfig,
     },
     planning::{
@@ -269,6 +269,9 @@ impl Fleet {
             problem,
             privacy: self.masks.as_ref().map(|masks| masks.config(&self.streams, asset)),
             lifetime: span(plan.lifetime),
+            absence: None,
+            horizon: 0,
+            requests: Requests::default(),
         })
     }
 }

@@ -68,7 +68,9 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         | Report::Status { .. }
         | Report::CustodyReleased { .. }
         | Report::CustodyRefused { .. }
-        | Report::CustodyRepeated { .. } => return None,
+        | Report::CustodyRepeated { .. }
+        | Report::PlanMembers { .. }
+        | Report::PlanRequests { .. } => return None,
         Report::BundleDropped { reason, bytes } => {
             RecordKind::BundleDropped { reason: drop_reason(reason), bytes }
         }
@@ -77,7 +79,7 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         Report::Visible { dot } => {
             RecordKind::SyncVisible { actor: at(dot.actor), sequence: dot.sequence, latency: SimTime::ZERO }
         }
-        Report::PlanLocal { round, values } => RecordKind::PlanLocal { round, values },
+        Report::PlanLocal { round, values, .. } => RecordKind::PlanLocal { round, values },
         Report::PlanRound(report) => RecordKind::PlanRound {
             round: report.round,
             primal_residual: report.primal_residual,
@@ -109,7 +111,7 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         Report::PlanSpent { rho, epsilon, delta, releases, exhausted } => {
             RecordKind::PlanSpent { rho, epsilon, delta, releases, exhausted }
         }
-        Report::PlanCommitted { horizon, round, outcome } => {
+        Report::PlanCommitted { horizon, round, outcome, .. } => {
             RecordKind::PlanCommitted { horizon, round, outcome: outcome.word() }
         }
     })

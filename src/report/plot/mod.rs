@@ -7,7 +7,10 @@ mod latency;
 mod links;
 mod per_asset;
 mod plan;
+mod price;
 mod scale;
+
+pub use price::{PricePoint, price_of_privacy};
 
 pub(super) use scale::power_of_ten;
 

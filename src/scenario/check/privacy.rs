@@ -28,8 +28,13 @@ impl Checker<'_> {
         match spanned.map(|privacy| &privacy.value) {
             Some(RawPrivacy::Off) => PrivacySpec::Off { why: "off in the scenario" },
             Some(RawPrivacy::Masked(masks)) => {
+                self.no_requests(raw, plan);
                 let place = &spanned.unwrap_or_else(|| unreachable!("it was matched")).place;
                 PrivacySpec::Masked(self.masks(masks, place, raw, plan, possible))
+            }
+            // Bids say what each request is worth to its asset: they cannot be summed, and no mask hides them.
+            None if requests(plan) => {
+                PrivacySpec::Off { why: "requests are made whole from bids that the coordinator reads" }
             }
             // With as many participants as are opened at least, one that is lost would stop everything.
             None if plan.participants.len() <= K_MIN as usize => {
@@ -39,6 +44,18 @@ impl Checker<'_> {
                 why: "fewer than three habitats, satellites or ground stations beside the coordinator",
             },
             None => PrivacySpec::Masked(defaults(plan, possible)),
+        }
+    }
+
+    fn no_requests(&mut self, raw: &RawPlan, plan: &PlanSpec) {
+        if !requests(plan) {
+            return;
+        }
+        let terms = raw.participants.value.iter().flat_map(|one| &one.value.terms.value);
+        let requests = terms.filter_map(|term| term.value.requests.as_ref()).find(|requests| requests.value);
+        if let Some(place) = requests.map(|requests| requests.place.clone()) {
+            let allowed = "no requests under masks (`privacy: Off`): the coordinator makes them whole from bids that it reads one by one";
+            self.report(&place, Mistake::Inconsistent, "requests in a plan with masks", allowed);
         }
     }
 
@@ -135,6 +152,11 @@ fn defaults(plan: &PlanSpec, committee: Vec<AssetIndex>) -> MaskSpec {
         epochs: 8,
         noise: None,
     }
+}
+
+/// Whether anybody's values are taken or not.
+fn requests(plan: &PlanSpec) -> bool {
+    plan.participants.iter().flat_map(|one| &one.terms).any(|term| term.requests)
 }
 
 /// Who could sit in a committee: those that take part first, habitats before satellites before ground stations, then by index. Not the coordinator:
