@@ -50,8 +50,8 @@ pub struct PrivacyArgs {
 }
 
 fn above_zero(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| *number > 0.0 && *number <= 1e9);
-    number.ok_or_else(|| format!("`{text}` is no number above 0 and up to 1e9"))
+    let number = text.parse::<f64>().ok().filter(|number| *number > 0.0 && *number <= 1e7);
+    number.ok_or_else(|| format!("`{text}` is no number above 0 and up to 1e7"))
 }
 
 /// Flies all of them.

@@ -17,6 +17,8 @@ use crate::{
 const SEATS: usize = 4;
 /// The fewest seats of such a committee.
 const LEAST_SEATS: usize = 3;
+/// The greatest budget ε that a ledger can hold.
+const MAX_EPSILON: f64 = 1e7;
 /// The fewest answers that are opened, unless a scenario says so.
 const K_MIN: u32 = 3;
 
@@ -116,8 +118,8 @@ impl Checker<'_> {
             let holds = delta > 0.0 && delta < 1.0;
             self.expect(holds, &number.place, "a number above 0 and below 1");
         }
-        if let Some(epsilon) = Some(&raw.epsilon).filter(|epsilon| epsilon.value > 1e9) {
-            self.out_of_range(&epsilon.place, "at most 1e9: more is no budget");
+        if let Some(epsilon) = Some(&raw.epsilon).filter(|epsilon| epsilon.value > MAX_EPSILON) {
+            self.out_of_range(&epsilon.place, format!("at most {MAX_EPSILON:e}: more is no budget"));
         }
         NoiseSpec {
             clip: self.magnitude(&raw.clip),

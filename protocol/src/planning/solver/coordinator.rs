@@ -298,7 +298,8 @@ impl Coordinator {
         if self.method.rounds() {
             return Some(deadline);
         }
-        let silent = self.members.iter().map(|member| member.asked.saturating_add(self.pace.deadline)).min();
+        let asked = self.members.iter().filter(|member| !member.retired);
+        let silent = asked.map(|member| member.asked.saturating_add(self.pace.deadline)).min();
         self.step_at.into_iter().chain(silent).min()
     }
 
