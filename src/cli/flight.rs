@@ -1,10 +1,10 @@
 //! One run with everything that watches it: digest, metrics, oracles, run folder, trace file.
 
-use super::CliError;
+use super::{CliError, reference};
 use crate::{
     engine::{Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
-    metrics::{Metrics, MetricsSet, Places, PlanReference, RunShape},
-    oracle::{self, CentralProblem, OracleReport, Oracles},
+    metrics::{Metrics, MetricsSet, Places, RunShape},
+    oracle::{OracleReport, Oracles},
     report::{
         AssetFacts, Capture, CapturedLink, OracleFacts, PlanFacts, ReportError, RunEnd, RunFacts, RunFolder,
         Timing, words,
@@ -13,7 +13,6 @@ use crate::{
     sim::{Options, Progress, SimError, Simulation},
     units::SimTime,
 };
-use cosmosmesh_protocol::planning::QpSettings;
 use std::{
     fs::File,
     io::{self, BufWriter},
@@ -169,7 +168,9 @@ fn plan_facts(plan: &PlanSpec) -> PlanFacts {
         commodities: plan.commodities.clone(),
         slots: plan.slots,
         slot_s: plan.slot.as_secs_f64(),
-        constraints: plan.coupling_names(),
+        constraints: plan.coupling_names(0),
+        shift: plan.rolling.map_or(0, |rolling| rolling.shift),
+        later: (1..plan.horizons()).map(|horizon| plan.coupling_names(horizon)).collect(),
     }
 }
 
@@ -195,7 +196,8 @@ impl Watch {
         let shape = RunShape {
             duration: end,
             replicas: scenario.shared_state.as_ref().map_or_else(Vec::new, |shared| shared.members.clone()),
-            plan: plan_reference(simulation)?,
+            plan: reference::of_start(simulation.fleet())?,
+            replan: Some(reference::later(simulation.shared_fleet())),
             places: Places {
                 ephemeris: simulation.course().ephemeris.clone(),
                 trajectories: simulation.course().trajectories.clone(),
@@ -327,52 +329,6 @@ fn captured_links(scenario: &Scenario, simulation: &Simulation) -> Vec<CapturedL
 /// Whether replicas have had the time to agree: writes stopped early enough for a whole lifetime of their messages.
 fn is_healed(scenario: &Scenario, end: SimTime) -> bool {
     scenario.shared_state.as_ref().is_some_and(|shared| shared.end + shared.lifetime <= end)
-}
-
-/// The fleet's problem and its central optimum.
-fn plan_reference(simulation: &Simulation) -> Result<Option<PlanReference>, String> {
-    let problems = simulation.fleet().problems();
-    if problems.is_empty() {
-        return Ok(None);
-    }
-    let participants = problems.iter().map(|(asset, problem)| {
-        let (parts, n) = (problem.parts(), problem.variables());
-        let upper = (0..n).flat_map(|row| (row..n).map(move |column| (row, column)));
-        let entries = upper.map(|(row, column)| (row, column, problem.hessian_entry(row, column)));
-        oracle::Participant {
-            asset: *asset,
-            quadratic: entries.filter(|entry| entry.2 != 0.0).collect(),
-            linear: parts.linear.clone(),
-            constant: parts.constant,
-            lower: parts.lower.clone(),
-            upper: parts.upper.clone(),
-            rows: parts
-                .rows
-                .iter()
-                .map(|row| oracle::Row { terms: row.terms.clone(), lower: row.lower, upper: row.upper })
-                .collect(),
-            shared: parts
-                .shared
-                .iter()
-                .map(|term| oracle::SharedTerm {
-                    coupling: term.coupling,
-                    variable: term.variable,
-                    coefficient: term.coefficient,
-                })
-                .collect(),
-        }
-    });
-    let couplings = simulation.fleet().couplings().into_iter().flat_map(|couplings| couplings.as_slice());
-    let problem = CentralProblem::new(participants.collect())
-        .map_err(|error| error.to_string())?
-        .bounded(couplings.map(|coupling| (coupling.lower, coupling.upper)));
-    let mut optimum = problem.solve().map_err(|error| format!("central optimum of the plan: {error}"))?;
-    let whole = |error| format!("plan with whole requests: {error}");
-    if let Some(fleet) = simulation.fleet().integer().map_err(whole)? {
-        let rounded = fleet.solve_centrally(QpSettings::default()).map_err(whole)?;
-        optimum.integrality_gap = Some(rounded.gap);
-    }
-    Ok(Some(PlanReference { problem, optimum }))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line tells the user how long a run took")]

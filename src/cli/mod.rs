@@ -11,6 +11,7 @@ mod interrupt;
 pub mod new;
 pub mod privacy;
 mod progress;
+mod reference;
 pub mod report;
 pub mod route;
 pub mod run;

@@ -225,11 +225,11 @@ impl<'a> Source<'a> {
         let Some(plan) = &facts.plan else { return Ok(plans) };
         self.rows("plans.csv", &["asset", "quantity", "slot", "value"], |place, row: HeldRow| {
             let Some(slot) = row.slot else { return Ok(()) };
-            if slot >= plan.slots {
+            if slot >= plan.span() {
                 return Err(place.refuse("slot", slot.to_string(), "a slot of the horizon in run.json"));
             }
             let held = plans.entry(self.asset(place, "asset", &row.asset)?).or_default();
-            let values = held.entry(row.quantity).or_insert_with(|| vec![0.0; plan.slots as usize]);
+            let values = held.entry(row.quantity).or_insert_with(|| vec![0.0; plan.span() as usize]);
             values[slot as usize] = place.finite("value", row.value)?;
             Ok(())
         })?;

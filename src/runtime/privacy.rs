@@ -1,6 +1,6 @@
 //! What a mission publishes of a plan's masks before launch, and what each node keeps to itself.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use cosmosmesh_protocol::{
     id::NodeId,
@@ -36,17 +36,16 @@ pub(super) struct Masks {
 
 impl Masks {
     /// From every member's seed of the run: what the members of a mission make by themselves, and hand in their public keys.
-    pub(super) fn new(
-        spec: &MaskSpec,
-        plan: &PlanSpec,
-        problems: &BTreeMap<AssetIndex, LocalProblem>,
+    pub(super) fn new<'a>(
+        (spec, plan): (&MaskSpec, &PlanSpec),
+        (problems, roster): (impl Iterator<Item = &'a LocalProblem>, &[AssetIndex]),
         couplings: usize,
         streams: &RandomStreams,
         node: impl Fn(AssetIndex) -> NodeId,
     ) -> Self {
         let member = |asset: &AssetIndex| (node(*asset), seed(streams, *asset));
         let committee: Vec<_> = spec.committee.iter().map(member).collect();
-        let roster: Vec<_> = problems.keys().map(member).collect();
+        let roster: Vec<_> = roster.iter().map(member).collect();
         let grain = grain(plan.eps_abs, roster.len());
         let noise = spec.noise.map(|noise| settings(&noise, couplings, grain));
         let mut enrolment = Enrolment {
@@ -55,7 +54,7 @@ impl Masks {
             cohort: spec.cohort as usize,
             threshold: spec.threshold as usize,
             recoveries: spec.recoveries as usize,
-            greatest: greatest(problems.values(), noise.as_ref()),
+            greatest: greatest(problems, noise.as_ref()),
             grain,
             epochs: Vec::new(),
         };

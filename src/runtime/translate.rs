@@ -68,9 +68,7 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         | Report::Status { .. }
         | Report::CustodyReleased { .. }
         | Report::CustodyRefused { .. }
-        | Report::CustodyRepeated { .. }
-        | Report::PlanMembers { .. }
-        | Report::PlanRequests { .. } => return None,
+        | Report::CustodyRepeated { .. } => return None,
         Report::BundleDropped { reason, bytes } => {
             RecordKind::BundleDropped { reason: drop_reason(reason), bytes }
         }
@@ -111,9 +109,19 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         Report::PlanSpent { rho, epsilon, delta, releases, exhausted } => {
             RecordKind::PlanSpent { rho, epsilon, delta, releases, exhausted }
         }
-        Report::PlanCommitted { horizon, round, outcome, .. } => {
-            RecordKind::PlanCommitted { horizon, round, outcome: outcome.word() }
+        Report::PlanCommitted { horizon, term, round, outcome } => {
+            RecordKind::PlanCommitted { horizon, term, round, outcome: outcome.word() }
         }
+        Report::PlanMember { horizon, round, member, present, why } => {
+            RecordKind::PlanMember { horizon, round, member: at(member), present, why }
+        }
+        Report::PlanRequests { horizon, bids, granted, declined, withdrawn } => RecordKind::PlanRequests {
+            horizon,
+            bids: bids as u32,
+            granted: granted as u32,
+            declined: declined as u32,
+            withdrawn: withdrawn as u32,
+        },
     })
 }
 

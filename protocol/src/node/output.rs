@@ -313,14 +313,16 @@ pub enum Report {
         /// How it ended.
         outcome: Outcome,
     },
-    /// This coordinator goes on with other members.
-    PlanMembers {
+    /// This coordinator goes on with a member more, or without one.
+    PlanMember {
         /// The horizon.
         horizon: u64,
         /// The round from which on.
         round: u32,
-        /// Who takes part now, ascending.
-        members: Vec<NodeId>,
+        /// Who.
+        member: NodeId,
+        /// Whether it takes part now.
+        present: bool,
         /// Why: `joined`, `left` or `absent`.
         why: &'static str,
     },

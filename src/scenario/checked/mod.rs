@@ -20,7 +20,7 @@ pub use faults::{Fault, LinkSelector};
 pub use metrics::{Better, Tolerance};
 pub use plan::{
     ConstraintKind, MaskSpec, NoiseSpec, PlanConstraint, PlanParticipant, PlanRelation, PlanReserve,
-    PlanSpec, PlanTerm, PrivacySpec,
+    PlanSpec, PlanTerm, PrivacySpec, Rolling,
 };
 pub use protocol::{CrcKind, CustodySpec, Priority, ProtocolSettings, Retransmission, Routing, Service};
 pub use traffic::{Arrivals, ListedMessage, Messages, PayloadContent, SharedState, Traffic, WriteMix};

@@ -9,6 +9,12 @@ use crate::{
 };
 use alloc::vec::Vec;
 
+/// The candidates among the members.
+fn planning_successors(node: &Node) -> Vec<NodeId> {
+    let Some(planning) = &node.planning else { return Vec::new() };
+    planning.candidates().into_iter().filter(|candidate| planning.membership.holds(*candidate)).collect()
+}
+
 impl Node {
     pub(in crate::node) fn on_plan_round(&mut self) {
         let now = self.now;
@@ -24,10 +30,18 @@ impl Node {
         }
         let Some(planning) = self.planning.as_mut() else { return };
         let Some(coordinator) = planning.coordinator.as_mut() else { return };
-        let asked = match &mut planning.private {
+        let round = coordinator.round();
+        let mut asked = match &mut planning.private {
             Some(private) => private.on_timeout(now, coordinator),
             None => coordinator.on_timeout(now),
         };
+        if coordinator.round() == round && coordinator.outcome().is_none() && !asked.is_empty() {
+            // The round is extended: those who would take this node's place hear that it waits.
+            let successors = planning_successors(self);
+            asked.extend(successors);
+            asked.sort_unstable();
+            asked.dedup();
+        }
         self.run_masks(asked);
     }
 
@@ -63,7 +77,8 @@ impl Node {
         if others.is_empty() {
             return;
         }
-        planning.membership.asked(now, &others);
+        let owing: Vec<NodeId> = coordinator.missing().filter(|member| others.contains(member)).collect();
+        planning.membership.asked(now, &owing);
         let request = coordinator.request(own).filter(|_| planning.asking(own).is_some());
         self.tell(&others);
         if let Some(request) = request {

@@ -52,6 +52,10 @@ impl Membership {
         self.present.iter().copied().collect()
     }
 
+    pub(super) fn holds(&self, node: NodeId) -> bool {
+        self.present.contains(&node)
+    }
+
     pub(super) fn asked(&mut self, now: Instant, members: &[NodeId]) {
         for member in members {
             self.asked.entry(*member).or_insert(now);
@@ -105,7 +109,7 @@ impl Membership {
 
 impl Planning {
     /// Everyone who may coordinate.
-    fn candidates(&self) -> Vec<NodeId> {
+    pub(super) fn candidates(&self) -> Vec<NodeId> {
         core::iter::once(self.config.coordinator).chain(self.config.successors.iter().copied()).collect()
     }
 }
@@ -185,7 +189,10 @@ impl Node {
         }
         let relaxed = planning.auction.is_none() && PlanStage(coordinator.horizon()).is_relaxed();
         if new && open && relaxed {
-            self.regroup("joined");
+            self.regroup(&[from], true, "joined");
+        } else if new && coordinator.round() > 0 {
+            let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round());
+            self.tell_members(stage, round, &[from], true, "joins_later");
         }
     }
 
@@ -196,9 +203,14 @@ impl Node {
         let Some(coordinator) = &planning.coordinator else { return };
         let open = coordinator.outcome().is_none() && coordinator.round() > 0;
         if was && planning.auction.is_some() {
+            let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round());
+            self.tell_members(stage, round, &[from], false, "left");
             self.leave_auction(from);
         } else if was && open {
-            self.regroup("left");
+            self.regroup(&[from], false, "left");
+        } else if was {
+            let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round());
+            self.tell_members(stage, round, &[from], false, "left");
         }
     }
 
@@ -222,32 +234,46 @@ impl Node {
         };
         let missing: Vec<NodeId> = coordinator.missing().collect();
         let quorum = planning.config.pace.quorum;
-        if planning.membership.retire(now, absence, quorum, &missing).is_empty() {
+        let gone = planning.membership.retire(now, absence, quorum, &missing);
+        if gone.is_empty() {
             return false;
         }
-        self.regroup("absent");
+        self.regroup(&gone, false, "absent");
         true
     }
 
-    /// Retires a member.
-    pub(super) fn retire(&mut self, member: NodeId) {
+    /// Retires a member that does not answer for its requests.
+    pub(super) fn retire(&mut self, member: NodeId, stage: PlanStage, round: u32) {
         let Some(planning) = self.planning.as_mut() else { return };
         if planning.membership.drop(member) {
             planning.membership.retired.insert(member);
+            self.tell_members(stage, round, &[member], false, "absent");
         }
     }
 
     /// The plan goes on with the members that there are, from the last prices.
-    pub(super) fn regroup(&mut self, why: &'static str) {
+    pub(super) fn regroup(&mut self, changed: &[NodeId], present: bool, why: &'static str) {
         let Some(planning) = self.planning.as_ref() else { return };
         let Some(coordinator) = &planning.coordinator else { return };
         let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round().saturating_add(1));
         let prices = coordinator.prices().to_vec();
-        let members = planning.membership.present();
-        let horizon = stage.horizon();
         self.after_step();
-        self.report(Report::PlanMembers { horizon, round, members, why });
+        self.tell_members(stage, round, changed, present, why);
         self.coordinate_from(stage, round, &prices);
+    }
+
+    fn tell_members(
+        &mut self,
+        stage: PlanStage,
+        round: u32,
+        changed: &[NodeId],
+        present: bool,
+        why: &'static str,
+    ) {
+        let horizon = stage.horizon();
+        for member in changed {
+            self.report(Report::PlanMember { horizon, round, member: *member, present, why });
+        }
     }
 
     /// Sets the deadline of [`Timer::PlanJoin`].

@@ -452,8 +452,9 @@ impl Node {
             return self.tell_auction();
         }
         let gone: Vec<NodeId> = auction.waiting.iter().copied().collect();
+        let (stage, round) = (auction.stage, auction.round);
         for member in gone {
-            self.retire(member);
+            self.retire(member, stage, round);
             self.leave_auction(member);
         }
     }
@@ -477,7 +478,7 @@ impl Node {
                 Step::Answers | Step::Solved => self.after_answers(),
             }
         } else if !auction.is_open() {
-            self.regroup("left");
+            self.regroup(&[], false, "left");
         }
     }
 }
