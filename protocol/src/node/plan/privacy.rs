@@ -450,3 +450,86 @@ fn leg(payload: &[u8]) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planning::secure::EpochSeed;
+    use alloc::sync::Arc;
+    use core::time::Duration;
+
+    const OWN: NodeId = NodeId(2);
+    const LEADER: NodeId = NodeId(1);
+
+    fn seed(node: u64) -> EpochSeed {
+        EpochSeed::new([node as u8; 32])
+    }
+
+    fn private() -> Private {
+        let mut enrolment = Enrolment {
+            plan: 1,
+            k_min: 2,
+            cohort: 1,
+            threshold: 3,
+            recoveries: 1,
+            greatest: 1 << 34,
+            grain: 0,
+            epochs: Vec::new(),
+        };
+        let members = |nodes: core::ops::Range<u64>| -> Vec<(NodeId, EpochSeed)> {
+            nodes.map(|node| (NodeId(node), seed(node))).collect()
+        };
+        // This node has a part and a seat.
+        enrolment.epochs = enrolment.published(&members(2..6), &members(1..4), 2);
+        let config = PrivacyConfig {
+            enrolment: Arc::new(enrolment),
+            seed: seed(OWN.0),
+            noise: None,
+            delta: 1e-6,
+            patience: Duration::from_secs(1),
+        };
+        Private::new(OWN, config)
+    }
+
+    const fn opening(epoch: u64, entries: usize) -> Opening {
+        Opening { epoch, entries, width: Width::Shares }
+    }
+
+    #[test]
+    fn one_epoch_has_one_set_of_terms_and_is_not_begun_again() {
+        let mut private = private();
+        let mut open = |opening| {
+            let opened = private.open(Instant::ZERO, opening, LEADER, true);
+            opened.map_err(|error| error.reason())
+        };
+        assert_eq!(open(opening(1, 4)), Ok(()));
+        assert_eq!(open(opening(1, 4)), Ok(()), "the same again");
+        assert_eq!(open(opening(1, 5)), Err("epoch"));
+        assert_eq!(open(Opening { width: Width::Any, ..opening(1, 4) }), Err("epoch"));
+        assert_eq!(open(opening(2, 5)), Ok(()));
+        assert_eq!(open(opening(1, 4)), Err("epoch"));
+        assert_eq!(open(opening(3, 4)), Err("no_keys"));
+        let party = private.party.as_ref().expect("open");
+        assert!(party.masking().is_some() && party.member().is_some());
+        assert_eq!(party.terms().parts().epoch, 2);
+    }
+
+    #[test]
+    fn what_changed_is_kept_once_and_deals_that_come_early_wait() {
+        let mut private = private();
+        let early = {
+            let mut other =
+                Private::new(NodeId(3), PrivacyConfig { seed: seed(3), ..private.config.clone() });
+            other.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
+            let party = other.party.as_mut().expect("open");
+            core::iter::from_fn(|| party.poll_transmit()).find(|(to, _)| *to == OWN).expect("a deal").1
+        };
+        assert!(private.is_early(NodeId(3), &early) && !private.is_early(NodeId(9), &early), "no seat");
+        private.early.insert(NodeId(3), early.clone());
+        private.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
+        assert!(private.early.is_empty() && !private.is_early(NodeId(3), &early));
+        let kept: Vec<u8> = private.changes().into_iter().map(|(part, _)| part).collect();
+        assert_eq!(kept, [MASKING, SEAT]);
+        assert_eq!(private.changes(), Vec::new());
+    }
+}

@@ -19,6 +19,8 @@ mod party;
 pub mod slots;
 
 #[cfg(test)]
+mod masking_tests;
+#[cfg(test)]
 mod party_tests;
 #[cfg(test)]
 mod tests;
