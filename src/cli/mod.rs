@@ -15,6 +15,7 @@ mod reference;
 pub mod report;
 pub mod route;
 pub mod run;
+pub mod sync;
 pub mod validate;
 
 use std::{
@@ -66,6 +67,7 @@ enum Command {
     Route(route::RouteArgs),
     Catopt(catopt::CatoptArgs),
     Privacy(privacy::PrivacyArgs),
+    Sync(sync::SyncArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -83,6 +85,7 @@ impl Command {
             Self::Route(args) => route::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
             Self::Privacy(args) => privacy::execute(&args),
+            Self::Sync(args) => sync::execute(&args),
             Self::Completions(args) => completions::execute(args),
         }
     }

@@ -20,11 +20,11 @@ mod source;
 mod syntax;
 
 pub use checked::{
-    Arrivals, Asset, AssetKind, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec, Fault,
-    LinkSelector, ListedMessage, MaskSpec, Messages, NoiseSpec, PayloadContent, PlanConstraint,
+    Arrivals, Asset, AssetKind, AssetRole, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec,
+    Fault, LinkSelector, ListedMessage, MaskSpec, Messages, NoiseSpec, PayloadContent, PlanConstraint,
     PlanParticipant, PlanRelation, PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, PrivacySpec,
-    ProtocolSettings, Retransmission, Rolling, Routing, Scenario, Service, SharedState, StorageSpec,
-    TableLine, Tolerance, Traffic, WriteMix, has_surface,
+    ProtocolSettings, Publication, Retransmission, Rolling, Routing, Scenario, Service, SharedState,
+    StorageSpec, TableLine, Tolerance, Traffic, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

@@ -110,6 +110,7 @@ fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
         security: None,
         bundles: BundleSettings::default(),
         counted_payloads: false,
+        contracts: false,
         shared_state: None,
         plan: Some(PlanConfig {
             coordinator: NodeId(1),
