@@ -11,10 +11,10 @@ use cosmosmesh_protocol::{
     identity::{Directory, KeyPair},
     node::{
         BundleSettings, Change, Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, PlanConfig,
-        PlanHorizon, Report, Requests, Retransmission,
+        Report, Requests, Retransmission,
     },
     planning::{
-        Outcome,
+        FleetProblem, Outcome,
         generate::{Binding, FleetSpec, Planted},
         solver::{Kind, MethodSettings, Pace},
     },
@@ -24,21 +24,21 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const RATE_BPS: u64 = 256_000;
 const OWLT: Duration = Duration::from_secs(3);
-pub const NODES: u64 = 4;
+pub(crate) const NODES: u64 = 4;
 
-pub struct Host {
-    pub node: Node,
-    pub kept: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub reports: Vec<Report>,
+pub(crate) struct Host {
+    pub(crate) node: Node,
+    pub(crate) kept: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) reports: Vec<Report>,
     /// Out of order: hears and says nothing.
-    pub down: bool,
+    pub(crate) down: bool,
 }
 
-pub struct Fleet {
-    pub now: Instant,
-    pub hosts: BTreeMap<u64, Host>,
-    pub flights: Vec<(Instant, u64, u64, Vec<u8>)>,
-    pub setup: Setup,
+pub(crate) struct Fleet {
+    pub(crate) now: Instant,
+    pub(crate) hosts: BTreeMap<u64, Host>,
+    pub(crate) flights: Vec<(Instant, u64, u64, Vec<u8>)>,
+    pub(crate) setup: Setup,
     directory: Arc<Directory>,
     incarnation: u32,
 }
@@ -59,22 +59,22 @@ fn planted() -> Planted {
 
 /// What a fleet plans, and how.
 #[derive(Clone)]
-pub struct Setup {
-    pub problem: FleetProblem,
-    pub best: f64,
-    pub solver: Option<Kind>,
+pub(crate) struct Setup {
+    pub(crate) problem: FleetProblem,
+    pub(crate) best: f64,
+    pub(crate) solver: Option<Kind>,
     /// Members from the beginning.
-    pub members: Vec<u64>,
+    pub(crate) members: Vec<u64>,
     /// Requests by member.
-    pub requests: Vec<Vec<usize>>,
+    pub(crate) requests: Vec<Vec<usize>>,
     /// Couplings in which requests take part.
-    pub contested: Vec<usize>,
-    pub max_attempts: u32,
-    pub max_rounds: u32,
+    pub(crate) contested: Vec<usize>,
+    pub(crate) max_attempts: u32,
+    pub(crate) max_rounds: u32,
 }
 
 impl Setup {
-    pub fn planted(solver: Option<Kind>) -> Self {
+    pub(crate) fn planted(solver: Option<Kind>) -> Self {
         let Planted { problem, best, .. } = planted();
         let requests = vec![Vec::new(); NODES as usize];
         let members = (1..=NODES).collect();
@@ -141,11 +141,11 @@ fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
 }
 
 impl Fleet {
-    pub fn new(solver: Option<Kind>) -> Self {
+    pub(crate) fn new(solver: Option<Kind>) -> Self {
         Self::with(Setup::planted(solver))
     }
 
-    pub fn with(setup: Setup) -> Self {
+    pub(crate) fn with(setup: Setup) -> Self {
         let directory: Directory =
             (1..=NODES).map(|node| (NodeId(node), keys(node).public().clone())).collect();
         let directory = Arc::new(directory);
@@ -167,7 +167,7 @@ impl Fleet {
         fleet
     }
 
-    pub fn connect(&mut self, node: u64) {
+    pub(crate) fn connect(&mut self, node: u64) {
         let utc = DtnTime(800_000_000_000);
         let uncertainty = Duration::from_millis(10);
         self.input(node, Input::Civil(UtcEstimate { at: Instant::ZERO, utc, uncertainty }));
@@ -196,7 +196,7 @@ impl Fleet {
         }
     }
 
-    pub fn input(&mut self, node: u64, input: Input<'_>) {
+    pub(crate) fn input(&mut self, node: u64, input: Input<'_>) {
         let now = self.now;
         let host = self.hosts.get_mut(&node).expect("a host");
         if host.down {
@@ -235,7 +235,7 @@ impl Fleet {
         }
     }
 
-    pub fn run_for(&mut self, span: Duration) {
+    pub(crate) fn run_for(&mut self, span: Duration) {
         let end = self.now.saturating_add(span);
         loop {
             let flight = self.flights.iter().enumerate().map(|(at, flight)| (flight.0, at)).min();
@@ -257,7 +257,7 @@ impl Fleet {
     }
 
     /// The values that nodes hold, by their latest reports.
-    pub fn held(&self) -> Vec<Vec<f64>> {
+    pub(crate) fn held(&self) -> Vec<Vec<f64>> {
         let held = |host: &Host| {
             let values = host.reports.iter().rev().find_map(|report| match report {
                 Report::PlanLocal { values, .. } => Some(values.clone()),
@@ -269,7 +269,7 @@ impl Fleet {
     }
 
     /// A node crashes, and comes back from what its host kept.
-    pub fn restart(&mut self, node: u64) {
+    pub(crate) fn restart(&mut self, node: u64) {
         self.incarnation += 1;
         let (now, incarnation) = (self.now, self.incarnation);
         let settings = config(node, &self.directory, &self.setup);
@@ -281,12 +281,12 @@ impl Fleet {
         self.connect(node);
     }
 
-    pub fn gap(&self) -> f64 {
+    pub(crate) fn gap(&self) -> f64 {
         let values = self.held();
         self.setup.problem.gap(&values, self.setup.best)
     }
 
-    pub fn committed(&self, node: u64) -> Vec<(u64, u32, Outcome)> {
+    pub(crate) fn committed(&self, node: u64) -> Vec<(u64, u32, Outcome)> {
         let reports = self.hosts[&node].reports.iter();
         reports
             .filter_map(|report| match report {
@@ -296,7 +296,7 @@ impl Fleet {
             .collect()
     }
 
-    pub fn solver(&self, node: u64) -> Vec<(&'static str, &'static str)> {
+    pub(crate) fn solver(&self, node: u64) -> Vec<(&'static str, &'static str)> {
         let reports = self.hosts[&node].reports.iter();
         reports
             .filter_map(|report| match report {

@@ -294,18 +294,23 @@ impl Node {
         auction.attempt += 1;
         (auction.step, auction.repeats) = (Step::Answers, 0);
         auction.due = now.saturating_add(planning.config.pace.deadline);
-        self.tell_auction();
+        self.tell_auction(false);
     }
 
-    /// Tells those who are waited for what is due of them.
-    fn tell_auction(&mut self) {
+    /// Tells those who are waited for what is due of them; with `candidates`, also those who would take this node's place.
+    fn tell_auction(&mut self, candidates: bool) {
         let own = self.config.id;
         let Some(planning) = self.planning.as_ref() else { return };
         let Some(auction) = planning.auction.as_ref() else { return };
         let (horizon, term, attempt, round) =
             (auction.stage.0, planning.term, auction.attempt, auction.round);
         let step = auction.step;
-        let notices: Vec<(NodeId, Notice, Vec<usize>)> = (auction.waiting.iter())
+        let mut told = auction.waiting.clone();
+        if candidates {
+            let others = planning.candidates().into_iter().filter(|one| *one != own);
+            told.extend(others.filter(|candidate| auction.members.contains(candidate)));
+        }
+        let notices: Vec<(NodeId, Notice, Vec<usize>)> = (told.iter())
             .map(|member| {
                 let granted = auction.granted.get(member).cloned().unwrap_or_default();
                 let notice = match step {
@@ -430,7 +435,7 @@ impl Node {
         (auction.round, auction.prices) = (round, prices);
         auction.waiting = auction.members.clone();
         auction.due = now.saturating_add(planning.config.pace.deadline);
-        self.tell_auction();
+        self.tell_auction(false);
         true
     }
 
@@ -449,7 +454,7 @@ impl Node {
             (absence.as_nanos() / deadline.as_nanos().max(1)).clamp(1, u128::from(MAX_REPEATS)) as u32
         });
         if auction.repeats < patience {
-            return self.tell_auction();
+            return self.tell_auction(true);
         }
         let gone: Vec<NodeId> = auction.waiting.iter().copied().collect();
         let (stage, round) = (auction.stage, auction.round);
