@@ -422,7 +422,7 @@ print('Homs', sum(row['box'] + row['junction'] for row in again['Port']))
     fn acsets_reads_our_diagram() {
         let place = TempDir::new().expect("a temporary folder");
         let folder = place.path().join("plan");
-        let exported = diagram(&fleet(7, 4), View::Everything);
+        let exported = diagram(&fleet(7, 4), Role::Operator);
         catopt::write(&exported, &folder).expect("written");
         let output =
             Command::new(python()).args(["-c", JUDGE]).arg(&folder).output().expect("python3 starts");

@@ -551,7 +551,7 @@ fn place(name: &str) -> (tempfile::TempDir, PathBuf) {
 
 /// Every file below `folder` with its bytes, by path.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = std::collections::BTreeMap::new();
+    let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("readable") {
         let path = entry.expect("readable").path();
         if path.is_dir() {
