@@ -105,3 +105,45 @@ fn the_downlink_auction_is_made_whole_by_its_nodes_as_the_central_rule_would() {
     assert!(passes.iter().all(|value| *value == 0.0 || *value == 1.0));
     assert!(passes.iter().filter(|value| **value == 1.0).count() >= 20);
 }
+
+/// What `validate` says of the scenario with something in it replaced.
+fn refused(from: &str, to: &str) -> String {
+    let place = tempfile::tempdir().expect("a folder");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/receding.ron");
+    let text = fs::read_to_string(path).expect("readable");
+    assert!(text.contains(from), "{from}");
+    let path = place.path().join("wrong.ron");
+    fs::write(&path, text.replacen(from, to, 1)).expect("written");
+    let output = Command::new(env!("CARGO_BIN_EXE_cosmosmesh"))
+        .arg("validate")
+        .arg(&path)
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(2), "{to}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn numbers_beyond_the_fixed_point_are_told_before_a_run_by_their_field() {
+    for (from, to, field) in [
+        ("min: 0.0, max: 10.0, ramp", "min: 0.0, max: 3e5, ramp", "max"),
+        ("curvature: 0.5, min: 0.0", "curvature: 1e-7, min: 0.0", "curvature"),
+        ("preferred: -5.0, curvature: 1.0", "preferred: -2e5, curvature: 1.0", "curvature"),
+    ] {
+        let said = refused(from, to);
+        assert!(said.contains("fixed point") && said.contains(field), "{to}: {said}");
+    }
+}
+
+#[test]
+fn a_horizon_is_a_whole_number_of_slots_and_begins_within_the_run() {
+    for (from, to) in [
+        ("every: \"2 h\"", "every: \"100 min\""),
+        ("horizons: 4", "horizons: 6"),
+        ("every: \"2 h\"", "every: \"5 h\""),
+        ("leaves: \"4 h 30 min\"", "leaves: \"10 h\""),
+    ] {
+        let said = refused(from, to);
+        assert!(!said.is_empty(), "{to}");
+    }
+}

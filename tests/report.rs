@@ -206,7 +206,11 @@ mod plan {
         let problem = two_traders();
         let optimum = problem.solve().expect("solvable");
         let shape = RunShape {
+<<<<<<< HEAD
             plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
+=======
+            plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+>>>>>>> main
             ..RunShape::default()
         };
         let records = [
@@ -245,7 +249,11 @@ mod plan {
         let problem = two_traders();
         let optimum = problem.solve().expect("solvable");
         let shape = RunShape {
+<<<<<<< HEAD
             plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
+=======
+            plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+>>>>>>> main
             ..RunShape::default()
         };
         // f = 0 at the unconstrained minimum: |0 − 1| / 1 = 1; x − y = 2 over max(1, 10).
@@ -519,7 +527,11 @@ fn write_run(out: &Path, assets: u32, days: i64, fingerprint: &str) -> Result<Pa
     let mut metrics = Metrics::new(RunShape {
         duration: end,
         replicas,
+<<<<<<< HEAD
         plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
+=======
+        plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+>>>>>>> main
         ..RunShape::default()
     });
     let mut oracles = Oracles::new(None);
@@ -582,6 +594,7 @@ mod run_folder {
             "drops.csv",
             "energy.csv",
             "held.csv",
+            "horizons.csv",
             "links.csv",
             "metrics.json",
             "plans.csv",
@@ -602,6 +615,7 @@ mod run_folder {
             "staleness.csv",
             "sync.csv",
             "timing.json",
+            "versions.csv",
             "writes.csv",
         ];
         assert_eq!(found, expected);
@@ -622,7 +636,7 @@ mod run_folder {
         assert_eq!(table("rounds.csv").lines().count(), 120);
         let plans = table("plans.csv");
         assert!(
-            plans.starts_with("asset,round,quantity,slot,value\nHabitat Jezero,119,energy,0,2.0"),
+            plans.starts_with("asset,horizon,round,quantity,slot,value\nHabitat Jezero,0,119,energy,0,2.0"),
             "{plans}"
         );
         assert_eq!(plans.lines().count(), 3, "what each of two participants holds in the end");
