@@ -206,11 +206,7 @@ mod plan {
         let problem = two_traders();
         let optimum = problem.solve().expect("solvable");
         let shape = RunShape {
-<<<<<<< HEAD
             plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
-=======
-            plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
->>>>>>> main
             ..RunShape::default()
         };
         let records = [
@@ -249,11 +245,7 @@ mod plan {
         let problem = two_traders();
         let optimum = problem.solve().expect("solvable");
         let shape = RunShape {
-<<<<<<< HEAD
             plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
-=======
-            plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
->>>>>>> main
             ..RunShape::default()
         };
         // f = 0 at the unconstrained minimum: |0 − 1| / 1 = 1; x − y = 2 over max(1, 10).
@@ -527,11 +519,7 @@ fn write_run(out: &Path, assets: u32, days: i64, fingerprint: &str) -> Result<Pa
     let mut metrics = Metrics::new(RunShape {
         duration: end,
         replicas,
-<<<<<<< HEAD
         plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
-=======
-        plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
->>>>>>> main
         ..RunShape::default()
     });
     let mut oracles = Oracles::new(None);

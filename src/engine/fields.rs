@@ -107,13 +107,10 @@ impl RecordKind {
             Self::PlanSolver { .. } => (22, "plan_solver"),
             Self::PlanTerm { .. } => (23, "plan_term"),
             Self::PlanCommitted { .. } => (24, "plan_committed"),
-<<<<<<< HEAD
             Self::PlanEpoch { .. } => (50, "plan_epoch"),
             Self::PlanWindow { .. } => (51, "plan_window"),
             Self::PlanLeg { .. } => (52, "plan_leg"),
             Self::PlanSpent { .. } => (53, "plan_spent"),
-=======
->>>>>>> main
             Self::PlanHorizon { .. } => (30, "plan_horizon"),
             Self::PlanWhole { .. } => (31, "plan_whole"),
             Self::PlanMember { .. } => (32, "plan_member"),

@@ -21,17 +21,10 @@ mod syntax;
 
 pub use checked::{
     Arrivals, Asset, AssetKind, AssetRole, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec,
-<<<<<<< HEAD
     Fault, LinkSelector, ListedMessage, MaskSpec, Messages, NoiseSpec, PayloadContent, PlanConstraint,
     PlanParticipant, PlanRelation, PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, PrivacySpec,
     ProtocolSettings, Publication, Retransmission, Rolling, Routing, Scenario, Service, SharedState,
     StorageSpec, TableLine, Tolerance, Traffic, WriteMix, has_surface,
-=======
-    Fault, LinkSelector, ListedMessage, Messages, PayloadContent, PlanConstraint, PlanParticipant,
-    PlanRelation, PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Publication,
-    Retransmission, Rolling, Routing, Scenario, Service, SharedState, StorageSpec, TableLine, Tolerance,
-    Traffic, WriteMix, has_surface,
->>>>>>> main
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

@@ -8,23 +8,13 @@ use super::{
         RawContent, RawConvergence, RawCrc, RawCrosslinks, RawCustody, RawDatagrams, RawElementSet,
         RawElements, RawEnvelope, RawExclusion, RawExtraLoss, RawFault, RawFixed, RawFlooding,
         RawForeknowledge, RawHosts, RawImported, RawKind, RawKit, RawLifetimes, RawLinkDown, RawLinks,
-<<<<<<< HEAD
         RawLora, RawLtp, RawMasks, RawMedium, RawMessageKind, RawMessages, RawMix, RawModel, RawMotion,
         RawNoise, RawOem, RawOf, RawOfClass, RawOmm, RawOrbit, RawPart, RawParticipant, RawPeriodic, RawPlan,
         RawPlanFormat, RawPoisson, RawPower, RawPreset, RawPriority, RawPrivacy, RawProtocol, RawRadio,
-        RawRateLimit, RawRelation, RawReserve, RawRetransmission, RawRole, RawRoute, RawRouting, RawScenario,
-        RawSchema, RawSendOrder, RawService, RawSharedBudget, RawSharedState, RawSite, RawSlots, RawSolver,
-        RawSpray, RawSpread, RawStorage, RawTerm, RawTle, RawTolerance, RawTotal, RawTrack, RawTraffic,
-        RawTransfers, RawTransit, RawWaypoint, RawWeighted, RawWhenSpent,
-=======
-        RawLora, RawLtp, RawMedium, RawMessageKind, RawMessages, RawMix, RawModel, RawMotion, RawOem, RawOf,
-        RawOfClass, RawOmm, RawOrbit, RawPart, RawParticipant, RawPeriodic, RawPlan, RawPlanFormat,
-        RawPoisson, RawPower, RawPreset, RawPriority, RawProtocol, RawRadio, RawRateLimit, RawRelation,
-        RawReserve, RawRetransmission, RawRole, RawRolling, RawRoute, RawRouting, RawScenario, RawSchema,
-        RawSendOrder, RawService, RawSharedBudget, RawSharedState, RawSite, RawSlots, RawSolver, RawSpray,
-        RawSpread, RawStorage, RawTerm, RawTle, RawTolerance, RawTotal, RawTrack, RawTraffic, RawTransfers,
-        RawTransit, RawWaypoint, RawWeighted,
->>>>>>> main
+        RawRateLimit, RawRelation, RawReserve, RawRetransmission, RawRole, RawRolling, RawRoute, RawRouting,
+        RawScenario, RawSchema, RawSendOrder, RawService, RawSharedBudget, RawSharedState, RawSite, RawSlots,
+        RawSolver, RawSpray, RawSpread, RawStorage, RawTerm, RawTle, RawTolerance, RawTotal, RawTrack,
+        RawTraffic, RawTransfers, RawTransit, RawWaypoint, RawWeighted, RawWhenSpent,
     },
 };
 
@@ -101,14 +91,11 @@ pub fn shapes() -> Vec<Shape> {
         RawMix::shape(),
         RawPlan::shape(),
         RawSolver::shape(),
-<<<<<<< HEAD
         RawPrivacy::shape(),
         RawMasks::shape(),
         RawNoise::shape(),
         RawWhenSpent::shape(),
-=======
         RawRolling::shape(),
->>>>>>> main
         RawParticipant::shape(),
         RawTerm::shape(),
         RawSlots::shape(),

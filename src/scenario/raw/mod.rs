@@ -32,14 +32,9 @@ pub(crate) use motion::{
     RawTrack, RawWaypoint,
 };
 pub(crate) use plan::{
-<<<<<<< HEAD
     RawConstraint, RawEnvelope, RawExclusion, RawMasks, RawNoise, RawParticipant, RawPlan, RawPrivacy,
-    RawRelation, RawReserve, RawSharedBudget, RawSlots, RawSolver, RawTerm, RawTotal, RawWeighted,
-    RawWhenSpent,
-=======
-    RawConstraint, RawEnvelope, RawExclusion, RawParticipant, RawPlan, RawRelation, RawReserve, RawRolling,
-    RawSharedBudget, RawSlots, RawSolver, RawTerm, RawTotal, RawWeighted,
->>>>>>> main
+    RawRelation, RawReserve, RawRolling, RawSharedBudget, RawSlots, RawSolver, RawTerm, RawTotal,
+    RawWeighted, RawWhenSpent,
 };
 pub(crate) use protocol::{
     RawBundleSecurity, RawCompression, RawCrc, RawCustody, RawDatagrams, RawFlooding, RawForeknowledge,
