@@ -14,6 +14,7 @@ use cosmosmesh::{
     units::{AssetIndex, SimTime},
 };
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -205,7 +206,7 @@ mod plan {
         let problem = two_traders();
         let optimum = problem.solve().expect("solvable");
         let shape = RunShape {
-            plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+            plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
             ..RunShape::default()
         };
         let records = [
@@ -244,7 +245,7 @@ mod plan {
         let problem = two_traders();
         let optimum = problem.solve().expect("solvable");
         let shape = RunShape {
-            plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+            plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
             ..RunShape::default()
         };
         // f = 0 at the unconstrained minimum: |0 − 1| / 1 = 1; x − y = 2 over max(1, 10).
@@ -518,7 +519,7 @@ fn write_run(out: &Path, assets: u32, days: i64, fingerprint: &str) -> Result<Pa
     let mut metrics = Metrics::new(RunShape {
         duration: end,
         replicas,
-        plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+        plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
         ..RunShape::default()
     });
     let mut oracles = Oracles::new(None);
@@ -549,8 +550,8 @@ fn place(name: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// Every file below `folder` with its bytes, by path.
-fn files(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = std::collections::BTreeMap::new();
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("readable") {
         let path = entry.expect("readable").path();
         if path.is_dir() {

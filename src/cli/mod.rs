@@ -9,6 +9,7 @@ pub mod contacts;
 mod flight;
 mod interrupt;
 pub mod new;
+pub mod privacy;
 mod progress;
 mod reference;
 pub mod report;
@@ -67,6 +68,7 @@ enum Command {
     Route(route::RouteArgs),
     Solvers(solvers::SolversArgs),
     Catopt(catopt::CatoptArgs),
+    Privacy(privacy::PrivacyArgs),
     Sync(sync::SyncArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -85,6 +87,7 @@ impl Command {
             Self::Route(args) => route::execute(&args),
             Self::Solvers(args) => solvers::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
+            Self::Privacy(args) => privacy::execute(&args),
             Self::Sync(args) => sync::execute(&args),
             Self::Completions(args) => completions::execute(args),
         }
@@ -160,7 +163,16 @@ fn check(args: &check::CheckArgs) -> Result<Outcome, CliError> {
     let threads = NonZeroUsize::new(args.threads as usize).unwrap_or(NonZeroUsize::MIN);
     let interrupted = interrupt::watch();
     let run = |path: &Path| {
-        let request = flight::Request { path, seed: None, threads, until: None, output: None, solver: None };
+        let request = flight::Request {
+            path,
+            seed: None,
+            shift: 0,
+            budget: None,
+            threads,
+            until: None,
+            output: None,
+            solver: None,
+        };
         let flown = flight::fly(&request, &mut |_| interrupted.flow())?;
         let (fingerprint, metrics, tolerances) =
             (flown.fingerprint.to_string(), flown.metrics, flown.tolerances);

@@ -3,6 +3,7 @@
 use super::{
     horizon::Carried,
     planning::{Done, assembly, contested, local_problem, requests},
+    privacy::Masks,
 };
 use crate::{
     engine::{RandomStreams, Stream},
@@ -40,6 +41,7 @@ pub struct Fleet {
     nodes: Vec<NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
     couplings: Option<Couplings>,
+    masks: Option<Masks>,
     /// The authority of each asset's writes.
     roles: Arc<Roles>,
 }
@@ -62,7 +64,7 @@ impl Fleet {
         };
         let directory = Arc::new(nodes.iter().enumerate().map(key).collect());
         let mut problems = BTreeMap::new();
-        let mut couplings = None;
+        let (mut couplings, mut masks) = (None, None);
         if let Some(plan) = &scenario.planning {
             let node = |asset: AssetIndex| nodes[asset.0 as usize];
             let assembly = assembly(plan, 0, node).expect("the scenario's check allows no other");
@@ -71,11 +73,19 @@ impl Fleet {
                 let problem = local_problem(plan, participant, node(asset), &assembly, 0, &Done::default());
                 problems.insert(asset, problem.map_err(|error| (asset, error))?);
             }
+            let count = assembly.couplings().len();
+            let spec = plan.privacy.masks();
+            masks = spec.map(|spec| {
+                let later = later_problems(plan, node);
+                let all = problems.values().chain(&later);
+                let roster: Vec<AssetIndex> = problems.keys().copied().collect();
+                Masks::new((spec, plan), (all, &roster), count, &streams, node)
+            });
             couplings = Some(assembly.couplings().clone());
         }
         let role = |asset: &scenario::Asset| (asset.node, Role(asset.role as u8));
         let roles = Roles::new(scenario.assets.iter().map(role).collect(), Role::default());
-        Ok(Self { streams, directory, nodes, problems, couplings, roles: Arc::new(roles), scenario })
+        Ok(Self { streams, directory, nodes, problems, couplings, masks, roles: Arc::new(roles), scenario })
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -272,7 +282,9 @@ impl Fleet {
 
     fn plan(&self, plan: &PlanSpec, asset: AssetIndex, carried: &Carried) -> Option<PlanConfig> {
         let takes_part = self.problems.contains_key(&asset);
-        if !takes_part && plan.coordinator != asset && !plan.successors.contains(&asset) {
+        let seated = plan.privacy.masks().is_some_and(|masks| masks.committee.contains(&asset));
+        let leads = plan.coordinator == asset || plan.successors.contains(&asset);
+        if !takes_part && !leads && !seated {
             return None;
         }
         let horizon = carried.horizon;
@@ -294,9 +306,31 @@ impl Fleet {
             pace: pace(plan),
             couplings,
             problem,
+            privacy: self.masks.as_ref().map(|masks| masks.config(&self.streams, asset)),
             lifetime: span(plan.lifetime),
         })
     }
+}
+
+/// The participants' problems of later horizons, as far as they are known beforehand: for their bounds.
+fn later_problems(plan: &PlanSpec, node: impl Fn(AssetIndex) -> NodeId + Copy) -> Vec<LocalProblem> {
+    let horizons = plan.rolling.map_or(1, |rolling| u64::from(rolling.horizons));
+    let of = |horizon: u64| {
+        let assembly = assembly(plan, horizon, node).ok();
+        let one = move |participant| {
+            local_problem(
+                plan,
+                participant,
+                node(participant.asset),
+                assembly.as_ref()?,
+                horizon,
+                &Done::default(),
+            )
+            .ok()
+        };
+        plan.participants.iter().filter_map(one).collect::<Vec<_>>()
+    };
+    (1..horizons).flat_map(of).collect()
 }
 
 /// The same at every node.

@@ -7,6 +7,7 @@ mod configure;
 mod horizon;
 mod message;
 mod planning;
+mod privacy;
 mod storage;
 mod translate;
 

@@ -11,6 +11,8 @@ use crate::{
     identity::Directory,
     planning::{
         Couplings, LocalProblem,
+        privacy::noise::NoiseSettings,
+        secure::{Enrolment, EpochSeed},
         solver::{MethodSettings, Pace},
     },
     sync::{Roles, SyncLimits},
@@ -232,6 +234,24 @@ pub struct PlanConfig {
     pub couplings: Couplings,
     /// This node's own problem, if it takes part.
     pub problem: Option<LocalProblem>,
+    /// Secure aggregation, and noise; `None`: the coordinator reads every answer.
+    pub privacy: Option<PrivacyConfig>,
     /// Lifetime of its messages.
     pub lifetime: Duration,
+}
+
+/// What protects the answers to a plan's coordinator.
+#[derive(Clone, Debug)]
+pub struct PrivacyConfig {
+    /// Who is summed and who masks, with which published keys. The coordinator's term and one is the epoch: every coordinator in a row needs keys of
+    /// its own.
+    pub enrolment: Arc<Enrolment>,
+    /// What this node's secrets of all epochs follow from. The same after a restart: what was said under them is kept.
+    pub seed: EpochSeed,
+    /// Noise on every answer, for methods whose answers are shares alone.
+    pub noise: Option<NoiseSettings>,
+    /// The δ at which ε is reported.
+    pub delta: f64,
+    /// How long the coordinator waits for the committee before it asks again.
+    pub patience: Duration,
 }

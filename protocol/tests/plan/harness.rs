@@ -134,6 +134,7 @@ fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
             },
             couplings: setup.problem.couplings().clone(),
             problem: problem.map(|(_, problem)| problem.clone()),
+            privacy: None,
             lifetime: Duration::from_secs(7200),
         }),
     }
