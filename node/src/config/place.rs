@@ -1,7 +1,11 @@
 //! Where in the file a mistake is: reading with places, and finding the place of a field again.
 
 use super::{check::ConfigErrors, raw::RawConfig};
-use ron::{Options, error::SpannedError, extensions::Extensions};
+use ron::{
+    Options,
+    error::{Position, SpannedError},
+    extensions::Extensions,
+};
 use serde::{
     Deserializer,
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -77,25 +81,36 @@ pub(super) fn parse(file: &str, text: &str) -> Result<RawConfig, ConfigErrors> {
     read.map_err(|error: SpannedError| {
         let path = track.path().to_string();
         let field = if path == "." { String::new() } else { path };
-        ConfigErrors(vec![told(file, field, &error)])
+        ConfigErrors(vec![told((file, text), field, &error)])
     })
 }
 
-fn told(file: &str, field: String, error: &SpannedError) -> ConfigError {
+fn told((file, text): (&str, &str), field: String, error: &SpannedError) -> ConfigError {
     let suggestion = match &error.code {
         ron::Error::NoSuchStructField { expected, found, .. }
         | ron::Error::NoSuchEnumVariant { expected, found, .. } => nearest(found, expected),
         _ => None,
     };
-    let place = error.span.start;
-    ConfigError {
-        file: file.to_owned(),
-        line: place.line,
-        column: place.col,
-        field,
-        problem: error.code.to_string(),
-        suggestion,
+    let (line, column) = first_word(text, error.span.start);
+    ConfigError { file: file.to_owned(), line, column, field, problem: error.code.to_string(), suggestion }
+}
+
+/// Line and column of what is written from `place` on: the reader's places are in front of blanks.
+fn first_word(text: &str, place: Position) -> (usize, usize) {
+    let (mut line, mut column) = (place.line, place.col);
+    let rest = text.split_inclusive('\n').nth(line.saturating_sub(1)).map_or("", |found| {
+        let start = found.char_indices().nth(column.saturating_sub(1)).map_or(found.len(), |(at, _)| at);
+        // `found` is a part of `text`.
+        &text[found.as_ptr() as usize - text.as_ptr() as usize + start..]
+    });
+    let blanks = rest.chars().take_while(|c| c.is_whitespace());
+    if rest.trim_start().is_empty() {
+        return (line, column);
     }
+    for blank in blanks {
+        (line, column) = if blank == '\n' { (line + 1, 1) } else { (line, column + 1) };
+    }
+    (line, column)
 }
 
 /// The candidate that `found` was probably meant to be, if one is near.
@@ -132,8 +147,7 @@ pub(super) fn find(text: &str, steps: &[Step]) -> (usize, usize) {
             let mut reader = ron::Deserializer::from_str_with_options(text, &options()).ok()?;
             let walked = Walk(&steps[..depth]).deserialize(&mut reader);
             let error = walked.err().filter(|error| *error == ron::Error::Message(FOUND.to_owned()))?;
-            let place = reader.span_error(error).span.start;
-            Some((place.line, place.col))
+            Some(first_word(text, reader.span_error(error).span.start))
         })
         .unwrap_or((1, 1))
 }

@@ -209,10 +209,14 @@ impl Engine {
         }
     }
 
-    /// What we call ourselves: a peer of the `dtn` scheme knows us by a name, if we have one.
+    /// What we call ourselves: peers of the `dtn` scheme know us by a name, if we have one. Who accepts does not know yet who comes, and
+    /// uses it when all peers are such.
     fn own_node_id(&self, dialled: Option<usize>) -> String {
         let config = &self.parts.config;
-        let foreign = dialled.is_some_and(|place| config.peers[place].name.is_some());
+        let foreign = match dialled {
+            Some(place) => config.peers[place].name.is_some(),
+            None => config.peers.iter().all(|peer| peer.name.is_some()),
+        };
         match config.names.first().filter(|_| foreign) {
             Some(name) => format!("dtn://{name}/"),
             None => config.node.endpoint(0).to_string(),

@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_not_for_this_machine_is_refused() {
-        for host in ["127.0.0.1", "127.0.0.1:80", "localhost:80", "[::1]:80", "::1"] {
+        for host in ["127.0.0.1", "127.0.0.1:80", "localhost:80", "[::1]:80", "[::1]"] {
             assert_eq!(status(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")), 200, "{host}");
         }
         for host in ["evil.example", "evil.example:80", "10.0.0.1", "127.0.0.1.evil.example", ""] {
