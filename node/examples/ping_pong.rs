@@ -31,14 +31,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (rover, habitat) = (did("rover")?, did("habitat")?);
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let configure = |text: String| Config::parse("example", &text, folder.path());
-    let habitat = Client::embed(configure(format!(
+    let habitat_client = Client::embed(configure(format!(
         "(node: 2, state: \"habitat\", listen: (tcpcl: \"{address}\"),
           peers: [(node: 1, did: \"{rover}\", via: Inbound)])"
     ))?)?;
     let rover = Client::embed(configure(format!(
-        "(node: 1, state: \"rover\", peers: [(node: 2, did: \"{habitat_did}\", via: Tcpcl(\"{address}\"))])",
-        habitat_did = habitat.health()?.did
+        "(node: 1, state: \"rover\", peers: [(node: 2, did: \"{habitat}\", via: Tcpcl(\"{address}\"))])"
     ))?)?;
+    let habitat = habitat_client;
 
     thread::scope(|scope| {
         let answering = scope.spawn(|| -> Result<(), Box<dyn Error + Send + Sync>> {

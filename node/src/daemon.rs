@@ -90,13 +90,16 @@ pub enum StartError {
     },
 }
 
+/// Opens a store at a path.
+pub type OpenStore = Box<dyn Fn(&Path) -> Result<Disk, DiskError> + Send + Sync>;
+
 /// How a daemon is started, beside its configuration.
 #[derive(Default)]
 pub struct Start {
     /// An unreadable store is renamed and an empty one begun, instead of not starting.
     pub set_aside_store: bool,
     /// Opens the store another way: for tests of disks that fail.
-    pub open_store: Option<Box<dyn Fn(&Path) -> Result<Disk, DiskError> + Send + Sync>>,
+    pub open_store: Option<OpenStore>,
 }
 
 /// Where a daemon can be reached: the addresses it was told, with the ports that it got.
@@ -335,7 +338,7 @@ fn open_store(config: &Config, start: Start) -> Result<Opened, StartError> {
     });
     let store_path = path.clone();
     let open: Opener = Box::new(move || open_at(&store_path));
-    match open() {
+    match open().and_then(examined) {
         Ok(disk) => Ok((disk, open, None)),
         Err(source) if source.is_corruption() && start.set_aside_store => {
             let aside = set_aside(&path)
@@ -346,6 +349,18 @@ fn open_store(config: &Config, start: Start) -> Result<Opened, StartError> {
         }
         Err(source) if source.is_corruption() => Err(StartError::CorruptStore { path, source }),
         Err(source) => Err(StartError::Store { path, source }),
+    }
+}
+
+/// The disk, if all of it can be read.
+fn examined(disk: Disk) -> Result<Disk, DiskError> {
+    match disk.examine() {
+        Ok(()) => Ok(disk),
+        Err(error) => {
+            // Closing it would write to a file that is to stay as it is.
+            std::mem::forget(disk);
+            Err(error)
+        }
     }
 }
 

@@ -6,7 +6,13 @@ use redb::{
     BackendError, Builder, Database, Durability, ReadableDatabase as _, ReadableTable as _,
     ReadableTableMetadata as _, StorageBackend, TableDefinition, WriteTransaction, backends::FileBackend,
 };
-use std::{fs::OpenOptions, io, ops::Bound, path::Path};
+use std::{
+    fs::OpenOptions,
+    io,
+    ops::Bound,
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+};
 
 const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
 const INBOX: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("inbox");
@@ -35,6 +41,9 @@ pub enum DiskError {
     /// An entry of the inbox that this version did not write.
     #[error("malformed inbox entry {}", .0.0)]
     Inbox(InboxNumber),
+    /// Parts of the file contradict each other.
+    #[error("damaged: its parts contradict each other")]
+    Damaged,
     /// The file cannot be opened.
     #[error(transparent)]
     File(#[from] io::Error),
@@ -63,6 +72,7 @@ impl DiskError {
                 redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) | redb::Error::RepairAborted,
             )
             | Self::Format { .. }
+            | Self::Damaged
             | Self::Inbox(_) => true,
             Self::Database(redb::Error::Io(error)) => {
                 matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
@@ -93,7 +103,7 @@ impl Disk {
     /// # Errors
     /// [`DiskError`]; also when another process has it open.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DiskError> {
-        Self::prepare(Builder::new().create(path)?)
+        guarded(|| Self::prepare(Builder::new().create(path)?))
     }
 
     /// The same without flushing anything: what is committed survives the end of the process at any moment, and not that of the machine,
@@ -103,7 +113,8 @@ impl Disk {
     /// [`DiskError`].
     pub fn open_unflushed(path: impl AsRef<Path>) -> Result<Self, DiskError> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        Self::prepare(Builder::new().create_with_backend(Unflushed(FileBackend::new(file)?))?)
+        let backend = Unflushed(FileBackend::new(file)?);
+        guarded(|| Self::prepare(Builder::new().create_with_backend(backend)?))
     }
 
     /// The same over a storage of the caller's, such as one that loses power in a test.
@@ -116,19 +127,43 @@ impl Disk {
 
     fn prepare(database: Database) -> Result<Self, DiskError> {
         let disk = Self { database };
+        // Nothing is written to a store before it is known to be one of ours.
+        match disk.format()? {
+            Some(FORMAT_VERSION) => return Ok(disk),
+            Some(found) => return Err(DiskError::Format { found }),
+            None => {}
+        }
         disk.transact(|transaction| {
             transaction.open_table(RECORDS)?;
             transaction.open_table(INBOX)?;
-            let mut numbers = transaction.open_table(NUMBERS)?;
-            let found = numbers.get(FORMAT)?.map(|number| number.value());
-            match found {
-                None => drop(numbers.insert(FORMAT, FORMAT_VERSION)?),
-                Some(FORMAT_VERSION) => {}
-                Some(found) => return Err(DiskError::Format { found }),
-            }
+            transaction.open_table(NUMBERS)?.insert(FORMAT, FORMAT_VERSION)?;
             Ok(())
         })?;
         Ok(disk)
+    }
+
+    /// The version of what the tables hold; none of a new file.
+    fn format(&self) -> Result<Option<u64>, DiskError> {
+        match self.database.begin_read()?.open_table(NUMBERS) {
+            Ok(numbers) => Ok(numbers.get(FORMAT)?.map(|number| number.value())),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads all that is there: a file that was damaged is found now, and not when somebody asks for what it held.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn examine(&self) -> Result<(), DiskError> {
+        guarded(|| {
+            self.records()?;
+            let mut after = None;
+            while let Some(last) = self.inbox_after(after, 256)?.last() {
+                after = Some(last.number);
+            }
+            Ok(())
+        })
     }
 
     /// Begins a new incarnation of the node: 1 at first, then one more each time. Durable when it returns.
@@ -285,6 +320,11 @@ impl Disk {
         transaction.commit()?;
         Ok(result)
     }
+}
+
+/// Reads a file that may be damaged: the database panics where its pages contradict each other.
+fn guarded<T>(read: impl FnOnce() -> Result<T, DiskError>) -> Result<T, DiskError> {
+    panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(DiskError::Damaged))
 }
 
 /// A file that is never flushed.

@@ -24,6 +24,8 @@ use std::{sync::Arc, time::Duration};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// An engine that has not been heard of for so long hangs.
 const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(5);
+/// The service that plain bundles come from: the first one that is an application's.
+const APPLICATION: u64 = 2;
 /// Most bytes of messages that are told at once.
 const MAX_TOLD_BYTES: usize = 16 << 20;
 
@@ -73,7 +75,7 @@ impl Door {
     pub(crate) fn own_endpoint(&self, destination: &EndpointId) -> EndpointId {
         match (destination, self.config.names.first()) {
             (EndpointId::Dtn(_), Some(name)) => EndpointId::Dtn(format!("//{name}/out").into()),
-            _ => self.config.node.endpoint(1),
+            _ => self.config.node.endpoint(APPLICATION),
         }
     }
 

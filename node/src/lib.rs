@@ -50,7 +50,7 @@ pub use client::{Client, ClientError};
 pub use config::{
     Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Requirements, Via,
 };
-pub use daemon::{Addresses, Daemon, Start, StartError};
+pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
 pub use disk::{Disk, DiskError, Record};
 pub use door::Health;
 pub use engine::{Accepted, Refusal};

@@ -78,6 +78,15 @@ struct Lanes {
     closed: bool,
 }
 
+/// What is listened to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open {
+    /// Peers.
+    pub(crate) traffic: bool,
+    /// Applications.
+    pub(crate) commands: bool,
+}
+
 /// What the engine has to deal with. Many threads post, one takes.
 pub(crate) struct Mailbox {
     lanes: Mutex<Lanes>,
@@ -141,17 +150,20 @@ impl Mailbox {
         self.room.notify_all();
     }
 
-    /// Takes up to `most` events, after waiting for one for at most `patience`. Traffic and requests stay where they are unless `open`.
-    pub(crate) fn take(&self, patience: Duration, open: bool, most: usize) -> Vec<Event> {
+    /// Takes up to `most` events, after waiting for one for at most `patience`. Traffic and requests stay where they are unless `open` to them.
+    pub(crate) fn take(&self, patience: Duration, open: Open, most: usize) -> Vec<Event> {
         let empty = |lanes: &mut Lanes| {
-            lanes.urgent.is_empty() && (!open || lanes.traffic.is_empty() && lanes.commands.is_empty())
+            lanes.urgent.is_empty()
+                && (lanes.traffic.is_empty() || !open.traffic)
+                && (lanes.commands.is_empty() || !open.commands)
         };
         let waited = self.filled.wait_timeout_while(self.lock(), patience, empty);
         let (mut lanes, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let mut taken: Vec<Event> = lanes.urgent.drain(..).collect();
-        while open && taken.len() < most {
+        while taken.len() < most {
             // One of each in turn, so that neither peers nor applications starve the others.
-            let (traffic, command) = (lanes.traffic.pop_front(), lanes.commands.pop_front());
+            let traffic = if open.traffic { lanes.traffic.pop_front() } else { None };
+            let command = if open.commands { lanes.commands.pop_front() } else { None };
             if traffic.is_none() && command.is_none() {
                 break;
             }
@@ -179,6 +191,8 @@ mod tests {
     use super::*;
 
     const NOW: Duration = Duration::ZERO;
+    const ALL: Open = Open { traffic: true, commands: true };
+    const NONE: Open = Open { traffic: false, commands: false };
 
     fn datagram() -> Event {
         Event::Datagram { from: ([127, 0, 0, 1], 1).into(), bytes: vec![0; 10] }
@@ -189,7 +203,7 @@ mod tests {
         let mailbox = Mailbox::new();
         let taken = (0..5000).filter(|_| mailbox.post_datagram(datagram())).count();
         assert_eq!(taken, MAX_DATAGRAMS);
-        assert_eq!(mailbox.take(NOW, true, 100).len(), 100);
+        assert_eq!(mailbox.take(NOW, ALL, 100).len(), 100);
         assert!(mailbox.post_datagram(datagram()), "what was taken makes room");
     }
 
@@ -198,8 +212,8 @@ mod tests {
         let mailbox = Mailbox::new();
         mailbox.post_datagram(datagram());
         mailbox.post_urgent(Event::Stop);
-        assert!(matches!(mailbox.take(NOW, false, 10).as_slice(), [Event::Stop]));
-        assert!(mailbox.take(NOW, false, 10).is_empty());
-        assert_eq!(mailbox.take(NOW, true, 10).len(), 1);
+        assert!(matches!(mailbox.take(NOW, NONE, 10).as_slice(), [Event::Stop]));
+        assert!(mailbox.take(NOW, NONE, 10).is_empty());
+        assert_eq!(mailbox.take(NOW, ALL, 10).len(), 1);
     }
 }

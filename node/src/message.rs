@@ -99,9 +99,10 @@ mod tests {
         };
         let text = serde_json::to_string(&message).unwrap();
         assert_eq!(serde_json::from_str::<Message>(&text).unwrap(), message);
-        for bad in ["0", "0g", "é"] {
-            let text = text.replace(&"00", "").replace("payload_hex\":\"", &format!("payload_hex\":\"{bad}"));
-            assert!(serde_json::from_str::<Message>(&text).is_err(), "{bad}");
+        for bad in ["0", "0g", "+1", "é"] {
+            let cut = text.find("payload_hex\":\"").unwrap() + "payload_hex\":\"".len();
+            let text = format!("{}{bad}\"}}", &text[..cut]);
+            assert!(serde_json::from_str::<Message>(&text).is_err(), "{text}");
         }
     }
 }

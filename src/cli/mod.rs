@@ -64,6 +64,9 @@ enum Command {
     Route(route::RouteArgs),
     Catopt(catopt::CatoptArgs),
     Completions(completions::CompletionsArgs),
+    #[cfg(feature = "daemon")]
+    #[command(flatten)]
+    Daemon(cosmosmesh_node::cli::Command),
 }
 
 impl Command {
@@ -80,6 +83,11 @@ impl Command {
             Self::Route(args) => route::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
             Self::Completions(args) => completions::execute(args),
+            #[cfg(feature = "daemon")]
+            Self::Daemon(command) => match command.execute()? {
+                cosmosmesh_node::cli::Outcome::Done => Ok(Outcome::Done),
+                cosmosmesh_node::cli::Outcome::No => Ok(Outcome::No),
+            },
         }
     }
 }
@@ -127,6 +135,10 @@ pub enum CliError {
     /// A baseline that cannot be written or read.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
+    /// A command of the daemon.
+    #[cfg(feature = "daemon")]
+    #[error(transparent)]
+    Daemon(#[from] cosmosmesh_node::cli::CliError),
     /// The user interrupted it.
     #[error("interrupted")]
     Interrupted,

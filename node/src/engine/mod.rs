@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     config::Config,
     inbox::InboxNumber,
-    mailbox::{Mailbox, Reply},
+    mailbox::{Mailbox, Open, Reply},
     metrics::{Counts, Snapshot},
     store::{Keeper, Store},
     transport::{ConnectionId, stream::Streams},
@@ -151,7 +151,7 @@ impl Engine {
         while !self.is_finished() {
             let now = self.now();
             let patience = self.next_deadline(now).saturating_since(now).min(HEARTBEAT);
-            let events = self.parts.mailbox.take(patience, self.is_open(), EVENTS_PER_TURN);
+            let events = self.parts.mailbox.take(patience, self.open(), EVENTS_PER_TURN);
             let idle = events.is_empty();
             for event in events {
                 self.on_event(event);
@@ -172,9 +172,10 @@ impl Engine {
         self.parts.clock.now()
     }
 
-    /// Whether peers and applications are listened to: not while the disk is behind, nor while the application leaves too much lying.
-    fn is_open(&self) -> bool {
-        self.unwritten.len() < MAX_UNWRITTEN && self.inbox < self.parts.config.limits.inbox
+    /// Who is listened to: nobody while the disk is behind, no peer while the application leaves too much lying.
+    fn open(&self) -> Open {
+        let commands = self.unwritten.len() < MAX_UNWRITTEN;
+        Open { traffic: commands && self.inbox < self.parts.config.limits.inbox, commands }
     }
 
     fn is_finished(&self) -> bool {

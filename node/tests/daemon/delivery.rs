@@ -116,7 +116,8 @@ fn a_large_message_crosses_in_many_segments() {
     let place = Place::new();
     let (one, other) = pair(&place);
     let payload: Vec<u8> = (0..900_000_u32).map(|at| (at % 251) as u8).collect();
-    Client::of(one).send(NodeId(2), Purpose::Event, LIFETIME, &payload).expect("accepted");
+    let sender = Client::of(one);
+    sender.send(NodeId(2), Purpose::Event, LIFETIME, &payload).expect("accepted");
     let message = Client::of(other).receive(PATIENCE).expect("an answer").expect("a message");
     assert!(message.payload == payload && message.purpose.as_deref() == Some("event"));
 }
@@ -125,7 +126,8 @@ fn a_large_message_crosses_in_many_segments() {
 fn a_message_that_was_not_taken_is_given_again_by_a_daemon_that_comes_back() {
     let place = Place::new();
     let (one, other) = pair(&place);
-    send(&Client::of(one), 2, "read me twice");
+    let sender = Client::of(one);
+    send(&sender, 2, "read me twice");
     let client = Client::of(other);
     let first = client.receive(PATIENCE).expect("an answer").expect("a message");
     client.shutdown().expect("ended");
@@ -142,9 +144,10 @@ fn a_plain_bundle_reaches_an_endpoint() {
     let place = Place::new();
     let (one, other) = pair(&place);
     let to = "ipn:2.7".parse().expect("an endpoint");
-    Client::of(one).send_bundle(&to, LIFETIME, b"plain").expect("accepted");
+    let sender = Client::of(one);
+    sender.send_bundle(&to, LIFETIME, b"plain").expect("accepted");
     let bundle = Client::of(other).receive(PATIENCE).expect("an answer").expect("a bundle");
-    assert_eq!((bundle.source.as_str(), bundle.purpose.as_deref()), ("ipn:1.1", None));
+    assert_eq!((bundle.source.as_str(), bundle.purpose.as_deref()), ("ipn:1.2", None));
     assert_eq!(
         (bundle.destination.as_deref(), bundle.payload.as_slice()),
         (Some("ipn:2.7"), b"plain".as_slice())
