@@ -18,7 +18,10 @@ use cosmosmesh_protocol::{
     time::Instant,
 };
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, mpsc::Receiver},
+    time::Duration,
+};
 
 /// How long a request may wait for room, and for the disk.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -66,7 +69,19 @@ impl Door {
         self.ask(|reply| Command::Submit(submission, reply))?
     }
 
-    /// Sends a plain bundle; `source` none for an endpoint of this node.
+    /// Sends many messages, and returns when each is durable here or refused: they share the disk's commits.
+    pub(crate) fn submit_all(&self, submissions: Vec<Submission>) -> Vec<Result<Accepted, Refusal>> {
+        let asked = submissions.into_iter().map(|submission| {
+            let (reply, answer) = reply();
+            let posted = self.mailbox.post_command(Command::Submit(submission, reply), PATIENCE);
+            posted.then_some(answer)
+        });
+        let answers: Vec<_> = asked.collect();
+        let given = |answer: Receiver<_>| answer.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(unanswered()));
+        answers.into_iter().map(|answer| answer.map_or_else(|| Err(busy()), given)).collect()
+    }
+
+    /// Sends a plain bundle; returns when this node has it.
     pub(crate) fn send_bundle(&self, submission: BundleSubmission) -> Result<Accepted, Refusal> {
         self.ask(|reply| Command::SendBundle(submission, reply))?
     }
@@ -146,10 +161,16 @@ impl Door {
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
         let (reply, answer) = reply();
         if !self.mailbox.post_command(command(reply), PATIENCE) {
-            return Err(Refusal::new("busy", "too many requests wait, or it is shutting down"));
+            return Err(busy());
         }
-        answer.recv_timeout(PATIENCE).map_err(|_| {
-            Refusal::new("unanswered", "no answer in time: it may have been taken, and may yet be done")
-        })
+        answer.recv_timeout(PATIENCE).map_err(|_| unanswered())
     }
+}
+
+fn busy() -> Refusal {
+    Refusal::new("busy", "too many requests wait, or it is shutting down")
+}
+
+fn unanswered() -> Refusal {
+    Refusal::new("unanswered", "no answer in time: it may have been taken, and may yet be done")
 }

@@ -11,6 +11,7 @@ use crate::{
     metrics::PeerStatus,
 };
 use cosmosmesh_protocol::{
+    convergence::mtcp,
     dtn::store::Priority,
     envelope::Purpose,
     id::{EndpointId, NodeId},
@@ -117,6 +118,41 @@ impl Client {
                 let target =
                     format!("/v1/send?to={}&purpose={}&lifetime_s={seconds}", to.0, purpose_word(purpose));
                 ask(connection, "POST", &target, payload)
+            }
+        }
+    }
+
+    /// The same for many payloads at once, which share the disk's commits: an answer for each, in order. Empty payloads are refused.
+    ///
+    /// # Errors
+    /// [`ClientError`] when nothing was sent, or nobody knows what was.
+    pub fn send_many(
+        &self,
+        to: NodeId,
+        purpose: Purpose,
+        lifetime: Duration,
+        payloads: &[&[u8]],
+    ) -> Result<Vec<Result<Accepted, Refusal>>, ClientError> {
+        if payloads.iter().any(|payload| payload.is_empty()) {
+            return Err(Refusal::new("bad_body", "an empty payload").into());
+        }
+        match &self.way {
+            Way::Embedded(daemon) => {
+                let submission = |payload: &&[u8]| Submission {
+                    destination: to,
+                    purpose,
+                    priority: Priority::Normal,
+                    lifetime,
+                    payload: payload.to_vec(),
+                };
+                Ok(daemon.door().submit_all(payloads.iter().map(submission).collect()))
+            }
+            Way::Remote(connection) => {
+                let mut body = Vec::new();
+                payloads.iter().for_each(|payload| mtcp::put_frame(&mut body, payload));
+                let (seconds, purpose) = (lifetime.as_secs().max(1), purpose_word(purpose));
+                let target = format!("/v1/send_many?to={}&purpose={purpose}&lifetime_s={seconds}", to.0);
+                ask(connection, "POST", &target, &body)
             }
         }
     }

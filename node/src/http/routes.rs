@@ -3,6 +3,7 @@
 use super::{Response, request::Request};
 use crate::{door::Door, engine::Refusal};
 use cosmosmesh_protocol::{
+    convergence::mtcp,
     dtn::store::Priority,
     envelope::Purpose,
     id::{EndpointId, NodeId},
@@ -38,6 +39,7 @@ const ROUTES: &[(&str, &str, Route)] = &[
     ("GET", "/v1/peers", |door, _| Ok(Response::json(200, &door.peers()))),
     ("GET", "/v1/contacts", contacts),
     ("POST", "/v1/send", send),
+    ("POST", "/v1/send_many", send_many),
     ("POST", "/v1/bundle", bundle),
     ("GET", "/v1/inbox", inbox),
     ("POST", "/v1/take", take),
@@ -98,22 +100,40 @@ fn contacts(door: &Door, _request: &Request) -> Result<Response, Refusal> {
 }
 
 fn send(door: &Door, request: &Request) -> Result<Response, Refusal> {
+    let submission = submission(request, request.body.clone())?;
+    door.submit(submission).map(|accepted| Response::json(200, &accepted))
+}
+
+/// Payloads one after another as CBOR byte strings, the way MTCP carries bundles.
+fn send_many(door: &Door, request: &Request) -> Result<Response, Refusal> {
+    let (mut parser, mut rest) = (mtcp::Parser::new(request.body.len() as u64), request.body.as_slice());
+    let mut submissions = Vec::new();
+    while let Some(payload) =
+        parser.take(&mut rest).map_err(|error| Refusal::new("bad_body", error.to_string()))?
+    {
+        submissions.push(submission(request, payload)?);
+    }
+    if !parser.is_between_bundles() {
+        return Err(Refusal::new("bad_body", "the last payload is cut off"));
+    }
+    Ok(Response::json(200, &door.submit_all(submissions)))
+}
+
+fn submission(request: &Request, payload: Vec<u8>) -> Result<Submission, Refusal> {
     check_fields(request, &["to", "purpose", "lifetime_s", "priority"])?;
-    let purpose = request.query.get("purpose").map_or("telemetry", String::as_str);
-    let purpose = match purpose {
+    let purpose = match request.query.get("purpose").map_or("telemetry", String::as_str) {
         "telemetry" => Purpose::Telemetry,
         "command" => Purpose::Command,
         "event" => Purpose::Event,
         _ => return Err(bad("purpose", "telemetry, command or event")),
     };
-    let submission = Submission {
+    Ok(Submission {
         destination: NodeId(field(request, "to")?.ok_or_else(|| bad("to", "a node's number"))?),
         purpose,
         priority: priority(request)?,
         lifetime: lifetime(request)?,
-        payload: request.body.clone(),
-    };
-    door.submit(submission).map(|accepted| Response::json(200, &accepted))
+        payload,
+    })
 }
 
 fn bundle(door: &Door, request: &Request) -> Result<Response, Refusal> {

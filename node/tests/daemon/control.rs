@@ -1,6 +1,7 @@
 //! HTTP on loopback, and the commands that use it.
 
-use super::place::{PATIENCE, Place, Process, QUICK, connect, free, program, wait_until};
+use super::place::{LIFETIME, PATIENCE, Place, Process, QUICK, connect, free, program, wait_until};
+use cosmosmesh_protocol::{envelope::Purpose, id::NodeId};
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
@@ -66,6 +67,15 @@ fn two_daemons_are_seen_and_used_over_http_and_by_ctl() {
     let refused = ctl(&first, &["send", "77", "nobody"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("node 77 is not a member"), "{refused:?}");
+    let many: Vec<Vec<u8>> = (0..300).map(|number: u32| number.to_be_bytes().to_vec()).collect();
+    let payloads: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+    let sent = client.send_many(NodeId(2), Purpose::Event, LIFETIME, &payloads).expect("sent");
+    assert!(sent.len() == 300 && sent.iter().all(Result::is_ok), "{sent:?}");
+    let receiver = connect(two);
+    for payload in &many {
+        assert_eq!(&receiver.receive(PATIENCE).expect("an answer").expect("a message").payload, payload);
+    }
+    assert!(client.send_many(NodeId(2), Purpose::Event, LIFETIME, &[b""]).is_err());
     assert!(ctl(&first, &["shutdown"]).status.success());
     wait_until("it ends", || TcpStream::connect(one).is_err());
     assert_eq!(ctl(&first, &["status"]).status.code(), Some(2));
