@@ -45,6 +45,8 @@ const MAX_UNWRITTEN: usize = 4096;
 const EVENTS_PER_TURN: usize = 512;
 /// The longest sleep: a heartbeat for those who look.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How old what others see of a busy engine may be.
+const TELL_EVERY: Duration = Duration::from_millis(20);
 /// How often civil time is asked for anew.
 const CIVIL_EVERY: Duration = Duration::from_secs(10);
 /// How long a connection that is over may take to write its last words.
@@ -148,9 +150,11 @@ impl Engine {
 
     /// Runs until it was told to stop, and has.
     pub(crate) fn run(mut self) {
+        let mut told = true;
         while !self.is_finished() {
             let now = self.now();
-            let patience = self.next_deadline(now).saturating_since(now).min(HEARTBEAT);
+            let longest = if told { HEARTBEAT } else { TELL_EVERY };
+            let patience = self.next_deadline(now).saturating_since(now).min(longest);
             let events = self.parts.mailbox.take(patience, self.open(), EVENTS_PER_TURN);
             let idle = events.is_empty();
             for event in events {
@@ -159,10 +163,10 @@ impl Engine {
             self.on_time();
             self.turn();
             self.hand_over();
-            if idle || self.now().saturating_since(self.published) > Duration::from_millis(50) {
+            // A burst is told at its end, or now and then.
+            told = idle || self.now().saturating_since(self.published) >= TELL_EVERY;
+            if told {
                 self.publish();
-            } else {
-                self.publish_soon();
             }
         }
         self.finish();
@@ -195,13 +199,6 @@ impl Engine {
             tracing::warn!(micros = taken.as_micros() as u64, "an input took longer than its budget");
         }
         result
-    }
-
-    /// Publishes once the mailbox is looked at again without waiting work: tests and operators see fresh numbers, a burst costs nothing.
-    fn publish_soon(&mut self) {
-        if self.unwritten.is_empty() && self.writing.is_none() {
-            self.publish();
-        }
     }
 
     /// Shows others what there is to see.

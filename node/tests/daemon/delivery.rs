@@ -29,13 +29,13 @@ fn messages_cross_a_tcpcl_session_both_ways_once_and_in_order() {
     let place = Place::new();
     let (one, other) = pair(&place);
     let (client, _other) = exchange(one, other);
-    let metrics = client.metrics().expect("metrics");
     for line in [
         "cosmosmesh_messages_total{fate=\"accepted\",purpose=\"telemetry\"} 100",
         "cosmosmesh_messages_total{fate=\"delivered\",purpose=\"telemetry\"} 100",
+        "cosmosmesh_messages_total{fate=\"acknowledged\",purpose=\"telemetry\"} 100",
         "cosmosmesh_contact_links_up{peer=\"2\"} 1",
     ] {
-        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+        wait_until(line, || client.metrics().expect("metrics").lines().any(|found| found == line));
     }
 }
 
@@ -107,8 +107,10 @@ fn messages_go_through_a_relay_that_production_asks_to_check_them() {
     for number in 0..20 {
         assert_eq!(receive(&three), format!("{number}"));
     }
-    let metrics = Client::of(relay).metrics().expect("metrics");
-    assert!(metrics.contains("cosmosmesh_bundles_sent_total{peer=\"3\"}"), "{metrics}");
+    let relay = Client::of(relay);
+    wait_until("the relay has counted them", || {
+        relay.metrics().expect("metrics").contains("cosmosmesh_bundles_sent_total{peer=\"3\"}")
+    });
 }
 
 #[test]
