@@ -262,12 +262,11 @@ impl Daemon {
         self.door.mailbox.post_urgent(Event::Stop);
     }
 
-    /// Waits until it has shut down: transfers under way are finished, or given up after `limits.drain_s`.
-    pub fn wait(&self) {
+    /// Waits until it has shut down: transfers under way are finished, or given up after `limits.drain_s`. Says whether that was in order, and
+    /// not by a defect of ours, after which what was acknowledged is on disk all the same.
+    pub fn wait(&self) -> bool {
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(engine) = engine {
-            let _ = engine.join();
-        }
+        engine.is_none_or(|engine| engine.join().is_ok())
     }
 }
 

@@ -54,6 +54,6 @@ pub(super) fn execute(args: &NodeArgs) -> Result<Outcome, CliError> {
             daemon.stop();
         }
     });
-    daemon.wait();
-    Ok(Outcome::Done)
+    // A defect of ours is no orderly end: whoever started it should start it again.
+    Ok(if daemon.wait() { Outcome::Done } else { Outcome::No })
 }
