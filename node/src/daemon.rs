@@ -424,6 +424,7 @@ fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {
             nodes: named.collect(),
             policies: lenient.map(|peer| (peer.node, Policy::Lenient)).collect(),
             max_payload: (limits.bundle_bytes as usize).saturating_sub(1024),
+            max_remembered: limits.remembered as usize,
             ..BundleSettings::default()
         },
         ..NodeConfig::new(config.node, Arc::new(directory))

@@ -144,6 +144,7 @@ fn check_limits(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
     };
     within("store_bytes", limits.store_bytes, 1 << 16, 1 << 40);
     within("store_bundles", u64::from(limits.store_bundles), 16, 1 << 24);
+    within("remembered", u64::from(limits.remembered), 64, 1 << 24);
     within("inbox", limits.inbox, 1, 1 << 32);
     within("connections", u64::from(limits.connections), 1, 4096);
     within("bundle_bytes", u64::from(limits.bundle_bytes), 1 << 12, 1 << 30);

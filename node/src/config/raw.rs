@@ -78,6 +78,9 @@ pub struct Limits {
     pub store_bytes: u64,
     /// Bundles on their way.
     pub store_bundles: u32,
+    /// Names of plain bundles that were delivered, remembered until they expire: beyond a quarter of them from one source, its bundles are
+    /// refused. About 100 bytes each.
+    pub remembered: u32,
     /// Messages that wait for the application. With so many, nothing more is read from peers.
     pub inbox: u64,
     /// Connections at a time, those that we made included.
@@ -109,6 +112,7 @@ impl Default for Limits {
         Self {
             store_bytes: 64 << 20,
             store_bundles: 65_536,
+            remembered: 1 << 18,
             inbox: 65_536,
             connections: 128,
             bundle_bytes: 1 << 20,
