@@ -13,6 +13,7 @@ mod progress;
 pub mod report;
 pub mod route;
 pub mod run;
+pub mod sync;
 pub mod validate;
 
 use std::{
@@ -63,6 +64,7 @@ enum Command {
     Bundle(bundle::BundleArgs),
     Route(route::RouteArgs),
     Catopt(catopt::CatoptArgs),
+    Sync(sync::SyncArgs),
     Completions(completions::CompletionsArgs),
     #[cfg(feature = "daemon")]
     #[command(flatten)]
@@ -82,6 +84,7 @@ impl Command {
             Self::Bundle(args) => bundle::execute(args),
             Self::Route(args) => route::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
+            Self::Sync(args) => sync::execute(&args),
             Self::Completions(args) => completions::execute(args),
             #[cfg(feature = "daemon")]
             Self::Daemon(command) => match command.execute()? {

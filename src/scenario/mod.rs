@@ -20,10 +20,11 @@ mod source;
 mod syntax;
 
 pub use checked::{
-    Arrivals, Asset, AssetKind, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec, Fault,
-    LinkSelector, ListedMessage, Messages, PayloadContent, PlanConstraint, PlanParticipant, PlanRelation,
-    PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Routing,
-    Scenario, Service, SharedState, StorageSpec, TableLine, Tolerance, Traffic, WriteMix, has_surface,
+    Arrivals, Asset, AssetKind, AssetRole, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec,
+    Fault, LinkSelector, ListedMessage, Messages, PayloadContent, PlanConstraint, PlanParticipant,
+    PlanRelation, PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Publication,
+    Retransmission, Routing, Scenario, Service, SharedState, StorageSpec, TableLine, Tolerance, Traffic,
+    WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

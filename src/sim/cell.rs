@@ -123,6 +123,7 @@ impl Cell<'_> {
             Event::Submit(flow) => self.submit(around, now, flow),
             Event::SubmitListed => self.submit_listed(around, now),
             Event::Write => self.write(around, now),
+            Event::Publish(number) => self.publish(around, now, number),
             Event::StartPlan => self.runtime.start_plan(now, self.storage, &mut around.records),
             Event::Silence(silent) => self.set_silent(around, now, silent),
             Event::Fault { fault, begins } => self.fault(around, now, fault, begins),
@@ -190,6 +191,14 @@ impl Cell<'_> {
         self.runtime.write(now, &writing, self.storage, &mut around.records);
         if let Some(time) = next {
             self.schedule(around, self.asset, time.max(now), Event::Write);
+        }
+    }
+
+    fn publish(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
+        let shared = &around.setting.course.scenario.shared_state;
+        let publication = shared.as_ref().and_then(|shared| shared.schemas.get(number as usize));
+        if let Some(publication) = publication {
+            self.runtime.publish_schema(now, &publication.schema, self.storage, &mut around.records);
         }
     }
 

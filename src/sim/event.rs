@@ -31,6 +31,8 @@ pub(super) enum Event {
     SubmitListed,
     /// A write to shared state arises.
     Write,
+    /// A member publishes a data contract: its place in the scenario's list.
+    Publish(u32),
     /// The coordinator begins the plan.
     StartPlan,
     /// The battery let the radios fall silent, or wake.

@@ -6,12 +6,15 @@ use super::{
 };
 use std::{env, path::PathBuf};
 
-/// Whose tests: the protocol's convergence layers, and the daemon.
-const PACKAGES: [&str; 2] = ["cosmosmesh-protocol", "cosmosmesh-node"];
+/// Where the whole daemon speaks with other people's nodes, in modules of the same names.
+const DAEMON: (&str, &str) = ("cosmosmesh-node", "interop");
+const NODES: [&str; 3] = ["dtnd::", "hardy::", "pyd3tn::"];
 
-/// A module of `tests/interop.rs` in each of them, and the programs that its tests need.
+/// A module of tests, and the programs that they need.
 pub(crate) struct Peer {
     tests: &'static str,
+    /// The package and the test program that it is in.
+    place: (&'static str, &'static str),
     programs: &'static [&'static str],
     /// A module that the first program, a Python, must have.
     module: Option<&'static str>,
@@ -26,9 +29,13 @@ impl Peer {
     }
 }
 
+/// Where bundles cross.
+const BUNDLES: (&str, &str) = ("cosmosmesh-protocol", "interop");
+
 pub(crate) const PEERS: &[Peer] = &[
     Peer {
         tests: "dtnd::",
+        place: BUNDLES,
         programs: &["dtnd", "dtnsend", "dtnrecv"],
         module: None,
         installation: &[&[
@@ -44,6 +51,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "hardy::",
+        place: BUNDLES,
         programs: &["hardy-peer"],
         module: None,
         installation: &[&[
@@ -59,11 +67,32 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "pyd3tn::",
+        place: BUNDLES,
         programs: &["python3"],
         module: Some("pyd3tn"),
         installation: &[
             &["python3", "-m", "venv", "target/peers/venv"],
             &["target/peers/venv/bin/pip", "install", "pyd3tn==0.15.2"],
+        ],
+    },
+    Peer {
+        tests: "pycddl::",
+        place: BUNDLES,
+        programs: &["python3"],
+        module: Some("pycddl"),
+        installation: &[
+            &["python3", "-m", "venv", "target/peers/venv"],
+            &["target/peers/venv/bin/pip", "install", "pycddl==0.6.4"],
+        ],
+    },
+    Peer {
+        tests: "acsets::",
+        place: ("cosmosmesh", "catopt"),
+        programs: &["python3"],
+        module: Some("acsets"),
+        installation: &[
+            &["python3", "-m", "venv", "target/peers/venv"],
+            &["target/peers/venv/bin/pip", "install", "acsets==0.0.2"],
         ],
     },
 ];
@@ -77,8 +106,9 @@ pub(crate) fn run() -> Result<(), Failure> {
         if is_installed(peer) {
             // The tests look where this program looks.
             let folders = env::join_paths(folders()).map_err(|error| Failure::Missing(error.to_string()))?;
-            for package in PACKAGES {
-                let tests = ["test", "--locked", "--package", package, "--test", "interop", "--"];
+            let daemon = NODES.contains(&peer.tests).then_some(DAEMON);
+            for (package, program) in [peer.place].into_iter().chain(daemon) {
+                let tests = ["test", "--locked", "--package", package, "--test", program, "--"];
                 let mut test = command("cargo", &[&tests[..], &["--ignored", peer.tests]].concat());
                 test.env("COSMOSMESH_PEERS", &folders);
                 run_command(test)?;
@@ -119,7 +149,7 @@ fn a_peer_without_its_programs_or_module_is_not_installed() {
             "cargo" => &["cargo"],
             _ => &["no-such-program"],
         };
-        Peer { tests: "x::", programs, module, installation: &[] }
+        Peer { tests: "x::", place: BUNDLES, programs, module, installation: &[] }
     };
     assert!(!is_installed(&stranger("no-such-program", None)));
     assert!(is_installed(&stranger("cargo", None)));

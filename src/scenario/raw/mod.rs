@@ -16,7 +16,7 @@ use super::{
 };
 
 pub(crate) use assets::{
-    RawAsset, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRoute, RawStorage, RawTransit,
+    RawAsset, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage, RawTransit,
 };
 pub(crate) use contacts::{RawContacts, RawImported, RawPlanFormat};
 pub(crate) use faults::{
@@ -42,7 +42,7 @@ pub(crate) use protocol::{
 };
 pub(crate) use traffic::{
     RawArrivals, RawContent, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority,
-    RawSharedState, RawTraffic,
+    RawSchema, RawSharedState, RawTraffic,
 };
 
 type Optional<T> = Option<Spanned<T>>;
