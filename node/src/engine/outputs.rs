@@ -111,6 +111,8 @@ impl Engine {
             Report::Writable { .. }
             | Report::Visible { .. }
             | Report::PlanLocal { .. }
+            | Report::PlanMember { .. }
+            | Report::PlanRequests { .. }
             | Report::PlanRound(_)
             | Report::PlanSolver { .. }
             | Report::PlanTerm { .. }
