@@ -71,6 +71,9 @@ enum Command {
     Privacy(privacy::PrivacyArgs),
     Sync(sync::SyncArgs),
     Completions(completions::CompletionsArgs),
+    #[cfg(feature = "daemon")]
+    #[command(flatten)]
+    Daemon(cosmosmesh_node::cli::Command),
 }
 
 impl Command {
@@ -90,6 +93,11 @@ impl Command {
             Self::Privacy(args) => privacy::execute(&args),
             Self::Sync(args) => sync::execute(&args),
             Self::Completions(args) => completions::execute(args),
+            #[cfg(feature = "daemon")]
+            Self::Daemon(command) => match command.execute()? {
+                cosmosmesh_node::cli::Outcome::Done => Ok(Outcome::Done),
+                cosmosmesh_node::cli::Outcome::No => Ok(Outcome::No),
+            },
         }
     }
 }
@@ -137,6 +145,10 @@ pub enum CliError {
     /// A baseline that cannot be written or read.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
+    /// A command of the daemon.
+    #[cfg(feature = "daemon")]
+    #[error(transparent)]
+    Daemon(#[from] cosmosmesh_node::cli::CliError),
     /// The user interrupted it.
     #[error("interrupted")]
     Interrupted,
