@@ -209,7 +209,7 @@ fn an_asset_judges_bundles_by_its_own_policy_its_kits_or_the_protocols() {
         fs::write(&path, text).expect("a scenario");
         let scenario = Arc::new(Scenario::load(&path).expect("a scenario that holds"));
         let fleet = Fleet::new(scenario, RandomStreams::new(1)).expect("a fleet");
-        [0, 1, 2].map(|asset| fleet.config(AssetIndex(asset)).bundles.policy)
+        [0, 1, 2].map(|asset| fleet.bundles(AssetIndex(asset)).policy)
     };
     const RELAY: (&str, &str) = ("kind: Satellite,", "kind: Satellite, policy: Strict,");
     const KIT: (&str, &str) =

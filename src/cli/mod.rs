@@ -9,10 +9,13 @@ pub mod contacts;
 mod flight;
 mod interrupt;
 pub mod new;
+pub mod privacy;
 mod progress;
+mod reference;
 pub mod report;
 pub mod route;
 pub mod run;
+pub mod solvers;
 pub mod sync;
 pub mod validate;
 
@@ -63,9 +66,14 @@ enum Command {
     Contacts(contacts::ContactsArgs),
     Bundle(bundle::BundleArgs),
     Route(route::RouteArgs),
+    Solvers(solvers::SolversArgs),
     Catopt(catopt::CatoptArgs),
+    Privacy(privacy::PrivacyArgs),
     Sync(sync::SyncArgs),
     Completions(completions::CompletionsArgs),
+    #[cfg(feature = "daemon")]
+    #[command(flatten)]
+    Daemon(cosmosmesh_node::cli::Command),
 }
 
 impl Command {
@@ -80,9 +88,16 @@ impl Command {
             Self::Contacts(args) => contacts::execute(args),
             Self::Bundle(args) => bundle::execute(args),
             Self::Route(args) => route::execute(&args),
+            Self::Solvers(args) => solvers::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
+            Self::Privacy(args) => privacy::execute(&args),
             Self::Sync(args) => sync::execute(&args),
             Self::Completions(args) => completions::execute(args),
+            #[cfg(feature = "daemon")]
+            Self::Daemon(command) => match command.execute()? {
+                cosmosmesh_node::cli::Outcome::Done => Ok(Outcome::Done),
+                cosmosmesh_node::cli::Outcome::No => Ok(Outcome::No),
+            },
         }
     }
 }
@@ -130,6 +145,10 @@ pub enum CliError {
     /// A baseline that cannot be written or read.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
+    /// A command of the daemon.
+    #[cfg(feature = "daemon")]
+    #[error(transparent)]
+    Daemon(#[from] cosmosmesh_node::cli::CliError),
     /// The user interrupted it.
     #[error("interrupted")]
     Interrupted,
@@ -156,7 +175,16 @@ fn check(args: &check::CheckArgs) -> Result<Outcome, CliError> {
     let threads = NonZeroUsize::new(args.threads as usize).unwrap_or(NonZeroUsize::MIN);
     let interrupted = interrupt::watch();
     let run = |path: &Path| {
-        let request = flight::Request { path, seed: None, threads, until: None, output: None };
+        let request = flight::Request {
+            path,
+            seed: None,
+            shift: 0,
+            budget: None,
+            threads,
+            until: None,
+            output: None,
+            solver: None,
+        };
         let flown = flight::fly(&request, &mut |_| interrupted.flow())?;
         let (fingerprint, metrics, tolerances) =
             (flown.fingerprint.to_string(), flown.metrics, flown.tolerances);

@@ -77,12 +77,15 @@ pub fn execute(args: RunArgs) -> Result<Outcome, CliError> {
     let request = Request {
         path: &args.scenario,
         seed: args.seed,
+        shift: 0,
+        budget: None,
         threads: args
             .threads
             .or_else(|| std::thread::available_parallelism().ok())
             .unwrap_or(NonZeroUsize::MIN),
         until: args.until,
         output: Some(Output { folder, trace: args.trace, pcap: args.pcap }),
+        solver: None,
     };
     let interrupted = interrupt::watch();
     let mut bar = Bar::new();

@@ -281,10 +281,92 @@ pub enum RecordKind {
     PlanCommitted {
         /// The horizon.
         horizon: u64,
+        /// The term of its coordinator.
+        term: u32,
         /// The round that ended it.
         round: u32,
         /// How it ended.
         outcome: &'static str,
+    },
+    /// This coordinator begins an epoch of masks.
+    PlanEpoch {
+        /// The epoch.
+        epoch: u64,
+        /// Seats of the committee.
+        seats: u32,
+        /// The least number of answers that are opened.
+        k_min: u32,
+        /// Entries of an answer.
+        entries: u32,
+        /// Bits of an entry.
+        bits: u32,
+    },
+    /// What became of a window of masked answers, at its coordinator.
+    PlanWindow {
+        /// A word: `published`, `opened`, `recovered`, or why it was not opened.
+        event: &'static str,
+        /// How many answers it held, where that is known.
+        answers: u32,
+    },
+    /// A message of the masks, beside requests and answers, was submitted.
+    PlanLeg {
+        /// What it is for.
+        leg: &'static str,
+        /// For whom.
+        destination: AssetIndex,
+        /// Payload bytes.
+        bytes: u32,
+    },
+    /// What this asset has told of itself by now, under noise.
+    PlanSpent {
+        /// ρ of zero-concentrated differential privacy.
+        rho: f64,
+        /// ε at `delta`.
+        epsilon: f64,
+        /// δ.
+        delta: f64,
+        /// Answers that were told.
+        releases: u64,
+        /// Whether the budget covers no further one.
+        exhausted: bool,
+    },
+    /// A later horizon of the plan begins at this asset.
+    PlanHorizon {
+        /// The horizon.
+        horizon: u64,
+        /// What the asset did since the last one began: by commodity and private quantity, slot by slot.
+        done: Vec<f64>,
+    },
+    /// The requests in this asset's local plan are whole from here on.
+    PlanWhole {
+        /// The horizon.
+        horizon: u64,
+    },
+    /// The coordinator goes on with a member more, or without one.
+    PlanMember {
+        /// The horizon.
+        horizon: u64,
+        /// The round from which on.
+        round: u32,
+        /// Who.
+        member: AssetIndex,
+        /// Whether it takes part now.
+        present: bool,
+        /// Why.
+        why: &'static str,
+    },
+    /// The coordinator has made requests whole.
+    PlanRequests {
+        /// The horizon.
+        horizon: u64,
+        /// Requests that were bid for.
+        bids: u32,
+        /// Requests that are granted.
+        granted: u32,
+        /// Requests that their own assets declined beside others.
+        declined: u32,
+        /// Requests that were withdrawn for the rest of the plan.
+        withdrawn: u32,
     },
     /// Energy account, at each change of consequence and at the end of the run.
     Energy {

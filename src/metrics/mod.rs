@@ -7,6 +7,7 @@ mod energy;
 mod latency;
 mod link;
 mod plan;
+mod privacy;
 mod rounds;
 mod security;
 mod sync;
@@ -16,7 +17,8 @@ pub use delivery::{DeliveryRecorder, is_application};
 pub use energy::EnergyRecorder;
 pub use latency::Latencies;
 pub use link::{LOSS_REASONS, LinkRecorder, LinkTotals};
-pub use plan::{PlanRecorder, PlanReference};
+pub use plan::{HorizonRow, PlanRecorder, PlanReference, PlanSituation, Replan};
+pub use privacy::PrivacyRecorder;
 pub use rounds::{Places, RoundRow, RoundsRecorder};
 pub use security::SecurityRecorder;
 pub use sync::SyncRecorder;
@@ -62,6 +64,8 @@ pub enum DerivedRow {
     Convergence(ConvergenceRow),
     /// A round of planning was closed.
     Round(RoundRow),
+    /// A horizon of the plan is over.
+    Horizon(HorizonRow),
     /// A replica's staleness was sampled.
     Staleness(StalenessRow),
 }
@@ -75,6 +79,8 @@ pub struct RunShape {
     pub replicas: Vec<AssetIndex>,
     /// What plans are measured against; none when there is no planning.
     pub plan: Option<PlanReference>,
+    /// How the reference follows when the plan goes on; none when it does not.
+    pub replan: Option<Replan>,
     /// Where the assets are.
     pub places: Places,
 }
@@ -86,6 +92,7 @@ pub struct Metrics {
     sync: SyncRecorder,
     plan: PlanRecorder,
     rounds: RoundsRecorder,
+    privacy: PrivacyRecorder,
     link: LinkRecorder,
     energy: EnergyRecorder,
     security: SecurityRecorder,
@@ -102,7 +109,8 @@ impl Metrics {
             rounds: RoundsRecorder::new(shape.places, participants),
             delivery: DeliveryRecorder::default(),
             sync: SyncRecorder::new(&shape.replicas, shape.duration),
-            plan: PlanRecorder::new(shape.plan),
+            plan: PlanRecorder::new(shape.plan, shape.replan),
+            privacy: PrivacyRecorder::default(),
             link: LinkRecorder::default(),
             energy: EnergyRecorder::default(),
             security: SecurityRecorder::default(),
@@ -117,6 +125,7 @@ impl Metrics {
         self.sync.record(record, &mut self.derived);
         self.plan.record(record, &mut self.derived);
         self.rounds.record(record, &mut self.derived);
+        self.privacy.record(record);
         self.link.record(record);
         self.energy.record(record);
         self.security.record(record);
@@ -139,6 +148,7 @@ impl Metrics {
         self.derived.clear();
         self.sync.finish(end, &mut self.derived);
         self.rounds.finish(&mut self.derived);
+        self.plan.finish(&mut self.derived);
         self.link.finish(end);
         let mut set = MetricsSet::default();
         self.delivery.write(&mut set);
@@ -148,9 +158,7 @@ impl Metrics {
         self.link.write(&mut set);
         self.energy.write(self.delivery.delivered_bytes(), &mut set);
         self.security.write(&mut set);
-        for (name, unit) in [("privacy.epsilon", "1"), ("privacy.delta", "1")] {
-            set.absent(name, unit, "no noise mechanism is in use: nothing is claimed");
-        }
+        self.privacy.write(&mut set);
         set
     }
 }

@@ -21,7 +21,7 @@ pub use capture::{Capture, CapturedLink};
 pub use error::ReportError;
 pub use facts::{AssetFacts, OracleFacts, PlanFacts, RunFacts, Timing};
 pub use folder::{RunEnd, RunFolder, read_facts, read_metrics};
-pub use plot::Plot;
+pub use plot::{Plot, PricePoint, price_of_privacy};
 pub use series::Series;
 pub use summary::summary;
 pub use tables::{Tables, kind_word};

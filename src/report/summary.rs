@@ -5,13 +5,14 @@ use crate::metrics::{Metric, MetricsSet};
 use std::fmt::Write as _;
 
 /// What people look at first: name and words for it.
-pub(super) const HEADLINES: [(&str, &str); 12] = [
+pub(super) const HEADLINES: [(&str, &str); 13] = [
     ("delivery.ratio", "Messages delivered"),
     ("delivery.delivered", "Application messages that arrived"),
     ("delivery.latency_s.p50", "Delivery latency, median"),
     ("delivery.latency_s.p99", "Delivery latency, 99\u{a0}%"),
     ("plan.time_to_gap_1e3_s", "Time until the plan's gap stays below 10⁻³"),
     ("plan.optimality_gap", "Plan-optimality gap at the end"),
+    ("plan.integrality_gap", "What whole requests cost beside the relaxed plan"),
     ("sync.latency_s.p95", "Shared state everywhere, 95\u{a0}%"),
     ("sync.replicas_diverged", "Replicas that differ at the end"),
     ("link.bytes_on_air", "Bytes on air"),
@@ -109,6 +110,44 @@ pub(super) fn attention(metrics: &MetricsSet) -> Vec<String> {
     found
 }
 
+/// What of the plan's answers anybody could see, and what was spent, in sentences: none where no plan has masks.
+pub(super) fn privacy_spent(metrics: &MetricsSet) -> Vec<String> {
+    let number = |name: &str| words::number(value(metrics, name));
+    let mut told = Vec::new();
+    if metrics.get("privacy.windows_opened").is_none() {
+        return told;
+    }
+    told.push(format!(
+        "The coordinator saw {} sums of at least {} answers each, and no answer; {} members of a committee opened them",
+        number("privacy.windows_opened"),
+        number("privacy.k_min"),
+        number("privacy.committee"),
+    ));
+    for (name, metric) in metrics.iter() {
+        let Some(reason) = name.strip_prefix("privacy.windows_unopened.") else { continue };
+        let count = words::number(metric.value.unwrap_or(0.0));
+        told.push(format!("{count} times a sum stayed closed: {}", reason.replace('_', " ")));
+    }
+    let share = |name: &str| words::number(value(metrics, name).round());
+    told.push(format!(
+        "A round cost {} bytes of answers and {} bytes to open them",
+        share("plan.uplink_bytes_per_round"),
+        share("plan.committee_bytes_per_round"),
+    ));
+    match metrics.get("privacy.epsilon").and_then(|metric| metric.value) {
+        None => told.push("No noise was added: who knows all but one answer of a sum knows that one".into()),
+        Some(epsilon) => {
+            let (delta, rho) = (value(metrics, "privacy.delta"), value(metrics, "privacy.spent"));
+            let exhausted = number("privacy.exhausted");
+            told.push(format!(
+                "Under noise the asset that told most spent ε = {epsilon:.4} at δ = {delta:e} (ρ = {rho:.4}); {exhausted} assets \
+                 have spent their budget and answer no more"
+            ));
+        }
+    }
+    told
+}
+
 /// The summary that `run` prints: headline figures, what needs attention, oracles, fingerprint.
 #[must_use]
 pub fn summary(facts: &RunFacts, metrics: &MetricsSet) -> String {
@@ -136,6 +175,9 @@ pub fn summary(facts: &RunFacts, metrics: &MetricsSet) -> String {
     }
     for sentence in attention(metrics) {
         let _ = writeln!(text, "warning      {sentence}");
+    }
+    for sentence in privacy_spent(metrics) {
+        let _ = writeln!(text, "privacy      {sentence}");
     }
     match facts.oracles.total {
         0 => text.push_str("oracles      hold\n"),

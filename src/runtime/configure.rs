@@ -1,6 +1,10 @@
 //! From a scenario to the configuration of its nodes.
 
-use super::planning::{assembly, local_problem, requests};
+use super::{
+    horizon::Carried,
+    planning::{Done, assembly, contested, local_problem, requests},
+    privacy::Masks,
+};
 use crate::{
     engine::{RandomStreams, Stream},
     scenario::{self, CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
@@ -15,7 +19,7 @@ use cosmosmesh_protocol::{
     id::{EndpointId, NodeId},
     identity::{Directory, KeyPair},
     node::{
-        BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Retransmission,
+        BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Requests, Retransmission,
         SharedStateConfig,
     },
     planning::{
@@ -39,6 +43,7 @@ pub struct Fleet {
     names: BTreeMap<Box<str>, NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
     couplings: Option<Couplings>,
+    masks: Option<Masks>,
     /// The authority of each asset's writes.
     roles: Arc<Roles>,
 }
@@ -61,15 +66,23 @@ impl Fleet {
         };
         let directory = Arc::new(nodes.iter().enumerate().map(key).collect());
         let mut problems = BTreeMap::new();
-        let mut couplings = None;
+        let (mut couplings, mut masks) = (None, None);
         if let Some(plan) = &scenario.planning {
             let node = |asset: AssetIndex| nodes[asset.0 as usize];
-            let assembly = assembly(plan, node).expect("the scenario's check allows no other");
+            let assembly = assembly(plan, 0, node).expect("the scenario's check allows no other");
             for participant in &plan.participants {
                 let asset = participant.asset;
-                let problem = local_problem(plan, participant, node(asset), &assembly);
+                let problem = local_problem(plan, participant, node(asset), &assembly, 0, &Done::default());
                 problems.insert(asset, problem.map_err(|error| (asset, error))?);
             }
+            let count = assembly.couplings().len();
+            let spec = plan.privacy.masks();
+            masks = spec.map(|spec| {
+                let later = later_problems(plan, node);
+                let all = problems.values().chain(&later);
+                let roster: Vec<AssetIndex> = problems.keys().copied().collect();
+                Masks::new((spec, plan), (all, &roster), count, &streams, node)
+            });
             couplings = Some(assembly.couplings().clone());
         }
         let assets = scenario.assets.iter();
@@ -78,7 +91,7 @@ impl Fleet {
         let role = |asset: &scenario::Asset| (asset.node, Role(asset.role as u8));
         let roles = Roles::new(scenario.assets.iter().map(role).collect(), Role::default());
         let roles = Arc::new(roles);
-        Ok(Self { streams, directory, nodes, names, problems, couplings, roles, scenario })
+        Ok(Self { streams, directory, nodes, names, problems, couplings, masks, roles, scenario })
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -118,7 +131,7 @@ impl Fleet {
             return Ok(None);
         };
         let lists =
-            plan.participants.iter().map(|participant| (participant.asset, requests(plan, participant)));
+            plan.participants.iter().map(|participant| (participant.asset, requests(plan, participant, 0)));
         let requests: BTreeMap<NodeId, Vec<usize>> =
             lists.map(|(asset, list)| (self.node(asset), list)).collect();
         if requests.values().all(Vec::is_empty) {
@@ -187,9 +200,9 @@ impl Fleet {
         Some(UtcEstimate { at, utc, uncertainty: span(self.scenario.protocol.clock_uncertainty) })
     }
 
-    /// The configuration of an asset's node.
+    /// The configuration of an asset's node, in the horizon of the plan in which it begins.
     #[must_use]
-    pub fn config(&self, asset: AssetIndex) -> NodeConfig {
+    pub fn config(&self, asset: AssetIndex, carried: &Carried) -> NodeConfig {
         let scenario = &self.scenario;
         let protocol = &scenario.protocol;
         let storage = scenario.asset(asset).storage;
@@ -219,22 +232,29 @@ impl Fleet {
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
             security: protocol.signs_bundles.then(BundleSecurity::hop_by_hop),
-            // A run has no strangers: lifetimes are the scenario's to set.
-            bundles: BundleSettings {
-                max_lifetime: Duration::MAX,
-                names: scenario.asset(asset).dtn_name.iter().map(|name| name.as_str().into()).collect(),
-                nodes: self.names.clone(),
-                policy: scenario.asset(asset).policy,
-                status_reports: protocol.status_reports,
-                min_fragment: protocol.min_fragment.map(|bytes| bytes as usize),
-                custody: protocol.custody.map(|custody| self.custody(asset, custody)),
-                compression: protocol.compression,
-                ..BundleSettings::default()
-            },
+            bundles: self.bundles(asset),
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
-            plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
+            plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset, carried)),
+        }
+    }
+
+    /// How an asset's node treats bundles without envelopes.
+    #[must_use]
+    pub fn bundles(&self, asset: AssetIndex) -> BundleSettings {
+        let protocol = &self.scenario.protocol;
+        // A run has no strangers: lifetimes are the scenario's to set.
+        BundleSettings {
+            max_lifetime: Duration::MAX,
+            names: self.scenario.asset(asset).dtn_name.iter().map(|name| name.as_str().into()).collect(),
+            nodes: self.names.clone(),
+            policy: self.scenario.asset(asset).policy,
+            status_reports: protocol.status_reports,
+            min_fragment: protocol.min_fragment.map(|bytes| bytes as usize),
+            custody: protocol.custody.map(|custody| self.custody(asset, custody)),
+            compression: protocol.compression,
+            ..BundleSettings::default()
         }
     }
 
@@ -279,26 +299,79 @@ impl Fleet {
         }
     }
 
-    fn plan(&self, plan: &PlanSpec, asset: AssetIndex) -> Option<PlanConfig> {
-        let problem = self.problems.get(&asset).cloned();
-        if problem.is_none() && plan.coordinator != asset && !plan.successors.contains(&asset) {
+    /// What binds the fleet in a horizon of the plan, an asset's own problem in it, if it takes part, and which variables are requests.
+    ///
+    /// # Errors
+    /// [`ProblemError`] when what the asset did leaves it no plan.
+    pub fn horizon(
+        &self,
+        asset: AssetIndex,
+        horizon: u64,
+        done: &Done,
+    ) -> Result<Option<(Couplings, Option<LocalProblem>, Requests)>, ProblemError> {
+        let Some(plan) = &self.scenario.planning else { return Ok(None) };
+        let node = |asset: AssetIndex| self.node(asset);
+        let assembly = assembly(plan, horizon, node).expect("the scenario's check allows no other");
+        let participant = plan.participants.iter().find(|one| one.asset == asset);
+        let problem = participant
+            .map(|one| local_problem(plan, one, self.node(asset), &assembly, horizon, done))
+            .transpose()?;
+        let own = participant.map_or_else(Vec::new, |one| requests(plan, one, horizon));
+        let requests = Requests { own, couplings: contested(plan, &assembly, horizon) };
+        Ok(Some((assembly.couplings().clone(), problem, requests)))
+    }
+
+    fn plan(&self, plan: &PlanSpec, asset: AssetIndex, carried: &Carried) -> Option<PlanConfig> {
+        let takes_part = self.problems.contains_key(&asset);
+        let seated = plan.privacy.masks().is_some_and(|masks| masks.committee.contains(&asset));
+        let leads = plan.coordinator == asset || plan.successors.contains(&asset);
+        if !takes_part && !leads && !seated {
             return None;
         }
-        let couplings = self.couplings.as_ref()?;
+        let horizon = carried.horizon;
+        let (couplings, problem, requests) = self.horizon(asset, horizon, &carried.done).ok()??;
         Some(PlanConfig {
             coordinator: self.node(plan.coordinator),
             successors: plan.successors.iter().map(|asset| self.node(*asset)).collect(),
             // Without successors too: a coordinator that crashed goes on when it is back.
             succession: Some(span(plan.succession)),
-            participants: plan.participants.iter().map(|participant| self.node(participant.asset)).collect(),
+            participants: (plan.participants.iter())
+                .filter(|participant| participant.joins.is_none())
+                .map(|participant| self.node(participant.asset))
+                .collect(),
+            horizon,
+            requests,
+            absence: Some(span(plan.absence)),
             settings: settings(plan, couplings.len()),
             auto: plan.solver.is_none().then(|| span(plan.slot) * plan.slots),
             pace: pace(plan),
-            couplings: couplings.clone(),
+            couplings,
             problem,
+            privacy: self.masks.as_ref().map(|masks| masks.config(&self.streams, asset)),
             lifetime: span(plan.lifetime),
         })
     }
+}
+
+/// The participants' problems of later horizons, as far as they are known beforehand: for their bounds.
+fn later_problems(plan: &PlanSpec, node: impl Fn(AssetIndex) -> NodeId + Copy) -> Vec<LocalProblem> {
+    let horizons = plan.rolling.map_or(1, |rolling| u64::from(rolling.horizons));
+    let of = |horizon: u64| {
+        let assembly = assembly(plan, horizon, node).ok();
+        let one = move |participant| {
+            local_problem(
+                plan,
+                participant,
+                node(participant.asset),
+                assembly.as_ref()?,
+                horizon,
+                &Done::default(),
+            )
+            .ok()
+        };
+        plan.participants.iter().filter_map(one).collect::<Vec<_>>()
+    };
+    (1..horizons).flat_map(of).collect()
 }
 
 /// The same at every node.

@@ -6,6 +6,10 @@ use super::{
 };
 use std::{env, path::PathBuf};
 
+/// Where the whole daemon speaks with other people's nodes, in modules of the same names.
+const DAEMON: (&str, &str) = ("cosmosmesh-node", "interop");
+const NODES: [&str; 3] = ["dtnd::", "hardy::", "pyd3tn::"];
+
 /// A module of tests, and the programs that they need.
 pub(crate) struct Peer {
     tests: &'static str,
@@ -100,13 +104,15 @@ pub(crate) const PEERS: &[Peer] = &[
 pub(crate) fn run() -> Result<(), Failure> {
     for peer in PEERS {
         if is_installed(peer) {
-            let (package, program) = peer.place;
-            let tests = ["test", "--locked", "--package", package, "--test", program, "--"];
-            let mut test = command("cargo", &[&tests[..], &["--ignored", peer.tests]].concat());
             // The tests look where this program looks.
             let folders = env::join_paths(folders()).map_err(|error| Failure::Missing(error.to_string()))?;
-            test.env("COSMOSMESH_PEERS", folders);
-            run_command(test)?;
+            let daemon = NODES.contains(&peer.tests).then_some(DAEMON);
+            for (package, program) in [peer.place].into_iter().chain(daemon) {
+                let tests = ["test", "--locked", "--package", package, "--test", program, "--"];
+                let mut test = command("cargo", &[&tests[..], &["--ignored", peer.tests]].concat());
+                test.env("COSMOSMESH_PEERS", &folders);
+                run_command(test)?;
+            }
         } else {
             let name = peer.name();
             say(&format!(

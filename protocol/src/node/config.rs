@@ -1,6 +1,8 @@
 //! How a node is set up.
 
-use super::{CustodySettings, ReassemblySettings, StatusReportSettings, security::BundleSecurity};
+use super::{
+    CustodySettings, ReassemblySettings, StatusReportSettings, plan::Requests, security::BundleSecurity,
+};
 use crate::{
     bundle::{CrcKind, Policy},
     delivery::RateLimit,
@@ -9,6 +11,8 @@ use crate::{
     identity::Directory,
     planning::{
         Couplings, LocalProblem,
+        privacy::noise::NoiseSettings,
+        secure::{Enrolment, EpochSeed},
         solver::{MethodSettings, Pace},
     },
     sync::{Roles, SyncLimits},
@@ -217,6 +221,12 @@ pub struct PlanConfig {
     pub succession: Option<Duration>,
     /// Who takes part.
     pub participants: Vec<NodeId>,
+    /// The horizon that the problem is of.
+    pub horizon: u64,
+    /// Which variables are requests.
+    pub requests: Requests,
+    /// How long after it was asked a member from which nothing came is retired; none for never.
+    pub absence: Option<Duration>,
     /// The solver's settings.
     pub settings: MethodSettings,
     /// If given, the coordinator chooses the method by what the contact plan says of the time from now on until so long after.
@@ -227,6 +237,24 @@ pub struct PlanConfig {
     pub couplings: Couplings,
     /// This node's own problem, if it takes part.
     pub problem: Option<LocalProblem>,
+    /// Secure aggregation, and noise; `None`: the coordinator reads every answer.
+    pub privacy: Option<PrivacyConfig>,
     /// Lifetime of its messages.
     pub lifetime: Duration,
+}
+
+/// What protects the answers to a plan's coordinator.
+#[derive(Clone, Debug)]
+pub struct PrivacyConfig {
+    /// Who is summed and who masks, with which published keys. The coordinator's term and one is the epoch: every coordinator in a row needs keys of
+    /// its own.
+    pub enrolment: Arc<Enrolment>,
+    /// What this node's secrets of all epochs follow from. The same after a restart: what was said under them is kept.
+    pub seed: EpochSeed,
+    /// Noise on every answer, for methods whose answers are shares alone.
+    pub noise: Option<NoiseSettings>,
+    /// The δ at which ε is reported.
+    pub delta: f64,
+    /// How long the coordinator waits for the committee before it asks again.
+    pub patience: Duration,
 }

@@ -6,7 +6,7 @@ use crate::{
     delivery::Forward,
     envelope::Purpose,
     id::{EndpointId, NodeId},
-    planning::{Outcome, RoundReport},
+    planning::{Outcome, RoundReport, secure::Window},
     sync::Dot,
     time::DtnTime,
 };
@@ -240,6 +240,10 @@ pub enum Report {
     },
     /// This node's own part of the plan changed.
     PlanLocal {
+        /// The horizon.
+        horizon: u64,
+        /// Whether its requests are whole.
+        whole: bool,
         /// The round that it answers.
         round: u32,
         /// The local solution x.
@@ -261,13 +265,78 @@ pub enum Report {
         /// This node.
         coordinator: NodeId,
     },
+    /// This coordinator begins an epoch of masks: it sees sums, and no answer.
+    PlanEpoch {
+        /// The epoch.
+        epoch: u64,
+        /// Seats of the committee.
+        seats: usize,
+        /// The least number of answers that are opened.
+        k_min: usize,
+        /// Entries of an answer.
+        entries: usize,
+        /// Bits of an entry.
+        bits: u8,
+    },
+    /// What became of a window of masked answers, at the coordinator.
+    PlanWindow(Window),
+    /// A message of the masks beside requests and answers leaves: the unmasking leg, and keys.
+    PlanLeg {
+        /// What it is for: `opening`, `deal`, `survivors`, `mask_sum`, `recovery`.
+        leg: &'static str,
+        /// For whom.
+        destination: NodeId,
+        /// Its bytes.
+        bytes: usize,
+    },
+    /// What this asset has told of itself by now, under noise.
+    PlanSpent {
+        /// ρ of zero-concentrated differential privacy.
+        rho: f64,
+        /// ε at `delta`.
+        epsilon: f64,
+        /// δ.
+        delta: f64,
+        /// How many answers.
+        releases: u64,
+        /// Whether the budget covers no further one: it answers no more.
+        exhausted: bool,
+    },
     /// A version of the plan is committed.
     PlanCommitted {
         /// The horizon.
         horizon: u64,
-        /// The round that ended it: with the horizon, the version.
+        /// The term of its coordinator.
+        term: u32,
+        /// The round that ended it: with horizon and term, the version.
         round: u32,
         /// How it ended.
         outcome: Outcome,
+    },
+    /// This coordinator goes on with a member more, or without one.
+    PlanMember {
+        /// The horizon.
+        horizon: u64,
+        /// The round from which on.
+        round: u32,
+        /// Who.
+        member: NodeId,
+        /// Whether it takes part now.
+        present: bool,
+        /// Why: `joined`, `left` or `absent`.
+        why: &'static str,
+    },
+    /// This coordinator has made requests whole.
+    PlanRequests {
+        /// The horizon.
+        horizon: u64,
+        /// Requests that were bid for.
+        bids: usize,
+        /// Requests that are granted.
+        granted: usize,
+        /// Requests that their own assets declined beside others.
+        declined: usize,
+        /// Requests that were withdrawn because the rest of the plan found no end.
+        withdrawn: usize,
     },
 }

@@ -5,12 +5,15 @@ mod channel;
 mod constraints;
 mod custody;
 mod faults;
+mod fixed_point;
 mod hosts;
 mod imports;
 mod links;
 mod messages;
 mod motion;
 mod plan;
+mod privacy;
+mod rolling;
 mod service;
 mod settings;
 mod tables;
@@ -61,7 +64,7 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     checker.reports(root, &protocol);
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
-    let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol));
+    let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol, &assets));
     let faults = checker.faults(root.faults.as_ref(), &classes);
     let metrics = checker.tolerances(root.metrics.as_ref());
     if !checker.files.drafts.is_empty() {

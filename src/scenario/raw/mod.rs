@@ -33,8 +33,9 @@ pub(crate) use motion::{
     RawTrack, RawWaypoint,
 };
 pub(crate) use plan::{
-    RawConstraint, RawEnvelope, RawExclusion, RawParticipant, RawPlan, RawRelation, RawReserve,
-    RawSharedBudget, RawSlots, RawSolver, RawTerm, RawTotal, RawWeighted,
+    RawConstraint, RawEnvelope, RawExclusion, RawMasks, RawNoise, RawParticipant, RawPlan, RawPrivacy,
+    RawRelation, RawReserve, RawRolling, RawSharedBudget, RawSlots, RawSolver, RawTerm, RawTotal,
+    RawWeighted, RawWhenSpent,
 };
 pub(crate) use protocol::{
     RawBundleSecurity, RawCompression, RawCrc, RawCustody, RawDatagrams, RawFlooding, RawForeknowledge,
