@@ -1,6 +1,6 @@
 //! [`check`]: the rules of RFC 9172 §3 that can be judged on a bundle, without a key.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{borrow::Cow, collections::BTreeSet, vec::Vec};
 
 use super::{asb::SecurityBlock, error::BpsecError};
 use crate::bundle::{Block, BlockFlags, BlockKind, Bundle, PAYLOAD_NUMBER};
@@ -114,11 +114,14 @@ pub(super) fn target_kind(bundle: &Bundle, target: u64) -> Result<Option<BlockKi
 }
 
 /// What an operation protects: the data of a block, or the whole primary block.
-pub(super) fn target_data(bundle: &Bundle, target: u64) -> Result<&[u8], BpsecError> {
+pub(super) fn target_data(bundle: &Bundle, target: u64) -> Result<Cow<'_, [u8]>, BpsecError> {
     if target == PRIMARY_NUMBER {
-        return Ok(bundle.primary_wire());
+        return Ok(bundle.canonical_primary());
     }
-    bundle.numbered(target).map(|block| block.data.as_slice()).ok_or(BpsecError::NoSuchBlock { target })
+    bundle
+        .numbered(target)
+        .map(|block| Cow::Borrowed(block.data.as_slice()))
+        .ok_or(BpsecError::NoSuchBlock { target })
 }
 
 #[cfg(test)]
