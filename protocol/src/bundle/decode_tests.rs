@@ -6,6 +6,7 @@ use crate::{
     bundle::{
         CreationTimestamp, HopCount,
         arbitrary::{bundle, endpoint, unhex},
+        reassemble,
         rfc9173_vectors::BUNDLES,
     },
     cbor::Lengths,
@@ -164,6 +165,20 @@ fn an_array_of_indefinite_length_has_as_many_items_as_one_of_definite_length() {
     (0..1024).for_each(|_| endless.extend_from_slice(&[0x61, b'a']));
     let mut reader = Reader::with(&endless, Lengths::Any);
     assert_eq!(read_endpoint(&mut reader), Err(BundleError::Endpoint { at: 0 }));
+}
+
+#[test]
+fn fragments_of_a_bundle_of_indefinite_lengths_are_whole_again_byte_for_byte() {
+    let mut bundle = Bundle::decode_with(&indefinite(), Policy::Lenient).unwrap();
+    bundle.payload.data = (0..90).collect();
+    let parts = bundle.clone().fragment(40).unwrap();
+    for part in &parts {
+        assert_eq!(
+            Bundle::decode_with(&part.encode(), Policy::Lenient).map(|read| read.encode()),
+            Ok(part.encode())
+        );
+    }
+    assert_eq!(reassemble(&parts), Ok(bundle));
 }
 
 #[test]
