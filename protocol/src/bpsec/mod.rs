@@ -27,6 +27,7 @@ mod source;
 
 pub use crate::bundle::MAX_TARGETS;
 pub use acceptor::{decrypt, remove_integrity, verify_integrity};
+pub(crate) use acceptor::{discard, discard_secured};
 pub use asb::{ContextId, MAX_ITEMS, SecurityBlock, SecuritySource};
 pub use cose::{AadScope, Recipient};
 pub use error::BpsecError;

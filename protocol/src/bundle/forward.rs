@@ -46,13 +46,6 @@ impl Bundle {
         Some(self.blocks.remove(index))
     }
 
-    /// Takes out the extension blocks that `keep` does not want, and says whether there were any.
-    pub fn retain_blocks(&mut self, keep: impl FnMut(&Block) -> bool) -> bool {
-        let before = self.blocks.len();
-        self.blocks.retain(keep);
-        self.blocks.len() < before
-    }
-
     /// Appends an extension block with the CRC type of the primary block, and returns its number: the lowest free one.
     ///
     /// # Panics
