@@ -35,6 +35,13 @@ pub(super) enum Event {
     Publish(u32),
     /// The coordinator begins the plan.
     StartPlan,
+    /// A later horizon of the plan begins.
+    PlanHorizon(u64),
+    /// The asset joins the plan, or leaves it.
+    PlanPresence {
+        /// Whether it joins.
+        joins: bool,
+    },
     /// The battery let the radios fall silent, or wake.
     Silence(bool),
     /// A fault of the scenario begins or ends here.

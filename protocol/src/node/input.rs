@@ -165,6 +165,10 @@ pub enum Input<'a> {
     StartPlan,
     /// Time has passed: the plan's next horizon begins. Every node that takes part is told, the coordinator last.
     PlanHorizon(Box<PlanHorizon>),
+    /// This node's asset takes part in the plan from now on.
+    JoinPlan,
+    /// This node's asset takes part in the plan no more.
+    LeavePlan,
     /// What time it is.
     Civil(UtcEstimate),
     /// A persist request is done. Requests are answered in order.

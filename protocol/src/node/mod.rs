@@ -44,7 +44,7 @@ pub use departure::Departure;
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
-pub use plan::PlanHorizon;
+pub use plan::{PlanHorizon, Requests};
 pub use reassembly::ReassemblySettings;
 pub use refusal::{InputError, SubmitError};
 pub use security::BundleSecurity;
@@ -310,6 +310,8 @@ impl Node {
             Input::AuditSharedState { peer } => self.audit_shared_state(peer),
             Input::StartPlan => self.start_plan(),
             Input::PlanHorizon(next) => self.replan(*next),
+            Input::JoinPlan => self.join_plan(),
+            Input::LeavePlan => self.leave_plan(),
             Input::Civil(estimate) => {
                 self.civil = Some(estimate);
                 Ok(())
@@ -376,6 +378,7 @@ impl Node {
                 Timer::AntiEntropy => self.on_anti_entropy(),
                 Timer::PlanRound => self.on_plan_round(),
                 Timer::PlanSuccession => self.on_plan_succession(),
+                Timer::PlanJoin => self.on_plan_join(),
                 Timer::ForgetDelivered => self.on_forget_delivered(),
                 Timer::Reassembly => self.on_reassembly_timeout(),
                 Timer::StatusReports => self.on_status_reports_due(),
