@@ -3,8 +3,8 @@
 use super::{Verdict, carrier, header, keys, pieces, run};
 use cosmosmesh_protocol::{
     bundle::{
-        AdministrativeRecord, BlockFlags, BlockKind, Bpdu, Bundle, BundleError, CustodySignal, Disposition, Policy,
-        ReportReason, Status, StatusReport, reassemble,
+        AdministrativeRecord, BlockFlags, BlockKind, Bpdu, Bundle, BundleError, CustodySignal, Disposition,
+        Policy, ReportReason, Status, StatusReport, reassemble,
     },
     envelope::{Parsed, seal},
     id::NodeId,
