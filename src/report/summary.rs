@@ -23,7 +23,8 @@ pub(super) const HEADLINES: [(&str, &str); 13] = [
 
 /// Below this state of charge a battery is worth a warning.
 const LOW_CHARGE: f64 = 0.2;
-/// Above this share of all messages, those still on their way at the end are worth a warning.
+/// Above this share of all messages, those that have not arrived at the end are worth a warning. Nobody tells of a datagram that was dropped
+/// or expired on its way.
 const MANY_IN_FLIGHT: f64 = 0.01;
 
 /// The headline figures that this run has, with the words for their values. What a scenario does not do (no plan, no shared
@@ -93,7 +94,9 @@ pub(super) fn attention(metrics: &MetricsSet) -> Vec<String> {
     let (flying, all) = (value(metrics, "delivery.in_flight_at_end"), value(metrics, "delivery.submitted"));
     if flying > MANY_IN_FLIGHT * all {
         let (count, share) = (words::number(flying), words::share(flying / all));
-        found.push(format!("{count} messages ({share}) were still on their way at the end"));
+        found.push(format!(
+            "{count} messages ({share}) had not arrived at the end: under way, dropped or expired"
+        ));
     }
     let never = metrics.get("plan.time_to_gap_1e3_s").is_some_and(|metric| metric.value.is_none());
     if never && value(metrics, "plan.rounds") > 0.0 {
@@ -232,7 +235,7 @@ mod tests {
             attention(&metrics(&lossy)),
             [
                 "1 message was given up: out of attempts or out of time",
-                "5 messages (5 %) were still on their way at the end",
+                "5 messages (5 %) had not arrived at the end: under way, dropped or expired",
                 "a battery fell to 13 %",
             ]
         );

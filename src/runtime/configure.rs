@@ -16,7 +16,7 @@ use cosmosmesh_protocol::{
         store::StoreLimits,
         strategy::{FloodingConfig, ProphetConfig, RoutingConfig, StaticRoute},
     },
-    id::NodeId,
+    id::{EndpointId, NodeId},
     identity::{Directory, KeyPair},
     node::{
         BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Requests, Retransmission,
@@ -39,6 +39,8 @@ pub struct Fleet {
     streams: RandomStreams,
     directory: Arc<Directory>,
     nodes: Vec<NodeId>,
+    /// Names in the `dtn` scheme.
+    names: BTreeMap<Box<str>, NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
     couplings: Option<Couplings>,
     masks: Option<Masks>,
@@ -83,9 +85,13 @@ impl Fleet {
             });
             couplings = Some(assembly.couplings().clone());
         }
+        let assets = scenario.assets.iter();
+        let names =
+            assets.filter_map(|asset| Some((asset.dtn_name.as_deref()?.into(), asset.node))).collect();
         let role = |asset: &scenario::Asset| (asset.node, Role(asset.role as u8));
         let roles = Roles::new(scenario.assets.iter().map(role).collect(), Role::default());
-        Ok(Self { streams, directory, nodes, problems, couplings, masks, roles: Arc::new(roles), scenario })
+        let roles = Arc::new(roles);
+        Ok(Self { streams, directory, nodes, names, problems, couplings, masks, roles, scenario })
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -148,6 +154,25 @@ impl Fleet {
         self.nodes[asset.get()]
     }
 
+    /// Where an asset takes bundles for its service number `service`: by its name in the `dtn` scheme, if it has one.
+    #[must_use]
+    pub fn endpoint(&self, asset: AssetIndex, service: u64) -> EndpointId {
+        match &self.scenario.asset(asset).dtn_name {
+            Some(name) => EndpointId::Dtn(format!("//{name}/{service}").into()),
+            None => self.node(asset).endpoint(service),
+        }
+    }
+
+    /// The asset that an endpoint belongs to.
+    #[must_use]
+    pub fn asset_of(&self, endpoint: &EndpointId) -> Option<AssetIndex> {
+        let node = match endpoint {
+            EndpointId::Dtn(name) => *self.names.get(name.strip_prefix("//")?.split('/').next()?)?,
+            _ => endpoint.node()?,
+        };
+        Some(self.asset(node))
+    }
+
     /// The asset with this node number.
     ///
     /// # Panics
@@ -163,9 +188,13 @@ impl Fleet {
         keys_of(&self.streams, asset)
     }
 
-    /// The host's estimate of civil time. `None` before the year 2000, which the DTN time scale does not have.
+    /// The host's estimate of civil time at an asset. `None` where it has no clock, and before the year 2000, which the DTN time scale
+    /// does not have.
     #[must_use]
-    pub fn civil(&self, now: SimTime) -> Option<UtcEstimate> {
+    pub fn civil(&self, asset: AssetIndex, now: SimTime) -> Option<UtcEstimate> {
+        if !self.scenario.asset(asset).has_clock {
+            return None;
+        }
         let utc = DtnTime(self.scenario.epoch.dtn_time_ms(now)?);
         let at = Instant::from_nanos(u64::try_from(now.as_nanos()).ok()?);
         Some(UtcEstimate { at, utc, uncertainty: span(self.scenario.protocol.clock_uncertainty) })
@@ -203,17 +232,29 @@ impl Fleet {
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
             security: protocol.signs_bundles.then(BundleSecurity::hop_by_hop),
-            // A run has no strangers: lifetimes are the scenario's to set.
-            bundles: BundleSettings {
-                max_lifetime: Duration::MAX,
-                custody: protocol.custody.map(|custody| self.custody(asset, custody)),
-                compression: protocol.compression,
-                ..BundleSettings::default()
-            },
+            bundles: self.bundles(asset),
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset, carried)),
+        }
+    }
+
+    /// How an asset's node treats bundles without envelopes.
+    #[must_use]
+    pub fn bundles(&self, asset: AssetIndex) -> BundleSettings {
+        let protocol = &self.scenario.protocol;
+        // A run has no strangers: lifetimes are the scenario's to set.
+        BundleSettings {
+            max_lifetime: Duration::MAX,
+            names: self.scenario.asset(asset).dtn_name.iter().map(|name| name.as_str().into()).collect(),
+            nodes: self.names.clone(),
+            policy: self.scenario.asset(asset).policy,
+            status_reports: protocol.status_reports,
+            min_fragment: protocol.min_fragment.map(|bytes| bytes as usize),
+            custody: protocol.custody.map(|custody| self.custody(asset, custody)),
+            compression: protocol.compression,
+            ..BundleSettings::default()
         }
     }
 

@@ -113,7 +113,9 @@ pub struct BundleSettings {
     pub nodes: BTreeMap<Box<str>, NodeId>,
     /// Service numbers at which applications take bundles; `None`: at every one above 1.
     pub services: Option<Vec<u64>>,
-    /// How bundles from a peer are judged; peers that are not named, strictly.
+    /// How bundles are judged: those from peers that `policies` does not name.
+    pub policy: Policy,
+    /// How bundles from some peers are judged instead.
     pub policies: BTreeMap<NodeId, Policy>,
     /// Largest payload of an application's bundle in bytes.
     pub max_payload: usize,
@@ -157,6 +159,7 @@ impl Default for BundleSettings {
             names: Vec::new(),
             nodes: BTreeMap::new(),
             services: None,
+            policy: Policy::Strict,
             policies: BTreeMap::new(),
             max_payload: 16 << 20,
             max_lifetime: Duration::from_secs(30 * 86_400),

@@ -14,6 +14,7 @@ mod motion;
 mod plan;
 mod privacy;
 mod rolling;
+mod service;
 mod settings;
 mod tables;
 mod tasks;
@@ -60,6 +61,7 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     let messages = root.messages.as_ref().map(|list| checker.messages(&list.value, &protocol));
     checker.flooded_channel(root, &classes, &protocol);
     checker.custody(root, &assets, &traffic, messages.as_ref(), &mut protocol);
+    checker.reports(root, &protocol);
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol, &assets));

@@ -16,7 +16,8 @@ use super::{
 };
 
 pub(crate) use assets::{
-    RawAsset, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage, RawTransit,
+    RawAsset, RawClock, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage,
+    RawTransit,
 };
 pub(crate) use contacts::{RawContacts, RawImported, RawPlanFormat};
 pub(crate) use faults::{
@@ -38,12 +39,12 @@ pub(crate) use plan::{
 };
 pub(crate) use protocol::{
     RawBundleSecurity, RawCompression, RawCrc, RawCustody, RawDatagrams, RawFlooding, RawForeknowledge,
-    RawLifetimes, RawMedium, RawProtocol, RawRateLimit, RawRetransmission, RawRouting, RawSendOrder,
-    RawService, RawSpray, RawSpread,
+    RawLifetimes, RawMedium, RawPolicy, RawProtocol, RawRateLimit, RawRetransmission, RawRouting,
+    RawSendOrder, RawService, RawSpray, RawSpread, RawStatusReports,
 };
 pub(crate) use traffic::{
     RawArrivals, RawContent, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority,
-    RawSchema, RawSharedState, RawTraffic,
+    RawReport, RawSchema, RawSharedState, RawTraffic,
 };
 
 type Optional<T> = Option<Spanned<T>>;
