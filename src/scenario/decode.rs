@@ -526,6 +526,7 @@ macro_rules! choice {
     ($(#[$doc:meta])* $name:ident $label:literal { $($variant:ident $(($payload:ty))?),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
+        #[allow(clippy::large_enum_variant, reason = "a scenario has a handful of them, read once")]
         pub(crate) enum $name { $($variant $(($payload))?),+ }
 
         impl $name {

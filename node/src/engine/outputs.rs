@@ -110,12 +110,16 @@ impl Engine {
             // Streams that were full have room: who was refused tries again by itself. Plan and shared state have no application here.
             Report::Writable { .. }
             | Report::Visible { .. }
+            | Report::PlanEpoch { .. }
+            | Report::PlanLeg { .. }
             | Report::PlanLocal { .. }
             | Report::PlanMember { .. }
             | Report::PlanRequests { .. }
             | Report::PlanRound(_)
             | Report::PlanSolver { .. }
+            | Report::PlanSpent { .. }
             | Report::PlanTerm { .. }
+            | Report::PlanWindow(_)
             | Report::PlanCommitted { .. } => {}
         }
     }

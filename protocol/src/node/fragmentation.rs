@@ -7,6 +7,7 @@ use super::{
     links::fits,
 };
 use crate::{
+    bpsec::discard_secured,
     bundle::{BlockKind, Bundle, BundleFlags},
     convergence::small_frame::PART_HEADER_LEN,
     delivery::Place,
@@ -74,6 +75,7 @@ impl Node {
         for (place, (mut part, is_tail)) in stored.iter_mut().zip([(head, false), (tail, true)]) {
             // Ours: every fragment counts its hops, or a later one could go round until it expires.
             part.set_hop_count(hops);
+            discard_secured(&mut part, BlockKind::PREVIOUS_NODE);
             match previous {
                 Some(node) => part.set_previous_node(&node.endpoint(ADMINISTRATIVE)),
                 None => drop(part.remove_block(BlockKind::PREVIOUS_NODE)),
