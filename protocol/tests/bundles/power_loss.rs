@@ -31,13 +31,11 @@ fn signed(destination: &str, groups: &[&[u64]]) -> Bundle {
 
 /// The same with an extra block that was changed on the way.
 fn tampered(groups: &[&[u64]]) -> Bundle {
-    let signed = signed("ipn:3.42", groups);
-    let mut bundle = Bundle::new(signed.primary().clone(), signed.payload().to_vec());
-    let mut blocks: Vec<_> = signed.blocks().iter().collect();
-    blocks.sort_by_key(|block| block.number);
-    for block in blocks {
-        let data = if block.kind == EXTRA { b"forged".to_vec() } else { block.data.clone() };
-        assert_eq!(bundle.push_block(block.kind, block.flags, data), block.number);
+    let honest = signed("ipn:3.42", groups);
+    let mut bundle = foreign("ipn:1.7", "ipn:3.42", 0, b"signed");
+    bundle.push_block(EXTRA, BlockFlags::default(), b"forged".to_vec());
+    for block in honest.blocks().iter().filter(|block| block.kind == BlockKind::BLOCK_INTEGRITY) {
+        assert_eq!(bundle.push_block(block.kind, block.flags, block.data.clone()), block.number);
     }
     bundle
 }
