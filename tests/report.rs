@@ -615,7 +615,7 @@ mod run_folder {
         assert!(
             page.contains("&lt;b&gt;the scenario&lt;/b&gt;") && page.contains("mars_relay &lt;sample&gt;")
         );
-        assert_eq!(page.matches("<svg ").count(), 9);
+        assert_eq!(page.matches("<svg ").count(), 10);
         assert!(page.contains("Not drawn: traffic by link (nothing was sent)."));
         let table = |name: &str| fs::read_to_string(out.join(name)).expect("text");
         let prices = table("prices.csv");
