@@ -185,7 +185,8 @@ impl Node {
         let Some(coordinator) = &planning.coordinator else { return };
         let open = coordinator.outcome().is_none() && coordinator.round() > 0;
         if let Some(request) = planning.asking(from).filter(|_| planning.auction.is_none()) {
-            return self.send_plan(from, request);
+            self.send_plan(from, request);
+            return;
         }
         let relaxed = planning.auction.is_none() && PlanStage(coordinator.horizon()).is_relaxed();
         if new && open && relaxed {

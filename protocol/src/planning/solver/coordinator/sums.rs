@@ -72,8 +72,7 @@ impl Coordinator {
         let places = answered.iter().map(|(node, _)| self.position(*node)).collect::<Result<Vec<_>, _>>()?;
         self.sum = sum.iter().map(|entry| *entry as u64).collect();
         for (place, (_, round)) in places.into_iter().zip(answered) {
-            let member = &mut self.members[place];
-            (member.accepted, member.arrived, member.swept, member.silent) = (*round, true, true, 0);
+            self.take(place, *round);
         }
         Ok(self.after(now))
     }
