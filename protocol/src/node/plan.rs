@@ -243,6 +243,7 @@ impl Node {
         let resumed = coordinator.resume(now, stage.0, round, prices);
         let asked = resumed.or_else(|_| coordinator.resume(now, stage.0, round, &zeros)).ok()?;
         (planning.coordinator, planning.commit) = (Some(coordinator), None);
+        planning.membership.begin();
         if !self.open_masks(settings) {
             return None;
         }

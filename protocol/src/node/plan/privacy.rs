@@ -492,6 +492,7 @@ mod tests {
             noise: None,
             delta: 1e-6,
             patience: Duration::from_secs(1),
+            changes: 2,
         };
         Private::new(OWN, config)
     }

@@ -89,6 +89,12 @@ impl Coordinator {
         if self.method.rounds() && complete { self.close(now) } else { Vec::new() }
     }
 
+    /// Whether an answer of a member is in the sum.
+    #[must_use]
+    pub fn has_share(&self, node: NodeId) -> bool {
+        self.position(node).is_ok_and(|place| self.members[place].accepted > 0)
+    }
+
     /// Members that answer no more.
     pub fn retired(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.members.iter().filter(|member| member.retired).map(|member| member.node)
