@@ -87,7 +87,7 @@ impl Setup {
     }
 }
 
-pub(crate) fn masks(node: u64, changes: usize) -> PrivacyConfig {
+fn masks(node: u64, changes: usize) -> PrivacyConfig {
     let seed = |node: u64| EpochSeed::new([0x40 | node as u8; 32]);
     let members = |nodes: &[u64]| -> Vec<(NodeId, EpochSeed)> {
         nodes.iter().map(|node| (NodeId(*node), seed(*node))).collect()
@@ -108,7 +108,7 @@ pub(crate) fn masks(node: u64, changes: usize) -> PrivacyConfig {
     PrivacyConfig { enrolment: Arc::new(enrolment), seed: seed(node), noise, delta, patience, changes }
 }
 
-fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
+pub(crate) fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
     let (solver, kind) = (setup.solver, setup.solver.unwrap_or_default());
     let problem = setup.problem.locals().iter().find(|(id, _)| *id == NodeId(node));
     NodeConfig {

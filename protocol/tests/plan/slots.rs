@@ -203,7 +203,7 @@ impl Flight {
             }
             Event::Down { node, peer } => {
                 self.up.remove(&(node, peer));
-                self.input(node, now, Input::LinkDown(LinkId(peer as u32)));
+                self.input(node, now, Input::LinkDown { link: LinkId(peer as u32) });
             }
             Event::Frame { to, from, bytes } => {
                 self.input(to, now, Input::Frame { link: LinkId(from as u32), bytes: &bytes });
