@@ -6,7 +6,10 @@ use super::{
 };
 use std::{env, path::PathBuf};
 
-/// A module of `protocol/tests/interop.rs`, and the programs that its tests need.
+/// Whose tests: the protocol's convergence layers, and the daemon.
+const PACKAGES: [&str; 2] = ["cosmosmesh-protocol", "cosmosmesh-node"];
+
+/// A module of `tests/interop.rs` in each of them, and the programs that its tests need.
 pub(crate) struct Peer {
     tests: &'static str,
     programs: &'static [&'static str],
@@ -72,12 +75,14 @@ pub(crate) const PEERS: &[Peer] = &[
 pub(crate) fn run() -> Result<(), Failure> {
     for peer in PEERS {
         if is_installed(peer) {
-            let tests = ["test", "--locked", "--package", "cosmosmesh-protocol", "--test", "interop", "--"];
-            let mut test = command("cargo", &[&tests[..], &["--ignored", peer.tests]].concat());
             // The tests look where this program looks.
             let folders = env::join_paths(folders()).map_err(|error| Failure::Missing(error.to_string()))?;
-            test.env("COSMOSMESH_PEERS", folders);
-            run_command(test)?;
+            for package in PACKAGES {
+                let tests = ["test", "--locked", "--package", package, "--test", "interop", "--"];
+                let mut test = command("cargo", &[&tests[..], &["--ignored", peer.tests]].concat());
+                test.env("COSMOSMESH_PEERS", &folders);
+                run_command(test)?;
+            }
         } else {
             let name = peer.name();
             say(&format!(
