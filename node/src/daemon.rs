@@ -10,6 +10,7 @@ use crate::{
     key::{self, KeyError},
     mailbox::{Event, Mailbox},
     store::{Keeper, Opener, Store},
+    tls::{Tls, TlsSetup},
     transport::{
         ConnectionIds, StreamKind, datagram,
         stream::{Stopping, Streams},
@@ -80,6 +81,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
     /// The state's folder, a thread.
     #[error("{what}: {source}")]
     System {
@@ -146,6 +150,7 @@ impl Daemon {
         let config = Arc::new(config);
         let sockets = Sockets::bind(&config)?;
         let clock = Clock::start(Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms)));
+        let tls = tls_setup(&config, &keys)?;
         let node = restore(&config, keys, &disk, &clock, set_aside.is_some())?;
         let store = Store::new(disk, open);
         let mailbox = Mailbox::new();
@@ -176,6 +181,7 @@ impl Daemon {
             socket,
             datagrams_dropped: datagrams_dropped.clone(),
             shared: shared.clone(),
+            tls,
             listeners: addresses.tcpcl.into_iter().chain(addresses.mtcp).collect(),
         };
         let engine = Engine::new(parts);
@@ -373,6 +379,15 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::from(io::ErrorKind::AlreadyExists))
+}
+
+/// What protected sessions need, where they are wanted.
+fn tls_setup(config: &Config, keys: &KeyPair) -> Result<Option<TlsSetup>, StartError> {
+    if config.tls == Tls::Refuse {
+        return Ok(None);
+    }
+    let members = config.peers.iter().filter_map(|peer| Some((peer.node, peer.key.clone()?)));
+    Ok(Some(TlsSetup::new(config.node, keys, members)?))
 }
 
 /// The node with what was kept of it, in a new incarnation.

@@ -44,6 +44,7 @@ mod mailbox;
 mod message;
 mod metrics;
 mod store;
+mod tls;
 pub mod transport;
 
 pub use client::{Client, ClientError};
@@ -58,3 +59,4 @@ pub use inbox::{InboxEntry, InboxNumber, Received};
 pub use log::{LogFormat, LogLevel, start as start_log};
 pub use message::Message;
 pub use metrics::PeerStatus;
+pub use tls::Tls;

@@ -5,6 +5,7 @@ use super::{
     place::{ConfigError, Step, find, path_of},
     raw::{RawConfig, RawPeer, RawVia},
 };
+use crate::tls::Tls;
 use cosmosmesh_protocol::{
     delivery::MAX_WINDOW,
     id::{NodeId, is_dtn_name},
@@ -65,6 +66,7 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
         state: folder.join(raw.state),
         control: raw.control,
         listen: Listen { tcpcl: raw.listen.tcpcl, mtcp: raw.listen.mtcp, udp: raw.listen.udp },
+        tls: raw.tls,
         peers,
         routes: raw.routes.iter().map(|route| (NodeId(route.to), NodeId(route.via))).collect(),
         limits: raw.limits,
@@ -121,6 +123,13 @@ fn check_reach(raw: &RawConfig, address: SocketAddr, steps: &[Step], mistakes: &
     if address.ip().is_loopback() {
         return;
     }
+    if raw.preset.requires().protected && (raw.tls != Tls::Require || !speaks_tls(raw, steps)) {
+        let problem = format!(
+            "{address} is beyond this machine, where the preset {:?} goes by TCPCL with `tls: Require` only",
+            raw.preset
+        );
+        return mistakes.add(steps, problem);
+    }
     if !raw.preset.requires().beyond_loopback {
         mistakes.add(
             steps,
@@ -131,6 +140,15 @@ fn check_reach(raw: &RawConfig, address: SocketAddr, steps: &[Step], mistakes: &
             steps,
             format!("{address} is beyond this machine: say `beyond_loopback: true` if that is meant"),
         );
+    }
+}
+
+/// Whether what a field is an address for can be inside of TLS.
+fn speaks_tls(raw: &RawConfig, steps: &[Step]) -> bool {
+    match steps {
+        [Step::Field("peers"), Step::Item(place), ..] => matches!(raw.peers[*place].via, RawVia::Tcpcl(_)),
+        [Step::Field("listen"), Step::Field(name)] => *name == "tcpcl",
+        _ => false,
     }
 }
 
@@ -255,7 +273,7 @@ mod tests {
             mistakes("(\n  node: 1,\n  stat: \"x\",\n)"),
             [
                 "node.ron:3:3: stat: Unexpected field named `stat` in `Node`, expected one of `node`, `names`, `preset`, `state`, \
-              `control`, `listen`, `beyond_loopback`, `peers`, `routes`, or `limits` instead; did you mean `state`?"
+              `control`, `listen`, `beyond_loopback`, `tls`, `peers`, `routes`, or `limits` instead; did you mean `state`?"
             ]
         );
         let wrong_type = mistakes("(node: 1, state: \"x\",\n peers: [\n  (node: \"two\", via: Inbound)])");
@@ -308,6 +326,12 @@ mod tests {
         assert_eq!(with("Development", "beyond_loopback: true,"), 1);
         assert_eq!(with("Lightweight", ""), 1);
         assert_eq!(with("Lightweight", "beyond_loopback: true,"), 0);
+        assert_eq!(with("Production", "beyond_loopback: true,"), 1);
+        assert_eq!(with("Production", "beyond_loopback: true, tls: Allow,"), 1);
+        assert_eq!(with("Production", "tls: Require,"), 1);
+        assert_eq!(with("Production", "beyond_loopback: true, tls: Require,"), 0);
+        let udp = "(node: 1, state: \"x\", preset: Production, beyond_loopback: true, tls: Require, listen: (udp: \"0.0.0.0:1\"))";
+        assert_eq!(mistakes(udp).len(), 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub use place::ConfigError;
 pub use preset::{Durability, Preset, Requirements};
 pub use raw::Limits;
 
+use crate::tls::Tls;
 use cosmosmesh_protocol::{id::NodeId, identity::PublicKey};
 use std::{
     net::SocketAddr,
@@ -34,6 +35,8 @@ pub struct Config {
     pub control: Option<SocketAddr>,
     /// Where peers reach it.
     pub listen: Listen,
+    /// Whether TCPCL sessions are protected.
+    pub tls: Tls,
     /// Who else there is.
     pub peers: Vec<Peer>,
     /// Which neighbour leads to whom, beside the neighbours themselves.

@@ -1,6 +1,7 @@
 //! What is typed in a configuration, before it is checked.
 
 use super::Preset;
+use crate::tls::Tls;
 use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -19,6 +20,8 @@ pub(super) struct RawConfig {
     pub(super) listen: RawListen,
     #[serde(default)]
     pub(super) beyond_loopback: bool,
+    #[serde(default)]
+    pub(super) tls: Tls,
     #[serde(default)]
     pub(super) peers: Vec<RawPeer>,
     #[serde(default)]

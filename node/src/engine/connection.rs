@@ -3,8 +3,10 @@
 use super::{
     Answer, Engine, LAST_WORDS,
     peers::{OURS, WINDOW, link_of},
+    secure::Secured,
 };
 use crate::{
+    Tls,
     mailbox::Opened,
     transport::{ConnectionId, Outstanding, StreamKind},
 };
@@ -12,7 +14,7 @@ use cosmosmesh_protocol::{
     convergence::{
         mtcp,
         tcpcl::{
-            Acknowledgements, Config as SessionConfig, Output, Role, Session, TerminationReason,
+            Acknowledgements, Config as SessionConfig, Output, Role, Session, TerminationReason, TlsPolicy,
             TransferRefusal, TransferToken,
         },
     },
@@ -76,6 +78,8 @@ pub(super) struct Connection {
     outstanding: Arc<Outstanding>,
     unread: VecDeque<Unread>,
     patience: Duration,
+    /// TLS, once the session has asked for it.
+    pub(super) secured: Option<Secured>,
 }
 
 impl Connection {
@@ -86,6 +90,13 @@ impl Connection {
     pub(super) fn session(&mut self) -> Option<&mut Session> {
         match &mut self.protocol {
             Protocol::Tcpcl(session) => Some(session),
+            Protocol::MtcpIn(..) | Protocol::MtcpOut { .. } => None,
+        }
+    }
+
+    pub(super) fn session_and_tls(&mut self) -> Option<(&mut Session, Option<&mut Secured>)> {
+        match &mut self.protocol {
+            Protocol::Tcpcl(session) => Some((session, self.secured.as_mut())),
             Protocol::MtcpIn(..) | Protocol::MtcpOut { .. } => None,
         }
     }
@@ -179,6 +190,7 @@ impl Engine {
             outstanding,
             unread,
             patience,
+            secured: None,
         };
         self.connections.insert(id, connection);
         if let (StreamKind::Mtcp, Some(place)) = (kind, dialled) {
@@ -199,6 +211,12 @@ impl Engine {
             keepalive_s: limits.keepalive_s,
             transfer_mru: u64::from(limits.bundle_bytes),
             acknowledgements: if lenient { Acknowledgements::Lenient } else { Acknowledgements::Strict },
+            tls: match config.tls {
+                Tls::Refuse => TlsPolicy::Refuse,
+                Tls::Allow => TlsPolicy::Allow,
+                Tls::Require => TlsPolicy::Require,
+            },
+            require_authenticated_node_id: config.tls == Tls::Require,
             hold_final_acknowledgement: true,
             max_held: usize::from(WINDOW),
             max_unacknowledged_segments: 2 * usize::from(WINDOW),
@@ -255,8 +273,14 @@ impl Engine {
         let now = self.now();
         let mut moved = self.session_outputs(id, connection);
         while let Some(mut unread) = connection.unread.pop_front() {
-            let Some(session) = connection.session() else { return moved };
-            let taken = session.handle_bytes(now, &unread.buffer[unread.used..unread.length]);
+            let bytes = &unread.buffer[unread.used..unread.length];
+            let taken = if connection.secured.is_some() {
+                self.open_tls(connection, bytes)
+            } else if let Some(session) = connection.session() {
+                session.handle_bytes(now, bytes)
+            } else {
+                return moved;
+            };
             unread.used += taken;
             let whole = unread.used == unread.length;
             connection.unread.push_front(unread);
@@ -267,17 +291,30 @@ impl Engine {
                 break;
             }
         }
+        if connection.unread.is_empty() && connection.secured.is_some() {
+            // What TLS has opened may wait for room in the session.
+            self.open_tls(connection, &[]);
+            moved |= self.session_outputs(id, connection);
+        }
         moved |= self.start_transfers(connection);
+        Self::transmit(connection, now);
+        moved | self.session_outputs(id, connection)
+    }
+
+    /// Writes what the session has to say.
+    fn transmit(connection: &mut Connection, now: Instant) {
         while connection.outstanding.bytes() < MAX_OUTSTANDING {
             let mut piece = Vec::new();
-            let Some(session) = connection.session() else { return moved };
+            let Some((session, secured)) = connection.session_and_tls() else { return };
             while piece.len() < PIECE_BYTES && session.poll_transmit(now, &mut piece) > 0 {}
+            if let Some(secured) = secured {
+                piece = secured.seal(&piece);
+            }
             if piece.is_empty() {
-                break;
+                return;
             }
             connection.write(piece);
         }
-        moved | self.session_outputs(id, connection)
     }
 
     fn start_transfers(&mut self, connection: &mut Connection) -> bool {
@@ -337,15 +374,19 @@ impl Engine {
             (Output::TransferFailed { token, .. }, Some(link)) => {
                 let _ = self.input(Input::TransmissionFailed { link, transfer: transfer(token) });
             }
+            (Output::StartTls { role }, _) => {
+                // The contact header goes before.
+                Self::transmit(connection, self.now());
+                self.start_tls(connection, role);
+            }
             (Output::Ending { .. }, _) => connection.ending = true,
             (Output::Closed(closure), _) => {
                 tracing::debug!(from = %connection.from, reason = closure.reason(), "a session ended");
             }
             (Output::ReceptionFailed { .. }, _) => self.counts.refuse("tcpcl", "reception_failed"),
-            // TLS is not offered; bundles of nobody are refused by the end of their session.
+            // Bundles of nobody are refused by the end of their session.
             (
-                Output::StartTls { .. }
-                | Output::BundleReceived { .. }
+                Output::BundleReceived { .. }
                 | Output::TransferAcknowledged { .. }
                 | Output::TransferRefused { .. }
                 | Output::TransferFailed { .. },
@@ -501,7 +542,7 @@ impl Engine {
     }
 
     /// Forgets a connection: its links go down, its writer ends after its last words.
-    fn close(&mut self, id: ConnectionId, connection: Connection) {
+    fn close(&mut self, id: ConnectionId, mut connection: Connection) {
         if let Some(place) = connection.peer {
             for side in 0..2 {
                 if self.peers[place].connections[side] == Some(id) {
@@ -516,6 +557,10 @@ impl Engine {
             for (reason, count) in faults {
                 *self.counts.refused.entry(("tcpcl", reason)).or_default() += count;
             }
+        }
+        if let Some(secured) = &mut connection.secured {
+            let last = secured.end();
+            connection.write(last);
         }
         let until = self.now().saturating_add(LAST_WORDS);
         let Connection { stream, outstanding, .. } = connection;

@@ -7,6 +7,7 @@ mod command;
 mod connection;
 mod outputs;
 mod peers;
+mod secure;
 mod turn;
 
 pub(crate) use command::Command;
@@ -20,6 +21,7 @@ use crate::{
     mailbox::{Mailbox, Open, Reply},
     metrics::{Counts, Snapshot},
     store::{Keeper, Store},
+    tls::TlsSetup,
     transport::{ConnectionId, stream::Streams},
 };
 use command::Requests;
@@ -88,6 +90,8 @@ pub(crate) struct Parts {
     pub(crate) socket: Option<UdpSocket>,
     pub(crate) datagrams_dropped: Arc<AtomicU64>,
     pub(crate) shared: Arc<Shared>,
+    /// For sessions that are protected.
+    pub(crate) tls: Option<TlsSetup>,
     /// Where it listens: to wake those who wait for a connection.
     pub(crate) listeners: Vec<SocketAddr>,
 }

@@ -7,3 +7,4 @@ mod faults;
 mod fleet;
 mod hostile;
 mod place;
+mod secure;
