@@ -179,6 +179,7 @@ impl Daemon {
             keeper,
             streams: streams.clone(),
             socket,
+            radio_seeds: radio_seeds(&config)?,
             datagrams_dropped: datagrams_dropped.clone(),
             shared: shared.clone(),
             tls,
@@ -211,8 +212,11 @@ impl Daemon {
             match peer.via {
                 Via::Tcpcl(address) => streams.dial(place, address, StreamKind::Tcpcl)?,
                 Via::Mtcp(address) => streams.dial(place, address, StreamKind::Mtcp)?,
-                Via::Udp(_) | Via::Inbound | Via::Process | Via::Others => {}
+                Via::Udp(_) | Via::Radio { .. } | Via::Inbound | Via::Process | Via::Others => {}
             }
+        }
+        for (place, radio) in self.config.radios.iter().enumerate() {
+            streams.keep_radio(place, radio.at.clone())?;
         }
         if let Some(listener) = sockets.control {
             self.server = Some(http::Server::start(listener, self.door.clone())?);
@@ -410,6 +414,16 @@ fn restore(
     let settings = node_config(config, &keys);
     Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept)
         .map_err(|source| StartError::Kept { path, source })
+}
+
+/// Where the clients of radios begin to count: the mesh remembers the numbers of before for minutes.
+fn radio_seeds(config: &Config) -> Result<Vec<u32>, StartError> {
+    let mut seeds = Vec::new();
+    for _ in &config.radios {
+        let random = key::random()?;
+        seeds.push(u32::from_be_bytes([random[0], random[1], random[2], random[3]]));
+    }
+    Ok(seeds)
 }
 
 fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {

@@ -49,7 +49,8 @@ pub mod transport;
 
 pub use client::{Client, ClientError};
 pub use config::{
-    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Requirements, Via,
+    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Radio, Requirements, Speaks,
+    Station, Via,
 };
 pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
 pub use disk::{Disk, DiskError, Record};

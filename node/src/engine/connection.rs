@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Tls,
     mailbox::Opened,
-    transport::{ConnectionId, Outstanding, StreamKind},
+    transport::{ConnectionId, Outstanding, StreamKind, wire::Wire},
 };
 use cosmosmesh_protocol::{
     convergence::{
@@ -23,7 +23,7 @@ use cosmosmesh_protocol::{
 };
 use std::{
     collections::VecDeque,
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::SocketAddr,
     sync::{
         Arc,
         mpsc::{Sender, SyncSender},
@@ -59,7 +59,7 @@ enum Protocol {
 /// A connection that is over, and may still write its last words.
 pub(super) struct Closing {
     pub(super) until: Instant,
-    pub(super) stream: TcpStream,
+    pub(super) stream: Wire,
     pub(super) outstanding: Arc<Outstanding>,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Connection {
     peer: Option<usize>,
     /// No new bundle is started.
     ending: bool,
-    stream: TcpStream,
+    stream: Wire,
     from: SocketAddr,
     credits: Sender<Vec<u8>>,
     writer: SyncSender<Vec<u8>>,
@@ -116,7 +116,7 @@ impl Connection {
 
     /// No more bytes are moved.
     pub(super) fn cut(&self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
+        self.stream.shut_down();
     }
 
     /// Ends it in order.
@@ -151,8 +151,7 @@ impl Engine {
     pub(super) fn on_opened(&mut self, opened: Opened) {
         let Opened { connection: id, dialled, kind, stream, from, credits, writer, outstanding } = opened;
         if self.stopping.is_some() {
-            let _ = stream.shutdown(Shutdown::Both);
-            return;
+            return stream.shut_down();
         }
         let now = self.now();
         let (protocol, peer) = match (kind, dialled) {
@@ -168,8 +167,7 @@ impl Engine {
                 let Some(place) = self.mtcp_peer(from) else {
                     self.counts.refuse("mtcp", "unknown_peer");
                     tracing::warn!(%from, "an MTCP connection of nobody that is known");
-                    let _ = stream.shutdown(Shutdown::Both);
-                    return;
+                    return stream.shut_down();
                 };
                 let most = u64::from(self.parts.config.limits.bundle_bytes);
                 (Protocol::MtcpIn(mtcp::Parser::new(most), None), Some(place))
@@ -244,6 +242,8 @@ impl Engine {
     pub(super) fn on_bytes(&mut self, id: ConnectionId, buffer: Vec<u8>, length: usize) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.unread.push_back(Unread { buffer, length, used: 0 });
+        } else {
+            self.on_radio_bytes(id, buffer, length);
         }
     }
 
@@ -514,7 +514,7 @@ impl Engine {
     /// The reader says that the connection is over.
     pub(super) fn on_gone(&mut self, id: ConnectionId) {
         let now = self.now();
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else { return self.on_radio_gone(id) };
         match &mut connection.protocol {
             // What came before is dealt with first; it is lost when the session has no room for it now.
             Protocol::Tcpcl(_) => {

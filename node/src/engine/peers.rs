@@ -2,7 +2,7 @@
 
 use super::{Answer, Engine};
 use crate::{
-    config::Via,
+    config::{Station, Via},
     mailbox::{Event, Mailbox},
     metrics::PeerStatus,
     transport::{ConnectionId, StreamKind},
@@ -54,7 +54,7 @@ impl Engine {
                     self.link_up(place, OURS, self.parts.config.limits.bundle_bytes);
                     self.link_down(place, OURS);
                 }
-                Via::Tcpcl(_) | Via::Inbound | Via::Process | Via::Others => {}
+                Via::Tcpcl(_) | Via::Inbound | Via::Process | Via::Others | Via::Radio { .. } => {}
             }
         }
     }
@@ -67,7 +67,10 @@ impl Engine {
             mtu,
             rate_bps: peer.rate_bps,
             until: None,
-            convergence: Convergence::Whole(WholeLink { window: WINDOW }),
+            convergence: match peer.via {
+                Via::Radio { .. } => Convergence::SmallFrame,
+                _ => Convergence::Whole(WholeLink { window: WINDOW }),
+            },
             session: false,
         };
         tracing::info!(peer = %peer.node, link = up.link.0, mtu, "contact begins");
@@ -153,7 +156,7 @@ impl Engine {
         match self.parts.config.peers[place].via {
             Via::Udp(address) => self.pump_datagrams(place, address),
             Via::Process => self.pump_neighbour(place),
-            Via::Tcpcl(_) | Via::Mtcp(_) | Via::Inbound | Via::Others => false,
+            Via::Tcpcl(_) | Via::Mtcp(_) | Via::Inbound | Via::Others | Via::Radio { .. } => false,
         }
     }
 
@@ -249,6 +252,7 @@ impl Engine {
                     Via::Tcpcl(address) => format!("tcpcl {address}"),
                     Via::Mtcp(address) => format!("mtcp {address}"),
                     Via::Udp(address) => format!("udp {address}"),
+                    Via::Radio { radio, station } => self.radio_words(radio, station),
                     Via::Inbound => "inbound".to_owned(),
                     Via::Process => "process".to_owned(),
                     Via::Others => "others".to_owned(),
@@ -264,6 +268,15 @@ impl Engine {
                 member: peer.key.is_some(),
             })
             .collect()
+    }
+
+    fn radio_words(&self, radio: usize, station: Station) -> String {
+        let name = &self.parts.config.radios[radio].name;
+        match station {
+            Station::Only => format!("radio {name}"),
+            Station::Call(call) => format!("radio {name} {call}"),
+            Station::Mesh(node) => format!("radio {name} !{node:08x}"),
+        }
     }
 
     /// The side of a peer's links that a connection serves.
