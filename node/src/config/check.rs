@@ -123,7 +123,12 @@ fn check_addresses(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
     }
     for (place, radio) in raw.radios.iter().enumerate() {
         if let RawAt::Tcp(address) = radio.at {
-            check_reach(raw, address, &[Step::Field("radios"), Step::Item(place), Step::Field("at")], mistakes);
+            check_reach(
+                raw,
+                address,
+                &[Step::Field("radios"), Step::Item(place), Step::Field("at")],
+                mistakes,
+            );
         }
     }
     for (place, peer) in raw.peers.iter().enumerate() {

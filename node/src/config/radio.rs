@@ -76,7 +76,9 @@ impl Station {
             (Speaks::Kiss { .. }, Some(_)) => {
                 Err("a modem that speaks Kiss has one peer, without an address: say Ax25 for more".to_owned())
             }
-            (Speaks::Ax25 { .. }, Some(text)) => text.parse().map(Self::Call).map_err(|error| format!("{error}")),
+            (Speaks::Ax25 { .. }, Some(text)) => {
+                text.parse().map(Self::Call).map_err(|error| format!("{error}"))
+            }
             (Speaks::Meshtastic { .. }, Some(text)) => mesh_number(text).map(Self::Mesh).ok_or_else(|| {
                 format!("{text:?} is no node of a mesh: expected ! and eight hexadecimal digits")
             }),
@@ -111,7 +113,8 @@ pub(super) fn check_radio(raw: &[RawRadio], place: usize, mistakes: &mut Mistake
     if raw[..place].iter().any(|other| other.at == radio.at) {
         wrong("at", format!("{at} is another radio's place"));
     }
-    let port_of = |port: u8| (port < PORTS).then_some(port).ok_or_else(|| format!("port {port}: allowed are 0 to 15"));
+    let port_of =
+        |port: u8| (port < PORTS).then_some(port).ok_or_else(|| format!("port {port}: allowed are 0 to 15"));
     let speaks = match &radio.speaks {
         RawSpeaks::Kiss { port } => port_of(*port).map(|port| Speaks::Kiss { port }),
         RawSpeaks::Ax25 { port, call } => port_of(*port).and_then(|port| {
@@ -157,7 +160,8 @@ pub(super) fn station(
     name: &str,
     address: Option<&str>,
 ) -> Result<Option<(usize, Station)>, String> {
-    let place = raw.iter().position(|radio| radio.name == name).ok_or_else(|| format!("{name:?} is no radio"))?;
+    let place =
+        raw.iter().position(|radio| radio.name == name).ok_or_else(|| format!("{name:?} is no radio"))?;
     let Some(radio) = &radios[place] else { return Ok(None) };
     let station = Station::of(radio.speaks, address)?;
     if matches!(radio.speaks, Speaks::Ax25 { call, .. } if station == Station::Call(call)) {

@@ -224,7 +224,9 @@ impl Engine {
         if dropped > 0 {
             counts.refused.insert(("udp", "too_many_datagrams"), dropped);
         }
-        self.radio_refusals(|door, reason, count| *counts.refused.entry((door, reason)).or_default() += count);
+        self.radio_refusals(|door, reason, count| {
+            *counts.refused.entry((door, reason)).or_default() += count
+        });
         let signatures = self.parts.node.signatures();
         let queues = BTreeMap::from([
             ("store", self.parts.node.stored() as u64),

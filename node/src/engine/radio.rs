@@ -77,7 +77,11 @@ impl RadioState {
             Speaks::Meshtastic { channel, hop_limit } => {
                 let settings = ClientSettings { channel, hop_limit, ..ClientSettings::default() };
                 let client = MeshtasticClient::new(settings, seed);
-                Speech::Meshtastic(Box::new(Mesh { client, under_way: BTreeMap::new(), again: VecDeque::new() }))
+                Speech::Meshtastic(Box::new(Mesh {
+                    client,
+                    under_way: BTreeMap::new(),
+                    again: VecDeque::new(),
+                }))
             }
         };
         Self { line: None, speech, free_at: Instant::ZERO, turn: 0 }
@@ -331,7 +335,9 @@ impl Engine {
                 }
                 let mut bytes = Vec::new();
                 put_frame(&mut bytes, port, Command::Data, &air);
-                let airtime = Duration::from_nanos((air.len() as u64 * 8).saturating_mul(1_000_000_000) / radio.rate_bps);
+                let airtime = Duration::from_nanos(
+                    (air.len() as u64 * 8).saturating_mul(1_000_000_000) / radio.rate_bps,
+                );
                 state.free_at = state.free_at.max(now.saturating_sub(AHEAD)).saturating_add(airtime);
                 state.write(bytes);
             }
@@ -345,10 +351,14 @@ impl Engine {
     pub(super) fn radio_refusals(&self, mut tell: impl FnMut(&'static str, &'static str, u64)) {
         for radio in &self.radios {
             match &radio.speech {
-                Speech::Kiss(decoder) => decoder.refused().iter().for_each(|(reason, count)| tell("kiss", reason, *count)),
+                Speech::Kiss(decoder) => {
+                    decoder.refused().iter().for_each(|(reason, count)| tell("kiss", reason, *count))
+                }
                 Speech::Meshtastic(mesh) => {
                     let framing = mesh.client.decoder().refused().iter();
-                    framing.chain(mesh.client.counts()).for_each(|(reason, count)| tell("meshtastic", reason, *count));
+                    framing
+                        .chain(mesh.client.counts())
+                        .for_each(|(reason, count)| tell("meshtastic", reason, *count));
                 }
             }
         }

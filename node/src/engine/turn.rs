@@ -3,10 +3,7 @@
 use super::{CIVIL_EVERY, Engine, LAST_WORDS};
 use crate::{mailbox::Event, store::Work, transport::ConnectionId};
 use cosmosmesh_protocol::{convergence::tcpcl::TerminationReason, node::Input, time::Instant};
-use std::{
-    net::TcpStream,
-    time::Duration,
-};
+use std::{net::TcpStream, time::Duration};
 
 impl Engine {
     pub(super) fn on_event(&mut self, event: Event) {

@@ -11,7 +11,9 @@ use std::{
 
 fn listening(place: &Place, address: SocketAddr, tls: &str, peer: u64) -> Client {
     let peers = place.peer(peer, "Inbound");
-    Client::of(place.daemon(2, &format!("tls: {tls}, listen: (tcpcl: \"{address}\"), peers: [{peers}], {QUICK}")))
+    Client::of(
+        place.daemon(2, &format!("tls: {tls}, listen: (tcpcl: \"{address}\"), peers: [{peers}], {QUICK}")),
+    )
 }
 
 fn dialling(place: &Place, address: SocketAddr, tls: &str, node: u64) -> Client {
@@ -82,16 +84,16 @@ fn a_member_that_says_it_is_another_gets_no_session() {
     let (place, address) = (Place::new(), free());
     // Node 3 has a key that node 2 knows, and calls itself node 1.
     let peers = [place.peer(1, "Inbound"), place.peer(3, "Inbound")].concat();
-    let two = Client::of(place.daemon(
-        2,
-        &format!("tls: Require, listen: (tcpcl: \"{address}\"), peers: [{peers}], {QUICK}"),
-    ));
+    let two = Client::of(
+        place.daemon(2, &format!("tls: Require, listen: (tcpcl: \"{address}\"), peers: [{peers}], {QUICK}")),
+    );
     let liar = Place::new();
     let key = std::fs::read(place.state(3).join("key")).expect("a key");
     liar.did(1);
     std::fs::write(liar.state(1).join("key"), key).expect("the key of node 3");
     let two_did = place.did(2);
-    let rest = format!("tls: Require, peers: [(node: 2, did: \"{two_did}\", via: Tcpcl(\"{address}\"))], {QUICK}");
+    let rest =
+        format!("tls: Require, peers: [(node: 2, did: \"{two_did}\", via: Tcpcl(\"{address}\"))], {QUICK}");
     let _liar = liar.daemon(1, &rest);
     wait_until("the lie is refused", || refusals(&two, "tcpcl"));
     assert!(two.peers().expect("peers").iter().all(|peer| peer.links_up == 0));
