@@ -44,7 +44,7 @@ mod mailbox;
 mod message;
 mod metrics;
 mod store;
-mod transport;
+pub mod transport;
 
 pub use client::{Client, ClientError};
 pub use config::{
