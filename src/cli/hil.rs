@@ -32,7 +32,9 @@ use std::{
 A bound asset is not simulated: what comes in by its interface is sent by its radio, with that radio's airtime and queue, and what reaches it after \
 the link's delay, windows and loss goes out. ASSET/RADIO>PEER binds the way to one peer; without a peer, what comes in reaches all that the radio serves.
 
-Transports: udp:PEER[@LOCAL] (a datagram is a frame of the link), udpcl:PEER[@LOCAL] (a datagram is a bundle, as between daemons).
+Transports: udp:PEER[@LOCAL] (a datagram is a frame of the link); udpcl:PEER[@LOCAL] (a datagram is a bundle, as between daemons); and in a program built \
+with the feature `daemon` kiss:HOST:PORT and serial:DEVICE (a KISS modem; frames of at most 256 bytes), meshtastic:HOST:PORT or :DEVICE (a real radio; frames of at most 233 \
+bytes), meshtastic-radio:HOST:PORT (an emulated radio, for programs that drive a real one; also at every other asset, beside its node).
 
 The log holds the scenario, its seed (and with it the keys of all simulated nodes) and every real frame: its mode is 0600.
 
@@ -111,8 +113,8 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
         session.reality.civil_offset_ms = crate::hil::dtn_now_ms() - ours;
     }
     session.reality.check(&scenario).map_err(|error| usage(&error))?;
-    let mailbox = Arc::new(Mailbox::new(args.bindings.len()));
-    let wires = open(&args.bindings, &mailbox).map_err(|error| usage(&error))?;
+    let mailbox = Arc::new(Mailbox::new(session.bindings.len()));
+    let wires = open(&args.bindings, &session, &scenario, &mailbox).map_err(|error| usage(&error))?;
     for (binding, wire) in &wires {
         writeln!(io::stderr(), "{binding}: {}", wire.place())?;
     }

@@ -104,11 +104,24 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Result<Self, CliError> {
-        let path = std::env::temp_dir().join(format!("cosmosmesh-replay-{}", std::process::id()));
-        // The process's own: what is there is of one that is gone.
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).map_err(|source| CliError::File { path: path.clone(), source })?;
-        Ok(Self(path))
+        // Never one that is there: somebody else may have made it.
+        let made = (0..100).map(|number| {
+            let path = std::env::temp_dir().join(format!("cosmosmesh-replay-{}-{number}", std::process::id()));
+            let mut builder = std::fs::DirBuilder::new();
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.create(&path).map(|()| Self(path.clone())).map_err(|source| CliError::File { path, source })
+        });
+        let mut last = None;
+        for one in made {
+            match one {
+                Err(CliError::File { source, path }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                    last = Some(CliError::File { source, path });
+                }
+                other => return other,
+            }
+        }
+        Err(last.unwrap_or(CliError::Interrupted))
     }
 }
 

@@ -15,6 +15,8 @@ mod door;
 mod journal;
 mod live;
 mod mailbox;
+#[cfg(feature = "daemon")]
+mod radio;
 mod replay;
 mod report;
 mod session;
@@ -30,6 +32,6 @@ pub use journal::{
 pub use live::{Ended, Live, Setup};
 pub use mailbox::{Incoming, Mailbox};
 pub use replay::{Replay, Replayed};
-pub use session::{Session, SessionError, open};
+pub use session::{Session, SessionError, TRANSPORTS, open};
 pub use report::{InterfaceReport, SessionReport, SpanSummary};
 pub use wire::{Outgoing, UdpWire, Wire, WireError};

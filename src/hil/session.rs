@@ -59,9 +59,18 @@ impl Session {
     /// # Errors
     /// [`BindingError`].
     pub fn new(bindings: &[Binding], scenario: &Scenario) -> Result<Self, BindingError> {
-        let interfaces = bindings.iter().map(|binding| resolve(binding, scenario)).collect::<Result<_, _>>()?;
-        let framings = bindings.iter().map(|binding| Framing::of_transport(&binding.transport)).collect();
-        let bindings = bindings.iter().map(ToString::to_string).collect();
+        let resolved = bindings.iter().map(|binding| resolve(binding, scenario));
+        let mut interfaces: Vec<Interface> = resolved.collect::<Result<_, _>>()?;
+        let mut framings: Vec<Framing> =
+            bindings.iter().map(|binding| Framing::of_transport(&binding.transport)).collect();
+        let mut bindings: Vec<String> = bindings.iter().map(ToString::to_string).collect();
+        for one in beside_nodes(&interfaces, &framings, scenario) {
+            let asset = scenario.asset(one.asset);
+            let class = &scenario.classes[asset.radios[one.radio as usize].class].name;
+            bindings.push(format!("{}/{class}=mesh", asset.name));
+            framings.push(Framing::Mesh);
+            interfaces.push(one);
+        }
         let reality = Reality { interfaces, ..Reality::default() };
         Ok(Self { reality, framings, bindings })
     }
@@ -160,25 +169,129 @@ impl Header {
     }
 }
 
-/// Opens the real sides of bindings.
+/// Where emulated mesh radios are offered, each other asset with a radio of the class has one too, beside its node.
+fn beside_nodes(interfaces: &[Interface], framings: &[Framing], scenario: &Scenario) -> Vec<Interface> {
+    let class_of = |asset: AssetIndex, radio: u32| scenario.asset(asset).radios[radio as usize].class;
+    let mesh = interfaces.iter().zip(framings).filter(|(_, framing)| **framing == Framing::Mesh);
+    let mut classes: Vec<usize> = mesh.map(|(one, _)| class_of(one.asset, one.radio)).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    let mut beside = Vec::new();
+    for asset in (0..scenario.assets.len() as u32).map(AssetIndex) {
+        if interfaces.iter().any(|one| one.asset == asset) {
+            continue;
+        }
+        let radios = 0..scenario.asset(asset).radios.len() as u32;
+        if let Some(radio) = radios.into_iter().find(|radio| classes.contains(&class_of(asset, *radio))) {
+            beside.push(Interface { asset, radio, peer: None, part: Part::Service(MARK) });
+        }
+    }
+    beside
+}
+
+/// What this program is built with.
+#[cfg(feature = "daemon")]
+pub const TRANSPORTS: &str = "udp, udpcl, kiss, serial, meshtastic, meshtastic-radio";
+/// What this program is built with.
+#[cfg(not(feature = "daemon"))]
+pub const TRANSPORTS: &str = "udp, udpcl (and with the feature `daemon` kiss, serial, meshtastic, meshtastic-radio)";
+
+/// The first byte of packets of emulated mesh radios.
+#[cfg(feature = "daemon")]
+use super::radio::MARK;
+/// As long as there are none, of none.
+#[cfg(not(feature = "daemon"))]
+const MARK: u8 = 0x4f;
+
+/// Opens the real sides of a session's bindings, which are its first interfaces.
 ///
 /// # Errors
 /// [`SessionError::Wire`].
-pub fn open(bindings: &[Binding], mailbox: &Arc<Mailbox>) -> Result<Vec<(String, Box<dyn Wire>)>, SessionError> {
-    let one = |(number, binding): (usize, &Binding)| {
-        let wire = wire(binding, number as u32, mailbox);
-        let text = binding.to_string();
-        match wire {
-            Ok(wire) => Ok((text, wire)),
-            Err(source) => Err(SessionError::Wire { binding: text, source }),
-        }
+pub fn open(
+    bindings: &[Binding],
+    session: &Session,
+    scenario: &Scenario,
+    mailbox: &Arc<Mailbox>,
+) -> Result<Vec<(String, Box<dyn Wire>)>, SessionError> {
+    let mut makers = Makers::new(session, scenario, mailbox);
+    let one = |(number, text): (usize, &String)| match makers.wire(bindings.get(number), number as u32) {
+        Ok(wire) => Ok((text.clone(), wire)),
+        Err(source) => Err(SessionError::Wire { binding: text.clone(), source }),
     };
-    bindings.iter().enumerate().map(one).collect()
+    session.bindings.iter().enumerate().map(one).collect()
 }
 
-fn wire(binding: &Binding, number: u32, mailbox: &Arc<Mailbox>) -> Result<Box<dyn Wire>, WireError> {
-    match binding.transport.as_str() {
-        "udp" | "udpcl" => Ok(Box::new(UdpWire::open(&binding.address, number, mailbox.clone())?)),
-        found => Err(WireError::Transport { found: found.to_owned(), known: "udp, udpcl" }),
+/// What wires are made of.
+struct Makers<'a> {
+    mailbox: &'a Arc<Mailbox>,
+    #[cfg(feature = "daemon")]
+    session: &'a Session,
+    #[cfg(feature = "daemon")]
+    scenario: &'a Scenario,
+    #[cfg(feature = "daemon")]
+    net: Option<super::radio::MeshNet>,
+}
+
+#[cfg(not(feature = "daemon"))]
+impl<'a> Makers<'a> {
+    const fn new(_session: &Session, _scenario: &Scenario, mailbox: &'a Arc<Mailbox>) -> Self {
+        Self { mailbox }
+    }
+
+    fn wire(&mut self, binding: Option<&Binding>, number: u32) -> Result<Box<dyn Wire>, WireError> {
+        match binding {
+            Some(binding) if matches!(binding.transport.as_str(), "udp" | "udpcl") => {
+                Ok(Box::new(UdpWire::open(&binding.address, number, self.mailbox.clone())?))
+            }
+            other => {
+                let found = other.map_or_else(|| "mesh".to_owned(), |binding| binding.transport.clone());
+                Err(WireError::Transport { found, known: TRANSPORTS })
+            }
+        }
+    }
+}
+
+#[cfg(feature = "daemon")]
+impl<'a> Makers<'a> {
+    const fn new(session: &'a Session, scenario: &'a Scenario, mailbox: &'a Arc<Mailbox>) -> Self {
+        Self { mailbox, session, scenario, net: None }
+    }
+
+    fn wire(&mut self, binding: Option<&Binding>, number: u32) -> Result<Box<dyn Wire>, WireError> {
+        use super::radio::{KissModem, MeshModem, MeshWire, ModemWire, serve};
+        let mailbox = self.mailbox.clone();
+        let Some(Binding { transport, address, .. }) = binding else {
+            let (net, shown) = (self.net()?, "emulated mesh radio".to_owned());
+            return Ok(Box::new(MeshWire { net, interface: number, shown }));
+        };
+        Ok(match transport.as_str() {
+            "udp" | "udpcl" => Box::new(UdpWire::open(address, number, mailbox)?),
+            "kiss" | "serial" => Box::new(ModemWire::open(address, KissModem::new(), number, mailbox)?),
+            "meshtastic" => Box::new(ModemWire::open(address, MeshModem::new(), number, mailbox)?),
+            "meshtastic-radio" => {
+                let net = self.net()?;
+                let local = serve(address, number, &net)?;
+                Box::new(MeshWire { net, interface: number, shown: format!("emulated mesh radio at {local}") })
+            }
+            found => return Err(WireError::Transport { found: found.to_owned(), known: TRANSPORTS }),
+        })
+    }
+
+    /// All emulated radios, made with the first.
+    fn net(&mut self) -> Result<super::radio::MeshNet, WireError> {
+        if let Some(net) = &self.net {
+            return Ok(net.clone());
+        }
+        let mesh = self.session.reality.interfaces.iter().zip(&self.session.framings).enumerate();
+        let places = mesh.filter(|(_, (_, framing))| **framing == Framing::Mesh);
+        let places = places.map(|(interface, (one, _))| super::radio::Place {
+            interface: interface as u32,
+            asset: one.asset,
+            name: self.scenario.asset(one.asset).name.clone(),
+            offered: one.part == Part::Node,
+        });
+        let net = super::radio::MeshNet::new(places.collect(), self.mailbox.clone());
+        let net = net.map_err(|source| WireError::Io { what: "emulated mesh".to_owned(), source })?;
+        Ok(self.net.insert(net).clone())
     }
 }
