@@ -2,10 +2,16 @@
 
 #[path = "hil/command.rs"]
 mod command;
+#[cfg(feature = "daemon")]
+#[path = "hil/daemons.rs"]
+mod daemons;
 #[path = "hil/field.rs"]
 mod field;
 #[path = "hil/kernel.rs"]
 mod kernel;
+#[cfg(feature = "daemon")]
+#[path = "hil/meshtastic.rs"]
+mod meshtastic;
 #[path = "hil/sessions.rs"]
 mod sessions;
 #[path = "../examples/udp_pair/driver.rs"]

@@ -6,7 +6,7 @@ use super::{
     interrupt,
 };
 use crate::{
-    hil::{Binding, ClockMode, Ended, JournalWriter, LagPolicy, Live, Mailbox, Session, SessionReport, Setup, open},
+    hil::{Binding, ClockMode, Ended, JournalWriter, LagPolicy, Live, Mailbox, Session, SessionReport, Setup, open, write_nodes},
     scenario::{Scenario, parse_duration},
     units::SimTime,
 };
@@ -49,6 +49,9 @@ pub struct HilArgs {
     /// Simulate only links: no node but those that are bound.
     #[arg(long)]
     emulate_link: bool,
+    /// Write into this folder what daemons need to be the assets of udpcl bindings (ASSET/node.ron and its key), and end.
+    #[arg(long, value_name = "DIR")]
+    write_nodes: Option<PathBuf>,
     /// Simulated nodes go by this machine's time of day, as real ones do, instead of the scenario's.
     #[arg(long)]
     wall_clock: bool,
@@ -113,6 +116,14 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
         session.reality.civil_offset_ms = crate::hil::dtn_now_ms() - ours;
     }
     session.reality.check(&scenario).map_err(|error| usage(&error))?;
+    if let Some(folder) = &args.write_nodes {
+        let seed = args.seed.unwrap_or(scenario.seed);
+        let written = write_nodes(folder, &args.bindings, &session, &scenario, seed).map_err(|error| usage(&error))?;
+        for path in written {
+            writeln!(io::stdout(), "{}", path.display())?;
+        }
+        return Ok(Outcome::Done);
+    }
     let mailbox = Arc::new(Mailbox::new(session.bindings.len()));
     let wires = open(&args.bindings, &session, &scenario, &mailbox).map_err(|error| usage(&error))?;
     for (binding, wire) in &wires {

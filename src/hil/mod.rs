@@ -15,6 +15,7 @@ mod door;
 mod journal;
 mod live;
 mod mailbox;
+mod nodes;
 #[cfg(feature = "daemon")]
 mod radio;
 mod replay;
@@ -31,6 +32,7 @@ pub use journal::{
 };
 pub use live::{Ended, Live, Setup};
 pub use mailbox::{Incoming, Mailbox};
+pub use nodes::{NodesError, write_nodes};
 pub use replay::{Replay, Replayed};
 pub use session::{Session, SessionError, TRANSPORTS, open};
 pub use report::{InterfaceReport, SessionReport, SpanSummary};
