@@ -7,11 +7,13 @@ pub mod compare;
 pub mod completions;
 pub mod contacts;
 mod flight;
+pub mod hil;
 mod interrupt;
 pub mod new;
 pub mod privacy;
 mod progress;
 mod reference;
+pub mod replay;
 pub mod report;
 pub mod route;
 pub mod run;
@@ -70,6 +72,8 @@ enum Command {
     Catopt(catopt::CatoptArgs),
     Privacy(privacy::PrivacyArgs),
     Sync(sync::SyncArgs),
+    Hil(hil::HilArgs),
+    Replay(replay::ReplayArgs),
     Completions(completions::CompletionsArgs),
     #[cfg(feature = "daemon")]
     #[command(flatten)]
@@ -92,6 +96,8 @@ impl Command {
             Self::Catopt(args) => catopt::execute(&args),
             Self::Privacy(args) => privacy::execute(&args),
             Self::Sync(args) => sync::execute(&args),
+            Self::Hil(args) => hil::execute(&args),
+            Self::Replay(args) => replay::execute(&args),
             Self::Completions(args) => completions::execute(args),
             #[cfg(feature = "daemon")]
             Self::Daemon(command) => match command.execute()? {

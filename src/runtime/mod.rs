@@ -70,6 +70,22 @@ impl Runtime {
         }
     }
 
+    /// Of an asset whose node is elsewhere: nothing that it is told has any effect.
+    #[must_use]
+    pub fn elsewhere(asset: AssetIndex, fleet: Arc<Fleet>) -> Self {
+        Self {
+            asset,
+            fleet,
+            node: None,
+            incarnation: 1,
+            armed: None,
+            sync_bytes: 0,
+            carried: Carried::default(),
+            watching: false,
+            signatures: Signatures::default(),
+        }
+    }
+
     /// Tells the node the time and the contact plan.
     pub fn brief(&mut self, now: SimTime, plan: &ContactPlan, storage: &mut Storage, out: &mut Vec<Record>) {
         let estimate = self.fleet.civil(self.asset, now);

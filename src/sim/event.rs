@@ -1,5 +1,6 @@
 //! What happens at an asset.
 
+use super::outside::Arrival;
 use crate::link::{Flight, TransmissionId};
 
 /// An event and its place in the chain of causes within one moment: what an asset causes at another one in the same moment is a step
@@ -21,6 +22,8 @@ pub(super) enum Event {
     FrameBegins(u32),
     /// A frame's last bit is here.
     FrameEnds(Box<Incoming>),
+    /// A frame comes in from a real interface.
+    Arrives(Box<Arrival>),
     /// A radio may send again, or try again.
     RadioFree(u32),
     /// The node's timer may be due.
