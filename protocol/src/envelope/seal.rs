@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::header::Header;
 use crate::{
-    cbor::{self, head_len},
-    identity::{KeyPair, SIGNATURE_LEN},
+    cbor,
+    identity::{KeyPair, SIGNATURE_LEN, sig_structure},
 };
 
 /// The longest envelope that is opened: 1 MiB. A larger payload is split by its owner.
@@ -45,19 +45,7 @@ pub fn seal(keys: &KeyPair, header: &Header, payload: &[u8]) -> Vec<u8> {
 
 /// The Sig_structure of RFC 9052 §4.4.
 pub(super) fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
-    const CONTEXT: &str = "Signature1";
-    let heads = 1
-        + head_len(CONTEXT.len() as u64)
-        + 2
-        + head_len(DOMAIN.len() as u64)
-        + head_len(payload.len() as u64);
-    let mut out = Vec::with_capacity(heads + CONTEXT.len() + protected.len() + DOMAIN.len() + payload.len());
-    cbor::put_head(&mut out, cbor::ARRAY, 4);
-    cbor::put_text(&mut out, CONTEXT);
-    cbor::put_bytes(&mut out, protected);
-    cbor::put_bytes(&mut out, DOMAIN);
-    cbor::put_bytes(&mut out, payload);
-    out
+    sig_structure(protected, DOMAIN, payload)
 }
 
 const _: () = assert!(SIGNATURE_LEN == 64, "the overhead counts 64 bytes of signature");
