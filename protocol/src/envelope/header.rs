@@ -43,12 +43,21 @@ pub enum Purpose {
     Plan = 5,
     /// What has arrived, told to its sender.
     Acknowledgement = 6,
+    /// Certificates, revocations and checkpoints of logs.
+    Trust = 7,
 }
 
 impl Purpose {
     /// Every purpose, by rising number.
-    pub const ALL: [Self; 6] =
-        [Self::Telemetry, Self::Command, Self::Event, Self::Sync, Self::Plan, Self::Acknowledgement];
+    pub const ALL: [Self; 7] = [
+        Self::Telemetry,
+        Self::Command,
+        Self::Event,
+        Self::Sync,
+        Self::Plan,
+        Self::Acknowledgement,
+        Self::Trust,
+    ];
 
     /// The number on the wire.
     #[must_use]

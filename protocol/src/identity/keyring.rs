@@ -184,6 +184,12 @@ impl Keyring {
         &self.list
     }
 
+    /// The length of that list, as it was signed, in bytes.
+    #[must_use]
+    pub const fn list_len(&self) -> usize {
+        self.list_bytes.len()
+    }
+
     /// The certificate of a member.
     #[must_use]
     pub fn certificate(&self, node: NodeId) -> Option<&Certificate> {

@@ -96,10 +96,10 @@ pub enum Event {
     Reconciled {
         /// With whom.
         peer: NodeId,
-        /// Writes that were taken.
+        /// Cells that were taken.
         writes: u64,
-        /// Of the replica after it.
-        replica: Brief,
+        /// Of what was taken.
+        taken: Brief,
     },
     /// A signed statement about identities was taken.
     Learned {
@@ -197,10 +197,10 @@ impl Entry {
                 put_cut(&mut out, outcome);
                 cbor::put_bytes(&mut out, &values.0);
             }
-            Event::Reconciled { peer, writes, replica } => {
+            Event::Reconciled { peer, writes, taken } => {
                 cbor::put_uint(&mut out, peer.0);
                 cbor::put_uint(&mut out, *writes);
-                cbor::put_bytes(&mut out, &replica.0);
+                cbor::put_bytes(&mut out, &taken.0);
             }
             Event::Learned { what, about, statement } => {
                 put_cut(&mut out, what);
@@ -267,7 +267,7 @@ fn read_event(reader: &mut Reader<'_>) -> Result<Event, CborError> {
         6 => Event::Reconciled {
             peer: NodeId(reader.uint()?),
             writes: reader.uint()?,
-            replica: brief(reader)?,
+            taken: brief(reader)?,
         },
         7 => {
             Event::Learned { what: text(reader)?, about: NodeId(reader.uint()?), statement: brief(reader)? }

@@ -258,7 +258,7 @@ fn events() -> Vec<Event> {
         Event::Refused { peer, reason: "bad_signature".into(), count: 4 },
         Event::Denied { subject: peer, action: "command".into(), rule: "operators-command".into() },
         Event::PlanCommitted { horizon: 1, round: 17, outcome: "converged".into(), values: brief },
-        Event::Reconciled { peer, writes: 12, replica: brief },
+        Event::Reconciled { peer, writes: 12, taken: brief },
         Event::Learned { what: "revocations".into(), about, statement: brief },
         Event::Witnessed { peer, size: 1 << 40, root: brief },
         Event::Caught { peer, at: "two_roots".into(), first: brief, second: brief },

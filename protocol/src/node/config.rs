@@ -1,6 +1,6 @@
 //! How a node is set up.
 
-use super::{CustodySettings, ReassemblySettings, StatusReportSettings, security::BundleSecurity};
+use super::{CustodySettings, ReassemblySettings, StatusReportSettings, security::BundleSecurity, trust::TrustConfig};
 use crate::{
     bundle::{CrcKind, Policy},
     delivery::RateLimit,
@@ -59,6 +59,8 @@ pub struct NodeConfig {
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.
     pub plan: Option<PlanConfig>,
+    /// Certificates, access control and the log; none: whoever is in the directory is trusted with everything.
+    pub trust: Option<TrustConfig>,
 }
 
 impl NodeConfig {
@@ -92,6 +94,7 @@ impl NodeConfig {
             counted_payloads: false,
             shared_state: None,
             plan: None,
+            trust: None,
         }
     }
 }

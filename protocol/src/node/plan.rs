@@ -4,9 +4,11 @@ mod succession;
 
 use super::{InputError, Kept, Node, PlanConfig, Report, Timer, input::Submission};
 use crate::{
+    access::Action,
     dtn::{contact_plan::ContactPlan, store::Priority},
     envelope::Purpose,
     id::NodeId,
+    log::{Brief, Event},
     planning::{
         QpSettings,
         solver::{Asset, Contribution, Coordinator, MethodSettings, Request, choose},
@@ -154,6 +156,15 @@ impl Node {
         Ok(())
     }
 
+    /// Writes down that a version of the plan is committed, and this node's own part of it.
+    fn note_plan_commit(&mut self, horizon: u64, round: u32, outcome: &'static str) {
+        let asset = self.planning.as_ref().and_then(|planning| planning.asset.as_ref());
+        let Some(asset) = asset.filter(|_| self.journal().is_some()) else { return };
+        let values: Vec<u8> = asset.values().iter().flat_map(|value| value.to_be_bytes()).collect();
+        let (outcome, values) = (outcome.into(), Brief::of(&values));
+        self.write_down(Event::PlanCommitted { horizon, round, outcome, values });
+    }
+
     pub(super) fn on_plan_round(&mut self) {
         let now = self.now;
         let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
@@ -173,7 +184,13 @@ impl Node {
             if request.term < planning.term || source != planning.leader(request.term) {
                 return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
             }
-            return self.on_request(source, &request);
+            if self.admits_to(source, Action::Coordinate) {
+                self.on_request(source, &request);
+            }
+            return;
+        }
+        if !self.admits_to(source, Action::Contribute) {
+            return;
         }
         match Contribution::decode(payload) {
             Ok(contribution) => self.on_contribution(source, &contribution),
@@ -246,6 +263,7 @@ impl Node {
         }
         if let (Some(outcome), true) = (request.committed, news) {
             let (horizon, round) = (request.horizon, request.round);
+            self.note_plan_commit(horizon, round, outcome.word());
             self.report(Report::PlanCommitted { horizon, round, outcome });
         }
         match contribution {

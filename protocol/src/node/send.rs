@@ -5,10 +5,11 @@ use super::{
 };
 use crate::{
     delivery::{Outgoing, Pending, Place},
-    envelope::{Header, Purpose, seal},
+    envelope::{Header, Parsed, Purpose, seal},
     id::NodeId,
     time::Instant,
 };
+use alloc::vec::Vec;
 use core::time::Duration;
 
 impl Node {
@@ -28,7 +29,9 @@ impl Node {
                     }
                 })
             }
-            Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement => Err(SubmitError::Purpose),
+            Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement | Purpose::Trust => {
+                Err(SubmitError::Purpose)
+            }
         }
     }
 
@@ -65,12 +68,31 @@ impl Node {
             place: Place::AwaitingPersist,
         };
         self.signatures.made += 1;
+        self.note_sent(stream, epoch, sequence, &payload);
         self.keep_outgoing_message(stream, sequence, &message);
         self.keep_outgoing_stream(stream, epoch, sequence + 1);
         self.outgoing.get_mut(&stream).expect("made above").push(message);
         self.report_durable(Report::Accepted { destination, purpose, sequence, bytes: payload.len() });
         self.followups.push(Followup::Launch(stream, sequence));
         Ok(sequence)
+    }
+
+    /// Signs what is not acknowledged again, under this node's new key: the same messages, which receivers tell from others by their numbers.
+    pub(super) fn seal_again(&mut self) {
+        let pending = |(key, stream): (&StreamKey, &Outgoing)| {
+            let key = *key;
+            stream.pending().map(move |(sequence, message)| (key, sequence, message.clone())).collect::<Vec<_>>()
+        };
+        let messages: Vec<(StreamKey, u64, Pending)> = self.outgoing.iter().flat_map(pending).collect();
+        for (stream, sequence, mut message) in messages {
+            let Ok(parsed) = Parsed::parse(&message.sealed) else { continue };
+            message.sealed = seal(&self.keys, parsed.header(), parsed.claimed_payload());
+            self.signatures.made += 1;
+            self.keep_outgoing_message(stream, sequence, &message);
+            if let Some(known) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) {
+                known.sealed = message.sealed;
+            }
+        }
     }
 
     /// A message is overdue.
