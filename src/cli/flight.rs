@@ -2,12 +2,12 @@
 
 use super::CliError;
 use crate::{
-    engine::{Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
+    engine::{AssetLog, Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
     metrics::{Metrics, MetricsSet, Places, PlanReference, RunShape},
     oracle::{self, CentralProblem, OracleReport, Oracles},
     report::{
         AssetFacts, Capture, CapturedLink, OracleFacts, PlanFacts, ReportError, RunEnd, RunFacts, RunFolder,
-        Timing, words,
+        Timing, words, write_log,
     },
     scenario::{PlanSpec, Scenario, Tolerance},
     sim::{Options, Progress, SimError, Simulation},
@@ -270,6 +270,15 @@ impl Sink for Watch {
     fn bundle(&mut self, bundle: &SentBundle) {
         if let Some((_, capture)) = &mut self.capture {
             capture.add(bundle);
+        }
+    }
+
+    fn log(&mut self, log: &AssetLog) {
+        if let Some(folder) = &self.folder
+            && self.failure.is_none()
+        {
+            let name = &folder.assets()[log.asset.get()].name;
+            self.failure = write_log(folder.path(), name, log).err();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+pub mod audit;
 pub mod bundle;
 pub mod catopt;
 pub mod check;
@@ -9,6 +10,7 @@ pub mod contacts;
 mod flight;
 mod interrupt;
 pub mod new;
+pub mod policy;
 mod progress;
 pub mod report;
 pub mod route;
@@ -63,6 +65,8 @@ enum Command {
     Bundle(bundle::BundleArgs),
     Route(route::RouteArgs),
     Catopt(catopt::CatoptArgs),
+    Audit(audit::AuditArgs),
+    Policy(policy::PolicyArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -79,6 +83,8 @@ impl Command {
             Self::Bundle(args) => bundle::execute(args),
             Self::Route(args) => route::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
+            Self::Audit(args) => audit::execute(&args, &mut io::stdout().lock()),
+            Self::Policy(args) => policy::execute(&args, &mut io::stdout().lock()),
             Self::Completions(args) => completions::execute(args),
         }
     }

@@ -36,6 +36,7 @@ impl MessageKind {
             Self::Plan => "plan",
             Self::Acknowledgement => "acknowledgement",
             Self::Datagram => "datagram",
+            Self::Trust => "trust",
         }
     }
 }

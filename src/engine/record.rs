@@ -30,6 +30,8 @@ pub enum MessageKind {
     Acknowledgement,
     /// Application messages in plain bundles: numbered by their creation, delivered at most once, in any order.
     Datagram,
+    /// Certificates, revocations and checkpoints of logs.
+    Trust,
 }
 
 /// Why a frame did not arrive.

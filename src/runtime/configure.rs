@@ -32,7 +32,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 #[derive(Debug)]
 pub struct Fleet {
     scenario: Arc<Scenario>,
-    streams: RandomStreams,
+    pub(super) streams: RandomStreams,
     directory: Arc<Directory>,
     nodes: Vec<NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
@@ -196,6 +196,7 @@ impl Fleet {
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
+            trust: self.trust(asset),
         }
     }
 

@@ -7,6 +7,7 @@ mod message;
 mod planning;
 mod storage;
 mod translate;
+mod trust;
 
 pub use configure::{Fleet, keys_of};
 pub use message::{Content, Message};

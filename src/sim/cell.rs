@@ -8,7 +8,7 @@ use crate::{
     engine::{Entry, Record, RecordKind, SentBundle},
     link::SharedChannel,
     runtime::{Content, Message, Runtime, Storage},
-    scenario::{Fault, Service},
+    scenario::{Fault, Revocation, Service},
     units::{AssetIndex, SimTime},
     world::{Battery, Course, RadioBank, Receivers, Workload},
 };
@@ -124,6 +124,7 @@ impl Cell<'_> {
             Event::SubmitListed => self.submit_listed(around, now),
             Event::Write => self.write(around, now),
             Event::StartPlan => self.runtime.start_plan(now, self.storage, &mut around.records),
+            Event::Revoke(number) => self.revoke(around, now, number),
             Event::Silence(silent) => self.set_silent(around, now, silent),
             Event::Fault { fault, begins } => self.fault(around, now, fault, begins),
         }
@@ -191,6 +192,12 @@ impl Cell<'_> {
         if let Some(time) = next {
             self.schedule(around, self.asset, time.max(now), Event::Write);
         }
+    }
+
+    fn revoke(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
+        let Some(trust) = &around.setting.course.scenario.trust else { return };
+        let Revocation { asset, cause, .. } = trust.revocations[number as usize];
+        self.runtime.revoke(now, asset, cause, self.storage, &mut around.records);
     }
 
     fn fault(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32, begins: bool) {

@@ -33,6 +33,8 @@ pub(super) enum Event {
     Write,
     /// The coordinator begins the plan.
     StartPlan,
+    /// The authority takes a key back: its place among the scenario's revocations.
+    Revoke(u32),
     /// The battery let the radios fall silent, or wake.
     Silence(bool),
     /// A fault of the scenario begins or ends here.

@@ -120,6 +120,7 @@ pub(crate) fn config(node: u64) -> NodeConfig {
         counted_payloads: false,
         shared_state: None,
         plan: None,
+        trust: None,
     }
 }
 

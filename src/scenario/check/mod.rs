@@ -14,6 +14,7 @@ mod plan;
 mod settings;
 mod tables;
 mod tasks;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -60,6 +61,7 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol));
+    let trust = root.trust.as_ref().map(|trust| checker.trust(trust, &protocol));
     let faults = checker.faults(root.faults.as_ref(), &classes);
     let metrics = checker.tolerances(root.metrics.as_ref());
     if !checker.files.drafts.is_empty() {
@@ -79,6 +81,7 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
         messages,
         shared_state,
         planning,
+        trust,
         faults,
         metrics,
         hash: files.sources.hash(),

@@ -7,6 +7,7 @@ mod metrics;
 mod plan;
 mod protocol;
 mod traffic;
+mod trust;
 
 use crate::{
     astro::Epoch,
@@ -23,6 +24,7 @@ pub use plan::{
 };
 pub use protocol::{CrcKind, CustodySpec, Priority, ProtocolSettings, Retransmission, Routing, Service};
 pub use traffic::{Arrivals, ListedMessage, Messages, PayloadContent, SharedState, Traffic, WriteMix};
+pub use trust::{Grant, Revocation, TrustSpec};
 
 /// A fleet, its surroundings and its tasks.
 #[derive(Clone, Debug)]
@@ -53,6 +55,8 @@ pub struct Scenario {
     pub shared_state: Option<SharedState>,
     /// The federated plan.
     pub planning: Option<PlanSpec>,
+    /// Certificates, access control and the log.
+    pub trust: Option<TrustSpec>,
     /// What breaks, and when.
     pub faults: Vec<Fault>,
     /// How far metrics may be from a baseline, in the order of the file.

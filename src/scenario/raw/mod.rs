@@ -9,6 +9,7 @@ mod motion;
 mod plan;
 mod protocol;
 mod traffic;
+mod trust;
 
 use super::{
     decode::{List, Spanned, record},
@@ -44,6 +45,7 @@ pub(crate) use traffic::{
     RawArrivals, RawContent, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority,
     RawSharedState, RawTraffic,
 };
+pub(crate) use trust::{RawCause, RawEffect, RawGrant, RawRevocation, RawRule, RawTrust};
 
 type Optional<T> = Option<Spanned<T>>;
 
@@ -67,6 +69,7 @@ record! {
         messages: Optional<RawMessages>, "none", "Application messages that a file lists.";
         shared_state: Optional<RawSharedState>, "none", "Replicated state.";
         planning: Optional<RawPlan>, "none", "The federated plan.";
+        trust: Optional<RawTrust>, "none", "Certificates, access control and the log.";
         faults: Option<List<RawFault>>, "none", "What breaks, and when.";
         metrics: Option<List<RawTolerance>>, "none", "How far metrics may be from a baseline.";
     }
