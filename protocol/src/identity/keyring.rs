@@ -202,6 +202,12 @@ impl Keyring {
         self.members.get(&node).map(|member| &member.key)
     }
 
+    /// The successions that have followed on the key of a member's certificate.
+    #[must_use]
+    pub fn chain(&self, node: NodeId) -> &[Vec<u8>] {
+        self.members.get(&node).map_or(&[], |member| &member.chain)
+    }
+
     /// How many successions have followed on the key of a member's certificate.
     #[must_use]
     pub fn successions(&self, node: NodeId) -> u64 {

@@ -13,10 +13,15 @@ use super::{
     proof::{ProofError, verify_consistency},
 };
 use crate::id::NodeId;
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
 
-/// Most checkpoints of third parties that wait for a proof, per log; a further one is dropped.
+/// Most checkpoints of third parties that wait for a proof, per log; for a further one the oldest goes.
 pub const MAX_PENDING: usize = 4;
+/// Checkpoints that an owner has proven and that newer ones have followed, per log: others may still show another of their size.
+const HISTORY: usize = 16;
 
 /// A checkpoint whose signature holds, and the bytes that prove it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +76,7 @@ pub enum Observed {
     Pending,
     /// Its owner was caught before: nothing more is taken of this log.
     Distrusted,
-    /// No room to remember another log, or another pending checkpoint.
+    /// No room to remember another log.
     Full,
     /// The owner is caught.
     Forked(Fork),
@@ -81,7 +86,8 @@ pub enum Observed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
     newest: Proven,
-    pending: Vec<Proven>,
+    history: VecDeque<Proven>,
+    pending: VecDeque<Proven>,
     fork: Option<Fork>,
 }
 
@@ -135,11 +141,11 @@ impl Witness {
         }
         let proof = |size: u64| proofs.iter().find(|(of, _)| *of == size).map(|(_, proof)| proof.as_slice());
         // Those of third parties first: each is proven, caught, or waits on.
-        let mut waiting = Vec::new();
+        let mut waiting = VecDeque::new();
         for pending in core::mem::take(&mut seen.pending) {
             let (size, bound) = (pending.checkpoint.size, came.checkpoint.size);
             match proof(size).filter(|_| size <= bound) {
-                None => waiting.push(pending),
+                None => waiting.push_back(pending),
                 Some(hashes) => {
                     if let Some(fork) = contradiction(&pending, &came, hashes) {
                         seen.fork = Some(fork.clone());
@@ -161,7 +167,10 @@ impl Witness {
                 Observed::Forked(fork)
             }
             None => {
-                seen.newest = came;
+                if seen.history.len() >= HISTORY {
+                    seen.history.pop_front();
+                }
+                seen.history.push_back(core::mem::replace(&mut seen.newest, came));
                 Observed::Grown
             }
         }
@@ -183,7 +192,7 @@ impl Witness {
             if self.logs.len() >= self.max_logs {
                 return Err(Observed::Full);
             }
-            let seen = Seen { newest: came.clone(), pending: Vec::new(), fork: None };
+            let seen = Seen { newest: came.clone(), history: VecDeque::new(), pending: VecDeque::new(), fork: None };
             self.logs.insert(log, seen);
             return Err(Observed::First);
         }
@@ -196,7 +205,7 @@ impl Seen {
     /// What becomes of a checkpoint of a size that is known.
     fn same_size(&mut self, came: &Proven) -> Option<Observed> {
         let size = came.checkpoint.size;
-        let known = core::iter::once(&self.newest).chain(&self.pending);
+        let known = core::iter::once(&self.newest).chain(&self.pending).chain(&self.history);
         let same = known.into_iter().find(|proven| proven.checkpoint.size == size)?;
         if same.checkpoint.agrees(&came.checkpoint) {
             return Some(Observed::Known);
@@ -208,9 +217,9 @@ impl Seen {
 
     fn wait(&mut self, came: Proven) -> Observed {
         if self.pending.len() >= MAX_PENDING {
-            return Observed::Full;
+            self.pending.pop_front();
         }
-        self.pending.push(came);
+        self.pending.push_back(came);
         Observed::Pending
     }
 }

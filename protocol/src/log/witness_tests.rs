@@ -88,6 +88,18 @@ fn an_owner_that_does_not_answer_is_neither_followed_nor_accused() {
 }
 
 #[test]
+fn another_root_of_a_size_that_was_passed_is_caught() {
+    let (mut log, mut other, mut witness) = (Log::new(u64::MAX), Log::new(2), Witness::new(4));
+    witness.observe(log.at(3), &[]);
+    for size in 4..9 {
+        let came = log.at(size);
+        assert_eq!(witness.observe(came, &[log.proof(size - 1, size)]), Observed::Grown);
+    }
+    let Observed::Forked(fork) = witness.hear(other.at(5)) else { panic!("caught") };
+    assert_eq!((fork.kind, fork.first.checkpoint.size), (ForkKind::TwoRoots, 5));
+}
+
+#[test]
 fn a_log_that_was_cut_and_written_again_is_caught() {
     let (mut log, mut again, mut witness) = (Log::new(u64::MAX), Log::new(4), Witness::new(4));
     witness.observe(log.at(8), &[]);
@@ -103,7 +115,8 @@ fn what_is_remembered_is_bounded() {
     for size in 2..2 + MAX_PENDING as u64 {
         assert_eq!(witness.hear(log.at(size)), Observed::Pending);
     }
-    assert_eq!(witness.hear(log.at(20)), Observed::Full);
+    assert_eq!(witness.hear(log.at(20)), Observed::Pending);
+    assert_eq!(witness.to_prove(LOG), [1, 3, 4, 5, 20], "the oldest that waited has gone");
     let other = Journal::new(LogId { node: NodeId(8), born: 1 }).checkpoint(DtnTime(0));
     assert_eq!(witness.hear(Proven { checkpoint: other, bytes: Vec::new() }), Observed::Full);
 }

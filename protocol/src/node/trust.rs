@@ -13,8 +13,8 @@ use crate::{
     envelope::{Header, Opened, Parsed, Purpose},
     id::NodeId,
     identity::{
-        Cause, Certificate, Clock, KeyId, KeyPair, Keyring, Learned, PublicKey, RevocationList, Revoked, Scope,
-        Speaker, Statement, Succession, TimeRule, TrustError,
+        Cause, Certificate, Clock, KeyId, KeyPair, Keyring, Learned, MAX_CHAIN, PublicKey, RevocationList, Revoked,
+        Scope, Statement, Succession, TimeRule, TrustError,
     },
     log::{Brief, Event, Journal, LogId, MessageName, Witness},
     time::{DtnTime, Instant},
@@ -153,24 +153,53 @@ impl Node {
 
     /// Checks the signature of an envelope: by the keyring, or where there is none by the directory.
     pub(super) fn verify<'a>(&mut self, parsed: Parsed<'a>) -> Result<Opened<'a>, InputError> {
-        let clock = self.trust_clock();
-        let Some(trusting) = &self.trusting else {
+        if self.trusting.is_none() {
             self.signatures.checked += 1;
             let directory = self.config.directory.clone();
             return parsed.verify(&directory).map_err(|error| self.refuse(error.reason()));
-        };
+        }
+        let mut verified = self.verify_by_keyring(&parsed);
+        if verified == Ok(false) && self.learn_keys_of_sender(&parsed) {
+            verified = self.verify_by_keyring(&parsed);
+        }
+        match verified {
+            Ok(true) => Ok(parsed.into_opened()),
+            Ok(false) => Err(self.refuse("bad_signature")),
+            Err(error) => Err(self.refuse(error.reason())),
+        }
+    }
+
+    fn verify_by_keyring(&mut self, parsed: &Parsed<'_>) -> Result<bool, TrustError> {
+        let clock = self.trust_clock();
         let Header { sender, created, .. } = *parsed.header();
+        let Some(trusting) = &self.trusting else { return Ok(false) };
         let mut checked = 0;
         let verified = trusting.keyring.verify(sender, created, clock, |key| {
             checked += 1;
             parsed.is_signed_by(key)
         });
         self.signatures.checked += checked;
-        match verified {
-            Ok(Some(Speaker { .. })) => Ok(parsed.into_opened()),
-            Ok(None) => Err(self.refuse("bad_signature")),
-            Err(error) => Err(self.refuse(error.reason())),
+        verified.map(|speaker| speaker.is_some())
+    }
+
+    /// Who has rotated its key tells so under the new one. The successions in such a message are judged by their own signatures, so they are
+    /// taken before that of the envelope holds. Whether there was one.
+    fn learn_keys_of_sender(&mut self, parsed: &Parsed<'_>) -> bool {
+        let Header { sender, purpose, .. } = *parsed.header();
+        if purpose != Purpose::Trust {
+            return false;
         }
+        let members = self.config.directory.len();
+        let Ok(message) = message::TrustMessage::decode(parsed.claimed_payload(), members) else { return false };
+        let of_sender = message.statements.iter().filter(|statement| {
+            matches!(statement, Statement::Succession(bytes)
+                if Succession::peek(bytes).is_ok_and(|(subject, _)| subject == sender))
+        });
+        let mut learned = false;
+        for statement in of_sender.take(MAX_CHAIN) {
+            learned |= self.learn(statement).is_ok();
+        }
+        learned
     }
 
     /// Whether nothing is taken of what says to come from this node: its key is blocked or compromised.

@@ -13,7 +13,7 @@ use cosmosmesh_protocol::{
     },
     log::{Entry, Event},
     node::{
-        Change, Convergence, Delivery, Input, InputError, Issuer, Kept, LinkId, LinkUp, Node, NodeConfig, Output,
+        BundleSettings, Change, Convergence, Delivery, Input, InputError, Issuer, Kept, LinkId, LinkUp, Node, NodeConfig, Output,
         Submission, TrustConfig, WholeLink,
     },
     time::{DtnTime, Instant, UtcEstimate},
@@ -92,6 +92,12 @@ impl Fleet {
         Self::with(&[(1, 1, &[2, 3, 4]), (2, 2, &[1, 3, 4]), (3, 3, &[1, 2, 4]), (4, 4, &[1, 2, 3])], |_, _| {})
     }
 
+    /// Nodes 1 to 4, that tell each other what they know every six hours: for tests of months.
+    pub(crate) fn slow() -> Self {
+        let hosts: [(u64, u64, &[u64]); 4] = [(1, 1, &[2, 3, 4]), (2, 2, &[1, 3, 4]), (3, 3, &[1, 2, 4]), (4, 4, &[1, 2, 3])];
+        Self::with(&hosts, |_, trust| trust.interval = Duration::from_secs(6 * 3600))
+    }
+
     /// Hosts by name, the node that each runs, and its neighbours' names; `change` may change a node's settings.
     pub(crate) fn with(hosts: &[(u64, u64, &[u64])], change: impl Fn(u64, &mut TrustConfig)) -> Self {
         let contact = |from: u64, to: u64| PlannedContact {
@@ -112,7 +118,11 @@ impl Fleet {
         for (name, id, neighbours) in hosts {
             let mut trust = trust(*id);
             change(*name, &mut trust);
-            let config = NodeConfig { trust: Some(trust), ..NodeConfig::new(NodeId(*id), directory.clone()) };
+            // Tests of clocks must not end at bundles that are too old.
+            let max_lifetime = Duration::from_millis(20_000 * DAY);
+            let bundles = BundleSettings { max_lifetime, ..BundleSettings::default() };
+            let config =
+                NodeConfig { bundles, trust: Some(trust), ..NodeConfig::new(NodeId(*id), directory.clone()) };
             let node = Node::new(config.clone(), keys(*id), [*id as u8; 32], Instant::ZERO);
             let host = Host {
                 node,
@@ -213,7 +223,7 @@ impl Fleet {
             destination: NodeId(to),
             purpose,
             priority: Priority::Normal,
-            lifetime: Duration::from_secs(7 * 86_400),
+            lifetime: Duration::from_millis(10_000 * DAY),
             payload: text.as_bytes().to_vec(),
         };
         self.input(from, Input::Submit(submission)).expect("taken");
@@ -223,7 +233,7 @@ impl Fleet {
     pub(crate) fn bring(&mut self, to: u64, source: u64, number: u64, envelope: Vec<u8>) -> Result<(), InputError> {
         let creation = CreationTimestamp { time: self.civil.dtn_time(self.now), sequence: 1 << 40 | number };
         let (from, whom) = (NodeId(source).endpoint(1), NodeId(to).endpoint(1));
-        let mut bundle = Bundle::new(Primary::new(from, whom, creation, 60_000_000), envelope);
+        let mut bundle = Bundle::new(Primary::new(from, whom, creation, 10_000 * DAY), envelope);
         bundle.set_previous_node(&NodeId(3).endpoint(0));
         let bytes = bundle.encode();
         let up = LinkUp {

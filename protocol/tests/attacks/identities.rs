@@ -143,7 +143,7 @@ fn a_node_offline_through_three_rotations_walks_the_chain() {
 
 #[test]
 fn what_is_not_acknowledged_when_a_key_rotates_arrives_under_the_new_one() {
-    let mut fleet = Fleet::new();
+    let mut fleet = Fleet::slow();
     for peer in [1, 2, 4] {
         fleet.meet(3, peer, false);
     }
@@ -155,13 +155,13 @@ fn what_is_not_acknowledged_when_a_key_rotates_arrives_under_the_new_one() {
     for peer in [1, 2, 4] {
         fleet.meet(3, peer, true);
     }
-    fleet.run_for(Duration::from_secs(86_400));
+    fleet.run_for(Duration::from_secs(3 * 86_400));
     assert_eq!(fleet.texts(3), ["dig"]);
 }
 
 #[test]
 fn certificates_are_renewed_over_the_network_before_they_end() {
-    let mut fleet = Fleet::new();
+    let mut fleet = Fleet::slow();
     fleet.run_for(Duration::from_millis(40 * DAY));
     let end = DtnTime(BEGIN + 45 * DAY);
     for (name, host) in &fleet.hosts {
@@ -179,7 +179,7 @@ fn certificates_are_renewed_over_the_network_before_they_end() {
 
 #[test]
 fn an_authority_out_of_reach_for_months_leaves_readings_and_takes_orders_away() {
-    let mut fleet = Fleet::with(&[(2, 2, &[3]), (3, 3, &[2])], |_, _| {});
+    let mut fleet = Fleet::with(&[(2, 2, &[3]), (3, 3, &[2])], |_, trust| trust.interval = 24 * HOUR);
     fleet.run_for(Duration::from_millis(150 * DAY));
     fleet.submit(2, 3, Purpose::Command, "dig");
     fleet.submit(2, 3, Purpose::Telemetry, "4 V");

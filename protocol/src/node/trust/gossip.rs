@@ -6,6 +6,7 @@ use crate::{
     dtn::store::Priority,
     envelope::Purpose,
     id::NodeId,
+    identity::Statement,
     log::{Brief, Checkpoint, Event, Observed, Proven, SignedCheckpoint},
     node::{Node, Report, Submission, Timer},
 };
@@ -27,7 +28,8 @@ impl Node {
     pub(in crate::node) fn on_trust_timer(&mut self) {
         self.issue();
         if let Some(partner) = self.next_trust_partner() {
-            self.tell_trust(partner, true, Vec::new(), Vec::new());
+            let own = self.own_successions();
+            self.tell_trust(partner, true, own, Vec::new());
         }
         self.arm_trust();
     }
@@ -41,12 +43,18 @@ impl Node {
         others.get(trusting.turn % others.len().max(1)).copied()
     }
 
+    /// The successions on this node's certificate: without them nobody could verify what it signs now.
+    fn own_successions(&self) -> Vec<Statement> {
+        let chain = self.trusting.as_ref().map(|trusting| trusting.keyring.chain(self.config.id));
+        chain.into_iter().flatten().map(|link| Statement::Succession(link.clone())).collect()
+    }
+
     /// Tells a peer what this node has, its checkpoint with the proofs that the peer asked for, and what the peer lacks.
     fn tell_trust(
         &mut self,
         peer: NodeId,
         asks: bool,
-        statements: Vec<crate::identity::Statement>,
+        statements: Vec<Statement>,
         cosignature: Vec<u8>,
     ) {
         let time = self.civil_now();
