@@ -22,6 +22,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub(crate) const BEGIN: u64 = 847_000_000_000;
 pub(crate) const DAY: u64 = 86_400_000;
+/// Hosts 1 to 4, each beside every other.
+const ALL: [(u64, u64, &[u64]); 4] =
+    [(1, 1, &[2, 3, 4]), (2, 2, &[1, 3, 4]), (3, 3, &[1, 2, 4]), (4, 4, &[1, 2, 3])];
 /// The link by which the attacker brings bundles.
 const ATTACKER: LinkId = LinkId(999);
 
@@ -89,13 +92,17 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Nodes 1 to 4.
     pub(crate) fn new() -> Self {
-        Self::with(&[(1, 1, &[2, 3, 4]), (2, 2, &[1, 3, 4]), (3, 3, &[1, 2, 4]), (4, 4, &[1, 2, 3])], |_, _| {})
+        Self::with(&ALL, |_, _| {})
+    }
+
+    /// Nodes 1 to 4, that take what a key signed before it was followed for so long.
+    pub(crate) fn draining(drain: Duration) -> Self {
+        Self::with(&ALL, |_, trust| trust.rule.drain = drain)
     }
 
     /// Nodes 1 to 4, that tell each other what they know every six hours: for tests of months.
     pub(crate) fn slow() -> Self {
-        let hosts: [(u64, u64, &[u64]); 4] = [(1, 1, &[2, 3, 4]), (2, 2, &[1, 3, 4]), (3, 3, &[1, 2, 4]), (4, 4, &[1, 2, 3])];
-        Self::with(&hosts, |_, trust| trust.interval = Duration::from_secs(6 * 3600))
+        Self::with(&ALL, |_, trust| trust.interval = Duration::from_secs(6 * 3600))
     }
 
     /// Hosts by name, the node that each runs, and its neighbours' names; `change` may change a node's settings.
@@ -135,6 +142,9 @@ impl Fleet {
                 keys: keys(*id),
             };
             fleet.hosts.insert(*name, host);
+        }
+        // Each must know which nodes its neighbours run.
+        for (name, ..) in hosts {
             fleet.brief(*name);
         }
         fleet
