@@ -381,3 +381,58 @@ fn the_shipped_scenario_is_exported_read_and_solved() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("found \"nobody\""));
 }
+
+/// AlgebraicJulia's implementation for Python, as judge of what is exported.
+mod acsets {
+    use super::*;
+    use std::{env, path::PathBuf};
+
+    /// Builds the schema that the file states with the package's own types, and lets it read the tables: references, attributes and all.
+    const JUDGE: &str = "
+import json, pathlib, sys
+from acsets import ACSet, Attr, AttrType, Hom, Ob, Schema
+folder = pathlib.Path(sys.argv[1])
+stated = json.loads((folder / 'schema.json').read_text())
+types = {'Name': str, 'VarName': str, 'Model': str, 'Restriction': list}
+obs = {o['name']: Ob(name=o['name']) for o in stated['Ob']}
+homs = [Hom(**h) for h in stated['Hom']]
+kinds = {a['name']: AttrType(name=a['name'], ty=types[a['name']]) for a in stated['AttrType']}
+attrs = [Attr(name=a['name'], dom=a['dom'], codom=kinds[a['codom']]) for a in stated['Attr']]
+schema = Schema('Fleet', obs=list(obs.values()), homs=homs, attrtypes=list(kinds.values()), attrs=attrs)
+acset = ACSet.read_json('fleet', schema, (folder / 'fleet.acset.json').read_text())
+for name, ob in obs.items():
+    print(name, acset.nparts(ob))
+again = acset.to_json_obj()
+print('Homs', sum(row['box'] + row['junction'] for row in again['Port']))
+";
+
+    fn python() -> PathBuf {
+        let folders = env::var_os("COSMOSMESH_PEERS").into_iter().chain(env::var_os("PATH"));
+        let found = folders.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>());
+        found
+            .map(|folder| folder.join("python3"))
+            .find(|path| path.is_file())
+            .expect("python3: docs/INTEROP.md")
+    }
+
+    #[test]
+    #[ignore = "needs acsets: docs/INTEROP.md"]
+    fn acsets_reads_our_diagram() {
+        let place = TempDir::new().expect("a temporary folder");
+        let folder = place.path().join("plan");
+        let exported = diagram(&fleet(7, 4), View::Everything);
+        catopt::write(&exported, &folder).expect("written");
+        let output =
+            Command::new(python()).args(["-c", JUDGE]).arg(&folder).output().expect("python3 starts");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        let sum: usize = exported.ports.iter().map(|port| port.of + 1 + port.junction + 1).sum();
+        let (boxes, ports, junctions) =
+            (exported.boxes.len(), exported.ports.len(), exported.junctions.len());
+        let expected = format!(
+            "Box {boxes}\nPort {ports}\nOuterPort {}\nJunction {junctions}\nHoms {sum}\n",
+            exported.outer.len()
+        );
+        assert_eq!(said, expected);
+    }
+}

@@ -570,7 +570,9 @@ mod run_folder {
             "contacts.csv",
             "convergence.csv",
             "deliveries.csv",
+            "drops.csv",
             "energy.csv",
+            "held.csv",
             "links.csv",
             "metrics.json",
             "plans.csv",
@@ -591,6 +593,7 @@ mod run_folder {
             "staleness.csv",
             "sync.csv",
             "timing.json",
+            "writes.csv",
         ];
         assert_eq!(found, expected);
         let page = fs::read_to_string(out.join("report.html")).expect("text");

@@ -76,6 +76,9 @@ fn plans_of_hdtn_give_the_routes_of_hdtn() {
     assert_eq!(all[0], (3.0, vec![3, 4, 5]));
     assert_eq!(all[..3].iter().map(|route| route.1[0]).collect::<Vec<_>>(), [3, 2, 5]);
     assert_eq!(routes(&tutorial, &["--from", "1", "--to", "5", "--k", "3"]), all[..3]);
+    let over_each = routes(&tutorial, &["--from", "1", "--to", "5", "--per-neighbour"]);
+    assert_eq!(over_each.iter().map(|route| route.1[0]).collect::<Vec<_>>(), [3, 2, 5]);
+    assert!(over_each.iter().all(|route| all.contains(route)), "{over_each:?}");
 
     let ten = hdtn(folder.path(), "ten_nodes");
     assert_eq!(routes(&ten, &["--from", "20", "--to", "40"]), [(2.0, vec![3686, 40])]);

@@ -119,6 +119,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         security: None,
         bundles: BundleSettings::default(),
         counted_payloads: false,
+        contracts: false,
         shared_state: None,
         plan: None,
     }

@@ -263,6 +263,30 @@ fn a_critical_bundle_goes_over_every_neighbour_and_is_delivered_once() {
     assert_eq!((drain(&mut sink, 4).len(), sink.refusals().get("duplicate_bundle")), (0, Some(&1)));
 }
 
+#[test]
+fn a_bundle_never_goes_by_its_source_which_would_drop_it() {
+    // From node 2 the ways to node 4 lead over node 1, at once and by node 5; later there is one over node 3.
+    let by_source = [(2, 1), (2, 5), (5, 1)].map(|(from, to)| contact(from, to, 0, 9000, 100_000));
+    let late = contact(1, 4, 1500, 2000, 100_000);
+    let around = [contact(2, 3, 5000, 6000, 100_000), contact(3, 4, 5000, 6000, 100_000)];
+    let first = plan(by_source.into_iter().chain([late]));
+    let mut relay = node(2, &first, |_| {});
+    for peer in [1, 5] {
+        link_up(&mut relay, 1, peer, None, 100_000);
+    }
+    let mut source = node(1, &plan([contact(1, 2, 0, 10, 100_000), contact(2, 4, 0, 10, 100_000)]), |_| {});
+    link_up(&mut source, 1, 2, None, 100_000);
+    send(&mut source, 1, 4, Priority::Normal, 50);
+    let (_, wire) = source.poll_bundle(at(1), LinkId(2)).expect("over node 2");
+    input(&mut relay, 2, Input::Frame { link: LinkId(1), bytes: &[&[0x40], &wire[..]].concat() });
+    assert_eq!([1, 5].map(|peer| leaves(&mut relay, 3, peer)), [None, None]);
+    assert_eq!(relay.stored(), 1);
+    input(&mut relay, 10, Input::ContactPlan(plan(by_source.into_iter().chain([late]).chain(around))));
+    assert_eq!([1, 5].map(|peer| leaves(&mut relay, 11, peer)), [None, None]);
+    link_up(&mut relay, 5000, 3, None, 100_000);
+    assert_eq!(leaves(&mut relay, 5000, 3), Some((vec![1; 50], 4)));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Send { to: u64, priority: Priority, bytes: usize, lifetime: u64 },

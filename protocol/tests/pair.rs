@@ -75,6 +75,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         security: None,
         bundles: BundleSettings::default(),
         counted_payloads: false,
+        contracts: false,
         shared_state: Some(SharedStateConfig {
             members: (1..=count).map(NodeId).collect(),
             limits: SyncLimits::default(),
@@ -436,6 +437,45 @@ fn a_member_that_lost_its_disk_and_writes_at_once_loses_nothing_of_before() {
     chain.run_for(Duration::from_secs(7200));
     assert_eq!((entries(&chain, 1), entries(&chain, 2)), (13, 13));
     assert_eq!(digest(&chain, 1), digest(&chain, 2));
+}
+
+#[test]
+fn a_member_that_lost_its_disk_is_not_misled_by_one_who_knows_nothing_of_it() {
+    let mut chain = Chain::new(3);
+    let cut = |chain: &mut Chain, (one, other): (u64, u64)| {
+        chain.input(one, Input::LinkDown { link: LinkId(other as u32) });
+        chain.input(other, Input::LinkDown { link: LinkId(one as u32) });
+    };
+    // The third never hears of what the second writes, and is the only one that the second hears of when it is back.
+    cut(&mut chain, (2, 3));
+    for number in 0..5 {
+        put(&mut chain, 2, &format!("before {number}"));
+    }
+    chain.run_for(Duration::from_secs(60));
+    assert_eq!((entries(&chain, 1), entries(&chain, 3)), (5, 0));
+    cut(&mut chain, (1, 2));
+    chain.hosts.get_mut(&2).expect("host 2").kept.clear();
+    chain.crash(2);
+    chain.connect(3);
+    cut(&mut chain, (1, 2));
+    for number in 0..8 {
+        put(&mut chain, 2, &format!("after {number}"));
+    }
+    chain.run_for(Duration::from_secs(1800));
+    assert_eq!(entries(&chain, 3), 8);
+    chain.connect(1);
+    chain.connect(2);
+    chain.run_for(Duration::from_secs(7200));
+    for node in 1..=3 {
+        assert_eq!((entries(&chain, node), digest(&chain, node)), (13, digest(&chain, 1)), "{node}");
+    }
+    // It goes on in that life after a crash that loses nothing.
+    chain.crash(2);
+    put(&mut chain, 2, "after all");
+    chain.run_for(Duration::from_secs(7200));
+    assert_eq!((entries(&chain, 1), digest(&chain, 1)), (14, digest(&chain, 2)));
+    let lives = chain.hosts[&1].node.replica().expect("a member").version().lives(NodeId(2)).count();
+    assert_eq!(lives, 2);
 }
 
 #[test]

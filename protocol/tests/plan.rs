@@ -82,6 +82,7 @@ fn config(node: u64, directory: &Arc<Directory>, planted: &Planted, solver: Opti
         security: None,
         bundles: BundleSettings::default(),
         counted_payloads: false,
+        contracts: false,
         shared_state: None,
         plan: Some(PlanConfig {
             coordinator: NodeId(1),

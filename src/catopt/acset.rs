@@ -70,7 +70,8 @@ pub(super) fn schema() -> serde_json::Value {
     let map =
         |name: &str, dom: &str, codom: &str| serde_json::json!({ "name": name, "dom": dom, "codom": codom });
     serde_json::json!({
-        "version": { "ACSetSchema": "0.0.1" },
+        // The second is the version of ACSets.jl whose form it is: its own JSON schema asks for both.
+        "version": { "ACSetSchema": "0.0.1", "ACSets": "0.2.29" },
         "Ob": [named("Box"), named("Port"), named("OuterPort"), named("Junction")],
         "Hom": [
             map("box", "Port", "Box"),

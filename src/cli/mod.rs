@@ -15,6 +15,7 @@ mod progress;
 pub mod report;
 pub mod route;
 pub mod run;
+pub mod sync;
 pub mod validate;
 
 use std::{
@@ -67,6 +68,7 @@ enum Command {
     Catopt(catopt::CatoptArgs),
     Audit(audit::AuditArgs),
     Policy(policy::PolicyArgs),
+    Sync(sync::SyncArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -85,6 +87,7 @@ impl Command {
             Self::Catopt(args) => catopt::execute(&args),
             Self::Audit(args) => audit::execute(&args, &mut io::stdout().lock()),
             Self::Policy(args) => policy::execute(&args, &mut io::stdout().lock()),
+            Self::Sync(args) => sync::execute(&args),
             Self::Completions(args) => completions::execute(args),
         }
     }

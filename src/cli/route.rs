@@ -10,7 +10,10 @@ use clap::{Args, ValueEnum};
 use cosmosmesh_protocol::{
     dtn::{
         contact_plan::{Confidence, ContactPlan, PlannedContact},
-        routing::{Limits, MAX_ROUTES, Route, RouteQuery, RouteScratch, k_routes_within},
+        routing::{
+            Limits, MAX_ROUTES, Route, RouteQuery, RouteScratch, k_routes_within, routes_by_neighbour,
+            volume_limit,
+        },
     },
     id::NodeId,
     time::Instant,
@@ -25,10 +28,11 @@ use crate::contact::import::{ImportedContact, ImportedPlan, PlanFormat, Shifts, 
 #[command(after_help = "Examples:
   cosmosmesh route --plan plan.ionrc --from 9 --to 1
   cosmosmesh route --plan plan.json --from 1 --to 5 --at 0 --size 1000 --k 3
+  cosmosmesh route --plan plan.json --from 1 --to 5 --per-neighbour
   cosmosmesh route --plan plan.cp --from 0 --to 3 --json | jq '.routes[0].arrival_s'
 
 Routes are in order of arrival, then fewer hops, then the numbers of the nodes on the way. Nothing is booked and \
-nothing waits. Times are seconds on the plan's own base. ION and A-SABR state rates in bytes per second, HDTN in bits per \
+nothing waits; a route's volume is what it takes in all when the bundle leaves with it. Times are seconds on the plan's own base. ION and A-SABR state rates in bytes per second, HDTN in bits per \
 second, and its rate 0 means no limit.
 
 ION's `@ +n` moves the reference of the times after it, and moves add up (--shifts apply). A plan whose moved contacts start \
@@ -58,6 +62,9 @@ pub struct RouteArgs {
     /// Most routes to list; one that takes other contacts is another route.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=MAX_ROUTES as i64))]
     k: u16,
+    /// List the best route over each neighbour that has one, as for a critical bundle.
+    #[arg(long, conflicts_with = "k")]
+    per_neighbour: bool,
     /// The least confidence of a whole route, 0 to 1 (ION states how likely contacts are).
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
     min_confidence: Confidence,
@@ -105,6 +112,9 @@ struct Found {
     /// The nodes that the bundle comes to, one per contact.
     hops: Vec<u64>,
     contacts: Vec<Taken>,
+    /// Bytes that the route takes.
+    #[serde(skip)]
+    volume: u64,
 }
 
 #[derive(Serialize)]
@@ -129,15 +139,19 @@ pub fn execute(args: &RouteArgs) -> Result<Outcome, CliError> {
         ..RouteQuery::new(NodeId(args.from), NodeId(args.to), args.at, args.size)
     };
     let limits = Limits { min_confidence: args.min_confidence, ..Limits::NONE };
-    let wanted = usize::from(args.k);
-    let searched = (wanted + TIES).min(MAX_ROUTES);
-    let mut routes = k_routes_within(&plan, &query, &limits, searched, &mut RouteScratch::default());
+    let (mut scratch, mut wanted) = (RouteScratch::default(), usize::from(args.k));
+    let mut routes = if args.per_neighbour {
+        wanted = MAX_ROUTES;
+        routes_by_neighbour(&plan, &query, &limits, &mut scratch)
+    } else {
+        k_routes_within(&plan, &query, &limits, (wanted + TIES).min(MAX_ROUTES), &mut scratch)
+    };
     // Among routes that arrive together over as many hops a node takes the one that ends last; a list shows them by node number.
     routes.sort_by_key(|route| {
         let nodes = route.hops.iter().filter_map(|&id| plan.get(id)).map(|contact| contact.to);
         (route.arrival, route.hops.len(), nodes.collect::<Vec<_>>())
     });
-    let found: Vec<Found> = routes.iter().take(wanted).map(|route| found(&plan, route)).collect();
+    let found: Vec<Found> = routes.iter().take(wanted).map(|route| found(&plan, route, &query)).collect();
     let outcome = if found.is_empty() { Outcome::No } else { Outcome::Done };
     let text = if args.json { json(found) } else { table(&found, args) };
     io::stdout().lock().write_all(text.as_bytes())?;
@@ -224,7 +238,7 @@ fn planned(contact: &ImportedContact) -> Option<PlannedContact> {
     planned.check().is_ok().then_some(planned)
 }
 
-fn found(plan: &ContactPlan, route: &Route) -> Found {
+fn found(plan: &ContactPlan, route: &Route, query: &RouteQuery<'_>) -> Found {
     let contacts: Vec<Taken> = route
         .hops
         .iter()
@@ -235,6 +249,7 @@ fn found(plan: &ContactPlan, route: &Route) -> Found {
         arrival_s: number(route.arrival),
         hops: contacts.iter().map(|contact| contact.to).collect(),
         contacts,
+        volume: volume_limit(plan, route, query, &Limits::NONE),
     }
 }
 
@@ -248,7 +263,10 @@ fn table(routes: &[Found], args: &RouteArgs) -> String {
     if routes.is_empty() {
         return format!("no route from {} to {}\n", args.from, args.to);
     }
-    let mut text = format!("{:>4}  {:>16}  {:>4}  contacts (start to end, s)\n", "", "arrival (s)", "hops");
+    let mut text = format!(
+        "{:>4}  {:>16}  {:>4}  {:>14}  contacts (start to end, s)\n",
+        "", "arrival (s)", "hops", "volume (bytes)"
+    );
     for (place, route) in routes.iter().enumerate() {
         let contacts: Vec<String> = route
             .contacts
@@ -256,7 +274,9 @@ fn table(routes: &[Found], args: &RouteArgs) -> String {
             .map(|c| format!("{}->{} ({} to {})", c.from, c.to, c.start_s, c.end_s))
             .collect();
         let (arrival, hops) = (route.arrival_s.to_string(), route.hops.len());
-        text += &format!("{:>4}  {arrival:>16}  {hops:>4}  {}\n", place + 1, contacts.join(", "));
+        let volume = if route.volume == u64::MAX { "any".to_owned() } else { route.volume.to_string() };
+        text +=
+            &format!("{:>4}  {arrival:>16}  {hops:>4}  {volume:>14}  {}\n", place + 1, contacts.join(", "));
     }
     text
 }

@@ -3,7 +3,7 @@
 //! A record is: time, 8 bytes; asset, 4; the kind's number, 1; then the kind's fields in the order of
 //! [`RecordKind::fields`](super::RecordKind::fields). Numbers are little endian. An asset takes 4 bytes; a span and a
 //! count 8; a flag 1; a real number 8, as IEEE 754 bits; several reals their number in 4 bytes, then each; a word its
-//! length in 2 bytes, then its UTF-8; a digest 32.
+//! length in 2 bytes, then its UTF-8; a text its length in 4, then its UTF-8; pairs their number in 4, then 8 for each number; a digest 32.
 //!
 //! The kind fixes the fields, and every field says or has a fixed length, so two different records never have the same
 //! bytes, and neither have two different sequences of records. The one exception is deliberate: all NaNs are written as
@@ -45,6 +45,18 @@ fn encode_field(field: Field<'_>, out: &mut Vec<u8>) {
             let length = u16::try_from(word.len()).expect("a word is short");
             out.extend_from_slice(&length.to_le_bytes());
             out.extend_from_slice(word.as_bytes());
+        }
+        Field::Text(text) => {
+            let length = u32::try_from(text.len()).expect("a text is shorter than 4 GiB");
+            out.extend_from_slice(&length.to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+        Field::Pairs(pairs) => {
+            let count = u32::try_from(pairs.len()).expect("a record holds fewer than 2³² pairs");
+            out.extend_from_slice(&count.to_le_bytes());
+            for number in pairs.iter().flat_map(|(first, second)| [first, second]) {
+                out.extend_from_slice(&number.to_le_bytes());
+            }
         }
         Field::Digest(digest) => out.extend_from_slice(digest),
     }

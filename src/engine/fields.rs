@@ -20,6 +20,10 @@ pub enum Field<'a> {
     Reals(&'a [f64]),
     /// One of a fixed set of words.
     Word(&'static str),
+    /// Any text.
+    Text(&'a str),
+    /// Pairs of whole numbers, in order.
+    Pairs(&'a [(u64, u64)]),
     /// A digest.
     Digest(&'a [u8; 32]),
 }
@@ -104,6 +108,9 @@ impl RecordKind {
             Self::PlanSolver { .. } => (22, "plan_solver"),
             Self::PlanTerm { .. } => (23, "plan_term"),
             Self::PlanCommitted { .. } => (24, "plan_committed"),
+            Self::SyncContent { .. } => (40, "sync_content"),
+            Self::SyncDropped { .. } => (41, "sync_dropped"),
+            Self::SyncHeld { .. } => (42, "sync_held"),
         }
     }
 
@@ -128,6 +135,9 @@ impl RecordKind {
             }
             Self::InputRefused { reason } => visit("reason", Field::Word(reason)),
             Self::SyncWrite { .. }
+            | Self::SyncContent { .. }
+            | Self::SyncDropped { .. }
+            | Self::SyncHeld { .. }
             | Self::SyncVisible { .. }
             | Self::ReplicaDigest { .. }
             | Self::SyncBytes { .. } => self.sync_fields(visit),
@@ -226,6 +236,28 @@ impl RecordKind {
     fn sync_fields(&self, visit: &mut impl FnMut(&'static str, Field<'_>)) {
         match self {
             Self::SyncWrite { sequence } => visit("sequence", Field::Count(*sequence)),
+            Self::SyncContent { sequence, item, role, clock_ms, clock_counter, value, replaces } => {
+                visit("sequence", Field::Count(*sequence));
+                visit("item", Field::Text(item));
+                visit("role", Field::Count(u64::from(*role)));
+                visit("clock_ms", Field::Count(*clock_ms));
+                visit("clock_counter", Field::Count(u64::from(*clock_counter)));
+                visit("removed", Field::Flag(value.is_none()));
+                visit("value", Field::Text(value.as_deref().unwrap_or_default()));
+                let pairs: Vec<(u64, u64)> =
+                    replaces.iter().map(|(asset, sequence)| (u64::from(asset.0), *sequence)).collect();
+                visit("replaces", Field::Pairs(&pairs));
+            }
+            Self::SyncDropped { sequence, spans } => {
+                visit("sequence", Field::Count(*sequence));
+                visit("spans", Field::Pairs(spans));
+            }
+            Self::SyncHeld { item, actor, sequence, others } => {
+                visit("item", Field::Text(item));
+                visit("actor", Field::Asset(*actor));
+                visit("sequence", Field::Count(*sequence));
+                visit("others", Field::Count(u64::from(*others)));
+            }
             Self::SyncVisible { actor, sequence, latency } => {
                 visit("actor", Field::Asset(*actor));
                 visit("sequence", Field::Count(*sequence));

@@ -197,6 +197,41 @@ pub enum RecordKind {
         /// The writer's own sequence number for this write.
         sequence: u64,
     },
+    /// What a local write says that is ranked: of a map or a register.
+    SyncContent {
+        /// The writer's own sequence number for this write.
+        sequence: u64,
+        /// The register, or the map, a slash and the key.
+        item: String,
+        /// The role under which it is made.
+        role: u8,
+        /// Its hybrid logical clock, milliseconds since 2000.
+        clock_ms: u64,
+        /// The clock's counter.
+        clock_counter: u16,
+        /// The value, escaped and cut; `None`: the item is removed.
+        value: Option<String>,
+        /// The writes that it saw and replaces, as writer and sequence number.
+        replaces: Vec<(AssetIndex, u64)>,
+    },
+    /// A local write that drops writes of this asset which everyone has seen replaced.
+    SyncDropped {
+        /// Its sequence number.
+        sequence: u64,
+        /// What is gone for good: from the first to the last number.
+        spans: Vec<(u64, u64)>,
+    },
+    /// What a replica reads of an item at the end of the run.
+    SyncHeld {
+        /// The item, as in [`RecordKind::SyncContent`].
+        item: String,
+        /// Whose write stands.
+        actor: AssetIndex,
+        /// Its sequence number.
+        sequence: u64,
+        /// How many other writes to the item are held.
+        others: u32,
+    },
     /// A write of `actor` became visible here.
     SyncVisible {
         /// The writer.

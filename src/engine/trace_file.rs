@@ -90,6 +90,15 @@ fn push_field(line: &mut String, names: &[String], name: &str, field: Field<'_>)
             line.push_str(word);
             line.push('"');
         }
+        Field::Text(text) => line.push_str(&serde_json::Value::from(text).to_string()),
+        Field::Pairs(pairs) => {
+            line.push('[');
+            for (index, (first, second)) in pairs.iter().enumerate() {
+                let comma = if index == 0 { "" } else { "," };
+                write!(line, "{comma}[{first},{second}]").expect("a string takes any text");
+            }
+            line.push(']');
+        }
         Field::Digest(digest) => {
             line.push('"');
             digest.iter().for_each(|byte| write!(line, "{byte:02x}").expect("a string takes any text"));

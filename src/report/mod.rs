@@ -1,5 +1,6 @@
 //! The run folder: tables, plots, page. What is drawn is drawn from the tables, so `run` and `report` share one way.
 
+mod agreement;
 mod baseline;
 mod capture;
 mod error;
@@ -13,8 +14,10 @@ mod read;
 mod series;
 mod summary;
 mod tables;
+mod trail;
 pub mod words;
 
+pub use agreement::{Agreement, AgreementError, Fate, Reading, WriteFacts};
 pub use baseline::{Baseline, BaselineError, Better, Expected, Finding, Tolerance, Verdict};
 pub use capture::{Capture, CapturedLink};
 pub use error::ReportError;

@@ -1,6 +1,6 @@
 //! The CSV tables of a run folder, written row by row while the run goes.
 
-use super::{PlanFacts, ReportError, RunFacts};
+use super::{PlanFacts, ReportError, RunFacts, trail::Trail};
 use crate::{
     engine::{MessageKind, Record, RecordKind},
     metrics::{DerivedRow, LOSS_REASONS, LinkRecorder, RoundRow},
@@ -15,14 +15,14 @@ use std::{
 };
 
 /// A CSV file that grows.
-struct Table {
+pub(super) struct Table {
     path: PathBuf,
     writer: csv::Writer<BufWriter<File>>,
     scratch: String,
 }
 
 impl Table {
-    fn create(folder: &Path, name: &str, columns: &[&str]) -> Result<Self, ReportError> {
+    pub(super) fn create(folder: &Path, name: &str, columns: &[&str]) -> Result<Self, ReportError> {
         let path = folder.join(name);
         let file = File::create(&path).map_err(|source| ReportError::Io { path: path.clone(), source })?;
         let writer = csv::Writer::from_writer(BufWriter::new(file));
@@ -32,7 +32,7 @@ impl Table {
         Ok(table)
     }
 
-    fn row(&mut self, fields: &[&dyn Field]) -> Result<(), ReportError> {
+    pub(super) fn row(&mut self, fields: &[&dyn Field]) -> Result<(), ReportError> {
         let failed = |source| ReportError::Table { path: self.path.clone(), source };
         for field in fields {
             self.scratch.clear();
@@ -42,13 +42,13 @@ impl Table {
         self.writer.write_record(None::<&[u8]>).map_err(failed)
     }
 
-    fn flush(&mut self) -> Result<(), ReportError> {
+    pub(super) fn flush(&mut self) -> Result<(), ReportError> {
         self.writer.flush().map_err(|source| ReportError::Io { path: self.path.clone(), source })
     }
 }
 
 /// What stands in a cell. A long run has rows by the hundred thousand: whole numbers and times are put down without the formatter.
-trait Field {
+pub(super) trait Field {
     fn put(&self, out: &mut String);
 }
 
@@ -94,7 +94,7 @@ fn put_number(out: &mut String, number: u64, least: usize) {
 }
 
 /// A time as plain seconds, exact to the nanosecond.
-struct Seconds(SimTime);
+pub(super) struct Seconds(pub(super) SimTime);
 
 impl Field for Seconds {
     fn put(&self, out: &mut String) {
@@ -158,6 +158,7 @@ pub struct Tables {
     /// The values that each participant holds.
     held: BTreeMap<AssetIndex, (u32, Vec<f64>)>,
     sync: Table,
+    trail: Trail,
     staleness: Table,
     contacts: Table,
     links: Table,
@@ -207,6 +208,7 @@ impl Tables {
                 "sync.csv",
                 &["time_s", "event", "asset", "actor", "sequence", "latency_s"],
             )?,
+            trail: Trail::create(folder)?,
             staleness: Table::create(folder, "staleness.csv", &["time_s", "asset", "staleness_s"])?,
             contacts: Table::create(
                 folder,
@@ -277,7 +279,7 @@ impl Tables {
             &RecordKind::Energy { state_of_charge, radio_joules } => {
                 self.energy.row(&[&time, &name(asset), &state_of_charge, &radio_joules])
             }
-            _ => Ok(()),
+            _ => self.trail.record(&self.names, record),
         }
     }
 
@@ -347,6 +349,7 @@ impl Tables {
     /// [`ReportError::Table`] and [`ReportError::Io`] when a file cannot be written.
     pub fn finish(mut self, end: SimTime, links: &LinkRecorder) -> Result<(), ReportError> {
         self.held()?;
+        self.trail.flush()?;
         let names = &self.names;
         let name = |asset: &AssetIndex| names[asset.get()].as_str();
         for ((from, to, contact), start) in &self.open {

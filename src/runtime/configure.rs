@@ -3,7 +3,7 @@
 use super::planning::{assembly, local_problem, requests};
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
+    scenario::{self, CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
@@ -23,7 +23,7 @@ use cosmosmesh_protocol::{
         QpSettings,
         solver::{Asset, Coordinator, MethodSettings, Pace},
     },
-    sync::SyncLimits,
+    sync::{Role, Roles, SyncLimits},
     time::{DtnTime, Instant, UtcEstimate},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -37,6 +37,8 @@ pub struct Fleet {
     nodes: Vec<NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
     couplings: Option<Couplings>,
+    /// The authority of each asset's writes.
+    roles: Arc<Roles>,
 }
 
 /// The key pair of an asset: split from the run's seed.
@@ -68,7 +70,9 @@ impl Fleet {
             }
             couplings = Some(assembly.couplings().clone());
         }
-        Ok(Self { scenario, streams, directory, nodes, problems, couplings })
+        let role = |asset: &scenario::Asset| (asset.node, Role(asset.role as u8));
+        let roles = Roles::new(scenario.assets.iter().map(role).collect(), Role::default());
+        Ok(Self { streams, directory, nodes, problems, couplings, roles: Arc::new(roles), scenario })
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -194,6 +198,7 @@ impl Fleet {
                 ..BundleSettings::default()
             },
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
+            contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
             trust: self.trust(asset),
@@ -234,9 +239,8 @@ impl Fleet {
             // A backstop for pushes that were given up: rare beside them.
             anti_entropy_interval: (push_interval * 24).max(Duration::from_secs(3600)),
             audit_every: 8,
-            // Away for longer, an asset gets the whole state when it is back.
-            horizon: Duration::from_secs(7 * 86_400),
-            roles: Arc::default(),
+            horizon: span(shared.horizon),
+            roles: self.roles.clone(),
             max_delta: (self.scenario.protocol.max_payload as usize).min(8192),
             lifetime: span(shared.lifetime),
         }

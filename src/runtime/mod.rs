@@ -2,6 +2,7 @@
 //!
 //! The only folder below `hil` that constructs or drives a [`Node`].
 
+mod audit;
 mod configure;
 mod message;
 mod planning;
@@ -218,8 +219,9 @@ impl Runtime {
             Writing::Register(value) => Op::Register { name: register, value },
             Writing::MapPut(key, value) => Op::MapPut { name: map, key, value },
             Writing::Count(by) => Op::Count { name: counter, by: *by },
+            Writing::Trade(key, seed) => return self.write_record(now, (b"trade", key), *seed, storage, out),
         };
-        self.input(now, Input::Write(operation), storage, out);
+        self.input_write(now, operation, storage, out);
     }
 
     /// The coordinator begins its plan.
@@ -271,6 +273,7 @@ impl Runtime {
         let Some(replica) = self.node.as_ref().and_then(Node::replica) else { return };
         let mut push = |kind| out.push(Record { time: now, asset: self.asset, kind });
         push(RecordKind::ReplicaDigest { digest: replica.digest() });
+        self.held(replica).into_iter().for_each(&mut push);
         push(RecordKind::SyncBytes { bytes: self.sync_bytes });
     }
 
@@ -281,6 +284,7 @@ impl Runtime {
                 // The workload removes without looking first, as an application may.
                 InputError::Write(SyncError::Absent) => "nothing_to_remove",
                 InputError::Write(_) => "write",
+                InputError::Contract { reason } => reason,
                 InputError::NotConfigured { .. } => "not_configured",
                 error => panic!("the runtime misused its node: {error}"),
             };
@@ -357,7 +361,9 @@ impl Runtime {
             }
             report => translate::report(&self.fleet, self.asset, report),
         };
+        let dropped = self.dropped(kind.as_ref());
         out.extend(kind.map(|kind| Record { time: now, asset: self.asset, kind }));
+        out.extend(dropped.map(|kind| Record { time: now, asset: self.asset, kind }));
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
 use cosmosmesh_protocol::{
     envelope::Purpose,
     node::{self, Delivery, Report},
+    sync::Dot,
 };
 
 /// The stream that a purpose is for.
@@ -73,10 +74,14 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             RecordKind::BundleDropped { reason: drop_reason(reason), bytes }
         }
         Report::ModuleRefused { reason } => RecordKind::InputRefused { reason },
-        Report::Visible { dot } if at(dot.actor) == asset => RecordKind::SyncWrite { sequence: dot.sequence },
-        Report::Visible { dot } => {
-            RecordKind::SyncVisible { actor: at(dot.actor), sequence: dot.sequence, latency: SimTime::ZERO }
+        Report::Visible { dot } if at(dot.actor.node) == asset => {
+            RecordKind::SyncWrite { sequence: number(dot) }
         }
+        Report::Visible { dot } => RecordKind::SyncVisible {
+            actor: at(dot.actor.node),
+            sequence: number(dot),
+            latency: SimTime::ZERO,
+        },
         Report::PlanLocal { round, values } => RecordKind::PlanLocal { round, values },
         Report::PlanRound(report) => RecordKind::PlanRound {
             round: report.round,
@@ -91,6 +96,11 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             RecordKind::PlanCommitted { horizon, round, outcome: outcome.word() }
         }
     })
+}
+
+/// A write's number among all that its member ever makes: the life above the lower 48 bits, which a replica's limits allow.
+pub(super) const fn number(dot: Dot) -> u64 {
+    dot.sequence + ((dot.actor.life as u64) << 48)
 }
 
 const fn drop_reason(reason: node::DropReason) -> DropReason {

@@ -20,11 +20,11 @@ mod source;
 mod syntax;
 
 pub use checked::{
-    Arrivals, Asset, AssetKind, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec, Fault, Grant,
-    LinkSelector, ListedMessage, Messages, PayloadContent, PlanConstraint, PlanParticipant, PlanRelation,
-    PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Retransmission, Revocation,
-    Routing, Scenario, Service, SharedState, StorageSpec, TableLine, Tolerance, Traffic, TrustSpec, WriteMix,
-    has_surface,
+    Arrivals, Asset, AssetKind, AssetRole, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec,
+    Fault, Grant, LinkSelector, ListedMessage, Messages, PayloadContent, PlanConstraint, PlanParticipant,
+    PlanRelation, PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Publication,
+    Retransmission, Revocation, Routing, Scenario, Service, SharedState, StorageSpec, TableLine, Tolerance, Traffic,
+    TrustSpec, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

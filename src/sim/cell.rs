@@ -123,6 +123,7 @@ impl Cell<'_> {
             Event::Submit(flow) => self.submit(around, now, flow),
             Event::SubmitListed => self.submit_listed(around, now),
             Event::Write => self.write(around, now),
+            Event::Publish(number) => self.publish(around, now, number),
             Event::StartPlan => self.runtime.start_plan(now, self.storage, &mut around.records),
             Event::Revoke(number) => self.revoke(around, now, number),
             Event::Silence(silent) => self.set_silent(around, now, silent),
@@ -198,6 +199,14 @@ impl Cell<'_> {
         let Some(trust) = &around.setting.course.scenario.trust else { return };
         let Revocation { asset, cause, .. } = trust.revocations[number as usize];
         self.runtime.revoke(now, asset, cause, self.storage, &mut around.records);
+    }
+
+    fn publish(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
+        let shared = &around.setting.course.scenario.shared_state;
+        let publication = shared.as_ref().and_then(|shared| shared.schemas.get(number as usize));
+        if let Some(publication) = publication {
+            self.runtime.publish_schema(now, &publication.schema, self.storage, &mut around.records);
+        }
     }
 
     fn fault(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32, begins: bool) {

@@ -31,6 +31,8 @@ pub(super) enum Event {
     SubmitListed,
     /// A write to shared state arises.
     Write,
+    /// A member publishes a data contract: its place in the scenario's list.
+    Publish(u32),
     /// The coordinator begins the plan.
     StartPlan,
     /// The authority takes a key back: its place among the scenario's revocations.

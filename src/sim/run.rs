@@ -309,6 +309,9 @@ impl Simulation {
                 events.push((end, Event::Fault { fault, begins: false }));
             }
         }
+        let schemas = scenario.shared_state.iter().flat_map(|shared| shared.schemas.iter().enumerate());
+        let own = schemas.filter(|(_, publication)| publication.asset == asset);
+        events.extend(own.map(|(number, publication)| (publication.at, Event::Publish(number as u32))));
         if let Some(plan) = scenario.planning.as_ref().filter(|plan| plan.coordinator == asset) {
             events.push((plan.start, Event::StartPlan));
         }

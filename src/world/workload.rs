@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{MessageKind, RandomStreams, Rng, Stream},
-    scenario::{Arrivals, ListedMessage, PayloadContent, Priority, Scenario, WriteMix},
+    scenario::{Arrivals, AssetRole, ListedMessage, PayloadContent, Priority, Scenario, WriteMix},
     units::{AssetIndex, SimTime},
 };
 use bevy_ecs::component::Component;
@@ -91,6 +91,8 @@ pub enum Writing {
     MapPut(Vec<u8>, Vec<u8>),
     /// Counts up or down.
     Count(i64),
+    /// Writes a key of the map of trades: a record whose fields are drawn with this seed.
+    Trade(Vec<u8>, u64),
 }
 
 /// This asset's writes to shared state.
@@ -111,8 +113,8 @@ impl WriteFlow {
 
     /// The next write.
     pub fn writing(&mut self) -> Writing {
-        let WriteMix { set, register, map, counter } = self.mix;
-        let mut pick = self.rng.f64() * (set + register + map + counter);
+        let WriteMix { set, register, map, counter, trade } = self.mix;
+        let mut pick = self.rng.f64() * (set + register + map + counter + trade);
         let key = format!("key-{}", self.rng.range(u64::from(self.keys.max(1)))).into_bytes();
         if pick < set {
             return if self.rng.chance(0.75) { Writing::SetAdd(key) } else { Writing::SetRemove(key) };
@@ -121,8 +123,12 @@ impl WriteFlow {
         if pick < register {
             return Writing::Register(random_bytes(&mut self.rng, self.value_bytes));
         }
-        if pick - register < map {
+        pick -= register;
+        if pick < map {
             return Writing::MapPut(key, random_bytes(&mut self.rng, self.value_bytes));
+        }
+        if pick - map < trade {
+            return Writing::Trade(key, self.rng.range(u64::MAX));
         }
         Writing::Count(self.rng.range(9) as i64 - 4)
     }
@@ -190,6 +196,7 @@ impl Workload {
             }
         }
         let writes = scenario.shared_state.as_ref().filter(|shared| shared.members.contains(&asset));
+        let writes = writes.filter(|_| scenario.asset(asset).role > AssetRole::Observer);
         let writes = writes.map(|shared| WriteFlow {
             mix: shared.mix,
             value_bytes: shared.value_bytes,

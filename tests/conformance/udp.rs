@@ -89,6 +89,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         security: None,
         bundles: BundleSettings::default(),
         counted_payloads: false,
+        contracts: false,
         shared_state: Some(SharedStateConfig {
             members: NODES.to_vec(),
             limits: SyncLimits::default(),

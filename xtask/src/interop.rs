@@ -6,9 +6,11 @@ use super::{
 };
 use std::{env, path::PathBuf};
 
-/// A module of `protocol/tests/interop.rs`, and the programs that its tests need.
+/// A module of tests, and the programs that they need.
 pub(crate) struct Peer {
     tests: &'static str,
+    /// The package and the test program that it is in.
+    place: (&'static str, &'static str),
     programs: &'static [&'static str],
     /// A module that the first program, a Python, must have.
     module: Option<&'static str>,
@@ -23,9 +25,13 @@ impl Peer {
     }
 }
 
+/// Where bundles cross.
+const BUNDLES: (&str, &str) = ("cosmosmesh-protocol", "interop");
+
 pub(crate) const PEERS: &[Peer] = &[
     Peer {
         tests: "dtnd::",
+        place: BUNDLES,
         programs: &["dtnd", "dtnsend", "dtnrecv"],
         module: None,
         installation: &[&[
@@ -41,6 +47,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "hardy::",
+        place: BUNDLES,
         programs: &["hardy-peer"],
         module: None,
         installation: &[&[
@@ -56,11 +63,32 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "pyd3tn::",
+        place: BUNDLES,
         programs: &["python3"],
         module: Some("pyd3tn"),
         installation: &[
             &["python3", "-m", "venv", "target/peers/venv"],
             &["target/peers/venv/bin/pip", "install", "pyd3tn==0.15.2"],
+        ],
+    },
+    Peer {
+        tests: "pycddl::",
+        place: BUNDLES,
+        programs: &["python3"],
+        module: Some("pycddl"),
+        installation: &[
+            &["python3", "-m", "venv", "target/peers/venv"],
+            &["target/peers/venv/bin/pip", "install", "pycddl==0.6.4"],
+        ],
+    },
+    Peer {
+        tests: "acsets::",
+        place: ("cosmosmesh", "catopt"),
+        programs: &["python3"],
+        module: Some("acsets"),
+        installation: &[
+            &["python3", "-m", "venv", "target/peers/venv"],
+            &["target/peers/venv/bin/pip", "install", "acsets==0.0.2"],
         ],
     },
 ];
@@ -72,7 +100,8 @@ pub(crate) const PEERS: &[Peer] = &[
 pub(crate) fn run() -> Result<(), Failure> {
     for peer in PEERS {
         if is_installed(peer) {
-            let tests = ["test", "--locked", "--package", "cosmosmesh-protocol", "--test", "interop", "--"];
+            let (package, program) = peer.place;
+            let tests = ["test", "--locked", "--package", package, "--test", program, "--"];
             let mut test = command("cargo", &[&tests[..], &["--ignored", peer.tests]].concat());
             // The tests look where this program looks.
             let folders = env::join_paths(folders()).map_err(|error| Failure::Missing(error.to_string()))?;
@@ -114,7 +143,7 @@ fn a_peer_without_its_programs_or_module_is_not_installed() {
             "cargo" => &["cargo"],
             _ => &["no-such-program"],
         };
-        Peer { tests: "x::", programs, module, installation: &[] }
+        Peer { tests: "x::", place: BUNDLES, programs, module, installation: &[] }
     };
     assert!(!is_installed(&stranger("no-such-program", None)));
     assert!(is_installed(&stranger("cargo", None)));

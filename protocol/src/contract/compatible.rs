@@ -7,6 +7,12 @@ use alloc::string::String;
 /// upgrade in any order and a record may be older or newer than its reader.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Incompatible {
+    /// There are as many versions as a registry holds of one contract.
+    #[error("there are {max} versions already")]
+    Many {
+        /// The most there may be.
+        max: usize,
+    },
     /// They are not versions of one contract.
     #[error("another contract")]
     Contract,
@@ -55,6 +61,7 @@ impl Incompatible {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
+            Self::Many { .. } => "contract_too_many_versions",
             Self::Contract => "contract_other",
             Self::Taken { .. } => "contract_version_taken",
             Self::Holds { .. } => "contract_field_type",

@@ -17,7 +17,7 @@ pub use builtin::{MIN_CURVATURE, standard};
 pub use compatible::Incompatible;
 pub use parse::SchemaError;
 pub use record::{Record, RecordError, Value};
-pub use registry::{OBJECT, Refused, Registry};
+pub use registry::{Breach, OBJECT, Refused, Registry};
 pub use schema::{Field, Schema, SchemaId, Type, Version};
 
 #[cfg(test)]

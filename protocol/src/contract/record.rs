@@ -54,6 +54,20 @@ pub enum RecordError {
         /// Its major number.
         major: u16,
     },
+    /// Of a contract that is known in other major versions only: it is not compatible with those.
+    #[error("contract {name} is not known in version {found}")]
+    Major {
+        /// Its name.
+        name: String,
+        /// Its major number.
+        found: u16,
+    },
+    /// It was made by a schema that does not count.
+    #[error("made by a schema that does not count: {reason}")]
+    Version {
+        /// Why it does not, as [`super::Refused::reason`].
+        reason: &'static str,
+    },
     /// A field is not there that must be.
     #[error("field {number} is missing")]
     Missing {
@@ -75,6 +89,8 @@ impl RecordError {
         match self {
             Self::Malformed { .. } => "record_malformed",
             Self::Contract { .. } => "record_unknown_contract",
+            Self::Major { .. } => "record_unknown_version",
+            Self::Version { .. } => "record_refused_version",
             Self::Missing { .. } => "record_field_missing",
             Self::Holds { .. } => "record_field_type",
         }

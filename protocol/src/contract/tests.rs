@@ -1,10 +1,10 @@
 use super::*;
 use crate::{
     id::NodeId,
-    sync::{Replica, SyncLimits},
+    sync::{Delta, Op, Replica, Role, Roles, SyncLimits},
     time::DtnTime,
 };
-use alloc::{boxed::Box, string::ToString, vec, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, string::ToString, sync::Arc, vec, vec::Vec};
 use proptest::prelude::*;
 
 fn trade() -> Schema {
@@ -119,29 +119,118 @@ fn a_number_is_never_given_to_another_field_though_it_was_left_out_between() {
     assert_eq!(again.unwrap_err().reason(), "contract_field_name");
 }
 
+fn fleet(count: u64) -> Vec<Replica> {
+    let roles = Arc::new(Roles::new(BTreeMap::from([(NodeId(3), Role(2))]), Role(1)));
+    (1..=count)
+        .map(|actor| Replica::new(NodeId(actor), SyncLimits::default()).with_roles(roles.clone()))
+        .collect()
+}
+
+fn publish(member: &mut Replica, schema: &Schema, time: u64) {
+    Registry::of(member).publish(schema, |op| member.write(op, DtnTime(time)).unwrap()).unwrap();
+}
+
+/// Everybody gets everything.
+fn exchange(members: &mut [Replica]) {
+    let all: Vec<_> = members.iter().map(|member| Delta::decode(&member.snapshot()).unwrap()).collect();
+    for member in members {
+        all.iter().for_each(|delta| member.apply_kept(delta).unwrap());
+    }
+}
+
 #[test]
 fn members_agree_on_what_counts_whatever_was_published_meanwhile() {
-    let mut members: Vec<Replica> =
-        (1..=2).map(|actor| Replica::new(NodeId(actor), SyncLimits::default())).collect();
+    let mut members = fleet(2);
     // Two publish the next version at once, and one something that breaks it.
     for (member, name) in [(0, "grade"), (1, "colour")] {
-        let schema = next(1, 9, name, false, Type::Text(8));
-        let registry = Registry::of(&members[member]);
-        registry.publish(&schema, |op| members[member].write(op, DtnTime(5)).unwrap()).unwrap();
+        publish(&mut members[member], &next(1, 9, name, false, Type::Text(8)), 5);
     }
-    let breaks = next(2, 9, "grade", false, Type::Text(8));
+    publish(&mut members[0], &next(2, 9, "grade", false, Type::Text(8)), 6);
+    exchange(&mut members);
     let registry = Registry::of(&members[0]);
-    registry.publish(&breaks, |op| members[0].write(op, DtnTime(6)).unwrap()).unwrap();
-    let [left, right] = members.as_mut_slice() else { panic!("two") };
-    let (from_left, from_right) = (left.snapshot(), right.snapshot());
-    left.apply_kept(&crate::sync::Delta::decode(&from_right).unwrap()).unwrap();
-    right.apply_kept(&crate::sync::Delta::decode(&from_left).unwrap()).unwrap();
-    let registry = Registry::of(left);
-    assert_eq!(registry, Registry::of(right));
-    // The greater actor's stands; what was made for the other is refused, with the reason.
-    assert_eq!(registry.versions("trade", 1).last().unwrap().1.fields[7].name, "colour");
+    assert_eq!(registry, Registry::of(&members[1]));
+    // The greater version counts, and what goes with it.
+    let named: Vec<_> =
+        registry.versions("trade", 1).skip(1).map(|(_, it)| it.fields[7].name.clone()).collect();
+    assert_eq!(named, ["grade", "grade"]);
     let reasons: Vec<_> = registry.refused().values().map(Refused::reason).collect();
     assert_eq!(reasons, ["contract_field_name"]);
+}
+
+#[test]
+fn what_is_published_later_under_a_lower_number_evicts_nothing() {
+    let mut members = fleet(2);
+    publish(&mut members[0], &next(2, 9, "grade", false, Type::Text(8)), 5);
+    // The other one has not heard of it.
+    publish(&mut members[1], &next(1, 9, "colour", false, Type::Uint(0, 9)), 6);
+    exchange(&mut members);
+    let registry = Registry::of(&members[1]);
+    assert_eq!(registry.newest("trade").unwrap().version.minor, 2);
+    assert_eq!(registry.versions("trade", 1).count(), 2);
+    assert_eq!(registry.refused().len(), 1);
+    // Records by the one that counts are read; those by the other are refused, not read as something else.
+    let by = |schema: &Schema, value| registry.read(&offer(schema).with(9, value).encode());
+    assert!(by(&next(2, 9, "grade", false, Type::Text(8)), Value::Text("fine".into())).is_ok());
+    let other = by(&next(1, 9, "colour", false, Type::Uint(0, 9)), Value::Uint(1));
+    assert_eq!(other, Err(RecordError::Version { reason: "contract_field_name" }));
+}
+
+#[test]
+fn what_a_greater_role_published_counts_whatever_its_number() {
+    let mut members = fleet(3);
+    publish(&mut members[0], &next(9, 9, "grade", false, Type::Text(8)), 6);
+    publish(&mut members[2], &next(1, 9, "colour", false, Type::Text(8)), 5);
+    exchange(&mut members);
+    for member in &members {
+        assert_eq!(Registry::of(member).newest("trade").unwrap().fields[7].name, "colour");
+    }
+}
+
+#[test]
+fn a_write_that_breaks_a_contract_is_not_admitted() {
+    let mut member = fleet(1).remove(0);
+    publish(&mut member, &next(1, 9, "grade", false, Type::Text(8)), 5);
+    let registry = Registry::of(&member);
+    let admit = |op: Op<'_>| registry.admit(&op).map_err(|breach| breach.reason());
+    let put = |name: &'static [u8], value: &[u8]| admit(Op::MapPut { name, key: b"k", value });
+    assert_eq!(put(b"status", b"anything"), Ok(()));
+    assert_eq!(put(b"trade", b"anything"), Err("record_malformed"));
+    assert_eq!(put(b"trade", &offer(&trade()).encode()), Ok(()));
+    assert_eq!(put(b"forecast", &offer(&trade()).encode()), Err("record_other_contract"));
+    let mut barter = offer(&trade());
+    barter.major = 2;
+    assert_eq!(put(b"trade", &barter.encode()), Err("record_unknown_version"));
+    // What a newer minor version added is carried through by one who does not know it.
+    let unknown = next(7, 11, "phase", false, Type::Bool);
+    let changed = offer(&unknown).with(11, Value::Bool(true));
+    assert_eq!(put(b"trade", &changed.encode()), Ok(()));
+    let breaks = next(2, 9, "colour", false, Type::Text(8));
+    let (text, named) = (breaks.text(), publish_key(&breaks));
+    let publish = |key: &[u8]| admit(Op::MapPut { name: OBJECT, key, value: text.as_bytes() });
+    assert_eq!(publish(&named), Err("contract_field_name"));
+    assert_eq!(publish(b"trade/00001.00002"), Err("contract_misplaced"));
+    assert_eq!(admit(Op::MapRemove { name: OBJECT, key: &named }), Err("contract_withdrawn"));
+}
+
+#[test]
+fn a_flood_of_versions_has_an_end() {
+    let mut member = fleet(1).remove(0);
+    let mut refused = None;
+    for minor in 1..200 {
+        let schema = next(minor, 9, "grade", false, Type::Text(8));
+        match Registry::of(&member).publish(&schema, |op| member.write(op, DtnTime(1)).unwrap()) {
+            Ok(_) => assert!(refused.is_none()),
+            Err(error) => refused = Some((minor, error.reason())),
+        }
+    }
+    assert_eq!(refused, Some((199, "contract_too_many_versions")));
+    assert_eq!(Registry::of(&member).versions("trade", 1).count(), 128);
+}
+
+/// The key under which a schema is published.
+fn publish_key(schema: &Schema) -> Vec<u8> {
+    let key = |op: Op<'_>| if let Op::MapPut { key, .. } = op { key.to_vec() } else { Vec::new() };
+    Registry::default().publish(schema, key).unwrap()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The administrative element (RFC 9171 §6): status reports about other nodes' bundles, and records that come for this node.
 
 use super::{
-    InputError, Node, Report, Timer,
+    Followup, InputError, Node, Report, Timer,
     bundle_service::Whose,
     forward::{ADMINISTRATIVE, Origin},
     ingress::{Arrival, Fate},
@@ -64,7 +64,8 @@ impl DropReason {
     /// The reason in a deletion report (RFC 9171 §9.5).
     pub(super) const fn status(self) -> ReportReason {
         match self {
-            Self::Expired | Self::Incomplete => ReportReason::LIFETIME_EXPIRED,
+            Self::Expired => ReportReason::LIFETIME_EXPIRED,
+            Self::Incomplete => ReportReason::NONE,
             Self::StoreFull => ReportReason::DEPLETED_STORAGE,
             Self::HopLimit => ReportReason::HOP_LIMIT_EXCEEDED,
             Self::NoDestination => ReportReason::UNAVAILABLE_DESTINATION,
@@ -111,7 +112,16 @@ impl Node {
         let timed = primary.flags.contains(BundleFlags::STATUS_TIME_REQUESTED) && now != DtnTime::UNKNOWN;
         let length = bundle.payload().len() as u64;
         let report = StatusReport::new(bundle.id(), length, status, timed.then_some(now), reason);
-        self.reporting.due.push_back((primary.report_to.clone(), report));
+        let report_to = primary.report_to.clone();
+        if status == Status::Delivered {
+            self.after_durable(Followup::StatusReport(report_to, report));
+        } else {
+            self.queue_report(report_to, report);
+        }
+    }
+
+    pub(super) fn queue_report(&mut self, report_to: EndpointId, report: StatusReport) {
+        self.reporting.due.push_back((report_to, report));
         // Not at once: some of these moments lie within another bundle's way through the store, or in no input at all.
         self.timers.arm_by(Timer::StatusReports, self.now);
     }

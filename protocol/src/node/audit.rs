@@ -3,7 +3,7 @@
 use super::{InputError, Node, Report, shared_state::Sharing};
 use crate::{
     id::NodeId,
-    sync::{Audit, Audited, Delta, Finding, Symbol, SyncMessage},
+    sync::{Actor, Audit, Audited, Delta, Finding, Symbol, SyncMessage},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 use rand_chacha::rand_core::Rng as _;
@@ -72,8 +72,9 @@ impl Node {
             }
             Finding::TooMuch => {
                 self.report(Report::ModuleRefused { reason: "sync_audit_too_much" });
-                let everyone: Vec<NodeId> =
-                    self.shared.iter().flat_map(|sharing| sharing.config.members.iter().copied()).collect();
+                let everyone: Vec<Actor> = self.replica().map_or_else(Vec::new, |replica| {
+                    replica.version().iter().map(|(actor, _)| actor).collect()
+                });
                 self.tell_version(source, &everyone);
                 self.send_all_of(source, &everyone);
             }
@@ -111,7 +112,7 @@ impl Node {
     }
 
     /// Sends a peer everything of these actors, as if it had nothing of them.
-    fn send_all_of(&mut self, peer: NodeId, actors: &[NodeId]) {
+    fn send_all_of(&mut self, peer: NodeId, actors: &[Actor]) {
         if actors.is_empty() {
             return;
         }

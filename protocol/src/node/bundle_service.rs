@@ -118,7 +118,10 @@ impl Node {
         if critical {
             Self::mark_critical(&mut bundle, priority);
         }
-        self.compress(&mut bundle, priority);
+        if self.config.directory.key(destination).is_some() {
+            // Others would have to delete it: they do not know the mark.
+            self.compress(&mut bundle, priority);
+        }
         self.sign_plain(&mut bundle);
         if custody {
             let custodian = self.custodian(destination).ok_or(SubmitError::NoCustodian)?;
@@ -168,8 +171,11 @@ impl Node {
         if found > max || (submission.absent > 0 && !submission.payload.is_empty()) {
             return Err(SubmitError::PayloadTooLarge { found, max });
         }
-        if !matches!(self.whose(&submission.source), Whose::Ours | Whose::Nobody) {
-            return Err(SubmitError::ForeignSource);
+        match self.whose(&submission.source) {
+            Whose::Ours => {}
+            Whose::Nobody if self.spread.is_none() => {}
+            Whose::Nobody => return Err(SubmitError::Anonymous),
+            Whose::Node(_) | Whose::Unknown => return Err(SubmitError::ForeignSource),
         }
         match self.whose(&submission.destination) {
             Whose::Ours if !self.is_registered(&submission.destination) => {

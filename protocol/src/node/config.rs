@@ -55,6 +55,9 @@ pub struct NodeConfig {
     pub bundles: BundleSettings,
     /// Whether bundles are taken whose payload is counted and not carried: in studies of routing only.
     pub counted_payloads: bool,
+    /// Whether messages of applications must be records of the contract of their purpose. What comes and is none that this node
+    /// can read is counted, and not handed to the application.
+    pub contracts: bool,
     /// Replicated state, if this node is a member.
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.
@@ -92,6 +95,7 @@ impl NodeConfig {
             security: None,
             bundles: BundleSettings::default(),
             counted_payloads: false,
+            contracts: false,
             shared_state: None,
             plan: None,
             trust: None,

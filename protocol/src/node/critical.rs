@@ -80,6 +80,7 @@ impl Node {
     ) -> Option<StoreKey> {
         let destination = self.node_of(&bundle.primary().destination)?;
         let previous = bundle.previous_node().and_then(|node| node.node());
+        let source = self.node_of(&bundle.primary().source).filter(|source| *source != self.config.id);
         let mut excluded: Vec<NodeId> = previous.into_iter().collect();
         let mut first = None;
         loop {
@@ -87,6 +88,7 @@ impl Node {
             let query = RouteQuery {
                 deadline: self.now.saturating_add(left),
                 excluded_neighbours: &excluded,
+                avoided: source,
                 backlog: &|neighbour| waiting.backlog(neighbour, priority),
                 ..RouteQuery::new(self.config.id, destination, self.now, bundle.full_len() as u64)
             };

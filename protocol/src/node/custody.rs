@@ -19,7 +19,10 @@ use super::{
     output::DropReason,
 };
 use crate::{
-    bundle::{AdministrativeRecord, Bpdu, Bundle, BundleId, CustodySignal, Disposition, HopCount, MAX_SPANS},
+    bundle::{
+        AdministrativeRecord, Bpdu, Bundle, BundleId, CreationTimestamp, CustodySignal, Disposition,
+        HopCount, MAX_SPANS,
+    },
     dtn::store::{Priority, StoreKey},
     id::{EndpointId, NodeId},
     time::{DtnTime, Instant},
@@ -70,6 +73,9 @@ struct Entrusted {
     custodian: NodeId,
     priority: Priority,
     expires: Instant,
+    /// Its age when it was taken, and when that was.
+    age: Option<Duration>,
+    taken: Instant,
     attempts: u32,
     /// The tunnel bundle of the last attempt, as long as it is in the store.
     tunnel: Option<StoreKey>,
@@ -130,7 +136,10 @@ impl Node {
     ) {
         let bytes = bundle.encoded_len();
         let expires = self.now.saturating_add(left);
-        let entrusted = Entrusted { bundle, bytes, custodian, priority, expires, attempts: 0, tunnel: None };
+        let age = bundle.age_ms().map(Duration::from_millis);
+        let (taken, attempts, tunnel) = (self.now, 0, None);
+        let entrusted =
+            Entrusted { bundle, bytes, custodian, priority, expires, age, taken, attempts, tunnel };
         self.custody.bytes += bytes;
         self.custody.held.insert(transmission, entrusted);
         self.timers.arm(Timer::Custody(transmission), self.now);
@@ -166,9 +175,9 @@ impl Node {
             .is_some_and(|entrusted| self.whose(&entrusted.bundle.primary().source) == Whose::Ours);
         let Some(entrusted) = self.custody.held.get_mut(&transmission) else { return };
         let left = entrusted.expires.saturating_since(self.now);
-        if entrusted.bundle.age_ms().is_some() {
-            let lifetime = entrusted.bundle.primary().lifetime_ms;
-            entrusted.bundle.set_age_ms(lifetime.saturating_sub(left.as_millis() as u64));
+        if let Some(age) = entrusted.age {
+            let age = age + self.now.saturating_since(entrusted.taken);
+            entrusted.bundle.set_age_ms(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
         }
         entrusted.attempts += 1;
         let (id, custodian, priority) = (entrusted.bundle.id(), entrusted.custodian, entrusted.priority);
@@ -224,7 +233,15 @@ impl Node {
         if !asks {
             return self.receive(bundle, &bpdu.bundle, arrival);
         }
-        let id = bundle.id();
+        let id = match &bundle.primary().source {
+            // What has no name (RFC 9171 §4.2.3) is known by its transmission.
+            EndpointId::Null => BundleId {
+                source: source.clone(),
+                creation: CreationTimestamp { time: DtnTime::UNKNOWN, sequence: bpdu.transmission_id },
+                fragment: None,
+            },
+            _ => bundle.id(),
+        };
         // Fragments of one name may differ in length.
         let known = self.custody.taken.knows(&id);
         if known && !self.lacks_part(&bundle) {

@@ -125,7 +125,10 @@ impl Node {
         let previous = bundle.previous_node().and_then(|node| node.node());
         let (queue, route) = match route {
             Some(route) => (Queue::Hop(route.neighbour), Some(route)),
-            None => self.queue_for(&meta, previous),
+            None => {
+                let source = self.node_of(&bundle.primary().source);
+                self.queue_for(&meta, source, previous)
+            }
         };
         let carried = self.carried(&meta, &bundle);
         let own =

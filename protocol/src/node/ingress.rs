@@ -11,10 +11,13 @@ use super::{
 use crate::{
     bundle::{Bundle, BundleFlags, Policy, ReportReason, Status},
     delivery::{Incoming, Message, Standing},
-    dtn::store::Priority,
+    dtn::{
+        contact_plan::{MAX_OWLT, PlannedContact},
+        store::Priority,
+    },
     envelope::{Header, Parsed, Purpose},
     id::{EndpointId, NodeId},
-    time::DtnTime,
+    time::{DtnTime, Instant},
 };
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -28,6 +31,8 @@ pub(super) struct Arrival {
     pub(super) depth: u8,
     /// Who wants to be rid of its custody.
     pub(super) entrusted_by: Option<NodeId>,
+    /// How long it has been under way since somebody wrote its age into it.
+    pub(super) under_way: Duration,
 }
 
 /// What became of a bundle that was read.
@@ -60,7 +65,33 @@ impl Node {
         if let Some(teller) = self.summary_from(&bundle) {
             return self.take_summary(bundle, teller, peer).map(|()| Fate::Taken);
         }
-        self.receive(bundle, bytes, Arrival { from: peer, ..Arrival::default() })
+        let under_way = if bundle.age_ms().is_some() { self.light_time_from(peer) } else { Duration::ZERO };
+        self.receive(bundle, bytes, Arrival { from: peer, under_way, ..Arrival::default() })
+    }
+
+    /// The light time from `peer` to here now, as far as the contact plan knows it.
+    fn light_time_from(&self, peer: Option<NodeId>) -> Duration {
+        let (now, here) = (self.now, self.config.id);
+        let Some(peer) = peer else { return Duration::ZERO };
+        let earliest = Instant::from_nanos(now.as_nanos().saturating_sub(MAX_OWLT.as_nanos() as u64));
+        let is_open = |contact: &&PlannedContact| {
+            let (first, last) =
+                (contact.start.saturating_add(contact.owlt), contact.end.saturating_add(contact.owlt));
+            contact.to == here && first <= now && now <= last
+        };
+        let mut contacts = self.plan.from_node(peer, earliest).map(|(_, contact)| contact);
+        contacts.find(is_open).map_or(Duration::ZERO, |contact| contact.owlt)
+    }
+
+    /// How old a bundle is.
+    fn age_of(&self, bundle: &Bundle) -> Duration {
+        let created = bundle.primary().creation.time;
+        match self.civil_now() {
+            now if now != DtnTime::UNKNOWN && created != DtnTime::UNKNOWN => {
+                Duration::from_millis(now.0.saturating_sub(created.0))
+            }
+            _ => Duration::from_millis(bundle.age_ms().unwrap_or(0)),
+        }
     }
 
     /// How bundles from `peer` are judged.
@@ -83,6 +114,13 @@ impl Node {
         if source.node().is_some_and(|source| self.is_blocked(source)) {
             return Err(self.refuse("blocked_source"));
         }
+        let mut changed = false;
+        if let Some(age) = bundle.age_ms().filter(|_| !arrival.under_way.is_zero()) {
+            // RFC 9171 §4.4.2: an age counts the way between nodes too.
+            let under_way = u64::try_from(arrival.under_way.as_millis()).unwrap_or(u64::MAX);
+            bundle.set_age_ms(age.saturating_add(under_way));
+            changed = true;
+        }
         let Some(left) = self.lifetime_left(&bundle) else {
             return Ok(self.turn_away(&bundle, DropReason::Expired, arrival));
         };
@@ -98,12 +136,15 @@ impl Node {
         if self.whose(&bundle.primary().source) == Whose::Ours {
             return Ok(self.turn_away(&bundle, DropReason::Loop, arrival));
         }
+        if bundle.hop_count().is_some_and(|hops| hops.count > u64::from(hops.limit)) {
+            return Ok(self.turn_away(&bundle, DropReason::HopLimit, arrival));
+        }
         let blocks = bundle.blocks().len();
         let mut bundle = self.check_security(bundle)?;
-        let checked = bundle.blocks().len() != blocks;
+        changed |= bundle.blocks().len() != blocks;
         self.report_status(&bundle, Status::Received, ReportReason::NONE);
         match self.process_blocks(&mut bundle) {
-            Blocks::Kept if !checked => self.dispatch_bundle(bundle, encoded, left, arrival),
+            Blocks::Kept if !changed => self.dispatch_bundle(bundle, encoded, left, arrival),
             // What is kept on the disk is what is in the store.
             Blocks::Kept | Blocks::Discarded => {
                 let encoded = bundle.encode();
@@ -122,6 +163,10 @@ impl Node {
     ) -> Result<Fate, InputError> {
         match self.whose(&bundle.primary().destination) {
             Whose::Ours => self.on_destined(bundle, left, arrival),
+            // What has no name cannot be known again, and copies of it would never end (RFC 9171 §4.2.3).
+            Whose::Node(_) if self.spread.is_some() && bundle.primary().source == EndpointId::Null => {
+                Ok(self.turn_away(&bundle, DropReason::NoRoute, arrival))
+            }
             Whose::Node(node) => Ok(self.pass_on(bundle, node, left, encoded, arrival)),
             Whose::Nobody => Ok(self.turn_away(&bundle, DropReason::NoDestination, arrival)),
             Whose::Unknown => Ok(self.turn_away(&bundle, DropReason::NoRoute, arrival)),
@@ -138,7 +183,8 @@ impl Node {
 
     /// A bundle for this node. A message that was delivered before in another bundle is delivered too.
     fn on_destined(&mut self, bundle: Bundle, left: Duration, arrival: Arrival) -> Result<Fate, InputError> {
-        let noted = self.spread.is_some().then(|| bundle.clone());
+        let named = bundle.primary().source != EndpointId::Null;
+        let noted = (self.spread.is_some() && named).then(|| bundle.clone());
         let result = self.on_local(bundle, left, arrival);
         if let Some(bundle) = noted
             && matches!(result, Ok(_) | Err(InputError::Refused { reason: "duplicate" }))
@@ -233,7 +279,7 @@ impl Node {
         }
         let primary = bundle.primary();
         if primary.flags.contains(BundleFlags::ADMINISTRATIVE_RECORD) {
-            return self.on_record(&bundle, arrival);
+            return self.on_record(&bundle, Arrival { under_way: self.age_of(&bundle), ..arrival });
         }
         match &primary.destination {
             EndpointId::Ipn { service: ENVELOPES, .. } => {
@@ -345,6 +391,10 @@ impl Node {
         }
         match purpose {
             Purpose::Telemetry | Purpose::Command | Purpose::Event => {
+                if let Err(error) = self.judge_message(purpose, &payload) {
+                    // Its turn is over: what follows does not wait for it.
+                    return self.report_durable(Report::ModuleRefused { reason: error.reason() });
+                }
                 self.batch.deliveries.push(Delivery { source, purpose, epoch, sequence, created, payload });
                 return;
             }

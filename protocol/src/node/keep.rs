@@ -234,7 +234,9 @@ impl Node {
         let transmission: [u8; 8] = record_key.get(1..)?.try_into().ok()?;
         let (priority, left, rest) = self.parse_expiry(value)?;
         let (custodian, encoded) = rest.split_first_chunk::<8>()?;
-        let bundle = Bundle::decode_with(encoded, Policy::Lenient).ok()?;
+        let mut bundle = Bundle::decode_with(encoded, Policy::Lenient).ok()?;
+        let kept: [u8; 8] = value.get(9..KEPT_HEADER)?.try_into().ok()?;
+        grow_older(&mut bundle, kept, left);
         let custodian = NodeId(u64::from_be_bytes(*custodian));
         self.hold(u64::from_be_bytes(transmission), custodian, priority, left, bundle);
         Some(())
@@ -279,11 +281,7 @@ impl Node {
             bundle.set_absent(absent);
         }
         let kept: [u8; 8] = rest.get(8..16)?.try_into().ok()?;
-        let passed = u64::from_be_bytes(kept).saturating_sub(left.as_millis() as u64);
-        if let Some(age) = bundle.age_ms() {
-            // It grew older on the disk.
-            bundle.set_age_ms(age.saturating_add(passed));
-        }
+        grow_older(&mut bundle, kept, left);
         if self.spread.as_ref().is_some_and(|spread| spread.counts_copies()) {
             // Others may have the rest already: never more copies than there were.
             set_copies(&mut bundle, 1);
@@ -434,4 +432,12 @@ fn parse_key(record_key: &[u8]) -> Option<(StreamKey, u64)> {
     let purpose = Purpose::from_number(u64::from(*purpose))?;
     let number: [u8; 8] = number.try_into().ok()?;
     Some((StreamKey { peer: NodeId(u64::from_be_bytes(*peer)), purpose }, u64::from_be_bytes(number)))
+}
+
+/// A bundle grows older on the disk: `kept` is what was left of its lifetime when it was written, in milliseconds, `left` what is now.
+fn grow_older(bundle: &mut Bundle, kept: [u8; 8], left: Duration) {
+    if let Some(age) = bundle.age_ms() {
+        let passed = u64::from_be_bytes(kept).saturating_sub(left.as_millis() as u64);
+        bundle.set_age_ms(age.saturating_add(passed));
+    }
 }

@@ -10,6 +10,7 @@ mod audit;
 mod blocks;
 mod bundle_service;
 mod config;
+mod contracts;
 mod convergence;
 mod critical;
 mod custody;
@@ -51,7 +52,7 @@ pub use security::BundleSecurity;
 pub use trust::{Issuer, TrustConfig};
 
 use crate::{
-    bundle::Disposition,
+    bundle::{BundleId, Disposition, StatusReport},
     convergence::ltp::SessionId,
     delivery::{Acknowledgement, Incoming, Message, Outgoing, RateMeter},
     dtn::{
@@ -91,6 +92,10 @@ enum Followup {
     Acknowledge(NodeId, Acknowledgement),
     /// Answer a custodian about a transmission.
     CustodyAnswer(EndpointId, Disposition, u64),
+    /// Tell neighbours that a bundle was delivered here, which every copy of it outlives until the given time; and who brought it.
+    Delivered(BundleId, Instant, Option<NodeId>),
+    /// Send a report of a delivery.
+    StatusReport(EndpointId, StatusReport),
     /// Tell the peer of a link that speaks LTP that its block is safe here.
     BlockTaken(LinkId, SessionId),
     /// Tell the driver what became of a frame of a link of whole bundles: whether it was taken.
@@ -144,6 +149,8 @@ pub struct Node {
     custody: custody::Custody,
     critical: critical::Seen,
     shared: Option<shared_state::Sharing>,
+    /// The schemas that are known, where something is held against them.
+    contracts: Option<contracts::Contracts>,
     planning: Option<plan::Planning>,
     trusting: Option<trust::Trusting>,
 
@@ -188,6 +195,10 @@ impl Node {
         for (key, value) in kept {
             node.take_back(key, value)?;
         }
+        if let Some(sharing) = &mut node.shared {
+            sharing.came_back();
+        }
+        node.refresh_contracts();
         node.restore_acknowledgements();
         node.relaunch();
         node.arm_anti_entropy();
@@ -242,6 +253,8 @@ impl Node {
                 .shared_state
                 .clone()
                 .map(|shared| shared_state::Sharing::new(config.id, shared, start, incarnation)),
+            contracts: (config.shared_state.is_some() || config.contracts)
+                .then(|| contracts::Contracts::new(config.contracts)),
             planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),
             trusting: config
                 .trust
@@ -411,6 +424,8 @@ impl Node {
             Followup::CustodyAnswer(source, disposition, transmission) => {
                 self.on_answer_durable(source, disposition, transmission);
             }
+            Followup::Delivered(id, until, previous) => self.on_delivery_durable(id, until, previous),
+            Followup::StatusReport(report_to, report) => self.queue_report(report_to, report),
             Followup::BlockTaken(link, session) => self.on_block_durable(link, session),
             Followup::FrameDone(link, true) => self.report(Report::FrameTaken { link }),
             Followup::FrameDone(link, false) => self.report(Report::FrameRefused { link }),

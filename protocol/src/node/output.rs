@@ -99,7 +99,7 @@ pub enum DropReason {
     UnsupportedBlock,
     /// Its payload cannot be restored.
     Unintelligible,
-    /// Fragments were missing for too long, contradicted each other, or made way.
+    /// Fragments were missing for too long, or contradicted each other.
     Incomplete,
 }
 
@@ -233,7 +233,7 @@ pub enum Report {
         /// A stable word.
         reason: &'static str,
     },
-    /// A write to replicated state is visible here: our own (`dot.actor` is this node), or another member's.
+    /// A write to replicated state is visible here: our own (of `dot.actor.node`, this node), or another member's.
     Visible {
         /// The write.
         dot: Dot,

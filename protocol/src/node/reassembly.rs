@@ -355,15 +355,15 @@ impl Node {
                 return true;
             }
             let Some(victim) = self.reassembly.victim(id) else { return false };
-            self.give_up(&victim, "reassembly_evicted");
+            self.give_up(&victim, "reassembly_evicted", DropReason::StoreFull);
         }
     }
 
-    fn give_up(&mut self, id: &BundleId, reason: &'static str) {
-        self.count(reason);
+    fn give_up(&mut self, id: &BundleId, word: &'static str, reason: DropReason) {
+        self.count(word);
         let parts = self.forget_fragments(id);
         for part in parts {
-            self.drop_bundle(&part, DropReason::Incomplete);
+            self.drop_bundle(&part, reason);
         }
     }
 
@@ -385,7 +385,7 @@ impl Node {
             if deadline > self.now {
                 break;
             }
-            self.give_up(&id, "reassembly_timeout");
+            self.give_up(&id, "reassembly_timeout", DropReason::Incomplete);
         }
         self.arm_reassembly();
     }

@@ -34,6 +34,12 @@ pub enum InputError {
     /// The application's write was refused.
     #[error(transparent)]
     Write(SyncError),
+    /// The application's write breaks a data contract.
+    #[error("the write breaks its contract: {reason}")]
+    Contract {
+        /// A stable word, that of [`crate::contract::Breach::reason`].
+        reason: &'static str,
+    },
     /// This node takes no part in shared state or planning, or does not coordinate.
     #[error("not configured for this: {what}")]
     NotConfigured {
@@ -74,9 +80,18 @@ pub enum SubmitError {
         /// The limit.
         max: usize,
     },
+    /// The payload is no record of the contract of its purpose.
+    #[error("the payload breaks its contract: {reason}")]
+    Contract {
+        /// A stable word, that of [`crate::contract::Breach::reason`].
+        reason: &'static str,
+    },
     /// A bundle whose source is another node's endpoint.
     #[error("the source is not an endpoint of this node")]
     ForeignSource,
+    /// A bundle without a source where neighbours get copies, which are known by its name.
+    #[error("a bundle without a source cannot be copied to neighbours")]
+    Anonymous,
     /// A bundle for nobody, for an endpoint of this node where nobody takes bundles, or for a `dtn` name that is in no table.
     #[error("the destination is nobody that is known")]
     UnknownName,
@@ -109,7 +124,9 @@ impl SubmitError {
             Self::ToSelf => "to_self",
             Self::Purpose => "purpose",
             Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::Contract { reason } => reason,
             Self::ForeignSource => "foreign_source",
+            Self::Anonymous => "anonymous",
             Self::UnknownName => "unknown_name",
             Self::NoCustodian => "no_custodian",
             Self::Flags { .. } => "flags",

@@ -30,14 +30,19 @@ pub(super) struct Booking {
 
 impl Node {
     /// The queue that a bundle which came from `previous` belongs on now, and its route where it has one.
-    pub(super) fn queue_for(&mut self, meta: &StoreMeta, previous: Option<NodeId>) -> (Queue, Option<Route>) {
+    pub(super) fn queue_for(
+        &mut self,
+        meta: &StoreMeta,
+        source: Option<NodeId>,
+        previous: Option<NodeId>,
+    ) -> (Queue, Option<Route>) {
         if self.spread.is_some() {
             return (Queue::Spread, None);
         }
         if let Some(table) = &self.table {
             return (Queue::Hop(table.next_hop(meta.destination)), None);
         }
-        if let Some(route) = self.find_route(meta, previous) {
+        if let Some(route) = self.find_route(meta, source, previous) {
             return (Queue::Hop(route.neighbour), Some(route));
         }
         if self.router.was_short() {
@@ -47,17 +52,24 @@ impl Node {
         (Queue::Limbo, None)
     }
 
-    fn find_route(&mut self, meta: &StoreMeta, previous: Option<NodeId>) -> Option<Route> {
+    fn find_route(
+        &mut self,
+        meta: &StoreMeta,
+        source: Option<NodeId>,
+        previous: Option<NodeId>,
+    ) -> Option<Route> {
         let (waiting, priority) = (&self.waiting, meta.priority);
         let backlog = |neighbour: NodeId| waiting.backlog(neighbour, priority);
         let mut query = RouteQuery {
             deadline: meta.expires,
             excluded_neighbours: previous.as_slice(),
+            avoided: source.filter(|source| *source != self.config.id),
             backlog: &backlog,
             ..RouteQuery::new(self.config.id, meta.destination, self.now, u64::from(meta.bytes))
         };
         self.router.route(&self.plan, &query, priority).or_else(|| {
-            // The way back is better than no way, and a copy that may come too late is better than none.
+            // The way back is better than no way (but for the way back to the source, which drops what is its own), and a copy that may
+            // come too late is better than none.
             query.excluded_neighbours = &[];
             query.deadline = Instant::MAX;
             self.router.route(&self.plan, &query, priority)
@@ -242,16 +254,17 @@ impl Node {
             self.lose_route(*key);
         }
         // Where one found no way, one that is as large and not more urgent finds none: there is not more room than before.
-        let mut full: BTreeMap<(NodeId, Priority), u32> = BTreeMap::new();
+        let mut full: BTreeMap<(NodeId, Priority, Option<NodeId>), u32> = BTreeMap::new();
         for key in keys {
             let Some(entry) = self.store.get(*key) else { continue };
             let (meta, previous) = (entry.meta, entry.value.previous);
-            let towards = (meta.destination, meta.priority);
+            let source = self.node_of(&entry.value.bundle.primary().source);
+            let towards = (meta.destination, meta.priority, source);
             if full.get(&towards).is_some_and(|bytes| meta.bytes >= *bytes) {
                 self.store.assign(*key, Queue::Limbo);
                 continue;
             }
-            let (queue, route) = self.queue_for(&meta, previous);
+            let (queue, route) = self.queue_for(&meta, source, previous);
             self.store.assign(*key, queue);
             match route {
                 Some(route) => self.book(*key, &meta, route),

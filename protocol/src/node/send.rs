@@ -16,6 +16,7 @@ impl Node {
     pub(super) fn submit(&mut self, submission: Submission) -> Result<(), SubmitError> {
         match submission.purpose {
             Purpose::Telemetry | Purpose::Command | Purpose::Event => {
+                self.judge_message(submission.purpose, &submission.payload)?;
                 let before = self.submissions;
                 if let Some(meter) = self.submissions.as_mut() {
                     meter.pass(self.now, submission.payload.len() as u64)?;

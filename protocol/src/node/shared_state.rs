@@ -9,11 +9,12 @@ use super::{
     InputError, Node, Report, SharedStateConfig, StreamKey, Timer, audit::Audits, input::Submission, keep,
 };
 use crate::{
+    contract::OBJECT,
     dtn::store::Priority,
     envelope::Purpose,
     id::NodeId,
     log::{Brief, Event},
-    sync::{Delta, Dot, News, Op, Replica, SyncMessage, Trust, VersionVector},
+    sync::{Actor, Delta, Dot, News, Op, Replica, SyncMessage, Trust, VersionVector},
     time::Instant,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -34,8 +35,12 @@ pub(super) struct Sharing {
     peers: BTreeMap<NodeId, PeerState>,
     /// When this incarnation began.
     since: Instant,
-    /// Whether what this node wrote before is known: from its storage, or because a peer told.
-    pub(super) remembers: bool,
+    /// The life that begins when storage was lost. Incarnations rise, and each begins one life at the most, so no number comes twice.
+    next_life: u32,
+    /// Whether the number of the life is kept.
+    life_kept: bool,
+    /// How many members are still to be asked in haste for what was lost with the storage.
+    catching_up: usize,
     /// Number of the newest log record.
     logged: u64,
     /// Position of the next partner of anti-entropy among the peers.
@@ -48,7 +53,7 @@ struct PeerState {
     /// What it acknowledged.
     has: VersionVector,
     /// Deltas on their way, by their number in the stream: per actor, what it follows on and how far it goes.
-    in_flight: BTreeMap<u64, Vec<(NodeId, u64, u64)>>,
+    in_flight: BTreeMap<u64, Vec<(Actor, u64, u64)>>,
     /// What it said to cover, and when.
     told: Option<(Instant, VersionVector)>,
 }
@@ -62,7 +67,7 @@ impl PeerState {
 }
 
 /// What a peer covers after a delta: what does not follow on what it covers, it keeps out.
-fn step(version: &mut VersionVector, steps: &[(NodeId, u64, u64)]) {
+fn step(version: &mut VersionVector, steps: &[(Actor, u64, u64)]) {
     for &(actor, base, upto) in steps {
         if version.get(actor) >= base {
             version.cover(actor, upto);
@@ -73,17 +78,19 @@ fn step(version: &mut VersionVector, steps: &[(NodeId, u64, u64)]) {
 impl Sharing {
     pub(super) fn new(id: NodeId, config: SharedStateConfig, start: Instant, incarnation: u32) -> Self {
         let peers = config.members.iter().filter(|member| **member != id);
+        let peers: BTreeMap<NodeId, PeerState> =
+            peers.map(|member| (*member, PeerState::default())).collect();
+        // Until something is taken back, the storage is lost.
+        let life = incarnation.saturating_sub(1);
+        let actor = Actor { node: id, life };
         Self {
-            replica: if incarnation == 1 {
-                Replica::new(id, config.limits)
-            } else {
-                Replica::recovering(id, config.limits)
-            }
-            .with_roles(config.roles.clone()),
+            replica: Replica::new(actor, config.limits).with_roles(config.roles.clone()),
             audits: Audits::default(),
-            peers: peers.map(|member| (*member, PeerState::default())).collect(),
+            catching_up: if life == 0 { 0 } else { peers.len() },
+            peers,
             since: start,
-            remembers: incarnation == 1,
+            next_life: life,
+            life_kept: life == 0,
             logged: 0,
             partner: 0,
             config,
@@ -112,14 +119,21 @@ impl Sharing {
         self.replica.stable(told)
     }
 
-    /// This node knows what it wrote before.
-    const fn remember(&mut self) {
-        self.remembers = true;
-        self.replica.recovered();
+    /// The storage is there: the life goes on in which it was written.
+    fn resume(&mut self, actor: Actor) {
+        self.replica = Replica::new(actor, self.config.limits).with_roles(self.config.roles.clone());
+        (self.life_kept, self.catching_up) = (true, 0);
+    }
+
+    /// Everything that was kept is taken back.
+    pub(super) fn came_back(&mut self) {
+        if self.replica.actor().life < self.next_life {
+            self.replica.came_back(self.next_life);
+        }
     }
 
     /// Assumes of a peer that it has nothing of these actors.
-    pub(super) fn suspect(&mut self, peer: NodeId, actors: &[NodeId]) {
+    pub(super) fn suspect(&mut self, peer: NodeId, actors: &[Actor]) {
         if let Some(state) = self.peers.get_mut(&peer) {
             actors.iter().for_each(|actor| state.has.forget(*actor));
             state.in_flight.clear();
@@ -127,9 +141,19 @@ impl Sharing {
     }
 }
 
-/// Takes a kept log record or snapshot back. `None`: this version did not write it.
+/// Takes a kept record back: the life, a snapshot or a log record, in this order. `None`: this version did not write it.
 pub(super) fn take_back(sharing: &mut Sharing, record_key: &[u8], value: &[u8]) -> Option<()> {
+    let node = sharing.replica.actor().node;
+    if record_key == LIFE_KEY {
+        let life = u32::from_be_bytes(value.try_into().ok()?);
+        sharing.resume(Actor { node, life });
+        return Some(());
+    }
     let number = u64::from_be_bytes(record_key.get(1..9)?.try_into().ok()?);
+    if !sharing.life_kept {
+        // There is no record of the first life: whoever has others has it.
+        sharing.resume(node.into());
+    }
     if number == 0 {
         let (last, snapshot) = value.split_first_chunk::<8>()?;
         sharing.logged = u64::from_be_bytes(*last);
@@ -140,9 +164,11 @@ pub(super) fn take_back(sharing: &mut Sharing, record_key: &[u8], value: &[u8]) 
         sharing.replica.apply_kept(&delta).ok()?;
         sharing.logged = number;
     }
-    sharing.remember();
     Some(())
 }
+
+/// Under which the number of the life is kept: before all others of its kind.
+const LIFE_KEY: [u8; 1] = [keep::Kept::SharedState as u8];
 
 fn record_key(number: u64) -> Vec<u8> {
     let mut key = Vec::with_capacity(9);
@@ -159,11 +185,16 @@ impl Node {
     }
 
     pub(super) fn write(&mut self, operation: Op<'_>) -> Result<(), InputError> {
+        self.admit_write(&operation)?;
+        let publishes = matches!(operation, Op::MapPut { name: OBJECT, .. });
         let time = self.civil_now();
         let sharing = self.shared.as_mut().ok_or(InputError::NotConfigured { what: "shared state" })?;
         let before = sharing.replica.version().clone();
         let dot = sharing.replica.write(operation, time).map_err(InputError::Write)?;
         self.wrote(&before, dot);
+        if publishes {
+            self.refresh_contracts();
+        }
         Ok(())
     }
 
@@ -189,8 +220,7 @@ impl Node {
     /// Sends each peer those of our own writes that it neither has nor is about to get.
     pub(super) fn push_shared_state(&mut self) {
         self.sign_shared_state();
-        // A node that lost its memory does not know its last number: what it writes now would seem to replace all that it wrote before.
-        let Some(sharing) = self.shared.as_ref().filter(|sharing| sharing.remembers) else { return };
+        let Some(sharing) = &self.shared else { return };
         let peers: Vec<NodeId> = sharing.peers.keys().copied().collect();
         for peer in peers {
             while self.push_to(peer).is_some() {}
@@ -255,13 +285,16 @@ impl Node {
     pub(super) fn arm_anti_entropy(&mut self) {
         let Some(sharing) = &self.shared else { return };
         let SharedStateConfig { anti_entropy_interval, push_interval, .. } = sharing.config;
-        let interval = if sharing.remembers { anti_entropy_interval } else { push_interval };
+        let interval = if sharing.catching_up == 0 { anti_entropy_interval } else { push_interval };
         let at = self.now.saturating_add(self.jittered(interval));
         self.timers.arm(Timer::AntiEntropy, at);
     }
 
     pub(super) fn on_anti_entropy(&mut self) {
         self.compact_shared_state();
+        if let Some(sharing) = &mut self.shared {
+            sharing.catching_up = sharing.catching_up.saturating_sub(1);
+        }
         if let Some((turn, partner)) = self.shared.as_mut().and_then(Sharing::next_partner) {
             let every = self.shared.as_ref().map_or(0, |sharing| sharing.config.audit_every as usize);
             if every > 0 && turn % every == every - 1 {
@@ -275,7 +308,7 @@ impl Node {
     /// Drops what all members have seen replaced.
     fn compact_shared_state(&mut self) {
         let now = self.now;
-        let Some(sharing) = self.shared.as_mut().filter(|sharing| sharing.remembers) else { return };
+        let Some(sharing) = self.shared.as_mut() else { return };
         let Some(stable) = sharing.stable(now) else { return };
         let before = sharing.replica.version().clone();
         match sharing.replica.compact(&stable) {
@@ -286,13 +319,10 @@ impl Node {
     }
 
     /// Tells a peer what is covered, as if nothing were of some actors: it answers with what lacks.
-    pub(super) fn tell_version(&mut self, peer: NodeId, without: &[NodeId]) {
+    pub(super) fn tell_version(&mut self, peer: NodeId, without: &[Actor]) {
         let Some(sharing) = &self.shared else { return };
         let mut version = sharing.replica.version().clone();
         without.iter().for_each(|actor| version.forget(*actor));
-        if !sharing.remembers {
-            version.forget(self.config.id);
-        }
         self.send_sync(peer, &SyncMessage::Version(version));
     }
 
@@ -320,7 +350,7 @@ impl Node {
     pub(super) fn on_delta(&mut self, source: NodeId, delta: &Delta) {
         let now = self.civil_now();
         let Some(sharing) = self.shared.as_mut() else { return };
-        if delta.actors().any(|actor| !sharing.config.members.contains(&actor)) {
+        if delta.actors().any(|actor| !sharing.config.members.contains(&actor.node)) {
             return self.report(Report::ModuleRefused { reason: "sync_unknown_actor" });
         }
         let trust = Trust { directory: &self.config.directory, now };
@@ -329,8 +359,12 @@ impl Node {
             Err(error) => return self.report(Report::ModuleRefused { reason: error.reason() }),
         };
         self.signatures.checked += applied.checked;
-        if applied.joined.actors().any(|actor| actor == self.config.id) {
-            sharing.remember();
+        if !applied.joined.is_empty() {
+            self.judge_delta(&applied.joined);
+        }
+        let Some(sharing) = self.shared.as_mut() else { return };
+        if applied.life.is_some() {
+            sharing.life_kept = false;
         }
         if !applied.joined.is_empty() {
             let writes = applied.joined.cells() as u64;
@@ -348,6 +382,10 @@ impl Node {
         if !applied.reseed.is_empty() {
             self.report(Report::ModuleRefused { reason: "sync_does_not_fit" });
         }
+        if applied.life.is_some() {
+            self.report(Report::ModuleRefused { reason: "sync_storage_was_old" });
+            self.arm_push();
+        }
         if !applied.gaps.is_empty() || !applied.reseed.is_empty() {
             // An earlier delta was given up on its way, or what is here is not what the writer signed.
             self.tell_version(source, &applied.reseed);
@@ -363,21 +401,13 @@ impl Node {
 
     /// A peer says what it has: it gets what it lacks.
     fn on_version(&mut self, source: NodeId, version: VersionVector) {
-        let (now, own) = (self.now, self.config.id);
-        let Some(sharing) = self.shared.as_mut() else { return };
-        if version.get(own) == 0 {
-            // As far as this peer knows, there is nothing to remember.
-            sharing.remember();
-        }
-        let Some(state) = sharing.peers.get_mut(&source) else { return };
-        // The peer may have lost its memory: it waits to hear that this is all.
-        let waits = version.get(source) == 0 && !sharing.replica.version().is_empty();
+        let now = self.now;
+        let Some(state) = self.shared.as_mut().and_then(|sharing| sharing.peers.get_mut(&source)) else {
+            return;
+        };
         state.has = version.clone();
         state.told = Some((now, version));
         self.send_lacking(source);
-        if waits {
-            self.tell_version(source, &[]);
-        }
     }
 
     /// The peer has a message of ours.
@@ -409,6 +439,12 @@ impl Node {
         let Some(sharing) = self.shared.as_mut() else { return };
         sharing.logged += 1;
         let logged = sharing.logged;
+        if !sharing.life_kept {
+            sharing.life_kept = true;
+            let life = sharing.replica.actor().life;
+            self.put(LIFE_KEY.to_vec(), life.to_be_bytes().to_vec());
+        }
+        let Some(sharing) = self.shared.as_ref() else { return };
         if logged % SNAPSHOT_EVERY != 0 {
             self.put(record_key(logged), delta_message.to_vec());
             return;

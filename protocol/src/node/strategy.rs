@@ -4,15 +4,15 @@
 //! store. The summaries that neighbours exchange are bundles too, from and to [`SUMMARIES`]: signed and checked as others are, taken
 //! only from the neighbour at the other end of the link, not stored, and not forwarded.
 
-use super::{InputError, LinkUp, Node, StreamKey, Timer, forward::ADMINISTRATIVE, links::fits};
+use super::{Followup, InputError, LinkUp, Node, StreamKey, Timer, forward::ADMINISTRATIVE, links::fits};
 use crate::{
-    bundle::{BlockKind, Bundle, HopCount, Primary},
+    bundle::{BlockKind, Bundle, BundleId, HopCount, Primary},
     dtn::{
         store::{Queue, StoreKey, StoreMeta},
         strategy::{COPIES_BLOCK, Carried, Fate, read_copies},
     },
     id::{EndpointId, NodeId},
-    time::DtnTime,
+    time::{DtnTime, Instant},
 };
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -233,6 +233,9 @@ impl Node {
     pub(super) fn is_duplicate(&mut self, bundle: &Bundle) -> bool {
         let now = self.now;
         let Some(spread) = self.spread.as_mut() else { return false };
+        if bundle.primary().source == EndpointId::Null {
+            return false;
+        }
         let id = bundle.id();
         if !spread.knows(&id) {
             return false;
@@ -242,11 +245,16 @@ impl Node {
         true
     }
 
-    /// A bundle was delivered here.
+    /// A bundle was delivered here. Neighbours hear of it, and may drop their copies, when that is durable.
     pub(super) fn note_delivered(&mut self, bundle: &Bundle, left: Duration) {
+        let until = self.now.saturating_add(left);
+        self.after_durable(Followup::Delivered(bundle.id(), until, previous(bundle)));
+    }
+
+    pub(super) fn on_delivery_durable(&mut self, id: BundleId, until: Instant, previous: Option<NodeId>) {
         let now = self.now;
         let Some(spread) = self.spread.as_mut() else { return };
-        spread.on_delivered(now, bundle.id(), now.saturating_add(left), previous(bundle));
+        spread.on_delivered(now, id, until, previous);
         self.finish_done();
     }
 

@@ -5,11 +5,12 @@ use super::{
     delta::{Delta, Run},
     head::{Head, signed_text},
     limits::{SyncError, SyncLimits},
-    replica::Replica,
+    replica::{Replica, Restored},
     spans::Spans,
     version::{Actor, Dot},
 };
 use crate::{
+    id::NodeId,
     identity::{Directory, PublicKey},
     time::DtnTime,
 };
@@ -37,6 +38,8 @@ pub struct Applied {
     /// The actors whose signature does not fit to what is here with what came: either is damaged, or this replica missed what
     /// everyone else has forgotten. Answer with our version without them, to get everything of them.
     pub reseed: Vec<Actor>,
+    /// The life that began, if the host was found to have lost the end of what this member had written.
+    pub life: Option<Actor>,
     /// The actors whose part was refused, and why.
     pub refused: Vec<(Actor, SyncError)>,
     /// What joined, for [`Replica::apply_kept`].
@@ -71,7 +74,7 @@ impl Replica {
     /// [`SyncError`] when it names too many actors: nothing of it is then joined.
     pub fn apply_from(
         &mut self,
-        sender: Actor,
+        sender: NodeId,
         delta: &Delta,
         trust: Trust<'_>,
     ) -> Result<Applied, SyncError> {
@@ -106,7 +109,7 @@ impl Replica {
 
     fn apply_run(
         &mut self,
-        sender: Actor,
+        sender: NodeId,
         actor: Actor,
         run: &Run,
         trust: Trust<'_>,
@@ -115,10 +118,11 @@ impl Replica {
         self.check_run(actor, run)?;
         self.check_claims(actor, run, trust.now)?;
         let have = self.version.get(actor);
-        let recovers = actor == self.actor && self.recovering && run.base == 0;
-        if run.head < have && !recovers {
+        if run.head < have {
             return Ok(());
         }
+        let others = self.version.lives(actor.node).filter(|(life, _)| *life != actor).count();
+        check_count("lives", 1 + others, self.limits.lives)?;
         let staged = self.stages.get(&(sender, actor));
         let merged =
             staged.filter(|part| run.base > 0 && run.base == part.upto).map(|part| join_parts(part, run));
@@ -150,17 +154,20 @@ impl Replica {
     ) -> Result<(), SyncError> {
         let have = self.version.get(actor);
         let trial = self.trial(actor, run);
-        let key = trust.directory.key(actor).ok_or(SyncError::Stranger { actor })?;
+        let key = trust.directory.key(actor.node).ok_or(SyncError::Stranger { actor })?;
         let signature = run.signature.ok_or(SyncError::Signature { actor })?;
         applied.checked += 1;
         let text = signed_text(actor, run.head, trial.leaves.values());
-        let forgotten = actor == self.actor && (run.head > have || self.recovering);
+        let forgotten = self.has_forgotten(actor, run);
         if !key.verify(&text, &signature) {
             if run.is_whole() {
                 return Err(SyncError::Signature { actor });
             }
             applied.reseed.push(actor);
             return Ok(());
+        }
+        if actor == self.actor && run.head > have && !forgotten {
+            return Err(SyncError::Twin { actor });
         }
         if forgotten && !run.is_whole() {
             applied.reseed.push(actor);
@@ -170,10 +177,11 @@ impl Replica {
             return Ok(());
         }
         self.check_trial(actor, &trial)?;
-        let later = if forgotten { self.own_cells() } else { Vec::new() };
+        let later = if forgotten { self.written_since() } else { Vec::new() };
         self.commit(actor, run, trial);
-        self.recovering &= !forgotten;
-        self.write_again(later)?;
+        if forgotten {
+            self.begin_life(later, applied)?;
+        }
         let last = self.version.get(actor);
         if last > have {
             applied.news.push(News { actor, first: have + 1, last });
@@ -181,6 +189,13 @@ impl Replica {
         let joined = if forgotten || run.patch { self.whole(actor) } else { Some(run.clone()) };
         applied.joined.runs.extend(joined.map(|run| (actor, run)));
         Ok(())
+    }
+
+    /// Whether a run shows writes of this life that are not here, which the host lost: only this actor makes them.
+    fn has_forgotten(&self, actor: Actor, run: &Run) -> bool {
+        let have = self.version.get(actor);
+        let since = |restored: &Restored| run.head > have || have > restored.last;
+        actor == self.actor && run.head >= have && self.restored.as_ref().is_some_and(since)
     }
 
     /// Whether a run's cells are all here.
@@ -225,7 +240,7 @@ impl Replica {
 
     /// Whether a writer may claim the role that it claims, and the time.
     fn check_claims(&self, actor: Actor, run: &Run, now: DtnTime) -> Result<(), SyncError> {
-        let granted = self.roles.of(actor);
+        let granted = self.roles.of(actor.node);
         let drift = u64::try_from(self.limits.drift.as_millis()).unwrap_or(u64::MAX);
         let latest = DtnTime(now.as_millis().saturating_add(drift));
         for (_, cell) in &run.cells {
@@ -241,7 +256,7 @@ impl Replica {
     }
 
     /// Keeps a part aside.
-    fn stage(&mut self, sender: Actor, actor: Actor, run: Run) -> Result<(), SyncError> {
+    fn stage(&mut self, sender: NodeId, actor: Actor, run: Run) -> Result<(), SyncError> {
         let bytes = |run: &Run| run.cells.iter().map(|(key, cell)| cell_bytes(key, cell)).sum::<usize>();
         let (new, max) = (bytes(&run), self.limits.staged_bytes);
         if new > max {
@@ -315,31 +330,39 @@ impl Replica {
         }
     }
 
-    /// What this actor wrote since it lost its memory, to be written again behind what it had written before.
-    fn own_cells(&self) -> Vec<(CellKey, Content)> {
-        let since = self.range(self.actor, 1, u64::MAX);
-        let cells = since.filter_map(|(_, key, _)| Some((key.clone(), self.cell(key)?.content.clone())));
-        cells.filter(|(_, content)| !matches!(content, Content::Dropped(_))).collect()
+    /// What this actor wrote since its host gave back less than there had been: it goes to the next life.
+    fn written_since(&self) -> Vec<(CellKey, Content)> {
+        let Some(Restored { last, totals, .. }) = &self.restored else { return Vec::new() };
+        let since = self.range(self.actor, last + 1, u64::MAX);
+        let cells = since.filter_map(|(_, key, _)| {
+            let content = match self.cell(key)?.content.clone() {
+                Content::Dropped(_) => return None,
+                // What was counted before is in the total that comes back.
+                Content::Total { plus, minus } => {
+                    let (before, less) = totals.get(&key.name).copied().unwrap_or_default();
+                    let (plus, minus) = (plus.saturating_sub(before), minus.saturating_sub(less));
+                    Content::Total { plus, minus }
+                }
+                content => content,
+            };
+            Some((key.clone(), content))
+        });
+        cells.collect()
     }
 
-    fn write_again(&mut self, cells: Vec<(CellKey, Content)>) -> Result<(), SyncError> {
-        for (key, mut content) in cells {
-            let before = self.cell(&key).map(|cell| &cell.content);
-            match (&mut content, before) {
-                (Content::Total { plus, minus }, Some(Content::Total { plus: more, minus: less })) => {
-                    *plus = plus.saturating_add(*more);
-                    *minus = minus.saturating_add(*less);
-                }
-                (Content::Member { removed, .. }, Some(Content::Member { removed: known, .. })) => {
-                    for (&actor, &last) in known {
-                        let mark = removed.entry(actor).or_default();
-                        *mark = last.max(*mark);
-                    }
-                }
-                _ => {}
-            }
+    /// Begins the next life with these writes, and tells them as news.
+    fn begin_life(&mut self, cells: Vec<(CellKey, Content)>, applied: &mut Applied) -> Result<(), SyncError> {
+        let Some(Restored { next_life, .. }) = self.restored.take() else { return Ok(()) };
+        self.actor.life = next_life;
+        applied.life = Some(self.actor);
+        for (key, content) in cells {
             self.put(key.kind, &key.name, &key.item, content)?;
         }
+        let (actor, last) = (self.actor, self.version.get(self.actor));
+        if last > 0 {
+            applied.news.push(News { actor, first: 1, last });
+        }
+        applied.joined.runs.extend(self.whole(actor).map(|run| (actor, run)));
         Ok(())
     }
 }

@@ -14,11 +14,12 @@ use super::{
     replica::Replica,
     version::{Actor, Dot, VersionVector},
 };
+use crate::id::NodeId;
 use alloc::{collections::BTreeSet, vec::Vec};
 use sha2::{Digest, Sha256};
 
 /// The keys of an audit, which nobody can know before it begins.
-fn keys(auditor: Actor, audited: Actor, nonce: u64) -> Keys {
+fn keys(auditor: NodeId, audited: NodeId, nonce: u64) -> Keys {
     let mut hash = Sha256::new();
     hash.update(b"cosmosmesh audit 1");
     [auditor.0, audited.0, nonce].iter().for_each(|part| hash.update(part.to_be_bytes()));
@@ -28,7 +29,7 @@ fn keys(auditor: Actor, audited: Actor, nonce: u64) -> Keys {
 /// The auditor's side.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    audited: Actor,
+    audited: NodeId,
     nonce: u64,
     /// What was audited: symbols of another state would not go with the ones before.
     version: VersionVector,
@@ -37,7 +38,7 @@ pub struct Audit {
 /// The audited side: what came of an audit so far.
 #[derive(Clone, Debug)]
 pub struct Audited {
-    auditor: Actor,
+    auditor: NodeId,
     nonce: u64,
     cells: u64,
     symbols: Vec<Symbol>,
@@ -68,7 +69,7 @@ impl Replica {
 
     /// Begins an audit of `audited` with so many symbols; `nonce` is drawn at random. The message goes there.
     #[must_use]
-    pub fn audit(&self, audited: Actor, nonce: u64, count: usize) -> (Audit, SyncMessage) {
+    pub fn audit(&self, audited: NodeId, nonce: u64, count: usize) -> (Audit, SyncMessage) {
         let audit = Audit { audited, nonce, version: self.version.clone() };
         let message = audit.symbols(self, 0, count);
         (audit, message)
@@ -78,12 +79,12 @@ impl Replica {
 impl Audit {
     /// Whether it is this one.
     #[must_use]
-    pub fn is(&self, audited: Actor, nonce: u64) -> bool {
+    pub fn is(&self, audited: NodeId, nonce: u64) -> bool {
         self.audited == audited && self.nonce == nonce
     }
 
     fn symbols(&self, replica: &Replica, first: u64, count: usize) -> SyncMessage {
-        let keys = keys(replica.actor, self.audited, self.nonce);
+        let keys = keys(replica.actor.node, self.audited, self.nonce);
         let elements: Vec<Element> = replica.elements(keys).map(|(_, element)| element).collect();
         let symbols = symbols(&elements, first, count);
         SyncMessage::Audit { nonce: self.nonce, cells: elements.len() as u64, first, symbols }
@@ -101,7 +102,7 @@ impl Audit {
     #[must_use]
     pub fn wanted(&self, replica: &Replica, wanted: &[u64], max_bytes: usize) -> (Delta, Vec<Actor>) {
         let wanted: BTreeSet<u64> = wanted.iter().copied().collect();
-        let keys = keys(replica.actor, self.audited, self.nonce);
+        let keys = keys(replica.actor.node, self.audited, self.nonce);
         replica.patch(&named(replica, keys, &wanted), max_bytes)
     }
 }
@@ -120,7 +121,7 @@ impl Audited {
     pub fn take(
         before: Option<Self>,
         replica: &Replica,
-        auditor: Actor,
+        auditor: NodeId,
         (nonce, cells, first): (u64, u64, u64),
         symbols: Vec<Symbol>,
     ) -> Result<Self, SyncError> {
@@ -145,7 +146,7 @@ impl Audited {
     /// What the symbols tell so far.
     #[must_use]
     pub fn finding(&self, replica: &Replica, max_bytes: usize) -> Finding {
-        let keys = keys(self.auditor, replica.actor, self.nonce);
+        let keys = keys(self.auditor, replica.actor.node, self.nonce);
         let elements: Vec<Element> = replica.elements(keys).map(|(_, element)| element).collect();
         let Some(Difference { theirs, ours }) = difference(keys, &self.symbols, &elements) else {
             let have = self.symbols.len();

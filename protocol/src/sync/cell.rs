@@ -178,14 +178,18 @@ pub(super) fn cell_bytes(key: &CellKey, cell: &Cell) -> usize {
 /// The digest that stands for a cell under its writer's signature. Lengths go before bytes, so that no two cells share their text.
 pub(super) fn leaf(key: &CellKey, cell: &Cell) -> Leaf {
     let mut hash = Sha256::new();
-    hash.update(b"cosmosmesh cell 1");
+    hash.update(b"cosmosmesh cell 2");
     hash.update([key.kind as u8]);
     let number = |hash: &mut Sha256, value: u64| hash.update(value.to_be_bytes());
     let text = |hash: &mut Sha256, bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_be_bytes());
         hash.update(bytes);
     };
-    number(&mut hash, key.actor.0);
+    let named = |hash: &mut Sha256, actor: Actor| {
+        hash.update(actor.node.0.to_be_bytes());
+        hash.update(actor.life.to_be_bytes());
+    };
+    named(&mut hash, key.actor);
     number(&mut hash, cell.sequence);
     text(&mut hash, &key.name);
     text(&mut hash, &key.item);
@@ -213,7 +217,7 @@ pub(super) fn leaf(key: &CellKey, cell: &Cell) -> Leaf {
         }),
     }
     for (actor, last) in cell.content.marks().into_iter().flatten() {
-        number(&mut hash, actor.0);
+        named(&mut hash, *actor);
         number(&mut hash, *last);
     }
     hash.finalize().into()

@@ -1,7 +1,7 @@
 //! What ranks concurrent writes: [`Role`], the hybrid logical clock [`Hlc`], and the actor.
 
 use super::version::Actor;
-use crate::time::DtnTime;
+use crate::{id::NodeId, time::DtnTime};
 use alloc::collections::BTreeMap;
 use core::fmt;
 
@@ -12,24 +12,24 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Role(pub u8);
 
-/// Which role each actor was granted. All replicas of a fleet are told the same.
+/// Which role each member was granted. All replicas of a fleet are told the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roles {
-    granted: BTreeMap<Actor, Role>,
+    granted: BTreeMap<NodeId, Role>,
     others: Role,
 }
 
 impl Roles {
     /// `granted` to these, and `others` to everyone else.
     #[must_use]
-    pub const fn new(granted: BTreeMap<Actor, Role>, others: Role) -> Self {
+    pub const fn new(granted: BTreeMap<NodeId, Role>, others: Role) -> Self {
         Self { granted, others }
     }
 
-    /// The role of `actor`.
+    /// The role of `member`.
     #[must_use]
-    pub fn of(&self, actor: Actor) -> Role {
-        self.granted.get(&actor).copied().unwrap_or(self.others)
+    pub fn of(&self, member: NodeId) -> Role {
+        self.granted.get(&member).copied().unwrap_or(self.others)
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     spans::Spans,
     version::{Actor, Dot, VersionVector},
 };
+use crate::id::NodeId;
 use alloc::{collections::BTreeSet, vec::Vec};
 
 impl Replica {
@@ -24,11 +25,11 @@ impl Replica {
     #[must_use]
     pub fn stable<'v>(
         &self,
-        told: impl IntoIterator<Item = (Actor, &'v VersionVector)>,
+        told: impl IntoIterator<Item = (NodeId, &'v VersionVector)>,
     ) -> Option<VersionVector> {
         let mut stable = self.version.clone();
         for (member, version) in told {
-            if self.version.get(member) < version.get(member) {
+            if version.lives(member).any(|(life, last)| self.version.get(life) < last) {
                 return None;
             }
             stable.meet(version);

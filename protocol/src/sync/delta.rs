@@ -1,7 +1,7 @@
 //! What one replica sends to another: [`Delta`], and how it is cut.
 
 use super::{
-    cell::{Cell, CellKey, Kind},
+    cell::{Cell, CellKey, Content, Kind},
     replica::Replica,
     version::{Actor, Dot, VersionVector},
     wire::{cell_len, object_len},
@@ -64,6 +64,14 @@ impl Delta {
     /// The actors whose cells it carries.
     pub fn actors(&self) -> impl ExactSizeIterator<Item = Actor> {
         self.runs.keys().copied()
+    }
+
+    /// The values that it carries of maps and registers, with the names of these; `None`: removed.
+    pub fn values(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.runs.values().flat_map(|run| &run.cells).filter_map(|(key, cell)| match &cell.content {
+            Content::Value { value, .. } => Some((&*key.name, value.as_deref())),
+            Content::Member { .. } | Content::Total { .. } | Content::Dropped(_) => None,
+        })
     }
 
     /// Number of cells carried.

@@ -26,6 +26,28 @@ pub struct Write {
     pub value: Option<Vec<u8>>,
 }
 
+/// What a write did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It wrote or removed a value.
+    Value {
+        /// A map or a register.
+        kind: Kind,
+        /// Which.
+        name: Vec<u8>,
+        /// The key; empty for a register.
+        item: Vec<u8>,
+        /// The write.
+        write: Write,
+        /// The writes that it saw and replaces.
+        seen: Vec<Dot>,
+    },
+    /// It dropped its actor's writes from the first to the last of each.
+    Dropped(Vec<(u64, u64)>),
+    /// It changed a set or a counter.
+    Sum,
+}
+
 /// Why a write does not stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Because {
@@ -53,6 +75,23 @@ impl Replica {
     #[must_use]
     pub fn explain(&self, name: &[u8], key: &[u8]) -> Option<Explanation> {
         explain(self.writers(Kind::Map, name, key)?)
+    }
+
+    /// What the write of a living dot did; `None` when it is not here, or was overwritten by its actor.
+    #[must_use]
+    pub fn written(&self, dot: Dot) -> Option<Written> {
+        let (key, cell) = self.cell_at(dot)?;
+        Some(match &cell.content {
+            Content::Value { seen, .. } => Written::Value {
+                kind: key.kind,
+                name: key.name.to_vec(),
+                item: key.item.to_vec(),
+                write: write(key.actor, cell)?,
+                seen: seen.iter().map(|(&actor, &sequence)| Dot { actor, sequence }).collect(),
+            },
+            Content::Dropped(spans) => Written::Dropped(spans.intervals().to_vec()),
+            Content::Member { .. } | Content::Total { .. } => Written::Sum,
+        })
     }
 
     /// Why the register `name` reads as it does; `None` when nobody wrote it.

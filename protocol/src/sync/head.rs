@@ -25,8 +25,9 @@ pub(super) fn signed_text<'a>(
 ) -> Vec<u8> {
     let mut cells = Sha256::new();
     leaves.into_iter().for_each(|leaf| cells.update(leaf));
-    let mut text = b"cosmosmesh replica head 1".to_vec();
-    text.extend_from_slice(&actor.0.to_be_bytes());
+    let mut text = b"cosmosmesh replica head 2".to_vec();
+    text.extend_from_slice(&actor.node.0.to_be_bytes());
+    text.extend_from_slice(&actor.life.to_be_bytes());
     text.extend_from_slice(&sequence.to_be_bytes());
     text.extend_from_slice(&cells.finalize());
     text

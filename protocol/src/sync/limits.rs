@@ -22,6 +22,8 @@ pub struct SyncLimits {
     pub staged_bytes: usize,
     /// Number of actors.
     pub actors: usize,
+    /// Number of lives of one member.
+    pub lives: usize,
     /// Number of intervals of an actor's dots that it names as dropped at a time.
     pub dropped: usize,
     /// An actor drops its own cells that nobody needs any more when there are as many.
@@ -42,7 +44,7 @@ pub struct SyncLimits {
 }
 
 impl Default for SyncLimits {
-    /// 64 Ki cells and 16 MiB in all; names to 64 bytes, items to 256, values to 4096; 1024 actors; times before 2100, clocks up to 10
+    /// 64 Ki cells and 16 MiB in all; names to 64 bytes, items to 256, values to 4096; 1024 actors, 16 lives of each; times before 2100, clocks up to 10
     /// minutes ahead; 4096 symbols.
     fn default() -> Self {
         Self {
@@ -53,6 +55,7 @@ impl Default for SyncLimits {
             total_bytes: 16 << 20,
             staged_bytes: 1 << 20,
             actors: 1_024,
+            lives: 16,
             dropped: 1_024,
             compact_min: 64,
             sequence: 1 << 48,
@@ -140,6 +143,12 @@ pub enum SyncError {
         /// Whose.
         actor: Actor,
     },
+    /// Somebody else signs as this replica's own actor.
+    #[error("somebody else writes as actor {actor}")]
+    Twin {
+        /// Who.
+        actor: Actor,
+    },
     /// There is nothing there to remove.
     #[error("nothing to remove")]
     Absent,
@@ -175,6 +184,7 @@ impl SyncError {
             Self::Role { .. } => "sync_role",
             Self::Stranger { .. } => "sync_unknown_actor",
             Self::Signature { .. } => "sync_bad_signature",
+            Self::Twin { .. } => "sync_twin",
             Self::Absent => "sync_absent",
             Self::Malformed { .. } => "sync_malformed",
             Self::NotDeterministic => "sync_not_deterministic",

@@ -44,7 +44,7 @@ pub use audit::{Audit, Audited, Finding};
 pub use cell::{Kind, Op};
 pub use clock::{Hlc, Rank, Role, Roles};
 pub use delta::Delta;
-pub use explain::{Because, Explanation, Write};
+pub use explain::{Because, Explanation, Write, Written};
 pub use limits::{SyncError, SyncLimits};
 pub use message::SyncMessage;
 pub use rateless::Symbol;

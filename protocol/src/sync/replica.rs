@@ -2,18 +2,28 @@
 
 use super::{
     cell::{Cell, CellKey, Content, Kind, Leaf, Marks, Op, cell_bytes, check_cell, leaf},
-    clock::{Hlc, Roles},
+    clock::{Hlc, Role, Roles},
     delta::{Delta, Run},
     head::{Head, signed_text},
     limits::{SyncError, SyncLimits},
     resolve::{Writers, concurrent, is_member, sum, value, winner},
     version::{Actor, Dot, VersionVector},
 };
-use crate::{identity::KeyPair, time::DtnTime};
+use crate::{id::NodeId, identity::KeyPair, time::DtnTime};
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use sha2::{Digest, Sha256};
 
 type Items = BTreeMap<Arc<[u8]>, Writers>;
+
+/// What a replica was when its host gave it back.
+#[derive(Clone, Debug)]
+pub(super) struct Restored {
+    pub(super) next_life: u32,
+    /// This life's last write then.
+    pub(super) last: u64,
+    /// Its increments and decrements then, by counter.
+    pub(super) totals: BTreeMap<Arc<[u8]>, (u64, u64)>,
+}
 
 /// Named objects of replicated data, as one actor holds them.
 #[derive(Clone, Debug)]
@@ -26,10 +36,10 @@ pub struct Replica {
     pub(super) heads: BTreeMap<Actor, Head>,
     /// Later than every write that is here.
     pub(super) clock: Hlc,
-    /// Whether this actor may have written what is not here.
-    pub(super) recovering: bool,
+    /// What there was when the host gave it back, and the life to begin if the host gave back less than there had been.
+    pub(super) restored: Option<Restored>,
     /// What came in parts so far, by sender and actor.
-    pub(super) stages: BTreeMap<(Actor, Actor), Run>,
+    pub(super) stages: BTreeMap<(NodeId, Actor), Run>,
     /// Objects by name, per [`Kind`].
     objects: [BTreeMap<Arc<[u8]>, Items>; Kind::COUNT],
     /// Where each living dot is, and its digest.
@@ -40,15 +50,15 @@ pub struct Replica {
 impl Replica {
     /// An empty replica, which never wrote.
     #[must_use]
-    pub fn new(actor: Actor, limits: SyncLimits) -> Self {
+    pub fn new(actor: impl Into<Actor>, limits: SyncLimits) -> Self {
         Self {
-            actor,
+            actor: actor.into(),
             limits,
             roles: Arc::default(),
             version: VersionVector::new(),
             heads: BTreeMap::new(),
             clock: Hlc::ZERO,
-            recovering: false,
+            restored: None,
             stages: BTreeMap::new(),
             objects: Default::default(),
             by_dot: BTreeMap::new(),
@@ -56,16 +66,15 @@ impl Replica {
         }
     }
 
-    /// An empty replica of an actor that may have written before and lost its storage. It takes what it had written from peers, and numbers
-    /// what it has written since anew; until then, or until [`Replica::recovered`], what it signs may seem to replace all that.
-    #[must_use]
-    pub fn recovering(actor: Actor, limits: SyncLimits) -> Self {
-        Self { recovering: true, ..Self::new(actor, limits) }
-    }
-
-    /// There is nothing to take back.
-    pub const fn recovered(&mut self) {
-        self.recovering = false;
+    /// What is here was given back by the host, which may have lost the end of it. When another member shows a write of this
+    /// life that is not here, `next_life` begins: a number that no life of this member had before.
+    pub fn came_back(&mut self, next_life: u32) {
+        let totals = self.range(self.actor, 1, u64::MAX).filter_map(|(_, key, _)| {
+            let Content::Total { plus, minus } = self.cell(key)?.content else { return None };
+            Some((key.name.clone(), (plus, minus)))
+        });
+        let totals = totals.collect();
+        self.restored = Some(Restored { next_life, last: self.version.get(self.actor), totals });
     }
 
     /// The replica with these roles; without any, all are equal.
@@ -114,7 +123,7 @@ impl Replica {
     fn content(&self, op: Op<'_>, writers: Option<&Writers>, clock: Hlc) -> Result<Content, SyncError> {
         let own = writers.and_then(|writers| writers.get(&self.actor)).map(|cell| &cell.content);
         let written = |value: Option<&[u8]>| Content::Value {
-            role: self.roles.of(self.actor),
+            role: self.roles.of(self.actor.node),
             clock,
             value: value.map(Into::into),
             seen: writers.map_or_else(Marks::new, |writers| self.seen(writers)),
@@ -200,6 +209,13 @@ impl Replica {
         let (actor, cell) = winner(self.writers(Kind::Map, name, key)?)?;
         let Content::Value { clock, value, .. } = &cell.content else { return None };
         Some((Dot { actor, sequence: cell.sequence }, *clock, value.as_deref()))
+    }
+
+    /// The role of the write that stands under `key` of the map `name`.
+    #[must_use]
+    pub fn map_role(&self, name: &[u8], key: &[u8]) -> Option<Role> {
+        let (_, cell) = winner(self.writers(Kind::Map, name, key)?)?;
+        if let Content::Value { role, .. } = cell.content { Some(role) } else { None }
     }
 
     /// The entries of the map `name`, by key.
@@ -363,7 +379,7 @@ impl Replica {
     ///
     /// # Errors
     /// [`SyncError`] when they are no snapshot, or hold more than the limits allow.
-    pub fn restore(actor: Actor, limits: SyncLimits, bytes: &[u8]) -> Result<Self, SyncError> {
+    pub fn restore(actor: impl Into<Actor>, limits: SyncLimits, bytes: &[u8]) -> Result<Self, SyncError> {
         // The state is our own: its numbers start from nothing, so the limit on jumps does not apply.
         let unbounded = SyncLimits { jump: limits.sequence, ..limits };
         let mut replica = Self::new(actor, unbounded);

@@ -2,9 +2,35 @@
 
 use crate::id::NodeId;
 use alloc::collections::BTreeMap;
+use core::fmt;
 
-/// Who writes.
-pub type Actor = NodeId;
+/// Who writes: a member, in one of its lives.
+///
+/// A member that lost its storage does not know how much it had written, so it never writes on under its old name, where it would give a
+/// dot to two writes: it begins a life with a greater number. What it wrote in earlier lives stays, under their names and signatures,
+/// and comes back to it from the other members as anybody's writes do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Actor {
+    /// The member, whose key signs.
+    pub node: NodeId,
+    /// 0 until it loses its storage.
+    pub life: u32,
+}
+
+impl From<NodeId> for Actor {
+    fn from(node: NodeId) -> Self {
+        Self { node, life: 0 }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.life {
+            0 => write!(f, "{}", self.node),
+            life => write!(f, "{}~{life}", self.node),
+        }
+    }
+}
 
 /// Names a write: the actor's `sequence`-th, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +76,12 @@ impl VersionVector {
             let covered = self.0.entry(actor).or_default();
             *covered = last.max(*covered);
         }
+    }
+
+    /// The lives of a member of which something is covered, in order.
+    pub fn lives(&self, node: NodeId) -> impl Iterator<Item = (Actor, u64)> {
+        let lives = Actor { node, life: 0 }..=Actor { node, life: u32::MAX };
+        self.0.range(lives).map(|(&actor, &last)| (actor, last))
     }
 
     /// Covers nothing of `actor`.

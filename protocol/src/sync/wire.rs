@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! version = actors, column of last dots
-//! actors  = varint count, varint first, column of (next - previous - 1)
+//! actors  = varint count, varint first node, column of (next node - previous node), column of lives
 //! delta   = actors, columns over the runs, objects, columns over the cells, signatures, padding
 //!   runs:    base; head - base - 1; head - upto; form (0 nothing signed, 1 signed; + 2 a patch); number of cells
 //!   objects: varint count, column of kinds, texts of names; in order
 //!   cells:   object; sequence - previous - 1, the first one's - base - 1; texts of items (of sets and maps)
-//!     values:  milliseconds; counter; role; 1 if removed; texts of what is not removed; number seen; actors seen; dots seen
-//!     members: 1 if added; number removed; actors removed; dots removed
+//!     values:  milliseconds; counter; role; 1 if removed; texts of what is not removed; number seen; nodes seen, their lives; dots seen
+//!     members: 1 if added; number removed; nodes removed, their lives; dots removed
 //!     totals:  plus; minus
 //!     dropped: number of intervals; first - previous last - 1; last - first
 //!   signatures: 64 bytes for each signed run
@@ -38,11 +38,16 @@ pub(super) fn object_len(key: &CellKey) -> usize {
     3 + varint_len(key.name.len() as u64) + key.name.len()
 }
 
+/// The length of an actor in a list of marks, at most.
+const fn mark_len(actor: Actor) -> usize {
+    varint_len(actor.node.0) + varint_len(actor.life as u64)
+}
+
 /// The length of a cell's encoding, at most.
 pub(super) fn cell_len(key: &CellKey, cell: &Cell) -> usize {
     let text = |length: usize| varint_len(length as u64) + length;
     let marks = |marks: &Marks| {
-        marks.iter().map(|(actor, last)| varint_len(actor.0) + varint_len(*last)).sum::<usize>()
+        marks.iter().map(|(actor, last)| mark_len(*actor) + varint_len(*last)).sum::<usize>()
             + varint_len(marks.len() as u64)
     };
     let content = match &cell.content {
@@ -123,26 +128,32 @@ const fn most(input: &Input<'_>) -> usize {
 fn put_actors(out: &mut Vec<u8>, actors: &[Actor]) {
     put_varint(out, actors.len() as u64);
     if let Some(first) = actors.first() {
-        put_varint(out, first.0);
+        put_varint(out, first.node.0);
     }
-    put_column(out, &actors.windows(2).map(|pair| pair[1].0 - pair[0].0 - 1).collect::<Vec<_>>());
+    put_column(out, &actors.windows(2).map(|pair| pair[1].node.0 - pair[0].node.0).collect::<Vec<_>>());
+    put_column(out, &actors.iter().map(|actor| u64::from(actor.life)).collect::<Vec<_>>());
 }
 
 fn actors(input: &mut Input<'_>) -> Result<Vec<Actor>, SyncError> {
     let count = input.count(most(input))?;
-    let mut actors = Vec::with_capacity(count);
+    let mut nodes = Vec::with_capacity(count);
     if count > 0 {
-        let mut actor = input.varint()?;
-        actors.push(NodeId(actor));
+        let mut node = input.varint()?;
+        nodes.push(node);
         for gap in input.column(count - 1)? {
-            actor = actor
-                .checked_add(gap)
-                .and_then(|actor| actor.checked_add(1))
-                .ok_or_else(|| input.malformed())?;
-            actors.push(NodeId(actor));
+            node = node.checked_add(gap).ok_or_else(|| input.malformed())?;
+            nodes.push(node);
         }
     }
-    Ok(actors)
+    let actors = named(nodes, input.column(count)?).ok_or_else(|| input.malformed())?;
+    let ordered = actors.is_sorted_by(|one, next| one < next);
+    if ordered { Ok(actors) } else { Err(input.malformed()) }
+}
+
+/// Actors of these nodes and lives.
+fn named(nodes: Vec<u64>, lives: Vec<u64>) -> Option<Vec<Actor>> {
+    let actor = |(node, life)| Some(Actor { node: NodeId(node), life: u32::try_from(life).ok()? });
+    nodes.into_iter().zip(lives).map(actor).collect()
 }
 
 pub(super) fn write_version(out: &mut Vec<u8>, version: &VersionVector) {
@@ -166,17 +177,18 @@ pub(super) fn read_version(input: &mut Input<'_>) -> Result<VersionVector, SyncE
 struct Columns<'a> {
     values: [Vec<u64>; 4],
     texts: Vec<&'a [u8]>,
-    seen: [Vec<u64>; 3],
+    seen: [Vec<u64>; 4],
     members: Vec<u64>,
-    removed: [Vec<u64>; 3],
+    removed: [Vec<u64>; 4],
     totals: [Vec<u64>; 2],
     dropped: [Vec<u64>; 3],
 }
 
-fn gather_marks(columns: &mut [Vec<u64>; 3], marks: &Marks) {
+fn gather_marks(columns: &mut [Vec<u64>; 4], marks: &Marks) {
     columns[0].push(marks.len() as u64);
-    columns[1].extend(marks.keys().map(|actor| actor.0));
-    columns[2].extend(marks.values());
+    columns[1].extend(marks.keys().map(|actor| actor.node.0));
+    columns[2].extend(marks.keys().map(|actor| u64::from(actor.life)));
+    columns[3].extend(marks.values());
 }
 
 impl<'a> Columns<'a> {
@@ -414,8 +426,8 @@ fn sum_at_most(counts: &[u64], most: usize) -> Option<usize> {
 fn read_marks(input: &mut Input<'_>, count: usize, most: usize) -> Result<Vec<Marks>, SyncError> {
     let counts = input.column(count)?;
     let total = sum_at_most(&counts, most).ok_or_else(|| input.malformed())?;
-    let mut pairs = input.column(total)?.into_iter().zip(input.column(total)?);
-    let marks =
-        |count: u64| pairs.by_ref().take(count as usize).map(|(actor, last)| (NodeId(actor), last)).collect();
+    let actors = named(input.column(total)?, input.column(total)?).ok_or_else(|| input.malformed())?;
+    let mut pairs = actors.into_iter().zip(input.column(total)?);
+    let marks = |count: u64| pairs.by_ref().take(count as usize).collect();
     Ok(counts.into_iter().map(marks).collect())
 }

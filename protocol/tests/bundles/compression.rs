@@ -26,6 +26,16 @@ fn a_bundle_is_compressed_where_it_pays_and_restored_at_its_destination() {
 }
 
 #[test]
+fn what_goes_to_nodes_of_other_kinds_is_not_compressed() {
+    let compression = Some(CompressionSettings::default());
+    let settings = BundleSettings { compression, ..BundleSettings::default() };
+    let mut sender = Bench::with(Setup { settings, ..Setup::default() });
+    // Node 4 is no member.
+    sender.send(submission("ipn:4.42", &text())).unwrap();
+    assert_eq!(sender.sent(RIGHT)[0].payload(), text());
+}
+
+#[test]
 fn a_signature_covers_the_compressed_payload() {
     let security = Some(BundleSecurity::hop_by_hop());
     let compression = Some(CompressionSettings::default());

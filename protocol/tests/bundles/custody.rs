@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, LEFT, RIGHT, Setup, US, UTC, carry, eid, foreign, keys, primary, submission};
 use cosmosmesh_protocol::{
-    bundle::{AdministrativeRecord, Bpdu, Bundle, BundleFlags, CustodySignal, Disposition, Primary},
+    bundle::{AdministrativeRecord, Bpdu, Bundle, BundleFlags, CustodySignal, Disposition, Policy, Primary},
     dtn::{
         store::{Priority, StoreLimits},
         strategy::{RoutingConfig, SpreadSettings},
@@ -174,6 +174,47 @@ fn a_second_copy_is_redundant_even_after_a_restart() {
         assert_eq!(signals(&mut bench, LEFT), [CustodySignal::new(Disposition::REDUNDANT, [5])]);
     }
     assert_eq!((bench.payloads().len(), bench.sent(RIGHT).len()), (1, 1));
+}
+
+#[test]
+fn bundles_without_a_source_are_told_apart_by_their_transmission() {
+    let mut bench = Bench::with(setup(US, &[]));
+    let anonymous = |payload: &[u8]| {
+        let primary =
+            Primary { flags: BundleFlags::MUST_NOT_FRAGMENT, ..primary("dtn:none", "ipn:2.42", 0) };
+        Bundle::new(primary, payload.to_vec()).encode()
+    };
+    for (transmission_id, payload) in [(5, b"one"), (6, b"two"), (5, b"one")] {
+        let bundle = anonymous(payload);
+        let bpdu = Bpdu { transmission_id, retransmission_time: Default::default(), bundle };
+        let _ = bench.hear(LEFT, &tunnel("ipn:1.0", transmission_id, &bpdu));
+    }
+    assert_eq!(bench.payloads(), [b"one", b"two"]);
+    assert_eq!(bench.refused("custody_redundant"), 1);
+}
+
+#[test]
+fn a_bundle_in_custody_tells_its_true_age() {
+    let mut settings = Setup { clock: false, ..setup(US, &[]) };
+    settings.settings.max_lifetime = Duration::from_secs(1000);
+    let mut bench = Bench::with(settings);
+    bench.pass(Duration::from_secs(10));
+    let submission = submission("ipn:3.42", b"x");
+    let lifetime = Duration::from_secs(100_000);
+    bench.send(BundleSubmission { custody: true, lifetime, ..submission }).unwrap();
+    bench.pass(Duration::from_secs(20));
+    let age = |bench: &mut Bench| {
+        let AdministrativeRecord::Encapsulated(bpdu) = record(&bench.sent(RIGHT)[0]) else { panic!() };
+        Bundle::decode_with(&bpdu.bundle, Policy::Lenient).unwrap().age_ms()
+    };
+    assert_eq!(age(&mut bench), Some(0));
+    bench.pass(Duration::from_secs(100));
+    let before = age(&mut bench).unwrap();
+    assert!((5_000..120_000).contains(&before), "{before}");
+    bench.crash();
+    bench.pass(Duration::from_secs(100));
+    let after = age(&mut bench).unwrap();
+    assert!((before..240_000).contains(&after), "{after}");
 }
 
 #[test]

@@ -102,14 +102,20 @@ fn a_bundle_without_creation_time_is_taken_with_an_age_and_refused_without() {
 }
 
 #[test]
-fn a_node_without_a_clock_ages_what_it_forwards() {
+fn a_node_without_a_clock_ages_what_it_forwards_by_its_stay_and_the_way_to_it() {
     let creation = CreationTimestamp { time: DtnTime::UNKNOWN, sequence: 7 };
     let mut bundle = Bundle::new(Primary { creation, ..primary("ipn:1.7", "ipn:3.42", 0) }, vec![1]);
     bundle.set_age_ms(1000);
     let mut bench = Bench::with(Setup { clock: false, ..Setup::default() });
+    bench.pass(Duration::from_secs(10));
+    // The contact plan has three seconds of light time to the left.
     bench.hear(LEFT, &bundle).unwrap();
     bench.pass(Duration::from_secs(5));
-    assert_eq!(bench.sent(RIGHT)[0].age_ms(), Some(6000));
+    assert_eq!(bench.sent(RIGHT)[0].age_ms(), Some(9000));
+    let mut late = bundle.clone();
+    late.set_age_ms(597_000);
+    bench.hear(LEFT, &late).unwrap();
+    assert_eq!(bench.drops(), [DropReason::Expired]);
 }
 
 #[test]
@@ -123,6 +129,17 @@ fn the_hop_limit_ends_a_bundle_and_every_hop_counts() {
     let sent = bench.sent(RIGHT);
     assert_eq!((sent.len(), sent[0].hop_count()), (1, Some(HopCount { limit: 3, count: 3 })));
     assert_eq!(bench.drops(), [DropReason::HopLimit; 2]);
+}
+
+#[test]
+fn a_bundle_beyond_its_hop_limit_is_not_delivered_either() {
+    let mut bench = Bench::new();
+    for (sequence, count) in [(0, 3), (1, 4)] {
+        let mut bundle = foreign("ipn:1.7", "ipn:2.42", sequence, b"x");
+        bundle.set_hop_count(HopCount { limit: 3, count });
+        bench.hear(LEFT, &bundle).unwrap();
+    }
+    assert_eq!((bench.delivered.len(), bench.drops()), (1, vec![DropReason::HopLimit]));
 }
 
 #[test]

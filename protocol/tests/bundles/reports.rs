@@ -5,6 +5,7 @@ use cosmosmesh_protocol::{
     bundle::{
         AdministrativeRecord, Bundle, BundleFlags, HopCount, Primary, ReportReason, Status, StatusReport,
     },
+    dtn::strategy::{RoutingConfig, SpreadSettings, Summary},
     id::EndpointId,
     node::{BundleSettings, BundleSubmission, DropReason, Report, StatusReportSettings},
     time::DtnTime,
@@ -55,6 +56,29 @@ fn reception_forwarding_and_delivery_are_reported_on_request_and_with_the_time_o
         reports(&mut bench),
         [(Status::Received, ReportReason::NONE, None), (Status::Forwarded, ReportReason::NONE, None)]
     );
+}
+
+#[test]
+fn a_delivery_is_reported_when_it_is_durable() {
+    let mut bench = Bench::with(Setup { slow_disk: true, ..reporting() });
+    bench.hear(LEFT, &flagged("ipn:2.42", 0, BundleFlags::REPORT_DELIVERY, b"x")).unwrap();
+    assert_eq!(reports(&mut bench), []);
+    bench.answer();
+    assert_eq!(reports(&mut bench), [(Status::Delivered, ReportReason::NONE, None)]);
+}
+
+#[test]
+fn neighbours_hear_of_a_delivery_when_it_is_durable() {
+    let routing = RoutingConfig::Epidemic(SpreadSettings { purge_delivered: true, ..Default::default() });
+    let mut bench = Bench::with(Setup { slow_disk: true, routing, ..Setup::default() });
+    bench.hear(LEFT, &foreign("ipn:1.7", "ipn:2.42", 0, b"x")).unwrap();
+    let told = |bench: &mut Bench| {
+        let summaries = bench.sent(LEFT);
+        summaries.iter().any(|bundle| !Summary::decode(bundle.payload()).unwrap().has.is_empty())
+    };
+    assert!(!told(&mut bench));
+    bench.answer();
+    assert!(told(&mut bench));
 }
 
 #[test]

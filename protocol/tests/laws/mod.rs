@@ -118,6 +118,7 @@ pub(crate) fn config(node: u64) -> NodeConfig {
         security: None,
         bundles: BundleSettings { max_payload: 1 << 16, ..BundleSettings::default() },
         counted_payloads: false,
+        contracts: false,
         shared_state: None,
         plan: None,
         trust: None,

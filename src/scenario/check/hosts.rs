@@ -28,6 +28,7 @@ impl Spanned<RawHosts> {
                 motion: Spanned { value: RawMotion::Nowhere, place: place.clone() },
                 kit: raw.kit.clone(),
                 groups: raw.groups.clone(),
+                role: None,
                 radios: None,
                 power: None,
                 storage: None,

@@ -4,14 +4,20 @@ use super::Checker;
 use crate::{
     engine::MessageKind,
     scenario::{
-        checked::{Arrivals, PayloadContent, Priority, ProtocolSettings, SharedState, Traffic, WriteMix},
+        checked::{
+            Arrivals, PayloadContent, Priority, ProtocolSettings, Publication, SharedState, Traffic, WriteMix,
+        },
         decode::{List, SizeRange, Spanned},
         diagnostic::Mistake,
         quantity::Duration,
-        raw::{RawArrivals, RawContent, RawMessageKind, RawMix, RawPriority, RawSharedState, RawTraffic},
+        raw::{
+            RawArrivals, RawContent, RawMessageKind, RawMix, RawPriority, RawSchema, RawSharedState,
+            RawTraffic,
+        },
     },
-    units::SimTime,
+    units::{AssetIndex, SimTime},
 };
+use cosmosmesh_protocol::contract::Schema;
 
 impl Checker<'_> {
     pub(super) fn traffic(
@@ -116,19 +122,47 @@ impl Checker<'_> {
         }
         let (start, end) = self.period(raw.start.as_ref(), raw.end.as_ref());
         let value_bytes = raw.value_bytes.as_ref().map_or((8, 64), |sizes| self.sizes(sizes, 4096));
+        let schemas = raw.schemas.iter().flat_map(|list| &list.value);
+        let schemas = schemas.filter_map(|schema| self.publication(&schema.value, &members)).collect();
         SharedState {
             members,
+            schemas,
             writes: self.arrivals(&raw.writes.value),
             mix: raw
                 .mix
                 .as_ref()
-                .map_or(WriteMix { set: 1.0, register: 1.0, map: 1.0, counter: 1.0 }, |mix| self.mix(mix)),
+                .map_or(WriteMix { set: 1.0, register: 1.0, map: 1.0, counter: 1.0, trade: 0.0 }, |mix| {
+                    self.mix(mix)
+                }),
             value_bytes,
             keys: self.count_or(raw.keys.as_ref(), 32, 1, 100_000),
             push_interval: self.above_zero_or(raw.push_interval.as_ref(), SimTime::from_secs(600)),
+            horizon: self.above_zero_or(raw.horizon.as_ref(), SimTime::from_secs(7 * 86_400)),
             start,
             end,
             lifetime: self.above_zero_or(raw.lifetime.as_ref(), protocol.lifetime(Priority::Normal)),
+        }
+    }
+
+    fn publication(&mut self, raw: &RawSchema, members: &[AssetIndex]) -> Option<Publication> {
+        let asset = self.asset(&raw.asset)?;
+        if !members.contains(&asset) {
+            let found = format!("\"{}\", which is none", raw.asset.value);
+            self.report(&raw.asset.place, Mistake::Inconsistent, found, "a member of the shared state");
+        }
+        let at = self.not_negative_or(raw.at.as_ref(), SimTime::ZERO);
+        match Schema::parse(&raw.text.value) {
+            Ok(schema) => Some(Publication { asset, at, schema }),
+            Err(error) => {
+                let allowed = "a schema in the canonical form of docs/CONTRACTS.md";
+                self.report(
+                    &raw.text.place,
+                    Mistake::Inconsistent,
+                    format!("a text of which {error}"),
+                    allowed,
+                );
+                None
+            }
         }
     }
 
@@ -139,8 +173,9 @@ impl Checker<'_> {
             register: weight(raw.value.register.as_ref()),
             map: weight(raw.value.map.as_ref()),
             counter: weight(raw.value.counter.as_ref()),
+            trade: weight(raw.value.trade.as_ref()),
         };
-        if mix.set + mix.register + mix.map + mix.counter <= 0.0 {
+        if mix.set + mix.register + mix.map + mix.counter + mix.trade <= 0.0 {
             self.report(
                 &raw.place,
                 Mistake::OutOfRange,

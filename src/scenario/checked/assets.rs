@@ -17,6 +17,8 @@ pub struct Asset {
     pub kind: AssetKind,
     /// Its number in the `ipn` scheme, unique in the scenario, 1 or more.
     pub node: NodeId,
+    /// Whose writes to shared state stand.
+    pub role: AssetRole,
     /// How it moves.
     pub motion: Motion,
     /// Its radios; a contact's radio indices are positions in this list.
@@ -38,6 +40,32 @@ pub struct TableLine {
     pub to: AssetIndex,
     /// They go to this asset, another than that whose table it is.
     pub via: AssetIndex,
+}
+
+/// The authority of an asset's writes to shared state, from the least to the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AssetRole {
+    /// Holds a replica, and writes nothing.
+    Observer,
+    /// Writes for itself.
+    Contributor,
+    /// Decides where contributors write at once.
+    Operator,
+    /// Decides where operators do.
+    Admin,
+}
+
+impl AssetRole {
+    /// What an asset is when nothing is said.
+    #[must_use]
+    pub const fn of(kind: AssetKind) -> Self {
+        match kind {
+            AssetKind::GroundStation => Self::Operator,
+            AssetKind::Rover | AssetKind::Drone | AssetKind::Habitat | AssetKind::Satellite => {
+                Self::Contributor
+            }
+        }
+    }
 }
 
 /// What an asset is.

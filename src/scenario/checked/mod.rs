@@ -15,7 +15,7 @@ use crate::{
     units::{AssetIndex, SimTime},
 };
 
-pub use assets::{Asset, AssetKind, PowerSpec, StorageSpec, TableLine, has_surface};
+pub use assets::{Asset, AssetKind, AssetRole, PowerSpec, StorageSpec, TableLine, has_surface};
 pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
 pub use metrics::{Better, Tolerance};
@@ -23,7 +23,9 @@ pub use plan::{
     ConstraintKind, PlanConstraint, PlanParticipant, PlanRelation, PlanReserve, PlanSpec, PlanTerm,
 };
 pub use protocol::{CrcKind, CustodySpec, Priority, ProtocolSettings, Retransmission, Routing, Service};
-pub use traffic::{Arrivals, ListedMessage, Messages, PayloadContent, SharedState, Traffic, WriteMix};
+pub use traffic::{
+    Arrivals, ListedMessage, Messages, PayloadContent, Publication, SharedState, Traffic, WriteMix,
+};
 pub use trust::{Grant, Revocation, TrustSpec};
 
 /// A fleet, its surroundings and its tasks.

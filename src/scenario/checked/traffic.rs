@@ -5,6 +5,7 @@ use crate::{
     engine::MessageKind,
     units::{AssetIndex, SimTime},
 };
+use cosmosmesh_protocol::contract::Schema;
 
 /// Application messages: every asset of `from` sends to every asset of `to` (never to itself), each pair with its own
 /// arrivals.
@@ -108,12 +109,27 @@ pub struct SharedState {
     pub keys: u32,
     /// How often a member offers its deltas to the others.
     pub push_interval: SimTime,
+    /// A member that was not heard of for longer gets everything when it is back.
+    pub horizon: SimTime,
     /// No write before.
     pub start: SimTime,
     /// No write at or after; the rest of the run lets replicas converge.
     pub end: SimTime,
     /// Lifetime of its bundles.
     pub lifetime: SimTime,
+    /// Data contracts that members publish.
+    pub schemas: Vec<Publication>,
+}
+
+/// A data contract that a member publishes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publication {
+    /// The member.
+    pub asset: AssetIndex,
+    /// When.
+    pub at: SimTime,
+    /// The schema.
+    pub schema: Schema,
 }
 
 /// Relative weights of writes, zero or more.
@@ -127,4 +143,6 @@ pub struct WriteMix {
     pub map: f64,
     /// Increments of the counter.
     pub counter: f64,
+    /// Records in the map of trades.
+    pub trade: f64,
 }

@@ -25,6 +25,7 @@ record! {
         name: Spanned<String>, "", "Unique name of letters, digits, `-` and `_`.";
         kind: Spanned<RawKind>, "", "What it is. All but satellites stand on or fly over a surface.";
         node: Spanned<u64>, "", "Its node number in the `ipn` scheme, unique, 1 to 4294967295.";
+        role: Optional<RawRole>, "Operator for ground stations, Contributor for all others", "Whose writes to shared state stand: of concurrent ones the greater role's.";
         motion: Spanned<RawMotion>, "", "How it moves.";
         kit: Optional<String>, "none", "The kit that gives what the asset itself does not.";
         groups: Option<List<String>>, "none", "Groups that it belongs to, beside the kit's; `\"@group\"` names its members.";
@@ -55,6 +56,11 @@ record! {
         kit: Optional<String>, "none", "Their kit.";
         groups: Option<List<String>>, "none", "Groups that they belong to, beside the kit's.";
     }
+}
+
+choice! {
+    /// Roles, from the least to the greatest. An observer holds a replica and writes nothing.
+    RawRole "Role" { Observer, Contributor, Operator, Admin }
 }
 
 choice! {

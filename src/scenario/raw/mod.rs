@@ -17,7 +17,7 @@ use super::{
 };
 
 pub(crate) use assets::{
-    RawAsset, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRoute, RawStorage, RawTransit,
+    RawAsset, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage, RawTransit,
 };
 pub(crate) use contacts::{RawContacts, RawImported, RawPlanFormat};
 pub(crate) use faults::{
@@ -43,7 +43,7 @@ pub(crate) use protocol::{
 };
 pub(crate) use traffic::{
     RawArrivals, RawContent, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority,
-    RawSharedState, RawTraffic,
+    RawSchema, RawSharedState, RawTraffic,
 };
 pub(crate) use trust::{RawCause, RawEffect, RawGrant, RawRevocation, RawRule, RawTrust};
 

@@ -2,7 +2,7 @@
 
 use super::Optional;
 use crate::scenario::{
-    decode::{SizeRange, Spanned, choice, record},
+    decode::{List, SizeRange, Spanned, choice, record},
     quantity::Duration,
 };
 
@@ -80,9 +80,20 @@ record! {
         value_bytes: Optional<SizeRange>, "(8, 64)", "Size of a written value, uniform between least and largest, 1 to 4096.";
         keys: Optional<u32>, "32", "How many keys the map and elements the set draw from, 1 to 100000.";
         push_interval: Optional<Duration>, "10 min", "How often a member offers its deltas to the others, more than zero.";
+        horizon: Optional<Duration>, "7 d", "A member that was not heard of for longer does not keep the others from dropping what they have seen replaced, and gets everything when it is back; more than zero.";
         start: Optional<Duration>, "0 s", "No write before.";
         end: Optional<Duration>, "the run's duration", "No write at or after; the rest of the run lets replicas converge.";
         lifetime: Optional<Duration>, "the protocol's for Normal", "Lifetime of its bundles, more than zero.";
+        schemas: Option<List<RawSchema>>, "none", "Data contracts that members publish beside the standard ones.";
+    }
+}
+
+record! {
+    /// A version of a data contract.
+    RawSchema "Schema" {
+        asset: Spanned<String>, "", "The member that publishes it.";
+        at: Optional<Duration>, "0 s", "When, 0 or more.";
+        text: Spanned<String>, "", "The schema in the canonical form of CDDL.";
     }
 }
 
@@ -93,5 +104,6 @@ record! {
         register: Optional<f64>, "0", "Weight of the last-writer-wins register, 0 or more.";
         map: Optional<f64>, "0", "Weight of the map, 0 or more.";
         counter: Optional<f64>, "0", "Weight of the counter, 0 or more.";
+        trade: Optional<f64>, "0", "Weight of the map of trades, whose values are records of the newest version of that contract that the writer knows, 0 or more.";
     }
 }

@@ -7,7 +7,7 @@
 
 use super::{
     Limits, Route, RouteQuery, RouteScratch,
-    earliest_arrival::{Start, best_hops},
+    earliest_arrival::{Start, best_hops, passed},
     walk::{Walk, nodes_along, walk_within},
 };
 use crate::{
@@ -100,8 +100,9 @@ pub fn routes_by_neighbour(
     }
     let open = open_at(&plan.nodes()[source as usize].out, query.now.as_nanos());
     let neighbours: BTreeSet<NodeId> = open.iter().map(|edge| plan.nodes()[edge.to as usize].id).collect();
+    let passed = passed(plan, query);
     for neighbour in neighbours {
-        let start = Start { only: Some(neighbour), ..Start::of(source, query) };
+        let start = Start { only: Some(neighbour), passed: passed.as_slice(), ..Start::of(source, query) };
         let hops = best_hops(plan, query, limits, start, target, scratch);
         routes.extend(hops.and_then(|hops| walk_within(plan, &hops, query, limits)));
     }
@@ -138,13 +139,14 @@ impl Spurs<'_> {
         for id in kept {
             walk.step(plan, *id, query, &any)?;
         }
-        let nodes = nodes_along(plan, query.from, kept)?;
-        let (node, passed) = nodes.split_last()?;
+        let mut nodes = nodes_along(plan, query.from, kept)?;
+        let node = nodes.pop()?;
+        nodes.extend(passed(plan, query));
         let start = Start {
-            node: *node,
+            node,
             at: walk.at.as_nanos(),
             at_source: kept.is_empty(),
-            passed,
+            passed: &nodes,
             not_first: &barred,
             only: None,
         };

@@ -104,7 +104,8 @@ pub fn earliest_arrival(
     if source == target {
         return None;
     }
-    let start = Start::of(source, query);
+    let passed = passed(plan, query);
+    let start = Start { passed: passed.as_slice(), ..Start::of(source, query) };
     let hops = best_hops(plan, query, &Limits::NONE, start, target, scratch)?;
     walk_within(plan, &hops, query, &Limits::NONE)
 }
@@ -126,13 +127,20 @@ pub fn earliest_arrival_within(
     if source == target {
         return None;
     }
-    let hops = best_hops(plan, query, limits, Start::of(source, query), target, scratch)?;
+    let passed = passed(plan, query);
+    let start = Start { passed: passed.as_slice(), ..Start::of(source, query) };
+    let hops = best_hops(plan, query, limits, start, target, scratch)?;
     if limits.trusts(plan, &hops) {
         return walk_within(plan, &hops, query, limits);
     }
     let any = Limits { min_confidence: Confidence::NONE, ..*limits };
     let routes = k_routes_within(plan, query, &any, TRUST_TRIES, scratch);
     routes.into_iter().find(|route| limits.trusts(plan, &route.hops))
+}
+
+/// The node that no route of the query comes through.
+pub(super) fn passed(plan: &ContactPlan, query: &RouteQuery<'_>) -> Option<u32> {
+    query.avoided.filter(|node| query.avoids(*node)).and_then(|node| plan.node_index(node))
 }
 
 /// The contacts of the best route from `start` to `target`.
@@ -203,8 +211,9 @@ impl Search<'_> {
             }
             let slot = waiting.iter().position(|&(to, ..)| to == edge.to).unwrap_or_else(|| {
                 let id = self.plan.nodes()[edge.to as usize].id;
-                let allowed =
-                    !query.excluded_neighbours.contains(&id) && start.only.is_none_or(|only| only == id);
+                let allowed = !query.excluded_neighbours.contains(&id)
+                    && !start.passed.contains(&edge.to)
+                    && start.only.is_none_or(|only| only == id);
                 waiting.push((edge.to, id, (query.backlog)(id), allowed));
                 waiting.len() - 1
             });

@@ -48,16 +48,32 @@ pub struct RouteQuery<'a> {
     pub excluded: &'a [ContactId],
     /// Neighbours that may not come first, such as the one that the bundle came from.
     pub excluded_neighbours: &'a [NodeId],
+    /// The node that may be on no hop before the last: the bundle's source, which drops what comes back to it.
+    pub avoided: Option<NodeId>,
     /// What waits for each neighbour of `from`.
     pub backlog: Backlog<'a>,
 }
 
 impl RouteQuery<'_> {
+    /// Whether a route may not come through `node`.
+    fn avoids(&self, node: NodeId) -> bool {
+        self.avoided == Some(node) && node != self.to
+    }
+
     /// A query with nothing excluded, nothing waiting, and no deadline.
     #[must_use]
     pub const fn new(from: NodeId, to: NodeId, now: Instant, bytes: u64) -> Self {
-        let (excluded, excluded_neighbours) = (&[], &[]);
-        Self { from, to, now, bytes, deadline: Instant::MAX, excluded, excluded_neighbours, backlog: &|_| 0 }
+        Self {
+            from,
+            to,
+            now,
+            bytes,
+            deadline: Instant::MAX,
+            excluded: &[],
+            excluded_neighbours: &[],
+            avoided: None,
+            backlog: &|_| 0,
+        }
     }
 }
 

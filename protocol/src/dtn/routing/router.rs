@@ -387,8 +387,14 @@ impl Router {
                 self.counts.reused += u64::from(!fresh);
                 return Answer::Route(timed.over(hops.clone()));
             }
-            // Searched anew, the candidate would be the same where only queues or the deadline are in its way.
-            let free = RouteQuery { deadline: Instant::MAX, backlog: &|_| 0, excluded: &[], ..*query };
+            // Searched anew, the candidate would be the same where only queues, the source or the deadline are in its way.
+            let free = RouteQuery {
+                deadline: Instant::MAX,
+                backlog: &|_| 0,
+                excluded: &[],
+                avoided: None,
+                ..*query
+            };
             if fresh || in_time(&free).is_some() {
                 return Answer::Late;
             }

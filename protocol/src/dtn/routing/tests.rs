@@ -157,7 +157,8 @@ impl<'a> BruteForce<'a> {
             return;
         }
         for (index, contact) in self.contacts.iter().enumerate() {
-            let excluded = self.query.excluded.contains(&ContactId(index as u32));
+            let excluded = self.query.excluded.contains(&ContactId(index as u32))
+                || self.query.avoided == Some(contact.to);
             if contact.from != node || visited.contains(&contact.to) || excluded || !self.has_room(index) {
                 continue;
             }
@@ -221,6 +222,7 @@ proptest! {
         waiting in 0..12u64,
         deadline in 20..80u64,
         excluded in prop::collection::vec((0..16u32).prop_map(ContactId), 0..3),
+        avoided in prop::option::of((1..5u64).prop_map(NodeId)),
     ) {
         let plan = ContactPlan::from_contacts(contacts.iter().copied()).unwrap();
         let backlog = |neighbour: NodeId| if neighbour.0.is_multiple_of(2) { waiting } else { 0 };
@@ -229,6 +231,7 @@ proptest! {
             deadline: at(deadline),
             excluded: &excluded,
             excluded_neighbours: &excluded_neighbours,
+            avoided,
             backlog: &backlog,
             ..RouteQuery::new(NodeId(0), NodeId(5), at(now), bytes)
         };

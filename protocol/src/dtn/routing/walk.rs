@@ -106,7 +106,11 @@ impl Walk {
         limits: &Limits<'_>,
     ) -> Option<Instant> {
         let contact = plan.get(id)?;
-        if contact.from != self.node || query.excluded.contains(&id) || limits.is_lost(id) {
+        if contact.from != self.node
+            || query.avoids(contact.to)
+            || query.excluded.contains(&id)
+            || limits.is_lost(id)
+        {
             return None;
         }
         if self.departure.is_none() {

@@ -10,7 +10,7 @@
 //! | [`exchange`] | everyone, or stale shares | proximal | two squares |
 //! | [`consensus`] | everyone, or stale copies | proximal | one square |
 //! | [`anderson`] | everyone | proximal | a row of the Gram matrix |
-//! | [`quasi_newton`] | everyone | dual response | value, slope |
+//! | [`quasi_newton`] | everyone since the last step | dual response | value, slope |
 //! | [`asynchronous`] | anyone | dual response | slope |
 //! | [`asynchronous_exchange`] | anyone | proximal | none |
 

@@ -140,7 +140,7 @@ impl QuasiNewton {
             primal_tolerance: tolerance(&self.settings, m, &at.share),
             dual_tolerance: libm::sqrt(m as f64) * self.settings.eps_abs
                 + self.settings.eps_rel * at.value.abs(),
-            conclusive: tally.whole(),
+            conclusive: tally.swept,
             rho: self.damping,
         }
     }
@@ -187,15 +187,11 @@ impl Method for QuasiNewton {
     fn advance(&mut self, sum: &Blocks, tally: Tally) -> Progress {
         let points = self.points(sum, tally.members);
         let progress = self.progress(&points[0], tally);
-        if tally.whole() {
+        // Answers to different prices are no gradient and no value of one point: prices stay until everyone has answered them.
+        if tally.swept {
             self.judge(points, tally.members);
-        } else {
-            // Answers to different prices are no gradient of one point: a careful step from here, judged by the next round.
-            let point = points.into_iter().next();
-            self.best = point.map(|point| Point { value: f64::NEG_INFINITY, ..point });
-            self.damping = (SPREAD * self.damping).max(1.0);
+            self.step();
         }
-        self.step();
         progress
     }
 

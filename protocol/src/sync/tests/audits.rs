@@ -6,10 +6,10 @@ const BYTES: usize = 1 << 20;
 
 /// Runs an audit of `audited` by `auditor` to its end; the bytes that went each way.
 fn audit(auditor: &mut Replica, audited: &mut Replica, nonce: u64) -> (usize, usize) {
-    auditor.sign(keys(auditor.actor));
-    audited.sign(keys(audited.actor));
+    auditor.sign(keys(auditor.actor.node));
+    audited.sign(keys(audited.actor.node));
     let (there, back) = (&mut 0, &mut 0);
-    let (own, first) = auditor.audit(audited.actor(), nonce, 16);
+    let (own, first) = auditor.audit(audited.actor().node, nonce, 16);
     let mut message = first;
     let mut before = None;
     loop {
@@ -17,7 +17,8 @@ fn audit(auditor: &mut Replica, audited: &mut Replica, nonce: u64) -> (usize, us
         assert_eq!(SyncMessage::decode(&message.encode()).as_ref(), Ok(&message));
         let SyncMessage::Audit { nonce, cells, first, symbols } = message else { panic!("symbols") };
         let taken =
-            Audited::take(before.take(), audited, auditor.actor(), (nonce, cells, first), symbols).unwrap();
+            Audited::take(before.take(), audited, auditor.actor().node, (nonce, cells, first), symbols)
+                .unwrap();
         match taken.finding(audited, BYTES) {
             Finding::Equal => return (*there, *back),
             Finding::Undecided(more) => {
@@ -33,8 +34,8 @@ fn audit(auditor: &mut Replica, audited: &mut Replica, nonce: u64) -> (usize, us
                 let (lacking, large) = own.wanted(auditor, &wanted, BYTES);
                 assert!(rest.is_empty() && large.is_empty());
                 *there += lacking.encode().len();
-                apply(auditor, audited.actor().0, &delta);
-                apply(audited, auditor.actor().0, &lacking);
+                apply(auditor, audited.actor().node.0, &delta);
+                apply(audited, auditor.actor().node.0, &lacking);
                 return (*there, *back);
             }
             Finding::TooMuch => panic!("too much"),
@@ -78,14 +79,14 @@ fn damage_that_versions_do_not_show_is_mended() {
     let mut left = filled(1, 300);
     let mut right = replica(2);
     sync(&mut left, &mut right);
-    right.retire(Dot { actor: NodeId(1), sequence: 17 });
-    right.retire(Dot { actor: NodeId(1), sequence: 200 });
+    right.retire(Dot { actor: NodeId(1).into(), sequence: 17 });
+    right.retire(Dot { actor: NodeId(1).into(), sequence: 200 });
     assert_eq!(left.version(), right.version());
     assert_ne!(left.digest(), right.digest());
     audit(&mut right, &mut left, 3);
     assert_eq!(left.digest(), right.digest());
     // The other way round, too.
-    right.retire(Dot { actor: NodeId(1), sequence: 5 });
+    right.retire(Dot { actor: NodeId(1).into(), sequence: 5 });
     audit(&mut left, &mut right, 4);
     assert_eq!(left.digest(), right.digest());
 }
@@ -98,7 +99,7 @@ fn a_hundred_of_ten_thousand_are_found_with_two_kilobytes_one_way() {
     }
     let mut other = replica(2);
     sync(&mut writer, &mut other);
-    (0..100).for_each(|sequence| other.retire(Dot { actor: NodeId(1), sequence: 1 + 97 * sequence }));
+    (0..100).for_each(|sequence| other.retire(Dot { actor: NodeId(1).into(), sequence: 1 + 97 * sequence }));
     other.sign(keys(NodeId(2)));
     let (own, _) = other.audit(NodeId(1), 7, 16);
     let mut fewest = 0;

@@ -10,6 +10,7 @@ const LIMITS: SyncLimits = SyncLimits {
     total_bytes: 16 << 20,
     staged_bytes: 1 << 20,
     actors: 1_024,
+    lives: 16,
     dropped: 1_024,
     compact_min: 1,
     sequence: 1 << 48,
@@ -38,7 +39,7 @@ fn exchange(fleet: &mut [Replica]) {
 /// Each of `members` tells the others what it covers, and drops what it can.
 fn compact(fleet: &mut [Replica], members: &[usize]) -> usize {
     let told: Vec<(NodeId, VersionVector)> =
-        members.iter().map(|at| (fleet[*at].actor(), fleet[*at].version().clone())).collect();
+        members.iter().map(|at| (fleet[*at].actor().node, fleet[*at].version().clone())).collect();
     let mut dropped = 0;
     for &at in members {
         let stable = fleet[at].stable(told.iter().map(|(actor, version)| (*actor, version)));

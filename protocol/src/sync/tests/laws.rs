@@ -91,7 +91,7 @@ fn heal(replicas: &mut [Replica], bytes: usize) {
                     let before = assumed.clone();
                     part.steps().for_each(|(actor, _, upto)| assumed.cover(actor, upto));
                     assert_ne!(assumed, before, "every delta makes progress");
-                    assert!(unrefused(to, from.actor.0, &part).gaps.is_empty());
+                    assert!(unrefused(to, from.actor.node.0, &part).gaps.is_empty());
                 }
                 assert!(to.version().covers(from.version()));
             }
@@ -218,6 +218,27 @@ proptest! {
                 }
             }
         }
+    }
+
+    #[test]
+    fn lives_survive_the_wire_and_storage(lives in prop::collection::btree_map((1..5u64, 0..4u32), 1..9u64, 0..12)) {
+        let mut version = VersionVector::new();
+        let mut reader = replica(9);
+        for (&(node, life), &writes) in &lives {
+            let actor = Actor { node: NodeId(node), life };
+            version.cover(actor, writes);
+            let mut writer = Replica::new(actor, SyncLimits::default());
+            for write in 0..writes {
+                // Each life replaces what it has seen of those before it.
+                writer.apply_kept(&Delta::decode(&reader.snapshot()).unwrap()).unwrap();
+                put(&mut writer, &[write as u8 % 3], &[life as u8], 1);
+            }
+            unrefused(&mut reader, node, &delta(&mut writer, &VersionVector::new(), usize::MAX).unwrap());
+        }
+        prop_assert_eq!(VersionVector::decode(&version.encode()), Ok(version.clone()));
+        prop_assert_eq!(reader.version(), &version);
+        let again = Replica::restore(NodeId(9), SyncLimits::default(), &reader.snapshot()).unwrap();
+        prop_assert_eq!(again.digest(), reader.digest());
     }
 
     #[test]

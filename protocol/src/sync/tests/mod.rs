@@ -42,7 +42,7 @@ fn replica(actor: u64) -> Replica {
 
 /// What `from` sends to one at `version`, signed.
 fn delta(from: &mut Replica, version: &VersionVector, max_bytes: usize) -> Option<Delta> {
-    from.sign(keys(from.actor));
+    from.sign(keys(from.actor.node));
     from.delta_since(version, max_bytes)
 }
 
@@ -52,7 +52,7 @@ fn apply(to: &mut Replica, sender: u64, delta: &Delta) -> Applied {
 
 fn sync(from: &mut Replica, to: &mut Replica) -> Option<Applied> {
     let delta = delta(from, to.version(), usize::MAX)?;
-    Some(apply(to, from.actor.0, &delta))
+    Some(apply(to, from.actor.node.0, &delta))
 }
 
 /// Syncs, and asks again for whatever does not fit.
@@ -62,7 +62,7 @@ fn heal_pair(from: &mut Replica, to: &mut Replica) {
         let mut version = to.version().clone();
         applied.reseed.iter().for_each(|actor| version.forget(*actor));
         if let Some(delta) = delta(from, &version, usize::MAX) {
-            apply(to, from.actor.0, &delta);
+            apply(to, from.actor.node.0, &delta);
         }
     }
 }

@@ -27,7 +27,7 @@ fn an_addition_by_the_remover_does_not_bring_back_what_it_removed() {
     x.write(add, DtnTime(3)).unwrap();
     // z sees only what x wrote, and removes it; then y's addition, which x had removed, reaches z.
     let mut only_x = delta(&mut x, z.version(), usize::MAX).unwrap();
-    only_x.runs.remove(&NodeId(2));
+    only_x.runs.remove(&NodeId(2).into());
     apply(&mut z, 1, &only_x);
     z.write(remove, DtnTime(4)).unwrap();
     sync(&mut y, &mut z);
@@ -64,7 +64,7 @@ fn of_concurrent_writes_the_greater_role_stands_and_who_saw_it_can_replace_it() 
     assert_eq!(late.map_get(b"m", b"k"), Some(&b"chief"[..]));
     assert_eq!(late.explain(b"m", b"k"), last.explain(b"m", b"k"));
     let explanation = chief.explain(b"m", b"k").unwrap();
-    assert_eq!(explanation.stands.dot, Dot { actor: NodeId(1), sequence: 1 });
+    assert_eq!(explanation.stands.dot, Dot { actor: NodeId(1).into(), sequence: 1 });
     assert_eq!(
         explanation.others.iter().map(|(_, because)| *because).collect::<Vec<_>>(),
         [Because::Role; 2]
@@ -92,7 +92,7 @@ fn what_a_write_replaced_stays_replaced_when_its_writer_writes_again() {
     put(&mut low, b"k", b"second", 2);
     sync(&mut low, &mut third);
     assert_eq!(third.map_get(b"m", b"k"), Some(&b"second"[..]));
-    assert_eq!(third.map_write(b"m", b"k").unwrap().0, Dot { actor: NodeId(1), sequence: 2 });
+    assert_eq!(third.map_write(b"m", b"k").unwrap().0, Dot { actor: NodeId(1).into(), sequence: 2 });
 }
 
 #[test]
