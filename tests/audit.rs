@@ -30,7 +30,8 @@ fn run() -> &'static Path {
     let (_, path) = RUN.get_or_init(|| {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("camp");
-        let output = cosmosmesh(&["run", &scenario("trusted_camp.ron"), "--out", path.to_str().expect("UTF-8")]);
+        let output =
+            cosmosmesh(&["run", &scenario("trusted_camp.ron"), "--out", path.to_str().expect("UTF-8")]);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         (folder, path)
     });
@@ -128,7 +129,11 @@ fn an_altered_entry_is_named_within_the_checkpoints_around_it() {
     copy.write("drill", &entries);
     let found = copy.audit(1);
     let first = &found["first_lie"];
-    assert_eq!((first["asset"].as_str(), first["kind"].as_str()), (Some("drill"), Some("altered")), "{found}");
+    assert_eq!(
+        (first["asset"].as_str(), first["kind"].as_str()),
+        (Some("drill"), Some("altered")),
+        "{found}"
+    );
     let bound = |name: &str| first[name].as_u64().expect("a number") as usize;
     assert!((bound("from")..=bound("to")).contains(&middle), "{found}");
     assert!(bound("to") - bound("from") < entries.len(), "{found}");
@@ -209,12 +214,16 @@ fn a_message_that_nobody_sent_is_a_contradiction() {
     entries.truncate(1);
     copy.write("rover", &entries);
     for name in ["habitat", "rover", "drill", "drone"] {
-        fs::write(copy.file(&format!("{name}.checkpoints")), empty_checkpoints(&copy, name)).expect("writable");
+        fs::write(copy.file(&format!("{name}.checkpoints")), empty_checkpoints(&copy, name))
+            .expect("writable");
     }
     let found = copy.audit(1);
-    let contradictions = found["lies"].as_array().expect("a list").iter().filter(|lie| lie["kind"] == "contradiction");
+    let contradictions =
+        found["lies"].as_array().expect("a list").iter().filter(|lie| lie["kind"] == "contradiction");
     assert!(contradictions.clone().count() > 5, "{found}");
-    assert!(contradictions.into_iter().all(|lie| lie["peer"] == "rover" && lie["instead"] == "no such message"));
+    assert!(
+        contradictions.into_iter().all(|lie| lie["peer"] == "rover" && lie["instead"] == "no such message")
+    );
 }
 
 /// The file of checkpoints of an asset whose log begins anew: signed over what the log is now, with nothing of the others.
@@ -226,7 +235,8 @@ fn empty_checkpoints(copy: &Copy, name: &str) -> Vec<u8> {
         log::{Checkpoint, LogId, Tree, leaf_hash},
         time::DtnTime,
     };
-    let number = ["habitat", "rover", "drill", "drone"].iter().position(|known| *known == name).expect("known");
+    let number =
+        ["habitat", "rover", "drill", "drone"].iter().position(|known| *known == name).expect("known");
     let tree: Tree = copy.entries(name).iter().map(|entry| leaf_hash(entry)).collect();
     let log = LogId { node: NodeId(number as u64 + 1), born: 1 };
     let (size, root) = (tree.size(), tree.root(tree.size()).expect("all of it"));
@@ -270,7 +280,8 @@ fn logs_are_the_same_on_any_number_of_threads() {
     for entry in fs::read_dir(run().join("logs")).expect("logs") {
         let original = entry.expect("a file").path();
         let name = original.file_name().expect("a name");
-        let same = fs::read(&original).expect("readable") == fs::read(path.join("logs").join(name)).expect("readable");
+        let same = fs::read(&original).expect("readable")
+            == fs::read(path.join("logs").join(name)).expect("readable");
         assert!(same, "{name:?}");
     }
 }
@@ -296,7 +307,8 @@ fn a_plans_commit_is_in_the_logs() {
 fn the_policy_says_who_may_do_what_and_why() {
     let camp = scenario("trusted_camp.ron");
     let ask = |who: &str, may: &str, at: &str, code: i32| {
-        let answers = json(&["policy", "explain", &camp, "--who", who, "--may", may, "--at", at, "--json"], code);
+        let answers =
+            json(&["policy", "explain", &camp, "--who", who, "--may", may, "--at", at, "--json"], code);
         answers[0]["rule"].as_str().expect("a rule").to_owned()
     };
     assert_eq!(ask("rover", "command", "drill", 0), "operators-command");
@@ -304,7 +316,8 @@ fn the_policy_says_who_may_do_what_and_why() {
     assert_eq!(ask("drone", "read-log", "rover", 0), "members-report");
     let all = json(&["policy", "explain", &camp, "--json"], 0);
     assert_eq!(all.as_array().map(Vec::len), Some(4 * 3 * 9));
-    let grace = ["policy", "explain", &camp, "--who", "rover", "--may", "command", "--at", "drill", "--in-grace"];
+    let grace =
+        ["policy", "explain", &camp, "--who", "rover", "--may", "command", "--at", "drill", "--in-grace"];
     let output = cosmosmesh(&grace);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("certificate-grace"));

@@ -73,9 +73,8 @@ fn message_story(audit: &Audit, message: &str) -> Result<Vec<Story>, CliError> {
         return Err(usage("write FROM:TO:KIND:NUMBER, such as habitat:rover:command:3".into()));
     };
     let node = |name: &str| audit.node(name).ok_or_else(|| usage(format!("there is no asset `{name}`")));
-    let purpose = purpose_of(kind).ok_or_else(|| {
-        usage(format!("`{kind}` is none of telemetry, command, event, sync, plan"))
-    })?;
+    let purpose = purpose_of(kind)
+        .ok_or_else(|| usage(format!("`{kind}` is none of telemetry, command, event, sync, plan")))?;
     let number = number.parse().map_err(|_| usage(format!("`{number}` is no number")))?;
     Ok(audit.message(node(from)?, node(to)?, purpose, number))
 }
@@ -115,7 +114,9 @@ fn words(lie: &Lie) -> String {
             format!("truncated: {entries} entries, and {holder} keeps a checkpoint of {signed}")
         }
         LieKind::Altered { from, to, holder } => {
-            format!("altered: an entry from {from} to {to} is not what was signed in the checkpoint that {holder} keeps")
+            format!(
+                "altered: an entry from {from} to {to} is not what was signed in the checkpoint that {holder} keeps"
+            )
         }
         LieKind::Forked { entries, first, second } => {
             format!("forked: at {entries} entries, {first} keeps another log of it than {second}")
@@ -125,7 +126,9 @@ fn words(lie: &Lie) -> String {
             format!("{holder} keeps a checkpoint in its name that it did not sign")
         }
         LieKind::Contradiction { entry, peer, instead } => {
-            format!("contradiction: entry {entry} accepted a message of which the log of {peer} says: {instead}")
+            format!(
+                "contradiction: entry {entry} accepted a message of which the log of {peer} says: {instead}"
+            )
         }
     };
     format!("{}: {what}", lie.asset)

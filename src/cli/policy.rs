@@ -2,11 +2,11 @@
 
 use super::{CliError, Outcome};
 use crate::{scenario::Scenario, units::AssetIndex};
+use clap::{Args, Subcommand};
 use cosmosmesh_protocol::{
     access::{Action, Request},
     identity::{Speaker, Standing},
 };
-use clap::{Args, Subcommand};
 use std::{io::Write, path::PathBuf};
 
 /// Questions to the policy of a scenario.
@@ -104,7 +104,10 @@ fn answers(args: &ExplainArgs, scenario: &Scenario) -> Result<Vec<Answer>, CliEr
     };
     let actions = match &args.may {
         None => Action::ALL.to_vec(),
-        Some(word) => vec![Action::from_word(word).ok_or_else(|| CliError::Usage(format!("--may {word}: no such action")))?],
+        Some(word) => vec![
+            Action::from_word(word)
+                .ok_or_else(|| CliError::Usage(format!("--may {word}: no such action")))?,
+        ],
     };
     let standing = if args.in_grace { Standing::Grace } else { Standing::Valid };
     let (who, at) = (asset(&args.who)?, asset(&args.at)?);
@@ -118,7 +121,8 @@ fn answers(args: &ExplainArgs, scenario: &Scenario) -> Result<Vec<Answer>, CliEr
             for &action in &actions {
                 let request = Request { action, contract: args.contract.as_deref(), scope: &home };
                 let (decision, steps) = trust.policy.explain(&speaker, &request);
-                let silent = steps.iter().filter_map(|step| Some((step.rule.to_owned(), step.mismatch?.word())));
+                let silent =
+                    steps.iter().filter_map(|step| Some((step.rule.to_owned(), step.mismatch?.word())));
                 answers.push(Answer {
                     who: scenario.asset(who).name.clone(),
                     role: trust.policy.role_name(speaker.role).to_owned(),

@@ -301,7 +301,11 @@ impl Audit {
     pub fn message(&self, from: NodeId, to: NodeId, purpose: Purpose, sequence: u64) -> Vec<Story> {
         self.story(|owner, event| match event {
             Event::Sent { message, .. } | Event::Accepted { message, .. } => {
-                let ends = if matches!(event, Event::Sent { .. }) { (owner, message.peer) } else { (message.peer, owner) };
+                let ends = if matches!(event, Event::Sent { .. }) {
+                    (owner, message.peer)
+                } else {
+                    (message.peer, owner)
+                };
                 ends == (from, to) && message.purpose == purpose && message.sequence == sequence
             }
             _ => false,
@@ -372,7 +376,10 @@ impl Audit {
                 format!("denied {} to {action}: {rule}", name(subject))
             }
             Event::PlanCommitted { horizon, round, outcome, values } => {
-                format!("committed the plan of horizon {horizon} at round {round}: {outcome}, own part {}", hex(values))
+                format!(
+                    "committed the plan of horizon {horizon} at round {round}: {outcome}, own part {}",
+                    hex(values)
+                )
             }
             Event::Reconciled { peer, writes, taken } => {
                 format!("took {writes} cells from {}, {}", name(peer), hex(taken))

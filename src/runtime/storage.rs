@@ -82,7 +82,9 @@ impl Storage {
     fn apply(&mut self, mut batch: Batch) -> Batch {
         for change in batch.changes.drain(..) {
             match change {
-                Change::Put { key, value } if key.first() == Some(&(Kept::LogEntry as u8)) => self.log.push(value),
+                Change::Put { key, value } if key.first() == Some(&(Kept::LogEntry as u8)) => {
+                    self.log.push(value)
+                }
                 _ if self.unread => {}
                 Change::Put { key, value } => drop(self.kept.insert(key, value)),
                 Change::Delete { key } => drop(self.kept.remove(&key)),

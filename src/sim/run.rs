@@ -293,7 +293,9 @@ impl Simulation {
         }
         if let Some(trust) = scenario.trust.as_ref().filter(|trust| trust.authority == asset) {
             let revocations = trust.revocations.iter().enumerate();
-            events.extend(revocations.map(|(number, revocation)| (revocation.at, Event::Revoke(number as u32))));
+            events.extend(
+                revocations.map(|(number, revocation)| (revocation.at, Event::Revoke(number as u32))),
+            );
         }
         for (number, fault) in scenario.faults.iter().enumerate() {
             let (concerned, start, end) = match fault {

@@ -9,7 +9,7 @@ mod rule;
 
 pub use action::Action;
 pub use policy::{
-    CERTIFICATE_GRACE, CERTIFICATE_SCOPE, Decision, MAX_NAME, MAX_ROLES, MAX_RULES, NO_RULE, Policy, PolicyError,
-    Step,
+    CERTIFICATE_GRACE, CERTIFICATE_SCOPE, Decision, MAX_NAME, MAX_ROLES, MAX_RULES, NO_RULE, Policy,
+    PolicyError, Step,
 };
 pub use rule::{Actions, Effect, Mismatch, Request, Rule};

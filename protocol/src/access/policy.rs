@@ -37,7 +37,9 @@ pub enum PolicyError {
         name: Box<str>,
     },
     /// A name that is empty or too long, or a rule about nothing, or about too many roles.
-    #[error("rule or role `{name}`: no name, one of more than {MAX_NAME} bytes, no action, or more than {MAX_ROLES} roles")]
+    #[error(
+        "rule or role `{name}`: no name, one of more than {MAX_NAME} bytes, no action, or more than {MAX_ROLES} roles"
+    )]
     Malformed {
         /// The name.
         name: Box<str>,
@@ -142,10 +144,8 @@ impl Policy {
 
     /// What a certificate does not cover, no rule allows.
     fn by_certificate(speaker: &Speaker, request: &Request<'_>) -> Option<Decision<'static>> {
-        let harmless = matches!(
-            request.action,
-            Action::Report | Action::Share | Action::Contribute | Action::ReadLog
-        );
+        let harmless =
+            matches!(request.action, Action::Report | Action::Share | Action::Contribute | Action::ReadLog);
         if speaker.standing == Standing::Grace && !harmless {
             return Some(Decision { allowed: false, rule: CERTIFICATE_GRACE });
         }
@@ -176,7 +176,9 @@ impl Default for Policy {
     /// Everybody with a certificate reports and reads the log; contributors share and contribute; operators also command, coordinate and
     /// witness; admins may do everything.
     fn default() -> Self {
-        use Action::{ChangePolicy, ChangeSchema, Command, Contribute, Coordinate, ReadLog, Report, Share, Witness};
+        use Action::{
+            ChangePolicy, ChangeSchema, Command, Contribute, Coordinate, ReadLog, Report, Share, Witness,
+        };
         let rule = |name: &str, roles: &[Role], actions: &[Action]| Rule {
             name: name.into(),
             effect: Effect::Allow,

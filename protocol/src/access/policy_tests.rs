@@ -47,9 +47,15 @@ fn a_refusal_names_the_rule() {
     let policy = Policy::default();
     let valid = |role| speaker(role, "mars", Standing::Valid);
     let named = |allowed: bool, rule: &str| (allowed, rule.into());
-    assert_eq!(asked(&policy, &valid(Role::Operator), Action::Command, "mars/base"), named(true, "operators-command"));
+    assert_eq!(
+        asked(&policy, &valid(Role::Operator), Action::Command, "mars/base"),
+        named(true, "operators-command")
+    );
     assert_eq!(asked(&policy, &valid(Role::Observer), Action::Command, "mars/base"), named(false, NO_RULE));
-    assert_eq!(asked(&policy, &valid(Role::Operator), Action::Command, "moon"), named(false, CERTIFICATE_SCOPE));
+    assert_eq!(
+        asked(&policy, &valid(Role::Operator), Action::Command, "moon"),
+        named(false, CERTIFICATE_SCOPE)
+    );
     let late = speaker(Role::Admin, "", Standing::Grace);
     assert_eq!(asked(&policy, &late, Action::Command, "mars"), named(false, CERTIFICATE_GRACE));
     assert_eq!(asked(&policy, &late, Action::Report, "mars"), named(true, "members-report"));
@@ -120,8 +126,9 @@ fn rules_that_are_no_policy_are_refused() {
     assert!(refused(&[Rule { actions: Actions::default(), ..good.clone() }], &[]));
     assert!(refused(&[], &["medic", "medic"]));
     assert!(refused(&[], &["admin"]));
-    let many: Vec<Rule> =
-        (0..=MAX_RULES).map(|number| Rule { name: alloc::format!("{number}").into(), ..good.clone() }).collect();
+    let many: Vec<Rule> = (0..=MAX_RULES)
+        .map(|number| Rule { name: alloc::format!("{number}").into(), ..good.clone() })
+        .collect();
     assert!(refused(&many, &[]));
 }
 

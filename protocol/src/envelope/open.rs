@@ -80,7 +80,11 @@ impl<'a> Parsed<'a> {
     pub fn verify(self, directory: &Directory) -> Result<Opened<'a>, EnvelopeError> {
         let sender = self.header.sender;
         let key = directory.key(sender).ok_or(EnvelopeError::UnknownSender { sender })?;
-        if self.is_signed_by(key) { Ok(self.into_opened()) } else { Err(EnvelopeError::BadSignature { sender }) }
+        if self.is_signed_by(key) {
+            Ok(self.into_opened())
+        } else {
+            Err(EnvelopeError::BadSignature { sender })
+        }
     }
 
     /// Whether `key` signed the envelope.

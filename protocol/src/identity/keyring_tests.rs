@@ -44,7 +44,8 @@ fn list(version: u64, issued: u64, revoked: &[(u8, u64, Cause)]) -> Vec<u8> {
     let entry = |(key, since, cause): &(u8, u64, Cause)| {
         ((NODE, KeyId::of(keys(*key).public())), Revoked { since: day(*since), cause: *cause })
     };
-    RevocationList { version, issued: day(issued), keys: revoked.iter().map(entry).collect() }.issue(&authority())
+    RevocationList { version, issued: day(issued), keys: revoked.iter().map(entry).collect() }
+        .issue(&authority())
 }
 
 fn ring() -> Keyring {
@@ -120,7 +121,11 @@ fn a_key_revoked_while_its_bundle_is_in_flight_is_judged_by_the_cause() {
         assert_eq!(taken(&ring, 1, 9, 10), Err(reason), "a thief writes the time that he likes");
         let error = ring.install(&certificate(1, 11, 41), at(11)).unwrap_err();
         assert_eq!(error.reason(), reason, "no certificate makes it good again");
-        assert_eq!(ring.succeed(&link(1, 11)).unwrap_err().reason(), reason, "nor does the thief's successor");
+        assert_eq!(
+            ring.succeed(&link(1, 11)).unwrap_err().reason(),
+            reason,
+            "nor does the thief's successor"
+        );
         // The owner goes on under a new key.
         ring.install(&certificate(9, 12, 42), at(12)).unwrap();
         assert_eq!(taken(&ring, 9, 12, 12), Ok(true));

@@ -1,8 +1,6 @@
 //! A [`Keyring`] as bytes: what it tells others that it has, what it gives them, and how it survives a restart.
 
-use super::{
-    Clock, Former, Keyring, Learned, Member, PublicKey, TimeRule, TrustError,
-};
+use super::{Clock, Former, Keyring, Learned, Member, PublicKey, TimeRule, TrustError};
 use crate::{
     cbor::{self, CborError, Reader},
     id::NodeId,

@@ -135,7 +135,12 @@ impl Succession {
     ///
     /// # Errors
     /// [`SuccessionError`] when it does not follow.
-    pub fn open(bytes: &[u8], subject: NodeId, number: u64, before: &PublicKey) -> Result<Self, SuccessionError> {
+    pub fn open(
+        bytes: &[u8],
+        subject: NodeId,
+        number: u64,
+        before: &PublicKey,
+    ) -> Result<Self, SuccessionError> {
         let signed = Sign1::parse(bytes, MAX_SUCCESSION_LEN)?;
         let former = KeyId::of(before);
         if signed.kid() != former.0 {
@@ -222,7 +227,8 @@ mod tests {
 
     fn reason(bytes: &[u8], number: u64) -> &'static str {
         let before = keys(number as u8 + 1);
-        Succession::open(bytes, NODE, number, before.public()).map_or_else(|error| error.reason(), |_| "taken")
+        Succession::open(bytes, NODE, number, before.public())
+            .map_or_else(|error| error.reason(), |_| "taken")
     }
 
     #[test]

@@ -264,14 +264,10 @@ fn read_event(reader: &mut Reader<'_>) -> Result<Event, CborError> {
             outcome: text(reader)?,
             values: brief(reader)?,
         },
-        6 => Event::Reconciled {
-            peer: NodeId(reader.uint()?),
-            writes: reader.uint()?,
-            taken: brief(reader)?,
-        },
-        7 => {
-            Event::Learned { what: text(reader)?, about: NodeId(reader.uint()?), statement: brief(reader)? }
+        6 => {
+            Event::Reconciled { peer: NodeId(reader.uint()?), writes: reader.uint()?, taken: brief(reader)? }
         }
+        7 => Event::Learned { what: text(reader)?, about: NodeId(reader.uint()?), statement: brief(reader)? },
         8 => Event::Witnessed { peer: NodeId(reader.uint()?), size: reader.uint()?, root: brief(reader)? },
         9 => Event::Caught {
             peer: NodeId(reader.uint()?),
@@ -286,8 +282,7 @@ fn read_event(reader: &mut Reader<'_>) -> Result<Event, CborError> {
 fn message(reader: &mut Reader<'_>) -> Result<MessageName, CborError> {
     let (peer, at) = (NodeId(reader.uint()?), reader.position());
     let number = reader.uint()?;
-    let purpose =
-        Purpose::from_number(number).ok_or(CborError::Items { at, expected: 1, found: number })?;
+    let purpose = Purpose::from_number(number).ok_or(CborError::Items { at, expected: 1, found: number })?;
     Ok(MessageName { peer, purpose, epoch: small(reader)?, sequence: reader.uint()? })
 }
 

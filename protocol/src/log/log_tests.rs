@@ -1,8 +1,8 @@
 //! The tree against published vectors, and its other forms against the tree.
 
 use super::{
-    Brief, Checkpoint, EMPTY_ROOT, Entry, Event, Hash, Journal, LogId, MAX_ENTRY_LEN, MessageName, ProofError, Span,
-    SignedCheckpoint, Tree, leaf_hash, verify_consistency, verify_inclusion,
+    Brief, Checkpoint, EMPTY_ROOT, Entry, Event, Hash, Journal, LogId, MAX_ENTRY_LEN, MessageName,
+    ProofError, SignedCheckpoint, Span, Tree, leaf_hash, verify_consistency, verify_inclusion,
 };
 use crate::{cbor::Reader, envelope::Purpose, id::NodeId, identity::KeyPair, time::DtnTime};
 use alloc::{collections::BTreeSet, vec, vec::Vec};
@@ -86,7 +86,10 @@ fn the_reference_inclusion_proofs_are_made_and_hold() {
     for (leaf, size, proof) in INCLUSION {
         let proof = hashes(proof);
         assert_eq!(tree.inclusion(leaf - 1, size), Some(proof.clone()));
-        assert_eq!(verify_inclusion(*tree.leaf(leaf - 1).unwrap(), leaf - 1, size, &proof, &root(size)), Ok(()));
+        assert_eq!(
+            verify_inclusion(*tree.leaf(leaf - 1).unwrap(), leaf - 1, size, &proof, &root(size)),
+            Ok(())
+        );
     }
 }
 
@@ -127,7 +130,10 @@ fn a_corrupted_inclusion_proof_does_not_hold() {
             assert!(!holds(leaf, size, node, &wrong, &root));
         }
     }
-    assert_eq!(verify_inclusion([0; 32], 0, 0, &[], &EMPTY_ROOT), Err(ProofError::Beyond { index: 0, size: 0 }));
+    assert_eq!(
+        verify_inclusion([0; 32], 0, 0, &[], &EMPTY_ROOT),
+        Err(ProofError::Beyond { index: 0, size: 0 })
+    );
 }
 
 /// The ways in which the reference tests corrupt a consistency proof.
@@ -238,11 +244,17 @@ fn checkpoints_and_cosignatures_do_not_stand_in_for_each_other() {
     let signed = checkpoint.sign(&owner);
     let read = SignedCheckpoint::parse(&signed).unwrap();
     assert_eq!(read.verify(owner.public()), Ok(checkpoint));
-    assert_eq!(read.verify(witness.public()).map_err(|error| error.reason()), Err("bad_checkpoint_signature"));
+    assert_eq!(
+        read.verify(witness.public()).map_err(|error| error.reason()),
+        Err("bad_checkpoint_signature")
+    );
     let cosigned = checkpoint.cosign(NodeId(8), &witness);
     let read = SignedCheckpoint::parse_cosignature(&cosigned).unwrap();
     assert_eq!((read.signer(), read.verify(witness.public())), (NodeId(8), Ok(checkpoint)));
-    assert_eq!(SignedCheckpoint::parse(&cosigned).map_err(|error| error.reason()).err(), Some("checkpoint_signer"));
+    assert_eq!(
+        SignedCheckpoint::parse(&cosigned).map_err(|error| error.reason()).err(),
+        Some("checkpoint_signer")
+    );
     let own = checkpoint.cosign(NodeId(7), &owner);
     assert!(SignedCheckpoint::parse(&own).unwrap().verify(owner.public()).is_err(), "another domain");
 }

@@ -83,7 +83,14 @@ impl Span {
         if self.begin != 0 {
             return None;
         }
-        Some(self.subtrees.iter().rev().copied().reduce(|right, left| node_hash(&left, &right)).unwrap_or(EMPTY_ROOT))
+        Some(
+            self.subtrees
+                .iter()
+                .rev()
+                .copied()
+                .reduce(|right, left| node_hash(&left, &right))
+                .unwrap_or(EMPTY_ROOT),
+        )
     }
 
     /// Appends `[begin, end, subtrees as one byte string]`.
@@ -105,7 +112,11 @@ impl Span {
         let (begin, end) = (reader.uint()?, reader.uint()?);
         let bytes = reader.bytes()?;
         let (nodes, rest) = bytes.as_chunks::<32>();
-        let expected = if begin <= end && end <= 1 << 62 { Places { at: begin, end }.count() as u64 } else { MAX_HASHES + 1 };
+        let expected = if begin <= end && end <= 1 << 62 {
+            Places { at: begin, end }.count() as u64
+        } else {
+            MAX_HASHES + 1
+        };
         if !rest.is_empty() || nodes.len() as u64 != expected {
             return Err(CborError::Items { at, expected, found: nodes.len() as u64 });
         }

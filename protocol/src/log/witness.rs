@@ -192,7 +192,8 @@ impl Witness {
             if self.logs.len() >= self.max_logs {
                 return Err(Observed::Full);
             }
-            let seen = Seen { newest: came.clone(), history: VecDeque::new(), pending: VecDeque::new(), fork: None };
+            let seen =
+                Seen { newest: came.clone(), history: VecDeque::new(), pending: VecDeque::new(), fork: None };
             self.logs.insert(log, seen);
             return Err(Observed::First);
         }

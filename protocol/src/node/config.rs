@@ -1,6 +1,8 @@
 //! How a node is set up.
 
-use super::{CustodySettings, ReassemblySettings, StatusReportSettings, security::BundleSecurity, trust::TrustConfig};
+use super::{
+    CustodySettings, ReassemblySettings, StatusReportSettings, security::BundleSecurity, trust::TrustConfig,
+};
 use crate::{
     bundle::{CrcKind, Policy},
     delivery::RateLimit,

@@ -82,7 +82,10 @@ impl Node {
     pub(super) fn seal_again(&mut self) {
         let pending = |(key, stream): (&StreamKey, &Outgoing)| {
             let key = *key;
-            stream.pending().map(move |(sequence, message)| (key, sequence, message.clone())).collect::<Vec<_>>()
+            stream
+                .pending()
+                .map(move |(sequence, message)| (key, sequence, message.clone()))
+                .collect::<Vec<_>>()
         };
         let messages: Vec<(StreamKey, u64, Pending)> = self.outgoing.iter().flat_map(pending).collect();
         for (stream, sequence, mut message) in messages {

@@ -13,8 +13,8 @@ use crate::{
     envelope::{Header, Opened, Parsed, Purpose},
     id::NodeId,
     identity::{
-        Cause, Certificate, Clock, KeyId, KeyPair, Keyring, Learned, MAX_CHAIN, PublicKey, RevocationList, Revoked,
-        Scope, Statement, Succession, TimeRule, TrustError,
+        Cause, Certificate, Clock, KeyId, KeyPair, Keyring, Learned, MAX_CHAIN, PublicKey, RevocationList,
+        Revoked, Scope, Statement, Succession, TimeRule, TrustError,
     },
     log::{Brief, Event, Journal, LogId, MessageName, Witness},
     time::{DtnTime, Instant},
@@ -190,7 +190,9 @@ impl Node {
             return false;
         }
         let members = self.config.directory.len();
-        let Ok(message) = message::TrustMessage::decode(parsed.claimed_payload(), members) else { return false };
+        let Ok(message) = message::TrustMessage::decode(parsed.claimed_payload(), members) else {
+            return false;
+        };
         let of_sender = message.statements.iter().filter(|statement| {
             matches!(statement, Statement::Succession(bytes)
                 if Succession::peek(bytes).is_ok_and(|(subject, _)| subject == sender))
@@ -271,14 +273,20 @@ impl Node {
 
     /// A message came under a number that was used. If it says something else and the same sender signed it, the two prove that the sender
     /// lies: the first stands, and both are kept.
-    pub(super) fn compare_with_taken(&mut self, key: StreamKey, header: &Header, parsed: Parsed<'_>, sealed: &[u8]) {
+    pub(super) fn compare_with_taken(
+        &mut self,
+        key: StreamKey,
+        header: &Header,
+        parsed: Parsed<'_>,
+        sealed: &[u8],
+    ) {
         let Some(trusting) = &self.trusting else { return };
         let place = |taken: &&Taken| (taken.epoch, taken.sequence) == (header.incarnation, header.sequence);
         let known = trusting.taken.get(&key).and_then(|taken| taken.iter().find(place));
         let came = Brief::of(parsed.claimed_payload());
-        let Some((first, bytes)) = known.filter(|known| known.payload != came).map(|known| {
-            (known.payload, known.sealed.clone())
-        }) else {
+        let Some((first, bytes)) =
+            known.filter(|known| known.payload != came).map(|known| (known.payload, known.sealed.clone()))
+        else {
             return;
         };
         if self.verify(parsed).is_err() {

@@ -22,7 +22,9 @@ fn honest_messages_are_delivered_and_both_ends_write_them_down() {
     let payload = |name, sent: bool| {
         fleet.events(name).into_iter().find_map(|event| match event {
             Event::Sent { message, payload } if sent && message.purpose == Purpose::Command => Some(payload),
-            Event::Accepted { message, payload } if !sent && message.purpose == Purpose::Command => Some(payload),
+            Event::Accepted { message, payload } if !sent && message.purpose == Purpose::Command => {
+                Some(payload)
+            }
             _ => None,
         })
     };
@@ -104,9 +106,9 @@ fn two_payloads_under_one_number_are_kept_as_proof_and_the_first_stands() {
     assert_eq!(fleet.forge(&keys(2), header, "dig"), None);
     assert_eq!(fleet.forge(&keys(2), header, "do not"), Some("duplicate"));
     assert_eq!(fleet.texts(3), ["dig"]);
-    let caught = fleet.events(3).into_iter().filter(|event| {
-        matches!(event, Event::Caught { peer, at, .. } if peer.0 == 2 && **at == *"two_payloads")
-    });
+    let caught = fleet.events(3).into_iter().filter(
+        |event| matches!(event, Event::Caught { peer, at, .. } if peer.0 == 2 && **at == *"two_payloads"),
+    );
     assert_eq!(caught.count(), 1);
     let proofs = fleet.records(3, Kept::Proof);
     let text = |words: &str| proofs[0].windows(words.len()).any(|part| part == words.as_bytes());
@@ -156,7 +158,8 @@ fn a_clock_set_far_ahead_takes_orders_from_nobody_and_readings_from_all() {
     fleet.submit(2, 3, Purpose::Telemetry, "4 V");
     fleet.run_for(MINUTE);
     assert_eq!(fleet.texts(3), ["4 V"]);
-    let by_grace = |event: &Event| matches!(event, Event::Denied { rule, .. } if **rule == *CERTIFICATE_GRACE);
+    let by_grace =
+        |event: &Event| matches!(event, Event::Denied { rule, .. } if **rule == *CERTIFICATE_GRACE);
     assert_eq!(fleet.events(3).iter().filter(|event| by_grace(event)).count(), 1);
     fleet.set_clock(3, DtnTime(BEGIN + 2 * DAY));
     fleet.submit(2, 3, Purpose::Command, "dig again");

@@ -8,13 +8,11 @@ use cosmosmesh_protocol::{
     },
     envelope::{Header, Purpose, seal},
     id::NodeId,
-    identity::{
-        Certificate, Directory, KeyPair, RevocationList, Role, Scope, Statement, TimeRule,
-    },
+    identity::{Certificate, Directory, KeyPair, RevocationList, Role, Scope, Statement, TimeRule},
     log::{Entry, Event},
     node::{
-        BundleSettings, Change, Convergence, Delivery, Input, InputError, Issuer, Kept, LinkId, LinkUp, Node, NodeConfig, Output,
-        Submission, TrustConfig, WholeLink,
+        BundleSettings, Change, Convergence, Delivery, Input, InputError, Issuer, Kept, LinkId, LinkUp, Node,
+        NodeConfig, Output, Submission, TrustConfig, WholeLink,
     },
     time::{DtnTime, Instant, UtcEstimate},
 };
@@ -115,7 +113,8 @@ impl Fleet {
             rate_bps: 1_000_000,
             owlt: Duration::ZERO,
         };
-        let pairs = (1..=4).flat_map(|from| (1..=4).filter(move |to| *to != from).map(move |to| contact(from, to)));
+        let pairs =
+            (1..=4).flat_map(|from| (1..=4).filter(move |to| *to != from).map(move |to| contact(from, to)));
         let plan = ContactPlan::from_contacts(pairs).expect("a plain plan");
         let directory: Directory = (1..=4).map(|node| (NodeId(node), keys(node).public().clone())).collect();
         let directory = Arc::new(directory);
@@ -198,7 +197,8 @@ impl Fleet {
         let end = self.now.saturating_add(span);
         loop {
             self.exchange();
-            let due = self.hosts.iter().filter_map(|(name, host)| Some((host.node.poll_timeout()?, *name))).min();
+            let due =
+                self.hosts.iter().filter_map(|(name, host)| Some((host.node.poll_timeout()?, *name))).min();
             let Some((at, name)) = due.filter(|(at, _)| *at <= end) else { break };
             self.now = at.max(self.now);
             self.input(name, Input::Timeout).expect("a timeout");
@@ -240,7 +240,13 @@ impl Fleet {
     }
 
     /// The attacker brings an envelope in a bundle from `source` to a node.
-    pub(crate) fn bring(&mut self, to: u64, source: u64, number: u64, envelope: Vec<u8>) -> Result<(), InputError> {
+    pub(crate) fn bring(
+        &mut self,
+        to: u64,
+        source: u64,
+        number: u64,
+        envelope: Vec<u8>,
+    ) -> Result<(), InputError> {
         let creation = CreationTimestamp { time: self.civil.dtn_time(self.now), sequence: 1 << 40 | number };
         let (from, whom) = (NodeId(source).endpoint(1), NodeId(to).endpoint(1));
         let mut bundle = Bundle::new(Primary::new(from, whom, creation, 10_000 * DAY), envelope);
@@ -287,7 +293,8 @@ impl Fleet {
         let kept = host.kept.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         let seed = [name as u8 + 100 + host.incarnation as u8; 32];
         let (config, keys) = (host.config.clone(), host.keys.clone());
-        host.node = Node::restore(config, keys, seed, now, host.incarnation, Some(self.civil), kept).expect("own records");
+        host.node = Node::restore(config, keys, seed, now, host.incarnation, Some(self.civil), kept)
+            .expect("own records");
         self.brief(name);
     }
 

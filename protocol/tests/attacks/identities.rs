@@ -64,8 +64,8 @@ fn what_is_no_statement_is_refused_without_a_panic() {
 fn signatures_with_s_above_the_order_are_refused() {
     /// The order of the base point, little-endian (RFC 8032 §5.1).
     const L: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
     let mut bytes = certificate(2, 2, 1, 50).issue(&authority());
     let at = bytes.len() - 32;
@@ -88,7 +88,9 @@ fn a_stolen_key_is_good_until_the_revocation_comes_and_nothing_in_flight_passes_
     // In flight when the key is taken back.
     let flying = fleet.header(2, 3, Purpose::Command, 2);
     let envelope = seal(&keys(2), &flying, b"in flight");
-    fleet.input(1, Input::Revoke { node: NodeId(2), cause: Cause::Compromised }).expect("the authority's key");
+    fleet
+        .input(1, Input::Revoke { node: NodeId(2), cause: Cause::Compromised })
+        .expect("the authority's key");
     fleet.run_for(HOUR);
     let revoked = fleet.hosts[&3].node.keyring().map(|ring| ring.list().version);
     assert!(revoked.is_some_and(|version| version > 1), "the list has spread");
@@ -101,7 +103,10 @@ fn a_stolen_key_is_good_until_the_revocation_comes_and_nothing_in_flight_passes_
     fleet.run_for(HOUR);
     let header = fleet.header(2, 3, Purpose::Command, 2);
     assert_eq!(fleet.forge(&keys(22), header, "the owner's order"), None);
-    assert_eq!(fleet.forge(&keys(2), fleet.header(2, 3, Purpose::Command, 3), "the thief's"), Some("bad_signature"));
+    assert_eq!(
+        fleet.forge(&keys(2), fleet.header(2, 3, Purpose::Command, 3), "the thief's"),
+        Some("bad_signature")
+    );
 }
 
 #[test]

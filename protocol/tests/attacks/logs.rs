@@ -78,7 +78,9 @@ fn two_logs_for_two_peers_are_caught_by_gossip_and_the_proof_spreads() {
             let read = SignedCheckpoint::parse(&half.bytes).expect("as signed");
             assert_eq!(read.verify(keys(3).public()), Ok(half.checkpoint), "anybody can check it");
         }
-        assert!(fleet.events(name).iter().any(|event| matches!(event, Event::Caught { peer, .. } if peer.0 == 3)));
+        assert!(
+            fleet.events(name).iter().any(|event| matches!(event, Event::Caught { peer, .. } if peer.0 == 3))
+        );
         assert_eq!(fleet.records(name, Kept::Proof).len(), 1);
     }
 }

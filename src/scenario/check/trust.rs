@@ -20,7 +20,12 @@ impl Checker<'_> {
     pub(super) fn trust(&mut self, raw: &Spanned<RawTrust>, protocol: &ProtocolSettings) -> TrustSpec {
         if protocol.service != Service::Streams {
             let found = "trust by certificates with datagrams";
-            self.report(&raw.place, Mistake::Inconsistent, found, "`service: Streams`: datagrams are signed by nobody");
+            self.report(
+                &raw.place,
+                Mistake::Inconsistent,
+                found,
+                "`service: Streams`: datagrams are signed by nobody",
+            );
         }
         let raw = &raw.value;
         let authority = self.asset(&raw.authority).unwrap_or(AssetIndex(0));
@@ -33,7 +38,8 @@ impl Checker<'_> {
             }
         }
         let lifetime = self.above_zero_or(raw.certificate_lifetime.as_ref(), SimTime(30 * DAY.0));
-        let renew_before = self.above_zero_or(raw.renew_before.as_ref(), SimTime(10 * DAY.0).min(SimTime(lifetime.0 / 3)));
+        let renew_before =
+            self.above_zero_or(raw.renew_before.as_ref(), SimTime(10 * DAY.0).min(SimTime(lifetime.0 / 3)));
         if let Some(written) = raw.renew_before.as_ref().filter(|_| renew_before >= lifetime) {
             self.out_of_range(&written.place, format!("a time below the certificate's lifetime, {lifetime}"));
         }
@@ -52,7 +58,8 @@ impl Checker<'_> {
     }
 
     fn policy(&mut self, raw: &RawTrust) -> Policy {
-        let names = raw.roles.iter().flat_map(|roles| &roles.value).map(|name| name.value.as_str().into()).collect();
+        let names =
+            raw.roles.iter().flat_map(|roles| &roles.value).map(|name| name.value.as_str().into()).collect();
         let place = raw.roles.as_ref().map(|roles| roles.place.clone());
         let bare = match Policy::new(Vec::new(), names) {
             Ok(policy) => policy,
@@ -66,10 +73,17 @@ impl Checker<'_> {
             raw.roles.iter().flat_map(|roles| &roles.value).map(|name| name.value.as_str().into()).collect();
         let (rules, place) = match &raw.policy {
             None => (Policy::default().rules().to_vec(), &raw.authority.place),
-            Some(list) => (list.value.iter().map(|rule| self.rule(&rule.value, &bare)).collect(), &list.place),
+            Some(list) => {
+                (list.value.iter().map(|rule| self.rule(&rule.value, &bare)).collect(), &list.place)
+            }
         };
         Policy::new(rules, own).unwrap_or_else(|error| {
-            self.report(place, Mistake::Inconsistent, error.to_string(), "up to 256 rules, each of its own name and about something");
+            self.report(
+                place,
+                Mistake::Inconsistent,
+                error.to_string(),
+                "up to 256 rules, each of its own name and about something",
+            );
             Policy::default()
         })
     }

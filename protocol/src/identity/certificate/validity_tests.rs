@@ -55,7 +55,11 @@ fn a_clock_set_far_ahead_expires_nothing_that_the_authority_has_not_outlived() {
 #[test]
 fn a_clock_set_back_brings_nothing_back_to_life() {
     assert_eq!(judged(at(1), Some(44)), Err("certificate_expired"));
-    assert_eq!(judged(at(-100), Some(20)), Ok(Standing::Valid), "what the authority signed tells that its time has come");
+    assert_eq!(
+        judged(at(-100), Some(20)),
+        Ok(Standing::Valid),
+        "what the authority signed tells that its time has come"
+    );
 }
 
 #[test]
@@ -86,10 +90,11 @@ fn a_clock_that_drifts_for_too_long_counts_as_none() {
 
 #[test]
 fn an_uncertain_clock_gives_the_benefit_of_the_doubt_at_both_ends() {
-    let between = |from: u64, to: u64| Clock::Between {
-        earliest: DtnTime(BEGIN + from),
-        latest: DtnTime(BEGIN + to),
-    };
-    assert_eq!(judged(Clock::Between { earliest: DtnTime(BEGIN - 10), latest: DtnTime(BEGIN) }, None), Ok(Standing::Valid));
+    let between =
+        |from: u64, to: u64| Clock::Between { earliest: DtnTime(BEGIN + from), latest: DtnTime(BEGIN + to) };
+    assert_eq!(
+        judged(Clock::Between { earliest: DtnTime(BEGIN - 10), latest: DtnTime(BEGIN) }, None),
+        Ok(Standing::Valid)
+    );
     assert_eq!(judged(between(30 * DAY - 1, 30 * DAY + 9), Some(29)), Ok(Standing::Valid));
 }

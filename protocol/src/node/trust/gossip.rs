@@ -50,13 +50,7 @@ impl Node {
     }
 
     /// Tells a peer what this node has, its checkpoint with the proofs that the peer asked for, and what the peer lacks.
-    fn tell_trust(
-        &mut self,
-        peer: NodeId,
-        asks: bool,
-        statements: Vec<Statement>,
-        cosignature: Vec<u8>,
-    ) {
+    fn tell_trust(&mut self, peer: NodeId, asks: bool, statements: Vec<Statement>, cosignature: Vec<u8>) {
         let time = self.civil_now();
         let Some(trusting) = self.trusting.as_mut() else { return };
         let checkpoint = trusting.journal.checkpoint(time);
@@ -149,7 +143,8 @@ impl Node {
         }
         let Some(trusting) = self.trusting.as_mut() else { return };
         trusting.known_by.insert(source, message.to_prove);
-        let lacks = trusting.keyring.lacking(&message.summary, STATEMENTS.max(trusting.keyring.list_len() + 8));
+        let lacks =
+            trusting.keyring.lacking(&message.summary, STATEMENTS.max(trusting.keyring.list_len() + 8));
         if message.asks || !lacks.is_empty() {
             self.tell_trust(source, false, lacks, cosignature.unwrap_or_default());
         }

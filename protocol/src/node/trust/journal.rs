@@ -65,7 +65,11 @@ impl Node {
     }
 
     /// Takes one kept record of trust back. `None`: this version did not write it.
-    pub(in crate::node) fn take_back_trust(&mut self, kind: u8, value: &[u8]) -> Result<Option<()>, InputError> {
+    pub(in crate::node) fn take_back_trust(
+        &mut self,
+        kind: u8,
+        value: &[u8],
+    ) -> Result<Option<()>, InputError> {
         let id = self.config.id;
         let missing = InputError::NotConfigured { what: "trust by certificates" };
         let trusting = self.trusting.as_mut().ok_or(missing)?;
