@@ -33,7 +33,7 @@ fn prices_have_the_names_of_the_constraints() {
         let fleet = fleet(name);
         let couplings = fleet.couplings().expect("a plan").as_slice();
         let names: Vec<&str> = couplings.iter().map(|coupling| coupling.name.as_str()).collect();
-        assert_eq!(fleet.scenario().planning.as_ref().expect("a plan").coupling_names(), names);
+        assert_eq!(fleet.scenario().planning.as_ref().expect("a plan").coupling_names(0), names);
     }
 }
 

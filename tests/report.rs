@@ -204,7 +204,10 @@ mod plan {
     fn the_time_to_a_gap_is_that_from_which_it_stays_below() {
         let problem = two_traders();
         let optimum = problem.solve().expect("solvable");
-        let shape = RunShape { plan: Some(PlanReference { problem, optimum }), ..RunShape::default() };
+        let shape = RunShape {
+            plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+            ..RunShape::default()
+        };
         let records = [
             local(1, 0, 1, 3.0),
             local(2, 1, 1, 1.0),
@@ -240,7 +243,10 @@ mod plan {
     fn the_gap_is_the_larger_of_objective_and_violation() {
         let problem = two_traders();
         let optimum = problem.solve().expect("solvable");
-        let shape = RunShape { plan: Some(PlanReference { problem, optimum }), ..RunShape::default() };
+        let shape = RunShape {
+            plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+            ..RunShape::default()
+        };
         // f = 0 at the unconstrained minimum: |0 − 1| / 1 = 1; x − y = 2 over max(1, 10).
         let set = metrics_of(shape, &[local(1, 0, 1, 3.0), local(2, 1, 1, 1.0)], 10);
         assert_eq!(set.value("plan.objective_gap"), Some(1.0));
@@ -496,6 +502,8 @@ fn facts(assets: u32, days: i64) -> RunFacts {
             slots: 1,
             slot_s: 3600.0,
             constraints: vec!["energy[0]".into()],
+            shift: 0,
+            later: Vec::new(),
         }),
         oracles: OracleFacts::default(),
     }
@@ -510,7 +518,7 @@ fn write_run(out: &Path, assets: u32, days: i64, fingerprint: &str) -> Result<Pa
     let mut metrics = Metrics::new(RunShape {
         duration: end,
         replicas,
-        plan: Some(PlanReference { problem, optimum }),
+        plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
         ..RunShape::default()
     });
     let mut oracles = Oracles::new(None);
@@ -573,6 +581,7 @@ mod run_folder {
             "drops.csv",
             "energy.csv",
             "held.csv",
+            "horizons.csv",
             "links.csv",
             "metrics.json",
             "plans.csv",
@@ -593,6 +602,7 @@ mod run_folder {
             "staleness.csv",
             "sync.csv",
             "timing.json",
+            "versions.csv",
             "writes.csv",
         ];
         assert_eq!(found, expected);
@@ -613,7 +623,7 @@ mod run_folder {
         assert_eq!(table("rounds.csv").lines().count(), 120);
         let plans = table("plans.csv");
         assert!(
-            plans.starts_with("asset,round,quantity,slot,value\nHabitat Jezero,119,energy,0,2.0"),
+            plans.starts_with("asset,horizon,round,quantity,slot,value\nHabitat Jezero,0,119,energy,0,2.0"),
             "{plans}"
         );
         assert_eq!(plans.lines().count(), 3, "what each of two participants holds in the end");

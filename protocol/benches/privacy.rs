@@ -166,7 +166,8 @@ fn bytes(_: &mut Criterion) {
                 let share = share(index, greatest);
                 let contribution = fleet.assets[index].speak(&share).unwrap();
                 masked += contribution.encode().len();
-                plain += Contribution { horizon: 1, round: 1, base: 0, entries: share }.encode().len();
+                plain +=
+                    Contribution { horizon: 1, term: 0, round: 1, base: 0, entries: share }.encode().len();
                 let from = fleet.terms.parts().roster[index].node;
                 fleet.aggregator.on_contribution(from, &contribution).unwrap();
             }

@@ -278,7 +278,7 @@ fn a_bundle_never_goes_by_its_source_which_would_drop_it() {
     link_up(&mut source, 1, 2, None, 100_000);
     send(&mut source, 1, 4, Priority::Normal, 50);
     let (_, wire) = source.poll_bundle(at(1), LinkId(2)).expect("over node 2");
-    input(&mut relay, 2, Input::Frame { link: LinkId(1), bytes: &[&[0x40], &wire[..]].concat() });
+    input(&mut relay, 2, Input::Frame { link: LinkId(9), bytes: &[&[0x40], &wire[..]].concat() });
     assert_eq!([1, 5].map(|peer| leaves(&mut relay, 3, peer)), [None, None]);
     assert_eq!(relay.stored(), 1);
     input(&mut relay, 10, Input::ContactPlan(plan(by_source.into_iter().chain([late]).chain(around))));

@@ -1,10 +1,10 @@
 //! One run with everything that watches it: digest, metrics, oracles, run folder, trace file.
 
-use super::CliError;
+use super::{CliError, reference};
 use crate::{
     engine::{AssetLog, Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
-    metrics::{Metrics, MetricsSet, Places, PlanReference, RunShape},
-    oracle::{self, CentralProblem, OracleReport, Oracles},
+    metrics::{Metrics, MetricsSet, Places, RunShape},
+    oracle::{OracleReport, Oracles},
     report::{
         AssetFacts, Capture, CapturedLink, OracleFacts, PlanFacts, ReportError, RunEnd, RunFacts, RunFolder,
         Timing, words, write_log,
@@ -13,7 +13,7 @@ use crate::{
     sim::{Options, Progress, SimError, Simulation},
     units::SimTime,
 };
-use cosmosmesh_protocol::planning::QpSettings;
+use cosmosmesh_protocol::planning::solver::Kind;
 use std::{
     fs::File,
     io::{self, BufWriter},
@@ -48,6 +48,8 @@ pub(super) struct Request<'a> {
     pub(super) until: Option<SimTime>,
     /// What to write, if anything.
     pub(super) output: Option<Output>,
+    /// The method of planning in place of the scenario's.
+    pub(super) solver: Option<Kind>,
 }
 
 /// What a run gave.
@@ -72,7 +74,11 @@ pub(super) fn fly(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Flown, CliError> {
     let started = wall_clock();
-    let scenario = Arc::new(Scenario::load(request.path)?);
+    let mut scenario = Scenario::load(request.path)?;
+    if let (Some(plan), Some(kind)) = (&mut scenario.planning, request.solver) {
+        plan.solver = Some(kind);
+    }
+    let scenario = Arc::new(scenario);
     let input = |reason: String| CliError::Input { path: request.path.into(), reason };
     let capture = request.output.as_ref().is_some_and(|output| output.pcap);
     let options = Options { seed: request.seed, threads: request.threads, until: request.until, capture };
@@ -136,7 +142,9 @@ fn plan_facts(plan: &PlanSpec) -> PlanFacts {
         commodities: plan.commodities.clone(),
         slots: plan.slots,
         slot_s: plan.slot.as_secs_f64(),
-        constraints: plan.coupling_names(),
+        constraints: plan.coupling_names(0),
+        shift: plan.rolling.map_or(0, |rolling| rolling.shift),
+        later: (1..plan.horizons()).map(|horizon| plan.coupling_names(horizon)).collect(),
     }
 }
 
@@ -162,7 +170,8 @@ impl Watch {
         let shape = RunShape {
             duration: end,
             replicas: scenario.shared_state.as_ref().map_or_else(Vec::new, |shared| shared.members.clone()),
-            plan: plan_reference(simulation)?,
+            plan: reference::of_start(simulation.fleet())?,
+            replan: Some(reference::later(simulation.shared_fleet())),
             places: Places {
                 ephemeris: simulation.course().ephemeris.clone(),
                 trajectories: simulation.course().trajectories.clone(),
@@ -303,52 +312,6 @@ fn captured_links(scenario: &Scenario, simulation: &Simulation) -> Vec<CapturedL
 /// Whether replicas have had the time to agree: writes stopped early enough for a whole lifetime of their messages.
 fn is_healed(scenario: &Scenario, end: SimTime) -> bool {
     scenario.shared_state.as_ref().is_some_and(|shared| shared.end + shared.lifetime <= end)
-}
-
-/// The fleet's problem and its central optimum.
-fn plan_reference(simulation: &Simulation) -> Result<Option<PlanReference>, String> {
-    let problems = simulation.fleet().problems();
-    if problems.is_empty() {
-        return Ok(None);
-    }
-    let participants = problems.iter().map(|(asset, problem)| {
-        let (parts, n) = (problem.parts(), problem.variables());
-        let upper = (0..n).flat_map(|row| (row..n).map(move |column| (row, column)));
-        let entries = upper.map(|(row, column)| (row, column, problem.hessian_entry(row, column)));
-        oracle::Participant {
-            asset: *asset,
-            quadratic: entries.filter(|entry| entry.2 != 0.0).collect(),
-            linear: parts.linear.clone(),
-            constant: parts.constant,
-            lower: parts.lower.clone(),
-            upper: parts.upper.clone(),
-            rows: parts
-                .rows
-                .iter()
-                .map(|row| oracle::Row { terms: row.terms.clone(), lower: row.lower, upper: row.upper })
-                .collect(),
-            shared: parts
-                .shared
-                .iter()
-                .map(|term| oracle::SharedTerm {
-                    coupling: term.coupling,
-                    variable: term.variable,
-                    coefficient: term.coefficient,
-                })
-                .collect(),
-        }
-    });
-    let couplings = simulation.fleet().couplings().into_iter().flat_map(|couplings| couplings.as_slice());
-    let problem = CentralProblem::new(participants.collect())
-        .map_err(|error| error.to_string())?
-        .bounded(couplings.map(|coupling| (coupling.lower, coupling.upper)));
-    let mut optimum = problem.solve().map_err(|error| format!("central optimum of the plan: {error}"))?;
-    let whole = |error| format!("plan with whole requests: {error}");
-    if let Some(fleet) = simulation.fleet().integer().map_err(whole)? {
-        let rounded = fleet.solve_centrally(QpSettings::default()).map_err(whole)?;
-        optimum.integrality_gap = Some(rounded.gap);
-    }
-    Ok(Some(PlanReference { problem, optimum }))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line tells the user how long a run took")]

@@ -12,9 +12,11 @@ mod interrupt;
 pub mod new;
 pub mod policy;
 mod progress;
+mod reference;
 pub mod report;
 pub mod route;
 pub mod run;
+pub mod solvers;
 pub mod sync;
 pub mod validate;
 
@@ -65,6 +67,7 @@ enum Command {
     Contacts(contacts::ContactsArgs),
     Bundle(bundle::BundleArgs),
     Route(route::RouteArgs),
+    Solvers(solvers::SolversArgs),
     Catopt(catopt::CatoptArgs),
     Audit(audit::AuditArgs),
     Policy(policy::PolicyArgs),
@@ -84,6 +87,7 @@ impl Command {
             Self::Contacts(args) => contacts::execute(args),
             Self::Bundle(args) => bundle::execute(args),
             Self::Route(args) => route::execute(&args),
+            Self::Solvers(args) => solvers::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
             Self::Audit(args) => audit::execute(&args, &mut io::stdout().lock()),
             Self::Policy(args) => policy::execute(&args, &mut io::stdout().lock()),
@@ -162,7 +166,7 @@ fn check(args: &check::CheckArgs) -> Result<Outcome, CliError> {
     let threads = NonZeroUsize::new(args.threads as usize).unwrap_or(NonZeroUsize::MIN);
     let interrupted = interrupt::watch();
     let run = |path: &Path| {
-        let request = flight::Request { path, seed: None, threads, until: None, output: None };
+        let request = flight::Request { path, seed: None, threads, until: None, output: None, solver: None };
         let flown = flight::fly(&request, &mut |_| interrupted.flow())?;
         let (fingerprint, metrics, tolerances) =
             (flown.fingerprint.to_string(), flown.metrics, flown.tolerances);

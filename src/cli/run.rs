@@ -83,6 +83,7 @@ pub fn execute(args: RunArgs) -> Result<Outcome, CliError> {
             .unwrap_or(NonZeroUsize::MIN),
         until: args.until,
         output: Some(Output { folder, trace: args.trace, pcap: args.pcap }),
+        solver: None,
     };
     let interrupted = interrupt::watch();
     let mut bar = Bar::new();

@@ -108,6 +108,10 @@ impl RecordKind {
             Self::PlanSolver { .. } => (22, "plan_solver"),
             Self::PlanTerm { .. } => (23, "plan_term"),
             Self::PlanCommitted { .. } => (24, "plan_committed"),
+            Self::PlanHorizon { .. } => (30, "plan_horizon"),
+            Self::PlanWhole { .. } => (31, "plan_whole"),
+            Self::PlanMember { .. } => (32, "plan_member"),
+            Self::PlanRequests { .. } => (33, "plan_requests"),
             Self::SyncContent { .. } => (40, "sync_content"),
             Self::SyncDropped { .. } => (41, "sync_dropped"),
             Self::SyncHeld { .. } => (42, "sync_held"),
@@ -157,8 +161,29 @@ impl RecordKind {
                 visit("why", Field::Word(why));
             }
             Self::PlanTerm { term } => visit("term", Field::Count(u64::from(*term))),
-            Self::PlanCommitted { horizon, round, outcome } => {
+            Self::PlanHorizon { horizon, done } => {
                 visit("horizon", Field::Count(*horizon));
+                visit("done", Field::Reals(done));
+            }
+            Self::PlanWhole { horizon } => visit("horizon", Field::Count(*horizon)),
+            Self::PlanMember { horizon, round, member, present, why } => {
+                visit("horizon", Field::Count(*horizon));
+                visit("round", Field::Count(u64::from(*round)));
+                visit("member", Field::Asset(*member));
+                visit("present", Field::Flag(*present));
+                visit("why", Field::Word(why));
+            }
+            Self::PlanRequests { horizon, bids, granted, declined, withdrawn } => {
+                visit("horizon", Field::Count(*horizon));
+                for (name, count) in
+                    [("bids", bids), ("granted", granted), ("declined", declined), ("withdrawn", withdrawn)]
+                {
+                    visit(name, Field::Count(u64::from(*count)));
+                }
+            }
+            Self::PlanCommitted { horizon, term, round, outcome } => {
+                visit("horizon", Field::Count(*horizon));
+                visit("term", Field::Count(u64::from(*term)));
                 visit("round", Field::Count(u64::from(*round)));
                 visit("outcome", Field::Word(outcome));
             }

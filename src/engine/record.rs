@@ -283,10 +283,50 @@ pub enum RecordKind {
     PlanCommitted {
         /// The horizon.
         horizon: u64,
+        /// The term of its coordinator.
+        term: u32,
         /// The round that ended it.
         round: u32,
         /// How it ended.
         outcome: &'static str,
+    },
+    /// A later horizon of the plan begins at this asset.
+    PlanHorizon {
+        /// The horizon.
+        horizon: u64,
+        /// What the asset did since the last one began: by commodity and private quantity, slot by slot.
+        done: Vec<f64>,
+    },
+    /// The requests in this asset's local plan are whole from here on.
+    PlanWhole {
+        /// The horizon.
+        horizon: u64,
+    },
+    /// The coordinator goes on with a member more, or without one.
+    PlanMember {
+        /// The horizon.
+        horizon: u64,
+        /// The round from which on.
+        round: u32,
+        /// Who.
+        member: AssetIndex,
+        /// Whether it takes part now.
+        present: bool,
+        /// Why.
+        why: &'static str,
+    },
+    /// The coordinator has made requests whole.
+    PlanRequests {
+        /// The horizon.
+        horizon: u64,
+        /// Requests that were bid for.
+        bids: u32,
+        /// Requests that are granted.
+        granted: u32,
+        /// Requests that their own assets declined beside others.
+        declined: u32,
+        /// Requests that were withdrawn for the rest of the plan.
+        withdrawn: u32,
     },
     /// Energy account, at each change of consequence and at the end of the run.
     Energy {

@@ -16,7 +16,7 @@ pub use delivery::{DeliveryRecorder, is_application};
 pub use energy::EnergyRecorder;
 pub use latency::Latencies;
 pub use link::{LOSS_REASONS, LinkRecorder, LinkTotals};
-pub use plan::{PlanRecorder, PlanReference};
+pub use plan::{HorizonRow, PlanRecorder, PlanReference, PlanSituation, Replan};
 pub use rounds::{Places, RoundRow, RoundsRecorder};
 pub use security::SecurityRecorder;
 pub use sync::SyncRecorder;
@@ -62,6 +62,8 @@ pub enum DerivedRow {
     Convergence(ConvergenceRow),
     /// A round of planning was closed.
     Round(RoundRow),
+    /// A horizon of the plan is over.
+    Horizon(HorizonRow),
     /// A replica's staleness was sampled.
     Staleness(StalenessRow),
 }
@@ -75,6 +77,8 @@ pub struct RunShape {
     pub replicas: Vec<AssetIndex>,
     /// What plans are measured against; none when there is no planning.
     pub plan: Option<PlanReference>,
+    /// How the reference follows when the plan goes on; none when it does not.
+    pub replan: Option<Replan>,
     /// Where the assets are.
     pub places: Places,
 }
@@ -102,7 +106,7 @@ impl Metrics {
             rounds: RoundsRecorder::new(shape.places, participants),
             delivery: DeliveryRecorder::default(),
             sync: SyncRecorder::new(&shape.replicas, shape.duration),
-            plan: PlanRecorder::new(shape.plan),
+            plan: PlanRecorder::new(shape.plan, shape.replan),
             link: LinkRecorder::default(),
             energy: EnergyRecorder::default(),
             security: SecurityRecorder::default(),
@@ -139,6 +143,7 @@ impl Metrics {
         self.derived.clear();
         self.sync.finish(end, &mut self.derived);
         self.rounds.finish(&mut self.derived);
+        self.plan.finish(&mut self.derived);
         self.link.finish(end);
         let mut set = MetricsSet::default();
         self.delivery.write(&mut set);

@@ -448,7 +448,9 @@ impl HeldPlan {
         Some(Gap { objective, violation: self.violation(problem) / self.scale })
     }
 
-    fn cost(&self) -> f64 {
+    /// The cost of all that is held.
+    #[must_use]
+    pub fn cost(&self) -> f64 {
         self.parts.iter().flatten().map(|part| part.0).sum()
     }
 

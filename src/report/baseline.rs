@@ -187,9 +187,11 @@ impl Expected {
             "delivery.duplicates_delivered" | "sync.replicas_diverged" => (Absolute(0.0), Lower),
             "energy.min_state_of_charge" => (Absolute(0.01), Higher),
             // Below a millionth a gap is the stopping rule's choice, not a result.
-            "plan.optimality_gap" | "plan.objective_gap" | "plan.constraint_violation" => {
-                (Absolute(1e-6), Lower)
-            }
+            "plan.optimality_gap"
+            | "plan.objective_gap"
+            | "plan.constraint_violation"
+            | "plan.worst_horizon_gap" => (Absolute(1e-6), Lower),
+            "plan.versions" | "plan.horizons" | "plan.retired" => (Absolute(0.0), Either),
             "plan.primal_residual" | "plan.dual_residual" => (Relative(0.5), Lower),
             "sync.bytes" | "link.bytes_on_air" => (Relative(0.05), Lower),
             "delivery.abandoned" | "delivery.submissions_refused" | "sync.writes_incomplete" => {

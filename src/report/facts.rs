@@ -54,6 +54,16 @@ pub struct PlanFacts {
     pub slot_s: f64,
     /// The constraints that bind the fleet, in the order of their prices.
     pub constraints: Vec<String>,
+    /// How many slots later than the last one a horizon begins; 0 when there is only one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shift: u32,
+    /// The constraints of each later horizon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<Vec<String>>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The oracles' findings.
@@ -85,14 +95,31 @@ pub struct Timing {
 }
 
 impl PlanFacts {
-    /// Name and slot of variable `at` of a local plan; a variable beyond the commodities' has no slot.
+    /// Name and slot of variable `at` of a local plan of a horizon; a variable beyond the commodities' has no slot. Slots count from
+    /// the first horizon's first.
     #[must_use]
-    pub fn quantity(&self, at: usize) -> (String, String) {
+    pub fn quantity(&self, horizon: u64, at: usize) -> (String, String) {
         let slots = self.slots.max(1) as usize;
+        let first = self.shift as usize * horizon as usize;
         match self.commodities.get(at / slots) {
-            Some(commodity) => (commodity.clone(), (at % slots).to_string()),
+            Some(commodity) => (commodity.clone(), (first + at % slots).to_string()),
             None => (format!("x[{at}]"), String::new()),
         }
+    }
+}
+
+impl PlanFacts {
+    /// How many slots all horizons cover.
+    #[must_use]
+    pub fn span(&self) -> u32 {
+        self.slots + self.shift * self.later.len() as u32
+    }
+
+    /// The constraints that bind the fleet in a horizon, in the order of their prices.
+    #[must_use]
+    pub fn binding(&self, horizon: u64) -> &[String] {
+        let later = usize::try_from(horizon).ok().and_then(|horizon| horizon.checked_sub(1));
+        later.and_then(|at| self.later.get(at)).unwrap_or(&self.constraints)
     }
 }
 

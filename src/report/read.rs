@@ -50,9 +50,14 @@ pub(super) struct ContactRow {
     pub(super) busy_s: Option<f64>,
 }
 
-/// A closed round: where its time went, seconds.
+/// A closed round: who it waited for, and where its time went, seconds.
 pub(super) struct RoundTimes {
     pub(super) round: u64,
+    /// Whose answer came last, if it was waited for.
+    pub(super) slowest: Option<String>,
+    /// Who had not answered when it closed.
+    pub(super) late: Vec<String>,
+    pub(super) bytes: u64,
     pub(super) light_s: f64,
     pub(super) contacts_s: f64,
     pub(super) computation_s: f64,
@@ -64,6 +69,9 @@ pub(super) type Held = BTreeMap<String, Vec<f64>>;
 #[derive(Deserialize)]
 struct RawRound {
     round: u64,
+    slowest: String,
+    late: String,
+    bytes: u64,
     light_time_s: f64,
     contacts_s: f64,
     computation_s: f64,
@@ -192,10 +200,13 @@ impl<'a> Source<'a> {
         if facts.plan.is_none() {
             return Ok(rounds);
         }
-        let columns = ["round", "light_time_s", "contacts_s", "computation_s"];
+        let columns = ["round", "slowest", "late", "light_time_s", "contacts_s", "computation_s", "bytes"];
         self.rows("rounds.csv", &columns, |place, row: RawRound| {
             rounds.push(RoundTimes {
                 round: row.round,
+                slowest: Some(row.slowest).filter(|name| !name.is_empty()),
+                late: row.late.split(' ').filter(|name| !name.is_empty()).map(Into::into).collect(),
+                bytes: row.bytes,
                 light_s: place.finite("light_time_s", row.light_time_s)?,
                 contacts_s: place.finite("contacts_s", row.contacts_s)?,
                 computation_s: place.finite("computation_s", row.computation_s)?,
@@ -225,11 +236,11 @@ impl<'a> Source<'a> {
         let Some(plan) = &facts.plan else { return Ok(plans) };
         self.rows("plans.csv", &["asset", "quantity", "slot", "value"], |place, row: HeldRow| {
             let Some(slot) = row.slot else { return Ok(()) };
-            if slot >= plan.slots {
+            if slot >= plan.span() {
                 return Err(place.refuse("slot", slot.to_string(), "a slot of the horizon in run.json"));
             }
             let held = plans.entry(self.asset(place, "asset", &row.asset)?).or_default();
-            let values = held.entry(row.quantity).or_insert_with(|| vec![0.0; plan.slots as usize]);
+            let values = held.entry(row.quantity).or_insert_with(|| vec![0.0; plan.span() as usize]);
             values[slot as usize] = place.finite("value", row.value)?;
             Ok(())
         })?;

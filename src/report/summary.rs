@@ -5,13 +5,14 @@ use crate::metrics::{Metric, MetricsSet};
 use std::fmt::Write as _;
 
 /// What people look at first: name and words for it.
-pub(super) const HEADLINES: [(&str, &str); 12] = [
+pub(super) const HEADLINES: [(&str, &str); 13] = [
     ("delivery.ratio", "Messages delivered"),
     ("delivery.delivered", "Application messages that arrived"),
     ("delivery.latency_s.p50", "Delivery latency, median"),
     ("delivery.latency_s.p99", "Delivery latency, 99\u{a0}%"),
     ("plan.time_to_gap_1e3_s", "Time until the plan's gap stays below 10⁻³"),
     ("plan.optimality_gap", "Plan-optimality gap at the end"),
+    ("plan.integrality_gap", "What whole requests cost beside the relaxed plan"),
     ("sync.latency_s.p95", "Shared state everywhere, 95\u{a0}%"),
     ("sync.replicas_diverged", "Replicas that differ at the end"),
     ("link.bytes_on_air", "Bytes on air"),

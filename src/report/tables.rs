@@ -154,9 +154,13 @@ pub struct Tables {
     rounds: Table,
     prices: Table,
     plans: Table,
+    horizons: Table,
+    versions: Table,
     plan: Option<PlanFacts>,
-    /// The values that each participant holds.
-    held: BTreeMap<AssetIndex, (u32, Vec<f64>)>,
+    /// The horizon in which each asset is.
+    horizon: BTreeMap<AssetIndex, u64>,
+    /// The values that each participant holds, of each horizon the last.
+    held: BTreeMap<(AssetIndex, u64), (u32, Vec<f64>)>,
     sync: Table,
     trail: Trail,
     staleness: Table,
@@ -200,8 +204,23 @@ impl Tables {
                 ],
             )?,
             prices: Table::create(folder, "prices.csv", &["time_s", "round", "constraint", "price"])?,
-            plans: Table::create(folder, "plans.csv", &["asset", "round", "quantity", "slot", "value"])?,
+            plans: Table::create(
+                folder,
+                "plans.csv",
+                &["asset", "horizon", "round", "quantity", "slot", "value"],
+            )?,
+            horizons: Table::create(
+                folder,
+                "horizons.csv",
+                &["horizon", "began_s", "round", "members", "gap", "integrality_gap", "versions"],
+            )?,
+            versions: Table::create(
+                folder,
+                "versions.csv",
+                &["time_s", "asset", "horizon", "term", "round", "outcome"],
+            )?,
             plan: facts.plan.clone(),
+            horizon: BTreeMap::new(),
             held: BTreeMap::new(),
             sync: Table::create(
                 folder,
@@ -234,17 +253,25 @@ impl Tables {
         let name = |asset: AssetIndex| names[asset.get()].as_str();
         match &record.kind {
             RecordKind::PlanLocal { round, values } => {
-                let held = self.held.entry(asset).or_default();
+                let horizon = self.horizon.get(&asset).copied().unwrap_or(0);
+                let held = self.held.entry((asset, horizon)).or_default();
                 held.0 = *round;
                 held.1.clone_from(values);
                 Ok(())
             }
             RecordKind::PlanRound { round, prices, .. } => {
                 let Some(plan) = &self.plan else { return Ok(()) };
-                plan.constraints
+                plan.binding(self.horizon.get(&asset).copied().unwrap_or(0))
                     .iter()
                     .zip(prices)
                     .try_for_each(|(name, price)| self.prices.row(&[&time, round, name, &Exact(*price)]))
+            }
+            RecordKind::PlanHorizon { horizon, .. } => {
+                self.horizon.insert(asset, *horizon);
+                Ok(())
+            }
+            RecordKind::PlanCommitted { horizon, term, round, outcome } => {
+                self.versions.row(&[&time, &name(asset), horizon, term, round, outcome])
             }
             &RecordKind::Delivered { source, sequence, kind, bytes, latency } => self.deliveries.row(&[
                 &time,
@@ -303,6 +330,15 @@ impl Tables {
                     ])?;
                 }
                 DerivedRow::Round(row) => self.round(row)?,
+                DerivedRow::Horizon(row) => self.horizons.row(&[
+                    &row.horizon,
+                    &Seconds(row.began),
+                    &row.round,
+                    &(row.members as u32),
+                    &Maybe(row.gap),
+                    &Maybe(row.integrality_gap),
+                    &row.versions,
+                ])?,
                 DerivedRow::Staleness(row) => {
                     let name = self.names[row.asset.get()].as_str();
                     self.staleness.row(&[&Seconds(row.time), &name, &Seconds(row.staleness)])?;
@@ -332,11 +368,11 @@ impl Tables {
     /// What each participant holds in the end.
     fn held(&mut self) -> Result<(), ReportError> {
         let Some(plan) = &self.plan else { return Ok(()) };
-        for (asset, (round, values)) in &self.held {
+        for ((asset, horizon), (round, values)) in &self.held {
             let name = self.names[asset.get()].as_str();
             for (at, value) in values.iter().enumerate() {
-                let (quantity, slot) = plan.quantity(at);
-                self.plans.row(&[&name, round, &quantity, &slot, &Exact(*value)])?;
+                let (quantity, slot) = plan.quantity(*horizon, at);
+                self.plans.row(&[&name, horizon, round, &quantity, &slot, &Exact(*value)])?;
             }
         }
         Ok(())
@@ -371,6 +407,8 @@ impl Tables {
             &mut self.rounds,
             &mut self.prices,
             &mut self.plans,
+            &mut self.horizons,
+            &mut self.versions,
             &mut self.sync,
             &mut self.staleness,
             &mut self.contacts,

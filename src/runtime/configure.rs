@@ -1,6 +1,9 @@
 //! From a scenario to the configuration of its nodes.
 
-use super::planning::{assembly, local_problem, requests};
+use super::{
+    horizon::Carried,
+    planning::{Done, assembly, contested, local_problem, requests},
+};
 use crate::{
     engine::{RandomStreams, Stream},
     scenario::{self, CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
@@ -15,7 +18,7 @@ use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{
-        BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Retransmission,
+        BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Requests, Retransmission,
         SharedStateConfig,
     },
     planning::{
@@ -62,10 +65,10 @@ impl Fleet {
         let mut couplings = None;
         if let Some(plan) = &scenario.planning {
             let node = |asset: AssetIndex| nodes[asset.0 as usize];
-            let assembly = assembly(plan, node).expect("the scenario's check allows no other");
+            let assembly = assembly(plan, 0, node).expect("the scenario's check allows no other");
             for participant in &plan.participants {
                 let asset = participant.asset;
-                let problem = local_problem(plan, participant, node(asset), &assembly);
+                let problem = local_problem(plan, participant, node(asset), &assembly, 0, &Done::default());
                 problems.insert(asset, problem.map_err(|error| (asset, error))?);
             }
             couplings = Some(assembly.couplings().clone());
@@ -112,7 +115,7 @@ impl Fleet {
             return Ok(None);
         };
         let lists =
-            plan.participants.iter().map(|participant| (participant.asset, requests(plan, participant)));
+            plan.participants.iter().map(|participant| (participant.asset, requests(plan, participant, 0)));
         let requests: BTreeMap<NodeId, Vec<usize>> =
             lists.map(|(asset, list)| (self.node(asset), list)).collect();
         if requests.values().all(Vec::is_empty) {
@@ -158,9 +161,9 @@ impl Fleet {
         Some(UtcEstimate { at, utc, uncertainty: span(self.scenario.protocol.clock_uncertainty) })
     }
 
-    /// The configuration of an asset's node.
+    /// The configuration of an asset's node, in the horizon of the plan in which it begins.
     #[must_use]
-    pub fn config(&self, asset: AssetIndex) -> NodeConfig {
+    pub fn config(&self, asset: AssetIndex, carried: &Carried) -> NodeConfig {
         let scenario = &self.scenario;
         let protocol = &scenario.protocol;
         let storage = scenario.asset(asset).storage;
@@ -200,8 +203,8 @@ impl Fleet {
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
-            plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset)),
             trust: self.trust(asset),
+            plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset, carried)),
         }
     }
 
@@ -246,22 +249,51 @@ impl Fleet {
         }
     }
 
-    fn plan(&self, plan: &PlanSpec, asset: AssetIndex) -> Option<PlanConfig> {
-        let problem = self.problems.get(&asset).cloned();
-        if problem.is_none() && plan.coordinator != asset && !plan.successors.contains(&asset) {
+    /// What binds the fleet in a horizon of the plan, an asset's own problem in it, if it takes part, and which variables are requests.
+    ///
+    /// # Errors
+    /// [`ProblemError`] when what the asset did leaves it no plan.
+    pub fn horizon(
+        &self,
+        asset: AssetIndex,
+        horizon: u64,
+        done: &Done,
+    ) -> Result<Option<(Couplings, Option<LocalProblem>, Requests)>, ProblemError> {
+        let Some(plan) = &self.scenario.planning else { return Ok(None) };
+        let node = |asset: AssetIndex| self.node(asset);
+        let assembly = assembly(plan, horizon, node).expect("the scenario's check allows no other");
+        let participant = plan.participants.iter().find(|one| one.asset == asset);
+        let problem = participant
+            .map(|one| local_problem(plan, one, self.node(asset), &assembly, horizon, done))
+            .transpose()?;
+        let own = participant.map_or_else(Vec::new, |one| requests(plan, one, horizon));
+        let requests = Requests { own, couplings: contested(plan, &assembly, horizon) };
+        Ok(Some((assembly.couplings().clone(), problem, requests)))
+    }
+
+    fn plan(&self, plan: &PlanSpec, asset: AssetIndex, carried: &Carried) -> Option<PlanConfig> {
+        let takes_part = self.problems.contains_key(&asset);
+        if !takes_part && plan.coordinator != asset && !plan.successors.contains(&asset) {
             return None;
         }
-        let couplings = self.couplings.as_ref()?;
+        let horizon = carried.horizon;
+        let (couplings, problem, requests) = self.horizon(asset, horizon, &carried.done).ok()??;
         Some(PlanConfig {
             coordinator: self.node(plan.coordinator),
             successors: plan.successors.iter().map(|asset| self.node(*asset)).collect(),
             // Without successors too: a coordinator that crashed goes on when it is back.
             succession: Some(span(plan.succession)),
-            participants: plan.participants.iter().map(|participant| self.node(participant.asset)).collect(),
+            participants: (plan.participants.iter())
+                .filter(|participant| participant.joins.is_none())
+                .map(|participant| self.node(participant.asset))
+                .collect(),
+            horizon,
+            requests,
+            absence: Some(span(plan.absence)),
             settings: settings(plan, couplings.len()),
             auto: plan.solver.is_none().then(|| span(plan.slot) * plan.slots),
             pace: pace(plan),
-            couplings: couplings.clone(),
+            couplings,
             problem,
             lifetime: span(plan.lifetime),
         })

@@ -4,6 +4,7 @@
 
 mod audit;
 mod configure;
+mod horizon;
 mod message;
 mod planning;
 mod storage;
@@ -11,7 +12,9 @@ mod translate;
 mod trust;
 
 pub use configure::{Fleet, keys_of};
+pub use horizon::Carried;
 pub use message::{Content, Message};
+pub use planning::Done;
 pub use storage::Storage;
 
 use crate::{
@@ -38,6 +41,8 @@ pub struct Runtime {
     /// When the earliest timer event that was scheduled is due.
     armed: Option<SimTime>,
     sync_bytes: u64,
+    /// Where it is in the plan.
+    carried: Carried,
     /// Whether bundles that leave are to be told.
     watching: bool,
     /// Signatures of earlier incarnations.
@@ -49,7 +54,8 @@ impl Runtime {
     #[must_use]
     pub fn new(asset: AssetIndex, fleet: Arc<Fleet>, streams: &RandomStreams, start: SimTime) -> Self {
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(asset, 1));
-        let node = Node::new(fleet.config(asset), fleet.keys(asset), seed, instant(start));
+        let node =
+            Node::new(fleet.config(asset, &Carried::default()), fleet.keys(asset), seed, instant(start));
         let (incarnation, armed, sync_bytes) = (1, None, 0);
         Self {
             asset,
@@ -58,6 +64,7 @@ impl Runtime {
             incarnation,
             armed,
             sync_bytes,
+            carried: Carried::default(),
             watching: false,
             signatures: Signatures::default(),
         }
@@ -118,7 +125,7 @@ impl Runtime {
     ) {
         self.incarnation += 1;
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(self.asset, self.incarnation));
-        let (config, keys) = (self.fleet.config(self.asset), self.fleet.keys(self.asset));
+        let (config, keys) = (self.fleet.config(self.asset, &self.carried), self.fleet.keys(self.asset));
         let civil = self.fleet.civil(now);
         let kept = storage.records().iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         let node = Node::restore(config, keys, seed, instant(now), self.incarnation, civil, kept)
@@ -128,6 +135,7 @@ impl Runtime {
             self.watch_departures();
         }
         self.brief(now, plan, storage, out);
+        self.resume_presence(now, storage, out);
     }
 
     /// How strongly the peer of a link is heard.
@@ -354,6 +362,12 @@ impl Runtime {
             && translate::kind(purpose) == crate::engine::MessageKind::Sync
         {
             self.sync_bytes += bytes as u64;
+        }
+        if let Report::PlanLocal { horizon, whole, values, .. } = &report
+            && self.carried.hold(*horizon, values, *whole)
+        {
+            let kind = RecordKind::PlanWhole { horizon: *horizon };
+            out.push(Record { time: now, asset: self.asset, kind });
         }
         let kind = match report {
             Report::BundleAccepted { id, destination, bytes } => {

@@ -82,7 +82,7 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             sequence: number(dot),
             latency: SimTime::ZERO,
         },
-        Report::PlanLocal { round, values } => RecordKind::PlanLocal { round, values },
+        Report::PlanLocal { round, values, .. } => RecordKind::PlanLocal { round, values },
         Report::PlanRound(report) => RecordKind::PlanRound {
             round: report.round,
             primal_residual: report.primal_residual,
@@ -92,9 +92,19 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         },
         Report::PlanSolver { solver, why } => RecordKind::PlanSolver { solver, why },
         Report::PlanTerm { term, .. } => RecordKind::PlanTerm { term },
-        Report::PlanCommitted { horizon, round, outcome } => {
-            RecordKind::PlanCommitted { horizon, round, outcome: outcome.word() }
+        Report::PlanCommitted { horizon, term, round, outcome } => {
+            RecordKind::PlanCommitted { horizon, term, round, outcome: outcome.word() }
         }
+        Report::PlanMember { horizon, round, member, present, why } => {
+            RecordKind::PlanMember { horizon, round, member: at(member), present, why }
+        }
+        Report::PlanRequests { horizon, bids, granted, declined, withdrawn } => RecordKind::PlanRequests {
+            horizon,
+            bids: bids as u32,
+            granted: granted as u32,
+            declined: declined as u32,
+            withdrawn: withdrawn as u32,
+        },
     })
 }
 

@@ -11,10 +11,10 @@ use super::{
         RawLinks, RawLora, RawLtp, RawMedium, RawMessageKind, RawMessages, RawMix, RawModel, RawMotion,
         RawOem, RawOf, RawOfClass, RawOmm, RawOrbit, RawPart, RawParticipant, RawPeriodic, RawPlan,
         RawPlanFormat, RawPoisson, RawPower, RawPreset, RawPriority, RawProtocol, RawRadio, RawRateLimit,
-        RawRelation, RawReserve, RawRetransmission, RawRevocation, RawRole, RawRoute, RawRouting, RawRule,
-        RawScenario, RawSchema, RawSendOrder, RawService, RawSharedBudget, RawSharedState, RawSite, RawSlots,
-        RawSolver, RawSpray, RawSpread, RawStorage, RawTerm, RawTle, RawTolerance, RawTotal, RawTrack,
-        RawTraffic, RawTransfers, RawTransit, RawTrust, RawWaypoint, RawWeighted,
+        RawRelation, RawReserve, RawRetransmission, RawRevocation, RawRole, RawRolling, RawRoute, RawRouting,
+        RawRule, RawScenario, RawSchema, RawSendOrder, RawService, RawSharedBudget, RawSharedState, RawSite,
+        RawSlots, RawSolver, RawSpray, RawSpread, RawStorage, RawTerm, RawTle, RawTolerance, RawTotal,
+        RawTrack, RawTraffic, RawTransfers, RawTransit, RawTrust, RawWaypoint, RawWeighted,
     },
 };
 
@@ -91,6 +91,7 @@ pub fn shapes() -> Vec<Shape> {
         RawMix::shape(),
         RawPlan::shape(),
         RawSolver::shape(),
+        RawRolling::shape(),
         RawParticipant::shape(),
         RawTerm::shape(),
         RawSlots::shape(),

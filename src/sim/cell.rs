@@ -126,6 +126,12 @@ impl Cell<'_> {
             Event::Publish(number) => self.publish(around, now, number),
             Event::StartPlan => self.runtime.start_plan(now, self.storage, &mut around.records),
             Event::Revoke(number) => self.revoke(around, now, number),
+            Event::PlanHorizon(horizon) => {
+                self.runtime.plan_horizon(now, horizon, self.storage, &mut around.records);
+            }
+            Event::PlanPresence { joins } => {
+                self.runtime.plan_presence(now, joins, self.storage, &mut around.records);
+            }
             Event::Silence(silent) => self.set_silent(around, now, silent),
             Event::Fault { fault, begins } => self.fault(around, now, fault, begins),
         }

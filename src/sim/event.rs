@@ -37,6 +37,13 @@ pub(super) enum Event {
     StartPlan,
     /// The authority takes a key back: its place among the scenario's revocations.
     Revoke(u32),
+    /// A later horizon of the plan begins.
+    PlanHorizon(u64),
+    /// The asset joins the plan, or leaves it.
+    PlanPresence {
+        /// Whether it joins.
+        joins: bool,
+    },
     /// The battery let the radios fall silent, or wake.
     Silence(bool),
     /// A fault of the scenario begins or ends here.

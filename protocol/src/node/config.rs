@@ -1,7 +1,8 @@
 //! How a node is set up.
 
 use super::{
-    CustodySettings, ReassemblySettings, StatusReportSettings, security::BundleSecurity, trust::TrustConfig,
+    CustodySettings, ReassemblySettings, StatusReportSettings, plan::Requests, security::BundleSecurity,
+    trust::TrustConfig,
 };
 use crate::{
     bundle::{CrcKind, Policy},
@@ -219,6 +220,12 @@ pub struct PlanConfig {
     pub succession: Option<Duration>,
     /// Who takes part.
     pub participants: Vec<NodeId>,
+    /// The horizon that the problem is of.
+    pub horizon: u64,
+    /// Which variables are requests.
+    pub requests: Requests,
+    /// How long after it was asked a member from which nothing came is retired; none for never.
+    pub absence: Option<Duration>,
     /// The solver's settings.
     pub settings: MethodSettings,
     /// If given, the coordinator chooses the method by what the contact plan says of the time from now on until so long after.

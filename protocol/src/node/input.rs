@@ -177,6 +177,10 @@ pub enum Input<'a> {
         /// Why.
         cause: Cause,
     },
+    /// This node's asset takes part in the plan from now on.
+    JoinPlan,
+    /// This node's asset takes part in the plan no more.
+    LeavePlan,
     /// What time it is.
     Civil(UtcEstimate),
     /// A persist request is done. Requests are answered in order.

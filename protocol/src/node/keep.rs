@@ -304,7 +304,7 @@ impl Node {
         if kind == Kept::Plan as u8 {
             let now = self.now;
             let planning = self.planning.as_mut().ok_or(InputError::NotConfigured { what: "planning" })?;
-            planning.take_back(now, value).ok_or(malformed)?;
+            planning.take_back(now, record_key, value).ok_or(malformed)?;
             self.watch_coordinator();
             return Ok(());
         }

@@ -45,7 +45,7 @@ pub use departure::Departure;
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
-pub use plan::PlanHorizon;
+pub use plan::{PlanHorizon, Requests};
 pub use reassembly::ReassemblySettings;
 pub use refusal::{InputError, SubmitError};
 pub use security::BundleSecurity;
@@ -326,6 +326,8 @@ impl Node {
             },
             Input::RotateKey(next) => self.rotate_key(*next),
             Input::Revoke { node, cause } => self.revoke(node, cause),
+            Input::JoinPlan => self.join_plan(),
+            Input::LeavePlan => self.leave_plan(),
             Input::Civil(estimate) => {
                 self.civil = Some(estimate);
                 Ok(())
@@ -393,6 +395,7 @@ impl Node {
                 Timer::Trust => self.on_trust_timer(),
                 Timer::PlanRound => self.on_plan_round(),
                 Timer::PlanSuccession => self.on_plan_succession(),
+                Timer::PlanJoin => self.on_plan_join(),
                 Timer::ForgetDelivered => self.on_forget_delivered(),
                 Timer::Reassembly => self.on_reassembly_timeout(),
                 Timer::StatusReports => self.on_status_reports_due(),

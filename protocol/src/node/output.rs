@@ -240,6 +240,10 @@ pub enum Report {
     },
     /// This node's own part of the plan changed.
     PlanLocal {
+        /// The horizon.
+        horizon: u64,
+        /// Whether its requests are whole.
+        whole: bool,
         /// The round that it answers.
         round: u32,
         /// The local solution x.
@@ -265,9 +269,37 @@ pub enum Report {
     PlanCommitted {
         /// The horizon.
         horizon: u64,
-        /// The round that ended it: with the horizon, the version.
+        /// The term of its coordinator.
+        term: u32,
+        /// The round that ended it: with horizon and term, the version.
         round: u32,
         /// How it ended.
         outcome: Outcome,
+    },
+    /// This coordinator goes on with a member more, or without one.
+    PlanMember {
+        /// The horizon.
+        horizon: u64,
+        /// The round from which on.
+        round: u32,
+        /// Who.
+        member: NodeId,
+        /// Whether it takes part now.
+        present: bool,
+        /// Why: `joined`, `left` or `absent`.
+        why: &'static str,
+    },
+    /// This coordinator has made requests whole.
+    PlanRequests {
+        /// The horizon.
+        horizon: u64,
+        /// Requests that were bid for.
+        bids: usize,
+        /// Requests that are granted.
+        granted: usize,
+        /// Requests that their own assets declined beside others.
+        declined: usize,
+        /// Requests that were withdrawn because the rest of the plan found no end.
+        withdrawn: usize,
     },
 }

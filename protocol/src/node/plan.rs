@@ -1,43 +1,58 @@
 //! The node's part in the federated plan.
 
+mod answer;
+mod ask;
+mod commit;
+mod horizon;
+mod membership;
+mod rounding;
 mod succession;
 
-use super::{InputError, Kept, Node, PlanConfig, Report, Timer, input::Submission};
+pub use horizon::{PlanHorizon, Requests};
+
+use self::{
+    commit::Distribution,
+    horizon::PlanStage,
+    membership::{Joining, Membership},
+    rounding::{Auction, Choice},
+};
+use super::{InputError, Node, PlanConfig, Report, input::Submission};
 use crate::{
     access::Action,
     dtn::{contact_plan::ContactPlan, store::Priority},
     envelope::Purpose,
     id::NodeId,
-    log::{Brief, Event},
     planning::{
         QpSettings,
+        notice::Notice,
         solver::{Asset, Contribution, Coordinator, MethodSettings, Request, choose},
     },
     time::Instant,
 };
 use alloc::{vec, vec::Vec};
 
-/// A later horizon of the plan, as its driver gives it.
-#[derive(Clone, Debug)]
-pub struct PlanHorizon {
-    /// Its number, greater than the last one's.
-    pub horizon: u64,
-    /// This node's problem in it, if it takes part.
-    pub problem: Option<crate::planning::LocalProblem>,
-    /// For each coupling, the one of the last horizon that it continues.
-    pub moved: Vec<Option<usize>>,
-}
-
 /// Planning at this node.
 #[derive(Debug)]
 pub(super) struct Planning {
     config: PlanConfig,
-    asset: Option<Asset>,
+    pub(super) asset: Option<Asset>,
     coordinator: Option<Coordinator>,
     /// The latest coordinator known, counted through the candidates.
     term: u32,
     /// The last request heard of it, without its question: where a successor goes on.
     heard: Option<Heard>,
+    membership: Membership,
+    /// The version that this coordinator committed last.
+    commit: Option<Distribution>,
+    /// Requests that this coordinator makes whole.
+    auction: Option<Auction>,
+    /// What this node's asset has decided of its requests.
+    choice: Choice,
+    joining: Option<Joining>,
+    /// This node's asset has left the plan.
+    gone: bool,
+    /// The asset's kept state, until what its requests were fixed to is known too.
+    kept: Vec<u8>,
 }
 
 /// What a coordinator last said.
@@ -48,21 +63,65 @@ struct Heard {
     round: u32,
     prices: Vec<f64>,
     committed: bool,
+    /// It called for bids: rounds go on with whole requests.
+    calling: bool,
 }
 
 impl Planning {
     /// # Panics
     /// When the configuration is contradictory: the host checks it with the problem's and the settings' constructors.
     pub(super) fn new(id: NodeId, config: PlanConfig) -> Self {
+        let stage = PlanStage::relaxed(config.horizon);
         let asset = config.problem.clone().map(|problem| {
-            Asset::new(id, problem, QpSettings::default()).expect("the host checked the local problem")
+            let asset = Asset::new(id, problem, QpSettings::default());
+            asset.expect("the host checked the local problem").in_horizon(stage.0)
         });
-        Self { config, asset, coordinator: None, term: 0, heard: None }
+        Self {
+            asset,
+            coordinator: None,
+            term: 0,
+            heard: None,
+            membership: Membership::new(&config.participants),
+            commit: None,
+            auction: None,
+            choice: Choice::default(),
+            joining: None,
+            gone: false,
+            kept: Vec::new(),
+            config,
+        }
     }
 
-    /// Takes the asset's kept state back. `None`: this version did not write it, or the host gave another problem.
-    pub(super) fn take_back(&mut self, now: Instant, value: &[u8]) -> Option<()> {
+    /// Takes kept state back: the asset's, or what its requests were fixed to. `None`: this version did not write it, or the host gave
+    /// another problem. What is of an earlier horizon is over.
+    pub(super) fn take_back(&mut self, now: Instant, key: &[u8], value: &[u8]) -> Option<()> {
+        if key.len() > 1 {
+            self.choice = Choice::restore(value, self.config.horizon)?;
+            let kept = core::mem::take(&mut self.kept);
+            return if kept.is_empty() { Some(()) } else { self.take_back_asset(now, &kept) };
+        }
+        let stage = PlanStage(u64::from_be_bytes(*value.first_chunk()?));
+        if stage.horizon() < self.config.horizon {
+            // The plan went on meanwhile: should nobody ask, this node does in its turn.
+            let prices = vec![0.0; self.config.couplings.len()];
+            let horizon = PlanStage::relaxed(self.config.horizon).0;
+            self.heard = Some(Heard { at: now, horizon, round: 0, prices, committed: false, calling: false });
+            return Some(());
+        }
+        if !stage.is_relaxed() {
+            self.kept = value.to_vec();
+            return Some(());
+        }
+        self.take_back_asset(now, value)
+    }
+
+    fn take_back_asset(&mut self, now: Instant, value: &[u8]) -> Option<()> {
+        let stage = PlanStage(u64::from_be_bytes(*value.first_chunk()?));
         let asset = self.asset.as_mut()?;
+        if !stage.is_relaxed() {
+            let fixed = self.choice.fix(stage, self.config.problem.as_ref()?)?;
+            *asset = Asset::new(asset.node(), fixed, QpSettings::default()).ok()?.in_horizon(stage.0);
+        }
         asset.restore(value)?;
         if let Some(request) = asset.request().cloned() {
             self.term = request.term;
@@ -75,38 +134,52 @@ impl Planning {
         Some(())
     }
 
-    /// A coordinator with the method of the settings, or the one that suits the contact plan; and why.
+    /// A coordinator of the present members with the method of the settings, or the one that suits the contact plan; and why.
     fn coordinate(
         &self,
         id: NodeId,
         now: Instant,
         plan: &ContactPlan,
         max_payload: usize,
-    ) -> (Coordinator, MethodSettings, &'static str) {
+        round: u32,
+    ) -> Option<(Coordinator, MethodSettings, &'static str)> {
         let config = &self.config;
         let (mut settings, mut why) = (config.settings, "configured");
+        let members = self.membership.present();
         if let Some(outlook) = config.auto {
-            let members = &config.participants;
             let span = (now, now.saturating_add(outlook));
-            let choice = choose(plan, id, members, config.couplings.len(), span, config.pace.deadline);
+            let choice = choose(plan, id, &members, config.couplings.len(), span, config.pace.deadline);
             (settings.kind, settings.curvature) = (choice.kind, choice.curvature);
             why = choice.reason.word();
         }
         settings = settings.fit(config.couplings.len(), max_payload);
-        let members = config.participants.clone();
-        let coordinator = Coordinator::new(settings, config.pace, &config.couplings, members)
-            .expect("the host checked the plan's settings");
-        (coordinator.in_term(self.term), settings, why)
+        let mut pace = config.pace;
+        pace.quorum = pace.quorum.clamp(1, members.len().max(1));
+        // Rounds count on: the limit is of those from here.
+        pace.max_rounds = pace.max_rounds.saturating_add(round.saturating_sub(1)).min(u32::MAX - 1);
+        let coordinator = Coordinator::new(settings, pace, &config.couplings, members).ok()?;
+        Some((coordinator.in_term(self.term), settings, why))
     }
 
     fn hear(&mut self, now: Instant, request: &Request) {
+        self.joining = None;
         self.heard = Some(Heard {
             at: now,
             horizon: request.horizon,
             round: request.round,
             prices: request.prices.clone(),
             committed: request.committed.is_some(),
+            calling: false,
         });
+    }
+
+    /// A coordinator called for bids: it is there, and rounds go on with whole requests.
+    fn hear_call(&mut self, now: Instant, stage: PlanStage, round: u32) {
+        self.joining = None;
+        let prices = self.heard.take().map(|heard| heard.prices);
+        let prices = prices.unwrap_or_else(|| vec![0.0; self.config.couplings.len()]);
+        let (horizon, committed) = (stage.0, false);
+        self.heard = Some(Heard { at: now, horizon, round, prices, committed, calling: true });
     }
 }
 
@@ -116,9 +189,15 @@ impl Node {
         let planning = self.planning.as_mut().filter(|planning| planning.leader(planning.term) == id);
         let planning = planning.ok_or(InputError::NotConfigured { what: "coordinating a plan" })?;
         if planning.coordinator.is_none() {
-            let (mut coordinator, settings, why) =
-                planning.coordinate(id, now, &self.plan, self.config.max_payload);
-            let asked = coordinator.start(now);
+            let stage = PlanStage::relaxed(planning.config.horizon);
+            let begun = planning.coordinate(id, now, &self.plan, self.config.max_payload, 1);
+            let refused = || InputError::NotConfigured { what: "this plan" };
+            let (mut coordinator, settings, why) = begun.ok_or_else(refused)?;
+            let prices = vec![0.0; planning.config.couplings.len()];
+            let asked = match planning.config.horizon {
+                0 => coordinator.start(now),
+                _ => coordinator.resume(now, stage.0, 1, &prices).map_err(|_| refused())?,
+            };
             planning.coordinator = Some(coordinator);
             self.report(Report::PlanSolver { solver: settings.kind.word(), why });
             self.ask(asked);
@@ -126,71 +205,47 @@ impl Node {
         Ok(())
     }
 
-    /// Begins a later horizon, from where the last one's prices lead.
-    pub(super) fn replan(&mut self, next: PlanHorizon) -> Result<(), InputError> {
-        let now = self.now;
-        let refused = InputError::NotConfigured { what: "this horizon of the plan" };
-        let planning = self.planning.as_mut().ok_or(InputError::NotConfigured { what: "planning" })?;
-        if next.moved.len() != planning.config.couplings.len() {
-            return Err(refused);
-        }
-        if let (Some(asset), Some(problem)) = (planning.asset.as_mut(), next.problem) {
-            asset.replace_problem(next.horizon, problem, &next.moved).map_err(|_| refused)?;
-        }
-        let mut asked = Vec::new();
-        if let Some(coordinator) = planning.coordinator.as_mut() {
-            let before = coordinator.prices();
-            let price = |from: &Option<usize>| from.and_then(|from| before.get(from).copied()).unwrap_or(0.0);
-            let prices: Vec<f64> = next.moved.iter().map(price).collect();
-            asked = coordinator
-                .resume(now, next.horizon, 1, &prices)
-                .map_err(|_| InputError::NotConfigured { what: "this horizon of the plan" })?;
-        } else if let Some(heard) = &mut planning.heard {
-            // Should its coordinator not open it, a candidate does, from where the last horizon's prices lead.
-            let price = |from: &Option<usize>| from.and_then(|from| heard.prices.get(from).copied());
-            let prices = next.moved.iter().map(|from| price(from).unwrap_or(0.0)).collect();
-            *heard = Heard { at: now, horizon: next.horizon, round: 0, prices, committed: false };
-        }
-        self.watch_coordinator();
+    /// Coordinates `stage` from `prices`, with the members that there are, from a round on; whether there is something to coordinate.
+    fn coordinate_from(&mut self, stage: PlanStage, round: u32, prices: &[f64]) -> Option<MethodSettings> {
+        let (now, id) = (self.now, self.config.id);
+        let planning = self.planning.as_mut()?;
+        let (mut coordinator, settings, _) =
+            planning.coordinate(id, now, &self.plan, self.config.max_payload, round)?;
+        // Prices that are none are no reason to leave the fleet without a coordinator.
+        let zeros = vec![0.0; planning.config.couplings.len()];
+        let resumed = coordinator.resume(now, stage.0, round, prices);
+        let asked = resumed.or_else(|_| coordinator.resume(now, stage.0, round, &zeros)).ok()?;
+        (planning.coordinator, planning.commit) = (Some(coordinator), None);
         self.ask(asked);
-        Ok(())
-    }
-
-    /// Writes down that a version of the plan is committed, and this node's own part of it.
-    fn note_plan_commit(&mut self, horizon: u64, round: u32, outcome: &'static str) {
-        let asset = self.planning.as_ref().and_then(|planning| planning.asset.as_ref());
-        let Some(asset) = asset.filter(|_| self.journal().is_some()) else { return };
-        let values: Vec<u8> = asset.values().iter().flat_map(|value| value.to_be_bytes()).collect();
-        let (outcome, values) = (outcome.into(), Brief::of(&values));
-        self.write_down(Event::PlanCommitted { horizon, round, outcome, values });
-    }
-
-    pub(super) fn on_plan_round(&mut self) {
-        let now = self.now;
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
-        else {
-            return;
-        };
-        let asked = coordinator.on_timeout(now);
-        self.ask(asked);
+        Some(settings)
     }
 
     /// A verified message of another member.
     pub(super) fn on_plan_message(&mut self, source: NodeId, payload: &[u8]) {
-        let Some(planning) = &self.planning else {
+        if self.planning.is_none() {
             return self.report(Report::ModuleRefused { reason: "plan_not_configured" });
+        }
+        let action = match Contribution::decode(payload) {
+            Ok(_) => Action::Contribute,
+            Err(_) if Request::decode(payload).is_ok() => Action::Coordinate,
+            // A notice says by itself who may send it; either right lets its sender in.
+            Err(_) => Action::Contribute,
         };
+        if !self.admits_to(source, action) {
+            return;
+        }
+        let Some(planning) = &self.planning else { return };
+        if Notice::is_one(payload) {
+            return match Notice::decode(payload) {
+                Ok(notice) => self.on_notice(source, notice),
+                Err(_) => self.report(Report::ModuleRefused { reason: "plan_malformed" }),
+            };
+        }
         if let Ok(request) = Request::decode(payload) {
             if request.term < planning.term || source != planning.leader(request.term) {
                 return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
             }
-            if self.admits_to(source, Action::Coordinate) {
-                self.on_request(source, &request);
-            }
-            return;
-        }
-        if !self.admits_to(source, Action::Contribute) {
-            return;
+            return self.on_request(source, &request);
         }
         match Contribution::decode(payload) {
             Ok(contribution) => self.on_contribution(source, &contribution),
@@ -198,78 +253,29 @@ impl Node {
         }
     }
 
-    fn on_contribution(&mut self, from: NodeId, contribution: &Contribution) {
-        let now = self.now;
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
-        else {
-            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
-        };
-        match coordinator.on_contribution(now, from, contribution) {
-            Ok(asked) => self.ask(asked),
-            Err(_) => self.report(Report::ModuleRefused { reason: "plan_contribution" }),
-        }
-    }
-
-    /// Sends the request in force to those who are to be asked; this node's own asset hears it without a message.
-    fn ask(&mut self, asked: Vec<NodeId>) {
-        self.after_step();
-        let own = self.config.id;
-        // This node answers itself at once. Asked alone it would go round in circles.
-        let others: Vec<NodeId> = asked.into_iter().filter(|member| *member != own).collect();
-        if others.is_empty() {
-            return;
-        }
-        let Some(coordinator) = self.planning.as_ref().and_then(|planning| planning.coordinator.as_ref())
-        else {
-            return;
-        };
-        let requests: Vec<(NodeId, Vec<u8>)> = others
-            .into_iter()
-            .filter_map(|member| Some((member, coordinator.request(member)?.encode())))
-            .collect();
-        let request = coordinator.request(own);
-        for (member, payload) in requests {
-            self.send_plan(member, payload);
-        }
-        if let Some(request) = request {
-            self.on_request(own, &request);
-        }
-    }
-
-    fn on_request(&mut self, source: NodeId, request: &Request) {
-        let (now, own) = (self.now, self.config.id);
+    fn on_notice(&mut self, source: NodeId, notice: Notice) {
         let Some(planning) = self.planning.as_mut() else { return };
-        if source != own && request.term > planning.term {
-            planning.step_down(request.term);
+        if let Notice::Call { term, .. } | Notice::Allotment { term, .. } = notice {
+            if term < planning.term || source != planning.leader(term) {
+                return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+            }
+            if term > planning.term {
+                planning.step_down(term);
+            }
         }
-        let news = planning.heard.as_ref().is_none_or(|heard| {
-            (heard.horizon, heard.round) < (request.horizon, request.round)
-                || (!heard.committed && request.committed.is_some())
-        });
-        planning.hear(now, request);
-        self.watch_coordinator();
-        let Some(planning) = self.planning.as_mut() else { return };
-        let Some(asset) = planning.asset.as_mut() else { return };
-        let round = asset.round();
-        let contribution = match asset.on_request(request) {
-            Ok(contribution) => contribution,
-            Err(_) => return self.report(Report::ModuleRefused { reason: "plan_signal" }),
-        };
-        if asset.round() != round || (news && request.committed.is_some()) {
-            // An answer that the coordinator counts on must not be forgotten in a crash: the next one is told relative to it.
-            let (values, state) = (asset.values().to_vec(), asset.snapshot());
-            self.put(vec![Kept::Plan as u8], state);
-            self.report(Report::PlanLocal { round: request.round, values });
-        }
-        if let (Some(outcome), true) = (request.committed, news) {
-            let (horizon, round) = (request.horizon, request.round);
-            self.note_plan_commit(horizon, round, outcome.word());
-            self.report(Report::PlanCommitted { horizon, round, outcome });
-        }
-        match contribution {
-            Some(contribution) if source == own => self.on_contribution(own, &contribution),
-            Some(contribution) => self.send_plan(source, contribution.encode()),
-            None => {}
+        match notice {
+            Notice::Join => self.on_join(source),
+            Notice::Leave => self.on_leave(source),
+            Notice::Held { horizon, term, round } => self.on_held(source, horizon, term, round),
+            Notice::Call { horizon, round, .. } => self.on_call(source, PlanStage(horizon), round),
+            Notice::Allotment { horizon, attempt, granted, .. } => {
+                self.on_allotment(source, horizon, attempt, &granted);
+            }
+            Notice::Bids { term, .. } | Notice::Taken { term, .. } if term != planning.term => {}
+            Notice::Bids { horizon, bids, rest, .. } => self.on_bids(source, horizon, bids, rest),
+            Notice::Taken { horizon, attempt, declined, .. } => {
+                self.on_taken(source, horizon, attempt, &declined);
+            }
         }
     }
 
@@ -283,20 +289,9 @@ impl Node {
         }
     }
 
-    /// Tells of steps taken, and sets the next deadline.
-    fn after_step(&mut self) {
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
-        else {
-            return;
-        };
-        let reports: Vec<_> = core::iter::from_fn(|| coordinator.take_report()).collect();
-        let deadline = coordinator.poll_timeout();
-        for report in reports {
-            self.report(Report::PlanRound(report));
-        }
-        match deadline {
-            Some(at) => self.timers.arm(Timer::PlanRound, at),
-            None => self.timers.disarm(Timer::PlanRound),
-        }
+    /// The values of this node's local plan; none when it takes no part.
+    #[must_use]
+    pub fn plan_values(&self) -> Option<&[f64]> {
+        Some(self.planning.as_ref()?.asset.as_ref()?.values())
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Timer {
     PlanRound,
     /// When the plan's coordinator has been silent for too long.
     PlanSuccession,
+    /// When a member that nobody asks says that it is there.
+    PlanJoin,
     /// When the name of a delivered bundle may be forgotten.
     ForgetDelivered,
     /// When the fragments of a bundle have waited long enough for the others.

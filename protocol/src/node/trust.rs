@@ -248,6 +248,15 @@ impl Node {
         false
     }
 
+    /// Writes down that a version of the plan is committed, and this node's own part of it.
+    pub(super) fn note_plan_commit(&mut self, horizon: u64, round: u32, outcome: &'static str) {
+        let asset = self.planning.as_ref().and_then(|planning| planning.asset.as_ref());
+        let Some(asset) = asset.filter(|_| self.journal().is_some()) else { return };
+        let values: Vec<u8> = asset.values().iter().flat_map(|value| value.to_be_bytes()).collect();
+        let (outcome, values) = (outcome.into(), Brief::of(&values));
+        self.write_down(Event::PlanCommitted { horizon, round, outcome, values });
+    }
+
     /// Writes down that a message was sent.
     pub(super) fn note_sent(&mut self, stream: StreamKey, epoch: u32, sequence: u64, payload: &[u8]) {
         if self.trusting.is_some() && stream.purpose != Purpose::Trust {

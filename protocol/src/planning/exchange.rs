@@ -51,6 +51,14 @@ pub enum PlanError {
         /// The horizon in progress.
         expected: u64,
     },
+    /// The message answers another coordinator in a row.
+    #[error("an answer to term {found}, this is {expected}")]
+    Term {
+        /// The message's term.
+        found: u32,
+        /// This coordinator's.
+        expected: u32,
+    },
     /// The message answers or opens a round that is over.
     #[error("round {found} is over, at round {current}")]
     OldRound {

@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod generate;
 pub mod integer;
 pub mod message;
+pub mod notice;
 pub mod privacy;
 pub mod problem;
 pub mod qp;

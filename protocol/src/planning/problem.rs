@@ -244,6 +244,17 @@ impl LocalProblem {
         0.5 * quadratic + cholesky::dot(&self.parts.linear, x) + self.parts.constant
     }
 
+    /// The gradient `P x + q` of the cost.
+    #[must_use]
+    pub fn gradient(&self, x: &[f64]) -> Vec<f64> {
+        let (n, parts) = (x.len(), &self.parts);
+        let row = |i: usize| match &parts.hessian {
+            Hessian::Diagonal(diagonal) => diagonal[i] * x[i],
+            Hessian::Dense(entries) => entries[i * n..(i + 1) * n].iter().zip(x).map(|(p, x)| p * x).sum(),
+        };
+        (0..n).map(|i| row(i) + parts.linear[i]).collect()
+    }
+
     /// `s = S x`.
     #[must_use]
     pub fn share(&self, x: &[f64]) -> Vec<f64> {

@@ -76,7 +76,8 @@ pub(super) fn examples() -> Vec<Vec<u8>> {
     let more = SyncMessage::More { nonce: 7, first: 4, count: 4 };
     let version = SyncMessage::Version(VersionVector::default());
     let messages = [SyncMessage::Delta(delta), audit, repair, more, version];
-    let contribution = solver::Contribution { horizon: 0, round: 2, base: 1, entries: vec![-1, 500] };
+    let contribution =
+        solver::Contribution { horizon: 0, term: 0, round: 2, base: 1, entries: vec![-1, 500] };
     let others = [record(), contribution.encode(), plan_request().encode()];
     messages.iter().map(SyncMessage::encode).chain(others).collect()
 }

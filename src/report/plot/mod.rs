@@ -7,6 +7,7 @@ mod latency;
 mod links;
 mod per_asset;
 mod plan;
+mod rounds;
 mod scale;
 
 pub(super) use scale::power_of_ten;
@@ -33,10 +34,13 @@ pub struct Plot {
 pub(super) fn all(source: &Source<'_>, facts: &RunFacts) -> Result<Vec<Plot>, ReportError> {
     let end_s = facts.duration_s;
     let convergence = source.convergence()?;
+    let times = source.rounds(facts)?;
     let plots = [
         convergence::plot(&convergence, end_s),
         convergence::by_round(&convergence),
-        plan::rounds(&source.rounds(facts)?, facts),
+        plan::rounds(&times, facts),
+        rounds::waited(&times, facts),
+        rounds::bytes(&times, facts),
         plan::prices(&source.prices(facts)?, facts),
         plan::plans(&source.plans(facts)?, facts),
         latency::plot(&source.latencies()?),

@@ -136,7 +136,7 @@ pub(super) fn plans(plans: &BTreeMap<usize, Held>, facts: &RunFacts) -> Option<P
         title: "Plans",
         subtitle: &subtitle,
         legend: &legend,
-        x: Scale::linear(0.0, f64::from(plan.slots), 12.0, &slots_title(plan)),
+        x: Scale::linear(0.0, f64::from(plan.span()), 12.0, &slots_title(plan)),
         y: None,
         height: height * shown.len() as i32 + 6,
         left: 250,

@@ -51,6 +51,9 @@ impl Checker<'_> {
         let above_zero = |checker: &mut Self, number: Option<&Spanned<f64>>, default| {
             number.map_or(default, |number| checker.positive(number, |number| *number))
         };
+        let slot = self.above_zero(&raw.slot);
+        let rolling = self.rolling(raw, slot);
+        let span = slots as usize + rolling.map_or(0, |one| one.shift as usize * (one.horizons as usize - 1));
         let round_timeout = self.above_zero_or(raw.round_timeout.as_ref(), SimTime::from_secs(6 * 3600));
         let plan = PlanSpec {
             coordinator: self.asset(&raw.coordinator).unwrap_or(AssetIndex(0)),
@@ -59,7 +62,7 @@ impl Checker<'_> {
                 .above_zero_or(raw.succession.as_ref(), SimTime(round_timeout.0.saturating_mul(3))),
             solver: solver(raw.solver.as_ref().map(|solver| &solver.value)),
             slots,
-            slot: self.above_zero(&raw.slot),
+            slot,
             start: raw.start.as_ref().map_or(SimTime::ZERO, |start| start.value.0),
             rho: above_zero(self, raw.rho.as_ref(), 1.0),
             over_relaxation: raw.over_relaxation.as_ref().map_or(1.0, |number| number.value),
@@ -68,17 +71,20 @@ impl Checker<'_> {
             max_rounds: self.count_or(raw.max_rounds.as_ref(), 500, 1, 100_000),
             round_timeout,
             commodities: raw.commodities.value.iter().map(|name| name.value.clone()).collect(),
-            participants: self.participants(raw, slots as usize),
+            participants: self.participants(raw, span),
             balanced: self.balanced(raw),
-            constraints: self.constraints(raw, slots as usize),
+            constraints: self.constraints(raw, span),
             min_curvature: self.amount_or(raw.min_curvature.as_ref(), 0.0, |number| *number),
             lifetime: self.above_zero_or(raw.lifetime.as_ref(), protocol.lifetime(Priority::Expedited)),
+            rolling,
+            absence: self.above_zero_or(raw.absence.as_ref(), SimTime(round_timeout.0.saturating_mul(10))),
         };
         self.binding(raw, &plan);
         // Sums of wrong values would only repeat that they are wrong.
         if self.files.drafts.len() == mistakes_before {
             self.balances(raw, &plan);
             self.reach(raw, &plan);
+            self.fixed_point(raw, &plan);
         }
         plan
     }
@@ -100,7 +106,8 @@ impl Checker<'_> {
         let slots = plan.slots as usize;
         let balances = plan.balanced.iter().filter(|balanced| **balanced).count() * slots;
         let further = plan.constraints.iter();
-        let further: usize = further.map(|one| if one.each_slot() { one.slots.len() } else { 1 }).sum();
+        let further: usize =
+            further.map(|one| if one.each_slot() { one.slots.len().min(slots) } else { 1 }).sum();
         let found = balances + further;
         if !(1..=MAX_COUPLINGS).contains(&found) {
             let place = raw.balance.as_ref().map_or(&raw.commodities.place, |balance| &balance.place);
@@ -176,7 +183,8 @@ impl Checker<'_> {
         let known: Vec<(&str, usize)> = own.chain(mine).collect();
         let relations = self.relations(raw, &known, slots);
         let reserves = self.reserves(raw, &known);
-        Some(PlanParticipant { asset: asset?, terms, private, relations, reserves })
+        let (joins, leaves) = self.presence(raw);
+        Some(PlanParticipant { asset: asset?, joins, leaves, terms, private, relations, reserves })
     }
 
     /// Quantities of the participant's own, whose names are no commodities.
@@ -295,7 +303,7 @@ impl Checker<'_> {
                 .flat_map(|one| &one.terms)
                 .filter(|term| term.commodity == commodity)
                 .collect();
-            for slot in 0..plan.slots as usize {
+            for slot in 0..plan.span() {
                 let least: f64 = terms.iter().map(|term| term.min[slot]).sum();
                 let largest: f64 = terms.iter().map(|term| term.max[slot]).sum();
                 let slack = SUM_SLACK * least.abs().max(largest.abs()).max(1.0);

@@ -48,24 +48,64 @@ pub struct PlanSpec {
     pub min_curvature: f64,
     /// Lifetime of its bundles.
     pub lifetime: SimTime,
+    /// How horizons follow each other; none for one horizon.
+    pub rolling: Option<Rolling>,
+    /// How long after it was asked a silent participant is retired.
+    pub absence: SimTime,
+}
+
+/// A receding horizon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rolling {
+    /// How long after the last one a horizon begins.
+    pub every: SimTime,
+    /// The same in slots, 1 or more.
+    pub shift: u32,
+    /// How many horizons there are, 2 or more.
+    pub horizons: u32,
 }
 
 impl PlanSpec {
-    /// Names of the constraints that bind the fleet, in the order of their prices: balances by commodity and slot, then the
-    /// further ones.
+    /// How many horizons there are, 1 or more.
     #[must_use]
-    pub fn coupling_names(&self) -> Vec<String> {
+    pub fn horizons(&self) -> u64 {
+        self.rolling.map_or(1, |rolling| u64::from(rolling.horizons))
+    }
+
+    /// The slots of a horizon, counted from the first one's first.
+    #[must_use]
+    pub fn window(&self, horizon: u64) -> Range<usize> {
+        let first = self.rolling.map_or(0, |rolling| rolling.shift as usize) * horizon as usize;
+        first..first + self.slots as usize
+    }
+
+    /// How many slots all horizons cover together: as many have a preferred value, a least and a largest.
+    #[must_use]
+    pub fn span(&self) -> usize {
+        self.window(self.horizons() - 1).end
+    }
+
+    /// The further constraints that bind a horizon: those whose slots reach into it.
+    pub fn binding(&self, horizon: u64) -> impl Iterator<Item = (&PlanConstraint, Range<usize>)> {
+        let window = self.window(horizon);
+        self.constraints.iter().filter_map(move |constraint| {
+            let (start, end) =
+                (constraint.slots.start.max(window.start), constraint.slots.end.min(window.end));
+            (start < end).then_some((constraint, start..end))
+        })
+    }
+
+    /// Names of the constraints that bind the fleet in a horizon, in the order of their prices: balances by commodity and slot,
+    /// then the further ones.
+    #[must_use]
+    pub fn coupling_names(&self, horizon: u64) -> Vec<String> {
         let each = |name: &str, slots: Range<usize>| -> Vec<String> {
             slots.map(|slot| format!("{name}[{slot}]")).collect()
         };
         let balances = self.commodities.iter().zip(&self.balanced).filter(|(_, balanced)| **balanced);
-        let balances = balances.flat_map(|(name, _)| each(name, 0..self.slots as usize));
-        let further = self.constraints.iter().flat_map(|constraint| {
-            if constraint.each_slot() {
-                each(&constraint.name, constraint.slots.clone())
-            } else {
-                vec![constraint.name.clone()]
-            }
+        let balances = balances.flat_map(|(name, _)| each(name, self.window(horizon)));
+        let further = self.binding(horizon).flat_map(|(constraint, slots)| {
+            if constraint.each_slot() { each(&constraint.name, slots) } else { vec![constraint.name.clone()] }
         });
         balances.chain(further).collect()
     }
@@ -122,6 +162,10 @@ impl PlanConstraint {
 pub struct PlanParticipant {
     /// Who.
     pub asset: AssetIndex,
+    /// When it joins; none for from the beginning.
+    pub joins: Option<SimTime>,
+    /// When it leaves; none for never.
+    pub leaves: Option<SimTime>,
     /// One per commodity that it gives or takes, in order of commodities. It exchanges nothing of the others.
     pub terms: Vec<PlanTerm>,
     /// Quantities of its own, numbered after the plan's commodities in this order.
@@ -137,9 +181,9 @@ pub struct PlanParticipant {
 pub struct PlanRelation {
     /// Commodities or private quantities, ascending, each once, and their weights.
     pub terms: Vec<(usize, f64)>,
-    /// Least sum, one per slot; −∞ for none.
+    /// Least sum, one per slot of the span; −∞ for none.
     pub min: Vec<f64>,
-    /// Largest sum, one per slot; +∞ for none.
+    /// Largest sum, one per slot of the span; +∞ for none.
     pub max: Vec<f64>,
 }
 
@@ -161,13 +205,13 @@ pub struct PlanReserve {
 pub struct PlanTerm {
     /// Index into the plan's commodities, or of a private quantity after them.
     pub commodity: usize,
-    /// What it would do alone, one per slot.
+    /// What it would do alone, one per slot of the span.
     pub preferred: Vec<f64>,
     /// Cost of departing from that, more than zero.
     pub curvature: f64,
-    /// Least value, one per slot.
+    /// Least value, one per slot of the span.
     pub min: Vec<f64>,
-    /// Largest value, one per slot.
+    /// Largest value, one per slot of the span.
     pub max: Vec<f64>,
     /// Least sum over the slots.
     pub total_min: Option<f64>,

@@ -33,7 +33,7 @@ pub(crate) use motion::{
     RawTrack, RawWaypoint,
 };
 pub(crate) use plan::{
-    RawConstraint, RawEnvelope, RawExclusion, RawParticipant, RawPlan, RawRelation, RawReserve,
+    RawConstraint, RawEnvelope, RawExclusion, RawParticipant, RawPlan, RawRelation, RawReserve, RawRolling,
     RawSharedBudget, RawSlots, RawSolver, RawTerm, RawTotal, RawWeighted,
 };
 pub(crate) use protocol::{

@@ -28,6 +28,8 @@ record! {
         constraints: Optional<Vec<Spanned<RawConstraint>>>, "none", "Further constraints that bind the fleet, each with its price.";
         min_curvature: Optional<f64>, "0", "The contract: no term of a commodity has less curvature than this, 0 or more. The flatter the costs, the more rounds.";
         lifetime: Optional<Duration>, "the protocol's for Expedited", "Lifetime of its bundles, more than zero.";
+        rolling: Optional<RawRolling>, "none", "Receding horizon: the plan is solved again as time passes. Every per-slot value then counts from the first horizon's first slot to the last one's last.";
+        absence: Optional<Duration>, "ten times round_timeout", "How long after it was asked a participant from which nothing came is retired, more than zero: its values leave the sums. Heard of again, it takes part again.";
     }
 }
 
@@ -37,9 +39,19 @@ choice! {
 }
 
 record! {
+    /// A receding horizon: what was done is fixed, and what is ahead is planned again, from the prices of the last plan.
+    RawRolling "Rolling" {
+        every: Spanned<Duration>, "", "How long after the last one a horizon begins: a whole number of slots, at least one.";
+        horizons: Spanned<u32>, "", "How many horizons there are, 2 to 1000; the last one begins before the run's end.";
+    }
+}
+
+record! {
     /// A participant's own problem.
     RawParticipant "Participant" {
         asset: Spanned<String>, "", "Who.";
+        joins: Optional<Duration>, "the plan's start", "When it begins to take part, after the plan's start.";
+        leaves: Optional<Duration>, "never", "When it ceases to take part, after it joined.";
         terms: Spanned<Vec<Spanned<RawTerm>>>, "", "At most one per commodity, at least one.";
         private: Optional<Vec<Spanned<RawTerm>>>, "none", "Further quantities of its own, whose names are no commodities: no constraint of the fleet binds them, and nobody learns of them.";
         relations: Optional<Vec<Spanned<RawRelation>>>, "none", "What holds between its values in every slot.";
@@ -59,7 +71,7 @@ record! {
         total_max: Optional<f64>, "none", "Largest sum over the slots.";
         ramp: Optional<f64>, "none", "Largest change between neighbouring slots, 0 or more.";
         windows: Optional<Vec<Spanned<RawSlots>>>, "every slot", "Slots in which its values may differ from zero.";
-        requests: Optional<bool>, "false", "Its values are taken or not, 1 or 0, with `min: 0, max: 1`. Planned as if they could be taken in part, then rounded.";
+        requests: Optional<bool>, "false", "Its values are taken or not, 1 or 0, with `min: 0, max: 1`. Planned as if they could be taken in part, then made whole by the nodes: they bid, the coordinator grants by a stated rule, and the rest is planned once more.";
     }
 }
 

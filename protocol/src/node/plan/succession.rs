@@ -6,12 +6,11 @@
 //! round's answers is lost, and those are asked for again. Everyone follows the greatest term. Two coordinators (of a fleet that
 //! was cut in two) last until the one of the lesser term hears of the other.
 
-use super::{Node, Planning};
+use super::{Node, PlanStage, Planning};
 use crate::{
     id::NodeId,
     node::{Report, Timer},
 };
-use alloc::vec;
 
 impl Planning {
     /// The coordinator of a term.
@@ -32,7 +31,7 @@ impl Planning {
     /// Another coordinator has a later term.
     pub(super) fn step_down(&mut self, term: u32) {
         self.term = term;
-        self.coordinator = None;
+        (self.coordinator, self.auction, self.commit) = (None, None, None);
     }
 }
 
@@ -50,26 +49,28 @@ impl Node {
             Some(at) => self.timers.arm(Timer::PlanSuccession, at),
             None => self.timers.disarm(Timer::PlanSuccession),
         }
+        self.watch_join();
     }
 
     pub(in crate::node) fn on_plan_succession(&mut self) {
         let (now, id) = (self.now, self.config.id);
+        let max_payload = self.config.max_payload;
         let Some(planning) = self.planning.as_mut() else { return };
         let (Some(place), Some(heard)) = (planning.place(id), planning.heard.clone()) else { return };
         let Some(term) = planning.term.checked_add(place) else { return };
         planning.term = term;
-        let (mut coordinator, settings, _) =
-            planning.coordinate(id, now, &self.plan, self.config.max_payload);
-        let round = heard.round.saturating_add(1);
-        // Prices that are none are no reason to leave the fleet without a coordinator.
-        let zeros = vec![0.0; planning.config.couplings.len()];
-        let resumed = coordinator
-            .resume(now, heard.horizon, round, &heard.prices)
-            .or_else(|_| coordinator.resume(now, heard.horizon, round, &zeros));
-        let Ok(asked) = resumed else { return };
-        planning.coordinator = Some(coordinator);
+        (planning.auction, planning.commit) = (None, None);
+        let (stage, round) = (PlanStage(heard.horizon), heard.round.saturating_add(1));
+        let begun = planning.coordinate(id, now, &self.plan, max_payload, round);
+        let Some((coordinator, settings, _)) = begun else { return };
         self.report(Report::PlanSolver { solver: settings.kind.word(), why: "the coordinator is silent" });
         self.report(Report::PlanTerm { term, coordinator: id });
-        self.ask(asked);
+        let calls = heard.calling || !stage.is_relaxed();
+        if let (true, Some(planning)) = (calls && !stage.is_last(), self.planning.as_mut()) {
+            // What others were granted is not known here: equal bids are decided alike once more.
+            planning.coordinator = Some(coordinator);
+            return self.call_for_bids(stage.next(), round, heard.prices);
+        }
+        self.coordinate_from(stage, round, &heard.prices);
     }
 }

@@ -44,10 +44,11 @@ impl Rule {
         }
     }
 
-    fn couplings(&self) -> impl Iterator<Item = Coupling> + '_ {
+    /// Its couplings, with slots named from `first` on.
+    fn couplings(&self, first: usize) -> impl Iterator<Item = Coupling> + '_ {
         let each = self.each_slot.then_some(self.window.clone()).into_iter().flatten();
         let whole = (!self.each_slot).then(|| self.name.clone()).into_iter();
-        each.map(|slot| format!("{}[{slot}]", self.name)).chain(whole).map(|name| Coupling {
+        each.map(move |slot| format!("{}[{}]", self.name, first + slot)).chain(whole).map(|name| Coupling {
             name,
             kind: self.kind,
             lower: self.lower,
@@ -71,6 +72,15 @@ impl Assembly {
     /// # Errors
     /// [`FleetError::Window`] for an empty window or one beyond the horizon, and what [`Couplings::new`] refuses.
     pub fn new(slots: usize, rules: Vec<Rule>) -> Result<Self, FleetError> {
+        Self::beginning(0, slots, rules)
+    }
+
+    /// The same for a horizon that begins later: its slots are named from `first_slot` on, so that a coupling keeps its name from
+    /// horizon to horizon. Windows count from the horizon's first slot.
+    ///
+    /// # Errors
+    /// As [`Assembly::new`].
+    pub fn beginning(first_slot: usize, slots: usize, rules: Vec<Rule>) -> Result<Self, FleetError> {
         let (mut list, mut placed) = (Vec::new(), Vec::new());
         for rule in rules {
             if rule.window.is_empty() || rule.window.end > slots {
@@ -78,7 +88,7 @@ impl Assembly {
                 return Err(FleetError::Window { name: rule.name, start, end, slots });
             }
             let first = list.len();
-            list.extend(rule.couplings());
+            list.extend(rule.couplings(first_slot));
             placed.push((rule, first));
         }
         Ok(Self { couplings: Couplings::new(list)?, rules: placed, slots })

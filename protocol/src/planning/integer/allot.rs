@@ -94,7 +94,8 @@ fn slack(sum: f64) -> f64 {
 }
 
 /// Positions in the order in which bids are decided.
-pub(super) fn ranked(bids: &[Bid]) -> Vec<usize> {
+#[must_use]
+pub fn ranked(bids: &[Bid]) -> Vec<usize> {
     let steps = |bid: &Bid| (bid.value.clamp(0.0, 1.0) / STEP + 0.5) as u32;
     let mut order: Vec<usize> = (0..bids.len()).collect();
     order.sort_by(|&a, &b| {

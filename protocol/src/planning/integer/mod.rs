@@ -8,7 +8,7 @@ mod allot;
 
 use alloc::{vec, vec::Vec};
 
-pub use allot::{Bid, STEP, Verdict, allot};
+pub use allot::{Bid, STEP, Verdict, allot, ranked};
 
 use super::{
     fleet::{CentralSolution, FleetError, FleetProblem},
@@ -186,7 +186,7 @@ impl IntegerFleet {
             }
             accepts
         });
-        let order = allot::ranked(&bids);
+        let order = ranked(&bids);
         for withdrawn in 0..=bids.len() {
             let choice = self.choice(&bids, &verdicts);
             if let Some(plan) = self.attempt(&choice, settings) {

@@ -244,7 +244,7 @@ fn masking_adds_at_most_a_twentieth_to_a_contribution() {
         let share: Vec<f64> = (0..SLOTS).map(|slot| greatest * (slot as f64 / 11.5 - 1.0)).collect();
         let step = f64::from(1_u32 << FRACTION_BITS);
         let entries = share.iter().map(|value| libm::rint(value * step) as i64).collect();
-        let plain = Contribution { horizon: 1, round: 12, base: 0, entries };
+        let plain = Contribution { horizon: 1, term: 0, round: 12, base: 0, entries };
         let bound = (greatest * f64::from(1_u32 << FRACTION_BITS)) as u64;
         let bits = usize::from(Terms::fewest_bits(bound, assets).unwrap());
         let entries = vec![0xff; (SLOTS * bits).div_ceil(8)];

@@ -99,7 +99,7 @@ fn messages_survive_a_round_trip_and_have_one_encoding() {
             committed: None,
             unit: 0.5,
             prices: vec![1.0, -2.0],
-            question: Question::Intercept { curvature: Curvature::Diagonal },
+            question: Question::Intercept { curvature: Curvature::Diagonal, blend: 0.0, proximal: 1.0 },
         },
         receipt: Receipt { epoch: 3, counted: 4, resolved: 500 },
     };

@@ -1,8 +1,11 @@
 //! The asset's side of every method: [`Asset`].
 
+mod foresight;
 mod snapshot;
 
 use alloc::{collections::VecDeque, vec, vec::Vec};
+
+use foresight::Foresight;
 
 use super::{
     contribution::Contribution,
@@ -16,11 +19,15 @@ use crate::{
     planning::{
         cholesky::dot,
         exchange::PlanError,
-        message::{FRACTION_BITS, MAX_SHARE, MAX_SIGNAL, Outcome},
+        message::{FRACTION_BITS, MAX_SIGNAL, Outcome},
         problem::LocalProblem,
         qp::{Qp, QpSettings},
     },
 };
+
+/// How many answers of the asynchronous method may be on their way. Each is made from what is in the coordinator's sum: a later one
+/// replaces an earlier one for newer prices, and never builds on it.
+const RENEWALS: usize = 3;
 
 /// An answer, and what the next one starts from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +60,10 @@ pub struct Asset {
     /// Anderson: the steps and residuals of accepted rounds, newest first.
     steps: VecDeque<(Vec<f64>, Vec<f64>)>,
     residual: Vec<f64>,
+    /// Intercept: the model in the coordinator's sum. A snapshot does not keep it; the exact response takes its place.
+    foresight: Option<Foresight>,
+    /// Intercept: the answers on their way, oldest first; the newest is the last one. At most [`RENEWALS`].
+    sent: VecDeque<(Answer, Foresight)>,
     committed: Option<Outcome>,
 }
 
@@ -86,8 +97,16 @@ impl Asset {
             last: None,
             steps: VecDeque::new(),
             residual: Vec::new(),
+            foresight: None,
+            sent: VecDeque::new(),
             committed: None,
         })
+    }
+
+    /// The same asset, which begins at a later horizon.
+    #[must_use]
+    pub fn in_horizon(self, horizon: u64) -> Self {
+        Self { horizon, ..self }
     }
 
     /// Replaces the problem for a later `horizon`. `moved` names, for each new coupling, the old one that it continues: from
@@ -153,6 +172,16 @@ impl Asset {
             return Ok(None);
         }
         let outstanding = current > 0 && current != request.accepted;
+        if let Question::Intercept { proximal, .. } = request.question
+            && request.round > current
+        {
+            if outstanding && self.sent.len() >= RENEWALS {
+                // The plan follows the prices meanwhile.
+                self.x = self.plan(&request.prices, proximal)?;
+                return Ok(self.outstanding());
+            }
+            return self.foresee(request, outstanding && !self.sent.is_empty());
+        }
         if outstanding && (request.round == current || request.question.one_at_a_time()) {
             return Ok(self.outstanding());
         }
@@ -173,6 +202,7 @@ impl Asset {
         self.base = None;
         self.committed = None;
         self.steps.clear();
+        self.sent.clear();
     }
 
     fn check(&self, request: &Request) -> Result<(), PlanError> {
@@ -190,11 +220,19 @@ impl Asset {
     /// Learns which answer is in the sum.
     fn settle(&mut self, accepted: u32) {
         if accepted == 0 {
-            // A coordinator that knows nothing of this asset: the next answer is all there is.
-            self.base = None;
+            // A coordinator that knows nothing of this asset, or nothing any more: the next answer is all there is.
+            if self.base.take().is_some() {
+                self.sent.clear();
+            }
             return;
         }
         if self.base.as_ref().is_some_and(|base| base.round == accepted) {
+            return;
+        }
+        if let Some(place) = self.sent.iter().position(|(answer, _)| answer.round == accepted) {
+            self.sent.drain(..place);
+            let (answer, known) = self.sent.pop_front().expect("it is there");
+            (self.base, self.foresight) = (Some(answer), Some(known));
             return;
         }
         self.base = match &self.last {
@@ -212,15 +250,20 @@ impl Asset {
 
     /// The last answer less what is in the sum.
     fn outstanding(&self) -> Option<Contribution> {
-        let (_, answer) = self.last.as_ref()?;
-        let entries = match &self.base {
+        self.since(self.base.as_ref())
+    }
+
+    /// The last answer less an earlier one.
+    fn since(&self, base: Option<&Answer>) -> Option<Contribution> {
+        let (request, answer) = self.last.as_ref()?;
+        let entries = match base {
             Some(base) if base.entries.len() == answer.entries.len() => {
                 answer.entries.iter().zip(&base.entries).map(|(new, old)| new.wrapping_sub(*old)).collect()
             }
             _ => answer.entries.clone(),
         };
-        let base = self.base.as_ref().map_or(0, |base| base.round);
-        Some(Contribution { horizon: self.horizon, round: answer.round, base, entries })
+        let base = base.map_or(0, |base| base.round);
+        Some(Contribution { horizon: self.horizon, term: request.term, round: answer.round, base, entries })
     }
 
     /// What the next step starts from: what the coordinator counts on, or what there is.
@@ -276,16 +319,18 @@ impl Asset {
                 self.accelerate(request, *rho, *relaxation, *memory, weights)
             }
             Question::Response { curvature, others } => {
-                let mut solved = self.respond(&request.prices, *curvature, false)?;
+                let mut solved = self.respond(&request.prices, *curvature)?;
                 for prices in others.chunks_exact(m) {
-                    let other = self.respond(prices, *curvature, false)?.blocks;
+                    let other = self.respond(prices, *curvature)?.blocks;
                     solved.blocks.share.extend(other.share);
                     solved.blocks.values.extend(other.values);
                     solved.blocks.curvature.extend(other.curvature);
                 }
                 Ok(solved)
             }
-            Question::Intercept { curvature } => self.respond(&request.prices, *curvature, true),
+            Question::Intercept { curvature, blend, proximal } => {
+                Ok(self.model(&request.prices, (*curvature, *blend, *proximal))?.0)
+            }
         }
     }
 
@@ -303,12 +348,18 @@ impl Asset {
         Solved { x, blocks, target, residual: Vec::new(), rho }
     }
 
-    /// `argmin f(x) + pricesᵀS x + ρ/2 ‖S x − target‖²`.
-    fn nearest(&mut self, rho: f64, target: &[f64], prices: &[f64]) -> Result<Vec<f64>, PlanError> {
+    /// Prepares the solver for the penalty ρ.
+    fn prepare(&mut self, rho: f64) -> Result<(), PlanError> {
         if rho != self.rho {
             self.qp.set_hessian(&penalised(&self.problem, rho))?;
             self.rho = rho;
         }
+        Ok(())
+    }
+
+    /// `argmin f(x) + pricesᵀS x + ρ/2 ‖S x − target‖²`.
+    fn nearest(&mut self, rho: f64, target: &[f64], prices: &[f64]) -> Result<Vec<f64>, PlanError> {
+        self.prepare(rho)?;
         let mut linear = self.problem.parts().linear.clone();
         for term in &self.problem.parts().shared {
             let target = target[term.coupling].clamp(-MAX_SIGNAL, MAX_SIGNAL);
@@ -358,32 +409,13 @@ impl Asset {
         Ok(Solved { residual, ..solved })
     }
 
-    /// The response to the prices, with its value, or as the intercept of its affine model.
-    fn respond(
-        &mut self,
-        prices: &[f64],
-        curvature: Curvature,
-        intercept: bool,
-    ) -> Result<Solved, PlanError> {
-        let m = self.problem.couplings();
-        let x = self.nearest(0.0, &vec![0.0; m], prices)?;
-        let mut share = self.problem.share(&x);
+    /// The response to the prices, with its value and slope.
+    fn respond(&mut self, prices: &[f64], curvature: Curvature) -> Result<Solved, PlanError> {
+        let x = self.nearest(0.0, &vec![0.0; prices.len()], prices)?;
+        let share = self.problem.share(&x);
         let value = self.problem.cost(&x) + dot(prices, &share);
-        let mut slope = slope(&self.problem, &x, curvature);
-        if intercept {
-            // From the slope as it will be read, so that the model is exact at its own prices.
-            slope.iter_mut().for_each(|entry| *entry = quantised(*entry));
-            let mut along = product(curvature, &slope, prices);
-            // A flatter model is still exact there: the sums' range must not be exceeded.
-            let most = share.iter().zip(&along).fold(0.0_f64, |most, (s, a)| most.max((s + a).abs()));
-            if most > MAX_SHARE {
-                slope.iter_mut().for_each(|entry| *entry = quantised(*entry * (0.5 * MAX_SHARE / most)));
-                along = product(curvature, &slope, prices);
-            }
-            share.iter_mut().zip(along).for_each(|(share, along)| *share += along);
-        }
-        let values = if intercept { Vec::new() } else { vec![value] };
-        let blocks = Blocks { share, squares: Vec::new(), values, curvature: slope };
+        let curvature = slope(&self.problem, &x, curvature);
+        let blocks = Blocks { share, squares: Vec::new(), values: vec![value], curvature };
         Ok(Solved { x, blocks, target: Vec::new(), residual: Vec::new(), rho: 0.0 })
     }
 

@@ -1,17 +1,23 @@
 //! The dual from contributions of any age: every asset's last answer as an affine model of its response.
 //!
-//! An asset that was asked at prices `λᵢ` answers with the intercept `aᵢ = sᵢ + Jᵢ λᵢ` and the slope `Jᵢ` of its response
-//! `Sᵢxᵢ(λ) ≈ aᵢ − Jᵢ λ`. Both add up over assets although each was asked at prices of its own, so that the coordinator holds
-//! two running sums, replaces an asset's part by the difference to its last one, and always steps to the prices at which the sum
-//! of models meets the bounds. This is an incremental Newton method (Rodomanov and Kropotov 2016, "A Superlinearly-Convergent
-//! Proximal Newton-type Method for the Optimization of Finite Sums", NIM) on the dual of a piecewise quadratic problem: exact
-//! once the active sets are found. An asset has at most one answer on its way.
+//! An asset that was asked at prices `λᵢ` answers with an affine model `aᵢ − Jᵢ λ` of its response ([`Question::Intercept`]). Models
+//! add up over assets although each was made at prices of its own, so that the coordinator holds two running sums, replaces an
+//! asset's part by the difference to its last one, and always steps to the prices at which the sum of models keeps the couplings. An
+//! asset has at most one answer on its way.
 //!
-//! On fleets of few active local constraints it needs the fewest slots of all. On the published fleets, where most assets are at
-//! bounds at first, the models of different prices contradict each other and it hardly settles: `docs/BENCHMARKS.md`.
+//! What makes old models agree with young ones is which limits they hold active. With the active sets of the exact responses,
+//! this is an incremental Newton method (Rodomanov and Kropotov 2016), and far from the optimum it cycles: most assets are at
+//! bounds that have nothing to do with the optimum. Here
 //!
-//! Far from the optimum an affine model holds only near the prices that it was made at, so that steps are damped: less when
-//! prices moved clearly less than in the sweep before (a sweep: everyone has contributed anew), more when they did not.
+//! 1. the first answer is that of the problem without the asset's own limits, and no step is taken before four in five members gave it:
+//!    the prices that follow are those of an unlimited fleet, already near the optimum's;
+//! 2. each further answer holds those limits active that a proximal step from what the last model foresaw would meet (ALADIN: the
+//!    asset's side says how);
+//! 3. the slope may be blended with the one without limits. That one is the steepest there can be, so with it alone the dual
+//!    can only rise (it majorises), slowly; with none of it, steps are Newton's, exact once the active sets are found.
+//!
+//! The blend is nil unless prices cease to settle: when they moved hardly less than in the sweep before, it doubles, else it
+//! falls (a sweep: everyone has contributed anew).
 
 use alloc::{vec, vec::Vec};
 
@@ -24,6 +30,13 @@ use super::{
 };
 use crate::planning::{cholesky::dot, fleet::Couplings, message::MAX_SIGNAL};
 
+/// The weight of the proximal step: between 1 and 10 were measured to need about as many slots, at 0 and from 30 it cycles.
+const PROXIMAL: f64 = 3.0;
+/// The least blend but none.
+const LEAST: f64 = 0.02;
+/// Prices settle while they move by less than this part of what they moved in the sweep before; by as much the blend falls then.
+const SETTLING: f64 = 0.7;
+
 /// The state of the method.
 #[derive(Clone, Debug)]
 pub struct Asynchronous {
@@ -35,27 +48,25 @@ pub struct Asynchronous {
     moved: f64,
     /// How far the modelled shares moved in the last sweep.
     stirred: f64,
-    /// Relative to the mean slope.
-    damping: f64,
-    /// What it does not fall below.
-    floor: f64,
+    /// Nothing is known: the problem without limits is asked for.
+    cold: bool,
+    /// Of the slope without limits.
+    blend: f64,
 }
 
 impl Asynchronous {
     pub(super) fn new(settings: MethodSettings, couplings: Couplings) -> Self {
         let prices = vec![0.0; couplings.len()];
-        let (moved, stirred, damping) = (f64::INFINITY, f64::INFINITY, 1.0);
-        Self { settings, couplings, swept: prices.clone(), prices, moved, stirred, damping, floor: 1e-3 }
+        let (moved, stirred) = (f64::INFINITY, f64::INFINITY);
+        Self { settings, couplings, swept: prices.clone(), prices, moved, stirred, cold: true, blend: 0.0 }
     }
 
-    /// Damps more unless the prices moved clearly less than in the sweep before. Every time that they did not, less is let go of
-    /// later, so that a cycle ends: damped by the mean slope, steps are those of a proximal method.
+    /// Blends more unless the prices moved clearly less than in the sweep before.
     fn settle(&mut self, moved: f64) {
-        if moved < 0.7 * self.moved {
-            self.damping = (0.7 * self.damping).max(self.floor);
+        if moved < SETTLING * self.moved {
+            self.blend = if self.blend > LEAST { SETTLING * self.blend } else { 0.0 };
         } else {
-            self.floor = (1.5 * self.floor).min(1.0);
-            self.damping = (2.0 * self.damping).clamp(self.floor, 4.0);
+            self.blend = (2.0 * self.blend).clamp(LEAST, 0.9);
         }
     }
 }
@@ -63,7 +74,11 @@ impl Asynchronous {
 impl Method for Asynchronous {
     fn question(&self) -> Question {
         let none = self.settings.curvature == Curvature::None;
-        Question::Intercept { curvature: if none { Curvature::Diagonal } else { self.settings.curvature } }
+        Question::Intercept {
+            curvature: if none { Curvature::Diagonal } else { self.settings.curvature },
+            blend: if self.cold { 1.0 } else { self.blend },
+            proximal: PROXIMAL,
+        }
     }
 
     fn prices(&self) -> &[f64] {
@@ -74,6 +89,10 @@ impl Method for Asynchronous {
         false
     }
 
+    fn ready(&self, tally: Tally) -> bool {
+        5 * tally.known >= 4 * tally.members
+    }
+
     fn advance(&mut self, sum: &Blocks, tally: Tally) -> Progress {
         let m = self.prices.len();
         // Members that were not heard yet are taken to be like those that were.
@@ -82,8 +101,7 @@ impl Method for Asynchronous {
         slope.iter_mut().for_each(|entry| *entry *= share);
         let intercept: Vec<f64> = sum.share.iter().map(|sum| sum * share).collect();
         let model = PriceModel { intercept, slope };
-        let mean = model.mean();
-        let next = model.solve(&self.couplings, &self.prices, self.damping * mean);
+        let next = model.solve(&self.couplings, &self.prices, 0.0);
         self.prices = next.iter().map(|price| price.clamp(-MAX_SIGNAL / 8.0, MAX_SIGNAL / 8.0)).collect();
         let change = difference(&self.prices, &self.swept);
         let sums = |vector: &[f64]| -> Vec<f64> {
@@ -91,7 +109,7 @@ impl Method for Asynchronous {
         };
         let (moved, stirred) = (norm(&change), norm(&sums(&change)));
         let modelled = difference(&model.intercept, &sums(&self.prices));
-        // What damping leaves open counts too: prices that hardly move are not converged for that.
+        // What a quantity that nobody gives leaves open counts too: prices that hardly move are not converged for that.
         let open: Vec<f64> = (modelled.iter().zip(self.couplings.as_slice()))
             .map(|(sum, coupling)| sum - coupling.project(*sum))
             .collect();
@@ -101,10 +119,14 @@ impl Method for Asynchronous {
             primal_tolerance: tolerance(&self.settings, m, &modelled),
             dual_tolerance: tolerance(&self.settings, m, &self.prices),
             // Two sweeps, since what arrives in the first may answer prices from before it.
-            conclusive: tally.swept && tally.known == tally.members,
-            rho: self.damping,
+            conclusive: tally.swept && tally.known == tally.members && !self.cold,
+            rho: self.blend,
         };
-        if tally.swept {
+        // The first step is not judged: answers without limits say nothing of the optimum's own.
+        let first = core::mem::replace(&mut self.cold, false);
+        if first {
+            self.swept.clone_from(&self.prices);
+        } else if tally.swept {
             self.settle(moved);
             (self.moved, self.stirred) = (moved, stirred);
             self.swept.clone_from(&self.prices);
@@ -115,6 +137,6 @@ impl Method for Asynchronous {
     fn resume(&mut self, prices: &[f64]) {
         (self.prices, self.swept) = (prices.to_vec(), prices.to_vec());
         (self.moved, self.stirred) = (f64::INFINITY, f64::INFINITY);
-        (self.damping, self.floor) = (1.0, 1e-3);
+        (self.cold, self.blend) = (prices.iter().all(|price| *price == 0.0), 0.0);
     }
 }

@@ -55,9 +55,10 @@ pub struct Choice {
     pub reason: Reason,
 }
 
-/// Chooses for a plan of `couplings` that `coordinator` starts at `start`: rounds where all `members` can report in one, else
-/// the asynchronous exchange. Rounds are the choice even where contact is rare: as measured on the published fleets, few rounds
-/// that wait for everyone take less time than many steps that do not.
+/// Chooses for a plan of `couplings` that `coordinator` starts at `start`: rounds of the quasi-Newton method where all `members` can
+/// report in one, since it never takes a step for the worse; else the asynchronous method, which waits for nobody and needs half the
+/// slots of rounds over broken links (`docs/BENCHMARKS.md`). It lives on the slope's whole matrix: where that is too large, the
+/// asynchronous exchange is left, which is slow and sure.
 ///
 /// A round is tried at several instants from `start` until `until`: the earliest arrival of a small message at every member,
 /// and back, over the plan's contacts. O(probes · rounds of relaxation · contacts).
@@ -71,13 +72,14 @@ pub fn choose(
     deadline: Duration,
 ) -> Choice {
     let reason = reason(plan, coordinator, members, (start, until), deadline);
-    let matrix = if couplings <= MAX_MATRIX { Curvature::Matrix } else { Curvature::Diagonal };
-    match reason {
-        Reason::Together { .. } => Choice { kind: Kind::QuasiNewton, curvature: matrix, reason },
-        Reason::Unforeseen | Reason::Unreachable { .. } => {
-            Choice { kind: Kind::AsynchronousExchange, curvature: Curvature::None, reason }
-        }
-    }
+    let fits = couplings <= MAX_MATRIX;
+    let (kind, curvature) = match reason {
+        Reason::Together { .. } if fits => (Kind::QuasiNewton, Curvature::Matrix),
+        Reason::Together { .. } => (Kind::QuasiNewton, Curvature::Diagonal),
+        Reason::Unforeseen | Reason::Unreachable { .. } if fits => (Kind::Asynchronous, Curvature::Matrix),
+        Reason::Unforeseen | Reason::Unreachable { .. } => (Kind::AsynchronousExchange, Curvature::None),
+    };
+    Choice { kind, curvature, reason }
 }
 
 fn reason(
@@ -180,11 +182,19 @@ mod tests {
     fn gaps_call_for_the_asynchronous_method() {
         let gaps = [both(2, 0, 2000), both(3, 0, 2000), both(4, 500, 2000)].concat();
         let choice = chosen(gaps.clone(), 60);
-        assert_eq!(choice.kind, Kind::AsynchronousExchange);
+        assert_eq!((choice.kind, choice.curvature), (Kind::Asynchronous, Curvature::Matrix));
         assert_eq!(choice.reason, Reason::Unreachable { member: NodeId(4) });
         // With a deadline that outlasts the gap a round is still the better choice.
         assert_eq!(chosen(gaps, 600).reason, Reason::Together { slowest: Duration::from_secs(502) });
         assert_eq!(chosen(vec![], 60).reason, Reason::Unforeseen);
+    }
+
+    #[test]
+    fn a_matrix_that_is_too_large_leaves_the_exchange() {
+        let (plan, span) =
+            (ContactPlan::from_contacts(vec![]).expect("valid"), (Instant::ZERO, Instant::ZERO));
+        let choice = choose(&plan, BASE, &[BASE], MAX_MATRIX + 1, span, Duration::from_secs(60));
+        assert_eq!((choice.kind, choice.reason), (Kind::AsynchronousExchange, Reason::Unforeseen));
     }
 
     #[test]

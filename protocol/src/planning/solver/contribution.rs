@@ -13,7 +13,7 @@ use crate::planning::message::{MessageError, number};
 /// A vector to be added to the coordinator's sum mod 2⁶⁴: what the asset answers, less what it last had in the sum.
 ///
 /// ```cddl
-/// contribution = [horizon: uint, round: uint, base: uint, entries: [+ int]]
+/// contribution = [horizon: uint, term: uint, round: uint, base: uint, entries: [+ int]]
 /// ```
 ///
 /// The entries may be masked: nothing but their sum over a window is ever looked at.
@@ -21,6 +21,8 @@ use crate::planning::message::{MessageError, number};
 pub struct Contribution {
     /// The horizon.
     pub horizon: u64,
+    /// The term of the request that this answers: an answer to one coordinator says nothing to another.
+    pub term: u32,
     /// The round of the request that this answers.
     pub round: u32,
     /// The round of the contribution that this one replaces in the sum; 0 when there is none.
@@ -30,10 +32,10 @@ pub struct Contribution {
 }
 
 impl Contribution {
-    /// The message's bytes: at most 25 and 9 per entry.
+    /// The message's bytes: at most 30 and 9 per entry.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(25 + 9 * self.entries.len());
+        let mut bytes = Vec::with_capacity(30 + 9 * self.entries.len());
         self.write(&mut Encoder::new(&mut bytes)).expect("a Vec takes every byte");
         bytes
     }
@@ -42,7 +44,7 @@ impl Contribution {
         &self,
         encoder: &mut Encoder<&mut Vec<u8>>,
     ) -> Result<(), minicbor::encode::Error<core::convert::Infallible>> {
-        encoder.array(4)?.u64(self.horizon)?.u32(self.round)?.u32(self.base)?;
+        encoder.array(5)?.u64(self.horizon)?.u32(self.term)?.u32(self.round)?.u32(self.base)?;
         encoder.array(self.entries.len() as u64)?;
         for entry in &self.entries {
             encoder.i64(*entry)?;
@@ -56,9 +58,9 @@ impl Contribution {
     /// [`MessageError`] when the bytes are not exactly one contribution of 1 to [`MAX_ENTRIES`] entries.
     pub fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
         let mut decoder = Decoder::new(bytes);
-        head(&mut decoder, 4)?;
+        head(&mut decoder, 5)?;
         let horizon = number(&mut decoder)?;
-        let (round, base) = (small(&mut decoder)?, small(&mut decoder)?);
+        let (term, round, base) = (small(&mut decoder)?, small(&mut decoder)?, small(&mut decoder)?);
         let length = length(&mut decoder, MAX_ENTRIES)?;
         if length == 0 {
             return Err(MessageError::Couplings { found: 0, limit: MAX_ENTRIES });
@@ -68,7 +70,7 @@ impl Contribution {
             let position = decoder.position();
             entries.push(decoder.i64().map_err(|_| MessageError::Malformed { position })?);
         }
-        let contribution = Self { horizon, round, base, entries };
+        let contribution = Self { horizon, term, round, base, entries };
         if contribution.encode() == bytes { Ok(contribution) } else { Err(MessageError::NotDeterministic) }
     }
 }
@@ -81,14 +83,14 @@ mod tests {
 
     #[test]
     fn a_contribution_has_one_encoding() {
-        let contribution = Contribution { horizon: 1, round: 2, base: 0, entries: vec![-1, 500] };
-        assert_eq!(contribution.encode(), [0x84, 0x01, 0x02, 0x00, 0x82, 0x20, 0x19, 0x01, 0xf4]);
+        let contribution = Contribution { horizon: 1, term: 3, round: 2, base: 0, entries: vec![-1, 500] };
+        assert_eq!(contribution.encode(), [0x85, 0x01, 0x03, 0x02, 0x00, 0x82, 0x20, 0x19, 0x01, 0xf4]);
         for wrong in [
-            &[0x84, 0x18, 0x01, 0x02, 0x00, 0x82, 0x20, 0x19, 0x01, 0xf4][..],
-            &[0x84, 0x01, 0x02, 0x00, 0x82, 0x20, 0x19, 0x01, 0xf4, 0x00],
-            &[0x84, 0x01, 0x02, 0x00, 0x80],
-            &[0x84, 0x01, 0x02, 0x00, 0x99, 0x10, 0x00, 0x01],
-            &[0x84, 0x01, 0x02, 0x00, 0x9a, 0xff, 0xff, 0xff, 0xff],
+            &[0x85, 0x18, 0x01, 0x03, 0x02, 0x00, 0x82, 0x20, 0x19, 0x01, 0xf4][..],
+            &[0x85, 0x01, 0x03, 0x02, 0x00, 0x82, 0x20, 0x19, 0x01, 0xf4, 0x00],
+            &[0x85, 0x01, 0x03, 0x02, 0x00, 0x80],
+            &[0x85, 0x01, 0x03, 0x02, 0x00, 0x99, 0x10, 0x00, 0x01],
+            &[0x85, 0x01, 0x03, 0x02, 0x00, 0x9a, 0xff, 0xff, 0xff, 0xff],
         ] {
             assert!(Contribution::decode(wrong).is_err());
         }
@@ -99,10 +101,10 @@ mod tests {
 
         #[test]
         fn contributions_survive_a_round_trip(
-            horizon: u64, round: u32, base: u32, entries in prop::collection::vec(any::<i64>(), 1..40),
+            horizon: u64, term: u32, round: u32, base: u32, entries in prop::collection::vec(any::<i64>(), 1..40),
             bytes in prop::collection::vec(any::<u8>(), 0..64),
         ) {
-            let contribution = Contribution { horizon, round, base, entries };
+            let contribution = Contribution { horizon, term, round, base, entries };
             prop_assert_eq!(Contribution::decode(&contribution.encode()), Ok(contribution));
             let _ = Contribution::decode(&bytes);
         }

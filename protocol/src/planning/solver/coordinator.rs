@@ -234,6 +234,9 @@ impl Coordinator {
         if contribution.horizon != self.horizon {
             return Err(PlanError::Horizon { found: contribution.horizon, expected: self.horizon });
         }
+        if contribution.term != self.term {
+            return Err(PlanError::Term { found: contribution.term, expected: self.term });
+        }
         if !matches!(self.phase, Phase::Open { .. }) {
             return Err(PlanError::Idle);
         }
@@ -335,6 +338,10 @@ impl Coordinator {
     /// A step of a method without rounds: asks whoever arrived.
     fn step(&mut self, now: Instant) -> Vec<NodeId> {
         self.step_at = None;
+        let waiting = self.members.iter().all(|member| member.silent == 0);
+        if waiting && !self.method.ready(self.tally()) {
+            return Vec::new();
+        }
         let progress = self.advance();
         if progress.conclusive {
             self.sweeps += 1;

@@ -31,7 +31,7 @@ pub enum Kind {
     Anderson,
     /// A quasi-Newton method on the dual.
     QuasiNewton,
-    /// Contributions of any age, each the affine model of one asset's response.
+    /// Contributions of any age, each the affine model of one asset's response: ALADIN (Houska et al. 2016), incremental.
     Asynchronous,
     /// Exchange ADMM with contributions of any age.
     AsynchronousExchange,
@@ -105,16 +105,22 @@ impl MethodSettings {
     }
 
     /// The same settings, asking for less where an answer would not fit into `bytes`: fewer trials, then the diagonal of the
-    /// slope only, and exchange ADMM where even that is too long.
+    /// slope only, and exchange ADMM where even that is too long. The asynchronous method needs the matrix, and gives way to the
+    /// asynchronous exchange.
     #[must_use]
     pub fn fit(mut self, couplings: usize, bytes: usize) -> Self {
-        if couplings > super::layout::MAX_MATRIX && self.curvature == Curvature::Matrix {
+        let wide = couplings > super::layout::MAX_MATRIX && self.curvature == Curvature::Matrix;
+        if self.kind == Kind::Asynchronous {
+            let one = couplings + self.curvature.entries(couplings);
+            let large = wide || 32 + 9 * one > bytes;
+            let kind = if large { Kind::AsynchronousExchange } else { self.kind };
+            return if large { Self { kind, curvature: Curvature::None, ..self } } else { self };
+        }
+        if wide {
             (self.curvature, self.trials) = (Curvature::Diagonal, 1);
         }
         if self.kind != Kind::QuasiNewton {
-            let one = couplings + self.curvature.entries(couplings);
-            let large = self.kind == Kind::Asynchronous && 32 + 9 * one > bytes;
-            return if large { Self { curvature: Curvature::Diagonal, ..self } } else { self };
+            return self;
         }
         let entries = MAX_ENTRIES.min(bytes.saturating_sub(32) / 9);
         let trials = |curvature: Curvature| entries / (couplings + 1 + curvature.entries(couplings)).max(1);
@@ -220,6 +226,11 @@ pub trait Method: Debug + Send + Sync {
         true
     }
 
+    /// Whether what is known suffices for a step. Otherwise more is waited for, until somebody was silent for a deadline.
+    fn ready(&self, _tally: Tally) -> bool {
+        true
+    }
+
     /// Takes the step that the sum of all known contributions leads to.
     fn advance(&mut self, sum: &Blocks, tally: Tally) -> Progress;
 
@@ -292,8 +303,10 @@ mod tests {
         let least = wide.fit(27, 4000);
         assert_eq!((least.trials, least.curvature), (1, Curvature::Diagonal));
         assert_eq!(wide.fit(500, 1 << 20).check(500), Ok(()));
-        let one = MethodSettings::of(Kind::Asynchronous).fit(27, 3000);
-        assert_eq!(one.curvature, Curvature::Diagonal);
+        let one = MethodSettings::of(Kind::Asynchronous);
+        assert_eq!(one.fit(27, 4000), one);
+        assert_eq!(one.fit(27, 3000).kind, Kind::AsynchronousExchange);
+        assert_eq!(one.fit(97, 1 << 20).check(97), Ok(()));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! | [`consensus`] | everyone, or stale copies | proximal | one square |
 //! | [`anderson`] | everyone | proximal | a row of the Gram matrix |
 //! | [`quasi_newton`] | everyone since the last step | dual response | value, slope |
-//! | [`asynchronous`] | anyone | dual response | slope |
+//! | [`asynchronous`] | anyone | near the last model | slope |
 //! | [`asynchronous_exchange`] | anyone | proximal | none |
 
 pub mod anderson;

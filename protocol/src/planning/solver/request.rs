@@ -6,7 +6,7 @@
 //!          / [1, rho: float64, relaxation: float64]                                           ; consensus
 //!          / [2, rho: float64, relaxation: float64, memory: uint, weights: [* float64]]       ; anderson
 //!          / [3, curvature, others: [* float64]]                                              ; response
-//!          / [4, curvature]                                                                   ; intercept
+//!          / [4, curvature, blend: float64, proximal: float64]                                  ; intercept
 //!          / [5, rho: float64, shift: [+ float64]]                                            ; proximal
 //! curvature = 0..3
 //! ```
@@ -26,6 +26,9 @@ pub const MAX_MEMORY: usize = 16;
 
 /// The most prices at which one request may ask for a response.
 pub const MAX_TRIALS: usize = 16;
+
+/// The greatest proximal weight that may be asked for, relative to the cost's own curvature.
+pub const MAX_PROXIMAL: f64 = 1e6;
 
 /// What an asset is to solve, and to answer with.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,11 +75,16 @@ pub enum Question {
         /// Other prices to try, one after the other; `m` entries each.
         others: Vec<f64>,
     },
-    /// As `Response`, but answer `s + J λ` in place of `s`, and no value. No later question is answered before this answer is
-    /// known to be in the sum.
+    /// The affine model `a − J λ` of the response, for [`super::asynchronous`]: answer `a` and `J`, and no value. No later question
+    /// is answered before this answer is known to be in the sum.
     Intercept {
         /// What of the slope.
         curvature: Curvature,
+        /// How far the slope goes from the one on the active set, at 0, to the one without local limits; at 1 the whole answer is
+        /// that of the problem without them.
+        blend: f64,
+        /// The weight, relative to the cost's own, that holds the active set near what the last answer foresaw.
+        proximal: f64,
     },
 }
 
@@ -116,7 +124,7 @@ impl Question {
                 curvature: *curvature,
                 ..none
             },
-            Self::Intercept { curvature } => Layout { curvature: *curvature, ..none },
+            Self::Intercept { curvature, .. } => Layout { curvature: *curvature, ..none },
             Self::Proximal { .. } => none,
         }
     }
@@ -162,7 +170,7 @@ impl Request {
                 (weights.len(), memory + 1)
             }
             Question::Response { curvature: Curvature::Matrix, .. }
-            | Question::Intercept { curvature: Curvature::Matrix }
+            | Question::Intercept { curvature: Curvature::Matrix, .. }
                 if m > MAX_MATRIX =>
             {
                 (m, MAX_MATRIX)
@@ -186,6 +194,13 @@ impl Request {
             }
             if !(1.0..=1.95).contains(&relaxation) {
                 return Err(MessageError::Relaxation { found: relaxation });
+            }
+        }
+        if let Question::Intercept { blend, proximal, .. } = &self.question {
+            for (found, limit) in [(*blend, 1.0), (*proximal, MAX_PROXIMAL)] {
+                if !(0.0..=limit).contains(&found) {
+                    return Err(MessageError::Penalty { found, limit });
+                }
             }
         }
         if !(self.unit > 0.0 && self.unit <= MAX_SIGNAL) {
@@ -234,8 +249,8 @@ impl Request {
                 encoder.array(3)?.u8(3)?.u8(code(*curvature))?;
                 write_list(encoder, others)
             }
-            Question::Intercept { curvature } => {
-                encoder.array(2)?.u8(4)?.u8(code(*curvature))?;
+            Question::Intercept { curvature, blend, proximal } => {
+                encoder.array(4)?.u8(4)?.u8(code(*curvature))?.f64(*blend)?.f64(*proximal)?;
                 Ok(())
             }
         }
@@ -292,7 +307,10 @@ fn read_question(decoder: &mut Decoder<'_>) -> Result<Question, MessageError> {
             let curvature = read_curvature(decoder)?;
             Ok(Question::Response { curvature, others: read_list(decoder, MAX_TRIALS * MAX_COUPLINGS)? })
         }
-        (4, 2) => Ok(Question::Intercept { curvature: read_curvature(decoder)? }),
+        (4, 4) => {
+            let curvature = read_curvature(decoder)?;
+            Ok(Question::Intercept { curvature, blend: float(decoder)?, proximal: float(decoder)? })
+        }
         (5, 3) => {
             let rho = float(decoder)?;
             Ok(Question::Proximal { rho, shift: read_list(decoder, MAX_COUPLINGS)? })
@@ -374,7 +392,7 @@ mod tests {
             Question::Consensus { rho: 2.0, relaxation: 1.0 },
             Question::Anderson { rho: 2.0, relaxation: 1.0, memory: 4, weights: vec![0.75, 0.25] },
             Question::Response { curvature: Curvature::Diagonal, others: vec![0.5, 1.5] },
-            Question::Intercept { curvature: Curvature::Matrix },
+            Question::Intercept { curvature: Curvature::Matrix, blend: 0.25, proximal: 3.0 },
             Question::Proximal { rho: 0.5, shift: vec![-1.0, 0.0] },
         ]
     }

@@ -1,4 +1,4 @@
-//! How an asset's share answers to prices: its slope on the active set.
+//! How an asset's share answers to prices: its slope on the active set ([`ActiveSet`]).
 
 use alloc::{vec, vec::Vec};
 
@@ -11,40 +11,144 @@ use crate::planning::{
 /// A variable or row closer than this to a side, relative to the side's magnitude, counts as held by it.
 const ACTIVE: f64 = 1e-6;
 
-/// The entries of `S (H⁻¹ − H⁻¹Aᵀ(A H⁻¹Aᵀ)⁻¹A H⁻¹) Sᵀ` in the free variables of `x` with its active rows `A`: the slope of
-/// the share `S x(λ)` of `argmin f(x) + λᵀS x`, with its sign turned (an element of its generalised Jacobian, Sun and Sun
-/// 2002). O(n³ + n² m) for a dense Hessian, O(n m (m + rows)) for a diagonal one.
-#[must_use]
-pub fn slope(problem: &LocalProblem, x: &[f64], curvature: Curvature) -> Vec<f64> {
-    let m = problem.couplings();
-    if curvature == Curvature::None {
-        return Vec::new();
+/// Which bounds and rows hold a point, and how the point moves where they go on holding it.
+///
+/// Its response is `K = H⁻¹ − H⁻¹Aᵀ(A H⁻¹Aᵀ)⁻¹A H⁻¹` in the free variables, with the holding rows `A`.
+#[derive(Clone, Debug)]
+pub struct ActiveSet {
+    free: Vec<usize>,
+    root: Root,
+    /// An orthonormal basis of the whitened holding rows.
+    basis: Vec<Vec<f64>>,
+}
+
+/// `L` of `L Lᵀ`, the Hessian of the free variables.
+#[derive(Clone, Debug)]
+enum Root {
+    Diagonal(Vec<f64>),
+    Dense(Vec<f64>),
+}
+
+impl ActiveSet {
+    /// What holds `x`. O(n³) for a dense Hessian, O(n · rows²) for a diagonal one.
+    #[must_use]
+    pub fn at(problem: &LocalProblem, x: &[f64]) -> Self {
+        let free = free(problem, x);
+        let rows = active_rows(problem, x, &free);
+        Self::new(problem, free, rows)
     }
-    let free = free(problem, x);
-    let touched = touched(problem, &free);
-    let mut columns: Vec<Vec<f64>> = touched.iter().map(|(_, column)| column.clone()).collect();
-    let mut rows = active_rows(problem, x, &free);
-    whiten(problem, &free, columns.iter_mut().chain(&mut rows));
-    let basis = orthonormal(rows);
-    for column in &mut columns {
-        project_out(column, &basis);
+
+    /// Nothing but variables that have no room at all: the response if no limit of the asset's own were in the way.
+    #[must_use]
+    pub fn none(problem: &LocalProblem) -> Self {
+        let parts = problem.parts();
+        let free = (0..parts.lower.len()).filter(|&i| parts.lower[i] < parts.upper[i]).collect();
+        Self::new(problem, free, Vec::new())
     }
-    let product = |a: usize, b: usize| cholesky::dot(&columns[a], &columns[b]);
-    let mut entries = vec![0.0; curvature.entries(m)];
-    for (a, (coupling, _)) in touched.iter().enumerate() {
-        match curvature {
-            Curvature::None => {}
-            Curvature::Scalar => entries[0] += product(a, a) / m as f64,
-            Curvature::Diagonal => entries[*coupling] = product(a, a),
-            Curvature::Matrix => {
-                let first = coupling * (coupling + 1) / 2;
-                for (b, (other, _)) in touched[..=a].iter().enumerate() {
-                    entries[first + other] = product(a, b);
+
+    fn new(problem: &LocalProblem, free: Vec<usize>, mut rows: Vec<Vec<f64>>) -> Self {
+        let root = Root::of(problem, &free);
+        rows.iter_mut().for_each(|row| root.whiten(row));
+        Self { free, root, basis: orthonormal(rows) }
+    }
+
+    /// The entries of `S K Sᵀ`: the slope of the share `S x(λ)` of `argmin f(x) + λᵀS x`, with its sign turned (an element of
+    /// its generalised Jacobian, Sun and Sun 2002). O(m² n).
+    #[must_use]
+    pub fn slope(&self, problem: &LocalProblem, curvature: Curvature) -> Vec<f64> {
+        let m = problem.couplings();
+        if curvature == Curvature::None {
+            return Vec::new();
+        }
+        let mut touched = touched(problem, &self.free);
+        for (_, column) in &mut touched {
+            self.root.whiten(column);
+            project_out(column, &self.basis);
+        }
+        let product = |a: usize, b: usize| cholesky::dot(&touched[a].1, &touched[b].1);
+        let mut entries = vec![0.0; curvature.entries(m)];
+        for (a, (coupling, _)) in touched.iter().enumerate() {
+            match curvature {
+                Curvature::None => {}
+                Curvature::Scalar => entries[0] += product(a, a) / m as f64,
+                Curvature::Diagonal => entries[*coupling] = product(a, a),
+                Curvature::Matrix => {
+                    let first = coupling * (coupling + 1) / 2;
+                    for (b, (other, _)) in touched[..=a].iter().enumerate() {
+                        entries[first + other] = product(a, b);
+                    }
+                }
+            }
+        }
+        entries
+    }
+
+    /// `K g`: how far a point goes along `−g` to where the model of the cost is least, held as it is. O(n²).
+    #[must_use]
+    pub fn step(&self, gradient: &[f64]) -> Vec<f64> {
+        let mut reduced: Vec<f64> = self.free.iter().map(|&i| gradient[i]).collect();
+        self.root.whiten(&mut reduced);
+        project_out(&mut reduced, &self.basis);
+        self.root.unwhiten(&mut reduced);
+        let mut step = vec![0.0; gradient.len()];
+        self.free.iter().zip(reduced).for_each(|(&i, value)| step[i] = value);
+        step
+    }
+}
+
+impl Root {
+    fn of(problem: &LocalProblem, free: &[usize]) -> Self {
+        match &problem.parts().hessian {
+            Hessian::Diagonal(diagonal) => {
+                Self::Diagonal(free.iter().map(|&i| libm::sqrt(diagonal[i])).collect())
+            }
+            Hessian::Dense(_) => {
+                let entry = |&i: &usize| free.iter().map(move |&j| problem.hessian_entry(i, j));
+                let mut factor: Vec<f64> = free.iter().flat_map(entry).collect();
+                // A principal part of a positive definite matrix is positive definite: this cannot fail but for rounding.
+                match cholesky::factor(&mut factor, free.len(), 0.0) {
+                    Ok(()) => Self::Dense(factor),
+                    Err(_) => Self::Diagonal(vec![f64::INFINITY; free.len()]),
                 }
             }
         }
     }
-    entries
+
+    /// `L⁻¹c`.
+    fn whiten(&self, column: &mut [f64]) {
+        match self {
+            Self::Diagonal(roots) => {
+                column.iter_mut().zip(roots).for_each(|(value, root)| *value /= root);
+            }
+            Self::Dense(factor) => {
+                let n = column.len();
+                for i in 0..n {
+                    let row = &factor[i * n..i * n + i + 1];
+                    column[i] = (column[i] - cholesky::dot(&row[..i], &column[..i])) / row[i];
+                }
+            }
+        }
+    }
+
+    /// `L⁻ᵀc`.
+    fn unwhiten(&self, column: &mut [f64]) {
+        match self {
+            Self::Diagonal(_) => self.whiten(column),
+            Self::Dense(factor) => {
+                let n = column.len();
+                for i in (0..n).rev() {
+                    let below: f64 = (i + 1..n).map(|j| factor[j * n + i] * column[j]).sum();
+                    column[i] = (column[i] - below) / factor[i * n + i];
+                }
+            }
+        }
+    }
+}
+
+/// The slope of the share at `x`, on the active set there: [`ActiveSet::slope`].
+#[must_use]
+pub fn slope(problem: &LocalProblem, x: &[f64], curvature: Curvature) -> Vec<f64> {
+    ActiveSet::at(problem, x).slope(problem, curvature)
 }
 
 /// The variables that no bound holds.
@@ -95,34 +199,6 @@ fn active_rows(problem: &LocalProblem, x: &[f64], free: &[usize]) -> Vec<Vec<f64
     active
 }
 
-/// Replaces each column `c` by `L⁻¹c`, where `L Lᵀ` is the Hessian of the free variables.
-fn whiten<'a>(problem: &LocalProblem, free: &[usize], columns: impl Iterator<Item = &'a mut Vec<f64>>) {
-    let n = free.len();
-    match &problem.parts().hessian {
-        Hessian::Diagonal(diagonal) => {
-            let roots: Vec<f64> = free.iter().map(|&i| libm::sqrt(diagonal[i])).collect();
-            for column in columns {
-                column.iter_mut().zip(&roots).for_each(|(value, root)| *value /= root);
-            }
-        }
-        Hessian::Dense(_) => {
-            let entry = |&i: &usize| free.iter().map(move |&j| problem.hessian_entry(i, j));
-            let mut factor: Vec<f64> = free.iter().flat_map(entry).collect();
-            // A principal part of a positive definite matrix is positive definite.
-            if cholesky::factor(&mut factor, n, 0.0).is_err() {
-                columns.for_each(|column| column.fill(0.0));
-                return;
-            }
-            for column in columns {
-                for i in 0..n {
-                    let row = &factor[i * n..i * n + i + 1];
-                    column[i] = (column[i] - cholesky::dot(&row[..i], &column[..i])) / row[i];
-                }
-            }
-        }
-    }
-}
-
 /// An orthonormal basis of the rows' span (modified Gram-Schmidt, twice); dependent rows add nothing.
 fn orthonormal(rows: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
     let mut basis: Vec<Vec<f64>> = Vec::new();
@@ -149,7 +225,7 @@ fn project_out(column: &mut [f64], basis: &[Vec<f64>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::planning::{Commodity, ProblemParts, Qp, QpSettings, Schedule, SharedTerm};
+    use crate::planning::{Commodity, ProblemParts, Qp, QpSettings, Row, Schedule, SharedTerm};
 
     /// The share at `prices`.
     fn share(problem: &LocalProblem, prices: &[f64]) -> (Vec<f64>, Vec<f64>) {
@@ -201,6 +277,32 @@ mod tests {
         for prices in [[0.13, 0.07, -0.05, 0.21], [0.7, -0.4, 0.2, 0.3], [9.0, 0.0, -1.0, 0.1]] {
             check(&problem, &prices);
         }
+    }
+
+    #[test]
+    fn a_step_ends_where_the_held_point_is_best() {
+        let hessian = vec![2.0, 1.0, 0.0, 1.0, 3.0, 0.5, 0.0, 0.5, 1.0];
+        let row = Row { terms: vec![(0, 1.0), (1, 1.0), (2, 1.0)], lower: -9.0, upper: 1.0 };
+        let parts = ProblemParts {
+            hessian: Hessian::Dense(hessian),
+            linear: vec![-3.0, -2.0, -1.0],
+            constant: 0.0,
+            lower: vec![-9.0; 3],
+            upper: vec![9.0; 3],
+            rows: vec![row],
+            shared: vec![SharedTerm { variable: 0, coupling: 0, coefficient: 1.0 }],
+            couplings: 1,
+        };
+        let problem = LocalProblem::new(parts).expect("valid");
+        // From any point on the row, one step to the optimum on it.
+        let start = [0.5, 0.25, 0.25];
+        let active = ActiveSet::at(&problem, &start);
+        let step = active.step(&problem.gradient(&start));
+        let end: Vec<f64> = start.iter().zip(step).map(|(x, step)| x - step).collect();
+        let (_, best) = share(&problem, &[0.0]);
+        assert!(end.iter().zip(&best).all(|(a, b)| (a - b).abs() < 1e-9), "{end:?}, {best:?}");
+        let relaxed = ActiveSet::none(&problem).slope(&problem, Curvature::Matrix)[0];
+        assert!(relaxed > active.slope(&problem, Curvature::Matrix)[0]);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! A slot is one contact opportunity. In every slot each asset is in contact with probability `presence`, independently. An
 //! asset in contact sees what the coordinator published `out` slots ago, answers at once if it has something to answer, and
 //! the answer arrives `back` slots later: the delay of a figure is `out + back`, the least time between an answer and the
-//! first request that knows of it. The plan that is measured is the one that the assets hold at the end of a slot.
+//! first request that knows of it. The plan that is measured is the one that the assets hold at the end of a slot. What it sees is
+//! always the newest: an asset of the asynchronous method that sees newer prices while its answer is on its way sends one for them
+//! after it, and lets its plan follow.
 
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;

@@ -1,0 +1,61 @@
+//! The asset's side: what a request leads to.
+
+use super::{Node, PlanStage};
+use crate::{
+    id::NodeId,
+    node::{Kept, Report},
+    planning::{notice::Notice, solver::Request},
+};
+use alloc::vec;
+
+impl Node {
+    pub(super) fn on_request(&mut self, source: NodeId, request: &Request) {
+        let (now, own) = (self.now, self.config.id);
+        let Some(planning) = self.planning.as_mut() else { return };
+        if source != own && request.term > planning.term {
+            planning.step_down(request.term);
+        }
+        let news = planning.heard.as_ref().is_none_or(|heard| {
+            (heard.horizon, heard.round) < (request.horizon, request.round)
+                || (!heard.committed && request.committed.is_some())
+        });
+        planning.hear(now, request);
+        let gone = planning.gone;
+        self.watch_coordinator();
+        if gone {
+            if source != own {
+                self.send_plan(source, Notice::Leave.encode());
+            }
+            return;
+        }
+        self.enter_stage(request);
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(asset) = planning.asset.as_mut() else { return };
+        let (round, at) = (asset.round(), asset.horizon());
+        let contribution = match asset.on_request(request) {
+            Ok(contribution) => contribution,
+            Err(_) => return self.report(Report::ModuleRefused { reason: "plan_signal" }),
+        };
+        let stage = PlanStage(at);
+        if asset.round() != round || (news && request.committed.is_some()) {
+            // An answer that the coordinator counts on must not be forgotten in a crash: the next one is told relative to it.
+            let (values, state) = (asset.values().to_vec(), asset.snapshot());
+            self.put(vec![Kept::Plan as u8], state);
+            let (horizon, whole) = (stage.horizon(), !stage.is_relaxed());
+            self.report(Report::PlanLocal { horizon, whole, round: request.round, values });
+        }
+        if let (Some(outcome), true) = (request.committed, news) {
+            let (horizon, term, round) = (stage.horizon(), request.term, request.round);
+            self.note_plan_commit(horizon, round, outcome.word());
+            self.report(Report::PlanCommitted { horizon, term, round, outcome });
+        }
+        if request.committed.is_some() && source != own {
+            self.acknowledge_version(source, request.horizon, request.term, request.round);
+        }
+        match contribution {
+            Some(contribution) if source == own => self.on_contribution(own, &contribution),
+            Some(contribution) => self.send_plan(source, contribution.encode()),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The coordinator's side: who is asked, and what their answers lead to.
+
+use super::Node;
+use crate::{
+    id::NodeId,
+    node::{Report, Timer},
+    planning::solver::Contribution,
+    time::Instant,
+};
+use alloc::vec::Vec;
+
+/// The candidates among the members.
+fn planning_successors(node: &Node) -> Vec<NodeId> {
+    let Some(planning) = &node.planning else { return Vec::new() };
+    planning.candidates().into_iter().filter(|candidate| planning.membership.holds(*candidate)).collect()
+}
+
+impl Node {
+    pub(in crate::node) fn on_plan_round(&mut self) {
+        let now = self.now;
+        let Some(planning) = self.planning.as_ref() else { return };
+        if planning.auction.as_ref().is_some_and(|auction| auction.is_open()) {
+            return self.repeat_auction();
+        }
+        if planning.commit.is_some() {
+            return self.repeat_commit();
+        }
+        if self.retire_absent() {
+            return;
+        }
+        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
+        else {
+            return;
+        };
+        let round = coordinator.round();
+        let mut asked = coordinator.on_timeout(now);
+        if coordinator.round() == round && coordinator.outcome().is_none() && !asked.is_empty() {
+            // The round is extended: those who would take this node's place hear that it waits.
+            let successors = planning_successors(self);
+            asked.extend(successors);
+            asked.sort_unstable();
+            asked.dedup();
+        }
+        self.ask(asked);
+    }
+
+    pub(super) fn on_contribution(&mut self, from: NodeId, contribution: &Contribution) {
+        let now = self.now;
+        if self.is_back(from) {
+            return;
+        }
+        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
+        else {
+            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+        };
+        match coordinator.on_contribution(now, from, contribution) {
+            Ok(asked) => self.ask(asked),
+            Err(_) => self.report(Report::ModuleRefused { reason: "plan_contribution" }),
+        }
+    }
+
+    /// Sends the request in force to those who are to be asked; this node's own asset hears it without a message.
+    pub(super) fn ask(&mut self, asked: Vec<NodeId>) {
+        self.after_step();
+        let (now, own) = (self.now, self.config.id);
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(coordinator) = &planning.coordinator else { return };
+        if let Some(outcome) = coordinator.outcome() {
+            return self.conclude(outcome);
+        }
+        // This node answers itself at once. Asked alone it would go round in circles.
+        let others: Vec<NodeId> = asked.into_iter().filter(|member| *member != own).collect();
+        if others.is_empty() {
+            return;
+        }
+        let owing: Vec<NodeId> = coordinator.missing().filter(|member| others.contains(member)).collect();
+        planning.membership.asked(now, &owing);
+        let request = coordinator.request(own);
+        self.tell(&others);
+        if let Some(request) = request {
+            self.on_request(own, &request);
+        }
+    }
+
+    /// Tells of steps taken, and sets the next deadline.
+    pub(super) fn after_step(&mut self) {
+        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
+        else {
+            return;
+        };
+        let reports: Vec<_> = core::iter::from_fn(|| coordinator.take_report()).collect();
+        for report in reports {
+            self.report(Report::PlanRound(report));
+        }
+        self.arm_plan_round();
+    }
+
+    /// Sets the deadline of [`Timer::PlanRound`].
+    pub(super) fn arm_plan_round(&mut self) {
+        let due = self.planning.as_ref().and_then(|planning| {
+            let coordinator =
+                planning.coordinator.as_ref().and_then(|coordinator| coordinator.poll_timeout());
+            let auction = planning.auction.as_ref().and_then(|auction| auction.due());
+            let commit = planning.commit.as_ref().and_then(|commit| commit.due());
+            [coordinator, auction, commit].into_iter().flatten().min()
+        });
+        match due {
+            Some(at) => self.timers.arm(Timer::PlanRound, Instant::max(at, self.now)),
+            None => self.timers.disarm(Timer::PlanRound),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The end of a plan: a version is committed, and told until everyone holds it.
+//!
+//! A version of the plan is (horizon, term, round): what every member answered last when its coordinator said so. The coordinator's
+//! envelope signs it, as it signs every request. Members answer that they hold it; who does not is told again at each deadline,
+//! at most [`MAX_REPEATS`] times, and whenever it asks ([`super::membership`]).
+
+use super::{Node, PlanStage};
+use crate::{
+    id::NodeId,
+    planning::{Outcome, notice::Notice},
+    time::Instant,
+};
+use alloc::{collections::BTreeSet, vec::Vec};
+
+/// How often a version is told again to those who have not answered.
+const MAX_REPEATS: u32 = 32;
+
+/// Who has not answered that it holds the version.
+#[derive(Debug)]
+pub(super) struct Distribution {
+    waiting: BTreeSet<NodeId>,
+    due: Instant,
+    repeats: u32,
+}
+
+impl Distribution {
+    pub(super) fn due(&self) -> Option<Instant> {
+        (!self.waiting.is_empty() && self.repeats < MAX_REPEATS).then_some(self.due)
+    }
+}
+
+impl Node {
+    /// The coordinator's rounds are over. Requests are made whole first, if there are any.
+    pub(super) fn conclude(&mut self, outcome: Outcome) {
+        let (now, own) = (self.now, self.config.id);
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(coordinator) = &planning.coordinator else { return };
+        if planning.commit.is_some() || planning.auction.as_ref().is_some_and(|auction| auction.is_open()) {
+            return;
+        }
+        let stage = PlanStage(coordinator.horizon());
+        if planning.config.requests.any() && stage.is_relaxed() {
+            let (round, prices) = (coordinator.round(), coordinator.prices().to_vec());
+            return self.call_for_bids(stage.next(), round, prices);
+        }
+        if outcome == Outcome::RoundLimit && !stage.is_relaxed() && self.withdraw_request() {
+            return;
+        }
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(coordinator) = &planning.coordinator else { return };
+        planning.membership.settle();
+        let waiting: BTreeSet<NodeId> = coordinator.members().filter(|member| *member != own).collect();
+        let due = now.saturating_add(planning.config.pace.deadline);
+        let told: Vec<NodeId> = waiting.iter().copied().collect();
+        planning.commit = Some(Distribution { waiting, due, repeats: 0 });
+        self.arm_plan_round();
+        self.tell(&told);
+        let Some(coordinator) = self.planning.as_ref().and_then(|planning| planning.coordinator.as_ref())
+        else {
+            return;
+        };
+        if let Some(request) = coordinator.request(own) {
+            self.on_request(own, &request);
+        }
+    }
+
+    /// Tells members the request in force.
+    pub(super) fn tell(&mut self, members: &[NodeId]) {
+        let Some(coordinator) = self.planning.as_ref().and_then(|planning| planning.coordinator.as_ref())
+        else {
+            return;
+        };
+        let requests: Vec<(NodeId, Vec<u8>)> = members
+            .iter()
+            .filter_map(|member| Some((*member, coordinator.request(*member)?.encode())))
+            .collect();
+        for (member, payload) in requests {
+            self.send_plan(member, payload);
+        }
+    }
+
+    /// Tells the version again to those who have not answered.
+    pub(super) fn repeat_commit(&mut self) {
+        let now = self.now;
+        let Some(planning) = self.planning.as_mut() else { return };
+        let deadline = planning.config.pace.deadline;
+        let Some(commit) = planning.commit.as_mut() else { return };
+        if commit.due().is_some_and(|due| due <= now) {
+            commit.repeats += 1;
+            commit.due = now.saturating_add(deadline);
+            let told: Vec<NodeId> = commit.waiting.iter().copied().collect();
+            self.tell(&told);
+        }
+        self.arm_plan_round();
+    }
+
+    /// A member holds a version.
+    pub(super) fn on_held(&mut self, from: NodeId, horizon: u64, term: u32, round: u32) {
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(coordinator) = &planning.coordinator else { return };
+        if (horizon, term, round) != (coordinator.horizon(), planning.term, coordinator.round()) {
+            return;
+        }
+        if let Some(commit) = planning.commit.as_mut() {
+            commit.waiting.remove(&from);
+        }
+        self.arm_plan_round();
+    }
+
+    /// Tells the coordinator that its version is held here.
+    pub(super) fn acknowledge_version(&mut self, coordinator: NodeId, horizon: u64, term: u32, round: u32) {
+        self.send_plan(coordinator, Notice::Held { horizon, term, round }.encode());
+    }
+}

@@ -1,0 +1,165 @@
+//! Requests that the nodes make whole: as the central rule does, with a coordinator that fails in any phase, and after crashes.
+
+use super::harness::{Fleet, NODES, Setup};
+use cosmosmesh_protocol::{
+    id::NodeId,
+    node::{Input, Report},
+    planning::{
+        Coupling, Couplings, FleetProblem, Hessian, IntegerFleet, LocalProblem, Outcome, ProblemParts,
+        QpSettings, Rounded, Row, SharedTerm, integrality_gap, solver::Kind,
+    },
+};
+use std::time::Duration;
+
+const SLOTS: usize = 4;
+
+/// A satellite that wants passes, at most two, and sends at most one unit in each: requests, then amounts. Couplings: an antenna for
+/// each slot, then a budget.
+fn satellite(index: usize) -> LocalProblem {
+    let n = 2 * SLOTS;
+    let mut rows: Vec<Row> = (0..SLOTS)
+        .map(|t| Row { terms: vec![(t, -1.0), (SLOTS + t, 1.0)], lower: f64::NEG_INFINITY, upper: 0.0 })
+        .collect();
+    rows.push(Row { terms: (0..SLOTS).map(|t| (t, 1.0)).collect(), lower: 0.0, upper: 2.0 });
+    let worth = |t: usize| 0.6 + 0.13 * ((3 * index + 5 * t) % 7) as f64;
+    let mut linear: Vec<f64> = (0..SLOTS).map(|t| -worth(t)).collect();
+    linear.extend((0..SLOTS).map(|t| -0.8 - 0.1 * ((index + t) % 3) as f64));
+    let antennas = (0..SLOTS).map(|t| SharedTerm { variable: t, coupling: t, coefficient: 1.0 });
+    let budget = (0..SLOTS).map(|t| SharedTerm { variable: SLOTS + t, coupling: SLOTS, coefficient: 1.0 });
+    LocalProblem::new(ProblemParts {
+        hessian: Hessian::Diagonal((0..n).map(|i| if i < SLOTS { 0.7 } else { 1.0 }).collect()),
+        linear,
+        constant: 0.0,
+        lower: vec![0.0; n],
+        upper: vec![1.0; n],
+        rows,
+        shared: antennas.chain(budget).collect(),
+        couplings: SLOTS + 1,
+    })
+    .expect("valid")
+}
+
+fn auction(kind: Kind) -> (Setup, Rounded) {
+    let antennas = (0..SLOTS).map(|t| Coupling::mutual_exclusion(format!("antenna[{t}]"), 1.0));
+    let couplings =
+        Couplings::new(antennas.chain([Coupling::budget("budget", 2.5)]).collect()).expect("valid");
+    let locals = (1..=NODES).map(|node| (NodeId(node), satellite(node as usize))).collect();
+    let problem = FleetProblem::new(couplings, locals).expect("reachable");
+    let requests = vec![(0..SLOTS).collect::<Vec<_>>(); NODES as usize];
+    let fleet = IntegerFleet::new(problem.clone(), requests.clone()).expect("requests");
+    let rounded = fleet.solve_centrally(QpSettings::default()).expect("rounded");
+    let best = rounded.plan.cost;
+    let contested = (0..SLOTS).collect();
+    let setup = Setup { problem, best, requests, contested, ..Setup::planted(Some(kind)) };
+    (setup, rounded)
+}
+
+fn assert_rounded(fleet: &Fleet, rounded: &Rounded, what: &str) {
+    let held = fleet.held();
+    for (values, granted) in held.iter().zip(&rounded.choice) {
+        let whole: Vec<f64> = granted.iter().map(|granted| if *granted { 1.0 } else { 0.0 }).collect();
+        assert_eq!(values[..SLOTS], whole, "{what}");
+    }
+    assert!(fleet.gap() < 1e-5, "{what}: {}", fleet.gap());
+    let gap = integrality_gap(rounded.relaxed, fleet.setup.problem.cost(&held));
+    assert!((gap - rounded.gap).abs() < 1e-4, "{what}: {gap} and {}", rounded.gap);
+    for node in 1..=NODES {
+        let last = fleet.committed(node).last().map(|version| version.2);
+        assert_eq!(last, Some(Outcome::Converged), "{what} at {node}");
+    }
+}
+
+#[test]
+fn nodes_make_requests_whole_as_the_central_rule_does() {
+    for kind in [Kind::QuasiNewton, Kind::Anderson, Kind::AsynchronousExchange] {
+        let (setup, rounded) = auction(kind);
+        let mut fleet = Fleet::with(setup);
+        fleet.input(1, Input::StartPlan);
+        fleet.run_for(Duration::from_secs(20_000));
+        assert_rounded(&fleet, &rounded, kind.word());
+        assert!(rounded.gap > 1e-3, "rounding costs something: {}", rounded.gap);
+        let told = fleet.hosts[&1].reports.iter().find_map(|report| match report {
+            Report::PlanRequests { bids, granted, withdrawn, .. } => Some((*bids, *granted, *withdrawn)),
+            _ => None,
+        });
+        let granted = rounded.choice.iter().flatten().filter(|granted| **granted).count();
+        assert_eq!(told, Some((SLOTS * NODES as usize, granted, 0)));
+        // Only whole plans are committed.
+        assert_eq!(fleet.committed(2).len(), 1);
+    }
+}
+
+/// When something of the run happens first at the coordinator, in whole seconds.
+fn moment(kind: Kind, holds: impl Fn(&Fleet) -> bool) -> u64 {
+    let mut fleet = Fleet::with(auction(kind).0);
+    fleet.input(1, Input::StartPlan);
+    (0..5000)
+        .find(|_| {
+            fleet.run_for(Duration::from_secs(1));
+            holds(&fleet)
+        })
+        .expect("it happens")
+}
+
+fn is_whole(report: &Report) -> bool {
+    matches!(report, Report::PlanLocal { whole: true, .. })
+}
+
+#[test]
+fn a_successor_takes_over_in_every_phase() {
+    let kind = Kind::QuasiNewton;
+    let requests = moment(kind, |fleet| {
+        fleet.hosts[&1].reports.iter().any(|report| matches!(report, Report::PlanRequests { .. }))
+    });
+    let solved = moment(kind, |fleet| fleet.hosts[&1].reports.iter().any(is_whole));
+    // Light time is 3 s: before the call, with bids on their way, with allotments on their way, while the rest is solved.
+    for fails_at in [requests - 18, requests - 10, requests - 4, requests, solved + 2, solved + 5, solved + 8]
+    {
+        let (setup, rounded) = auction(kind);
+        let mut fleet = Fleet::with(setup);
+        fleet.input(1, Input::StartPlan);
+        fleet.run_for(Duration::from_secs(fails_at));
+        fleet.hosts.get_mut(&1).expect("a host").down = true;
+        fleet.run_for(Duration::from_secs(500));
+        fleet.hosts.get_mut(&1).expect("a host").down = false;
+        fleet.input(1, Input::Timeout);
+        fleet.run_for(Duration::from_secs(20_000));
+        assert_rounded(&fleet, &rounded, &format!("failed at {fails_at} s"));
+    }
+}
+
+#[test]
+fn a_member_that_crashes_keeps_to_what_it_was_granted() {
+    let kind = Kind::QuasiNewton;
+    let solved = moment(kind, |fleet| fleet.hosts[&3].reports.iter().any(is_whole));
+    for fails_at in [solved - 12, solved - 5, solved, solved + 3] {
+        let (setup, rounded) = auction(kind);
+        let mut fleet = Fleet::with(setup);
+        fleet.input(1, Input::StartPlan);
+        fleet.run_for(Duration::from_secs(fails_at));
+        fleet.hosts.get_mut(&3).expect("a host").down = true;
+        fleet.run_for(Duration::from_secs(90));
+        fleet.restart(3);
+        fleet.run_for(Duration::from_secs(20_000));
+        assert_rounded(&fleet, &rounded, &format!("crashed at {fails_at} s"));
+    }
+}
+
+#[test]
+fn a_member_that_never_bids_is_planned_without() {
+    let kind = Kind::QuasiNewton;
+    let requests = moment(kind, |fleet| {
+        fleet.hosts[&1].reports.iter().any(|report| matches!(report, Report::PlanRequests { .. }))
+    });
+    let mut fleet = Fleet::with(auction(kind).0);
+    fleet.input(1, Input::StartPlan);
+    fleet.run_for(Duration::from_secs(requests - 12));
+    fleet.hosts.get_mut(&4).expect("a host").down = true;
+    fleet.run_for(Duration::from_secs(20_000));
+    for node in 1..=3 {
+        let last = fleet.committed(node).last().map(|version| version.2);
+        assert_eq!(last, Some(Outcome::Converged), "at {node}");
+    }
+    let whole = fleet.held().into_iter().take(3).all(|x| x[..SLOTS].iter().all(|x| *x == 0.0 || *x == 1.0));
+    assert!(whole);
+}
