@@ -96,7 +96,8 @@ impl Node {
 
     /// How bundles from `peer` are judged.
     pub(super) fn policy(&self, peer: Option<NodeId>) -> Policy {
-        peer.and_then(|peer| self.config.bundles.policies.get(&peer)).copied().unwrap_or_default()
+        let settings = &self.config.bundles;
+        peer.and_then(|peer| settings.policies.get(&peer)).copied().unwrap_or(settings.policy)
     }
 
     /// A bundle that was read (RFC 9171 §5.6).

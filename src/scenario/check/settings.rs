@@ -1,6 +1,6 @@
 //! Protocol settings, stores, tolerances.
 
-use super::Checker;
+use super::{Checker, service::policy};
 use crate::scenario::{
     checked::{Better, CrcKind, ProtocolSettings, Retransmission, Routing, Service, StorageSpec, Tolerance},
     decode::{List, Spanned},
@@ -91,6 +91,12 @@ impl Checker<'_> {
             routing: raw.routing.as_ref().map_or(default.routing, |routing| self.routing(&routing.value)),
             service,
             custody: raw.custody.as_ref().map(|raw| self.custody_settings(&raw.value)),
+            min_fragment: raw
+                .min_fragment_bytes
+                .as_ref()
+                .map(|_| self.count_or(raw.min_fragment_bytes.as_ref(), 1, 1, 1 << 24)),
+            status_reports: raw.status_reports.as_ref().map(|raw| self.status_reports(&raw.value)),
+            policy: policy(raw.policy.as_ref()).unwrap_or(default.policy),
             compression: raw.compression.as_ref().map(|raw| self.compression(raw, service)),
         }
     }
