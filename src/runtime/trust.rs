@@ -37,6 +37,7 @@ impl Fleet {
             policy: spec.policy.clone(),
             scope: spec.grant(asset).home,
             witness: spec.witnesses.contains(&asset),
+            share: spec.share,
             interval: span(spec.interval),
             lifetime: span(spec.lifetime),
         })

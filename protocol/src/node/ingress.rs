@@ -335,7 +335,11 @@ impl Node {
             Standing::StaleEpoch => return Err(self.refuse("old_incarnation")),
             Standing::BeyondWindow => return Err(self.refuse("sequence_too_far")),
         }
+        if !self.has_share(key.peer, sealed.len()) {
+            return Err(self.refuse("share_exceeded"));
+        }
         let opened = self.verify(parsed)?;
+        self.spend_share(key.peer, sealed.len());
         self.note_taken(key, header, sealed, opened.payload);
         let message =
             Message { sequence: header.sequence, created: header.created, payload: opened.payload.to_vec() };

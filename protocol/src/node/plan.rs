@@ -250,12 +250,13 @@ impl Node {
         if self.planning.is_none() {
             return self.report(Report::ModuleRefused { reason: "plan_not_configured" });
         }
-        let action = match Contribution::decode(payload) {
-            Ok(_) => Action::Contribute,
-            Err(_) if Request::decode(payload).is_ok() => Action::Coordinate,
-            // A notice says by itself who may send it; either right lets its sender in.
-            Err(_) => Action::Contribute,
+        let masked = self.planning.as_ref().is_some_and(|planning| planning.private.is_some());
+        // A notice says by itself who may send it.
+        let asks = match masked {
+            true => privacy::is_coordinators(payload),
+            false => Request::decode(payload).is_ok(),
         };
+        let action = if asks { Action::Coordinate } else { Action::Contribute };
         if !self.admits_to(source, action) {
             return;
         }
@@ -276,6 +277,9 @@ impl Node {
             return self.on_request(source, &request);
         }
         match Contribution::decode(payload) {
+            Ok(contribution) if contribution.is_beyond() => {
+                self.report(Report::ModuleRefused { reason: "plan_magnitude" });
+            }
             Ok(contribution) => self.on_contribution(source, &contribution),
             Err(_) => self.report(Report::ModuleRefused { reason: "plan_malformed" }),
         }

@@ -63,11 +63,18 @@ impl Node {
         source: Option<NodeId>,
         previous: Option<NodeId>,
     ) -> Option<Route> {
+        let mut joined = self.doubtful(meta.destination);
+        let excluded = if joined.is_empty() {
+            previous.as_slice()
+        } else {
+            joined.extend(previous);
+            &joined
+        };
         let (waiting, priority) = (&self.waiting, meta.priority);
         let backlog = |neighbour: NodeId| waiting.backlog(neighbour, priority);
         let mut query = RouteQuery {
             deadline: meta.expires,
-            excluded_neighbours: previous.as_slice(),
+            excluded_neighbours: excluded,
             avoided: source.filter(|source| *source != self.config.id),
             backlog: &backlog,
             ..RouteQuery::new(self.config.id, meta.destination, self.now, u64::from(meta.bytes))

@@ -97,6 +97,7 @@ impl Node {
                 self.on_forwarded(key);
                 self.release(key);
                 if let Some((stream, sequence)) = own {
+                    self.note_way(peer, stream, sequence);
                     self.on_message_sent(stream, sequence);
                 }
             }
