@@ -303,6 +303,8 @@ impl Simulation {
                 revocations.map(|(number, revocation)| (revocation.at, Event::Revoke(number as u32))),
             );
         }
+        let items = scenario.adversaries.iter().enumerate().filter(|(_, item)| item.asset == asset);
+        events.extend(items.map(|(number, item)| (item.start, Event::Attack(number as u32))));
         for (number, fault) in scenario.faults.iter().enumerate() {
             let (concerned, start, end) = match fault {
                 Fault::AssetDown { asset: down, start, end } => (*down == asset, *start, *end),

@@ -1,5 +1,6 @@
 //! What a scenario means, checked: [`Scenario`]. Nothing behind [`Scenario::load`](crate::scenario::Scenario::load) checks again.
 
+mod adversary;
 mod assets;
 mod contacts;
 mod faults;
@@ -15,6 +16,7 @@ use crate::{
     units::{AssetIndex, SimTime},
 };
 
+pub use adversary::{Adversary, Attack};
 pub use assets::{Asset, AssetKind, AssetRole, PowerSpec, StorageSpec, TableLine, has_surface};
 pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
@@ -60,6 +62,8 @@ pub struct Scenario {
     pub planning: Option<PlanSpec>,
     /// Certificates, access control and the log.
     pub trust: Option<TrustSpec>,
+    /// Assets that do harm.
+    pub adversaries: Vec<Adversary>,
     /// What breaks, and when.
     pub faults: Vec<Fault>,
     /// How far metrics may be from a baseline, in the order of the file.
@@ -69,6 +73,12 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Whether an asset's host is an adversary.
+    #[must_use]
+    pub fn is_adversary(&self, asset: AssetIndex) -> bool {
+        self.adversaries.iter().any(|adversary| adversary.asset == asset)
+    }
+
     /// The asset at `index`.
     #[must_use]
     pub fn asset(&self, index: AssetIndex) -> &Asset {

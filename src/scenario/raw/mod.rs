@@ -1,5 +1,6 @@
 //! What a scenario file may hold, as it is written. Each field states its default and meaning for docs/SCENARIOS.md.
 
+mod adversary;
 mod assets;
 mod contacts;
 mod faults;
@@ -16,6 +17,7 @@ use super::{
     quantity::Duration,
 };
 
+pub(crate) use adversary::{RawAdversary, RawAttack};
 pub(crate) use assets::{
     RawAsset, RawClock, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage,
     RawTransit,
@@ -72,6 +74,7 @@ record! {
         shared_state: Optional<RawSharedState>, "none", "Replicated state.";
         planning: Optional<RawPlan>, "none", "The federated plan.";
         trust: Optional<RawTrust>, "none", "Certificates, access control and the log.";
+        adversaries: Option<List<RawAdversary>>, "none", "Assets that do harm.";
         faults: Option<List<RawFault>>, "none", "What breaks, and when.";
         metrics: Option<List<RawTolerance>>, "none", "How far metrics may be from a baseline.";
     }
