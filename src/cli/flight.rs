@@ -2,12 +2,12 @@
 
 use super::{CliError, reference};
 use crate::{
-    engine::{Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
+    engine::{AssetLog, Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
     metrics::{Metrics, MetricsSet, Places, RunShape},
     oracle::{OracleReport, Oracles},
     report::{
         AssetFacts, Capture, CapturedLink, OracleFacts, PlanFacts, ReportError, RunEnd, RunFacts, RunFolder,
-        Timing, words,
+        Timing, words, write_log,
     },
     scenario::{PlanSpec, PrivacySpec, Scenario, Tolerance},
     sim::{Free, Options, Outside, Progress, Reality, SimError, Simulation},
@@ -102,7 +102,12 @@ pub(super) fn fly(
     request: &Request<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Flown, CliError> {
-    fly_loaded(request, Scenario::load(request.path)?, Beside { reality: Reality::default(), outside: &mut Free }, progress)
+    fly_loaded(
+        request,
+        Scenario::load(request.path)?,
+        Beside { reality: Reality::default(), outside: &mut Free },
+        progress,
+    )
 }
 
 /// What is beside the simulation.
@@ -140,10 +145,14 @@ pub(super) fn fly_loaded(
     let simulation = simulation.map_err(|error| input(error.to_string()))?;
     let end = simulation.course().end;
     let mut facts = facts(&scenario, Some(seed), end);
-    let real: Vec<AssetIndex> = indices(&scenario).filter(|asset| simulation.reality().has_node(*asset)).collect();
+    let real: Vec<AssetIndex> =
+        indices(&scenario).filter(|asset| simulation.reality().has_node(*asset)).collect();
     if !real.is_empty() {
         let names: Vec<&str> = real.iter().map(|asset| scenario.asset(*asset).name.as_str()).collect();
-        let ours = format!("not simulated, so that what they send and are sent is not counted: {}", names.join(", "));
+        let ours = format!(
+            "not simulated, so that what they send and are sent is not counted: {}",
+            names.join(", ")
+        );
         facts.caveat = Some(facts.caveat.map_or(ours.clone(), |caveat| format!("{caveat}; {ours}")));
     }
     let folder = match &request.output {
@@ -158,10 +167,11 @@ pub(super) fn fly_loaded(
     if capture {
         watch.open_capture(&scenario, &simulation)?;
     }
-    let summary = simulation.run_beside(beside.outside, &mut watch, progress).map_err(|error| match error {
-        SimError::Interrupted => CliError::Interrupted,
-        error => input(error.to_string()),
-    })?;
+    let summary =
+        simulation.run_beside(beside.outside, &mut watch, progress).map_err(|error| match error {
+            SimError::Interrupted => CliError::Interrupted,
+            error => input(error.to_string()),
+        })?;
     let wall_s = started.elapsed().as_secs_f64();
     let timing = Timing {
         wall_s,
@@ -243,6 +253,7 @@ impl Watch {
                 ephemeris: simulation.course().ephemeris.clone(),
                 trajectories: simulation.course().trajectories.clone(),
             },
+            adversaries: scenario.adversaries.iter().map(|adversary| adversary.asset).collect(),
         };
         let longest = simulation
             .course()
@@ -346,6 +357,15 @@ impl Sink for Watch {
     fn bundle(&mut self, bundle: &SentBundle) {
         if let Some((_, capture)) = &mut self.capture {
             capture.add(bundle);
+        }
+    }
+
+    fn log(&mut self, log: &AssetLog) {
+        if let Some(folder) = &self.folder
+            && self.failure.is_none()
+        {
+            let name = &folder.assets()[log.asset.get()].name;
+            self.failure = write_log(folder.path(), name, log).err();
         }
     }
 }

@@ -6,7 +6,10 @@ use super::{
     interrupt,
 };
 use crate::{
-    hil::{Binding, ClockMode, Ended, JournalWriter, LagPolicy, Live, Mailbox, Session, SessionReport, Setup, open, write_nodes},
+    hil::{
+        Binding, ClockMode, Ended, JournalWriter, LagPolicy, Live, Mailbox, Session, SessionReport, Setup,
+        open, write_nodes,
+    },
     scenario::{Scenario, parse_duration},
     units::SimTime,
 };
@@ -105,7 +108,9 @@ fn place(args: &HilArgs, extension: &str) -> PathBuf {
 pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
     let usage = |error: &dyn std::fmt::Display| CliError::Usage(error.to_string());
     if args.wall_clock && args.clock != ClockMode::Realtime {
-        return Err(usage(&"--wall-clock needs --clock realtime: this machine's time of day is neither scaled nor stepped"));
+        return Err(usage(
+            &"--wall-clock needs --clock realtime: this machine's time of day is neither scaled nor stepped",
+        ));
     }
     let (scenario, files) = Scenario::load_with_files(&args.scenario)?;
     let mut session = Session::new(&args.bindings, &scenario).map_err(|error| usage(&error))?;
@@ -118,7 +123,8 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
     session.reality.check(&scenario).map_err(|error| usage(&error))?;
     if let Some(folder) = &args.write_nodes {
         let seed = args.seed.unwrap_or(scenario.seed);
-        let written = write_nodes(folder, &args.bindings, &session, &scenario, seed).map_err(|error| usage(&error))?;
+        let written =
+            write_nodes(folder, &args.bindings, &session, &scenario, seed).map_err(|error| usage(&error))?;
         for path in written {
             writeln!(io::stdout(), "{}", path.display())?;
         }
@@ -162,7 +168,8 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
     let beside = Beside { reality: session.reality, outside: &mut live };
     let flown = fly_loaded(&request, scenario, beside, &mut |_| ControlFlow::Continue(()))?;
     let ended = live.ended().clone();
-    let failed = |error: &dyn std::fmt::Display| CliError::Input { path: log.clone(), reason: error.to_string() };
+    let failed =
+        |error: &dyn std::fmt::Display| CliError::Input { path: log.clone(), reason: error.to_string() };
     let report = live.finish(flown.end, flown.fingerprint).map_err(|error| failed(&error))?;
     if let Some(folder) = &flown.folder {
         let path = folder.join("hil.json");
@@ -199,8 +206,20 @@ fn print(out: &mut impl Write, report: &SessionReport) -> io::Result<()> {
     }
     for one in &report.interfaces {
         writeln!(out, "{}", one.binding)?;
-        writeln!(out, "  in         {} frames, {} bytes; {}", one.frames_in, one.bytes_in, ms(&one.in_delay))?;
-        writeln!(out, "  out        {} frames, {} bytes; {}", one.frames_out, one.bytes_out, ms(&one.out_delay))?;
+        writeln!(
+            out,
+            "  in         {} frames, {} bytes; {}",
+            one.frames_in,
+            one.bytes_in,
+            ms(&one.in_delay)
+        )?;
+        writeln!(
+            out,
+            "  out        {} frames, {} bytes; {}",
+            one.frames_out,
+            one.bytes_out,
+            ms(&one.out_delay)
+        )?;
         let refused = [
             ("dropped", one.dropped),
             ("refused", one.refused),

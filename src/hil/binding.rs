@@ -166,10 +166,14 @@ mod tests {
 
     #[test]
     fn a_binding_survives_its_text_and_others_are_refused() {
-        for text in ["rover-1/uhf=udp:127.0.0.1:9001", "a/b>c=udpcl:[::1]:1@[::1]:2", "x/y=kiss:127.0.0.1:8001"] {
+        for text in
+            ["rover-1/uhf=udp:127.0.0.1:9001", "a/b>c=udpcl:[::1]:1@[::1]:2", "x/y=kiss:127.0.0.1:8001"]
+        {
             assert_eq!(text.parse::<Binding>().map(|binding| binding.to_string()).as_deref(), Ok(text));
         }
-        for wrong in ["", "rover", "rover/uhf", "rover/uhf=udp", "rover=udp:1", "/uhf=udp:1", "a/b>=udp:1", "a/b=:1"] {
+        for wrong in
+            ["", "rover", "rover/uhf", "rover/uhf=udp", "rover=udp:1", "/uhf=udp:1", "a/b>=udp:1", "a/b=:1"]
+        {
             assert!(wrong.parse::<Binding>().is_err(), "{wrong}");
         }
     }

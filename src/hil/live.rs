@@ -245,7 +245,8 @@ impl Live {
             traffic.bytes_in += frame.bytes.len() as u64;
             traffic.late_in += u64::from(late);
             traffic.in_delay.record(wall.saturating_duration_since(frame.wall));
-            let Incoming { interface, sequence, unix_ns, rssi_dbm, snr_quarter_db, entrance, bytes, .. } = frame;
+            let Incoming { interface, sequence, unix_ns, rssi_dbm, snr_quarter_db, entrance, bytes, .. } =
+                frame;
             let logged =
                 LoggedFrame { time, unix_ns, interface, sequence, entrance, rssi_dbm, snr_quarter_db, bytes };
             self.setup.journal.came_in(&logged);

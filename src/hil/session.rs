@@ -194,7 +194,8 @@ fn beside_nodes(interfaces: &[Interface], framings: &[Framing], scenario: &Scena
 pub const TRANSPORTS: &str = "udp, udpcl, kiss, serial, meshtastic, meshtastic-radio";
 /// What this program is built with.
 #[cfg(not(feature = "daemon"))]
-pub const TRANSPORTS: &str = "udp, udpcl (and with the feature `daemon` kiss, serial, meshtastic, meshtastic-radio)";
+pub const TRANSPORTS: &str =
+    "udp, udpcl (and with the feature `daemon` kiss, serial, meshtastic, meshtastic-radio)";
 
 /// The first byte of packets of emulated mesh radios.
 #[cfg(feature = "daemon")]
@@ -271,7 +272,11 @@ impl<'a> Makers<'a> {
             "meshtastic-radio" => {
                 let net = self.net()?;
                 let local = serve(address, number, &net)?;
-                Box::new(MeshWire { net, interface: number, shown: format!("emulated mesh radio at {local}") })
+                Box::new(MeshWire {
+                    net,
+                    interface: number,
+                    shown: format!("emulated mesh radio at {local}"),
+                })
             }
             found => return Err(WireError::Transport { found: found.to_owned(), known: TRANSPORTS }),
         })

@@ -36,7 +36,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 #[derive(Debug)]
 pub struct Fleet {
     scenario: Arc<Scenario>,
-    streams: RandomStreams,
+    pub(super) streams: RandomStreams,
     directory: Arc<Directory>,
     nodes: Vec<NodeId>,
     /// Milliseconds between the nodes' civil time and the scenario's.
@@ -94,7 +94,18 @@ impl Fleet {
         let roles = Roles::new(scenario.assets.iter().map(role).collect(), Role::default());
         let roles = Arc::new(roles);
         let civil_offset_ms = 0;
-        Ok(Self { civil_offset_ms, streams, directory, nodes, names, problems, couplings, masks, roles, scenario })
+        Ok(Self {
+            civil_offset_ms,
+            streams,
+            directory,
+            nodes,
+            names,
+            problems,
+            couplings,
+            masks,
+            roles,
+            scenario,
+        })
     }
 
     /// Sets how far the nodes' civil time is from the scenario's, milliseconds.
@@ -216,7 +227,9 @@ impl Fleet {
         let scenario = &self.scenario;
         let protocol = &scenario.protocol;
         let storage = scenario.asset(asset).storage;
-        let shared = scenario.shared_state.as_ref().filter(|shared| shared.members.contains(&asset));
+        let honest = !scenario.is_adversary(asset);
+        let shared =
+            scenario.shared_state.as_ref().filter(|shared| honest && shared.members.contains(&asset));
         NodeConfig {
             id: self.node(asset),
             directory: self.directory.clone(),
@@ -246,7 +259,12 @@ impl Fleet {
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
-            plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset, carried)),
+            trust: self.trust(asset).filter(|_| honest),
+            plan: scenario
+                .planning
+                .as_ref()
+                .filter(|_| honest)
+                .and_then(|plan| self.plan(plan, asset, carried)),
         }
     }
 

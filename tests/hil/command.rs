@@ -86,7 +86,10 @@ fn a_log_that_was_cut_is_replayed_as_far_as_it_goes_and_a_damaged_one_is_refused
     let cut = cosmosmesh(folder.path(), &["replay", "runs/field.hil"]);
     let said = text(&cut.stdout);
     assert_eq!(cut.status.code(), Some(1), "{said}");
-    assert!(said.contains("ends in the middle of a record") && said.contains("compared     with nothing"), "{said}");
+    assert!(
+        said.contains("ends in the middle of a record") && said.contains("compared     with nothing"),
+        "{said}"
+    );
     let mut damaged = bytes.clone();
     let middle = bytes.len() / 2;
     damaged[middle] ^= 1;

@@ -47,12 +47,14 @@ fn two_daemons_feel_the_delay_of_a_scenarios_link_and_the_session_replays() {
     let path = field::scenario(folder.path(), "20 s", 0.05, "");
     let (bindings, configs) = ends(folder.path(), &path, ["rover", "relay"]);
     let talking = thread::spawn(move || {
-        let [rover, relay] = [0, 1].map(|place| Client::embed(Config::read(&configs[place]).unwrap()).unwrap());
+        let [rover, relay] =
+            [0, 1].map(|place| Client::embed(Config::read(&configs[place]).unwrap()).unwrap());
         thread::sleep(ms(300));
         let mut spans = Vec::new();
         for (number, (from, to, id)) in [(&rover, &relay, 3), (&relay, &rover, 2)].into_iter().enumerate() {
             let began = clock();
-            from.send(NodeId(id), Purpose::Telemetry, Duration::from_secs(600), &[number as u8; 900]).unwrap();
+            from.send(NodeId(id), Purpose::Telemetry, Duration::from_secs(600), &[number as u8; 900])
+                .unwrap();
             let message = to.receive(Duration::from_secs(15)).unwrap().expect("it arrives");
             spans.push(began.elapsed());
             assert_eq!(message.payload, [number as u8; 900]);
@@ -95,10 +97,12 @@ fn a_daemon_is_an_asset_among_simulated_ones_by_the_commands_as_typed() {
     let (theirs, ours) = (field::port(), field::port());
     let binding = format!("rover/uhf>habitat=udpcl:127.0.0.1:{theirs}@127.0.0.1:{ours}");
     let hil = ["hil", "field.ron", "--bind", binding.as_str()];
-    let written = cosmosmesh(folder.path(), &[&hil[..], &["--write-nodes", "nodes"]].concat()).output().unwrap();
+    let written =
+        cosmosmesh(folder.path(), &[&hil[..], &["--write-nodes", "nodes"]].concat()).output().unwrap();
     assert_eq!(written.status.code(), Some(0), "{}", String::from_utf8_lossy(&written.stderr));
     let config = "nodes/rover/node.ron";
-    let node = cosmosmesh(folder.path(), &["node", "--config", config]).stderr(Stdio::null()).spawn().unwrap();
+    let node =
+        cosmosmesh(folder.path(), &["node", "--config", config]).stderr(Stdio::null()).spawn().unwrap();
     let _node = Process(node);
     let session = cosmosmesh(folder.path(), &[&hil[..], &["--wall-clock", "--trace"]].concat())
         .stdout(Stdio::piped())
@@ -106,10 +110,12 @@ fn a_daemon_is_an_asset_among_simulated_ones_by_the_commands_as_typed() {
         .spawn()
         .unwrap();
     thread::sleep(ms(1500));
-    let sent = cosmosmesh(folder.path(), &["ctl", "--config", config, "send", "1", "from a real rover"]).output();
+    let sent =
+        cosmosmesh(folder.path(), &["ctl", "--config", config, "send", "1", "from a real rover"]).output();
     let sent = sent.unwrap();
     assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
-    let received = cosmosmesh(folder.path(), &["ctl", "--config", config, "receive", "--wait-s", "8"]).output();
+    let received =
+        cosmosmesh(folder.path(), &["ctl", "--config", config, "receive", "--wait-s", "8"]).output();
     let received = String::from_utf8_lossy(&received.unwrap().stdout).into_owned();
     assert!(received.contains("ipn:1.0"), "{received}");
     let session = session.wait_with_output().unwrap();

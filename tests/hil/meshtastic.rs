@@ -81,8 +81,11 @@ other.close()
 /// A program of `COSMOSMESH_PEERS` or `PATH`.
 fn program(name: &str) -> PathBuf {
     let folders = env::var_os("COSMOSMESH_PEERS").into_iter().chain(env::var_os("PATH"));
-    let mut found = folders.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>()).map(|folder| folder.join(name));
-    found.find(|path| path.is_file()).unwrap_or_else(|| panic!("{name} is not installed: docs/FROM_SIM_TO_RADIO.md says how"))
+    let mut found =
+        folders.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>()).map(|folder| folder.join(name));
+    found
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is not installed: docs/FROM_SIM_TO_RADIO.md says how"))
 }
 
 struct Process(Child);
@@ -119,10 +122,12 @@ fn exchange(second: &dyn Fn(u16, &Path) -> (String, Option<Process>)) {
             output
         }));
     };
-    let plan = Plan { until: Some(SimTime::from_secs(240)), meanwhile: &talk, ..Plan::new(&scenario, &bindings) };
+    let plan =
+        Plan { until: Some(SimTime::from_secs(240)), meanwhile: &talk, ..Plan::new(&scenario, &bindings) };
     let (live, report, _) = plan.run(&log);
     let output = device.into_inner().unwrap().unwrap().join().unwrap();
-    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{complained}\n{report:#?}");
     for expected in [
         "nodes base hiker sensor-1 sensor-2",

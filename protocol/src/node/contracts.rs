@@ -35,7 +35,7 @@ const fn contract(purpose: Purpose) -> Option<&'static [u8]> {
         Purpose::Telemetry => Some(b"telemetry"),
         Purpose::Command => Some(b"command"),
         Purpose::Event => Some(b"event"),
-        Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement => None,
+        Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement | Purpose::Trust => None,
     }
 }
 

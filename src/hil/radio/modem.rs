@@ -92,11 +92,9 @@ impl Modem for KissModem {
     fn take(&mut self, _now: Instant, mut bytes: &[u8], heard: &mut Vec<Heard>) {
         while let Some(frame) = self.decoder.take(&mut bytes) {
             match parse_ui(&frame.payload) {
-                Ok(ui) if frame.command == Command::Data && ui.destination == self.all => heard.push(Heard {
-                    bytes: ui.information.to_vec(),
-                    rssi_dbm: None,
-                    snr_quarter_db: None,
-                }),
+                Ok(ui) if frame.command == Command::Data && ui.destination == self.all => {
+                    heard.push(Heard { bytes: ui.information.to_vec(), rssi_dbm: None, snr_quarter_db: None })
+                }
                 _ => self.foreign += 1,
             }
         }

@@ -68,8 +68,7 @@ impl Coordinator {
     }
 
     pub(super) fn stands_by(&self, member: &Member) -> bool {
-        member.retired
-            || member.accepted > 0 && self.drift.told && self.drift.since(member.place) <= STILL
+        member.retired || member.accepted > 0 && self.drift.told && self.drift.since(member.place) <= STILL
     }
 
     /// Asks those whose answer is worth a new question. With masks, at least as many as may be opened together.
