@@ -23,7 +23,7 @@ pub use checked::{
     Arrivals, Asset, AssetKind, AssetRole, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec,
     Fault, LinkSelector, ListedMessage, MaskSpec, Messages, NoiseSpec, PayloadContent, PlanConstraint,
     PlanParticipant, PlanRelation, PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, PrivacySpec,
-    ProtocolSettings, Publication, Retransmission, Rolling, Routing, Scenario, Service, SharedState,
+    ProtocolSettings, Publication, RECORDS, Retransmission, Rolling, Routing, Scenario, Service, SharedState,
     StorageSpec, TableLine, Tolerance, Traffic, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
