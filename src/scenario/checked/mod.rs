@@ -27,7 +27,7 @@ pub use plan::{
 };
 pub use protocol::{CrcKind, CustodySpec, Priority, ProtocolSettings, Retransmission, Routing, Service};
 pub use traffic::{
-    Arrivals, ListedMessage, Messages, PayloadContent, Publication, SharedState, Traffic, WriteMix,
+    Arrivals, ListedMessage, Messages, PayloadContent, Publication, RECORDS, SharedState, Traffic, WriteMix,
 };
 pub use trust::{Grant, Revocation, TrustSpec};
 
