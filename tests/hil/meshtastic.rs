@@ -41,10 +41,11 @@ names = sorted(node["user"]["longName"] for node in one.nodes.values())
 print("nodes", " ".join(names))
 there = other.myInfo.my_node_num
 
-def outcome(packet):
+# By this name the client calls it for acknowledgements too.
+def onAckNak(packet):
     answers.append(packet["decoded"]["routing"]["errorReason"])
 
-one.sendText("is anybody there?", destinationId=there, wantAck=True, onResponse=outcome)
+one.sendText("is anybody there?", destinationId=there, wantAck=True, onResponse=onAckNak)
 wait("the text", lambda: any(p["decoded"].get("text") == "is anybody there?" for i, p in heard if i is other))
 wait("its acknowledgement", lambda: answers)
 print("text", answers[0])
