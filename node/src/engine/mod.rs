@@ -7,6 +7,8 @@ mod command;
 mod connection;
 mod outputs;
 mod peers;
+mod radio;
+mod secure;
 mod turn;
 
 pub(crate) use command::Command;
@@ -20,6 +22,7 @@ use crate::{
     mailbox::{Mailbox, Open, Reply},
     metrics::{Counts, Snapshot},
     store::{Keeper, Store},
+    tls::TlsSetup,
     transport::{ConnectionId, stream::Streams},
 };
 use command::Requests;
@@ -29,6 +32,7 @@ use cosmosmesh_protocol::{
     time::Instant,
 };
 use peers::PeerState;
+use radio::RadioState;
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{SocketAddr, UdpSocket},
@@ -86,8 +90,12 @@ pub(crate) struct Parts {
     pub(crate) keeper: Keeper,
     pub(crate) streams: Streams,
     pub(crate) socket: Option<UdpSocket>,
+    /// Where the radios' clients begin to count their packets.
+    pub(crate) radio_seeds: Vec<u32>,
     pub(crate) datagrams_dropped: Arc<AtomicU64>,
     pub(crate) shared: Arc<Shared>,
+    /// For sessions that are protected.
+    pub(crate) tls: Option<TlsSetup>,
     /// Where it listens: to wake those who wait for a connection.
     pub(crate) listeners: Vec<SocketAddr>,
 }
@@ -96,6 +104,7 @@ pub(crate) struct Parts {
 pub(crate) struct Engine {
     parts: Parts,
     peers: Vec<PeerState>,
+    radios: Vec<RadioState>,
     connections: BTreeMap<ConnectionId, Connection>,
     closing: Vec<Closing>,
     answers: BTreeMap<LinkId, VecDeque<Answer>>,
@@ -122,10 +131,13 @@ impl Engine {
     /// Tells the node its links.
     pub(crate) fn new(parts: Parts) -> Self {
         let peers = parts.config.peers.iter().map(|_| PeerState::default()).collect();
+        let radios = parts.config.radios.iter().zip(&parts.radio_seeds);
+        let radios = radios.map(|(radio, seed)| RadioState::new(radio, *seed)).collect();
         let inbox = parts.store.inbox_len().unwrap_or(0);
         let mut engine = Self {
             parts,
             peers,
+            radios,
             connections: BTreeMap::new(),
             closing: Vec::new(),
             answers: BTreeMap::new(),
@@ -212,6 +224,9 @@ impl Engine {
         if dropped > 0 {
             counts.refused.insert(("udp", "too_many_datagrams"), dropped);
         }
+        self.radio_refusals(|door, reason, count| {
+            *counts.refused.entry((door, reason)).or_default() += count
+        });
         let signatures = self.parts.node.signatures();
         let queues = BTreeMap::from([
             ("store", self.parts.node.stored() as u64),
@@ -224,6 +239,7 @@ impl Engine {
         let snapshot = Snapshot {
             counts,
             peers: self.peer_status(),
+            radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,
             signatures: [signatures.made, signatures.checked],

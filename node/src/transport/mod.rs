@@ -6,6 +6,7 @@ pub(crate) mod datagram;
 pub mod kiss;
 pub mod meshtastic;
 pub(crate) mod stream;
+pub mod wire;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 

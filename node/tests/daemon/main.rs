@@ -7,3 +7,5 @@ mod faults;
 mod fleet;
 mod hostile;
 mod place;
+mod radio;
+mod secure;

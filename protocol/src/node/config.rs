@@ -257,4 +257,7 @@ pub struct PrivacyConfig {
     pub delta: f64,
     /// How long the coordinator waits for the committee before it asks again.
     pub patience: Duration,
+    /// So many members have to come or go within a horizon before the sum begins anew with those who are there: two sums that differ by fewer
+    /// would tell too much of them. 0 and 1: at once.
+    pub changes: usize,
 }

@@ -323,7 +323,7 @@ pub enum Report {
         member: NodeId,
         /// Whether it takes part now.
         present: bool,
-        /// Why: `joined`, `left` or `absent`.
+        /// Why: `joined`, `left` or `absent`; `joins_later` with the next horizon; `left_kept` and `absent_kept`: the last answer stays in the sum until then.
         why: &'static str,
     },
     /// This coordinator has made requests whole.

@@ -4,6 +4,7 @@
 mod harness;
 mod members;
 mod rounding;
+mod slots;
 
 use cosmosmesh_protocol::{
     id::NodeId,

@@ -39,6 +39,12 @@ impl KissDecoder {
         Self { max_payload, state: State::Skipping, gathered: Vec::new(), refused: BTreeMap::new() }
     }
 
+    /// The stream begins anew: what was gathered is forgotten.
+    pub fn begin_anew(&mut self) {
+        self.gathered.clear();
+        self.state = State::Skipping;
+    }
+
     /// Takes bytes off the front of `rest` until a frame is whole or nothing is left.
     pub fn take(&mut self, rest: &mut &[u8]) -> Option<KissFrame> {
         while let Some((byte, tail)) = rest.split_first() {
