@@ -32,7 +32,10 @@ fn scenario(folder: &Path, seconds: u64) -> std::path::PathBuf {
             let _ = writeln!(plan, "a contact +0 +3600 {from} {to} 12500000");
         }
         let _ = writeln!(plan, "a range +0 +3600 1 {node} 0");
-        let _ = writeln!(assets, r#"(name: "rover-{node}", kind: Rover, node: {node}, kit: "kit", motion: Nowhere),"#);
+        let _ = writeln!(
+            assets,
+            r#"(name: "rover-{node}", kind: Rover, node: {node}, kit: "kit", motion: Nowhere),"#
+        );
         let _ = writeln!(
             traffic,
             r#"(name: "t{node}", kind: Telemetry, from: ["rover-{node}"], to: ["hub"], size_bytes: 60, arrivals: Periodic(interval: "4 ms", phase: "{node} ms")),"#
@@ -72,23 +75,39 @@ fn main() {
     let mailbox = Arc::new(Mailbox::new(1));
     let wires = open(&bindings, &session, &scenario, &mailbox).expect("it opens");
     let (mode, policy) = (ClockMode::Realtime, LagPolicy::BestEffort);
-    let header = session.header(&scenario, files, scenario.seed, None, (mode.to_string(), policy.to_string()));
+    let header =
+        session.header(&scenario, files, scenario.seed, None, (mode.to_string(), policy.to_string()));
     let journal = JournalWriter::create(&folder.path().join("bench.hil"), &header).expect("a log");
     let door = session.door(&scenario);
     let stop = Box::new(|| false);
     let mut live = Live::new(Setup { mode, policy, door, wires, mailbox, journal, stop });
-    let simulation = Simulation::beside(Arc::new(scenario), Options::default(), session.reality).expect("it is set out");
+    let simulation =
+        Simulation::beside(Arc::new(scenario), Options::default(), session.reality).expect("it is set out");
     let mut digest = Digest::new();
-    let summary = simulation.run_beside(&mut live, &mut digest, &mut |_| ControlFlow::Continue(())).expect("it runs");
+    let summary =
+        simulation.run_beside(&mut live, &mut digest, &mut |_| ControlFlow::Continue(())).expect("it runs");
     let report = live.finish(summary.end, digest.fingerprint()).expect("a log");
     ending.store(true, Ordering::Relaxed);
     reader.join().expect("it ends");
     let (out, one) = (&mut io::stdout().lock(), &report.interfaces[0]);
     let rate = one.frames_out as f64 / report.wall_s;
-    let _ = writeln!(out, "frames out   {} of which {} were read, {rate:.0} per second", one.frames_out, count.load(Ordering::Relaxed));
+    let _ = writeln!(
+        out,
+        "frames out   {} of which {} were read, {rate:.0} per second",
+        one.frames_out,
+        count.load(Ordering::Relaxed)
+    );
     let (sent, lag) = (one.out_delay, report.lag);
-    let _ = writeln!(out, "frame lag    p50 {:.3} ms, p99 {:.3} ms, longest {:.3} ms", sent.p50_ms, sent.p99_ms, sent.max_ms);
-    let _ = writeln!(out, "event lag    p50 {:.3} ms, p99 {:.3} ms, longest {:.3} ms", lag.p50_ms, lag.p99_ms, lag.max_ms);
+    let _ = writeln!(
+        out,
+        "frame lag    p50 {:.3} ms, p99 {:.3} ms, longest {:.3} ms",
+        sent.p50_ms, sent.p99_ms, sent.max_ms
+    );
+    let _ = writeln!(
+        out,
+        "event lag    p50 {:.3} ms, p99 {:.3} ms, longest {:.3} ms",
+        lag.p50_ms, lag.p99_ms, lag.max_ms
+    );
     let word = if sent.p99_ms < 2.0 && rate > 950.0 { "met" } else { "MISSED" };
     let _ = writeln!(out, "target       p99 under 2 ms at 1,000 frames per second: {word}");
 }

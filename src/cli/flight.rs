@@ -102,7 +102,12 @@ pub(super) fn fly(
     request: &Request<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Flown, CliError> {
-    fly_loaded(request, Scenario::load(request.path)?, Beside { reality: Reality::default(), outside: &mut Free }, progress)
+    fly_loaded(
+        request,
+        Scenario::load(request.path)?,
+        Beside { reality: Reality::default(), outside: &mut Free },
+        progress,
+    )
 }
 
 /// What is beside the simulation.
@@ -140,10 +145,14 @@ pub(super) fn fly_loaded(
     let simulation = simulation.map_err(|error| input(error.to_string()))?;
     let end = simulation.course().end;
     let mut facts = facts(&scenario, Some(seed), end);
-    let real: Vec<AssetIndex> = indices(&scenario).filter(|asset| simulation.reality().has_node(*asset)).collect();
+    let real: Vec<AssetIndex> =
+        indices(&scenario).filter(|asset| simulation.reality().has_node(*asset)).collect();
     if !real.is_empty() {
         let names: Vec<&str> = real.iter().map(|asset| scenario.asset(*asset).name.as_str()).collect();
-        let ours = format!("not simulated, so that what they send and are sent is not counted: {}", names.join(", "));
+        let ours = format!(
+            "not simulated, so that what they send and are sent is not counted: {}",
+            names.join(", ")
+        );
         facts.caveat = Some(facts.caveat.map_or(ours.clone(), |caveat| format!("{caveat}; {ours}")));
     }
     let folder = match &request.output {
@@ -152,16 +161,18 @@ pub(super) fn fly_loaded(
     };
     let mut watch = Watch::new(&simulation, &scenario, end, folder).map_err(input)?;
     watch.oracles.pass_over(real);
+    watch.oracles.pass_over_ways(simulation.reality().ways().collect());
     if request.output.as_ref().is_some_and(|output| output.trace) {
         watch.open_trace(&scenario)?;
     }
     if capture {
         watch.open_capture(&scenario, &simulation)?;
     }
-    let summary = simulation.run_beside(beside.outside, &mut watch, progress).map_err(|error| match error {
-        SimError::Interrupted => CliError::Interrupted,
-        error => input(error.to_string()),
-    })?;
+    let summary =
+        simulation.run_beside(beside.outside, &mut watch, progress).map_err(|error| match error {
+            SimError::Interrupted => CliError::Interrupted,
+            error => input(error.to_string()),
+        })?;
     let wall_s = started.elapsed().as_secs_f64();
     let timing = Timing {
         wall_s,

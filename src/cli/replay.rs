@@ -46,7 +46,8 @@ pub struct ReplayArgs {
 /// # Errors
 /// As the exit codes say.
 pub fn execute(args: &ReplayArgs) -> Result<Outcome, CliError> {
-    let input = |error: &dyn std::fmt::Display| CliError::Input { path: args.log.clone(), reason: error.to_string() };
+    let input =
+        |error: &dyn std::fmt::Display| CliError::Input { path: args.log.clone(), reason: error.to_string() };
     let (reader, header) = JournalReader::open(&args.log).map_err(|error| input(&error))?;
     let folder = Scratch::new()?;
     let path = header.unpack(&folder.0)?.map_err(|error| input(&error))?;
@@ -72,10 +73,21 @@ pub fn execute(args: &ReplayArgs) -> Result<Outcome, CliError> {
     let flown = fly_loaded(&request, scenario, beside, &mut |_| interrupted.flow())?;
     let found = replay.finish().map_err(|error| input(&error))?;
     let mut out = io::stdout().lock();
-    writeln!(out, "replayed     {} frames in, {} frames out, {:.3} s simulated", found.frames_in, found.frames_out, flown.end.as_secs_f64())?;
+    writeln!(
+        out,
+        "replayed     {} frames in, {} frames out, {:.3} s simulated",
+        found.frames_in,
+        found.frames_out,
+        flown.end.as_secs_f64()
+    )?;
     writeln!(out, "fingerprint  {}", flown.fingerprint)?;
     if header.version != env!("CARGO_PKG_VERSION") {
-        writeln!(out, "version      the session was version {}, this program is {}", header.version, env!("CARGO_PKG_VERSION"))?;
+        writeln!(
+            out,
+            "version      the session was version {}, this program is {}",
+            header.version,
+            env!("CARGO_PKG_VERSION")
+        )?;
     }
     if let Tail::Cut { bytes } = found.tail {
         writeln!(out, "cut          the log ends in the middle of a record: {bytes} bytes are left over")?;
@@ -106,11 +118,15 @@ impl Scratch {
     fn new() -> Result<Self, CliError> {
         // Never one that is there: somebody else may have made it.
         let made = (0..100).map(|number| {
-            let path = std::env::temp_dir().join(format!("cosmosmesh-replay-{}-{number}", std::process::id()));
+            let path =
+                std::env::temp_dir().join(format!("cosmosmesh-replay-{}-{number}", std::process::id()));
             let mut builder = std::fs::DirBuilder::new();
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(&path).map(|()| Self(path.clone())).map_err(|source| CliError::File { path, source })
+            builder
+                .create(&path)
+                .map(|()| Self(path.clone()))
+                .map_err(|source| CliError::File { path, source })
         });
         let mut last = None;
         for one in made {

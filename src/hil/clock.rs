@@ -57,7 +57,9 @@ impl FromStr for ClockMode {
             ("scaled", Some(factor)) => {
                 let factor: Option<f64> = factor.parse().ok();
                 let factor = factor.filter(|factor| (1e-3..=1e6).contains(factor));
-                factor.map(Self::Scaled).ok_or_else(|| "scaled(x) takes a number from 0.001 to 1000000".to_owned())
+                factor
+                    .map(Self::Scaled)
+                    .ok_or_else(|| "scaled(x) takes a number from 0.001 to 1000000".to_owned())
             }
             ("stepped", None) => Ok(Self::Stepped(STEP)),
             ("stepped", Some(step)) => span(step).map(Self::Stepped),
@@ -153,7 +155,10 @@ impl Pacer {
 }
 
 /// The machine's monotonic clock.
-#[expect(clippy::disallowed_methods, reason = "a session in real time reads the clock, so that the kernel need not")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a session in real time reads the clock, so that the kernel need not"
+)]
 pub(super) fn now() -> Instant {
     Instant::now()
 }
@@ -182,7 +187,9 @@ mod tests {
         assert_eq!("scaled(2.5)".parse(), Ok(ClockMode::Scaled(2.5)));
         assert_eq!("stepped(100 ms)".parse(), Ok(ClockMode::Stepped(SimTime(100 * 1_000_000))));
         assert_eq!("stepped".parse(), Ok(ClockMode::Stepped(SimTime::from_secs(1))));
-        for wrong in ["scaled", "scaled(0)", "scaled(-1)", "scaled(NaN)", "stepped(0 s)", "fast", "realtime(2)"] {
+        for wrong in
+            ["scaled", "scaled(0)", "scaled(-1)", "scaled(NaN)", "stepped(0 s)", "fast", "realtime(2)"]
+        {
             assert!(wrong.parse::<ClockMode>().is_err(), "{wrong}");
         }
         assert_eq!("hard-limit(20 ms)".parse(), Ok(LagPolicy::HardLimit(Duration::from_millis(20))));

@@ -2,8 +2,8 @@
 
 use super::{Framing, journal::LoggedFrame};
 use crate::{
-    sim::{Arrival, Departure, Interface},
     scenario::Scenario,
+    sim::{Arrival, Departure, Interface},
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
@@ -72,7 +72,9 @@ impl Door {
                 for message in Messages::new(&bytes) {
                     match message {
                         Ok(UdpclMessage::Bundle(bundle)) => way.cut(bundle, &mut arrive),
-                        Ok(UdpclMessage::Keepalive | UdpclMessage::Padding(_) | UdpclMessage::Extensions(_)) => {}
+                        Ok(
+                            UdpclMessage::Keepalive | UdpclMessage::Padding(_) | UdpclMessage::Extensions(_),
+                        ) => {}
                         Ok(UdpclMessage::Dtls(_)) | Err(_) => way.counts.not_a_bundle += 1,
                     }
                 }

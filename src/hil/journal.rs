@@ -17,7 +17,11 @@
 //! Times without a width have 64 bits. An unknown RSSI or SNR is −2¹⁵. A frame is in the log before the kernel has it. A log that ends in the middle of a record was
 //! cut (the process was killed, the disk was full): it is good up to there, and says how many bytes are left over.
 
-use crate::{engine::Fingerprint, sim::Entrance, units::{AssetIndex, SimTime}};
+use crate::{
+    engine::Fingerprint,
+    sim::Entrance,
+    units::{AssetIndex, SimTime},
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -87,6 +91,9 @@ pub struct LoggedInterface {
     pub peer: Option<u32>,
     /// The mark of a service; absent for a node.
     pub mark: Option<u8>,
+    /// Whether it is a way, and no node.
+    #[serde(default)]
+    pub way: bool,
     /// What it carries.
     pub framing: String,
 }
@@ -234,7 +241,8 @@ impl JournalWriter {
         let Ok(length) = u32::try_from(self.body.len()) else { return };
         let check = check(self.number, &self.body);
         let written = self.out.write_all(&length.to_le_bytes());
-        let written = written.and_then(|()| self.out.write_all(&self.body)).and_then(|()| self.out.write_all(&check));
+        let written =
+            written.and_then(|()| self.out.write_all(&self.body)).and_then(|()| self.out.write_all(&check));
         self.failure = written.err();
         self.number += 1;
     }
@@ -346,7 +354,8 @@ impl JournalReader {
         let body = reader.body()?.ok_or_else(|| reader.damaged("there is no whole header"))?;
         match body.split_first() {
             Some((&HEADER, json)) => {
-                let header = serde_json::from_slice(json).map_err(|_| reader.damaged("the header cannot be read"))?;
+                let header =
+                    serde_json::from_slice(json).map_err(|_| reader.damaged("the header cannot be read"))?;
                 Ok((reader, header))
             }
             _ => Err(reader.damaged("the first record is not a header")),
@@ -433,7 +442,8 @@ fn entry(body: &[u8]) -> Option<Entry> {
                 snr_quarter_db = known(i16::from_le_bytes(piece(&mut rest)?));
             }
             let bytes = rest.to_vec();
-            let frame = LoggedFrame { time, unix_ns, interface, sequence, entrance, rssi_dbm, snr_quarter_db, bytes };
+            let frame =
+                LoggedFrame { time, unix_ns, interface, sequence, entrance, rssi_dbm, snr_quarter_db, bytes };
             Some(if *kind == FRAME_IN { Entry::In(frame) } else { Entry::Out(frame) })
         }
         GRANTED => Some(Entry::Granted(time)),

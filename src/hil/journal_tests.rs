@@ -18,6 +18,7 @@ fn header() -> Header {
             radio: 1,
             peer: Some(2),
             mark: None,
+            way: false,
             framing: "frames".to_owned(),
         }],
         clock: "realtime".to_owned(),
@@ -115,7 +116,10 @@ fn a_record_that_was_left_out_is_found() {
     let without = [&bytes[..first.start], &bytes[first.end..]].concat();
     fs::write(&path, without).unwrap();
     let error = read(&path).unwrap_err();
-    assert!(matches!(error, JournalError::Damaged { number: 1, what: "its checksum does not hold", .. }), "{error}");
+    assert!(
+        matches!(error, JournalError::Damaged { number: 1, what: "its checksum does not hold", .. }),
+        "{error}"
+    );
 }
 
 #[test]

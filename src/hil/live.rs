@@ -6,7 +6,7 @@ use super::{
     journal::{JournalError, JournalWriter, LoggedEnd, LoggedFrame},
     mailbox::{Incoming, Mailbox, News},
     report::{InterfaceReport, SessionReport, Spans},
-    wire::{Outgoing, Wire},
+    wire::{Outgoing, Wires},
 };
 use crate::{
     engine::Fingerprint,
@@ -36,7 +36,7 @@ pub struct Setup {
     /// Between log and kernel.
     pub door: Door,
     /// The real sides, by interface, with their bindings.
-    pub wires: Vec<(String, Box<dyn Wire>)>,
+    pub wires: Wires,
     /// Where they post.
     pub mailbox: Arc<Mailbox>,
     /// The log.
@@ -245,7 +245,8 @@ impl Live {
             traffic.bytes_in += frame.bytes.len() as u64;
             traffic.late_in += u64::from(late);
             traffic.in_delay.record(wall.saturating_duration_since(frame.wall));
-            let Incoming { interface, sequence, unix_ns, rssi_dbm, snr_quarter_db, entrance, bytes, .. } = frame;
+            let Incoming { interface, sequence, unix_ns, rssi_dbm, snr_quarter_db, entrance, bytes, .. } =
+                frame;
             let logged =
                 LoggedFrame { time, unix_ns, interface, sequence, entrance, rssi_dbm, snr_quarter_db, bytes };
             self.setup.journal.came_in(&logged);

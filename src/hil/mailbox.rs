@@ -72,7 +72,13 @@ impl Mailbox {
     }
 
     /// A frame came in by an interface: numbered and stamped with the machine's time. Says whether there was room.
-    pub fn post(&self, interface: u32, bytes: Vec<u8>, rssi_dbm: Option<i16>, snr_quarter_db: Option<i16>) -> bool {
+    pub fn post(
+        &self,
+        interface: u32,
+        bytes: Vec<u8>,
+        rssi_dbm: Option<i16>,
+        snr_quarter_db: Option<i16>,
+    ) -> bool {
         self.enter(interface, bytes, Entrance::Air, (rssi_dbm, snr_quarter_db))
     }
 

@@ -27,13 +27,13 @@ pub use binding::{Binding, BindingError, Framing, resolve};
 pub use clock::{ClockMode, LagPolicy, Pacer, dtn_now_ms};
 pub use door::{Door, DoorCounts};
 pub use journal::{
-    Entry, Header, JournalError, JournalReader, JournalWriter, LoggedEnd, LoggedFrame, LoggedInterface, SourceFile,
-    Tail,
+    Entry, Header, JournalError, JournalReader, JournalWriter, LoggedEnd, LoggedFrame, LoggedInterface,
+    SourceFile, Tail,
 };
 pub use live::{Ended, Live, Setup};
 pub use mailbox::{Incoming, Mailbox};
 pub use nodes::{NodesError, write_nodes};
 pub use replay::{Replay, Replayed};
-pub use session::{Session, SessionError, TRANSPORTS, open};
 pub use report::{InterfaceReport, SessionReport, SpanSummary};
-pub use wire::{Outgoing, UdpWire, Wire, WireError};
+pub use session::{Session, SessionError, TRANSPORTS, open};
+pub use wire::{Outgoing, UdpWire, Wire, WireError, Wires};

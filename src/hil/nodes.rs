@@ -59,9 +59,13 @@ pub fn write_nodes(
             continue;
         }
         let wrong = |reason| NodesError::Binding { binding: binding.to_string(), reason };
-        let (theirs, ours) =
-            binding.address.split_once('@').ok_or_else(|| wrong("a daemon needs to know where to send: udpcl:PEER@LOCAL"))?;
-        let peer = one.peer.ok_or_else(|| wrong("a daemon tells neighbours apart by their addresses: ASSET/RADIO>PEER"))?;
+        let (theirs, ours) = binding
+            .address
+            .split_once('@')
+            .ok_or_else(|| wrong("a daemon needs to know where to send: udpcl:PEER@LOCAL"))?;
+        let peer = one
+            .peer
+            .ok_or_else(|| wrong("a daemon tells neighbours apart by their addresses: ASSET/RADIO>PEER"))?;
         let home = folder.join(&binding.asset);
         let state = home.join("state");
         let failed = |path: &Path| {
@@ -98,13 +102,21 @@ fn configuration(
     (own, neighbour): (AssetIndex, AssetIndex),
     (theirs, ours): (&str, &str),
 ) -> String {
-    let mut text = format!("// {} of the scenario {}, as a daemon.\n(\n", scenario.asset(own).name, scenario.name);
+    let mut text =
+        format!("// {} of the scenario {}, as a daemon.\n(\n", scenario.asset(own).name, scenario.name);
     // Its control, always of this machine, has the port's number over TCP.
     let control = format!("127.0.0.1:{}", theirs.rsplit(':').next().unwrap_or("0"));
     let retransmission = (scenario.protocol.retransmission.min_timeout.0 / 1_000_000).clamp(100, 3_600_000);
     let _ = writeln!(text, "    node: {},", scenario.asset(own).node.0);
-    let _ = writeln!(text, "    preset: {},", if scenario.protocol.signs_bundles { "Production" } else { "Development" });
-    let _ = writeln!(text, "    state: \"state\",\n    control: \"{control}\",\n    listen: (udp: \"{theirs}\"),\n    peers: [");
+    let _ = writeln!(
+        text,
+        "    preset: {},",
+        if scenario.protocol.signs_bundles { "Production" } else { "Development" }
+    );
+    let _ = writeln!(
+        text,
+        "    state: \"state\",\n    control: \"{control}\",\n    listen: (udp: \"{theirs}\"),\n    peers: ["
+    );
     for (index, asset) in scenario.assets.iter().enumerate() {
         let index = AssetIndex(index as u32);
         if index == own {
@@ -112,7 +124,11 @@ fn configuration(
         }
         let did = Did::new(keys_of(streams, index).public().clone());
         let via = if index == neighbour { format!("Udp(\"{ours}\")") } else { "Others".to_owned() };
-        let _ = writeln!(text, "        (node: {}, did: \"{did}\", via: {via}),  // {}", asset.node.0, asset.name);
+        let _ = writeln!(
+            text,
+            "        (node: {}, did: \"{did}\", via: {via}),  // {}",
+            asset.node.0, asset.name
+        );
     }
     let _ = writeln!(text, "    ],\n    routes: [");
     let through = scenario.asset(neighbour).node.0;
@@ -121,6 +137,9 @@ fn configuration(
             let _ = writeln!(text, "        (to: {}, via: {through}),", asset.node.0);
         }
     }
-    let _ = writeln!(text, "    ],\n    limits: (udp_bytes: {UDP_BYTES}, retransmission_ms: {retransmission}),\n)");
+    let _ = writeln!(
+        text,
+        "    ],\n    limits: (udp_bytes: {UDP_BYTES}, retransmission_ms: {retransmission}),\n)"
+    );
     text
 }

@@ -122,7 +122,8 @@ impl Replay {
     }
 
     fn compare(&mut self) {
-        while let (Some((interface, time, bytes)), Some(logged)) = (self.early.front(), self.expected.front()) {
+        while let (Some((interface, time, bytes)), Some(logged)) = (self.early.front(), self.expected.front())
+        {
             let same = (*interface, *time, bytes) == (logged.interface, logged.time, &logged.bytes);
             if !same && self.different.is_none() {
                 self.different = Some((logged.interface, logged.sequence));

@@ -94,7 +94,18 @@ impl Fleet {
         let roles = Roles::new(scenario.assets.iter().map(role).collect(), Role::default());
         let roles = Arc::new(roles);
         let civil_offset_ms = 0;
-        Ok(Self { civil_offset_ms, streams, directory, nodes, names, problems, couplings, masks, roles, scenario })
+        Ok(Self {
+            civil_offset_ms,
+            streams,
+            directory,
+            nodes,
+            names,
+            problems,
+            couplings,
+            masks,
+            roles,
+            scenario,
+        })
     }
 
     /// Sets how far the nodes' civil time is from the scenario's, milliseconds.

@@ -43,7 +43,12 @@ impl Cell<'_> {
     }
 
     /// How strongly a frame is heard over the noise, in whole dB, where the link has a modulation.
-    pub(super) fn snr_db(&self, around: &Surroundings<'_, '_>, now: SimTime, incoming: &Incoming) -> Option<i8> {
+    pub(super) fn snr_db(
+        &self,
+        around: &Surroundings<'_, '_>,
+        now: SimTime,
+        incoming: &Incoming,
+    ) -> Option<i8> {
         let course = around.setting.course;
         let link = &course.links[incoming.link as usize];
         let class = self.radios.0[link.to_radio as usize].class;

@@ -506,7 +506,8 @@ impl Running {
             let mut around = Surroundings::new(setting, agenda, channels);
             (around.records, around.steps) = std::mem::take(&mut books.spare);
             drive(&mut cells, &mut around, &everyone);
-            let Surroundings { mut records, mut steps, bundles, mut departures, channels, events, .. } = around;
+            let Surroundings { mut records, mut steps, bundles, mut departures, channels, events, .. } =
+                around;
             books.channels = channels;
             books.departures.append(&mut departures);
             books.events += events;

@@ -3,8 +3,8 @@
 use cosmosmesh::{
     engine::{Digest, Fingerprint, Record, Sink, Tee},
     hil::{
-        Binding, ClockMode, Ended, JournalReader, JournalWriter, LagPolicy, Live, Mailbox, Replay, Replayed, Session,
-        SessionReport, Setup, open,
+        Binding, ClockMode, Ended, JournalReader, JournalWriter, LagPolicy, Live, Mailbox, Replay, Replayed,
+        Session, SessionReport, Setup, open,
     },
     scenario::Scenario,
     sim::{Options, Simulation},

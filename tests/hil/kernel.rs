@@ -4,7 +4,10 @@ use super::field;
 use cosmosmesh::{
     engine::RecordKind,
     scenario::Scenario,
-    sim::{Arrival, BindError, Departure, Entrance, Grant, Interface, Options, Outside, Part, Reality, SimError, Simulation},
+    sim::{
+        Arrival, BindError, Departure, Entrance, Grant, Interface, Options, Outside, Part, Reality, SimError,
+        Simulation,
+    },
     units::{AssetIndex, SimTime},
 };
 use std::{path::Path, sync::Arc};
@@ -34,7 +37,8 @@ impl Outside for Script {
             return Grant::End(self.granted);
         }
         // With whole frames in hand, the kernel may sleep over empty time; with a slice it may not.
-        let until = (self.granted + self.slice).max(if self.slice.0 > 1_000_000_000 { next } else { SimTime::ZERO });
+        let until =
+            (self.granted + self.slice).max(if self.slice.0 > 1_000_000_000 { next } else { SimTime::ZERO });
         let until = self.end.map_or(until, |end| until.min(end));
         let due = self.frames.iter().take_while(|frame| frame.time < until).count();
         arrivals.extend(self.frames.drain(..due));
@@ -90,7 +94,8 @@ fn a_frame_flies_the_link_with_its_airtime_delay_and_windows() {
     let (reached, _) = field::run(&simulation, &mut script);
     let out: Vec<(i64, u32, AssetIndex)> =
         script.out.iter().map(|one| (one.time.0 / 1000, one.interface, one.from)).collect();
-    let expected = [(1_012_500, 2, ROVER), (1_025_000, 2, ROVER), (2_512_500, 3, ROVER), (3_512_500, 0, HABITAT)];
+    let expected =
+        [(1_012_500, 2, ROVER), (1_025_000, 2, ROVER), (2_512_500, 3, ROVER), (3_512_500, 0, HABITAT)];
     assert_eq!(out, expected);
     assert!(script.out.iter().all(|one| one.bytes == bytes));
     let refused = |reason| RecordKind::InputRefused { reason };
@@ -123,14 +128,19 @@ fn a_flood_fills_the_radios_queue_and_no_more() {
     let full = RecordKind::InputRefused { reason: "outside_queue_full" };
     let full = reached.records.iter().filter(|one| one.kind == full).count();
     // What waits at the door, what waits in the radio, and the one on air.
-    assert!(script.out.len() <= 256 + 64 + 1 && script.out.len() + full == 5000, "{} out, {full} refused", script.out.len());
+    assert!(
+        script.out.len() <= 256 + 64 + 1 && script.out.len() + full == 5000,
+        "{} out, {full} refused",
+        script.out.len()
+    );
 }
 
 /// Frames of all kinds, some of them garbage, some at the same moment, at simulated nodes.
 fn garbage() -> Vec<Arrival> {
     let mut frames = Vec::new();
     for number in 0..400_i64 {
-        let bytes: Vec<u8> = (0..(number * 37 % 300) + 1).map(|place| (number * 31 + place * 7) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..(number * 37 % 300) + 1).map(|place| (number * 31 + place * 7) as u8).collect();
         let mut bytes = bytes;
         // Every third looks like a frame of ours.
         if number % 3 == 0 {
@@ -151,7 +161,9 @@ fn the_trace_depends_on_frames_and_stamps_and_not_on_how_time_is_granted() {
     };
     let mut found = Vec::new();
     for threads in [1, 2] {
-        for slice in [SimTime(1_000_000), SimTime(7_777_777), SimTime(400 * 1_000_000), SimTime::from_secs(100)] {
+        for slice in
+            [SimTime(1_000_000), SimTime(7_777_777), SimTime(400 * 1_000_000), SimTime::from_secs(100)]
+        {
             let simulation = simulation(&path, reality(), threads).unwrap();
             let mut script = Script::new(garbage(), slice);
             let (reached, _) = field::run(&simulation, &mut script);
@@ -197,4 +209,63 @@ fn what_does_not_fit_the_scenario_is_refused() {
     let reality = Reality { interfaces: vec![interface(ROVER, None)], ..Reality::default() };
     let member = simulation(smoke.as_ref(), reality, 1).err();
     assert!(matches!(member, Some(SimError::Bind(BindError::Module { what: "shared state", .. }))));
+}
+
+/// Hands frames from one interface to the other after a while, and loses some.
+struct RealAir {
+    under_way: Vec<Arrival>,
+    granted: SimTime,
+    count: usize,
+    out: Vec<Departure>,
+}
+
+impl Outside for RealAir {
+    fn grant(&mut self, _next: SimTime, arrivals: &mut Vec<Arrival>) -> Grant {
+        self.granted = self.granted + SimTime(10_000_000);
+        let granted = self.granted;
+        arrivals.extend(self.under_way.extract_if(.., |one| one.time < granted));
+        Grant::Until(granted)
+    }
+
+    fn depart(&mut self, departures: &mut Vec<Departure>) {
+        for one in departures.drain(..) {
+            self.count += 1;
+            if self.count % 10 != 0 {
+                let time = one.time.max(self.granted) + SimTime(30_000_000);
+                let interface = 1 - one.interface;
+                self.under_way.push(Arrival { time, interface, entrance: Entrance::Air, bytes: one.bytes.clone() });
+            }
+            self.out.push(one);
+        }
+    }
+}
+
+#[test]
+fn between_two_simulated_nodes_a_real_way_carries_frames_and_the_link_adds_its_light_time_and_windows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = field::scenario(folder.path(), "8 s", 0.0, &field::traffic("200 ms"));
+    let way = |asset, peer| Interface { part: Part::Way, ..interface(asset, Some(peer)) };
+    let reality = || Reality { interfaces: vec![way(ROVER, RELAY), way(RELAY, ROVER)], ..Reality::default() };
+    let mut found = Vec::new();
+    for threads in [1, 2] {
+        let simulation = simulation(&path, reality(), threads).unwrap();
+        let mut air = RealAir { under_way: Vec::new(), granted: SimTime::ZERO, count: 0, out: Vec::new() };
+        let (reached, _) = field::run(&simulation, &mut air);
+        let delivered: Vec<SimTime> = reached
+            .records
+            .iter()
+            .filter_map(|one| match one.kind {
+                RecordKind::Delivered { source: RELAY, latency, .. } if one.asset == HABITAT => Some(latency),
+                _ => None,
+            })
+            .collect();
+        assert!(delivered.len() > 15, "{delivered:?}");
+        // The real air takes 30 ms and more, and the virtual link a light second.
+        assert!(delivered.iter().all(|latency| *latency >= SimTime(1_030_000_000)), "{delivered:?}");
+        found.push((reached.fingerprint, air.out));
+    }
+    assert_eq!(found[0], found[1]);
+    let half = vec![Interface { peer: None, ..way(ROVER, RELAY) }];
+    let refused = simulation(&path, Reality { interfaces: half, ..Reality::default() }, 1).err();
+    assert!(matches!(refused, Some(SimError::Bind(BindError::Way { .. }))));
 }

@@ -82,8 +82,11 @@ other.close()
 /// A program of `COSMOSMESH_PEERS` or `PATH`.
 fn program(name: &str) -> PathBuf {
     let folders = env::var_os("COSMOSMESH_PEERS").into_iter().chain(env::var_os("PATH"));
-    let mut found = folders.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>()).map(|folder| folder.join(name));
-    found.find(|path| path.is_file()).unwrap_or_else(|| panic!("{name} is not installed: docs/FROM_SIM_TO_RADIO.md says how"))
+    let mut found =
+        folders.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>()).map(|folder| folder.join(name));
+    found
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is not installed: docs/FROM_SIM_TO_RADIO.md says how"))
 }
 
 struct Process(Child);
@@ -99,7 +102,10 @@ fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn exchange(second: &dyn Fn(u16, &Path) -> (String, Option<Process>)) {
+/// Where a program finds the radio at a port, and what takes it there.
+type Way = dyn Fn(u16, &Path) -> (String, Option<Process>);
+
+fn exchange(second: &Way) {
     let folder = tempfile::tempdir().unwrap();
     let scenario = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/hil_lora.ron"));
     let (one, other) = (port(), port());
@@ -120,10 +126,12 @@ fn exchange(second: &dyn Fn(u16, &Path) -> (String, Option<Process>)) {
             output
         }));
     };
-    let plan = Plan { until: Some(SimTime::from_secs(240)), meanwhile: &talk, ..Plan::new(&scenario, &bindings) };
+    let plan =
+        Plan { until: Some(SimTime::from_secs(240)), meanwhile: &talk, ..Plan::new(&scenario, &bindings) };
     let (live, report, _) = plan.run(&log);
     let output = device.into_inner().unwrap().unwrap().join().unwrap();
-    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{complained}\n{report:#?}");
     for expected in [
         "nodes base hiker sensor-1 sensor-2",

@@ -160,7 +160,10 @@ fn a_stepped_clock_moves_only_when_it_is_told() {
     let (live, report, ended) = plan.run(&log);
     assert_eq!(ended, Ended::Stopped);
     let last = live.records.iter().map(|one| one.time).max().unwrap();
-    assert!(last >= SimTime(1400 * 1_000_000) && last <= SimTime(1_500_000_001), "three steps of 500 ms: {last}");
+    assert!(
+        last >= SimTime(1400 * 1_000_000) && last <= SimTime(1_500_000_001),
+        "three steps of 500 ms: {last}"
+    );
     assert_eq!(report.interfaces[0].frames_in, 3);
     field::assert_replays(&log, &live);
 }
@@ -186,10 +189,12 @@ fn a_hard_limit_ends_a_late_session_and_slip_moves_the_clock_and_counts() {
     let log = folder.path().join("late.hil");
     // No machine wakes up within a nanosecond.
     let never = Duration::from_nanos(1);
-    let (live, _, ended) = Plan { policy: LagPolicy::HardLimit(never), ..Plan::new(&path, &bindings) }.run(&log);
+    let (live, _, ended) =
+        Plan { policy: LagPolicy::HardLimit(never), ..Plan::new(&path, &bindings) }.run(&log);
     assert!(matches!(ended, Ended::TooLate { .. }), "{ended:?}");
     field::assert_replays(&log, &live);
-    let (live, report, ended) = Plan { policy: LagPolicy::Slip(never), ..Plan::new(&path, &bindings) }.run(&log);
+    let (live, report, ended) =
+        Plan { policy: LagPolicy::Slip(never), ..Plan::new(&path, &bindings) }.run(&log);
     assert_eq!(ended, Ended::Whole);
     assert!(report.slips > 100 && report.slipped_ms > 0.0, "{report:?}");
     assert!(report.wall_s > 2.0 + report.slipped_ms / 1e3 - 0.01, "{report:?}");

@@ -19,8 +19,8 @@ use crate::{
 };
 use cosmosmesh_node::transport::meshtastic::{
     BROADCAST, Channel, ChannelSettings, Config, Data, DeviceConfig, DeviceMetadata, FromRadio, LoRaConfig,
-    MAX_PAYLOAD, MeshPacket, MyNodeInfo, NodeInfo, PRIVATE_APP, QueueStatus, ROUTING_APP, ToRadio, User, config,
-    from_radio, mesh_packet, put_message, routing, to_radio,
+    MAX_PAYLOAD, MeshPacket, MyNodeInfo, NodeInfo, PRIVATE_APP, QueueStatus, ROUTING_APP, ToRadio, User,
+    config, from_radio, mesh_packet, put_message, routing, to_radio,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -210,13 +210,13 @@ impl Inner {
                 device_state_version: 24,
                 role: 0,
                 hw_model: 255,
-                ..DeviceMetadata::default()
             }),
             info(radio),
         ];
         parts.extend(self.radios.values().filter(|other| other.number != own).map(info));
         for index in 0..8 {
-            let settings = (index == 0).then(|| ChannelSettings { name: "cosmosmesh".to_owned(), ..ChannelSettings::default() });
+            let settings = (index == 0)
+                .then(|| ChannelSettings { name: "cosmosmesh".to_owned(), ..ChannelSettings::default() });
             parts.push(Payload::Channel(Channel { index, settings, role: i32::from(index == 0) }));
         }
         let device = DeviceConfig { role: 0, serial_enabled: true };
@@ -376,7 +376,12 @@ impl Inner {
         } else if i32::from(packet.port) == PRIVATE_APP {
             // To the simulated node of this asset, as a frame of the link.
             let entrance = Entrance::Node(frame.from);
-            self.mailbox.enter(interface, packet.payload, entrance, (None, frame.snr_db.map(|snr| i16::from(snr) * 4)));
+            self.mailbox.enter(
+                interface,
+                packet.payload,
+                entrance,
+                (None, frame.snr_db.map(|snr| i16::from(snr) * 4)),
+            );
         }
     }
 

@@ -4,10 +4,13 @@ use super::*;
 use cosmosmesh_node::transport::meshtastic::{StreamDecoder, TEXT_MESSAGE_APP};
 use std::sync::mpsc::{Receiver, sync_channel};
 
+/// A program at a radio: its interface, its number there, what it is told.
+type Program = (u32, u64, Receiver<Vec<u8>>, StreamDecoder<FromRadio>);
+
 struct Field {
     net: MeshNet,
     mailbox: Arc<Mailbox>,
-    clients: Vec<(u32, u64, Receiver<Vec<u8>>, StreamDecoder<FromRadio>)>,
+    clients: Vec<Program>,
 }
 
 impl Field {
@@ -51,7 +54,8 @@ impl Field {
         let frames = self.mailbox.look().frames;
         for frame in frames.iter().filter(|frame| frame.entrance == Entrance::Air) {
             for other in (0..3).filter(|other| *other != frame.interface) {
-                let frame = Outgoing { from: AssetIndex(frame.interface), snr_db: Some(5), bytes: &frame.bytes };
+                let frame =
+                    Outgoing { from: AssetIndex(frame.interface), snr_db: Some(5), bytes: &frame.bytes };
                 self.net.lock().heard(other, &frame);
             }
         }
@@ -67,11 +71,11 @@ fn packet(to: u32, port: i32, payload: Vec<u8>, want_ack: bool) -> to_radio::Pay
 
 fn outcomes(heard: &[from_radio::Payload]) -> Vec<(u32, u32, Vec<u8>)> {
     let one = |payload: &from_radio::Payload| match payload {
-        from_radio::Payload::Packet(MeshPacket { from, payload: Some(mesh_packet::Payload::Decoded(data)), .. })
-            if data.portnum == ROUTING_APP =>
-        {
-            Some((*from, data.request_id, data.payload.clone()))
-        }
+        from_radio::Payload::Packet(MeshPacket {
+            from,
+            payload: Some(mesh_packet::Payload::Decoded(data)),
+            ..
+        }) if data.portnum == ROUTING_APP => Some((*from, data.request_id, data.payload.clone())),
         _ => None,
     };
     heard.iter().filter_map(one).collect()
@@ -84,7 +88,9 @@ fn a_program_is_told_who_is_there_and_the_end_of_it() {
     let heard = field.heard(0);
     let nodes: Vec<u32> = heard
         .iter()
-        .filter_map(|payload| if let from_radio::Payload::NodeInfo(info) = payload { Some(info.num) } else { None })
+        .filter_map(
+            |payload| if let from_radio::Payload::NodeInfo(info) = payload { Some(info.num) } else { None },
+        )
         .collect();
     assert_eq!(nodes, [0x4300_0001, 0x4300_0002, 0x4300_0003]);
     assert!(heard.contains(&from_radio::Payload::ConfigCompleteId(4711)));
@@ -105,7 +111,8 @@ fn a_text_is_heard_and_acknowledged_once_however_often_it_is_sent() {
     assert!(outcomes(&field.heard(0)).is_empty(), "not acknowledged yet");
     assert_eq!(field.fly().len(), 1, "acknowledged again");
     assert_eq!(outcomes(&field.heard(0)), [(0x4300_0002, 77, vec![0x18, 0])]);
-    let texts = field.heard(1).into_iter().filter(|payload| matches!(payload, from_radio::Payload::Packet(_)));
+    let texts =
+        field.heard(1).into_iter().filter(|payload| matches!(payload, from_radio::Payload::Packet(_)));
     assert_eq!(texts.count(), 1, "the second one is known");
 }
 
@@ -145,8 +152,13 @@ fn a_private_payload_reaches_a_simulated_node_as_a_frame_and_its_frames_come_bac
     let frame = Outgoing { from: AssetIndex(2), snr_db: None, bytes: b"@answer" };
     field.net.lock().heard(0, &frame);
     let heard = field.heard(0);
-    let [from_radio::Payload::Packet(MeshPacket { from: 0x4300_0003, payload: Some(mesh_packet::Payload::Decoded(data)), .. })] =
-        heard.as_slice()
+    let [
+        from_radio::Payload::Packet(MeshPacket {
+            from: 0x4300_0003,
+            payload: Some(mesh_packet::Payload::Decoded(data)),
+            ..
+        }),
+    ] = heard.as_slice()
     else {
         panic!("{heard:?}")
     };

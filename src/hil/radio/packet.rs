@@ -45,7 +45,8 @@ impl Packet {
         if header[0] != MARK || header[1] & !WANT_ACK != 0 {
             return None;
         }
-        let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let number =
+            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         Some(Self {
             want_ack: header[1] & WANT_ACK != 0,
             port: u16::from_be_bytes([header[2], header[3]]),

@@ -93,7 +93,9 @@ fn read(mut stream: TcpStream, interface: u32, client: u64, net: &MeshNet) {
         let mut rest: &[u8] = match stream.read(&mut buffer) {
             Ok(0) => return,
             Ok(length) => &buffer[..length],
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+            Err(error)
+                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) =>
+            {
                 decoder.give_up();
                 &[]
             }
