@@ -6,7 +6,7 @@ use super::{
     journal::{JournalError, JournalWriter, LoggedEnd, LoggedFrame},
     mailbox::{Incoming, Mailbox, News},
     report::{InterfaceReport, SessionReport, Spans},
-    wire::{Outgoing, Wire},
+    wire::{Outgoing, Wires},
 };
 use crate::{
     engine::Fingerprint,
@@ -36,7 +36,7 @@ pub struct Setup {
     /// Between log and kernel.
     pub door: Door,
     /// The real sides, by interface, with their bindings.
-    pub wires: Vec<(String, Box<dyn Wire>)>,
+    pub wires: Wires,
     /// Where they post.
     pub mailbox: Arc<Mailbox>,
     /// The log.

@@ -37,3 +37,4 @@ pub use replay::{Replay, Replayed};
 pub use report::{InterfaceReport, SessionReport, SpanSummary};
 pub use session::{Session, SessionError, TRANSPORTS, open};
 pub use wire::{Outgoing, UdpWire, Wire, WireError};
+pub use wire::{Outgoing, UdpWire, Wire, WireError, Wires};
