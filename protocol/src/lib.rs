@@ -13,6 +13,7 @@ pub mod convergence;
 pub mod delivery;
 pub mod dtn;
 pub mod envelope;
+pub mod governance;
 pub mod id;
 pub mod identity;
 pub mod log;
