@@ -9,12 +9,13 @@ use std::{
 
 use cosmosmesh::catopt::{
     self, Assignment, CatoptError, Composite, Content, FLEET_BOX, FleetRow, Junction, NamedRow, OpenBox,
-    Port, QuadraticProgram, View,
+    Port, QuadraticProgram,
 };
 use cosmosmesh_protocol::{
     id::NodeId,
     planning::{
         Couplings, LocalProblem, Outcome, QpSettings, generate,
+        privacy::Role,
         solver::{Asset, Coordinator, Kind, MethodSettings, Pace},
     },
     time::Instant,
@@ -32,10 +33,11 @@ fn balance() -> Vec<FleetRow> {
     (0..SLOTS).map(|slot| FleetRow { name: format!("energy[{slot}]"), lower: 0.0, upper: 0.0 }).collect()
 }
 
-fn diagram(problems: &[LocalProblem], view: View<'_>) -> Composite {
+fn diagram(problems: &[LocalProblem], role: Role) -> Composite {
     let names = names(problems.len());
-    let assets: Vec<(&str, &LocalProblem)> = names.iter().map(String::as_str).zip(problems).collect();
-    Composite::of_fleet(&assets, &balance(), view).expect("a fleet's problem is a diagram")
+    let named = names.iter().map(String::as_str).zip((0..).map(NodeId)).zip(problems);
+    let assets: Vec<_> = named.map(|((name, node), problem)| (name, node, problem)).collect();
+    Composite::of_fleet(&assets, &balance(), role).expect("a fleet's problem is a diagram")
 }
 
 fn fleet(seed: u64, assets: usize) -> Vec<LocalProblem> {
@@ -122,7 +124,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 fn the_flattened_composite_solved_centrally_is_the_federated_optimum() {
     for seed in 0..4 {
         let problems = fleet(seed, 5);
-        let central = diagram(&problems, View::Everything).optimum().expect("an optimum");
+        let central = diagram(&problems, Role::Operator).optimum().expect("an optimum");
         let rounds = federated(&problems);
         let reached = cost(&problems, rounds.last().expect("rounds"));
         let gap = (reached - central.value).abs() / central.value.abs().max(1.0);
@@ -134,7 +136,7 @@ fn the_flattened_composite_solved_centrally_is_the_federated_optimum() {
 #[test]
 fn the_coboundary_is_zero_exactly_at_consensus() {
     let problems = fleet(7, 5);
-    let diagram = diagram(&problems, View::Everything);
+    let diagram = diagram(&problems, Role::Operator);
     let rounds = federated(&problems);
     let residual = |values: &Vec<Vec<f64>>| {
         largest(&diagram.coboundary(&assignment(&problems, values)).expect("the values fit"))
@@ -159,7 +161,7 @@ proptest! {
     #[test]
     fn shares_that_are_handed_on_unchanged_have_no_coboundary(seed in 0_u64..50, scale in -3.0..3.0_f64) {
         let problems = fleet(seed, 4);
-        let diagram = diagram(&problems, View::Everything);
+        let diagram = diagram(&problems, Role::Operator);
         let mut all: Assignment = BTreeMap::new();
         let mut shares = Vec::new();
         for (name, problem) in names(4).into_iter().zip(&problems) {
@@ -182,7 +184,7 @@ proptest! {
         assets in 2..7_usize,
         groups in proptest::collection::vec(proptest::option::of(0..3_usize), 7),
     ) {
-        let flat = diagram(&fleet(seed, assets), View::Everything);
+        let flat = diagram(&fleet(seed, assets), Role::Operator);
         let group = |name: &str| {
             let at: usize = name.strip_prefix("asset-")?.parse().ok()?;
             groups[at].map(|group| format!("@group-{group}"))
@@ -203,7 +205,7 @@ proptest! {
     #[test]
     fn the_fleet_comes_back_from_its_diagram(seed in 0_u64..50, assets in 1..5_usize) {
         let problems = fleet(seed, assets);
-        let back = diagram(&problems, View::Everything).to_fleet().expect("a fleet's diagram");
+        let back = diagram(&problems, Role::Operator).to_fleet().expect("a fleet's diagram");
         prop_assert_eq!(back.rows, balance());
         let back: Vec<LocalProblem> = back.assets.into_iter().map(|(_, problem)| problem).collect();
         prop_assert_eq!(back, problems);
@@ -214,9 +216,9 @@ proptest! {
 fn export_import_export_is_byte_identical() {
     let folder = TempDir::new().expect("a folder");
     let problems = fleet(3, 4);
-    let flat = diagram(&problems, View::Everything);
+    let flat = diagram(&problems, Role::Operator);
     let nested = flat.nest(|name| name.ends_with(['1', '2']).then(|| "@pair".to_owned())).expect("a group");
-    let own = diagram(&problems, View::Own("asset-1"));
+    let own = diagram(&problems, Role::Contributor(NodeId(1)));
     for (case, diagram) in [("flat", flat), ("nested", nested), ("own", own)] {
         let (first, second) = (folder.path().join(case), folder.path().join(format!("{case}-again")));
         catopt::write(&diagram, &first).expect("written");
@@ -262,7 +264,7 @@ fn who_may_not_see_a_problem_does_not_get_it() {
     let folder = TempDir::new().expect("a folder");
     let problems = fleet(5, 3);
     let at = folder.path().join("observer");
-    catopt::write(&diagram(&problems, View::Wiring), &at).expect("written");
+    catopt::write(&diagram(&problems, Role::Observer), &at).expect("written");
     let written = files(&at);
     let problem_files: Vec<&String> = written.keys().filter(|name| name.ends_with(".mof.json")).collect();
     assert_eq!(problem_files, ["@fleet.mof.json"], "only the constraints that bind everybody");
@@ -276,7 +278,7 @@ fn who_may_not_see_a_problem_does_not_get_it() {
     assert!(matches!(read.optimum(), Err(CatoptError::Redacted { .. })));
 
     let own = folder.path().join("own");
-    catopt::write(&diagram(&problems, View::Own("asset-1")), &own).expect("written");
+    catopt::write(&diagram(&problems, Role::Contributor(NodeId(1))), &own).expect("written");
     assert!(files(&own).contains_key("asset-1.mof.json"));
     assert!(!files(&own).contains_key("asset-0.mof.json"));
 }
@@ -285,7 +287,7 @@ fn who_may_not_see_a_problem_does_not_get_it() {
 fn refused(file: &str, edit: impl Fn(&str) -> String) -> String {
     let folder = TempDir::new().expect("a folder");
     let target = folder.path().join("plan");
-    catopt::write(&diagram(&fleet(1, 2), View::Everything), &target).expect("written");
+    catopt::write(&diagram(&fleet(1, 2), Role::Operator), &target).expect("written");
     let path = target.join(file);
     let text = fs::read_to_string(&path).expect("a file");
     let edited = edit(&text);
@@ -347,7 +349,7 @@ fn faults_in_files_are_named_with_their_place() {
 fn a_folder_of_something_else_is_not_replaced() {
     let folder = TempDir::new().expect("a folder");
     fs::write(folder.path().join("diary.txt"), "mine").expect("written");
-    let error = catopt::write(&diagram(&fleet(1, 2), View::Everything), folder.path());
+    let error = catopt::write(&diagram(&fleet(1, 2), Role::Operator), folder.path());
     assert!(matches!(error, Err(CatoptError::Occupied { .. })), "{error:?}");
     assert_eq!(files(folder.path()).len(), 1);
 }
@@ -420,7 +422,7 @@ print('Homs', sum(row['box'] + row['junction'] for row in again['Port']))
     fn acsets_reads_our_diagram() {
         let place = TempDir::new().expect("a temporary folder");
         let folder = place.path().join("plan");
-        let exported = diagram(&fleet(7, 4), View::Everything);
+        let exported = diagram(&fleet(7, 4), Role::Operator);
         catopt::write(&exported, &folder).expect("written");
         let output =
             Command::new(python()).args(["-c", JUDGE]).arg(&folder).output().expect("python3 starts");

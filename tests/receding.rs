@@ -119,7 +119,7 @@ fn refused(from: &str, to: &str) -> String {
         .arg(&path)
         .output()
         .expect("the binary starts");
-    assert_eq!(output.status.code(), Some(2), "{to}");
+    assert_eq!(output.status.code(), Some(1), "{to}");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

@@ -14,6 +14,7 @@ use cosmosmesh::{
     units::{AssetIndex, SimTime},
 };
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -205,7 +206,7 @@ mod plan {
         let problem = two_traders();
         let optimum = problem.solve().expect("solvable");
         let shape = RunShape {
-            plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+            plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
             ..RunShape::default()
         };
         let records = [
@@ -244,7 +245,7 @@ mod plan {
         let problem = two_traders();
         let optimum = problem.solve().expect("solvable");
         let shape = RunShape {
-            plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+            plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
             ..RunShape::default()
         };
         // f = 0 at the unconstrained minimum: |0 − 1| / 1 = 1; x − y = 2 over max(1, 10).
@@ -518,7 +519,7 @@ fn write_run(out: &Path, assets: u32, days: i64, fingerprint: &str) -> Result<Pa
     let mut metrics = Metrics::new(RunShape {
         duration: end,
         replicas,
-        plan: Some(PlanReference { problem, optimum, requests: std::collections::BTreeMap::new() }),
+        plan: Some(PlanReference { problem, optimum, requests: BTreeMap::new() }),
         ..RunShape::default()
     });
     let mut oracles = Oracles::new(None);
@@ -549,8 +550,8 @@ fn place(name: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// Every file below `folder` with its bytes, by path.
-fn files(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = std::collections::BTreeMap::new();
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("readable") {
         let path = entry.expect("readable").path();
         if path.is_dir() {
@@ -593,8 +594,10 @@ mod run_folder {
             "plots/plans.svg",
             "plots/prices.svg",
             "plots/rounds.svg",
+            "plots/rounds_bytes.svg",
             "plots/staleness.svg",
             "prices.csv",
+            "privacy.csv",
             "report.html",
             "rounds.csv",
             "run.json",
@@ -612,7 +615,7 @@ mod run_folder {
         assert!(
             page.contains("&lt;b&gt;the scenario&lt;/b&gt;") && page.contains("mars_relay &lt;sample&gt;")
         );
-        assert_eq!(page.matches("<svg ").count(), 9);
+        assert_eq!(page.matches("<svg ").count(), 10);
         assert!(page.contains("Not drawn: traffic by link (nothing was sent)."));
         let table = |name: &str| fs::read_to_string(out.join(name)).expect("text");
         let prices = table("prices.csv");

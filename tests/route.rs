@@ -97,6 +97,106 @@ fn plans_of_asabr_give_the_reference_routes_of_asabr() {
     );
 }
 
+/// What A-SABR answers (`contact_manager/segmentation/mod.rs`, `get_tx_end` and `get_delays`), by hand.
+#[test]
+fn a_contact_whose_rate_or_delay_changes_is_one_contact() {
+    let plan = sample("asabr/asabr_examples_contact_plans_asabr_format_dynamic.cp");
+    let direct = |from: &str, to: &str, at: &str, size: &str| {
+        let (answer, code) = ask(&plan, &["--from", from, "--to", to, "--at", at, "--size", size]);
+        let route = &answer["routes"][0];
+        assert_eq!(
+            (code, &route["contacts"][0]["start_s"], &route["contacts"][0]["end_s"]),
+            (0, &json!(60), &json!(7260))
+        );
+        assert_eq!(route["contacts"].as_array().map(Vec::len), Some(1), "{answer}");
+        route["arrival_s"].as_f64().expect("an arrival")
+    };
+    // 100 s at 10 kB/s, which end where the delay is 15 s and not 10 s.
+    assert_eq!(direct("1", "4", "3600", "1000000"), 3715.0);
+    // 60 s at 10 kB/s and the last 400 kB at 15 kB/s, then 12 s.
+    assert!((direct("0", "5", "3600", "1000000") - (3660.0 + 400.0 / 15.0 + 12.0)).abs() < 1e-6);
+    // 36 MB at 10 kB/s and 44 MB at 15 kB/s: more than each part holds.
+    assert!((direct("0", "5", "60", "80000000") - (3660.0 + 44_000.0 / 15.0 + 12.0)).abs() < 1e-6);
+    assert_eq!(direct("1", "4", "3560", "1000000"), 3670.0, "at the change itself the old delay counts");
+    let (answer, code) = ask(&plan, &["--from", "0", "--to", "5", "--at", "60", "--size", "90000001"]);
+    assert_eq!(
+        (answer, code),
+        (json!({"routes": []}), 1),
+        "too much for the direct contact, and for the others"
+    );
+}
+
+#[test]
+fn what_is_sent_goes_on_where_the_range_of_an_ion_contact_changes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = folder.path().join("plan.ionrc");
+    let text = "a range +0 +50 1 2 1\na range +50 +100 1 2 2\na contact +0 +100 1 2 1000\n";
+    fs::write(&plan, text).expect("a file");
+    let (answer, code) = ask(&plan, &["--from", "1", "--to", "2", "--size", "60000"]);
+    let contacts = json!([{"from": 1, "to": 2, "start_s": 0, "end_s": 100}]);
+    let expected = json!({"routes": [{"arrival_s": 62, "hops": [2], "contacts": contacts}]});
+    assert_eq!((answer, code), (expected, 0));
+    assert_eq!(routes(&plan, &["--from", "1", "--to", "2", "--size", "50000"]), [(51.0, vec![2])]);
+    assert_eq!(routes(&plan, &["--from", "1", "--to", "2", "--size", "100001"]), []);
+}
+
+#[test]
+fn absolute_dates_of_ion_count_from_the_epoch_or_the_earliest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = folder.path().join("plan.ionrc");
+    let text = "a range 2026/01/01-00:00:00 2026/01/02-00:00:00 1 2 3\n\
+                a contact 2026/01/01-00:10:00 2026/01/01-01:00:00 1 2 1000\n";
+    fs::write(&plan, text).expect("a file");
+    let asked = ["--from", "1", "--to", "2", "--json"];
+    let output = run(&plan, &asked);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("2026/01/01-00:00:00") && told.contains("--epoch"), "{told}");
+    let contact = |start: u64, end: u64| json!([{"from": 1, "to": 2, "start_s": start, "end_s": end}]);
+    let (answer, code) = ask(&plan, &asked[..4]);
+    assert_eq!((&answer["routes"][0]["arrival_s"], code), (&json!(603), 0));
+    assert_eq!(answer["routes"][0]["contacts"], contact(600, 3600));
+    for (epoch, arrival, start, end) in [
+        ("2025-12-31T23:59:50Z", 613, 610, 3610),
+        ("2026/01/01-00:09:00", 63, 60, 3060),
+        ("2026-01-01T00:30:00", 3, 0, 1800),
+    ] {
+        let output = run(&plan, &[&asked[..], &["--epoch", epoch]].concat());
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{epoch}");
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(answer["routes"][0]["arrival_s"], json!(arrival), "{epoch}");
+        assert_eq!(answer["routes"][0]["contacts"], contact(start, end), "{epoch}");
+    }
+    assert_eq!(ask(&plan, &[&asked[..4], &["--epoch", "2026-01-03"]].concat()).1, 1, "all is over");
+    assert_eq!(run(&plan, &[&asked[..], &["--epoch", "tomorrow"]].concat()).status.code(), Some(2));
+}
+
+#[test]
+fn a_manager_of_asabr_is_the_contacts_own_or_the_readers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = folder.path().join("plan.asabr");
+    // The contacts of A-SABR's exercise 1 with budgets, and one whose highest priority has more.
+    let text = "contact 0 1 100 200 10 10 1000 1000 1000\ncontact 1 2 100 200 10 15 100 1000 1000\n";
+    fs::write(&plan, text).expect("a file");
+    let unread = run(&plan, &["--from", "0", "--to", "2"]);
+    let told = String::from_utf8_lossy(&unread.stderr).into_owned();
+    assert!(
+        unread.status.code() == Some(2) && told.contains("pbevl") && told.contains("plan.asabr:1"),
+        "{told}"
+    );
+    for manager in ["pbevl", "pbqd", "pbeto"] {
+        let between = |more: &[&str]| {
+            routes(&plan, &[&["--from", "0", "--to", "2", "--manager", manager], more].concat())
+        };
+        assert_eq!(between(&["--size", "200"]), [(100.0 + 20.0 + 10.0 + 20.0 + 15.0, vec![1, 2])]);
+        assert_eq!(between(&["--size", "200", "--priority", "bulk"]), [], "{manager}: beyond its budget");
+        assert_eq!(between(&["--size", "100", "--priority", "bulk"]).len(), 1);
+    }
+    fs::write(&plan, "contact 0 1 100 200 pqd 10 10\ncontact 1 2 100 200 pbevl 10 15 9 9 9\n")
+        .expect("a file");
+    assert_eq!(routes(&plan, &["--from", "0", "--to", "2"]), [(125.0, vec![1, 2])]);
+    assert_eq!(run(&plan, &["--from", "0", "--to", "2", "--manager", "lorem"]).status.code(), Some(2));
+}
+
 #[test]
 fn the_mars_plan_of_ion_is_read_from_its_own_base_or_as_ionadmin_does() {
     let mars = sample("ion/cgr-test.global.ionrc");

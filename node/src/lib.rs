@@ -1,10 +1,60 @@
-//! What a host does for a CosmosMesh node: it keeps the node's records durable.
+//! A CosmosMesh node on a host: the same [`Node`](cosmosmesh_protocol::node::Node) that the simulator flies, over real sockets and a real disk.
 //!
-//! The node itself is sans-IO and asks its host to persist (`docs/adr/0001-node-contract.md`); [`Disk`] is the answer on a machine with
-//! a file system.
+//! [`Daemon`] is a node with its store and its transports; [`Client`] is what applications hold, in the same process or over HTTP on
+//! loopback; [`cli`] is the command line. `docs/DAEMON.md` walks through it.
+//!
+//! ```no_run
+//! use cosmosmesh_node::{Client, Config};
+//! use cosmosmesh_protocol::{envelope::Purpose, id::NodeId};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let rover = Client::embed(Config::read("rover.ron".as_ref())?)?;
+//! rover.send(NodeId(2), Purpose::Telemetry, Duration::from_secs(3600), b"21.5 C")?;
+//! while let Some(message) = rover.receive(Duration::from_secs(5))? {
+//!     println!("{}: {} bytes", message.source, message.payload.len());
+//!     rover.take(&message)?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! One thread owns the node; sockets, disk and HTTP have threads of their own that tell it what happens through a bounded mailbox:
+//!
+//! ```text
+//! sockets ──► mailbox ──► engine (node, sessions) ──► writers ──► sockets
+//! HTTP ────────┘   ▲            │
+//!                  └── store ◄──┘ groups of batches, one transaction each
+//! ```
 
+pub mod cli;
+mod client;
+mod clock;
+mod config;
+mod daemon;
 mod disk;
+mod door;
+mod engine;
+mod histogram;
+mod http;
 mod inbox;
+pub mod key;
+mod log;
+mod mailbox;
+mod message;
+mod metrics;
+mod store;
+mod transport;
 
+pub use client::{Client, ClientError};
+pub use config::{
+    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Requirements, Via,
+};
+pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
 pub use disk::{Disk, DiskError, Record};
+pub use door::Health;
+pub use engine::{Accepted, Refusal};
 pub use inbox::{InboxEntry, InboxNumber, Received};
+pub use log::{LogFormat, LogLevel, start as start_log};
+pub use message::Message;
+pub use metrics::PeerStatus;

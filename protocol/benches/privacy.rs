@@ -53,6 +53,7 @@ fn fleet(assets: u64, bound: u64) -> Fleet {
         entries: SLOTS,
         bits: Terms::fewest_bits(bound, assets as usize).unwrap(),
         bound,
+        grain: 0,
         k_min: 3,
         cohort: 2,
         threshold: 3,
@@ -64,8 +65,9 @@ fn fleet(assets: u64, bound: u64) -> Fleet {
             .collect(),
     });
     let terms = Arc::new(terms.unwrap());
-    let policy =
-        Policy { k_min: 2, tolerated: 1, cohort: 1, seats: seats.iter().map(|(node, _)| *node).collect() };
+    let (trusted, roster) =
+        (seats.iter().map(|one| one.0).collect(), secrets.iter().map(|one| one.0).collect());
+    let policy = Policy { k_min: 2, tolerated: 1, cohort: 1, seats: trusted, roster };
     let assets = secrets
         .iter()
         .map(|(node, secret)| Asset::new(Arc::clone(&terms), *node, secret, &policy).unwrap())

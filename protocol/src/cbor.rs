@@ -2,6 +2,7 @@
 //!
 //! `minicbor` takes any valid encoding, so two byte strings can mean one message; a signed or deduplicated message must
 //! have exactly one. This reader takes that one. It borrows, never allocates, and checks every length against what is left.
+//! Where a standard leaves indefinite lengths open, [`Lengths::Any`] lets arrays and texts have them, and nothing else.
 
 use alloc::vec::Vec;
 
@@ -21,6 +22,8 @@ pub const MAP: u8 = 5;
 pub const TAG: u8 = 6;
 /// The start of an indefinite-length array.
 pub const INDEFINITE_ARRAY: u8 = 0x9f;
+/// The start of an indefinite-length text.
+pub const INDEFINITE_TEXT: u8 = 0x7f;
 /// The end of an indefinite-length item.
 pub const BREAK: u8 = 0xff;
 
@@ -98,18 +101,51 @@ impl CborError {
     }
 }
 
+/// Which lengths a reader takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lengths {
+    /// Those of deterministic CBOR.
+    #[default]
+    Definite,
+    /// Indefinite ones of arrays and texts too (RFC 8949 §3.2).
+    Any,
+}
+
+/// An array that was opened by [`Reader::open`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Array {
+    at: usize,
+    /// How many items it announced; `None` when it ends with a break.
+    items: Option<u64>,
+}
+
+impl Array {
+    /// Whether it ends with a break.
+    #[must_use]
+    pub const fn is_indefinite(self) -> bool {
+        self.items.is_none()
+    }
+}
+
 /// A cursor over deterministic CBOR.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    lengths: Lengths,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `bytes`.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self::with(bytes, Lengths::Definite)
+    }
+
+    /// A reader at the start of `bytes` that takes these lengths.
+    #[must_use]
+    pub const fn with(bytes: &'a [u8], lengths: Lengths) -> Self {
+        Self { bytes, at: 0, lengths }
     }
 
     /// The offset of the next item.
@@ -242,6 +278,55 @@ impl<'a> Reader<'a> {
         let at = self.at;
         let found = self.array()?;
         if found == expected { Ok(()) } else { Err(CborError::Items { at, expected, found }) }
+    }
+
+    /// The head of an array, of indefinite length too where this reader takes those.
+    ///
+    /// # Errors
+    /// When the next item is something else.
+    pub fn open(&mut self) -> Result<Array, CborError> {
+        let at = self.at;
+        let indefinite = self.lengths == Lengths::Any && self.skip_byte(INDEFINITE_ARRAY);
+        Ok(Array { at, items: if indefinite { None } else { Some(self.array()?) } })
+    }
+
+    /// Refuses an array that announced another number of items. One of indefinite length announces none.
+    ///
+    /// # Errors
+    /// When it did.
+    pub fn expect_items(&self, array: Array, expected: u64) -> Result<(), CborError> {
+        match array {
+            Array { at, items: Some(found) } if found != expected => {
+                Err(CborError::Items { at, expected, found })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an array of which `read` items were read has another one.
+    #[must_use]
+    pub fn has_more(&self, array: Array, read: u64) -> bool {
+        array.items.map_or_else(|| self.peek() != Some(BREAK), |items| read < items)
+    }
+
+    /// The end of an array of which `expected` items were read.
+    ///
+    /// # Errors
+    /// When it announced another number of items, or goes on.
+    pub fn close(&mut self, array: Array, expected: u64) -> Result<(), CborError> {
+        let Array { at, items } = array;
+        match items {
+            Some(found) if found == expected => Ok(()),
+            Some(found) => Err(CborError::Items { at, expected, found }),
+            None if self.skip_byte(BREAK) => Ok(()),
+            None if self.peek().is_none() => Err(CborError::Truncated { at, wanted: 1, left: 0 }),
+            None => Err(CborError::Items { at, expected, found: expected + 1 }),
+        }
+    }
+
+    /// Takes the head of a text of indefinite length, where this reader takes those: texts follow, and a break.
+    pub fn open_text(&mut self) -> bool {
+        self.lengths == Lengths::Any && self.skip_byte(INDEFINITE_TEXT)
     }
 
     /// The length of a definite map in pairs.

@@ -1,5 +1,7 @@
 //! Attacks on identity, envelopes, access and the log, each with the answer that is expected: see `docs/SECURITY.md`.
 
+#[path = "attacks/doors.rs"]
+mod doors;
 #[path = "attacks/envelopes.rs"]
 mod envelopes;
 #[path = "attacks/fleet.rs"]
@@ -8,3 +10,9 @@ mod fleet;
 mod identities;
 #[path = "attacks/logs.rs"]
 mod logs;
+#[path = "attacks/plans.rs"]
+mod plans;
+#[path = "attacks/relays.rs"]
+mod relays;
+#[path = "attacks/shared.rs"]
+mod shared;

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use cosmosmesh_protocol::planning::{Hessian, LocalProblem, ProblemParts, Row, SharedTerm};
+use cosmosmesh_protocol::{
+    id::NodeId,
+    planning::{
+        Hessian, LocalProblem, ProblemParts, Row, SharedTerm,
+        privacy::{Item, Role},
+    },
+};
 
 use super::{CatoptError, Composite, Content, Junction, NamedRow, OpenBox, Port, QuadraticProgram};
 
@@ -29,46 +35,26 @@ pub struct FleetForm {
     pub rows: Vec<FleetRow>,
 }
 
-/// Whose problems a diagram shows. Names, wiring and the constraints on the fleet are everybody's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum View<'n> {
-    /// Nobody's.
-    Wiring,
-    /// One asset's own.
-    Own(&'n str),
-    /// Everybody's.
-    Everything,
-}
-
-impl View<'_> {
-    fn shows(self, name: &str) -> bool {
-        match self {
-            Self::Wiring => false,
-            Self::Own(own) => own == name,
-            Self::Everything => true,
-        }
-    }
-}
-
 impl Composite {
     /// The diagram of a fleet: a box for each asset, one for the constraints that bind them, and between them a junction for
     /// every quantity that an asset has a part in, `asset/constraint`.
     ///
-    /// `assets` pairs a name and a problem whose couplings are `rows`, in order. O(entries · log).
+    /// `assets` are a name, its node, and a problem whose couplings are `rows`, in order; `role` reads the diagram, and sees the problems that it
+    /// may. O(entries · log).
     ///
     /// # Errors
     /// [`CatoptError::Twice`] when two assets or rows share a name, [`CatoptError::Missing`] when a problem has a coupling
     /// beyond `rows`.
     pub fn of_fleet(
-        assets: &[(&str, &LocalProblem)],
+        assets: &[(&str, NodeId, &LocalProblem)],
         rows: &[FleetRow],
-        view: View<'_>,
+        role: Role,
     ) -> Result<Self, CatoptError> {
         let mut diagram = Self::default();
         let mut fleet = QuadraticProgram::default();
         let mut sums: Vec<NamedRow> = rows.iter().map(fleet_row).collect();
-        for (index, (name, problem)) in assets.iter().enumerate() {
-            let shown = view.shows(name);
+        for (index, (name, node, problem)) in assets.iter().enumerate() {
+            let shown = role.sees(Item::Problem(*node));
             let mut maps: BTreeMap<usize, BTreeMap<usize, f64>> = BTreeMap::new();
             for term in &problem.parts().shared {
                 let map = maps.entry(term.coupling).or_default();

@@ -22,7 +22,7 @@ mod sheaf;
 
 pub use composite::{Composite, Content, Junction, OpenBox, Port, Restriction};
 pub use error::CatoptError;
-pub use fleet::{FLEET_BOX, FleetForm, FleetRow, View};
+pub use fleet::{FLEET_BOX, FleetForm, FleetRow};
 pub use folder::{read, write};
 pub use program::{NamedRow, QuadraticProgram};
 pub use sheaf::{Assignment, CompositeOptimum};

@@ -125,6 +125,9 @@ fn words(lie: &Lie) -> String {
         LieKind::BadSignature { holder } => {
             format!("{holder} keeps a checkpoint in its name that it did not sign")
         }
+        LieKind::TwoPlans { entry, horizon, peer } => format!(
+            "two plans: entry {entry} committed horizon {horizon} at other prices than {peer} did: their coordinator told two stories"
+        ),
         LieKind::Contradiction { entry, peer, instead } => {
             format!(
                 "contradiction: entry {entry} accepted a message of which the log of {peer} says: {instead}"

@@ -11,11 +11,12 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{CliError, Outcome};
 use crate::{
-    catopt::{self, CatoptError, Composite, Content, FleetRow, View},
+    catopt::{self, CatoptError, Composite, Content, FleetRow},
     engine::RandomStreams,
     runtime::Fleet,
     scenario::{AssetKind, Scenario},
 };
+use cosmosmesh_protocol::planning::privacy;
 
 /// Exchanges the fleet's planning problem with other tools.
 #[derive(Debug, Args)]
@@ -109,11 +110,6 @@ pub fn execute(args: &CatoptArgs) -> Result<Outcome, CliError> {
 
 fn export(args: &ExportArgs) -> Result<Outcome, CliError> {
     let scenario = Arc::new(Scenario::load(&args.scenario)?);
-    let view = match args.role {
-        Role::Observer => View::Wiring,
-        Role::Contributor => View::Own(args.own.as_deref().unwrap_or_default()),
-        Role::Operator | Role::Admin => View::Everything,
-    };
     let unusable = |reason: String| CliError::Input { path: args.scenario.clone(), reason };
     if scenario.planning.is_none() {
         return Err(unusable("the scenario plans nothing (`planning` is missing)".into()));
@@ -133,19 +129,24 @@ fn export(args: &ExportArgs) -> Result<Outcome, CliError> {
     let assets: Vec<_> = fleet
         .problems()
         .iter()
-        .map(|(asset, problem)| (scenario.asset(*asset).name.as_str(), problem))
+        .map(|(asset, problem)| (scenario.asset(*asset).name.as_str(), fleet.node(*asset), problem))
         .collect();
-    if let View::Own(own) = view
-        && !assets.iter().any(|(name, _)| *name == own)
-    {
-        let names: Vec<&str> = assets.iter().map(|(name, _)| *name).collect();
+    let own = args.own.as_deref().unwrap_or_default();
+    let asset = assets.iter().find(|(name, ..)| *name == own);
+    let role = match (args.role, asset) {
+        (Role::Observer, _) => Some(privacy::Role::Observer),
+        (Role::Contributor, own) => own.map(|(_, node, _)| privacy::Role::Contributor(*node)),
+        (Role::Operator | Role::Admin, _) => Some(privacy::Role::Operator),
+    };
+    let Some(role) = role else {
+        let names: Vec<&str> = assets.iter().map(|(name, ..)| *name).collect();
         return Err(CliError::Usage(format!(
             "--as: found {own:?}; allowed: an asset that takes part in the plan: {}",
             names.join(", ")
         )));
-    }
+    };
     let mut diagram =
-        Composite::of_fleet(&assets, &rows, view).map_err(|error| unusable(error.to_string()))?;
+        Composite::of_fleet(&assets, &rows, role).map_err(|error| unusable(error.to_string()))?;
     if args.nest {
         let kinds: BTreeMap<&str, AssetKind> =
             scenario.assets.iter().map(|asset| (asset.name.as_str(), asset.kind)).collect();

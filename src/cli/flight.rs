@@ -9,7 +9,7 @@ use crate::{
         AssetFacts, Capture, CapturedLink, OracleFacts, PlanFacts, ReportError, RunEnd, RunFacts, RunFolder,
         Timing, words, write_log,
     },
-    scenario::{PlanSpec, Scenario, Tolerance},
+    scenario::{PlanSpec, PrivacySpec, Scenario, Tolerance},
     sim::{Options, Progress, SimError, Simulation},
     units::SimTime,
 };
@@ -42,6 +42,10 @@ pub(super) struct Request<'a> {
     pub(super) path: &'a Path,
     /// Seed in place of the scenario's.
     pub(super) seed: Option<u64>,
+    /// How much further the seed is.
+    pub(super) shift: u64,
+    /// What replaces the plan's budget of privacy.
+    pub(super) budget: Option<Budget>,
     /// Threads.
     pub(super) threads: NonZeroUsize,
     /// Where to stop before the scenario's end.
@@ -50,6 +54,29 @@ pub(super) struct Request<'a> {
     pub(super) output: Option<Output>,
     /// The method of planning in place of the scenario's.
     pub(super) solver: Option<Kind>,
+}
+
+/// A budget of privacy in place of the scenario's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Budget {
+    /// Masks alone.
+    NoNoise,
+    /// ε at the scenario's δ.
+    Epsilon(f64),
+}
+
+impl Budget {
+    /// Puts it in; `None` when the plan has no noise.
+    fn replace(self, scenario: &mut Scenario) -> Option<()> {
+        let plan = scenario.planning.as_mut()?;
+        let PrivacySpec::Masked(masks) = &mut plan.privacy else { return None };
+        let noise = masks.noise.as_mut()?;
+        match self {
+            Self::Epsilon(epsilon) => noise.epsilon = epsilon,
+            Self::NoNoise => masks.noise = None,
+        }
+        Some(())
+    }
 }
 
 /// What a run gave.
@@ -78,13 +105,18 @@ pub(super) fn fly(
     if let (Some(plan), Some(kind)) = (&mut scenario.planning, request.solver) {
         plan.solver = Some(kind);
     }
+    if request.budget.is_some_and(|budget| budget.replace(&mut scenario).is_none()) {
+        let reason = "its plan has no noise: `privacy: Masked(noise: (…))`".to_owned();
+        return Err(CliError::Input { path: request.path.into(), reason });
+    }
+    let seed = request.seed.unwrap_or(scenario.seed).wrapping_add(request.shift);
     let scenario = Arc::new(scenario);
     let input = |reason: String| CliError::Input { path: request.path.into(), reason };
     let capture = request.output.as_ref().is_some_and(|output| output.pcap);
-    let options = Options { seed: request.seed, threads: request.threads, until: request.until, capture };
+    let options = Options { seed: Some(seed), threads: request.threads, until: request.until, capture };
     let simulation = Simulation::new(scenario.clone(), options).map_err(|error| input(error.to_string()))?;
     let end = simulation.course().end;
-    let facts = facts(&scenario, request.seed, end);
+    let facts = facts(&scenario, Some(seed), end);
     let folder = match &request.output {
         Some(output) => Some(open_folder(request.path, output, &facts)?),
         None => None,

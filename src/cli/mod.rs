@@ -11,6 +11,7 @@ mod flight;
 mod interrupt;
 pub mod new;
 pub mod policy;
+pub mod privacy;
 mod progress;
 mod reference;
 pub mod report;
@@ -71,8 +72,12 @@ enum Command {
     Catopt(catopt::CatoptArgs),
     Audit(audit::AuditArgs),
     Policy(policy::PolicyArgs),
+    Privacy(privacy::PrivacyArgs),
     Sync(sync::SyncArgs),
     Completions(completions::CompletionsArgs),
+    #[cfg(feature = "daemon")]
+    #[command(flatten)]
+    Daemon(cosmosmesh_node::cli::Command),
 }
 
 impl Command {
@@ -91,8 +96,14 @@ impl Command {
             Self::Catopt(args) => catopt::execute(&args),
             Self::Audit(args) => audit::execute(&args, &mut io::stdout().lock()),
             Self::Policy(args) => policy::execute(&args, &mut io::stdout().lock()),
+            Self::Privacy(args) => privacy::execute(&args),
             Self::Sync(args) => sync::execute(&args),
             Self::Completions(args) => completions::execute(args),
+            #[cfg(feature = "daemon")]
+            Self::Daemon(command) => match command.execute()? {
+                cosmosmesh_node::cli::Outcome::Done => Ok(Outcome::Done),
+                cosmosmesh_node::cli::Outcome::No => Ok(Outcome::No),
+            },
         }
     }
 }
@@ -140,6 +151,10 @@ pub enum CliError {
     /// A baseline that cannot be written or read.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
+    /// A command of the daemon.
+    #[cfg(feature = "daemon")]
+    #[error(transparent)]
+    Daemon(#[from] cosmosmesh_node::cli::CliError),
     /// The user interrupted it.
     #[error("interrupted")]
     Interrupted,
@@ -166,7 +181,16 @@ fn check(args: &check::CheckArgs) -> Result<Outcome, CliError> {
     let threads = NonZeroUsize::new(args.threads as usize).unwrap_or(NonZeroUsize::MIN);
     let interrupted = interrupt::watch();
     let run = |path: &Path| {
-        let request = flight::Request { path, seed: None, threads, until: None, output: None, solver: None };
+        let request = flight::Request {
+            path,
+            seed: None,
+            shift: 0,
+            budget: None,
+            threads,
+            until: None,
+            output: None,
+            solver: None,
+        };
         let flown = flight::fly(&request, &mut |_| interrupted.flow())?;
         let (fingerprint, metrics, tolerances) =
             (flown.fingerprint.to_string(), flown.metrics, flown.tolerances);

@@ -1,15 +1,16 @@
 //! `cosmosmesh route`: the best ways through a contact plan.
 
+mod load;
+
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
-    path::{Path, PathBuf},
-    time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use cosmosmesh_protocol::{
     dtn::{
-        contact_plan::{Confidence, ContactPlan, PlannedContact},
+        contact_plan::{Confidence, ContactId, ContactPlan},
         routing::{
             Limits, MAX_ROUTES, Route, RouteQuery, RouteScratch, k_routes_within, routes_by_neighbour,
             volume_limit,
@@ -20,8 +21,8 @@ use cosmosmesh_protocol::{
 };
 use serde::Serialize;
 
+use self::load::{Loaded, PlanArgs, from_share};
 use super::{CliError, Outcome};
-use crate::contact::import::{ImportedContact, ImportedPlan, PlanFormat, Shifts, import_with};
 
 /// Finds the best routes of a bundle through a contact plan of ION, HDTN or A-SABR (CCSDS 734.3-B-1).
 #[derive(Debug, Args)]
@@ -33,17 +34,21 @@ use crate::contact::import::{ImportedContact, ImportedPlan, PlanFormat, Shifts, 
 
 Routes are in order of arrival, then fewer hops, then the numbers of the nodes on the way. Nothing is booked and \
 nothing waits; a route's volume is what it takes in all when the bundle leaves with it. Times are seconds on the plan's own base. ION and A-SABR state rates in bytes per second, HDTN in bits per \
-second, and its rate 0 means no limit.
+second, and its rate 0 means no limit. A contact whose rate or delay changes is one contact: what is sent goes on across the change, and \
+the delay is that of the moment when the last bit leaves.
 
 ION's `@ +n` moves the reference of the times after it, and moves add up (--shifts apply). A plan whose moved contacts start \
 after its last range has ended says nothing about them; such a plan is read without the moves (--shifts auto), and that is \
-told on standard error.
+told on standard error. Absolute dates of ION count from --epoch, or else from the earliest of them, which is told there too.
+
+A contact of A-SABR names its manager before its numbers, or a plan's reader knows the one of all (--manager). As nothing is booked, \
+managers that differ in what bookings do answer alike; where there are budgets (pbevl, pbeto, pbqd), a bundle larger than the \
+budget of its --priority does not take the contact.
 
 Exit codes: 0 there is a route; 1 there is none; 2 bad usage, or the plan cannot be used.")]
 pub struct RouteArgs {
-    /// The contact plan.
-    #[arg(long, value_name = "FILE")]
-    plan: PathBuf,
+    #[command(flatten)]
+    plan: PlanArgs,
     /// Number of the node where the bundle is.
     #[arg(long, value_name = "NODE")]
     from: u64,
@@ -68,37 +73,9 @@ pub struct RouteArgs {
     /// The least confidence of a whole route, 0 to 1 (ION states how likely contacts are).
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
     min_confidence: Confidence,
-    /// What the plan is written in [default: what it looks like].
-    #[arg(long, value_enum)]
-    format: Option<Format>,
-    /// What ION's `@` does.
-    #[arg(long, value_enum, default_value_t = ShiftsOf::Auto)]
-    shifts: ShiftsOf,
     /// Print a JSON object.
     #[arg(long)]
     json: bool,
-}
-
-/// A format of contact plans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Commands for ION's ionadmin.
-    Ion,
-    /// HDTN's JSON.
-    Hdtn,
-    /// A-SABR's text.
-    Asabr,
-}
-
-/// What ION's `@` does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ShiftsOf {
-    /// As `apply`, unless that moves contacts past the end of the plan's last range.
-    Auto,
-    /// Moves the reference of later times on, as ionadmin does.
-    Apply,
-    /// Nothing: all times count from the plan's base.
-    Ignore,
 }
 
 #[derive(Serialize)]
@@ -133,7 +110,7 @@ pub fn execute(args: &RouteArgs) -> Result<Outcome, CliError> {
     if args.from == args.to {
         return Err(CliError::Usage(format!("node {} is both --from and --to", args.from)));
     }
-    let plan = load(args)?;
+    let Loaded { plan, budgets } = args.plan.load(args.size)?;
     let query = RouteQuery {
         deadline: args.deadline.unwrap_or(Instant::MAX),
         ..RouteQuery::new(NodeId(args.from), NodeId(args.to), args.at, args.size)
@@ -151,7 +128,8 @@ pub fn execute(args: &RouteArgs) -> Result<Outcome, CliError> {
         let nodes = route.hops.iter().filter_map(|&id| plan.get(id)).map(|contact| contact.to);
         (route.arrival, route.hops.len(), nodes.collect::<Vec<_>>())
     });
-    let found: Vec<Found> = routes.iter().take(wanted).map(|route| found(&plan, route, &query)).collect();
+    let found: Vec<Found> =
+        routes.iter().take(wanted).map(|route| found(&plan, &budgets, route, &query)).collect();
     let outcome = if found.is_empty() { Outcome::No } else { Outcome::Done };
     let text = if args.json { json(found) } else { table(&found, args) };
     io::stdout().lock().write_all(text.as_bytes())?;
@@ -161,84 +139,13 @@ pub fn execute(args: &RouteArgs) -> Result<Outcome, CliError> {
 /// Routes beyond those asked for that are looked at, for those that tie with the last.
 const TIES: usize = 8;
 
-/// The plan as the router reads it. What it cannot hold is told on standard error.
-fn load(args: &RouteArgs) -> Result<ContactPlan, CliError> {
-    let path = &args.plan;
-    let bytes = std::fs::read(path).map_err(|source| CliError::File { path: path.clone(), source })?;
-    let format = match args.format {
-        Some(Format::Ion) => PlanFormat::Ion,
-        Some(Format::Hdtn) => PlanFormat::Hdtn,
-        Some(Format::Asabr) => PlanFormat::Asabr,
-        None => PlanFormat::of(&bytes),
-    };
-    let first = if args.shifts == ShiftsOf::Ignore { Shifts::Ignored } else { Shifts::Applied };
-    let mut imported = read(path, &bytes, format, first)?;
-    if args.shifts == ShiftsOf::Auto && imported.beyond_ranges > 0 {
-        let unmoved = read(path, &bytes, format, Shifts::Ignored)?;
-        if unmoved.beyond_ranges == 0 {
-            warn(format_args!(
-                "`@` would move {} contacts past the end of the plan's last range; all times are read from the plan's base \
-                 instead, which ionadmin would not do (--shifts apply does as ionadmin)",
-                imported.beyond_ranges
-            ))?;
-            imported = unmoved;
-        }
-    }
-    if !imported.warnings.is_empty() {
-        let (count, first) = (imported.warnings.len(), &imported.warnings[0]);
-        warn(format_args!("{count} times something was left out, first: {first}"))?;
-    }
-    let (plan, left_out) =
-        contact_plan(&imported).map_err(|reason| CliError::Input { path: path.clone(), reason })?;
-    if left_out > 0 {
-        warn(format_args!("{left_out} contacts that nothing can use are left out"))?;
-    }
-    Ok(plan)
-}
-
-fn read(path: &Path, bytes: &[u8], format: PlanFormat, shifts: Shifts) -> Result<ImportedPlan, CliError> {
-    let name =
-        path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-    import_with(&name, bytes, format, None, shifts)
-        .map_err(|error| CliError::Input { path: path.to_owned(), reason: error.to_string() })
-}
-
-/// The plan, and how many contacts it cannot hold: of a node with itself, of no length, of no rate, beyond a day of light.
-fn contact_plan(imported: &ImportedPlan) -> Result<(ContactPlan, usize), String> {
-    let (mut plan, mut uncertain, mut left_out) = (Vec::new(), Vec::new(), 0);
-    for (index, contact) in imported.contacts.iter().enumerate() {
-        let Some(planned) = planned(contact) else {
-            left_out += 1;
-            continue;
-        };
-        if let Some(confidence) = imported.confidences.get(&index) {
-            uncertain.push((plan.len(), *confidence));
-        }
-        plan.push(planned);
-    }
-    let mut plan = ContactPlan::from_contacts(plan).map_err(|error| error.to_string())?;
-    let ids: Vec<_> = plan.iter().map(|(id, _)| id).collect();
-    for (index, confidence) in uncertain {
-        plan.set_confidence(ids[index], from_share(confidence)).map_err(|error| error.to_string())?;
-    }
-    Ok((plan, left_out))
-}
-
-fn planned(contact: &ImportedContact) -> Option<PlannedContact> {
-    let at = |time: crate::units::SimTime| u64::try_from(time.as_nanos()).ok();
-    let rate_bps = contact.rate.map_or(u64::MAX, |rate| rate.0 as u64);
-    let planned = PlannedContact {
-        from: NodeId(contact.from),
-        to: NodeId(contact.to),
-        start: Instant::from_nanos(at(contact.start)?),
-        end: Instant::from_nanos(at(contact.end)?),
-        rate_bps,
-        owlt: Duration::from_nanos(at(contact.owlt)?),
-    };
-    planned.check().is_ok().then_some(planned)
-}
-
-fn found(plan: &ContactPlan, route: &Route, query: &RouteQuery<'_>) -> Found {
+fn found(
+    plan: &ContactPlan,
+    budgets: &BTreeMap<ContactId, u64>,
+    route: &Route,
+    query: &RouteQuery<'_>,
+) -> Found {
+    let budget = route.hops.iter().filter_map(|id| budgets.get(id)).min().copied().unwrap_or(u64::MAX);
     let contacts: Vec<Taken> = route
         .hops
         .iter()
@@ -249,7 +156,7 @@ fn found(plan: &ContactPlan, route: &Route, query: &RouteQuery<'_>) -> Found {
         arrival_s: number(route.arrival),
         hops: contacts.iter().map(|contact| contact.to).collect(),
         contacts,
-        volume: volume_limit(plan, route, query, &Limits::NONE),
+        volume: volume_limit(plan, route, query, &Limits::NONE).min(budget),
     }
 }
 
@@ -303,13 +210,4 @@ fn seconds(word: &str) -> Result<Instant, String> {
 fn share(word: &str) -> Result<Confidence, String> {
     let share = word.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
     share.map(from_share).ok_or_else(|| "a number from 0 to 1".to_owned())
-}
-
-fn from_share(share: f64) -> Confidence {
-    Confidence::from_ppm((share * 1e6).round() as u32)
-}
-
-fn warn(text: std::fmt::Arguments<'_>) -> Result<(), CliError> {
-    writeln!(io::stderr().lock(), "warning: {text}")?;
-    Ok(())
 }

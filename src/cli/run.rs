@@ -77,6 +77,8 @@ pub fn execute(args: RunArgs) -> Result<Outcome, CliError> {
     let request = Request {
         path: &args.scenario,
         seed: args.seed,
+        shift: 0,
+        budget: None,
         threads: args
             .threads
             .or_else(|| std::thread::available_parallelism().ok())

@@ -56,6 +56,8 @@ pub fn execute(args: &SolversArgs) -> Result<Outcome, CliError> {
     for kind in Kind::ALL {
         let folder = args.out.as_ref().map(|folder| folder.join(kind.word()));
         let request = Request {
+            shift: 0,
+            budget: None,
             path: &args.scenario,
             seed: None,
             threads,

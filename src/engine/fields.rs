@@ -108,6 +108,10 @@ impl RecordKind {
             Self::PlanSolver { .. } => (22, "plan_solver"),
             Self::PlanTerm { .. } => (23, "plan_term"),
             Self::PlanCommitted { .. } => (24, "plan_committed"),
+            Self::PlanEpoch { .. } => (50, "plan_epoch"),
+            Self::PlanWindow { .. } => (51, "plan_window"),
+            Self::PlanLeg { .. } => (52, "plan_leg"),
+            Self::PlanSpent { .. } => (53, "plan_spent"),
             Self::PlanHorizon { .. } => (30, "plan_horizon"),
             Self::PlanWhole { .. } => (31, "plan_whole"),
             Self::PlanMember { .. } => (32, "plan_member"),
@@ -187,6 +191,10 @@ impl RecordKind {
                 visit("round", Field::Count(u64::from(*round)));
                 visit("outcome", Field::Word(outcome));
             }
+            Self::PlanEpoch { .. }
+            | Self::PlanWindow { .. }
+            | Self::PlanLeg { .. }
+            | Self::PlanSpent { .. } => self.privacy_fields(visit),
             Self::Energy { state_of_charge, radio_joules } => {
                 visit("state_of_charge", Field::Real(*state_of_charge));
                 visit("radio_joules", Field::Real(*radio_joules));
@@ -195,6 +203,35 @@ impl RecordKind {
                 visit("fault", Field::Count(u64::from(*fault)));
                 visit("begins", Field::Flag(*begins));
             }
+        }
+    }
+
+    fn privacy_fields(&self, visit: &mut impl FnMut(&'static str, Field<'_>)) {
+        match self {
+            Self::PlanEpoch { epoch, seats, k_min, entries, bits } => {
+                visit("epoch", Field::Count(*epoch));
+                visit("seats", Field::Count(u64::from(*seats)));
+                visit("k_min", Field::Count(u64::from(*k_min)));
+                visit("entries", Field::Count(u64::from(*entries)));
+                visit("bits", Field::Count(u64::from(*bits)));
+            }
+            Self::PlanWindow { event, answers } => {
+                visit("event", Field::Word(event));
+                visit("answers", Field::Count(u64::from(*answers)));
+            }
+            Self::PlanLeg { leg, destination, bytes } => {
+                visit("leg", Field::Word(leg));
+                visit("destination", Field::Asset(*destination));
+                visit("bytes", Field::Count(u64::from(*bytes)));
+            }
+            Self::PlanSpent { rho, epsilon, delta, releases, exhausted } => {
+                visit("rho", Field::Real(*rho));
+                visit("epsilon", Field::Real(*epsilon));
+                visit("delta", Field::Real(*delta));
+                visit("releases", Field::Count(*releases));
+                visit("exhausted", Field::Flag(*exhausted));
+            }
+            _ => unreachable!("not a record of privacy"),
         }
     }
 

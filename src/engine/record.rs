@@ -290,6 +290,48 @@ pub enum RecordKind {
         /// How it ended.
         outcome: &'static str,
     },
+    /// This coordinator begins an epoch of masks.
+    PlanEpoch {
+        /// The epoch.
+        epoch: u64,
+        /// Seats of the committee.
+        seats: u32,
+        /// The least number of answers that are opened.
+        k_min: u32,
+        /// Entries of an answer.
+        entries: u32,
+        /// Bits of an entry.
+        bits: u32,
+    },
+    /// What became of a window of masked answers, at its coordinator.
+    PlanWindow {
+        /// A word: `published`, `opened`, `recovered`, or why it was not opened.
+        event: &'static str,
+        /// How many answers it held, where that is known.
+        answers: u32,
+    },
+    /// A message of the masks, beside requests and answers, was submitted.
+    PlanLeg {
+        /// What it is for.
+        leg: &'static str,
+        /// For whom.
+        destination: AssetIndex,
+        /// Payload bytes.
+        bytes: u32,
+    },
+    /// What this asset has told of itself by now, under noise.
+    PlanSpent {
+        /// ρ of zero-concentrated differential privacy.
+        rho: f64,
+        /// ε at `delta`.
+        epsilon: f64,
+        /// δ.
+        delta: f64,
+        /// Answers that were told.
+        releases: u64,
+        /// Whether the budget covers no further one.
+        exhausted: bool,
+    },
     /// A later horizon of the plan begins at this asset.
     PlanHorizon {
         /// The horizon.

@@ -17,8 +17,9 @@ pub const fn is_application(kind: MessageKind) -> bool {
 
 /// Counts telemetry, commands and events; replicated state and planning signals have metrics of their own.
 ///
-/// `delivery.ratio` is delivered over submitted: a message still on its way at the end counts as not delivered, and
-/// `delivery.in_flight_at_end` says how many those are (submitted, not delivered, not given up by their source).
+/// `delivery.ratio` is delivered over submitted: a message still on its way at the end counts as not delivered.
+/// `delivery.in_flight_at_end` says how many are submitted, not delivered, and not given up by their source: under way, or where no source gives
+/// up, dropped or expired on the way.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryRecorder {
     submitted: u64,

@@ -7,6 +7,7 @@ mod energy;
 mod latency;
 mod link;
 mod plan;
+mod privacy;
 mod rounds;
 mod security;
 mod sync;
@@ -17,6 +18,7 @@ pub use energy::EnergyRecorder;
 pub use latency::Latencies;
 pub use link::{LOSS_REASONS, LinkRecorder, LinkTotals};
 pub use plan::{HorizonRow, PlanRecorder, PlanReference, PlanSituation, Replan};
+pub use privacy::PrivacyRecorder;
 pub use rounds::{Places, RoundRow, RoundsRecorder};
 pub use security::SecurityRecorder;
 pub use sync::SyncRecorder;
@@ -90,6 +92,7 @@ pub struct Metrics {
     sync: SyncRecorder,
     plan: PlanRecorder,
     rounds: RoundsRecorder,
+    privacy: PrivacyRecorder,
     link: LinkRecorder,
     energy: EnergyRecorder,
     security: SecurityRecorder,
@@ -107,6 +110,7 @@ impl Metrics {
             delivery: DeliveryRecorder::default(),
             sync: SyncRecorder::new(&shape.replicas, shape.duration),
             plan: PlanRecorder::new(shape.plan, shape.replan),
+            privacy: PrivacyRecorder::default(),
             link: LinkRecorder::default(),
             energy: EnergyRecorder::default(),
             security: SecurityRecorder::default(),
@@ -121,6 +125,7 @@ impl Metrics {
         self.sync.record(record, &mut self.derived);
         self.plan.record(record, &mut self.derived);
         self.rounds.record(record, &mut self.derived);
+        self.privacy.record(record);
         self.link.record(record);
         self.energy.record(record);
         self.security.record(record);
@@ -153,9 +158,7 @@ impl Metrics {
         self.link.write(&mut set);
         self.energy.write(self.delivery.delivered_bytes(), &mut set);
         self.security.write(&mut set);
-        for (name, unit) in [("privacy.epsilon", "1"), ("privacy.delta", "1")] {
-            set.absent(name, unit, "no noise mechanism is in use: nothing is claimed");
-        }
+        self.privacy.write(&mut set);
         set
     }
 }

@@ -34,7 +34,10 @@ pub struct PlanSituation {
 
 /// Makes the reference of a situation; `None` when it has no optimum.
 #[derive(Clone)]
-pub struct Replan(pub Arc<dyn Fn(&PlanSituation) -> Option<PlanReference> + Send + Sync>);
+pub struct Replan(pub Arc<Reference>);
+
+/// The central optimum of a situation, where it has one.
+type Reference = dyn Fn(&PlanSituation) -> Option<PlanReference> + Send + Sync;
 
 impl fmt::Debug for Replan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

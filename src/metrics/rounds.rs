@@ -57,6 +57,10 @@ pub struct RoundRow {
     pub contacts: SimTime,
     /// Payload bytes of planning messages that were submitted in it, by anybody.
     pub bytes: u64,
+    /// Of these, answers to the coordinator.
+    pub uplink: u64,
+    /// Of these, what opens masked answers: survivor sets, mask sums, keys.
+    pub committee: u64,
 }
 
 /// An asset's part in the round under way.
@@ -79,8 +83,18 @@ struct Closing {
     at: SimTime,
     round: u32,
     contributions: u32,
-    bytes: u64,
+    bytes: Bytes,
     parts: BTreeMap<AssetIndex, Part>,
+}
+
+/// Payload bytes of a round.
+#[derive(Clone, Debug, Default)]
+struct Bytes {
+    all: u64,
+    /// By addressee.
+    to: BTreeMap<AssetIndex, u64>,
+    /// Messages of the masks, by addressee.
+    legs: BTreeMap<AssetIndex, u64>,
 }
 
 impl Closing {
@@ -98,8 +112,12 @@ pub struct RoundsRecorder {
     parts: BTreeMap<AssetIndex, Part>,
     opened: Option<SimTime>,
     closing: Option<Closing>,
-    bytes: u64,
+    bytes: Bytes,
     all_bytes: u64,
+    all_uplink: u64,
+    all_committee: u64,
+    /// Whether answers are masked: then a committee's mask sums are no answers.
+    masked: bool,
     rounds: u64,
     late: u64,
     lost: [SimTime; 3],
@@ -115,8 +133,11 @@ impl RoundsRecorder {
             parts: BTreeMap::new(),
             opened: None,
             closing: None,
-            bytes: 0,
+            bytes: Bytes::default(),
             all_bytes: 0,
+            all_uplink: 0,
+            all_committee: 0,
+            masked: false,
             rounds: 0,
             late: 0,
             lost: [SimTime::ZERO; 3],
@@ -126,17 +147,26 @@ impl RoundsRecorder {
     /// Takes the next record; `rows` gets a row when a round was closed.
     pub fn record(&mut self, record: &Record, rows: &mut Vec<DerivedRow>) {
         match &record.kind {
-            RecordKind::Submitted { kind: MessageKind::Plan, bytes, .. } => {
+            RecordKind::PlanEpoch { .. } => self.masked = true,
+            RecordKind::PlanLeg { destination, bytes, .. } => {
+                *self.bytes.legs.entry(*destination).or_default() += u64::from(*bytes);
+            }
+            RecordKind::Submitted { kind: MessageKind::Plan, bytes, destination, .. } => {
                 self.opened.get_or_insert(record.time);
-                self.bytes += u64::from(*bytes);
+                self.bytes.all += u64::from(*bytes);
+                *self.bytes.to.entry(*destination).or_default() += u64::from(*bytes);
                 self.all_bytes += u64::from(*bytes);
-                self.parts.entry(record.asset).or_default().answered = Some(record.time);
+                let masked = self.masked;
+                let part = self.parts.entry(record.asset).or_default();
+                // Under masks a member of the committee sends more than its answer, which is the first of it.
+                part.answered = part.answered.filter(|_| masked).or(Some(record.time));
             }
             RecordKind::Delivered { kind: MessageKind::Plan, source, .. } => {
                 if !self.belongs_to_closing(record, *source) {
                     self.parts.entry(record.asset).or_default().heard.get_or_insert(record.time);
                     let there = self.parts.entry(*source).or_default();
-                    there.arrived = Some((record.time, record.asset));
+                    there.arrived =
+                        there.arrived.filter(|_| self.masked).or(Some((record.time, record.asset)));
                 }
                 if self.awaited() == 0 {
                     self.finish(rows);
@@ -187,6 +217,8 @@ impl RoundsRecorder {
         let row = self.row(&closing);
         self.rounds += 1;
         self.late += row.late.len() as u64;
+        self.all_uplink += row.uplink;
+        self.all_committee += row.committee;
         for (sum, part) in self.lost.iter_mut().zip([row.light, row.contacts, row.computation]) {
             *sum += part;
         }
@@ -194,7 +226,9 @@ impl RoundsRecorder {
     }
 
     fn row(&self, closing: &Closing) -> RoundRow {
-        let Closing { coordinator, opened, at: now, round, contributions, bytes, .. } = *closing;
+        let Closing { coordinator, opened, at: now, round, contributions, .. } = *closing;
+        let bytes = &closing.bytes;
+        let to_it = |by: &BTreeMap<AssetIndex, u64>| by.get(&coordinator).copied().unwrap_or(0);
         let others = self.participants.iter().copied().filter(|asset| *asset != coordinator);
         let late: Vec<AssetIndex> =
             others.clone().filter(|asset| closing.arrival(*asset).is_none()).collect();
@@ -222,7 +256,9 @@ impl RoundsRecorder {
             light,
             computation,
             contacts,
-            bytes,
+            bytes: bytes.all,
+            uplink: to_it(&bytes.to).saturating_sub(to_it(&bytes.legs)),
+            committee: bytes.legs.values().sum(),
         }
     }
 
@@ -230,6 +266,9 @@ impl RoundsRecorder {
     pub fn write(&self, set: &mut MetricsSet) {
         let mean = (self.rounds > 0).then(|| self.all_bytes as f64 / self.rounds as f64);
         set.set("plan.bytes_per_round", mean, "B");
+        let per = |bytes: u64| (self.rounds > 0).then(|| bytes as f64 / self.rounds as f64);
+        set.set("plan.uplink_bytes_per_round", per(self.all_uplink), "B");
+        set.set("plan.committee_bytes_per_round", per(self.all_committee), "B");
         set.count("plan.late", self.late, "1");
         for (name, lost) in ["light_time", "contacts", "computation"].into_iter().zip(self.lost) {
             let lost = (self.rounds > 0).then(|| lost.as_secs_f64());

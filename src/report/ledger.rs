@@ -67,6 +67,15 @@ pub enum LieKind {
         /// Who keeps it.
         holder: String,
     },
+    /// It committed a version of the plan at other prices than another did: their coordinator told two stories.
+    TwoPlans {
+        /// The entry.
+        entry: u64,
+        /// The horizon.
+        horizon: u64,
+        /// Who committed it otherwise.
+        peer: String,
+    },
     /// It took a message that the other end did not send, or not like that.
     Contradiction {
         /// The entry.
@@ -144,6 +153,7 @@ pub fn audit(logs: Logs) -> Audit {
     for node in &members {
         audit.check_messages(*node);
     }
+    audit.check_plans();
     audit
 }
 
@@ -296,6 +306,25 @@ impl Audit {
         found.into_iter().for_each(|lie| self.lie(node, lie));
     }
 
+    /// A version of the plan has the same prices for everyone.
+    fn check_plans(&mut self) {
+        let mut first: BTreeMap<(u64, u32, u32), (NodeId, Brief)> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (node, entries) in &self.decoded {
+            for entry in entries {
+                let Event::PlanCommitted { horizon, term, round, prices, .. } = &entry.event else {
+                    continue;
+                };
+                let (peer, known) = *first.entry((*horizon, *term, *round)).or_insert((*node, *prices));
+                if known != *prices {
+                    let (entry, horizon, peer) = (entry.index, *horizon, self.logs.name(peer));
+                    found.push((*node, LieKind::TwoPlans { entry, horizon, peer }));
+                }
+            }
+        }
+        found.into_iter().for_each(|(node, lie)| self.lie(node, lie));
+    }
+
     /// What the logs tell of a message.
     #[must_use]
     pub fn message(&self, from: NodeId, to: NodeId, purpose: Purpose, sequence: u64) -> Vec<Story> {
@@ -375,10 +404,11 @@ impl Audit {
             Event::Denied { subject, action, rule } => {
                 format!("denied {} to {action}: {rule}", name(subject))
             }
-            Event::PlanCommitted { horizon, round, outcome, values } => {
+            Event::PlanCommitted { horizon, term, round, outcome, values, prices } => {
                 format!(
-                    "committed the plan of horizon {horizon} at round {round}: {outcome}, own part {}",
-                    hex(values)
+                    "committed the plan of horizon {horizon} at round {round} of term {term}: {outcome}, own part {}, prices {}",
+                    hex(values),
+                    hex(prices)
                 )
             }
             Event::Reconciled { peer, writes, taken } => {

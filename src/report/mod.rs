@@ -25,7 +25,7 @@ pub use facts::{AssetFacts, OracleFacts, PlanFacts, RunFacts, Timing};
 pub use folder::{RunEnd, RunFolder, read_facts, read_metrics};
 pub use ledger::{Audit, Lie, LieKind, Story, audit, purpose_of};
 pub use logs::{LogFile, Logs, read_logs, write_log};
-pub use plot::Plot;
+pub use plot::{Plot, PricePoint, price_of_privacy};
 pub use series::Series;
 pub use summary::summary;
 pub use tables::{Tables, kind_word};

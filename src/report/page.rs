@@ -3,7 +3,7 @@
 use super::{
     RunFacts,
     plot::Plot,
-    summary::{attention, headlines},
+    summary::{attention, headlines, privacy_spent},
     words,
 };
 use crate::metrics::MetricsSet;
@@ -52,6 +52,7 @@ pub(super) fn page(facts: &RunFacts, metrics: &MetricsSet, plots: &[Plot], scena
     cards(&mut html, metrics);
     about(&mut html, scenario);
     pictures(&mut html, plots);
+    privacy(&mut html, metrics);
     tables(&mut html, metrics);
     identity(&mut html, facts);
     push(
@@ -170,6 +171,17 @@ fn pictures(html: &mut String, plots: &[Plot]) {
     if !missing.is_empty() {
         push(html, &format!("<p class=\"quiet\">Not drawn: {}.</p>", missing.join("; ")));
     }
+}
+
+/// What of the plan's answers anybody could see, and what was spent: only where a plan has masks.
+fn privacy(html: &mut String, metrics: &MetricsSet) {
+    let sentences = privacy_spent(metrics);
+    if sentences.is_empty() {
+        return;
+    }
+    push(html, "<h2>Privacy spent</h2>\n<ul>");
+    sentences.iter().for_each(|text| push(html, &format!("<li>{}</li>", escape(text))));
+    push(html, "</ul>");
 }
 
 /// Pictures that a run may lack, and why.

@@ -23,7 +23,8 @@ pub(super) const HEADLINES: [(&str, &str); 13] = [
 
 /// Below this state of charge a battery is worth a warning.
 const LOW_CHARGE: f64 = 0.2;
-/// Above this share of all messages, those still on their way at the end are worth a warning.
+/// Above this share of all messages, those that have not arrived at the end are worth a warning. Nobody tells of a datagram that was dropped
+/// or expired on its way.
 const MANY_IN_FLIGHT: f64 = 0.01;
 
 /// The headline figures that this run has, with the words for their values. What a scenario does not do (no plan, no shared
@@ -93,7 +94,9 @@ pub(super) fn attention(metrics: &MetricsSet) -> Vec<String> {
     let (flying, all) = (value(metrics, "delivery.in_flight_at_end"), value(metrics, "delivery.submitted"));
     if flying > MANY_IN_FLIGHT * all {
         let (count, share) = (words::number(flying), words::share(flying / all));
-        found.push(format!("{count} messages ({share}) were still on their way at the end"));
+        found.push(format!(
+            "{count} messages ({share}) had not arrived at the end: under way, dropped or expired"
+        ));
     }
     let never = metrics.get("plan.time_to_gap_1e3_s").is_some_and(|metric| metric.value.is_none());
     if never && value(metrics, "plan.rounds") > 0.0 {
@@ -105,6 +108,44 @@ pub(super) fn attention(metrics: &MetricsSet) -> Vec<String> {
         found.push(format!("a battery fell to {}", words::share(charge)));
     }
     found
+}
+
+/// What of the plan's answers anybody could see, and what was spent, in sentences: none where no plan has masks.
+pub(super) fn privacy_spent(metrics: &MetricsSet) -> Vec<String> {
+    let number = |name: &str| words::number(value(metrics, name));
+    let mut told = Vec::new();
+    if metrics.get("privacy.windows_opened").is_none() {
+        return told;
+    }
+    told.push(format!(
+        "The coordinator saw {} sums of at least {} answers each, and no answer; {} members of a committee opened them",
+        number("privacy.windows_opened"),
+        number("privacy.k_min"),
+        number("privacy.committee"),
+    ));
+    for (name, metric) in metrics.iter() {
+        let Some(reason) = name.strip_prefix("privacy.windows_unopened.") else { continue };
+        let count = words::number(metric.value.unwrap_or(0.0));
+        told.push(format!("{count} times a sum stayed closed: {}", reason.replace('_', " ")));
+    }
+    let share = |name: &str| words::number(value(metrics, name).round());
+    told.push(format!(
+        "A round cost {} bytes of answers and {} bytes to open them",
+        share("plan.uplink_bytes_per_round"),
+        share("plan.committee_bytes_per_round"),
+    ));
+    match metrics.get("privacy.epsilon").and_then(|metric| metric.value) {
+        None => told.push("No noise was added: who knows all but one answer of a sum knows that one".into()),
+        Some(epsilon) => {
+            let (delta, rho) = (value(metrics, "privacy.delta"), value(metrics, "privacy.spent"));
+            let exhausted = number("privacy.exhausted");
+            told.push(format!(
+                "Under noise the asset that told most spent ε = {epsilon:.4} at δ = {delta:e} (ρ = {rho:.4}); {exhausted} assets \
+                 have spent their budget and answer no more"
+            ));
+        }
+    }
+    told
 }
 
 /// The summary that `run` prints: headline figures, what needs attention, oracles, fingerprint.
@@ -134,6 +175,9 @@ pub fn summary(facts: &RunFacts, metrics: &MetricsSet) -> String {
     }
     for sentence in attention(metrics) {
         let _ = writeln!(text, "warning      {sentence}");
+    }
+    for sentence in privacy_spent(metrics) {
+        let _ = writeln!(text, "privacy      {sentence}");
     }
     match facts.oracles.total {
         0 => text.push_str("oracles      hold\n"),
@@ -191,7 +235,7 @@ mod tests {
             attention(&metrics(&lossy)),
             [
                 "1 message was given up: out of attempts or out of time",
-                "5 messages (5 %) were still on their way at the end",
+                "5 messages (5 %) had not arrived at the end: under way, dropped or expired",
                 "a battery fell to 13 %",
             ]
         );

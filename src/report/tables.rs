@@ -152,6 +152,7 @@ pub struct Tables {
     deliveries: Table,
     convergence: Table,
     rounds: Table,
+    privacy: Table,
     prices: Table,
     plans: Table,
     horizons: Table,
@@ -201,7 +202,14 @@ impl Tables {
                     "contacts_s",
                     "computation_s",
                     "bytes",
+                    "uplink_bytes",
+                    "committee_bytes",
                 ],
+            )?,
+            privacy: Table::create(
+                folder,
+                "privacy.csv",
+                &["time_s", "asset", "releases", "rho", "epsilon", "delta", "exhausted"],
             )?,
             prices: Table::create(folder, "prices.csv", &["time_s", "round", "constraint", "price"])?,
             plans: Table::create(
@@ -266,6 +274,15 @@ impl Tables {
                     .zip(prices)
                     .try_for_each(|(name, price)| self.prices.row(&[&time, round, name, &Exact(*price)]))
             }
+            &RecordKind::PlanSpent { rho, epsilon, delta, releases, exhausted } => self.privacy.row(&[
+                &time,
+                &name(asset),
+                &releases,
+                &Exact(rho),
+                &Exact(epsilon),
+                &Exact(delta),
+                &if exhausted { "yes" } else { "no" },
+            ]),
             RecordKind::PlanHorizon { horizon, .. } => {
                 self.horizon.insert(asset, *horizon);
                 Ok(())
@@ -362,6 +379,8 @@ impl Tables {
             &Seconds(row.contacts),
             &Seconds(row.computation),
             &row.bytes,
+            &row.uplink,
+            &row.committee,
         ])
     }
 
@@ -405,6 +424,7 @@ impl Tables {
             &mut self.deliveries,
             &mut self.convergence,
             &mut self.rounds,
+            &mut self.privacy,
             &mut self.prices,
             &mut self.plans,
             &mut self.horizons,

@@ -3,6 +3,7 @@
 use super::{
     horizon::Carried,
     planning::{Done, assembly, contested, local_problem, requests},
+    privacy::Masks,
 };
 use crate::{
     engine::{RandomStreams, Stream},
@@ -15,7 +16,7 @@ use cosmosmesh_protocol::{
         store::StoreLimits,
         strategy::{FloodingConfig, ProphetConfig, RoutingConfig, StaticRoute},
     },
-    id::NodeId,
+    id::{EndpointId, NodeId},
     identity::{Directory, KeyPair},
     node::{
         BundleSecurity, BundleSettings, CustodySettings, NodeConfig, PlanConfig, Requests, Retransmission,
@@ -38,8 +39,11 @@ pub struct Fleet {
     pub(super) streams: RandomStreams,
     directory: Arc<Directory>,
     nodes: Vec<NodeId>,
+    /// Names in the `dtn` scheme.
+    names: BTreeMap<Box<str>, NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
     couplings: Option<Couplings>,
+    masks: Option<Masks>,
     /// The authority of each asset's writes.
     roles: Arc<Roles>,
 }
@@ -62,7 +66,7 @@ impl Fleet {
         };
         let directory = Arc::new(nodes.iter().enumerate().map(key).collect());
         let mut problems = BTreeMap::new();
-        let mut couplings = None;
+        let (mut couplings, mut masks) = (None, None);
         if let Some(plan) = &scenario.planning {
             let node = |asset: AssetIndex| nodes[asset.0 as usize];
             let assembly = assembly(plan, 0, node).expect("the scenario's check allows no other");
@@ -71,11 +75,23 @@ impl Fleet {
                 let problem = local_problem(plan, participant, node(asset), &assembly, 0, &Done::default());
                 problems.insert(asset, problem.map_err(|error| (asset, error))?);
             }
+            let count = assembly.couplings().len();
+            let spec = plan.privacy.masks();
+            masks = spec.map(|spec| {
+                let later = later_problems(plan, node);
+                let all = problems.values().chain(&later);
+                let roster: Vec<AssetIndex> = problems.keys().copied().collect();
+                Masks::new((spec, plan), (all, &roster), count, &streams, node)
+            });
             couplings = Some(assembly.couplings().clone());
         }
+        let assets = scenario.assets.iter();
+        let names =
+            assets.filter_map(|asset| Some((asset.dtn_name.as_deref()?.into(), asset.node))).collect();
         let role = |asset: &scenario::Asset| (asset.node, Role(asset.role as u8));
         let roles = Roles::new(scenario.assets.iter().map(role).collect(), Role::default());
-        Ok(Self { streams, directory, nodes, problems, couplings, roles: Arc::new(roles), scenario })
+        let roles = Arc::new(roles);
+        Ok(Self { streams, directory, nodes, names, problems, couplings, masks, roles, scenario })
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -138,6 +154,25 @@ impl Fleet {
         self.nodes[asset.get()]
     }
 
+    /// Where an asset takes bundles for its service number `service`: by its name in the `dtn` scheme, if it has one.
+    #[must_use]
+    pub fn endpoint(&self, asset: AssetIndex, service: u64) -> EndpointId {
+        match &self.scenario.asset(asset).dtn_name {
+            Some(name) => EndpointId::Dtn(format!("//{name}/{service}").into()),
+            None => self.node(asset).endpoint(service),
+        }
+    }
+
+    /// The asset that an endpoint belongs to.
+    #[must_use]
+    pub fn asset_of(&self, endpoint: &EndpointId) -> Option<AssetIndex> {
+        let node = match endpoint {
+            EndpointId::Dtn(name) => *self.names.get(name.strip_prefix("//")?.split('/').next()?)?,
+            _ => endpoint.node()?,
+        };
+        Some(self.asset(node))
+    }
+
     /// The asset with this node number.
     ///
     /// # Panics
@@ -153,9 +188,13 @@ impl Fleet {
         keys_of(&self.streams, asset)
     }
 
-    /// The host's estimate of civil time. `None` before the year 2000, which the DTN time scale does not have.
+    /// The host's estimate of civil time at an asset. `None` where it has no clock, and before the year 2000, which the DTN time scale
+    /// does not have.
     #[must_use]
-    pub fn civil(&self, now: SimTime) -> Option<UtcEstimate> {
+    pub fn civil(&self, asset: AssetIndex, now: SimTime) -> Option<UtcEstimate> {
+        if !self.scenario.asset(asset).has_clock {
+            return None;
+        }
         let utc = DtnTime(self.scenario.epoch.dtn_time_ms(now)?);
         let at = Instant::from_nanos(u64::try_from(now.as_nanos()).ok()?);
         Some(UtcEstimate { at, utc, uncertainty: span(self.scenario.protocol.clock_uncertainty) })
@@ -193,18 +232,30 @@ impl Fleet {
             route_slack: span(protocol.reroute_after),
             control_lifetime: span(protocol.lifetimes[0]),
             security: protocol.signs_bundles.then(BundleSecurity::hop_by_hop),
-            // A run has no strangers: lifetimes are the scenario's to set.
-            bundles: BundleSettings {
-                max_lifetime: Duration::MAX,
-                custody: protocol.custody.map(|custody| self.custody(asset, custody)),
-                compression: protocol.compression,
-                ..BundleSettings::default()
-            },
+            bundles: self.bundles(asset),
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
             trust: self.trust(asset),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset, carried)),
+        }
+    }
+
+    /// How an asset's node treats bundles without envelopes.
+    #[must_use]
+    pub fn bundles(&self, asset: AssetIndex) -> BundleSettings {
+        let protocol = &self.scenario.protocol;
+        // A run has no strangers: lifetimes are the scenario's to set.
+        BundleSettings {
+            max_lifetime: Duration::MAX,
+            names: self.scenario.asset(asset).dtn_name.iter().map(|name| name.as_str().into()).collect(),
+            nodes: self.names.clone(),
+            policy: self.scenario.asset(asset).policy,
+            status_reports: protocol.status_reports,
+            min_fragment: protocol.min_fragment.map(|bytes| bytes as usize),
+            custody: protocol.custody.map(|custody| self.custody(asset, custody)),
+            compression: protocol.compression,
+            ..BundleSettings::default()
         }
     }
 
@@ -273,7 +324,9 @@ impl Fleet {
 
     fn plan(&self, plan: &PlanSpec, asset: AssetIndex, carried: &Carried) -> Option<PlanConfig> {
         let takes_part = self.problems.contains_key(&asset);
-        if !takes_part && plan.coordinator != asset && !plan.successors.contains(&asset) {
+        let seated = plan.privacy.masks().is_some_and(|masks| masks.committee.contains(&asset));
+        let leads = plan.coordinator == asset || plan.successors.contains(&asset);
+        if !takes_part && !leads && !seated {
             return None;
         }
         let horizon = carried.horizon;
@@ -295,9 +348,31 @@ impl Fleet {
             pace: pace(plan),
             couplings,
             problem,
+            privacy: self.masks.as_ref().map(|masks| masks.config(&self.streams, asset)),
             lifetime: span(plan.lifetime),
         })
     }
+}
+
+/// The participants' problems of later horizons, as far as they are known beforehand: for their bounds.
+fn later_problems(plan: &PlanSpec, node: impl Fn(AssetIndex) -> NodeId + Copy) -> Vec<LocalProblem> {
+    let horizons = plan.rolling.map_or(1, |rolling| u64::from(rolling.horizons));
+    let of = |horizon: u64| {
+        let assembly = assembly(plan, horizon, node).ok();
+        let one = move |participant| {
+            local_problem(
+                plan,
+                participant,
+                node(participant.asset),
+                assembly.as_ref()?,
+                horizon,
+                &Done::default(),
+            )
+            .ok()
+        };
+        plan.participants.iter().filter_map(one).collect::<Vec<_>>()
+    };
+    (1..horizons).flat_map(of).collect()
 }
 
 /// The same at every node.

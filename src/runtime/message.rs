@@ -7,7 +7,7 @@ use crate::{
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
-    bundle::CreationTimestamp,
+    bundle::{BundleFlags, CreationTimestamp},
     dtn::store,
     envelope::Purpose,
     id::EndpointId,
@@ -31,6 +31,8 @@ pub struct Message {
     pub lifetime: SimTime,
     /// Whether it travels from custodian to custodian; only as a datagram.
     pub custody: bool,
+    /// The status reports that its bundle asks for; only as a datagram.
+    pub reports: BundleFlags,
     /// What it says.
     pub content: Content,
 }
@@ -80,20 +82,27 @@ impl Runtime {
         storage: &mut Storage,
         out: &mut Vec<Record>,
     ) {
-        let Message { destination, priority, lifetime, custody, content, .. } = message;
+        let Message { destination, priority, lifetime, custody, reports, content, .. } = message;
         let kind = MessageKind::Datagram;
         let refused = |reason| RecordKind::SubmissionRefused { destination, kind, reason };
         if !self.is_up() {
             out.push(Record { time: now, asset: self.asset, kind: refused("asset_down") });
             return;
         }
-        let (from, to) = (self.fleet.node(self.asset), self.fleet.node(destination));
+        let own = self.fleet.endpoint(self.asset, DATAGRAMS);
         let (payload, absent) = match content {
             Content::Carried(bytes) => (bytes, 0),
             Content::Counted(bytes) => (Vec::new(), bytes),
         };
-        let mut submission =
-            BundleSubmission::new(from.endpoint(DATAGRAMS), to.endpoint(DATAGRAMS), span(lifetime), payload);
+        let mut submission = BundleSubmission::new(
+            own.clone(),
+            self.fleet.endpoint(destination, DATAGRAMS),
+            span(lifetime),
+            payload,
+        );
+        if reports != BundleFlags::default() {
+            (submission.flags, submission.report_to) = (reports, own);
+        }
         (submission.priority, submission.absent) = (class(priority), absent);
         submission.custody = custody;
         if let Err(InputError::Submit(error)) =
@@ -112,7 +121,7 @@ impl Runtime {
     ) -> Option<RecordKind> {
         Some(RecordKind::Submitted {
             sequence: number(creation),
-            destination: self.fleet.asset(destination.node()?),
+            destination: self.fleet.asset_of(destination)?,
             kind: MessageKind::Datagram,
             bytes: bytes as u32,
         })
@@ -121,7 +130,7 @@ impl Runtime {
     /// The trace's record of a bundle that reached the application; its latency is the ledger's to fill in.
     pub(super) fn datagram_delivered(&self, delivery: &BundleDelivery) -> Option<RecordKind> {
         Some(RecordKind::Delivered {
-            source: self.fleet.asset(delivery.source.node()?),
+            source: self.fleet.asset_of(&delivery.source)?,
             sequence: number(delivery.creation),
             kind: MessageKind::Datagram,
             bytes: delivery.payload.len() as u32 + delivery.absent,

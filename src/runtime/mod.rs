@@ -7,6 +7,7 @@ mod configure;
 mod horizon;
 mod message;
 mod planning;
+mod privacy;
 mod storage;
 mod translate;
 mod trust;
@@ -72,7 +73,7 @@ impl Runtime {
 
     /// Tells the node the time and the contact plan.
     pub fn brief(&mut self, now: SimTime, plan: &ContactPlan, storage: &mut Storage, out: &mut Vec<Record>) {
-        let estimate = self.fleet.civil(now);
+        let estimate = self.fleet.civil(self.asset, now);
         if let Some(estimate) = estimate {
             self.input(now, Input::Civil(estimate), storage, out);
         }
@@ -126,7 +127,7 @@ impl Runtime {
         self.incarnation += 1;
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(self.asset, self.incarnation));
         let (config, keys) = (self.fleet.config(self.asset, &self.carried), self.fleet.keys(self.asset));
-        let civil = self.fleet.civil(now);
+        let civil = self.fleet.civil(self.asset, now);
         let kept = storage.records().iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         let node = Node::restore(config, keys, seed, instant(now), self.incarnation, civil, kept)
             .expect("a node reads its own records");

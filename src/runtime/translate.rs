@@ -8,6 +8,7 @@ use crate::{
 use cosmosmesh_protocol::{
     envelope::Purpose,
     node::{self, Delivery, Report},
+    planning::secure::Window,
     sync::Dot,
 };
 
@@ -92,6 +93,28 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         },
         Report::PlanSolver { solver, why } => RecordKind::PlanSolver { solver, why },
         Report::PlanTerm { term, .. } => RecordKind::PlanTerm { term },
+        Report::PlanEpoch { epoch, seats, k_min, entries, bits } => RecordKind::PlanEpoch {
+            epoch,
+            seats: seats as u32,
+            k_min: k_min as u32,
+            entries: entries as u32,
+            bits: bits.into(),
+        },
+        Report::PlanWindow(window) => {
+            let (event, answers) = match window {
+                Window::Published { survivors } => ("published", survivors),
+                Window::Opened { survivors } => ("opened", survivors),
+                Window::Unopened { reason } => (reason, 0),
+                Window::Recovered { .. } => ("recovered", 0),
+            };
+            RecordKind::PlanWindow { event, answers: answers as u32 }
+        }
+        Report::PlanLeg { leg, destination, bytes } => {
+            RecordKind::PlanLeg { leg, destination: at(destination), bytes: bytes as u32 }
+        }
+        Report::PlanSpent { rho, epsilon, delta, releases, exhausted } => {
+            RecordKind::PlanSpent { rho, epsilon, delta, releases, exhausted }
+        }
         Report::PlanCommitted { horizon, term, round, outcome } => {
             RecordKind::PlanCommitted { horizon, term, round, outcome: outcome.word() }
         }

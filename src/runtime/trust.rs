@@ -37,6 +37,7 @@ impl Fleet {
             policy: spec.policy.clone(),
             scope: spec.grant(asset).home,
             witness: spec.witnesses.contains(&asset),
+            share: spec.share,
             interval: span(spec.interval),
             lifetime: span(spec.lifetime),
         })
@@ -44,8 +45,8 @@ impl Fleet {
 
     /// What every node is provisioned with: a certificate for each, from the epoch on, and an empty revocation list.
     fn statements(&self, spec: &TrustSpec, authority: &KeyPair) -> Vec<Statement> {
-        let epoch = self.civil(SimTime::ZERO).map_or(DtnTime::UNKNOWN, |estimate| estimate.utc);
-        let not_before = DtnTime(epoch.0 / 1000 * 1000);
+        let epoch = self.scenario().epoch.dtn_time_ms(SimTime::ZERO).unwrap_or(0);
+        let not_before = DtnTime(epoch / 1000 * 1000);
         let lifetime = u64::try_from(spec.certificate_lifetime.as_nanos() / 1_000_000).unwrap_or(0);
         let certificate = |asset: AssetIndex| {
             let grant = spec.grant(asset);
@@ -87,7 +88,7 @@ impl Runtime {
         let Event::Started { incarnation: born } = first.event else { return None };
         let tree: Tree = entries.iter().map(|entry| leaf_hash(entry)).collect();
         let (size, root) = (tree.size(), tree.root(tree.size())?);
-        let time = self.fleet.civil(now).map_or(DtnTime::UNKNOWN, |estimate| estimate.utc);
+        let time = self.fleet.civil(self.asset, now).map_or(DtnTime::UNKNOWN, |estimate| estimate.utc);
         let log = LogId { node: self.fleet.node(self.asset), born };
         let checkpoint = Checkpoint { log, size, root, time }.sign(&self.fleet.keys(self.asset));
         let kept = |(key, value): (&Vec<u8>, &Vec<u8>)| {

@@ -134,6 +134,11 @@ pub(crate) trait Decode: Sized {
     /// What may be written, for a message and for the documentation.
     fn what() -> String;
 
+    /// Whether the word `None` is a value of it, rather than none.
+    fn names_none() -> bool {
+        false
+    }
+
     /// The value, or `None` when a mistake was reported.
     fn decode(node: &Node, cx: &mut Context) -> Option<Self>;
 }
@@ -195,7 +200,7 @@ impl<T: Decode> Field for Option<Spanned<T>> {
     fn read(node: Option<&Node>, _owner: &Node, cx: &mut Context) -> Option<Self> {
         match node.map(|node| (node, &node.value)) {
             None => Some(None),
-            Some((_, Value::Word(word))) if word == "None" => Some(None),
+            Some((_, Value::Word(word))) if word == "None" && !T::names_none() => Some(None),
             Some((_, Value::Tuple(Some(name), items))) if name.text == "Some" && items.len() == 1 => {
                 Spanned::decode(&items[0], cx).map(Some)
             }
@@ -521,6 +526,7 @@ macro_rules! choice {
     ($(#[$doc:meta])* $name:ident $label:literal { $($variant:ident $(($payload:ty))?),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
+        #[allow(clippy::large_enum_variant, reason = "a scenario has a handful of them, read once")]
         pub(crate) enum $name { $($variant $(($payload))?),+ }
 
         impl $name {
@@ -540,6 +546,10 @@ macro_rules! choice {
         impl $crate::scenario::decode::Decode for $name {
             fn what() -> String {
                 format!("one of {}", Self::NAMES.join(", "))
+            }
+
+            fn names_none() -> bool {
+                Self::NAMES.contains(&"None")
             }
 
             fn decode(

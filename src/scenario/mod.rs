@@ -21,10 +21,10 @@ mod syntax;
 
 pub use checked::{
     Arrivals, Asset, AssetKind, AssetRole, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec,
-    Fault, Grant, LinkSelector, ListedMessage, Messages, PayloadContent, PlanConstraint, PlanParticipant,
-    PlanRelation, PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, ProtocolSettings, Publication,
-    Retransmission, Revocation, Rolling, Routing, Scenario, Service, SharedState, StorageSpec, TableLine,
-    Tolerance, Traffic, TrustSpec, WriteMix, has_surface,
+    Fault, Grant, LinkSelector, ListedMessage, MaskSpec, Messages, NoiseSpec, PayloadContent, PlanConstraint,
+    PlanParticipant, PlanRelation, PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, PrivacySpec,
+    ProtocolSettings, Publication, Retransmission, Revocation, Rolling, Routing, Scenario, Service,
+    SharedState, StorageSpec, TableLine, Tolerance, Traffic, TrustSpec, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

@@ -13,7 +13,7 @@ use crate::{
     world::{Battery, Course, RadioBank, Receivers, Workload},
 };
 use bevy_ecs::component::Component;
-use cosmosmesh_protocol::dtn::contact_plan;
+use cosmosmesh_protocol::{bundle::BundleFlags, dtn::contact_plan};
 
 /// Numbers the events that an asset makes, and follows its windows.
 #[derive(Component, Clone, Copy, Debug, Default)]
@@ -155,6 +155,7 @@ impl Cell<'_> {
             priority: flow.priority,
             lifetime: flow.lifetime,
             custody: flow.custody,
+            reports: flow.reports,
             content: match around.setting.course.scenario.protocol.service {
                 Service::Datagrams { size_only: true } => Content::Counted(flow.payload_bytes()),
                 Service::Datagrams { size_only: false } | Service::Streams => {
@@ -178,6 +179,7 @@ impl Cell<'_> {
             priority: list.priority,
             lifetime: list.lifetime,
             custody: list.custody,
+            reports: BundleFlags::default(),
             content: match scenario.protocol.service {
                 Service::Datagrams { size_only: true } => Content::Counted(listed.bytes),
                 // What a list's messages say is not known: a byte stands for all.

@@ -6,6 +6,7 @@ use crate::{
     units::{AssetIndex, SimTime},
 };
 use bevy_ecs::component::Component;
+use cosmosmesh_protocol::bundle::BundleFlags;
 
 /// When things of one flow arise.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Flow {
     pub lifetime: SimTime,
     /// Whether it travels from custodian to custodian.
     pub custody: bool,
+    /// The status reports that its bundles ask for.
+    pub reports: BundleFlags,
     content: PayloadContent,
     size_bytes: (u32, u32),
     clock: Clock,
@@ -188,6 +191,7 @@ impl Workload {
                     priority: traffic.priority,
                     lifetime: traffic.lifetime,
                     custody: traffic.custody,
+                    reports: traffic.reports,
                     content: traffic.content,
                     size_bytes: traffic.size_bytes,
                     clock: Clock::new(traffic.arrivals, traffic.start, traffic.end),

@@ -30,7 +30,8 @@ pub(crate) fn run() -> Result<(), Failure> {
 
 /// The tests' build and the optimised one fly to the same fingerprints.
 fn debug_equals_release() -> Result<(), Failure> {
-    let mut test = command("cargo", &["test", "--locked", "--test", "determinism", "--", "--ignored"]);
+    let tests = ["test", "--locked", "--workspace", "--test", "determinism", "--", "--ignored"];
+    let mut test = command("cargo", &tests);
     test.env("COSMOSMESH_RELEASE_BIN", target_folder().join("release/cosmosmesh"));
     run_command(test)
 }

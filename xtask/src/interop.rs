@@ -9,8 +9,8 @@ use std::{env, path::PathBuf};
 /// A module of tests, and the programs that they need.
 pub(crate) struct Peer {
     tests: &'static str,
-    /// The package and the test program that it is in.
-    place: (&'static str, &'static str),
+    /// The test program that it is in: `interop` is one of the protocol's convergence layers, and one of the whole daemon.
+    program: &'static str,
     programs: &'static [&'static str],
     /// A module that the first program, a Python, must have.
     module: Option<&'static str>,
@@ -25,13 +25,10 @@ impl Peer {
     }
 }
 
-/// Where bundles cross.
-const BUNDLES: (&str, &str) = ("cosmosmesh-protocol", "interop");
-
 pub(crate) const PEERS: &[Peer] = &[
     Peer {
         tests: "dtnd::",
-        place: BUNDLES,
+        program: "interop",
         programs: &["dtnd", "dtnsend", "dtnrecv"],
         module: None,
         installation: &[&[
@@ -47,7 +44,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "hardy::",
-        place: BUNDLES,
+        program: "interop",
         programs: &["hardy-peer"],
         module: None,
         installation: &[&[
@@ -63,7 +60,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "pyd3tn::",
-        place: BUNDLES,
+        program: "interop",
         programs: &["python3"],
         module: Some("pyd3tn"),
         installation: &[
@@ -73,7 +70,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "pycddl::",
-        place: BUNDLES,
+        program: "interop",
         programs: &["python3"],
         module: Some("pycddl"),
         installation: &[
@@ -83,7 +80,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "acsets::",
-        place: ("cosmosmesh", "catopt"),
+        program: "catopt",
         programs: &["python3"],
         module: Some("acsets"),
         installation: &[
@@ -100,12 +97,13 @@ pub(crate) const PEERS: &[Peer] = &[
 pub(crate) fn run() -> Result<(), Failure> {
     for peer in PEERS {
         if is_installed(peer) {
-            let (package, program) = peer.place;
-            let tests = ["test", "--locked", "--package", package, "--test", program, "--"];
-            let mut test = command("cargo", &[&tests[..], &["--ignored", peer.tests]].concat());
             // The tests look where this program looks.
             let folders = env::join_paths(folders()).map_err(|error| Failure::Missing(error.to_string()))?;
-            test.env("COSMOSMESH_PEERS", folders);
+            // In the whole workspace, so that nothing is built again with other features.
+            let tests =
+                ["test", "--locked", "--workspace", "--test", peer.program, "--", "--ignored", peer.tests];
+            let mut test = command("cargo", &tests);
+            test.env("COSMOSMESH_PEERS", &folders);
             run_command(test)?;
         } else {
             let name = peer.name();
@@ -143,7 +141,7 @@ fn a_peer_without_its_programs_or_module_is_not_installed() {
             "cargo" => &["cargo"],
             _ => &["no-such-program"],
         };
-        Peer { tests: "x::", place: BUNDLES, programs, module, installation: &[] }
+        Peer { tests: "x::", program: "interop", programs, module, installation: &[] }
     };
     assert!(!is_installed(&stranger("no-such-program", None)));
     assert!(is_installed(&stranger("cargo", None)));

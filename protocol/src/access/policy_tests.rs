@@ -119,7 +119,7 @@ fn rules_that_are_no_policy_are_refused() {
     let refused = |rules: &[Rule], roles: &[&str]| {
         Policy::new(rules.to_vec(), roles.iter().map(|role| Box::from(*role)).collect()).is_err()
     };
-    assert!(!refused(&[good.clone()], &["medic"]));
+    assert!(!refused(core::slice::from_ref(&good), &["medic"]));
     assert!(refused(&[good.clone(), good.clone()], &[]));
     assert!(refused(&[Rule { name: NO_RULE.into(), ..good.clone() }], &[]));
     assert!(refused(&[Rule { name: "".into(), ..good.clone() }], &[]));

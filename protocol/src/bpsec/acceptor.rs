@@ -5,7 +5,7 @@ use super::{
     error::BpsecError,
     keys::Keys,
     operation::Operation,
-    rules::{Operations, is_security, operations},
+    rules::{Operations, is_secured, is_security, operations},
 };
 use crate::bundle::{BlockKind, Bundle};
 
@@ -78,11 +78,24 @@ pub fn remove_integrity(bundle: &mut Bundle, target: u64) -> Result<(), BpsecErr
     Ok(())
 }
 
-/// Removes an extension block that cannot be trusted, and the operations on it (RFC 9172 §5.1.1).
-pub(super) fn remove_target(bundle: &mut Bundle, target: u64) {
+/// Takes an extension block out, and the operations on it, which would else speak of a block that is not there (RFC 9172 §3.4): a block that
+/// cannot be trusted (§5.1.1), or that a node discards.
+pub(crate) fn discard(bundle: &mut Bundle, target: u64) {
     bundle.remove_numbered(target);
+    if !is_secured(bundle) {
+        return;
+    }
     for number in bundle.numbers() {
         remove_operation(bundle, number, target);
+    }
+}
+
+/// Takes the first block of this kind out if it is secured, or may be, with what secures it: whoever writes another one in its place writes what
+/// nobody has secured.
+pub(crate) fn discard_secured(bundle: &mut Bundle, kind: BlockKind) {
+    let Some(number) = bundle.block(kind).map(|block| block.number) else { return };
+    if bundle.is_secured(number) || bundle.is_ciphertext(number) {
+        discard(bundle, number);
     }
 }
 

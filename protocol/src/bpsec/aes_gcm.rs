@@ -55,7 +55,7 @@ impl<'a> Parameters<'a> {
 pub(super) fn decrypt(operation: &Operation<'_>) -> Result<Vec<u8>, BpsecError> {
     let parameters = Parameters::read(operation.security)?;
     operation.refuse_crc()?;
-    let mut data = target_data(operation.bundle, operation.target)?.to_vec();
+    let mut data = target_data(operation.bundle, operation.target)?.into_owned();
     let malformed = BpsecError::Outcome { id: AUTHENTICATION_TAG };
     let tag: [u8; TAG_LEN] = match operation.results {
         [] => {

@@ -7,13 +7,11 @@ use super::{
     item::{Item, put_int, read_any, read_int},
 };
 use crate::{
-    bundle::{BundleError, put_endpoint, read_endpoint},
+    bundle::{BundleError, MAX_TARGETS, put_endpoint, read_endpoint},
     cbor::{self, Reader},
     id::EndpointId,
 };
 
-/// The most targets of one security block: more than a bundle has blocks.
-pub const MAX_TARGETS: usize = 64;
 /// The most parameters of a security block, and the most results for one target.
 pub const MAX_ITEMS: usize = 16;
 /// Security context flags (RFC 9172 §3.6): parameters are present.

@@ -84,7 +84,7 @@ pub(super) fn verify(operation: &Operation<'_>) -> Result<(), BpsecError> {
         Some(wrapped) => Cow::Owned(unwrap(operation.key(KeyUse::Wrapping, &[])?, wrapped)?),
     };
     let prefix = plaintext_prefix(operation.bundle, operation.header, operation.target, parameters.scope)?;
-    let data = target_data(operation.bundle, operation.target)?;
+    let data = &*target_data(operation.bundle, operation.target)?;
     if parameters.variant.holds(&key, &[&prefix, data], expected) { Ok(()) } else { Err(operation.failed()) }
 }
 

@@ -25,8 +25,10 @@ mod rules;
 mod scope;
 mod source;
 
+pub use crate::bundle::MAX_TARGETS;
 pub use acceptor::{decrypt, remove_integrity, verify_integrity};
-pub use asb::{ContextId, MAX_ITEMS, MAX_TARGETS, SecurityBlock, SecuritySource};
+pub(crate) use acceptor::{discard, discard_secured};
+pub use asb::{ContextId, MAX_ITEMS, SecurityBlock, SecuritySource};
 pub use cose::{AadScope, Recipient};
 pub use error::BpsecError;
 pub use item::Item;

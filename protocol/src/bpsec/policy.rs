@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    acceptor::{decrypt, remove_integrity, remove_operation, remove_target},
+    acceptor::{decrypt, discard, remove_integrity, remove_operation},
     asb::{ContextId, SecurityBlock},
     cose::Context,
     error::BpsecError,
@@ -141,23 +141,26 @@ fn decrypt_all(
     }
     for (block, target) in integrity {
         if decrypt_one(bundle, block, target, keys, verdict)? {
-            check_shared(bundle, block, target, there)?;
-            // It went as ciphertext; what it said of blocks that were removed goes now.
-            verdict.removed.iter().for_each(|removed| remove_operation(bundle, target, *removed));
+            settle(bundle, block, target, there)?;
         }
     }
     Ok(())
 }
 
-/// RFC 9172 §3.8: an integrity block is encrypted only together with a target of its own.
-fn check_shared(bundle: &Bundle, block: u64, target: u64, there: &Operations) -> Result<(), BpsecError> {
-    let integrity = bundle.numbered(target).ok_or(BpsecError::NoSuchBlock { target })?;
+/// Judges an integrity block that was decrypted. Operations on blocks that are gone go now: while it was ciphertext, nobody who removed
+/// or discarded a block could take them out (RFC 9171 §5.6, RFC 9172 §5.1.1).
+fn settle(bundle: &mut Bundle, block: u64, number: u64, there: &Operations) -> Result<(), BpsecError> {
+    let integrity = bundle.numbered(number).ok_or(BpsecError::NoSuchBlock { target: number })?;
     let targets = SecurityBlock::decode(&integrity.data)?.targets;
-    if targets.iter().any(|own| there.encrypted.contains(own)) {
-        Ok(())
-    } else {
-        Err(BpsecError::ForbiddenTarget { block, target })
+    let (gone, left): (Vec<u64>, Vec<u64>) =
+        targets.iter().partition(|target| **target != PRIMARY_NUMBER && bundle.numbered(**target).is_none());
+    // RFC 9172 §3.8: it is encrypted only together with a target of its own.
+    let shared = |targets: &[u64]| targets.iter().any(|target| there.encrypted.contains(target));
+    if !left.is_empty() && !shared(&left) && !shared(&gone) {
+        return Err(BpsecError::ForbiddenTarget { block, target: number });
     }
+    gone.iter().for_each(|target| remove_operation(bundle, number, *target));
+    Ok(())
 }
 
 /// Whether it was decrypted; a block that cannot be is removed.
@@ -174,7 +177,7 @@ fn decrypt_one(
         // RFC 9172 §5.1.1: a payload that cannot be decrypted is the end of the bundle; another block goes alone.
         Err(error) if target == PAYLOAD_NUMBER => Err(error),
         Err(_) => {
-            remove_target(bundle, target);
+            discard(bundle, target);
             verdict.removed.push(target);
             Ok(false)
         }
@@ -214,7 +217,7 @@ fn check_integrity(
         }
     }
     for target in failed {
-        remove_target(bundle, target);
+        discard(bundle, target);
         verdict.removed.push(target);
     }
     Ok(covered)

@@ -4,7 +4,7 @@ use crate::{
         AadScope, AesVariant, Confidentiality, CoseProfile, Integrity, Key, KeyStore, KeyUse, Placement,
         ScopeFlags, ShaVariant, add_confidentiality, add_integrity, is_secured,
     },
-    bundle::{BlockFlags, CreationTimestamp, HopCount, Primary, ReportReason},
+    bundle::{BlockFlags, CreationTimestamp, HopCount, Primary, ReportReason, reassemble},
     id::NodeId,
     identity::{Directory, KeyPair},
     time::DtnTime,
@@ -178,6 +178,56 @@ fn what_was_encrypted_is_judged_once_it_is_plain() {
     encrypt(&mut bundle, &[bib]);
     let verdict = process(&mut bundle, Role::Acceptor, &SecurityPolicy::default(), &keys);
     assert_eq!(verdict.result, Err(BpsecError::ForbiddenTarget { block: 4, target: bib }));
+}
+
+/// Signed by node 1 and encrypted by it, with COSE: one confidentiality block on integrity block and payload.
+fn signed_and_encrypted(targets: &[u64]) -> (Bundle, KeyStore) {
+    let mut bundle = signed(1, targets);
+    let (scope, source) = (AadScope::default(), NodeId(1).endpoint(0));
+    let service = Confidentiality::Encrypt0 { key: &[4; 16], profile: CoseProfile::new(&scope, b"k") };
+    let mut rng = ChaCha8Rng::from_seed([1; 32]);
+    add_confidentiality(&mut bundle, targets, &source, &service, Placement::plain(), &mut rng).unwrap();
+    let mut keys = KeyStore::new();
+    keys.insert_symmetric(source.clone(), KeyUse::Confidentiality, b"k", &[4; 16]);
+    keys.insert_public(source, &pair(1).public().as_bytes()[..8], pair(1).public().clone());
+    (bundle, keys)
+}
+
+#[test]
+fn fragments_whose_integrity_block_is_in_the_first_pass_every_hop() {
+    let (secured, keys) = signed_and_encrypted(&[1]);
+    let mut parts = secured.fragment(5).unwrap();
+    for part in &mut parts {
+        for role in [Role::Verifier, Role::Acceptor] {
+            let verdict = process(part, role, &DEMANDING, &keys);
+            assert_eq!((verdict.result, verdict.deferred), (Ok(()), true));
+        }
+        part.set_hop_count(HopCount { limit: 9, count: 1 });
+        *part = Bundle::decode(&part.encode()).unwrap();
+    }
+    assert!(parts[1].block(BlockKind::BLOCK_INTEGRITY).is_none(), "it is in the first");
+    let mut whole = reassemble(&parts).unwrap();
+    assert_eq!(process(&mut whole, Role::Acceptor, &DEMANDING, &keys).result, Ok(()));
+    assert_eq!(whole.payload(), b"measured here");
+}
+
+#[test]
+fn what_a_relay_discards_takes_its_operations_along() {
+    for targets in [&[EXTRA, 1][..], &[EXTRA]] {
+        let mut bundle = signed(1, targets);
+        discard(&mut bundle, EXTRA);
+        assert_eq!(crate::bpsec::check(&bundle), Ok(()));
+        assert_eq!(is_secured(&bundle), targets.contains(&1));
+    }
+    // While it is encrypted, an integrity block cannot be changed: its acceptor finds what is gone.
+    let (mut bundle, keys) = signed_and_encrypted(&[EXTRA, 1]);
+    discard(&mut bundle, EXTRA);
+    bundle = Bundle::decode(&bundle.encode()).unwrap();
+    let relayed = process(&mut bundle, Role::Verifier, &SecurityPolicy::default(), &keys);
+    assert_eq!(relayed.result, Ok(()));
+    assert_eq!(process(&mut bundle, Role::Acceptor, &DEMANDING, &keys).result, Ok(()));
+    assert_eq!(bundle.payload(), b"measured here");
+    assert!(!is_secured(&bundle));
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn data(bundle: &Bundle, number: u64) -> Vec<u8> {
 /// The integrity-protected plaintext of an operation.
 fn plaintext(bundle: &Bundle, security: u64, target: u64, scope: ScopeFlags) -> Vec<u8> {
     let mut out = plaintext_prefix(bundle, header(bundle, security), target, scope).unwrap();
-    out.extend_from_slice(target_data(bundle, target).unwrap());
+    out.extend_from_slice(&target_data(bundle, target).unwrap());
     out
 }
 

@@ -1,6 +1,6 @@
 //! [`check`]: the rules of RFC 9172 §3 that can be judged on a bundle, without a key.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{borrow::Cow, collections::BTreeSet, vec::Vec};
 
 use super::{asb::SecurityBlock, error::BpsecError};
 use crate::bundle::{Block, BlockFlags, BlockKind, Bundle, PAYLOAD_NUMBER};
@@ -20,7 +20,7 @@ pub(super) struct Operations {
 
 /// Judges the security blocks of a bundle.
 ///
-/// Asked are: the form of the blocks (§3.6), that targets exist (§3.4), that a service is applied to a target once (§3.2), which targets
+/// Asked are: the form of the blocks (§3.6), that targets exist (§3.4; not of a fragment, as they may be in another), that a service is applied to a target once (§3.2), which targets
 /// and flags the two kinds of blocks may have (§3.7, §3.8), and that no integrity block is in the clear whose target is encrypted (§3.9).
 /// What is encrypted is judged when it is decrypted.
 ///
@@ -81,6 +81,9 @@ fn of_kind(bundle: &Bundle, kind: BlockKind) -> impl Iterator<Item = &Block> {
 /// RFC 9172 §3.8.
 fn check_confidentiality(bundle: &Bundle, block: &Block, security: &SecurityBlock) -> Result<(), BpsecError> {
     for &target in &security.targets {
+        if is_elsewhere(bundle, target) {
+            continue;
+        }
         let kind = target_kind(bundle, target)?;
         if kind.is_none_or(|kind| kind == BlockKind::BLOCK_CONFIDENTIALITY) {
             return Err(BpsecError::ForbiddenTarget { block: block.number, target });
@@ -98,11 +101,17 @@ fn check_confidentiality(bundle: &Bundle, block: &Block, security: &SecurityBloc
 /// RFC 9172 §3.7.
 fn check_integrity(bundle: &Bundle, block: &Block, security: &SecurityBlock) -> Result<(), BpsecError> {
     for &target in &security.targets {
-        if target_kind(bundle, target)?.is_some_and(is_security) {
+        if !is_elsewhere(bundle, target) && target_kind(bundle, target)?.is_some_and(is_security) {
             return Err(BpsecError::ForbiddenTarget { block: block.number, target });
         }
     }
     Ok(())
+}
+
+/// Whether a target may be in another fragment: a block that is not replicated is in the first one alone (RFC 9171 §5.8), and a security
+/// block that is may speak of it everywhere.
+fn is_elsewhere(bundle: &Bundle, target: u64) -> bool {
+    bundle.primary().fragment.is_some() && target != PRIMARY_NUMBER && bundle.numbered(target).is_none()
 }
 
 /// The kind of a target; `None` for the primary block.
@@ -114,11 +123,14 @@ pub(super) fn target_kind(bundle: &Bundle, target: u64) -> Result<Option<BlockKi
 }
 
 /// What an operation protects: the data of a block, or the whole primary block.
-pub(super) fn target_data(bundle: &Bundle, target: u64) -> Result<&[u8], BpsecError> {
+pub(super) fn target_data(bundle: &Bundle, target: u64) -> Result<Cow<'_, [u8]>, BpsecError> {
     if target == PRIMARY_NUMBER {
-        return Ok(bundle.primary_wire());
+        return Ok(bundle.canonical_primary());
     }
-    bundle.numbered(target).map(|block| block.data.as_slice()).ok_or(BpsecError::NoSuchBlock { target })
+    bundle
+        .numbered(target)
+        .map(|block| Cow::Borrowed(block.data.as_slice()))
+        .ok_or(BpsecError::NoSuchBlock { target })
 }
 
 #[cfg(test)]

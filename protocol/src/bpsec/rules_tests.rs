@@ -62,6 +62,18 @@ fn targets_and_flags_are_those_of_the_standard() {
 }
 
 #[test]
+fn a_target_of_a_fragment_may_be_in_another_fragment() {
+    let whole = bundle(&[(BIB, NONE, &[1]), (BCB, REPLICATE, &[3, 1]), (BIB, REPLICATE, &[AGE, 9])]);
+    assert_eq!(check(&whole), Err(BpsecError::NoSuchBlock { target: 9 }));
+    let parts = whole.fragment(8).unwrap();
+    assert_eq!(parts[1].numbers(), [AGE, 4, 5]);
+    parts.iter().for_each(|part| assert_eq!(check(part), Ok(())));
+    // What is there is judged as ever.
+    let forbidden = bundle(&[(BCB, REPLICATE, &[1]), (BIB, REPLICATE, &[3])]).fragment(8).unwrap();
+    assert_eq!(check(&forbidden[1]), Err(BpsecError::ForbiddenTarget { block: 4, target: 3 }));
+}
+
+#[test]
 fn a_service_is_applied_to_a_target_once() {
     let twice = bundle(&[(BIB, NONE, &[1, 2]), (BIB, NONE, &[2])]);
     assert_eq!(check(&twice), Err(BpsecError::RepeatedOperation { target: 2 }));

@@ -77,7 +77,7 @@ pub(super) fn associated_data(
     cbor::put_uint(&mut out, scope.0 & ScopeFlags::ALL.0);
     if target != PRIMARY_NUMBER {
         if scope.contains(ScopeFlags::PRIMARY) {
-            out.extend_from_slice(bundle.primary_wire());
+            out.extend_from_slice(&bundle.canonical_primary());
         }
         if scope.contains(ScopeFlags::TARGET_HEADER) {
             let block = bundle.numbered(target).ok_or(BpsecError::NoSuchBlock { target })?;

@@ -238,7 +238,7 @@ fn integrity_block(
     let mut security = SecurityBlock::new(context, source.clone(), parameters);
     let header = header_of(bundle, number)?;
     for &target in targets {
-        let payload = target_data(bundle, target)?;
+        let payload = &*target_data(bundle, target)?;
         let item = match service {
             Integrity::HmacSha2 { variant, scope, key } => {
                 let prefix = plaintext_prefix(bundle, header, target, *scope)?;
@@ -385,7 +385,7 @@ pub(super) fn encrypt(
     let mut security = SecurityBlock::new(context, source.clone(), parameters);
     let header = header_of(bundle, number)?;
     for &target in targets {
-        let mut data = target_data(bundle, target)?.to_vec();
+        let mut data = target_data(bundle, target)?.into_owned();
         let item = match service {
             Confidentiality::AesGcm { variant, scope, key } => {
                 let aad = associated_data(bundle, header, target, *scope)?;
@@ -468,7 +468,14 @@ fn insert(bundle: &mut Bundle, kind: BlockKind, placement: Placement) -> Result<
         return Err(BpsecError::BlockNumber { number });
     }
     let last = bundle.blocks().iter().rposition(|block| is_security(block.kind));
-    let block = Block { kind, number, flags: placement.flags, crc: placement.crc, data: Vec::new() };
+    let block = Block {
+        kind,
+        number,
+        flags: placement.flags,
+        crc: placement.crc,
+        data: Vec::new(),
+        indefinite: false,
+    };
     bundle.insert_block(last.map_or(0, |index| index + 1), block);
     Ok(number)
 }

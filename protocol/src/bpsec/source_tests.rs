@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     bpsec::{KeyStore, KeyUse, Role, SecurityPolicy, check, decrypt, process, verify_integrity},
-    bundle::{CreationTimestamp, Primary},
+    bundle::{CreationTimestamp, Policy, Primary, arbitrary::unhex},
     id::NodeId,
     time::DtnTime,
 };
@@ -150,6 +150,54 @@ fn fragments_are_secured_before_they_are_cut_and_checked_when_they_are_joined() 
     assert_eq!((verdict.result, verdict.deferred), (Ok(()), true));
     let mut whole = crate::bundle::reassemble(&parts).unwrap();
     assert_eq!(process(&mut whole, Role::Acceptor, &demanding, &keys()).result, Ok(()));
+}
+
+/// Destination ipn:0.2.7 in three elements, source ipn:1.1, report-to ipn:0.9, which is nobody; no checksum.
+const PRIMARY: &str = "88070000 820283000207 8202820101 8202820009 8219138800 1903e8";
+
+fn around(primary: &str) -> Bundle {
+    let payload = [&[0x85, 1, 1, 0, 0, 0x4d][..], b"measured here"].concat();
+    let bytes = [&[0x9f][..], &unhex(&primary.replace(' ', "")), &payload, &[0xff]].concat();
+    Bundle::decode_with(&bytes, Policy::Lenient).unwrap()
+}
+
+#[test]
+fn what_covers_the_primary_block_holds_on_a_whole_of_fragments_whatever_form_its_names_have() {
+    let pair = KeyPair::from_seed([1; 32]);
+    let scope = AadScope::default();
+    let signature = Integrity::Sign1 { keys: &pair, profile: CoseProfile::new(&scope, b"") };
+    for (targets, service) in [(&[0, 1][..], &hmac(ScopeFlags::ALL)), (&[0, 1], &signature)] {
+        let mut secured = around(PRIMARY);
+        add_integrity(&mut secured, targets, &source(), service, Placement::plain()).unwrap();
+        let mut parts = secured.fragment(5).unwrap();
+        for part in &mut parts {
+            // Every hop is strict.
+            *part = Bundle::decode(&part.encode()).unwrap();
+        }
+        parts.reverse();
+        let mut keys = keys();
+        keys.insert_public(source(), b"", pair.public().clone());
+        let whole = crate::bundle::reassemble(&parts).unwrap();
+        assert_eq!(whole.primary().destination, NodeId(2).endpoint(7));
+        for target in targets {
+            assert_eq!(verify_integrity(&whole, *target, &keys), Ok(()), "{target} of {service:?}");
+        }
+    }
+}
+
+#[test]
+fn what_covers_a_primary_block_of_indefinite_lengths_covers_its_deterministic_form() {
+    let mut secured = around(PRIMARY);
+    sign(&mut secured, &[0, 1], ScopeFlags::ALL).unwrap();
+    let bytes = secured.encode();
+    let length = PRIMARY.replace(' ', "").len() / 2;
+    let indefinite =
+        unhex(&"9f070000 9f029f000207ffff 9f02820101ff 8202820009 9f19138800ff 1903e8ff".replace(' ', ""));
+    let bytes = [&bytes[..1], &indefinite, &bytes[1 + length..]].concat();
+    let read = Bundle::decode_with(&bytes, Policy::Lenient).unwrap();
+    assert_eq!(read.encode(), bytes);
+    assert_eq!(verify_integrity(&read, 0, &keys()), Ok(()));
+    assert_eq!(verify_integrity(&read, 1, &keys()), Ok(()));
 }
 
 #[test]

@@ -10,13 +10,9 @@ use super::{
     error::BundleError,
     extension::check_data,
 };
+use crate::cbor::Lengths;
 
 impl Bundle {
-    /// The primary block's bytes, as they came or were first encoded.
-    pub(crate) fn primary_wire(&self) -> &[u8] {
-        &self.primary_wire
-    }
-
     /// The extension or payload block with this number.
     pub(crate) fn numbered(&self, number: u64) -> Option<&Block> {
         if number == PAYLOAD_NUMBER {
@@ -49,15 +45,19 @@ impl Bundle {
         MAX_BLOCKS - self.blocks.iter().filter(|block| !FORWARDERS.contains(&block.kind)).count()
     }
 
-    /// Takes the checksum out of the primary block; it is encoded anew.
+    /// Takes the checksum out of the primary block, which else stays as it is.
     pub(crate) fn strip_primary_crc(&mut self) {
-        self.primary.crc = CrcKind::None;
-        self.primary_wire = self.primary.encode();
+        self.set_primary_crc(CrcKind::None);
+    }
+
+    pub(super) fn set_primary_crc(&mut self, crc: CrcKind) {
+        self.primary.crc = crc;
+        self.primary_wire = self.primary.encode_as(&self.primary_wire);
     }
 
     /// Judges the data of the block with this number, now that it is readable.
     pub(crate) fn check_numbered(&self, number: u64) -> Result<(), BundleError> {
-        self.numbered(number).map_or(Ok(()), check_data)
+        self.numbered(number).map_or(Ok(()), |block| check_data(block, Lengths::Definite))
     }
 
     /// The extension blocks' numbers, in their order.

@@ -41,4 +41,6 @@ pub struct Block {
     pub crc: CrcKind,
     /// The content of the block-type-specific data field.
     pub data: Vec<u8>,
+    /// Whether its array is of indefinite length on the wire: such a block is sent on as it came.
+    pub indefinite: bool,
 }

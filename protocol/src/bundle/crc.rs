@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use crc::{CRC_16_IBM_SDLC, Crc, Table};
 
+use crate::cbor::{BREAK, INDEFINITE_ARRAY};
+
 // A table of 16 rows takes 16 bytes a step: both may guard payloads.
 #[cfg_attr(
     all(feature = "fast", any(target_arch = "x86_64", target_arch = "aarch64"), not(target_os = "none")),
@@ -58,40 +60,46 @@ impl CrcKind {
         matches!(self, Self::None)
     }
 
-    /// Appends the CRC field of the block that starts at `start` in `out`; nothing for [`CrcKind::None`].
+    /// Ends the block that starts at `start` in `out`: with the CRC field, but for [`CrcKind::None`], and with the break of an array of
+    /// indefinite length.
     pub(super) fn put(self, out: &mut Vec<u8>, start: usize) {
-        if self.is_empty() {
-            return;
+        let at = out.len() + 1;
+        if !self.is_empty() {
+            out.push(0x40 | self.len() as u8);
+            out.resize(at + self.len(), 0);
         }
-        out.push(0x40 | self.len() as u8);
-        // RFC 9171 §4.2.2: computed over the whole block with the CRC field's bytes at zero.
-        let at = out.len();
-        out.resize(at + self.len(), 0);
-        let checksum = self.checksum(&out[start..], 0).to_be_bytes();
-        out[at..].copy_from_slice(&checksum[4 - self.len()..]);
+        if out.get(start) == Some(&INDEFINITE_ARRAY) {
+            out.push(BREAK);
+        }
+        if !self.is_empty() {
+            // RFC 9171 §4.2.2: computed over the whole block with the CRC field's bytes at zero.
+            let checksum = self.checksum(&[&out[start..]]).to_be_bytes();
+            out[at..at + self.len()].copy_from_slice(&checksum[4 - self.len()..]);
+        }
     }
 
-    /// Whether `block`, which ends with its CRC's bytes, is intact. A block shorter than its CRC is not.
+    /// Whether `block`, which ends with its CRC's bytes, and with a break if its array is of indefinite length, is intact. A block
+    /// shorter than its CRC is not.
     #[must_use]
     pub fn holds(self, block: &[u8]) -> bool {
-        let Some(length) = block.len().checked_sub(self.len()) else { return false };
-        let (content, found) = block.split_at(length);
+        let end = usize::from(block.first() == Some(&INDEFINITE_ARRAY));
+        let Some(at) = block.len().checked_sub(self.len() + end) else { return false };
+        let (content, rest) = block.split_at(at);
+        let (found, end) = rest.split_at(self.len());
         let found = found.iter().fold(0, |value, byte| value << 8 | u32::from(*byte));
-        self.checksum(content, self.len()) == found
+        self.checksum(&[content, &[0; 4][..self.len()], end]) == found
     }
 
-    /// The checksum of `bytes` and `zeros` bytes of zero.
-    fn checksum(self, bytes: &[u8], zeros: usize) -> u32 {
-        const ZEROS: [u8; 4] = [0; 4];
+    /// The checksum of the parts in turn.
+    fn checksum(self, parts: &[&[u8]]) -> u32 {
         match self {
             Self::None => 0,
             Self::X25 => {
                 let mut digest = X_25.digest();
-                digest.update(bytes);
-                digest.update(&ZEROS[..zeros]);
+                parts.iter().for_each(|part| digest.update(part));
                 u32::from(digest.finalize())
             }
-            Self::Castagnoli => crc_32c(&[bytes, &ZEROS[..zeros]]),
+            Self::Castagnoli => crc_32c(parts),
         }
     }
 }
@@ -133,8 +141,8 @@ mod tests {
     /// The check values of the CRC catalogue (reveng), which RFC 9171's two checksums name.
     #[test]
     fn the_catalogues_check_values_are_met() {
-        assert_eq!(CrcKind::X25.checksum(b"123456789", 0), 0x906e);
-        assert_eq!(CrcKind::Castagnoli.checksum(b"123456789", 0), 0xe306_9283);
+        assert_eq!(CrcKind::X25.checksum(&[b"123456789"]), 0x906e);
+        assert_eq!(CrcKind::Castagnoli.checksum(&[b"123456789"]), 0xe306_9283);
     }
 
     proptest! {

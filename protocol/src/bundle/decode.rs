@@ -1,4 +1,4 @@
-//! [`Bundle::decode`]: bytes into a bundle, in deterministic form only.
+//! [`Bundle::decode`]: bytes into a bundle, in deterministic form; under [`Policy::Lenient`] with lengths of any kind.
 
 use alloc::vec::Vec;
 
@@ -11,12 +11,9 @@ use super::{
     extension::check_data,
     flags::{BlockFlags, BundleFlags},
     policy::Policy,
-    primary::{CreationTimestamp, Fragment, Primary, VERSION},
+    primary::{Fragment, Primary, VERSION, read_creation},
 };
-use crate::{
-    cbor::{self, CborError, Reader},
-    time::DtnTime,
-};
+use crate::cbor::{self, Array, CborError, Reader};
 
 /// The kinds of which a bundle has at most one (RFC 9171 §4.4.1 to §4.4.3), and which forwarders add.
 pub(super) const FORWARDERS: [BlockKind; 3] =
@@ -42,7 +39,7 @@ impl Bundle {
     /// # Errors
     /// As [`Bundle::decode`].
     pub fn decode_with(bytes: &[u8], policy: Policy) -> Result<Self, BundleError> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = Reader::with(bytes, policy.lengths());
         if !reader.skip_byte(cbor::INDEFINITE_ARRAY) {
             return Err(BundleError::NotABundle);
         }
@@ -52,13 +49,13 @@ impl Bundle {
         let (blocks, payload) = read_blocks(&mut reader)?;
         reader.end()?;
         let bundle = Self { primary, primary_wire, blocks, payload, absent: 0 };
-        bundle.check_blocks()?;
+        bundle.check_blocks(policy)?;
         bundle.check_fragment()?;
         bundle.check(policy)?;
         Ok(bundle)
     }
 
-    fn check_blocks(&self) -> Result<(), BundleError> {
+    fn check_blocks(&self, policy: Policy) -> Result<(), BundleError> {
         // A confidentiality block makes other blocks' data ciphertext; whose, only its own reader knows.
         let readable = self.block(BlockKind::BLOCK_CONFIDENTIALITY).is_none();
         for (index, block) in self.blocks.iter().enumerate() {
@@ -70,7 +67,7 @@ impl Bundle {
                 return Err(BundleError::RepeatedKind { kind: block.kind });
             }
             if readable {
-                check_data(block)?;
+                check_data(block, policy.lengths())?;
             }
         }
         Ok(())
@@ -88,7 +85,7 @@ impl Bundle {
 
 fn read_primary(reader: &mut Reader<'_>) -> Result<Primary, BundleError> {
     let at = reader.position();
-    let items = reader.array()?;
+    let array = reader.open()?;
     let found = reader.uint()?;
     if found != VERSION {
         return Err(BundleError::Version { found });
@@ -96,15 +93,15 @@ fn read_primary(reader: &mut Reader<'_>) -> Result<Primary, BundleError> {
     let flags = BundleFlags(reader.uint()?);
     let crc = read_crc_kind(reader, at)?;
     let is_fragment = flags.contains(BundleFlags::IS_FRAGMENT);
-    check_items(at, items, 8 + 2 * u64::from(is_fragment), crc)?;
+    let items = 8 + 2 * u64::from(is_fragment) + u64::from(!crc.is_empty());
+    reader.expect_items(array, items)?;
     let (destination, source) = (read_endpoint(reader)?, read_endpoint(reader)?);
     let report_to = read_endpoint(reader)?;
-    reader.array_of(2)?;
-    let creation = CreationTimestamp { time: DtnTime(reader.uint()?), sequence: reader.uint()? };
+    let creation = read_creation(reader)?;
     let lifetime_ms = reader.uint()?;
     let fragment =
         if is_fragment { Some(Fragment { offset: reader.uint()?, total: reader.uint()? }) } else { None };
-    read_crc(reader, crc, at)?;
+    read_end(reader, array, items, crc, at)?;
     Ok(Primary { flags, crc, destination, source, report_to, creation, lifetime_ms, fragment })
 }
 
@@ -139,15 +136,16 @@ fn read_blocks(reader: &mut Reader<'_>) -> Result<(Vec<Block>, Block), BundleErr
 
 fn read_block(reader: &mut Reader<'_>) -> Result<Block, BundleError> {
     let at = reader.position();
-    let items = reader.array()?;
+    let array = reader.open()?;
     let kind = BlockKind(reader.uint()?);
     let number = reader.uint()?;
     let flags = BlockFlags(reader.uint()?);
     let crc = read_crc_kind(reader, at)?;
-    check_items(at, items, 5, crc)?;
+    let items = 5 + u64::from(!crc.is_empty());
+    reader.expect_items(array, items)?;
     let data = reader.bytes()?;
-    read_crc(reader, crc, at)?;
-    Ok(Block { kind, number, flags, crc, data: data.to_vec() })
+    read_end(reader, array, items, crc, at)?;
+    Ok(Block { kind, number, flags, crc, data: data.to_vec(), indefinite: array.is_indefinite() })
 }
 
 fn read_crc_kind(reader: &mut Reader<'_>, at: usize) -> Result<CrcKind, BundleError> {
@@ -155,21 +153,22 @@ fn read_crc_kind(reader: &mut Reader<'_>, at: usize) -> Result<CrcKind, BundleEr
     CrcKind::from_code(found).ok_or(BundleError::CrcType { at, found })
 }
 
-fn check_items(at: usize, found: u64, without_crc: u64, crc: CrcKind) -> Result<(), BundleError> {
-    let expected = without_crc + u64::from(!crc.is_empty());
-    if found == expected { Ok(()) } else { Err(CborError::Items { at, expected, found }.into()) }
-}
-
-/// Reads the CRC of the block that starts at `at`, and checks it before the block's data is copied.
-fn read_crc(reader: &mut Reader<'_>, crc: CrcKind, at: usize) -> Result<(), BundleError> {
-    if crc.is_empty() {
-        return Ok(());
+/// Reads the CRC and the end of the block that starts at `at`, and checks the block before its data is copied.
+fn read_end(
+    reader: &mut Reader<'_>,
+    array: Array,
+    items: u64,
+    crc: CrcKind,
+    at: usize,
+) -> Result<(), BundleError> {
+    if !crc.is_empty() {
+        let (found, expected) = (reader.bytes()?.len(), crc.len());
+        if found != expected {
+            return Err(BundleError::CrcLength { at, found, expected });
+        }
     }
-    let (found, expected) = (reader.bytes()?.len(), crc.len());
-    if found != expected {
-        return Err(BundleError::CrcLength { at, found, expected });
-    }
-    if crc.holds(reader.since(at)) { Ok(()) } else { Err(BundleError::CrcMismatch { at }) }
+    reader.close(array, items)?;
+    if crc.is_empty() || crc.holds(reader.since(at)) { Ok(()) } else { Err(BundleError::CrcMismatch { at }) }
 }
 
 #[cfg(test)]

@@ -4,11 +4,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     bundle::{
-        HopCount,
+        CreationTimestamp, HopCount,
         arbitrary::{bundle, endpoint, unhex},
+        reassemble,
         rfc9173_vectors::BUNDLES,
     },
+    cbor::Lengths,
     id::{EndpointId, NodeId},
+    time::DtnTime,
 };
 
 fn sample() -> Bundle {
@@ -87,10 +90,11 @@ fn anything_but_the_deterministic_form_is_refused() {
     let lenient = |bytes: &[u8]| Bundle::decode_with(bytes, Policy::Lenient).unwrap_err().reason();
     let long_type = bare(&[&[0x85, 0x18, 1, 1, 0, 0, 0x41, 0xaa]]);
     assert_eq!(lenient(&long_type), "non_canonical");
-    let indefinite_block = bare(&[&[0x9f, 1, 1, 0, 0, 0x41, 0xaa, 0xff]]);
-    assert_eq!(lenient(&indefinite_block), "non_canonical");
+    // RFC 9171 §4.3.2: the one byte string that must be of definite length.
     let chunked_payload = bare(&[&[0x85, 1, 1, 0, 0, 0x5f, 0x41, 0xaa, 0xff]]);
     assert_eq!(lenient(&chunked_payload), "non_canonical");
+    let chunked_crc = bare(&[&[0x86, 1, 1, 0, 1, 0x41, 0xaa, 0x5f, 0x42, 0, 0, 0xff]]);
+    assert_eq!(lenient(&chunked_crc), "non_canonical");
     let mut definite = good.clone();
     definite[0] = 0x82;
     definite.pop();
@@ -101,6 +105,120 @@ fn anything_but_the_deterministic_form_is_refused() {
     for length in 0..good.len() {
         assert!(Bundle::decode_with(&good[..length], Policy::Lenient).is_err(), "cut to {length}");
     }
+}
+
+/// A primary block with indefinite lengths wherever they are possible: of itself, of endpoints, of a name in two texts, of the creation time;
+/// source ipn:2.7, destination dtn://ab/c, report-to ipn:0.2.1, creation time 5000.
+const INDEFINITE_PRIMARY: &str =
+    "9f0700029f017f632f2f6163622f63ffff9f029f0207ffff9f029f000201ffff9f19138800ff1903e8";
+
+/// A bundle around blocks with indefinite lengths, its checksums made right.
+fn indefinite() -> Vec<u8> {
+    let mut primary = unhex(INDEFINITE_PRIMARY);
+    CrcKind::Castagnoli.put(&mut primary, 0);
+    // Previous node ipn:3.0, hop count 3 of 9, both in arrays of indefinite length.
+    let mut previous = unhex("9f06020002479f029f0300ffff");
+    CrcKind::Castagnoli.put(&mut previous, 0);
+    let mut hops = unhex("9f0a030001449f0903ff");
+    CrcKind::X25.put(&mut hops, 0);
+    let payload = unhex("9f0101000041aaff");
+    [&[0x9f][..], &primary, &previous, &hops, &payload, &[0xff]].concat()
+}
+
+#[test]
+fn indefinite_lengths_are_taken_by_lenient_readers_and_sent_on_as_they_came() {
+    let bytes = indefinite();
+    let bundle = Bundle::decode_with(&bytes, Policy::Lenient).unwrap();
+    assert_eq!(bundle.primary().destination, "dtn://ab/c".parse().unwrap());
+    assert_eq!(bundle.primary().source, NodeId(2).endpoint(7));
+    assert_eq!(bundle.primary().report_to, NodeId(2).endpoint(1));
+    assert_eq!(bundle.primary().creation.time, DtnTime(5000));
+    assert_eq!(bundle.previous_node(), Some(NodeId(3).endpoint(0)));
+    assert_eq!(bundle.hop_count(), Some(HopCount { limit: 9, count: 3 }));
+    assert_eq!((bundle.encode(), bundle.encoded_len()), (bytes.clone(), bytes.len()));
+    assert_eq!(refused(&bytes), "non_canonical");
+    // Every checksum counts, and nothing that is cut off passes.
+    for at in 1..bytes.len() - 1 {
+        assert!(Bundle::decode_with(&bytes[..at], Policy::Lenient).is_err(), "cut to {at}");
+    }
+    let mut broken = bytes.clone();
+    broken[13] ^= 1;
+    assert_eq!(Bundle::decode_with(&broken, Policy::Lenient).unwrap_err().reason(), "crc_mismatch");
+}
+
+#[test]
+fn an_array_of_indefinite_length_has_as_many_items_as_one_of_definite_length() {
+    let lenient = |block: &[u8]| {
+        Bundle::decode_with(&bare(&[block, PAYLOAD]), Policy::Lenient).map_err(|error| error.reason()).err()
+    };
+    assert_eq!(lenient(&unhex("9f18c002000040ff")), None);
+    assert_eq!(lenient(&unhex("9f18c00200004000ff")), Some("malformed"));
+    assert_eq!(lenient(&unhex("9f18c0020000ff")), Some("non_canonical"));
+    // Of names, too: one part, four parts, a scheme alone.
+    for name in ["9f029f02ffff", "82029f02030405ff", "9f02ff", "9f02820201", "9f0282020100ff"] {
+        let data = unhex(name);
+        let block = [&[0x85, 6, 2, 0, 0, 0x40 | data.len() as u8][..], &data].concat();
+        assert_eq!(lenient(&block), Some("malformed_block"), "{name}");
+    }
+    // A name in parts is refused as soon as it is too long.
+    let mut endless = unhex("82017f");
+    (0..1024).for_each(|_| endless.extend_from_slice(&[0x61, b'a']));
+    let mut reader = Reader::with(&endless, Lengths::Any);
+    assert_eq!(read_endpoint(&mut reader), Err(BundleError::Endpoint { at: 0 }));
+}
+
+#[test]
+fn fragments_of_a_bundle_of_indefinite_lengths_are_whole_again_byte_for_byte() {
+    let mut bundle = Bundle::decode_with(&indefinite(), Policy::Lenient).unwrap();
+    bundle.payload.data = (0..90).collect();
+    let parts = bundle.clone().fragment(40).unwrap();
+    for part in &parts {
+        assert_eq!(
+            Bundle::decode_with(&part.encode(), Policy::Lenient).map(|read| read.encode()),
+            Ok(part.encode())
+        );
+    }
+    assert_eq!(reassemble(&parts), Ok(bundle));
+}
+
+#[test]
+fn security_covers_a_primary_block_in_deterministic_form() {
+    let bundle = Bundle::decode_with(&indefinite(), Policy::Lenient).unwrap();
+    let definite = bundle.canonical_primary();
+    // RFC 9172 §4: all lengths definite, the rest as it came, the name of three elements too.
+    let expected = "890700028201662f2f61622f63820282020782028300020182191388001903e844";
+    assert_eq!(definite[..definite.len() - 4], unhex(expected));
+    assert_eq!(definite[definite.len() - 4..], bundle.primary_wire[bundle.primary_wire.len() - 5..][..4]);
+    assert_eq!(sample().canonical_primary(), sample().primary_wire);
+}
+
+#[test]
+fn what_is_encrypted_is_neither_read_nor_written_by_a_forwarder() {
+    let mut bundle = sample();
+    bundle.set_previous_node(&NodeId(3).endpoint(0));
+    bundle.set_hop_count(HopCount { limit: 9, count: 1 });
+    bundle.set_age_ms(5);
+    // Targets 2, 3 and 4: their data, which looks like plaintext, is not.
+    let asb = unhex("8302030402008202820100838081824041aa80");
+    bundle.push_block(BlockKind::BLOCK_CONFIDENTIALITY, BlockFlags::default(), asb);
+    assert_eq!((bundle.previous_node(), bundle.hop_count(), bundle.age_ms()), (None, None, None));
+    let before = bundle.clone();
+    bundle.set_previous_node(&NodeId(4).endpoint(0));
+    bundle.set_hop_count(HopCount { limit: 9, count: 2 });
+    bundle.set_age_ms(6);
+    assert_eq!(bundle, before);
+}
+
+#[test]
+fn a_new_block_takes_no_number_that_a_security_block_speaks_of() {
+    let mut bundle = sample();
+    // An encrypted hop count, number 2, that is in another fragment.
+    let asb = unhex("82020102008202820100828080");
+    assert_eq!(bundle.push_block(BlockKind::BLOCK_CONFIDENTIALITY, BlockFlags::REPLICATE, asb), 2);
+    bundle.blocks[0].number = 3;
+    bundle.set_hop_count(HopCount { limit: 9, count: 2 });
+    assert_eq!(bundle.block(BlockKind::HOP_COUNT).unwrap().number, 4);
+    assert_eq!(bundle.hop_count(), Some(HopCount { limit: 9, count: 2 }));
 }
 
 #[test]

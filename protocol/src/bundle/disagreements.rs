@@ -198,6 +198,15 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         ("a bundle of definite length", definite),
         ("a primary block of indefinite length", indefinite_primary),
         ("an extension block of indefinite length", with(&[vec![0x9f, 0x18, 192, 2, 0, 0, 0x40, 0xff]])),
+        (
+            "an endpoint of indefinite length",
+            Raw { destination: vec![0x9f, 2, 0x9f, 2, 1, 0xff, 0xff], ..raw() }.bytes(),
+        ),
+        (
+            "a dtn name in two texts",
+            Raw { destination: [&[0x82, 1, 0x7f][..], b"\x63//a\x63b/c\xff"].concat(), ..raw() }.bytes(),
+        ),
+        ("a hop count of indefinite length", with(&[block(10, 2, 0, &[0x9f, 3, 0, 0xff])])),
         ("a number longer than needed", with(&[bare(&[0x18, 192, 0x18, 2, 0, 0, 0x40])])),
         ("a tagged number", with(&[bare(&[0x18, 192, 0xc1, 2, 0, 0, 0x40])])),
         ("bytes after the end", [&good[..], &[0]].concat()),

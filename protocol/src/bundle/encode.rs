@@ -44,8 +44,12 @@ impl Bundle {
 impl Block {
     fn encode_into(&self, out: &mut Vec<u8>) {
         let start = out.len();
-        cbor::put_head(out, cbor::ARRAY, 5 + u64::from(!self.crc.is_empty()));
-        let Self { kind: BlockKind(kind), number, flags, crc, data } = self;
+        let Self { kind: BlockKind(kind), number, flags, crc, data, indefinite } = self;
+        if *indefinite {
+            out.push(cbor::INDEFINITE_ARRAY);
+        } else {
+            cbor::put_head(out, cbor::ARRAY, 5 + u64::from(!crc.is_empty()));
+        }
         cbor::put_uint(out, *kind);
         cbor::put_uint(out, *number);
         cbor::put_uint(out, flags.0);
@@ -57,6 +61,6 @@ impl Block {
     fn encoded_len(&self) -> usize {
         let heads = [self.kind.0, self.number, self.flags.0, self.data.len() as u64].map(head_len);
         let crc = if self.crc.is_empty() { 0 } else { 1 + self.crc.len() };
-        2 + heads.iter().sum::<usize>() + self.data.len() + crc
+        2 + usize::from(self.indefinite) + heads.iter().sum::<usize>() + self.data.len() + crc
     }
 }

@@ -1,10 +1,10 @@
 //! Endpoint identifiers in CBOR (RFC 9171 §4.2.5.1, RFC 9758 §6).
 
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, string::String, vec::Vec};
 
 use super::{decode::MAX_ENDPOINT_NAME, error::BundleError};
 use crate::{
-    cbor::{self, Reader},
+    cbor::{self, CborError, Reader},
     id::{EndpointId, NodeId, is_dtn_name},
 };
 
@@ -35,12 +35,14 @@ pub(crate) fn put_endpoint(out: &mut Vec<u8>, endpoint: &EndpointId) {
 /// Reads an endpoint in any of its forms.
 pub(crate) fn read_endpoint(reader: &mut Reader<'_>) -> Result<EndpointId, BundleError> {
     let at = reader.position();
-    reader.array_of(2)?;
-    match reader.uint()? {
-        DTN => read_dtn(reader, at),
-        IPN => read_ipn(reader, at),
-        scheme => Err(BundleError::Scheme { at, scheme }),
-    }
+    let array = reader.open()?;
+    let endpoint = match reader.uint()? {
+        DTN => read_dtn(reader, at)?,
+        IPN => read_ipn(reader, at)?,
+        scheme => return Err(BundleError::Scheme { at, scheme }),
+    };
+    reader.close(array, 2)?;
+    Ok(endpoint)
 }
 
 fn read_dtn(reader: &mut Reader<'_>, at: usize) -> Result<EndpointId, BundleError> {
@@ -48,28 +50,52 @@ fn read_dtn(reader: &mut Reader<'_>, at: usize) -> Result<EndpointId, BundleErro
         let none = reader.uint()? == 0;
         return if none { Ok(EndpointId::Null) } else { Err(BundleError::Endpoint { at }) };
     }
-    let name = reader.text()?;
-    if name.len() <= MAX_ENDPOINT_NAME && is_dtn_name(name) {
+    let name = read_name(reader, at)?;
+    if name.len() <= MAX_ENDPOINT_NAME && is_dtn_name(&name) {
         Ok(EndpointId::Dtn(name.into()))
     } else {
         Err(BundleError::Endpoint { at })
     }
 }
 
+/// A text, or the texts of one of indefinite length together: these are refused as soon as they are too long.
+fn read_name<'a>(reader: &mut Reader<'a>, at: usize) -> Result<Cow<'a, str>, BundleError> {
+    if !reader.open_text() {
+        return Ok(Cow::Borrowed(reader.text()?));
+    }
+    let mut name = String::new();
+    while !reader.skip_byte(cbor::BREAK) {
+        name.push_str(reader.text()?);
+        if name.len() > MAX_ENDPOINT_NAME {
+            return Err(BundleError::Endpoint { at });
+        }
+    }
+    Ok(Cow::Owned(name))
+}
+
 fn read_ipn(reader: &mut Reader<'_>, at: usize) -> Result<EndpointId, BundleError> {
-    let node = match reader.array()? {
-        2 => reader.uint()?,
+    let malformed = |_| BundleError::Endpoint { at };
+    let array = reader.open()?;
+    let mut parts = [0; 3];
+    let mut count = 0;
+    while count < parts.len() && reader.has_more(array, count as u64) {
+        parts[count] = reader.uint()?;
+        count += 1;
+    }
+    reader.close(array, count as u64).map_err(|error| match error {
+        CborError::Items { .. } => BundleError::Endpoint { at },
+        error => error.into(),
+    })?;
+    let (node, service) = match (count, parts) {
+        (2, [node, service, _]) => (node, service),
         // RFC 9758 §6.1.2: allocator and node number of 32 bits each.
-        3 => {
-            let (allocator, number) = (reader.uint()?, reader.uint()?);
-            let (Ok(allocator), Ok(number)) = (u32::try_from(allocator), u32::try_from(number)) else {
-                return Err(BundleError::Endpoint { at });
-            };
-            u64::from(allocator) << 32 | u64::from(number)
+        (3, [allocator, number, service]) => {
+            let allocator = u32::try_from(allocator).map_err(malformed)?;
+            let number = u32::try_from(number).map_err(malformed)?;
+            (u64::from(allocator) << 32 | u64::from(number), service)
         }
         _ => return Err(BundleError::Endpoint { at }),
     };
-    let service = reader.uint()?;
     // RFC 9758 §3.4.1: node 0 of the default allocator is nobody, whatever the service.
     Ok(if node == 0 { EndpointId::Null } else { EndpointId::Ipn { node: NodeId(node), service } })
 }

@@ -9,7 +9,7 @@ use super::{
     error::BundleError,
 };
 use crate::{
-    cbor::{self, Reader},
+    cbor::{self, Lengths, Reader},
     id::EndpointId,
 };
 
@@ -40,35 +40,40 @@ impl Bundle {
     /// The node that forwarded the bundle to us, when the bundle says so and the block is not encrypted.
     #[must_use]
     pub fn previous_node(&self) -> Option<EndpointId> {
-        previous_node(&self.block(BlockKind::PREVIOUS_NODE)?.data)
+        previous_node(&self.plain(BlockKind::PREVIOUS_NODE)?.data, Lengths::Any)
     }
 
     /// The bundle's age when it was last forwarded, in ms, when the bundle says so and the block is not encrypted.
     #[must_use]
     pub fn age_ms(&self) -> Option<u64> {
-        bundle_age(&self.block(BlockKind::BUNDLE_AGE)?.data)
+        bundle_age(&self.plain(BlockKind::BUNDLE_AGE)?.data)
     }
 
     /// The hop count, when the bundle has one and the block is not encrypted.
     #[must_use]
     pub fn hop_count(&self) -> Option<HopCount> {
-        hop_count(&self.block(BlockKind::HOP_COUNT)?.data)
+        hop_count(&self.plain(BlockKind::HOP_COUNT)?.data, Lengths::Any)
+    }
+
+    /// The first block of this kind, unless its data is ciphertext: that can look like anything.
+    fn plain(&self, kind: BlockKind) -> Option<&Block> {
+        self.block(kind).filter(|block| !self.is_ciphertext(block.number))
     }
 }
 
 /// Checks the data of a block whose kind is understood; that of others is their owners' business.
-pub(super) fn check_data(block: &Block) -> Result<(), BundleError> {
+pub(super) fn check_data(block: &Block, lengths: Lengths) -> Result<(), BundleError> {
     let well_formed = match block.kind {
-        BlockKind::PREVIOUS_NODE => previous_node(&block.data).is_some(),
+        BlockKind::PREVIOUS_NODE => previous_node(&block.data, lengths).is_some(),
         BlockKind::BUNDLE_AGE => bundle_age(&block.data).is_some(),
-        BlockKind::HOP_COUNT => hop_count(&block.data).is_some(),
+        BlockKind::HOP_COUNT => hop_count(&block.data, lengths).is_some(),
         _ => true,
     };
     if well_formed { Ok(()) } else { Err(BundleError::BlockData { kind: block.kind, number: block.number }) }
 }
 
-fn previous_node(data: &[u8]) -> Option<EndpointId> {
-    let mut reader = Reader::new(data);
+fn previous_node(data: &[u8], lengths: Lengths) -> Option<EndpointId> {
+    let mut reader = Reader::with(data, lengths);
     let endpoint = read_endpoint(&mut reader).ok()?;
     reader.end().ok().map(|()| endpoint)
 }
@@ -79,10 +84,11 @@ fn bundle_age(data: &[u8]) -> Option<u64> {
     reader.end().ok().map(|()| age_ms)
 }
 
-fn hop_count(data: &[u8]) -> Option<HopCount> {
-    let mut reader = Reader::new(data);
-    reader.array_of(2).ok()?;
+fn hop_count(data: &[u8], lengths: Lengths) -> Option<HopCount> {
+    let mut reader = Reader::with(data, lengths);
+    let array = reader.open().ok()?;
     let limit = u8::try_from(reader.uint().ok()?).ok().filter(|limit| *limit > 0)?;
     let count = reader.uint().ok()?;
+    reader.close(array, 2).ok()?;
     reader.end().ok().map(|()| HopCount { limit, count })
 }

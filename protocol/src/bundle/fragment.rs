@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use super::{
     Bundle,
-    block::BlockKind,
+    block::{Block, BlockKind},
+    crc::CrcKind,
     error::FragmentError,
     flags::{BlockFlags, BundleFlags},
     primary::{Fragment, Primary},
@@ -55,23 +56,34 @@ impl Bundle {
     }
 
     fn part(&self, fragment: Fragment, payload: &[u8], is_first: bool) -> Self {
-        let mut part =
-            Self::new(Primary { fragment: Some(fragment), ..self.primary.clone() }, payload.to_vec());
-        part.payload.flags = self.payload.flags;
-        part.payload.crc = self.payload.crc;
+        let primary = Primary { fragment: Some(fragment), ..self.primary.clone() };
+        let mut part = self.with_payload(primary, payload.to_vec());
         // RFC 9171 §5.8: blocks to be replicated go into every fragment, all others into the first. The age is needed in
-        // each one, or it could not expire.
-        let goes_along = |kind, flags: BlockFlags| {
-            is_first || flags.contains(BlockFlags::REPLICATE) || kind == BlockKind::BUNDLE_AGE
+        // each one, or it could not expire; encrypted, it would tell nothing without the block that encrypts it.
+        let goes_along = |block: &&Block| {
+            let is_age = block.kind == BlockKind::BUNDLE_AGE && !self.is_ciphertext(block.number);
+            is_first || is_age || block.flags.contains(BlockFlags::REPLICATE)
         };
-        part.blocks.extend(self.blocks.iter().filter(|block| goes_along(block.kind, block.flags)).cloned());
+        part.blocks.extend(self.blocks.iter().filter(goes_along).cloned());
+        if part.check_protected().is_err() && self.check_protected().is_ok() {
+            // RFC 9171 §4.3.1: the integrity block that stood in for the checksum is in another fragment.
+            part.set_primary_crc(CrcKind::Castagnoli);
+        }
         part
+    }
+
+    /// A bundle of the same name without extension blocks, in the same form on the wire.
+    fn with_payload(&self, primary: Primary, data: Vec<u8>) -> Self {
+        let primary_wire = primary.encode_as(&self.primary_wire);
+        let Block { kind, number, flags, crc, indefinite, .. } = self.payload;
+        let payload = Block { kind, number, flags, crc, data, indefinite };
+        Self { primary, primary_wire, blocks: Vec::new(), payload, absent: 0 }
     }
 }
 
 /// Joins fragments of one payload, in any order; they may overlap. Extension blocks are those of the first fragment.
 ///
-/// The result has a fresh primary block without fragment fields (RFC 9171 §5.9).
+/// The result has the primary block of the first fragment without fragment fields (RFC 9171 §5.9), so that what secures the whole holds.
 ///
 /// # Errors
 /// When a bundle is no fragment of the same payload, a part is missing, or two disagree about a part.
@@ -110,10 +122,12 @@ pub fn reassemble(fragments: &[Bundle]) -> Result<Bundle, FragmentError> {
     }
     let lead = ordered[0].1;
     let flags = lead.primary.flags.without(BundleFlags::IS_FRAGMENT);
-    let mut whole = Bundle::new(Primary { fragment: None, flags, ..lead.primary.clone() }, payload);
-    whole.payload.flags = lead.payload.flags;
-    whole.payload.crc = lead.payload.crc;
+    let mut whole = lead.with_payload(Primary { fragment: None, flags, ..lead.primary.clone() }, payload);
     whole.blocks.extend(lead.blocks.iter().cloned());
+    if whole.hmac_covers_primary() {
+        // Whoever cut it may have given each part a checksum; the whole that was authenticated had none.
+        whole.set_primary_crc(CrcKind::None);
+    }
     Ok(whole)
 }
 

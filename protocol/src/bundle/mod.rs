@@ -7,6 +7,7 @@ mod administrative;
 mod amend;
 mod bibe;
 mod block;
+mod canonical;
 mod compression;
 mod crc;
 mod decode;
@@ -21,6 +22,7 @@ mod policy;
 mod primary;
 mod report;
 mod section;
+mod targets;
 
 use alloc::vec::Vec;
 
@@ -39,6 +41,7 @@ pub use fragment::reassemble;
 pub use policy::Policy;
 pub use primary::{BundleId, CreationTimestamp, Fragment, Primary};
 pub use report::{ReportReason, Status, StatusReport};
+pub use targets::MAX_TARGETS;
 
 /// A bundle: a primary block, extension blocks in their order on the wire, and the payload block, which is last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +66,7 @@ impl Bundle {
             flags: BlockFlags::default(),
             crc: primary.crc,
             data: payload,
+            indefinite: false,
         };
         let primary_wire = primary.encode();
         Self { primary, primary_wire, blocks: Vec::new(), payload, absent: 0 }

@@ -5,8 +5,9 @@ use super::{
     block::BlockKind,
     error::BundleError,
     flags::{BlockFlags, BundleFlags},
+    targets::targets_primary,
 };
-use crate::{cbor::Reader, id::EndpointId, time::DtnTime};
+use crate::{cbor::Lengths, id::EndpointId, time::DtnTime};
 
 /// How strictly a bundle's content is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,12 +15,23 @@ pub enum Policy {
     /// Every rule: what a node accepts from a peer.
     #[default]
     Strict,
-    /// Form only: what a tool shows, such as the examples of RFC 9173, which have neither checksum nor age.
+    /// Form only: what a tool shows, such as the examples of RFC 9173, which have neither checksum nor age. Lengths may be indefinite, which
+    /// RFC 9171 §4.1 does not prohibit; all else is deterministic.
     Lenient,
 }
 
+impl Policy {
+    /// The lengths that the form may have.
+    pub(super) const fn lengths(self) -> Lengths {
+        match self {
+            Self::Strict => Lengths::Definite,
+            Self::Lenient => Lengths::Any,
+        }
+    }
+}
+
 impl Bundle {
-    /// Judges the bundle under `policy`.
+    /// Judges the content of the bundle under `policy`; its form was judged when it was read.
     ///
     /// # Errors
     /// When the policy is strict and the primary block is unprotected (RFC 9171 §4.3.1), the bundle has neither creation
@@ -65,16 +77,4 @@ impl Bundle {
         }
         Ok(())
     }
-}
-
-/// Whether the abstract security block in `data` has the primary block among its targets (RFC 9172 §3.6).
-/// `None` when `data` is not readable.
-fn targets_primary(data: &[u8]) -> Option<bool> {
-    let mut reader = Reader::new(data);
-    let count = reader.array().ok()?;
-    let mut found = false;
-    for _ in 0..count {
-        found |= reader.uint().ok()? == 0;
-    }
-    Some(found)
 }

@@ -2,8 +2,17 @@
 
 use alloc::vec::Vec;
 
-use super::{crc::CrcKind, endpoint::put_endpoint, flags::BundleFlags};
-use crate::{cbor, id::EndpointId, time::DtnTime};
+use super::{
+    crc::CrcKind,
+    endpoint::{put_endpoint, read_endpoint},
+    error::BundleError,
+    flags::BundleFlags,
+};
+use crate::{
+    cbor::{self, Lengths, Reader},
+    id::EndpointId,
+    time::DtnTime,
+};
 
 /// The version of the Bundle Protocol.
 pub(super) const VERSION: u64 = 7;
@@ -86,20 +95,42 @@ impl Primary {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
+        self.frame(false, |out| {
+            put_endpoint(out, &self.destination);
+            put_endpoint(out, &self.source);
+            put_endpoint(out, &self.report_to);
+            cbor::put_head(out, cbor::ARRAY, 2);
+            cbor::put_uint(out, self.creation.time.0);
+            cbor::put_uint(out, self.creation.sequence);
+            cbor::put_uint(out, self.lifetime_ms);
+        })
+    }
+
+    /// The block's bytes with names, creation time and lifetime as they stand in `wire`, the block of the same bundle in whole or in part.
+    ///
+    /// A name has several forms (RFC 9758 §6.1), and what security covers is the form that the source chose.
+    pub(super) fn encode_as(&self, wire: &[u8]) -> Vec<u8> {
+        match identity(wire) {
+            Ok((indefinite, identity)) => self.frame(indefinite, |out| out.extend_from_slice(identity)),
+            // It was written here, from names that nobody can read.
+            Err(_) => self.encode(),
+        }
+    }
+
+    /// The block around what `identity` appends: names, creation time and lifetime.
+    fn frame(&self, indefinite: bool, identity: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
-        let items = 8 + 2 * u64::from(self.fragment.is_some()) + u64::from(!self.crc.is_empty());
-        cbor::put_head(&mut out, cbor::ARRAY, items);
+        if indefinite {
+            out.push(cbor::INDEFINITE_ARRAY);
+        } else {
+            let items = 8 + 2 * u64::from(self.fragment.is_some()) + u64::from(!self.crc.is_empty());
+            cbor::put_head(&mut out, cbor::ARRAY, items);
+        }
         cbor::put_uint(&mut out, VERSION);
         let flags = self.flags.without(BundleFlags::IS_FRAGMENT);
         cbor::put_uint(&mut out, flags.0 | u64::from(self.fragment.is_some()));
         cbor::put_uint(&mut out, u64::from(self.crc.code()));
-        put_endpoint(&mut out, &self.destination);
-        put_endpoint(&mut out, &self.source);
-        put_endpoint(&mut out, &self.report_to);
-        cbor::put_head(&mut out, cbor::ARRAY, 2);
-        cbor::put_uint(&mut out, self.creation.time.0);
-        cbor::put_uint(&mut out, self.creation.sequence);
-        cbor::put_uint(&mut out, self.lifetime_ms);
+        identity(&mut out);
         if let Some(fragment) = self.fragment {
             cbor::put_uint(&mut out, fragment.offset);
             cbor::put_uint(&mut out, fragment.total);
@@ -107,4 +138,29 @@ impl Primary {
         self.crc.put(&mut out, 0);
         out
     }
+}
+
+/// Whether the array of a primary block is of indefinite length, and its items from the destination to the lifetime.
+fn identity(wire: &[u8]) -> Result<(bool, &[u8]), BundleError> {
+    let mut reader = Reader::with(wire, Lengths::Any);
+    reader.open()?;
+    for _ in 0..3 {
+        // Version, flags and CRC type.
+        reader.uint()?;
+    }
+    let start = reader.position();
+    for _ in 0..3 {
+        read_endpoint(&mut reader)?;
+    }
+    read_creation(&mut reader)?;
+    reader.uint()?;
+    Ok((wire.first() == Some(&cbor::INDEFINITE_ARRAY), reader.since(start)))
+}
+
+/// Reads a creation timestamp (RFC 9171 §4.2.7).
+pub(super) fn read_creation(reader: &mut Reader<'_>) -> Result<CreationTimestamp, BundleError> {
+    let array = reader.open()?;
+    let creation = CreationTimestamp { time: DtnTime(reader.uint()?), sequence: reader.uint()? };
+    reader.close(array, 2)?;
+    Ok(creation)
 }

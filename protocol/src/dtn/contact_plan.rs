@@ -2,8 +2,13 @@
 //!
 //! A plan is shared: [`ContactPlan`] clones in O(1), and a change copies it only when somebody else holds it too.
 
+mod steps;
+
+pub use steps::Step;
+
 use crate::{id::NodeId, time::Instant};
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, VecDeque},
     sync::Arc,
     vec::Vec,
@@ -113,6 +118,14 @@ pub enum PlanError {
     /// The plan holds [`MAX_CONTACTS`], or has handed out every name.
     #[error("contact plan is full: {MAX_CONTACTS} contacts")]
     Full,
+    /// A step does not begin where its contact does, or is not in order of time within it.
+    #[error("step {place} of a contact at {} ns is out of order", start.as_nanos())]
+    Step {
+        /// Its place among the steps, from 0.
+        place: usize,
+        /// When it would begin.
+        start: Instant,
+    },
     /// There is no such contact.
     #[error("no contact {0:?} in the plan")]
     Unknown(ContactId),
@@ -138,6 +151,8 @@ struct Inner {
     version: PlanVersion,
     /// Contacts that are not certain.
     confidence: BTreeMap<ContactId, Confidence>,
+    /// How contacts change within themselves, of those that do.
+    steps: BTreeMap<ContactId, Box<[Step]>>,
     node_index: BTreeMap<NodeId, u32>,
     nodes: Vec<Node>,
 }
@@ -158,6 +173,7 @@ pub(super) struct Edge {
     pub(super) start: u64,
     pub(super) to: u32,
     pub(super) id: ContactId,
+    /// 0: the contact has steps, and the rate and light time are theirs ([`ContactPlan::steps`]).
     pub(super) rate_bps: u64,
     pub(super) owlt: u64,
     /// The earliest start among this edge and all that follow: where a search bounded in time can stop.
@@ -227,6 +243,7 @@ impl ContactPlan {
         let old = *self.get(id).ok_or(PlanError::Unknown(id))?;
         let inner = Arc::make_mut(&mut self.inner);
         inner.unlink(id, &old);
+        inner.steps.remove(&id);
         let slot = (id.0 - inner.first_id) as usize;
         inner.contacts[slot] = Some(contact);
         inner.link(id, &contact);
@@ -342,12 +359,6 @@ pub(super) fn open_at(edges: &[Edge], now: u64) -> &[Edge] {
     &edges[edges.partition_point(|edge| edge.end < now)..]
 }
 
-/// Whole bytes that a contact carries from `start` on.
-pub(super) fn capacity(edge: &Edge, start: u64) -> u64 {
-    let bits_ns = u128::from(edge.end.saturating_sub(start)) * u128::from(edge.rate_bps);
-    u64::try_from(bits_ns / 8_000_000_000).unwrap_or(u64::MAX)
-}
-
 /// How long `bytes` take at `rate_bps`, in nanoseconds, rounded up; `u64::MAX` when that is longer.
 pub(super) fn serialisation_ns(bytes: u64, rate_bps: u64) -> u64 {
     const NS_BITS: u64 = 8 * 1_000_000_000;
@@ -400,6 +411,7 @@ impl Inner {
         if self.contacts[slot].take().is_some() {
             self.count -= 1;
             self.confidence.remove(&id);
+            self.steps.remove(&id);
         }
         while let Some(None) = self.contacts.front() {
             self.contacts.pop_front();
@@ -417,7 +429,8 @@ impl Inner {
 
     fn edge(&mut self, id: ContactId, contact: &PlannedContact) -> (u32, Edge) {
         let (from, to) = (self.node(contact.from), self.node(contact.to));
-        (from, Edge::of(id, contact, to))
+        let edge = Edge::of(id, contact, to);
+        (from, if self.steps.contains_key(&id) { Edge { rate_bps: 0, ..edge } } else { edge })
     }
 
     fn link(&mut self, id: ContactId, contact: &PlannedContact) {

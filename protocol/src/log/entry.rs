@@ -85,12 +85,16 @@ pub enum Event {
     PlanCommitted {
         /// The horizon.
         horizon: u64,
+        /// The term of its coordinator.
+        term: u32,
         /// The round that ended it.
         round: u32,
         /// How it ended: a stable word.
         outcome: Box<str>,
         /// Of this node's own part of it.
         values: Brief,
+        /// Of the prices that it was told: the same for all, or their coordinator lies.
+        prices: Brief,
     },
     /// Shared state was reconciled with what a peer sent.
     Reconciled {
@@ -191,11 +195,13 @@ impl Entry {
                 put_cut(&mut out, action);
                 put_cut(&mut out, rule);
             }
-            Event::PlanCommitted { horizon, round, outcome, values } => {
+            Event::PlanCommitted { horizon, term, round, outcome, values, prices } => {
                 cbor::put_uint(&mut out, *horizon);
+                cbor::put_uint(&mut out, u64::from(*term));
                 cbor::put_uint(&mut out, u64::from(*round));
                 put_cut(&mut out, outcome);
                 cbor::put_bytes(&mut out, &values.0);
+                cbor::put_bytes(&mut out, &prices.0);
             }
             Event::Reconciled { peer, writes, taken } => {
                 cbor::put_uint(&mut out, peer.0);
@@ -245,8 +251,9 @@ const fn fields(event: &Event) -> u64 {
         Event::Started { .. } => 1,
         Event::Refused { .. } | Event::Denied { .. } | Event::Reconciled { .. } => 3,
         Event::Learned { .. } | Event::Witnessed { .. } => 3,
-        Event::PlanCommitted { .. } | Event::Caught { .. } => 4,
+        Event::Caught { .. } => 4,
         Event::Sent { .. } | Event::Accepted { .. } => 5,
+        Event::PlanCommitted { .. } => 6,
     }
 }
 
@@ -260,9 +267,11 @@ fn read_event(reader: &mut Reader<'_>) -> Result<Event, CborError> {
         4 => Event::Denied { subject: NodeId(reader.uint()?), action: text(reader)?, rule: text(reader)? },
         5 => Event::PlanCommitted {
             horizon: reader.uint()?,
+            term: small(reader)?,
             round: small(reader)?,
             outcome: text(reader)?,
             values: brief(reader)?,
+            prices: brief(reader)?,
         },
         6 => {
             Event::Reconciled { peer: NodeId(reader.uint()?), writes: reader.uint()?, taken: brief(reader)? }

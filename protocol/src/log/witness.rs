@@ -14,6 +14,7 @@ use super::{
 };
 use crate::id::NodeId;
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
@@ -79,7 +80,7 @@ pub enum Observed {
     /// No room to remember another log.
     Full,
     /// The owner is caught.
-    Forked(Fork),
+    Forked(Box<Fork>),
 }
 
 /// One log, as it is known here.
@@ -149,7 +150,7 @@ impl Witness {
                 Some(hashes) => {
                     if let Some(fork) = contradiction(&pending, &came, hashes) {
                         seen.fork = Some(fork.clone());
-                        return Observed::Forked(fork);
+                        return Observed::Forked(Box::new(fork));
                     }
                 }
             }
@@ -164,7 +165,7 @@ impl Witness {
         match contradiction(&seen.newest, &came, hashes) {
             Some(fork) => {
                 seen.fork = Some(fork.clone());
-                Observed::Forked(fork)
+                Observed::Forked(Box::new(fork))
             }
             None => {
                 if seen.history.len() >= HISTORY {
@@ -213,7 +214,7 @@ impl Seen {
         }
         let fork = Fork { kind: ForkKind::TwoRoots, first: same.clone(), second: came.clone() };
         self.fork = Some(fork.clone());
-        Some(Observed::Forked(fork))
+        Some(Observed::Forked(Box::new(fork)))
     }
 
     fn wait(&mut self, came: Proven) -> Observed {

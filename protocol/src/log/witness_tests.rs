@@ -53,7 +53,7 @@ fn two_roots_of_one_size_prove_a_fork_and_nothing_more_is_taken() {
     assert_eq!(fork.kind, ForkKind::TwoRoots);
     assert_eq!((fork.first.checkpoint.size, fork.second.checkpoint.size), (5, 5));
     assert_ne!(fork.first.checkpoint.root, fork.second.checkpoint.root);
-    assert_eq!(witness.forks().next(), Some((LOG, &fork)));
+    assert_eq!(witness.forks().next(), Some((LOG, &*fork)));
     let came = log.at(6);
     assert_eq!(witness.observe(came, &[log.proof(5, 6)]), Observed::Distrusted);
 }

@@ -2,9 +2,11 @@
 
 use super::Node;
 use crate::{
+    bpsec::discard,
     bundle::{Block, BlockFlags, BlockKind, Bundle, ReportReason, Status},
     dtn::{routing::SERVICE_BLOCK, strategy::COPIES_BLOCK},
 };
+use alloc::vec::Vec;
 
 /// What came of a bundle's blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +52,11 @@ impl Node {
         if deletes {
             return Blocks::DeleteBundle;
         }
-        let discarded = bundle.retain_blocks(|block| {
-            is_known(block.kind) || !block.flags.contains(BlockFlags::DISCARD_IF_UNPROCESSED)
-        });
-        if discarded { Blocks::Discarded } else { Blocks::Kept }
+        let discards = |block: &&Block| block.flags.contains(BlockFlags::DISCARD_IF_UNPROCESSED);
+        let discarded: Vec<u64> =
+            bundle.blocks().iter().filter(unknown).filter(discards).map(|block| block.number).collect();
+        // RFC 9172 §3.4: no security operation may be left that speaks of them.
+        discarded.iter().for_each(|number| discard(bundle, *number));
+        if discarded.is_empty() { Blocks::Kept } else { Blocks::Discarded }
     }
 }

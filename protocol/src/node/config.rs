@@ -12,6 +12,8 @@ use crate::{
     identity::Directory,
     planning::{
         Couplings, LocalProblem,
+        privacy::noise::NoiseSettings,
+        secure::{Enrolment, EpochSeed},
         solver::{MethodSettings, Pace},
     },
     sync::{Roles, SyncLimits},
@@ -115,7 +117,9 @@ pub struct BundleSettings {
     pub nodes: BTreeMap<Box<str>, NodeId>,
     /// Service numbers at which applications take bundles; `None`: at every one above 1.
     pub services: Option<Vec<u64>>,
-    /// How bundles from a peer are judged; peers that are not named, strictly.
+    /// How bundles are judged: those from peers that `policies` does not name.
+    pub policy: Policy,
+    /// How bundles from some peers are judged instead.
     pub policies: BTreeMap<NodeId, Policy>,
     /// Largest payload of an application's bundle in bytes.
     pub max_payload: usize,
@@ -159,6 +163,7 @@ impl Default for BundleSettings {
             names: Vec::new(),
             nodes: BTreeMap::new(),
             services: None,
+            policy: Policy::Strict,
             policies: BTreeMap::new(),
             max_payload: 16 << 20,
             max_lifetime: Duration::from_secs(30 * 86_400),
@@ -236,6 +241,24 @@ pub struct PlanConfig {
     pub couplings: Couplings,
     /// This node's own problem, if it takes part.
     pub problem: Option<LocalProblem>,
+    /// Secure aggregation, and noise; `None`: the coordinator reads every answer.
+    pub privacy: Option<PrivacyConfig>,
     /// Lifetime of its messages.
     pub lifetime: Duration,
+}
+
+/// What protects the answers to a plan's coordinator.
+#[derive(Clone, Debug)]
+pub struct PrivacyConfig {
+    /// Who is summed and who masks, with which published keys. The coordinator's term and one is the epoch: every coordinator in a row needs keys of
+    /// its own.
+    pub enrolment: Arc<Enrolment>,
+    /// What this node's secrets of all epochs follow from. The same after a restart: what was said under them is kept.
+    pub seed: EpochSeed,
+    /// Noise on every answer, for methods whose answers are shares alone.
+    pub noise: Option<NoiseSettings>,
+    /// The δ at which ε is reported.
+    pub delta: f64,
+    /// How long the coordinator waits for the committee before it asks again.
+    pub patience: Duration,
 }

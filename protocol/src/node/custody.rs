@@ -19,9 +19,10 @@ use super::{
     output::DropReason,
 };
 use crate::{
+    bpsec::discard_secured,
     bundle::{
-        AdministrativeRecord, Bpdu, Bundle, BundleId, CreationTimestamp, CustodySignal, Disposition,
-        HopCount, MAX_SPANS,
+        AdministrativeRecord, BlockKind, Bpdu, Bundle, BundleId, CreationTimestamp, CustodySignal,
+        Disposition, HopCount, MAX_SPANS,
     },
     dtn::store::{Priority, StoreKey},
     id::{EndpointId, NodeId},
@@ -112,6 +113,7 @@ impl Node {
         let Some(settings) = &self.config.bundles.custody else { return false };
         let hops = bundle.hop_count().unwrap_or(HopCount { limit: u8::MAX, count: 0 });
         // RFC 9171 §5.4: the tunnel is one hop.
+        discard_secured(&mut bundle, BlockKind::PREVIOUS_NODE);
         bundle.set_previous_node(&self.config.id.endpoint(ADMINISTRATIVE));
         bundle.set_hop_count(HopCount { count: hops.count.saturating_add(1), ..hops });
         let bytes = bundle.encoded_len();

@@ -2,7 +2,8 @@
 
 use super::{Node, Report, StreamKey, Timer, output::DropReason, route::Booking};
 use crate::{
-    bundle::{BlockFlags, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary, Status},
+    bpsec::discard_secured,
+    bundle::{BlockFlags, BlockKind, Bundle, CreationTimestamp, HopCount, MAX_BLOCKS, Primary, Status},
     dtn::{
         routing::Route,
         store::{Entry, Priority, Queue, StoreKey, StoreMeta},
@@ -173,6 +174,7 @@ impl Node {
         let here = self.config.id.endpoint(ADMINISTRATIVE);
         let stayed = self.now.saturating_since(received);
         let held = self.store.value_mut(key)?;
+        discard_secured(&mut held.bundle, BlockKind::PREVIOUS_NODE);
         held.bundle.set_previous_node(&here);
         held.bundle
             .set_hop_count(HopCount { limit: held.hops.limit, count: held.hops.count.saturating_add(1) });
@@ -236,6 +238,7 @@ impl Node {
 
 /// Says how many copies a bundle takes along. One that is full of blocks says nothing, which means one.
 pub(super) fn set_copies(bundle: &mut Bundle, copies: u32) {
+    discard_secured(bundle, COPIES_BLOCK);
     bundle.remove_block(COPIES_BLOCK);
     if bundle.blocks().len() < MAX_BLOCKS {
         bundle.push_block(COPIES_BLOCK, BlockFlags::DISCARD_IF_UNPROCESSED, copies_data(copies));

@@ -7,7 +7,9 @@ use super::{
     links::fits,
 };
 use crate::{
+    bpsec::discard_secured,
     bundle::{BlockKind, Bundle, BundleFlags},
+    convergence::small_frame::PART_HEADER_LEN,
     delivery::Place,
     dtn::store::{Priority, Queue, StoreKey},
 };
@@ -37,7 +39,11 @@ impl Node {
     fn first_part(&mut self, key: StoreKey, up: &LinkUp, limit: usize) -> Option<StoreKey> {
         let contact = up.until.map_or(usize::MAX, |until| {
             let nanos = until.saturating_since(self.now).as_nanos();
-            usize::try_from(nanos * u128::from(up.rate_bps) / 8_000_000_000).unwrap_or(usize::MAX)
+            let bytes =
+                usize::try_from(nanos * u128::from(up.rate_bps) / 8_000_000_000).unwrap_or(usize::MAX);
+            // Headers of frames take their share of it; a part that fills the contact to the last bit would be cut with its last frame.
+            let frames = bytes.div_ceil((up.mtu as usize).max(1));
+            bytes.saturating_sub(frames.saturating_add(1).saturating_mul(PART_HEADER_LEN))
         });
         let least = self.config.bundles.min_fragment?;
         let part = self.split_to_fit(key, contact.min(limit), least)?;
@@ -69,6 +75,7 @@ impl Node {
         for (place, (mut part, is_tail)) in stored.iter_mut().zip([(head, false), (tail, true)]) {
             // Ours: every fragment counts its hops, or a later one could go round until it expires.
             part.set_hop_count(hops);
+            discard_secured(&mut part, BlockKind::PREVIOUS_NODE);
             match previous {
                 Some(node) => part.set_previous_node(&node.endpoint(ADMINISTRATIVE)),
                 None => drop(part.remove_block(BlockKind::PREVIOUS_NODE)),

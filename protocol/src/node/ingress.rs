@@ -96,7 +96,8 @@ impl Node {
 
     /// How bundles from `peer` are judged.
     pub(super) fn policy(&self, peer: Option<NodeId>) -> Policy {
-        peer.and_then(|peer| self.config.bundles.policies.get(&peer)).copied().unwrap_or_default()
+        let settings = &self.config.bundles;
+        peer.and_then(|peer| settings.policies.get(&peer)).copied().unwrap_or(settings.policy)
     }
 
     /// A bundle that was read (RFC 9171 §5.6).
@@ -334,7 +335,11 @@ impl Node {
             Standing::StaleEpoch => return Err(self.refuse("old_incarnation")),
             Standing::BeyondWindow => return Err(self.refuse("sequence_too_far")),
         }
+        if !self.has_share(key.peer, sealed.len()) {
+            return Err(self.refuse("share_exceeded"));
+        }
         let opened = self.verify(parsed)?;
+        self.spend_share(key.peer, sealed.len());
         self.note_taken(key, header, sealed, opened.payload);
         let message =
             Message { sequence: header.sequence, created: header.created, payload: opened.payload.to_vec() };

@@ -37,7 +37,8 @@ mod trust;
 
 pub use administrative::StatusReportSettings;
 pub use config::{
-    BundleSettings, CompressionSettings, NodeConfig, PlanConfig, Retransmission, SharedStateConfig,
+    BundleSettings, CompressionSettings, NodeConfig, PlanConfig, PrivacyConfig, Retransmission,
+    SharedStateConfig,
 };
 pub use convergence::{Convergence, LtpLink, Transfer, WholeLink};
 pub use custody::CustodySettings;

@@ -6,7 +6,7 @@ use crate::{
     delivery::Forward,
     envelope::Purpose,
     id::{EndpointId, NodeId},
-    planning::{Outcome, RoundReport},
+    planning::{Outcome, RoundReport, secure::Window},
     sync::Dot,
     time::DtnTime,
 };
@@ -264,6 +264,43 @@ pub enum Report {
         term: u32,
         /// This node.
         coordinator: NodeId,
+    },
+    /// This coordinator begins an epoch of masks: it sees sums, and no answer.
+    PlanEpoch {
+        /// The epoch.
+        epoch: u64,
+        /// Seats of the committee.
+        seats: usize,
+        /// The least number of answers that are opened.
+        k_min: usize,
+        /// Entries of an answer.
+        entries: usize,
+        /// Bits of an entry.
+        bits: u8,
+    },
+    /// What became of a window of masked answers, at the coordinator.
+    PlanWindow(Window),
+    /// A message of the masks beside requests and answers leaves: the unmasking leg, and keys.
+    PlanLeg {
+        /// What it is for: `opening`, `deal`, `survivors`, `mask_sum`, `recovery`.
+        leg: &'static str,
+        /// For whom.
+        destination: NodeId,
+        /// Its bytes.
+        bytes: usize,
+    },
+    /// What this asset has told of itself by now, under noise.
+    PlanSpent {
+        /// ρ of zero-concentrated differential privacy.
+        rho: f64,
+        /// ε at `delta`.
+        epsilon: f64,
+        /// δ.
+        delta: f64,
+        /// How many answers.
+        releases: u64,
+        /// Whether the budget covers no further one: it answers no more.
+        exhausted: bool,
     },
     /// A version of the plan is committed.
     PlanCommitted {

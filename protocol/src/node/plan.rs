@@ -5,6 +5,7 @@ mod ask;
 mod commit;
 mod horizon;
 mod membership;
+mod privacy;
 mod rounding;
 mod succession;
 
@@ -37,6 +38,8 @@ pub(super) struct Planning {
     config: PlanConfig,
     pub(super) asset: Option<Asset>,
     coordinator: Option<Coordinator>,
+    /// The masks under both, if the plan has them.
+    private: Option<privacy::Private>,
     /// The latest coordinator known, counted through the candidates.
     term: u32,
     /// The last request heard of it, without its question: where a successor goes on.
@@ -79,6 +82,7 @@ impl Planning {
         Self {
             asset,
             coordinator: None,
+            private: config.privacy.clone().map(|masks| privacy::Private::new(id, masks)),
             term: 0,
             heard: None,
             membership: Membership::new(&config.participants),
@@ -95,6 +99,9 @@ impl Planning {
     /// Takes kept state back: the asset's, or what its requests were fixed to. `None`: this version did not write it, or the host gave
     /// another problem. What is of an earlier horizon is over.
     pub(super) fn take_back(&mut self, now: Instant, key: &[u8], value: &[u8]) -> Option<()> {
+        if key.get(1).is_some_and(|part| *part >= privacy::FIRST) {
+            return self.take_back_masks(now, key, value);
+        }
         if key.len() > 1 {
             self.choice = Choice::restore(value, self.config.horizon)?;
             let kept = core::mem::take(&mut self.kept);
@@ -153,12 +160,24 @@ impl Planning {
             why = choice.reason.word();
         }
         settings = settings.fit(config.couplings.len(), max_payload);
+        if let Some(fixed) = self.private.as_ref().and_then(|private| private.fixed(self.term)) {
+            (settings, why) = (fixed, "fixed for the term by its masks");
+        }
         let mut pace = config.pace;
         pace.quorum = pace.quorum.clamp(1, members.len().max(1));
         // Rounds count on: the limit is of those from here.
         pace.max_rounds = pace.max_rounds.saturating_add(round.saturating_sub(1)).min(u32::MAX - 1);
         let coordinator = Coordinator::new(settings, pace, &config.couplings, members).ok()?;
         Some((coordinator.in_term(self.term), settings, why))
+    }
+
+    /// What a member is asked, as bytes; `None` while it is asked nothing.
+    fn asking(&self, member: NodeId) -> Option<Vec<u8>> {
+        let coordinator = self.coordinator.as_ref()?;
+        match &self.private {
+            Some(private) => Some(private.request(coordinator, member)?.encode()),
+            None => Some(coordinator.request(member)?.encode()),
+        }
     }
 
     fn hear(&mut self, now: Instant, request: &Request) {
@@ -199,8 +218,11 @@ impl Node {
                 _ => coordinator.resume(now, stage.0, 1, &prices).map_err(|_| refused())?,
             };
             planning.coordinator = Some(coordinator);
+            if !self.open_masks(settings) {
+                return Err(InputError::NotConfigured { what: "keys for the plan's masks" });
+            }
             self.report(Report::PlanSolver { solver: settings.kind.word(), why });
-            self.ask(asked);
+            self.run_masks(asked);
         }
         Ok(())
     }
@@ -216,7 +238,10 @@ impl Node {
         let resumed = coordinator.resume(now, stage.0, round, prices);
         let asked = resumed.or_else(|_| coordinator.resume(now, stage.0, round, &zeros)).ok()?;
         (planning.coordinator, planning.commit) = (Some(coordinator), None);
-        self.ask(asked);
+        if !self.open_masks(settings) {
+            return None;
+        }
+        self.run_masks(asked);
         Some(settings)
     }
 
@@ -225,12 +250,13 @@ impl Node {
         if self.planning.is_none() {
             return self.report(Report::ModuleRefused { reason: "plan_not_configured" });
         }
-        let action = match Contribution::decode(payload) {
-            Ok(_) => Action::Contribute,
-            Err(_) if Request::decode(payload).is_ok() => Action::Coordinate,
-            // A notice says by itself who may send it; either right lets its sender in.
-            Err(_) => Action::Contribute,
+        let masked = self.planning.as_ref().is_some_and(|planning| planning.private.is_some());
+        // A notice says by itself who may send it.
+        let asks = match masked {
+            true => privacy::is_coordinators(payload),
+            false => Request::decode(payload).is_ok(),
         };
+        let action = if asks { Action::Coordinate } else { Action::Contribute };
         if !self.admits_to(source, action) {
             return;
         }
@@ -241,6 +267,9 @@ impl Node {
                 Err(_) => self.report(Report::ModuleRefused { reason: "plan_malformed" }),
             };
         }
+        if planning.private.is_some() {
+            return self.on_masked_message(source, payload);
+        }
         if let Ok(request) = Request::decode(payload) {
             if request.term < planning.term || source != planning.leader(request.term) {
                 return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
@@ -248,6 +277,9 @@ impl Node {
             return self.on_request(source, &request);
         }
         match Contribution::decode(payload) {
+            Ok(contribution) if contribution.is_beyond() => {
+                self.report(Report::ModuleRefused { reason: "plan_magnitude" });
+            }
             Ok(contribution) => self.on_contribution(source, &contribution),
             Err(_) => self.report(Report::ModuleRefused { reason: "plan_malformed" }),
         }

@@ -19,11 +19,16 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 /// Searches that a node's router keeps: priorities times the magnitudes of bundles in use.
 pub(super) const SEARCHES: usize = 16;
 
+/// What blocks add to the payload of a fragment, in bytes, as far as routes are concerned.
+const FRAGMENT_OVERHEAD: u64 = 256;
+
 /// What a bundle has taken of contacts.
 #[derive(Clone, Debug)]
 pub(super) struct Booking {
     hops: Arc<[ContactId]>,
     neighbour: NodeId,
+    /// So much of each; less than the bundle's own bytes where only a part of it finds room.
+    bytes: u64,
     /// Whether it waits for the first contact; if not, it is on the link.
     waits: bool,
 }
@@ -58,11 +63,18 @@ impl Node {
         source: Option<NodeId>,
         previous: Option<NodeId>,
     ) -> Option<Route> {
+        let mut joined = self.doubtful(meta.destination);
+        let excluded = if joined.is_empty() {
+            previous.as_slice()
+        } else {
+            joined.extend(previous);
+            &joined
+        };
         let (waiting, priority) = (&self.waiting, meta.priority);
         let backlog = |neighbour: NodeId| waiting.backlog(neighbour, priority);
         let mut query = RouteQuery {
             deadline: meta.expires,
-            excluded_neighbours: previous.as_slice(),
+            excluded_neighbours: excluded,
             avoided: source.filter(|source| *source != self.config.id),
             backlog: &backlog,
             ..RouteQuery::new(self.config.id, meta.destination, self.now, u64::from(meta.bytes))
@@ -72,8 +84,22 @@ impl Node {
             // come too late is better than none.
             query.excluded_neighbours = &[];
             query.deadline = Instant::MAX;
-            self.router.route(&self.plan, &query, priority)
+            self.router.route(&self.plan, &query, priority).or_else(|| {
+                // What no contact takes whole goes in parts, where it may: the way of the shortest.
+                query.bytes = query.bytes.min(self.config.bundles.min_fragment? as u64 + FRAGMENT_OVERHEAD);
+                self.router.route(&self.plan, &query, priority)
+            })
         })
+    }
+
+    /// How much of the contacts of `hops` a bundle of `bytes` takes: at most what the fullest of them has left.
+    fn share(&self, hops: &[ContactId], bytes: u64, priority: Priority) -> u64 {
+        if self.config.bundles.min_fragment.is_none() {
+            return bytes;
+        }
+        let volumes = self.router.volumes();
+        let left = hops.iter().map(|id| volumes.residual(&self.plan, *id, priority, self.now));
+        left.fold(bytes, u64::min)
     }
 
     /// When `bytes` that leave `from` at `at` reach `to` by the plan.
@@ -87,10 +113,11 @@ impl Node {
 
     /// A stored bundle waits for the first contact of `route`. What is less urgent makes way there (overbooking, as in ION).
     pub(super) fn book(&mut self, key: StoreKey, meta: &StoreMeta, route: Route) {
-        let Some(held) = self.store.value_mut(key) else { return };
         let Route { first, neighbour, departure, hops, .. } = route;
-        held.booking = Some(Booking { hops: hops.clone(), neighbour, waits: true });
-        let (bytes, priority) = (u64::from(meta.bytes), meta.priority);
+        let priority = meta.priority;
+        let bytes = self.share(&hops, u64::from(meta.bytes), priority);
+        let Some(held) = self.store.value_mut(key) else { return };
+        held.booking = Some(Booking { hops: hops.clone(), neighbour, bytes, waits: true });
         let over = self.router.book(&self.plan, &hops, bytes, priority, self.now);
         self.waiting.insert(neighbour, first, priority, key, bytes);
         let overdue = departure.saturating_add(self.config.reroute_after);
@@ -130,13 +157,12 @@ impl Node {
     }
 
     fn give_back(&mut self, key: StoreKey, meta: &StoreMeta, booking: &Booking) {
-        let Booking { hops, neighbour, waits } = booking;
-        let bytes = u64::from(meta.bytes);
+        let Booking { hops, neighbour, bytes, waits } = booking;
         if *waits {
-            self.waiting.remove(*neighbour, hops[0], meta.priority, key, bytes);
-            self.router.release(hops, bytes, meta.priority);
+            self.waiting.remove(*neighbour, hops[0], meta.priority, key, *bytes);
+            self.router.release(hops, *bytes, meta.priority);
         } else {
-            self.router.release(&hops[1..], bytes, meta.priority);
+            self.router.release(&hops[1..], *bytes, meta.priority);
         }
     }
 
@@ -153,7 +179,7 @@ impl Node {
         if !core::mem::replace(&mut booking.waits, false) {
             return;
         }
-        let (first, bytes) = (booking.hops[0], u64::from(meta.bytes));
+        let (first, bytes) = (booking.hops[0], booking.bytes);
         self.waiting.remove(booking.neighbour, first, meta.priority, key, bytes);
         let now = self.now;
         if self.plan.get(first).is_some_and(|contact| contact.start <= now && now <= contact.end) {

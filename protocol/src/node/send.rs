@@ -112,7 +112,11 @@ impl Node {
         // Before its time it is sent again because an acknowledgement shows that it was lost: the way back works.
         let shown = matches!(message.place, Place::InFlight { deadline, .. } if self.now < deadline);
         message.silences = if shown { 0 } else { message.silences.saturating_add(1) };
-        if message.attempts > 0 {
+        let (attempts, silent) = (message.attempts, message.silences > 0);
+        if silent {
+            self.note_silence(stream, sequence);
+        }
+        if attempts > 0 {
             self.report(Report::Retransmitted {
                 destination: stream.peer,
                 purpose: stream.purpose,
@@ -176,6 +180,7 @@ impl Node {
         let Some(outgoing) = self.outgoing.get_mut(&stream) else { return };
         let Some(message) = outgoing.abandon(sequence, now) else { return };
         let forward = outgoing.forward_due().is_some();
+        self.note_answer(stream, sequence, false);
         self.forget_message(stream, sequence, &message);
         self.report(Report::Abandoned { destination: stream.peer, purpose: stream.purpose, sequence });
         self.on_module_message_lost(stream, sequence);

@@ -6,6 +6,7 @@
 
 use super::{Followup, InputError, LinkUp, Node, StreamKey, Timer, forward::ADMINISTRATIVE, links::fits};
 use crate::{
+    bpsec::discard_secured,
     bundle::{BlockKind, Bundle, BundleId, HopCount, Primary},
     dtn::{
         store::{Queue, StoreKey, StoreMeta},
@@ -96,6 +97,7 @@ impl Node {
                 self.on_forwarded(key);
                 self.release(key);
                 if let Some((stream, sequence)) = own {
+                    self.note_way(peer, stream, sequence);
                     self.on_message_sent(stream, sequence);
                 }
             }
@@ -274,8 +276,13 @@ impl Node {
         if self.spread.is_none() {
             return;
         }
-        match (bundle.previous_node(), peer) {
-            (Some(previous), Some(peer)) if self.node_of(&previous) == Some(peer) => {}
+        let previous = bundle.previous_node();
+        let is_right = peer.is_some() && previous.as_ref().and_then(|node| self.node_of(node)) == peer;
+        if !is_right {
+            discard_secured(bundle, BlockKind::PREVIOUS_NODE);
+        }
+        match (previous, peer) {
+            _ if is_right => {}
             (_, Some(peer)) => bundle.set_previous_node(&peer.endpoint(ADMINISTRATIVE)),
             (Some(_), None) => drop(bundle.remove_block(BlockKind::PREVIOUS_NODE)),
             (None, None) => {}

@@ -3,13 +3,16 @@
 //! With [`TrustConfig`] a node opens envelopes by its keyring instead of the directory, asks the policy at every door, keeps a log, and
 //! exchanges certificates, revocations and checkpoints with one member after the other.
 
+mod detour;
 mod gossip;
+mod intake;
 mod journal;
 mod message;
 
 use super::{InputError, Node, StreamKey};
 use crate::{
     access::{Action, Decision, Policy, Request},
+    delivery::{RateLimit, RateMeter},
     envelope::{Header, Opened, Parsed, Purpose},
     id::NodeId,
     identity::{
@@ -17,6 +20,7 @@ use crate::{
         Revoked, Scope, Statement, Succession, TimeRule, TrustError,
     },
     log::{Brief, Event, Journal, LogId, MessageName, Witness},
+    planning::solver::Request as PlanRequest,
     time::{DtnTime, Instant},
 };
 use alloc::{
@@ -48,6 +52,8 @@ pub struct TrustConfig {
     pub scope: Scope,
     /// Whether it signs the others' checkpoints when it has seen that their logs have only grown.
     pub witness: bool,
+    /// How fast one member's messages are taken; none: as fast as they come.
+    pub share: Option<RateLimit>,
     /// It tells one member after the other what it knows, this often.
     pub interval: Duration,
     /// Lifetime of these messages.
@@ -91,6 +97,9 @@ pub(super) struct Trusting {
     /// Sizes that others were told lately, and may still answer to.
     told: VecDeque<u64>,
     taken: BTreeMap<StreamKey, VecDeque<Taken>>,
+    detours: detour::Detours,
+    /// What each member may still send, where that is limited.
+    shares: BTreeMap<NodeId, RateMeter>,
     /// Position of the next partner, and of the next checkpoint that is passed on.
     turn: usize,
 }
@@ -112,6 +121,8 @@ impl Trusting {
             known_by: BTreeMap::new(),
             told: VecDeque::new(),
             taken: BTreeMap::new(),
+            detours: detour::Detours::default(),
+            shares: BTreeMap::new(),
             turn: 0,
             config,
         }
@@ -249,12 +260,14 @@ impl Node {
     }
 
     /// Writes down that a version of the plan is committed, and this node's own part of it.
-    pub(super) fn note_plan_commit(&mut self, horizon: u64, round: u32, outcome: &'static str) {
+    pub(super) fn note_plan_commit(&mut self, horizon: u64, request: &PlanRequest, outcome: &'static str) {
         let asset = self.planning.as_ref().and_then(|planning| planning.asset.as_ref());
         let Some(asset) = asset.filter(|_| self.journal().is_some()) else { return };
         let values: Vec<u8> = asset.values().iter().flat_map(|value| value.to_be_bytes()).collect();
-        let (outcome, values) = (outcome.into(), Brief::of(&values));
-        self.write_down(Event::PlanCommitted { horizon, round, outcome, values });
+        let prices: Vec<u8> = request.prices.iter().flat_map(|price| price.to_be_bytes()).collect();
+        let (outcome, values, prices) = (outcome.into(), Brief::of(&values), Brief::of(&prices));
+        let PlanRequest { term, round, .. } = *request;
+        self.write_down(Event::PlanCommitted { horizon, term, round, outcome, values, prices });
     }
 
     /// Writes down that a message was sent.

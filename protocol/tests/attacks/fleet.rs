@@ -12,7 +12,7 @@ use cosmosmesh_protocol::{
     log::{Entry, Event},
     node::{
         BundleSettings, Change, Convergence, Delivery, Input, InputError, Issuer, Kept, LinkId, LinkUp, Node,
-        NodeConfig, Output, Submission, TrustConfig, WholeLink,
+        NodeConfig, Output, Report, Submission, TrustConfig, WholeLink,
     },
     time::{DtnTime, Instant, UtcEstimate},
 };
@@ -63,6 +63,7 @@ pub(crate) fn trust(node: u64) -> TrustConfig {
         policy: Arc::default(),
         scope: Scope::everything(),
         witness: node == 1,
+        share: None,
         interval: Duration::from_secs(60),
         lifetime: Duration::from_secs(86_400),
     }
@@ -74,6 +75,11 @@ pub(crate) struct Host {
     id: u64,
     kept: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) delivered: Vec<Delivery>,
+    pub(crate) reports: Vec<Report>,
+    /// It takes what others give it, and gives nothing on.
+    swallows: bool,
+    /// It does not know the time of day.
+    clockless: bool,
     neighbours: Vec<u64>,
     incarnation: u32,
     config: NodeConfig,
@@ -105,6 +111,16 @@ impl Fleet {
 
     /// Hosts by name, the node that each runs, and its neighbours' names; `change` may change a node's settings.
     pub(crate) fn with(hosts: &[(u64, u64, &[u64])], change: impl Fn(u64, &mut TrustConfig)) -> Self {
+        let all: Vec<(u64, u64)> = (1..=4).flat_map(|a| (1..=4).map(move |b| (a, b))).collect();
+        Self::built(hosts, &all, |name, config| change(name, config.trust.as_mut().expect("made above")))
+    }
+
+    /// Hosts, the pairs of nodes that the contact plan knows, and a change of each node's settings.
+    pub(crate) fn built(
+        hosts: &[(u64, u64, &[u64])],
+        pairs: &[(u64, u64)],
+        change: impl Fn(u64, &mut NodeConfig),
+    ) -> Self {
         let contact = |from: u64, to: u64| PlannedContact {
             from: NodeId(from),
             to: NodeId(to),
@@ -113,28 +129,30 @@ impl Fleet {
             rate_bps: 1_000_000,
             owlt: Duration::ZERO,
         };
-        let pairs =
-            (1..=4).flat_map(|from| (1..=4).filter(move |to| *to != from).map(move |to| contact(from, to)));
-        let plan = ContactPlan::from_contacts(pairs).expect("a plain plan");
+        let pairs = pairs.iter().filter(|(from, to)| from != to);
+        let contacts = pairs.map(|(from, to)| contact(*from, *to));
+        let plan = ContactPlan::from_contacts(contacts).expect("a plain plan");
         let directory: Directory = (1..=4).map(|node| (NodeId(node), keys(node).public().clone())).collect();
         let directory = Arc::new(directory);
         let utc = DtnTime(BEGIN + DAY);
         let civil = UtcEstimate { at: Instant::ZERO, utc, uncertainty: Duration::from_millis(10) };
         let mut fleet = Self { now: Instant::ZERO, hosts: BTreeMap::new(), plan, civil };
         for (name, id, neighbours) in hosts {
-            let mut trust = trust(*id);
-            change(*name, &mut trust);
             // Tests of clocks must not end at bundles that are too old.
             let max_lifetime = Duration::from_millis(20_000 * DAY);
             let bundles = BundleSettings { max_lifetime, ..BundleSettings::default() };
-            let config =
-                NodeConfig { bundles, trust: Some(trust), ..NodeConfig::new(NodeId(*id), directory.clone()) };
+            let trust = Some(trust(*id));
+            let mut config = NodeConfig { bundles, trust, ..NodeConfig::new(NodeId(*id), directory.clone()) };
+            change(*name, &mut config);
             let node = Node::new(config.clone(), keys(*id), [*id as u8; 32], Instant::ZERO);
             let host = Host {
                 node,
                 id: *id,
                 kept: BTreeMap::new(),
                 delivered: Vec::new(),
+                reports: Vec::new(),
+                swallows: false,
+                clockless: false,
                 neighbours: neighbours.to_vec(),
                 incarnation: 1,
                 config,
@@ -151,7 +169,9 @@ impl Fleet {
 
     fn brief(&mut self, name: u64) {
         let (civil, plan) = (self.civil, self.plan.clone());
-        self.input(name, Input::Civil(civil)).expect("an estimate");
+        if !self.hosts[&name].clockless {
+            self.input(name, Input::Civil(civil)).expect("an estimate");
+        }
         self.input(name, Input::ContactPlan(plan)).expect("a plan");
         let whole = Convergence::Whole(WholeLink { window: 1 });
         self.link(name, ATTACKER, 3, whole);
@@ -213,6 +233,9 @@ impl Fleet {
             for (name, host) in &mut self.hosts {
                 for peer in host.neighbours.clone() {
                     while let Some(frame) = host.node.poll_transmit(self.now, LinkId(peer as u32)) {
+                        if host.swallows {
+                            continue;
+                        }
                         frames.push((*name, peer, frame));
                     }
                 }
@@ -281,9 +304,18 @@ impl Fleet {
 
     /// Brings what `key` signed in the name of `sender`: the reason why it is refused, or nothing.
     pub(crate) fn forge(&mut self, key: &KeyPair, header: Header, text: &str) -> Option<&'static str> {
-        let number = header.sequence.wrapping_mul(31).wrapping_add(text.len() as u64) % (1 << 39);
+        self.forge_bytes(key, header, text.as_bytes())
+    }
+
+    pub(crate) fn forge_bytes(
+        &mut self,
+        key: &KeyPair,
+        header: Header,
+        payload: &[u8],
+    ) -> Option<&'static str> {
+        let number = header.sequence.wrapping_mul(31).wrapping_add(payload.len() as u64) % (1 << 39);
         let (sender, to) = (header.sender.0, header.destination.0);
-        refused(self.bring(to, sender, number, seal(key, &header, text.as_bytes())))
+        refused(self.bring(to, sender, number, seal(key, &header, payload)))
     }
 
     /// The host loses what it has not kept, and comes back.
@@ -316,6 +348,30 @@ impl Fleet {
         self.input(name, Input::Civil(civil)).expect("an estimate");
     }
 
+    /// From now on it gives nothing on.
+    pub(crate) fn swallow(&mut self, name: u64) {
+        self.hosts.get_mut(&name).expect("a host").swallows = true;
+    }
+
+    /// It comes back without a clock, and without what it kept.
+    pub(crate) fn lose_clock(&mut self, name: u64) {
+        self.hosts.get_mut(&name).expect("a host").clockless = true;
+        let (now, host) = (self.now, self.hosts.get_mut(&name).expect("a host"));
+        host.node = Node::new(host.config.clone(), host.keys.clone(), [name as u8 + 50; 32], now);
+        host.kept.clear();
+        self.brief(name);
+    }
+
+    /// What modules have refused at a host, by their words.
+    pub(crate) fn module_refusals(&self, name: u64) -> Vec<&'static str> {
+        let reports = self.hosts[&name].reports.iter();
+        let refused = reports.filter_map(|report| match report {
+            Report::ModuleRefused { reason } => Some(*reason),
+            _ => None,
+        });
+        refused.collect()
+    }
+
     pub(crate) fn texts(&self, name: u64) -> Vec<String> {
         self.hosts[&name].delivered.iter().map(|d| String::from_utf8_lossy(&d.payload).into_owned()).collect()
     }
@@ -342,7 +398,13 @@ impl Fleet {
 impl Host {
     fn drain(&mut self, now: Instant) {
         while let Some(output) = self.node.poll_output() {
-            let Output::Persist(batch) = output else { continue };
+            let batch = match output {
+                Output::Persist(batch) => batch,
+                Output::Report(report) => {
+                    self.reports.push(report);
+                    continue;
+                }
+            };
             for change in batch.changes {
                 match change {
                     Change::Put { key, value } => drop(self.kept.insert(key, value)),
@@ -350,6 +412,7 @@ impl Host {
                 }
             }
             self.delivered.extend(batch.deliveries);
+            self.reports.extend(batch.reports);
             self.node.handle_input(now, Input::Persisted(batch.ticket)).expect("in order");
         }
     }

@@ -8,4 +8,5 @@ mod edge_cases;
 mod fragments;
 mod power_loss;
 mod reports;
+mod secured;
 mod service;

@@ -31,9 +31,12 @@ fn signed(destination: &str, groups: &[&[u64]]) -> Bundle {
 
 /// The same with an extra block that was changed on the way.
 fn tampered(groups: &[&[u64]]) -> Bundle {
-    let mut bundle = signed("ipn:3.42", groups);
-    let number = bundle.remove_block(EXTRA).unwrap().number;
-    assert_eq!(bundle.push_block(EXTRA, BlockFlags::default(), b"forged".to_vec()), number);
+    let honest = signed("ipn:3.42", groups);
+    let mut bundle = foreign("ipn:1.7", "ipn:3.42", 0, b"signed");
+    bundle.push_block(EXTRA, BlockFlags::default(), b"forged".to_vec());
+    for block in honest.blocks().iter().filter(|block| block.kind == BlockKind::BLOCK_INTEGRITY) {
+        assert_eq!(bundle.push_block(block.kind, block.flags, block.data.clone()), block.number);
+    }
     bundle
 }
 

@@ -3,8 +3,8 @@
 use super::{Verdict, carrier, header, keys, pieces, run};
 use cosmosmesh_protocol::{
     bundle::{
-        AdministrativeRecord, BlockFlags, BlockKind, Bpdu, Bundle, CustodySignal, Disposition, Policy,
-        ReportReason, Status, StatusReport, reassemble,
+        AdministrativeRecord, BlockFlags, BlockKind, Bpdu, Bundle, BundleError, CustodySignal, Disposition,
+        Policy, ReportReason, Status, StatusReport, reassemble,
     },
     envelope::{Parsed, seal},
     id::NodeId,
@@ -22,8 +22,12 @@ pub(super) fn bundle(bytes: &[u8]) -> Verdict {
 pub(super) fn lenient_bundle(bytes: &[u8]) -> Verdict {
     let bundle = Bundle::decode_with(bytes, Policy::Lenient).map_err(|error| error.reason())?;
     judged(bytes, &bundle);
-    // What strict would say needs no second reading.
-    assert_eq!(bundle.check(Policy::Strict).err(), Bundle::decode(bytes).err());
+    // What strict would say of the content needs no second reading; of the form, it has something against indefinite lengths.
+    let strict = Bundle::decode(bytes).err();
+    let is_form = |error: &BundleError| matches!(error.reason(), "non_canonical" | "malformed_block");
+    if !strict.as_ref().is_some_and(is_form) {
+        assert_eq!(bundle.check(Policy::Strict).err(), strict);
+    }
     Ok(())
 }
 

@@ -112,6 +112,7 @@ fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
         counted_payloads: false,
         contracts: false,
         shared_state: None,
+        trust: None,
         plan: Some(PlanConfig {
             coordinator: NodeId(1),
             successors: vec![NodeId(2), NodeId(3)],
@@ -134,6 +135,7 @@ fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
             },
             couplings: setup.problem.couplings().clone(),
             problem: problem.map(|(_, problem)| problem.clone()),
+            privacy: None,
             lifetime: Duration::from_secs(7200),
         }),
     }

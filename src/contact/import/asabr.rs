@@ -1,8 +1,8 @@
 //! A-SABR's text (DTN-MTP/A-SABR): `contact from to start end [manager] rate delay`, `node id name`.
 //!
-//! White space, line breaks among it, only separates words; `#` opens a comment. The managers `evl`, `eto` and `qd` differ in
-//! how they book volume and take the same two numbers; `seg` takes lists of intervals, and such a contact is divided. Rates
-//! are in whatever unit bundles are measured in there; A-SABR reads ION's bytes per second as they are, so they are taken as
+//! White space, line breaks among it, only separates words; `#` opens a comment. What follows a contact's times is its [`Manager`]'s: most
+//! differ in how they book volume, which says nothing of a contact that nobody has booked, and take a rate and a delay, those with budgets three
+//! volumes more; `seg` takes lists of intervals, and such a contact is divided into parts that continue one another. Rates are in whatever unit bundles are measured in there; A-SABR reads ION's bytes per second as they are, so they are taken as
 //! bytes per second. A contact of which no rate or delay is stated for a part of its time is closed during that part.
 
 use super::{
@@ -11,16 +11,58 @@ use super::{
 };
 use crate::units::{BitsPerSecond, SimTime};
 
+/// A-SABR's managers of contacts (`contact_manager/`), by the words that name them in a plan (`parsing.rs`). A plan in which contacts name
+/// none has one for all, which its reader knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manager {
+    /// `evl`, `eto`, `qd`, and with priorities `pevl`, `peto`, `pqd`: a rate and a delay. They differ in what bookings and queues do.
+    #[default]
+    Rate,
+    /// `pbevl`, `pbeto`, `pbqd`: a rate, a delay and the most that bundles of each of three priorities may take, the lowest first.
+    Budgeted,
+    /// `seg`, `pseg`: lists of rates and of delays with their times.
+    Segmented,
+}
+
+impl Manager {
+    /// The words for managers.
+    pub const WORDS: [&str; 11] =
+        ["evl", "pevl", "pbevl", "eto", "peto", "pbeto", "qd", "pqd", "pbqd", "seg", "pseg"];
+
+    /// The manager that `word` names.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "evl" | "eto" | "qd" | "pevl" | "peto" | "pqd" => Some(Self::Rate),
+            "pbevl" | "pbeto" | "pbqd" => Some(Self::Budgeted),
+            "seg" | "pseg" => Some(Self::Segmented),
+            _ => None,
+        }
+    }
+
+    /// What a contact states for it.
+    const fn takes(self) -> &'static str {
+        match self {
+            Self::Rate => {
+                "a rate and a delay; where three budgets follow, the manager is pbevl, pbeto or pbqd, which the contact or the \
+                 reader has to name"
+            }
+            Self::Budgeted => "a rate, a delay and three budgets",
+            Self::Segmented => "`rate` and `delay` with their intervals",
+        }
+    }
+}
+
 /// Words that open an entry.
 const ENTRIES: [&str; 4] = ["contact", "node", "enode", "vnode"];
 
 /// Reads the entries of `text`.
-pub(super) fn read(text: &str) -> Result<ImportedPlan, Complaint> {
+pub(super) fn read(text: &str, manager: Manager) -> Result<ImportedPlan, Complaint> {
     let mut words = Words { words: words(text), next: 0, last_line: text.lines().count().max(1) };
     let mut plan = ImportedPlan::default();
     while let Some((line, word)) = words.take() {
         match word {
-            "contact" => contact(line, &mut words, &mut plan)?,
+            "contact" => contact(line, &mut words, manager, &mut plan)?,
             "node" | "enode" => {
                 let (id, name) = (words.node()?, words.expect("a name")?.1);
                 plan.nodes.insert(id, Some(name.to_owned()));
@@ -37,16 +79,26 @@ pub(super) fn read(text: &str) -> Result<ImportedPlan, Complaint> {
     Ok(plan)
 }
 
-fn contact(line: usize, words: &mut Words<'_>, plan: &mut ImportedPlan) -> Result<(), Complaint> {
+fn contact(
+    line: usize,
+    words: &mut Words<'_>,
+    manager: Manager,
+    plan: &mut ImportedPlan,
+) -> Result<(), Complaint> {
     let (from, to) = (words.node()?, words.node()?);
     let (start, end) = span(line, words.seconds("a start")?, words.seconds("an end")?)?;
-    let segmented = words.peek() == Some("seg");
-    if matches!(words.peek(), Some("seg" | "evl" | "eto" | "qd")) {
+    let named = words.peek().and_then(Manager::of);
+    if named.is_some() {
         words.take();
     }
-    if !segmented {
+    let manager = named.unwrap_or(manager);
+    if manager != Manager::Segmented {
         let (rate, owlt) = (words.rate()?, words.seconds("a delay")?);
-        words.entry_ends()?;
+        if manager == Manager::Budgeted {
+            let budgets = [words.volume()?, words.volume()?, words.volume()?];
+            plan.budgets.insert(plan.contacts.len(), budgets);
+        }
+        words.entry_ends(manager)?;
         return plan.push(line, ImportedContact { from, to, start, end, rate: Some(rate), owlt });
     }
     let (mut rates, mut delays) = (Vec::new(), Vec::new());
@@ -57,16 +109,18 @@ fn contact(line: usize, words: &mut Words<'_>, plan: &mut ImportedPlan) -> Resul
             (line, other) => return Err(Complaint::new(line, quoted(other), "`rate` or `delay`")),
         }
     }
-    words.entry_ends()?;
+    words.entry_ends(manager)?;
+    let mut parts = Vec::new();
     for &(rate_start, rate_end, rate) in &rates {
         for &(delay_start, delay_end, owlt) in &delays {
             let (start, end) = (start.max(rate_start).max(delay_start), end.min(rate_end).min(delay_end));
             if start < end {
-                plan.push(line, ImportedContact { from, to, start, end, rate: Some(rate), owlt })?;
+                parts.push(ImportedContact { from, to, start, end, rate: Some(rate), owlt });
             }
         }
     }
-    Ok(())
+    parts.sort_by_key(|part| part.start);
+    plan.push_parts(line, parts)
 }
 
 /// Words with their lines; brackets and commas are words.
@@ -125,6 +179,13 @@ impl<'a> Words<'a> {
         Ok(BitsPerSecond(rate))
     }
 
+    fn volume(&mut self) -> Result<u64, Complaint> {
+        let (line, word) = self.expect("a budget")?;
+        let volume = number(line, word, "a budget, in the unit of sizes")?;
+        // Beyond the largest number of bytes, every budget is the same.
+        Ok(volume as u64)
+    }
+
     /// `[start end value, start end value]`; a comma may follow the last.
     fn intervals<T>(
         &mut self,
@@ -149,12 +210,12 @@ impl<'a> Words<'a> {
     }
 
     /// Refuses words that the entry's manager does not take.
-    fn entry_ends(&self) -> Result<(), Complaint> {
+    fn entry_ends(&self, manager: Manager) -> Result<(), Complaint> {
         match self.words.get(self.next) {
             Some((line, word)) if !ENTRIES.contains(word) => Err(Complaint::new(
                 *line,
                 quoted(word),
-                "the next entry: this manager takes a rate and a delay",
+                format!("the next entry: a contact has {}", manager.takes()),
             )),
             _ => Ok(()),
         }
@@ -175,7 +236,7 @@ mod tests {
     fn a_segmented_contact_is_divided_where_rate_or_delay_changes() {
         let text =
             "contact 1 4 60 7260 seg\n delay [60 3660 10 , 3660 7260 15]\n rate [60 5000 10,5000 7260 20,]";
-        let plan = read(text).expect("a plan");
+        let plan = read(text, Manager::Rate).expect("a plan");
         let secs = |time: SimTime| time.as_secs_f64();
         let parts: Vec<_> = plan
             .contacts
@@ -188,6 +249,28 @@ mod tests {
             (5000.0, 7260.0, Some(160.0), 15.0),
         ];
         assert_eq!(parts, expected);
+        assert_eq!(plan.continues, [1, 2].into());
+    }
+
+    #[test]
+    fn intervals_go_by_time_and_a_gap_ends_what_continues() {
+        let text = "contact 1 4 0 90 seg rate [30 50 2, 0 30 1, 60 90 3] delay [0 90 1]";
+        let plan = read(text, Manager::Rate).expect("a plan");
+        let starts: Vec<_> = plan.contacts.iter().map(|contact| contact.start.as_secs_f64()).collect();
+        assert_eq!((starts, plan.continues), (vec![0.0, 30.0, 60.0], [1].into()));
+    }
+
+    #[test]
+    fn a_manager_is_the_contacts_own_or_that_of_the_plan() {
+        let text = "contact 0 1 100 200 10 10 1000 2000 3000\ncontact 1 2 0 9 pevl 1 0";
+        let plan = read(text, Manager::Budgeted).expect("a plan");
+        assert_eq!((plan.contacts.len(), plan.budgets), (2, [(0, [1000, 2000, 3000])].into()));
+        let named = read("contact 0 1 100 200 pbqd 10 10 1 2 3", Manager::Rate).expect("a plan");
+        assert_eq!(named.budgets, [(0, [1, 2, 3])].into());
+        let error = read(text, Manager::Rate).expect_err("budgets that no manager takes");
+        assert!(error.line == 1 && error.allowed.contains("pbevl"), "{error:?}");
+        assert!(read("contact 0 1 100 200 10 10 1000 1000", Manager::Budgeted).is_err());
+        assert!(Manager::WORDS.into_iter().all(|word| Manager::of(word).is_some()));
     }
 
     #[test]
@@ -206,7 +289,11 @@ mod tests {
             "lorem",
         ];
         for entry in wrong {
-            assert_eq!(read(&format!("# first\n{entry}")).err().map(|error| error.line), Some(2), "{entry}");
+            assert_eq!(
+                read(&format!("# first\n{entry}"), Manager::Rate).err().map(|error| error.line),
+                Some(2),
+                "{entry}"
+            );
         }
     }
 }

@@ -3,6 +3,10 @@
 //! `a contact start end from to bytes_per_second [confidence]`, `a range start end from to light_seconds`, `@ time` moves the
 //! reference of relative times; `@ +n` moves it on from where it was, as `ionadmin` does ([`Shifts`]). Rates are bytes per second and light time whole seconds. A range from a lower to a higher
 //! node number holds for the reverse too unless that is stated.
+//!
+//! Where several ranges cover a contact, its parts continue one another, each with its light time. ION itself takes one light time for
+//! all of a contact: that of its start (`bpv7/cgr/libcgr.c`, `getApplicableRange`), or when Unibo-CGR times a route, that of the moment
+//! when the first byte leaves (`phase_three.c`).
 
 use super::{
     Complaint, ImportWarning, ImportedContact, ImportedPlan, Shifts,
@@ -62,6 +66,29 @@ pub(super) fn read(text: &str, epoch_unix_s: Option<i64>, shifts: Shifts) -> Res
         }
     }
     reader.join(plan)
+}
+
+/// The earliest absolute time (`yyyy/mm/dd-hh:mm:ss`) that the commands of `text` name, as it is written there, and in seconds since
+/// 1970-01-01T00:00:00 UTC without leap seconds.
+#[must_use]
+pub fn earliest_date(text: &str) -> Option<(&str, i64)> {
+    let mut earliest: Option<(&str, i64)> = None;
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let times = match (words.next(), words.next()) {
+            (Some("@"), time) => [time, None],
+            (Some("a"), Some("contact" | "range")) => [words.next(), words.next()],
+            _ => continue,
+        };
+        for word in times.into_iter().flatten().filter(|word| !word.starts_with('+')) {
+            if let Ok(seconds) = civil_seconds(0, word)
+                && earliest.is_none_or(|(_, known)| seconds < known)
+            {
+                earliest = Some((word, seconds));
+            }
+        }
+    }
+    earliest
 }
 
 struct Reader {
@@ -126,7 +153,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Gives every contact the light time of the ranges that cover it; one that several cover is divided.
+    /// Gives every contact the light time of the ranges that cover it; one that several cover is divided into parts.
     fn join(mut self, mut plan: ImportedPlan) -> Result<ImportedPlan, Complaint> {
         self.ranges.sort_by_key(|range| (range.from, range.to, range.start));
         let last = self.ranges.iter().map(|range| range.end).max().unwrap_or(SimTime::ZERO);
@@ -139,14 +166,15 @@ impl Reader {
                 continue;
             }
             let mut covered = SimTime::ZERO;
+            let mut parts = Vec::new();
             for (start, end, owlt) in self.cover(contact) {
                 covered += end - start;
-                let PlannedContact { line, from, to, rate, confidence, .. } = *contact;
-                if confidence < 1.0 {
-                    plan.confidences.insert(plan.contacts.len(), confidence);
+                if contact.confidence < 1.0 {
+                    plan.confidences.insert(plan.contacts.len() + parts.len(), contact.confidence);
                 }
-                plan.push(line, ImportedContact { from, to, start, end, rate: Some(rate), owlt })?;
+                parts.push(ImportedContact { from, to, start, end, rate: Some(rate), owlt });
             }
+            plan.push_parts(line, parts)?;
             if covered < contact.end - contact.start || contact.start == contact.end {
                 let PlannedContact { line, from, to, .. } = *contact;
                 plan.warnings.push(ImportWarning::WithoutRange { line, from, to });
@@ -210,6 +238,7 @@ mod tests {
         let text = "a range +0 +100 5 9 5\na range +0 +50 9 5 1\na contact +0 +100 5 9 10\na contact +0 +100 9 5 10\n";
         let plan = read(text, None, Shifts::Applied).expect("a plan");
         assert_eq!(lights(&plan), [(5, 9, 0, 100, 5), (9, 5, 0, 50, 1), (9, 5, 50, 100, 5)]);
+        assert_eq!(plan.continues, [2].into());
         assert_eq!(plan.warnings, []);
     }
 
@@ -248,6 +277,8 @@ mod tests {
         let epoch = civil_seconds(1, "2026/01/01-00:00:00").expect("a date");
         assert_eq!(lights(&read(text, Some(epoch), Shifts::Applied).expect("a plan")), [(2, 1, 10, 60, 3)]);
         assert_eq!(read(text, None, Shifts::Applied).expect_err("no epoch").line, 1);
+        assert_eq!(earliest_date(text), Some(("2026/01/01-00:00:00", epoch)));
+        assert_eq!(earliest_date("# 2020/01/01-00:00:00\n@ +10\na contact +0 +5 1 2 3\n"), None);
     }
 
     #[test]

@@ -6,7 +6,11 @@ mod ion;
 mod one;
 mod text;
 
-use std::collections::BTreeMap;
+pub use asabr::Manager;
+pub use ion::earliest_date;
+pub use text::epoch;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     astro::SPEED_OF_LIGHT_MPS,
@@ -41,6 +45,18 @@ pub enum Shifts {
     Applied,
     /// Nothing: every relative time counts from the plan's own base. Not what ION does.
     Ignored,
+}
+
+/// What a plan is read with, beside its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// The civil time of the plan's origin in seconds since 1970-01-01T00:00:00 UTC: absolute times (ION) need it. Leap seconds between the
+    /// two are not counted.
+    pub epoch_unix_s: Option<i64>,
+    /// What ION's `@` does.
+    pub shifts: Shifts,
+    /// How contacts of A-SABR that name no manager are written.
+    pub manager: Manager,
 }
 
 /// One contact as the file says it.
@@ -110,8 +126,14 @@ pub struct ImportedPlan {
     pub nodes: BTreeMap<u64, Option<String>>,
     /// The contacts in the order of the file; those from a node to itself too.
     pub contacts: Vec<ImportedContact>,
+    /// Contacts, by their place in `contacts`, that are one contact of the file with the one before: its next part, with another rate
+    /// or light time, which begins where that one ends. What is sent goes on from one to the other.
+    pub continues: BTreeSet<usize>,
     /// How likely the contacts are that are not certain, by their place in `contacts` (ION's confidence, 0 to 1).
     pub confidences: BTreeMap<usize, f64>,
+    /// The most bytes of a contact that its bundles of each priority may take, the lowest first, where the file says so (A-SABR's budgets),
+    /// by its place in `contacts`.
+    pub budgets: BTreeMap<usize, [u64; 3]>,
     /// Contacts that start after the last range of the plan has ended, so that no light time is stated for anything (ION).
     pub beyond_ranges: usize,
     /// What was left out.
@@ -172,10 +194,10 @@ pub fn import(
     format: PlanFormat,
     epoch_unix_s: Option<i64>,
 ) -> Result<ImportedPlan, ImportError> {
-    import_with(file, bytes, format, epoch_unix_s, Shifts::Applied)
+    import_with(file, bytes, format, ImportOptions { epoch_unix_s, ..ImportOptions::default() })
 }
 
-/// As [`import`], with a say in what ION's `@` does.
+/// As [`import`], with a say in what ION's `@` does and which manager A-SABR's contacts have.
 ///
 /// # Errors
 /// As [`import`].
@@ -183,17 +205,16 @@ pub fn import_with(
     file: &str,
     bytes: &[u8],
     format: PlanFormat,
-    epoch_unix_s: Option<i64>,
-    shifts: Shifts,
+    options: ImportOptions,
 ) -> Result<ImportedPlan, ImportError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
         Complaint::new(line, format!("byte 0x{:02x}", bytes[error.valid_up_to()]), "text in UTF-8")
     });
     text.and_then(|text| match format {
-        PlanFormat::Ion => ion::read(text, epoch_unix_s, shifts),
+        PlanFormat::Ion => ion::read(text, options.epoch_unix_s, options.shifts),
         PlanFormat::Hdtn => hdtn::read(text),
-        PlanFormat::Asabr => asabr::read(text),
+        PlanFormat::Asabr => asabr::read(text, options.manager),
         PlanFormat::One => one::read(text),
     })
     .map_err(|Complaint { line, found, allowed }| ImportError {
@@ -213,6 +234,19 @@ impl ImportedPlan {
         self.nodes.entry(contact.from).or_default();
         self.nodes.entry(contact.to).or_default();
         self.contacts.push(contact);
+        Ok(())
+    }
+
+    /// Adds the parts of one contact, in order of time; those that follow at once go on where the one before ends.
+    fn push_parts(&mut self, line: usize, parts: Vec<ImportedContact>) -> Result<(), Complaint> {
+        let mut end = None;
+        for part in parts {
+            if end == Some(part.start) {
+                self.continues.insert(self.contacts.len());
+            }
+            end = Some(part.end);
+            self.push(line, part)?;
+        }
         Ok(())
     }
 

@@ -78,6 +78,18 @@ pub(super) fn civil_seconds(line: usize, word: &str) -> Result<i64, Complaint> {
     Ok(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
+/// The moment that `word` names, in seconds since 1970-01-01T00:00:00 UTC without leap seconds: `2026-01-01T00:00:00Z` (ISO 8601, also
+/// without the `Z` or the time) or `2026/01/01-00:00:00` as in ION. `None` for anything else.
+#[must_use]
+pub fn epoch(word: &str) -> Option<i64> {
+    if word.contains('/') {
+        let (date, clock) = word.split_once('-').unwrap_or((word, "00:00:00"));
+        return civil_seconds(0, &format!("{date}-{clock}")).ok();
+    }
+    let (date, clock) = word.strip_suffix('Z').unwrap_or(word).split_once('T').unwrap_or((word, "00:00:00"));
+    civil_seconds(0, &format!("{}-{clock}", date.replace('-', "/"))).ok()
+}
+
 /// Three decimal fields, each of at most four digits.
 fn fields(text: &str, separator: char) -> Option<[i64; 3]> {
     let mut parts = text.split(separator).map(|part| {
@@ -101,6 +113,21 @@ mod tests {
             ["2026/02/29-00:00:00", "2026/13/01-00:00:00", "2026/1/1", "2026/01/01-24:00:00", "+1/1/1-1:1:1"]
         {
             assert!(civil_seconds(1, wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_is_written_as_in_iso_8601_or_as_in_ion() {
+        let new_year = 1_767_225_600;
+        for word in
+            ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01", "2026/01/01-00:00:00", "2026/01/01"]
+        {
+            assert_eq!(epoch(word), Some(new_year), "{word}");
+        }
+        for wrong in
+            ["", "Z", "now", "+0", "2026-02-30", "2026-01-01T00:00:00+01:00", "2026-1-1T0:0", "2026/01-01"]
+        {
+            assert_eq!(epoch(wrong), None, "{wrong}");
         }
     }
 }

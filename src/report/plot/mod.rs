@@ -7,8 +7,11 @@ mod latency;
 mod links;
 mod per_asset;
 mod plan;
+mod price;
 mod rounds;
 mod scale;
+
+pub use price::{PricePoint, price_of_privacy};
 
 pub(super) use scale::power_of_ten;
 

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use cosmosmesh_protocol::id::NodeId;
+use cosmosmesh_protocol::{bundle::Policy, id::NodeId};
 
-use super::{Checker, Raw};
+use super::{
+    Checker, Raw,
+    service::{has_clock, policy},
+};
 use crate::{
     astro::{Epoch, Motion},
     link::{Access, Capacity, LinkClass, RadioSpec},
@@ -24,6 +27,8 @@ struct Kit {
     radios: Vec<RadioSpec>,
     power: Option<PowerSpec>,
     storage: Option<StorageSpec>,
+    policy: Option<Policy>,
+    has_clock: bool,
 }
 
 impl Checker<'_> {
@@ -42,6 +47,7 @@ impl Checker<'_> {
         }
         self.unique(raw.assets.iter().map(|asset| &asset.value.name), "each asset's name");
         self.unique_nodes(&raw.assets);
+        self.dtn_names(&raw.assets);
         let kits = self.kits(raw, classes);
         let mut order: Vec<&RawAsset> = raw.assets.iter().map(|asset| &asset.value).collect();
         order.sort_by_key(|asset| asset.node.value);
@@ -84,6 +90,8 @@ impl Checker<'_> {
                 radios: kit.radios.as_ref().map(|radios| self.radios(radios, classes)).unwrap_or_default(),
                 power: kit.power.as_ref().map(|power| self.power(&power.value)),
                 storage: kit.storage.as_ref().map(|storage| self.storage(&storage.value)),
+                policy: policy(kit.policy.as_ref()),
+                has_clock: has_clock(kit.clock.as_ref()).unwrap_or(true),
             };
             kits.entry(kit.name.value.clone()).or_insert(checked);
         }
@@ -157,6 +165,11 @@ impl Checker<'_> {
             // Filled in when all names and groups are known.
             routes: Vec::new(),
             custodians: Vec::new(),
+            policy: policy(raw.policy.as_ref())
+                .or_else(|| kit.and_then(|kit| kit.policy))
+                .unwrap_or(protocol.policy),
+            has_clock: has_clock(raw.clock.as_ref()).unwrap_or_else(|| kit.is_none_or(|kit| kit.has_clock)),
+            dtn_name: raw.dtn_name.as_ref().map(|name| name.value.clone()),
         }
     }
 

@@ -34,6 +34,9 @@ impl Spanned<RawHosts> {
                 storage: None,
                 routes: None,
                 custodians: None,
+                policy: None,
+                clock: None,
+                dtn_name: None,
             };
             Spanned { value: asset, place: place.clone() }
         })

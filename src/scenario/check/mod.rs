@@ -12,7 +12,9 @@ mod links;
 mod messages;
 mod motion;
 mod plan;
+mod privacy;
 mod rolling;
+mod service;
 mod settings;
 mod tables;
 mod tasks;
@@ -60,10 +62,11 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     let messages = root.messages.as_ref().map(|list| checker.messages(&list.value, &protocol));
     checker.flooded_channel(root, &classes, &protocol);
     checker.custody(root, &assets, &traffic, messages.as_ref(), &mut protocol);
+    checker.reports(root, &protocol);
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
-    let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol));
     let trust = root.trust.as_ref().map(|trust| checker.trust(trust, &protocol));
+    let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol, &assets));
     let faults = checker.faults(root.faults.as_ref(), &classes);
     let metrics = checker.tolerances(root.metrics.as_ref());
     if !checker.files.drafts.is_empty() {

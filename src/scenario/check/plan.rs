@@ -7,7 +7,7 @@ use cosmosmesh_protocol::planning::solver::Kind;
 use super::Checker;
 use crate::{
     scenario::{
-        checked::{PlanParticipant, PlanSpec, PlanTerm, Priority, ProtocolSettings},
+        checked::{Asset, PlanParticipant, PlanSpec, PlanTerm, Priority, PrivacySpec, ProtocolSettings},
         decode::{List, Place, Series, Spanned},
         diagnostic::Mistake,
         raw::{RawParticipant, RawPlan, RawSolver, RawTerm},
@@ -35,7 +35,12 @@ fn solver(raw: Option<&RawSolver>) -> Option<Kind> {
 }
 
 impl Checker<'_> {
-    pub(super) fn plan(&mut self, raw: &Spanned<RawPlan>, protocol: &ProtocolSettings) -> PlanSpec {
+    pub(super) fn plan(
+        &mut self,
+        raw: &Spanned<RawPlan>,
+        protocol: &ProtocolSettings,
+        assets: &[Asset],
+    ) -> PlanSpec {
         let raw = &raw.value;
         let mistakes_before = self.files.drafts.len();
         let slots = self.count_or(Some(&raw.slots), 1, 1, 1000).clamp(1, 1000);
@@ -55,7 +60,7 @@ impl Checker<'_> {
         let rolling = self.rolling(raw, slot);
         let span = slots as usize + rolling.map_or(0, |one| one.shift as usize * (one.horizons as usize - 1));
         let round_timeout = self.above_zero_or(raw.round_timeout.as_ref(), SimTime::from_secs(6 * 3600));
-        let plan = PlanSpec {
+        let mut plan = PlanSpec {
             coordinator: self.asset(&raw.coordinator).unwrap_or(AssetIndex(0)),
             successors: self.successors(raw),
             succession: self
@@ -76,9 +81,15 @@ impl Checker<'_> {
             constraints: self.constraints(raw, span),
             min_curvature: self.amount_or(raw.min_curvature.as_ref(), 0.0, |number| *number),
             lifetime: self.above_zero_or(raw.lifetime.as_ref(), protocol.lifetime(Priority::Expedited)),
+            privacy: PrivacySpec::Off { why: "" },
             rolling,
             absence: self.above_zero_or(raw.absence.as_ref(), SimTime(round_timeout.0.saturating_mul(10))),
         };
+        plan.privacy = self.privacy(raw, &plan, assets);
+        if plan.privacy.masks().is_some_and(|masks| masks.noise.is_some()) && plan.solver.is_none() {
+            // The only method whose answers are shares alone.
+            plan.solver = Some(Kind::AsynchronousExchange);
+        }
         self.binding(raw, &plan);
         // Sums of wrong values would only repeat that they are wrong.
         if self.files.drafts.len() == mistakes_before {

@@ -1,6 +1,6 @@
 //! Protocol settings, stores, tolerances.
 
-use super::Checker;
+use super::{Checker, service::policy};
 use crate::scenario::{
     checked::{Better, CrcKind, ProtocolSettings, Retransmission, Routing, Service, StorageSpec, Tolerance},
     decode::{List, Spanned},
@@ -91,6 +91,12 @@ impl Checker<'_> {
             routing: raw.routing.as_ref().map_or(default.routing, |routing| self.routing(&routing.value)),
             service,
             custody: raw.custody.as_ref().map(|raw| self.custody_settings(&raw.value)),
+            min_fragment: raw
+                .min_fragment_bytes
+                .as_ref()
+                .map(|_| self.count_or(raw.min_fragment_bytes.as_ref(), 1, 1, 1 << 24)),
+            status_reports: raw.status_reports.as_ref().map(|raw| self.status_reports(&raw.value)),
+            policy: policy(raw.policy.as_ref()).unwrap_or(default.policy),
             compression: raw.compression.as_ref().map(|raw| self.compression(raw, service)),
         }
     }
@@ -129,7 +135,7 @@ impl Checker<'_> {
         }
     }
 
-    fn rate_limit(&mut self, raw: &RawRateLimit) -> RateLimit {
+    pub(super) fn rate_limit(&mut self, raw: &RawRateLimit) -> RateLimit {
         let rate = raw.rate.value.0;
         self.expect((8.0..=1e15).contains(&rate), &raw.rate.place, "from 8 bit/s to 1000000 Gbit/s");
         let burst = self.amount_or(raw.burst.as_ref(), 64_000.0, |size| size.0);

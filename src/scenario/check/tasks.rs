@@ -1,6 +1,6 @@
 //! What the fleet has to do: traffic and shared state.
 
-use super::Checker;
+use super::{Checker, service::reports};
 use crate::{
     engine::MessageKind,
     scenario::{
@@ -64,6 +64,7 @@ impl Checker<'_> {
                 None | Some(RawContent::Random) => PayloadContent::Random,
                 Some(RawContent::Readings) => PayloadContent::Readings,
             },
+            reports: reports(raw.reports.as_ref()),
         }
     }
 

@@ -51,6 +51,7 @@ impl Checker<'_> {
             certificate_lifetime: lifetime,
             renew_before,
             grace: self.not_negative_or(raw.grace.as_ref(), SimTime(14 * DAY.0)),
+            share: raw.share.as_ref().map(|share| self.rate_limit(&share.value)),
             interval: self.above_zero_or(raw.interval.as_ref(), SimTime::from_secs(3600)),
             lifetime: self.above_zero_or(raw.lifetime.as_ref(), protocol.lifetime(Priority::Normal)),
             revocations: self.revocations(raw.revocations.as_ref()),

@@ -1,6 +1,6 @@
 //! Members of the fleet and their equipment.
 
-use cosmosmesh_protocol::id::NodeId;
+use cosmosmesh_protocol::{bundle::Policy, id::NodeId};
 
 use crate::{
     astro::{Body, Motion},
@@ -31,6 +31,12 @@ pub struct Asset {
     pub routes: Vec<TableLine>,
     /// Who takes custody next.
     pub custodians: Vec<TableLine>,
+    /// How bundles that come to it are judged.
+    pub policy: Policy,
+    /// Whether it knows the time of day.
+    pub has_clock: bool,
+    /// Its name in the `dtn` scheme, unique in the scenario.
+    pub dtn_name: Option<String>,
 }
 
 /// A line of an asset's table: at most one for each destination, in order of destinations.

@@ -20,7 +20,8 @@ pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
 pub use metrics::{Better, Tolerance};
 pub use plan::{
-    ConstraintKind, PlanConstraint, PlanParticipant, PlanRelation, PlanReserve, PlanSpec, PlanTerm, Rolling,
+    ConstraintKind, MaskSpec, NoiseSpec, PlanConstraint, PlanParticipant, PlanRelation, PlanReserve,
+    PlanSpec, PlanTerm, PrivacySpec, Rolling,
 };
 pub use protocol::{CrcKind, CustodySpec, Priority, ProtocolSettings, Retransmission, Routing, Service};
 pub use traffic::{

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use cosmosmesh_protocol::planning::solver::Kind;
+use cosmosmesh_protocol::planning::{privacy::noise::WhenSpent, solver::Kind};
 
 use crate::units::{AssetIndex, SimTime};
 
@@ -48,10 +48,73 @@ pub struct PlanSpec {
     pub min_curvature: f64,
     /// Lifetime of its bundles.
     pub lifetime: SimTime,
+    /// What protects the answers.
+    pub privacy: PrivacySpec,
     /// How horizons follow each other; none for one horizon.
     pub rolling: Option<Rolling>,
     /// How long after it was asked a silent participant is retired.
     pub absence: SimTime,
+}
+
+/// What protects the participants' answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PrivacySpec {
+    /// Nothing: the coordinator reads every answer.
+    Off {
+        /// Why: a word for reports.
+        why: &'static str,
+    },
+    /// Secure aggregation: it reads sums.
+    Masked(MaskSpec),
+}
+
+impl PrivacySpec {
+    /// The masks, if there are any.
+    #[must_use]
+    pub const fn masks(&self) -> Option<&MaskSpec> {
+        match self {
+            Self::Off { .. } => None,
+            Self::Masked(masks) => Some(masks),
+        }
+    }
+}
+
+/// Secure aggregation of answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskSpec {
+    /// Who masks and opens, in order of assets.
+    pub committee: Vec<AssetIndex>,
+    /// Fewer answers than this are not opened.
+    pub k_min: u32,
+    /// Fewer newcomers than this are not opened.
+    pub cohort: u32,
+    /// Shares that recover a lost member's key; 0: keys are not shared.
+    pub threshold: u32,
+    /// Members that are recovered in an epoch.
+    pub recoveries: u32,
+    /// How long the committee is waited for.
+    pub patience: SimTime,
+    /// For how many coordinators in a row keys are published.
+    pub epochs: u32,
+    /// Noise on answers.
+    pub noise: Option<NoiseSpec>,
+}
+
+/// Local differential privacy of answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NoiseSpec {
+    /// Values are clipped to ± this.
+    pub clip: f64,
+    /// And whole answers to this norm.
+    pub norm: Option<f64>,
+    /// The budget ε for the plan.
+    pub epsilon: f64,
+    /// At this δ.
+    pub delta: f64,
+    /// For how many answers it lasts.
+    pub answers: u32,
+    /// What happens then.
+    pub when_spent: WhenSpent,
 }
 
 /// A receding horizon.

@@ -1,6 +1,11 @@
 //! How every node's protocol stack is set.
 
-use cosmosmesh_protocol::{delivery::RateLimit, dtn::strategy::SpreadSettings, node::CompressionSettings};
+use cosmosmesh_protocol::{
+    bundle::Policy,
+    delivery::RateLimit,
+    dtn::strategy::SpreadSettings,
+    node::{CompressionSettings, StatusReportSettings},
+};
 
 use super::StorageSpec;
 use crate::units::SimTime;
@@ -58,6 +63,12 @@ pub struct ProtocolSettings {
     pub service: Service,
     /// How nodes keep what travels in custody; `None`: nothing does.
     pub custody: Option<CustodySpec>,
+    /// Bundles that no contact takes whole leave in fragments of at least this many bytes of payload; `None`: they wait.
+    pub min_fragment: Option<u32>,
+    /// Status reports on request; `None`: none.
+    pub status_reports: Option<StatusReportSettings>,
+    /// How assets that do not state their own judge the bundles that come to them.
+    pub policy: Policy,
     /// Compression of payloads.
     pub compression: Option<CompressionSettings>,
     /// How bundles find their way.
@@ -178,6 +189,9 @@ impl Default for ProtocolSettings {
             plan_known: true,
             service: Service::Streams,
             custody: None,
+            min_fragment: None,
+            status_reports: None,
+            policy: Policy::Strict,
             compression: None,
             routing: Routing::Sabr,
         }

@@ -1,5 +1,7 @@
 //! What applications send, and the state that they share.
 
+use cosmosmesh_protocol::bundle::BundleFlags;
+
 use super::Priority;
 use crate::{
     engine::MessageKind,
@@ -35,6 +37,8 @@ pub struct Traffic {
     pub custody: bool,
     /// What payloads hold.
     pub content: PayloadContent,
+    /// The status reports that its bundles ask for.
+    pub reports: BundleFlags,
 }
 
 /// What payloads hold.

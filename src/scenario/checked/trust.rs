@@ -2,6 +2,7 @@
 
 use cosmosmesh_protocol::{
     access::Policy,
+    delivery::RateLimit,
     identity::{Cause, Role, Scope},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -25,6 +26,8 @@ pub struct TrustSpec {
     pub renew_before: SimTime,
     /// How long after its end it still serves for harmless things.
     pub grace: SimTime,
+    /// How fast one member's messages are taken, if that is limited.
+    pub share: Option<RateLimit>,
     /// How often an asset tells the next one what it knows.
     pub interval: SimTime,
     /// Lifetime of these messages.

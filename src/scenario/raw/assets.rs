@@ -1,6 +1,6 @@
 //! The fleet's members and their equipment.
 
-use super::{Optional, RawMotion};
+use super::{Optional, RawMotion, RawPolicy};
 use crate::scenario::{
     decode::{List, Spanned, choice, record},
     quantity::{Duration, Energy, Gain, Level, Merit, Power, Size},
@@ -16,6 +16,8 @@ record! {
         storage: Optional<RawStorage>, "the protocol's", "Limits of the bundle store.";
         routes: Option<List<RawRoute>>, "none", "Next hops, with Static routing.";
         custodians: Option<List<RawRoute>>, "none", "Who takes custody next.";
+        policy: Optional<RawPolicy>, "the protocol's", "How bundles that come to it are judged.";
+        clock: Optional<RawClock>, "Synchronised", "Whether it knows the time of day.";
     }
 }
 
@@ -34,7 +36,16 @@ record! {
         storage: Optional<RawStorage>, "the kit's; else the protocol's", "Limits of the bundle store; replaces the kit's.";
         routes: Option<List<RawRoute>>, "the kit's", "Next hops, with Static routing: what has none goes to its destination directly. Replaces the kit's.";
         custodians: Option<List<RawRoute>>, "the kit's", "Who takes custody next of what travels in custody. Replaces the kit's.";
+        policy: Optional<RawPolicy>, "the kit's; else the protocol's", "How bundles that come to it are judged.";
+        clock: Optional<RawClock>, "the kit's; else Synchronised", "Whether it knows the time of day.";
+        dtn_name: Optional<String>, "none", "Its name in the `dtn` scheme, unique. Datagrams to and from it then go by `dtn://name/`, and not by its number.";
     }
+}
+
+choice! {
+    /// Clocks of assets: UTC within the protocol's `clock_uncertainty`, or none. What is made without one tells its age instead of its time of creation
+    /// (RFC 9171 §4.4.2).
+    RawClock "Clock" { Synchronised, None }
 }
 
 record! {

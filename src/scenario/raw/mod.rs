@@ -17,7 +17,8 @@ use super::{
 };
 
 pub(crate) use assets::{
-    RawAsset, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage, RawTransit,
+    RawAsset, RawClock, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage,
+    RawTransit,
 };
 pub(crate) use contacts::{RawContacts, RawImported, RawPlanFormat};
 pub(crate) use faults::{
@@ -33,17 +34,18 @@ pub(crate) use motion::{
     RawTrack, RawWaypoint,
 };
 pub(crate) use plan::{
-    RawConstraint, RawEnvelope, RawExclusion, RawParticipant, RawPlan, RawRelation, RawReserve, RawRolling,
-    RawSharedBudget, RawSlots, RawSolver, RawTerm, RawTotal, RawWeighted,
+    RawConstraint, RawEnvelope, RawExclusion, RawMasks, RawNoise, RawParticipant, RawPlan, RawPrivacy,
+    RawRelation, RawReserve, RawRolling, RawSharedBudget, RawSlots, RawSolver, RawTerm, RawTotal,
+    RawWeighted, RawWhenSpent,
 };
 pub(crate) use protocol::{
     RawBundleSecurity, RawCompression, RawCrc, RawCustody, RawDatagrams, RawFlooding, RawForeknowledge,
-    RawLifetimes, RawMedium, RawProtocol, RawRateLimit, RawRetransmission, RawRouting, RawSendOrder,
-    RawService, RawSpray, RawSpread,
+    RawLifetimes, RawMedium, RawPolicy, RawProtocol, RawRateLimit, RawRetransmission, RawRouting,
+    RawSendOrder, RawService, RawSpray, RawSpread, RawStatusReports,
 };
 pub(crate) use traffic::{
     RawArrivals, RawContent, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority,
-    RawSchema, RawSharedState, RawTraffic,
+    RawReport, RawSchema, RawSharedState, RawTraffic,
 };
 pub(crate) use trust::{RawCause, RawEffect, RawGrant, RawRevocation, RawRule, RawTrust};
 

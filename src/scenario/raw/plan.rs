@@ -28,9 +28,46 @@ record! {
         constraints: Optional<Vec<Spanned<RawConstraint>>>, "none", "Further constraints that bind the fleet, each with its price.";
         min_curvature: Optional<f64>, "0", "The contract: no term of a commodity has less curvature than this, 0 or more. The flatter the costs, the more rounds.";
         lifetime: Optional<Duration>, "the protocol's for Expedited", "Lifetime of its bundles, more than zero.";
+        privacy: Optional<RawPrivacy>, "Masked() where four take part and three others can be the committee, else Off", "Whether the coordinator sees sums of answers only, or every answer.";
         rolling: Optional<RawRolling>, "none", "Receding horizon: the plan is solved again as time passes. Every per-slot value then counts from the first horizon's first slot to the last one's last.";
         absence: Optional<Duration>, "ten times round_timeout", "How long after it was asked a participant from which nothing came is retired, more than zero: its values leave the sums. Heard of again, it takes part again.";
     }
+}
+
+choice! {
+    /// What protects the participants' answers.
+    RawPrivacy "Privacy" { Off, Masked(RawMasks) }
+}
+
+record! {
+    /// Secure aggregation: answers are masked, and a committee opens sums of several.
+    RawMasks "Masks" {
+        committee: Optional<Vec<Spanned<String>>>, "four habitats, satellites or ground stations, those that take part first, without the coordinator", "Who masks and opens: 2 to 16 assets or `@group`s. Each has to answer for every sum.";
+        k_min: Optional<u32>, "3", "Fewer answers than this are not opened, 2 to the number of participants.";
+        cohort: Optional<u32>, "1", "Fewer participants than this are not opened for the first time in one sum.";
+        threshold: Optional<u32>, "3 with four seats or more, else 0", "Shares of a lost member's key that recover it, 3 to one less than the seats; 0: keys are not shared.";
+        recoveries: Optional<u32>, "1 with a threshold, else 0", "Lost members that are recovered under one coordinator. Fewer than threshold − recoveries members may collude with it.";
+        patience: Optional<Duration>, "round_timeout", "How long the coordinator waits for the committee before it asks again, then recovers a member, then gives the sum up; more than zero.";
+        coordinators: Optional<u32>, "8", "For how many coordinators in a row keys are published, 1 to 64.";
+        noise: Optional<RawNoise>, "none", "Noise on every answer, so that even sums tell little: local differential privacy. For the solver AsynchronousExchange, whose answers are shares alone; `Auto` picks it.";
+    }
+}
+
+record! {
+    /// Local differential privacy of answers: clipped, with discrete Gaussian noise, within a budget.
+    RawNoise "Noise" {
+        clip: Spanned<f64>, "", "Values are clipped to ± this, more than zero.";
+        norm: Optional<f64>, "none", "And whole answers to this Euclidean norm, more than zero.";
+        epsilon: Spanned<f64>, "", "The budget ε of each participant for the whole plan, more than zero.";
+        delta: Optional<f64>, "1e-6", "At this δ, above 0 and below 1.";
+        answers: Spanned<u32>, "", "For how many answers the budget lasts, 1 to 100000: the more, the more noise on each.";
+        when_spent: Optional<RawWhenSpent>, "KeepLast", "What becomes of a participant's part when its budget is spent: its last answer stays in the sum, or it leaves by an answer of zeros.";
+    }
+}
+
+choice! {
+    /// What a spent budget leads to.
+    RawWhenSpent "WhenSpent" { KeepLast, Leave }
 }
 
 choice! {

@@ -24,6 +24,9 @@ record! {
         service: Optional<RawService>, "Streams", "How application messages travel.";
         routing: Optional<RawRouting>, "Sabr", "How bundles find their way.";
         custody: Optional<RawCustody>, "all defaults", "How nodes keep what travels in custody, which traffic asks for.";
+        min_fragment_bytes: Optional<u32>, "none", "Bundles that do not fit into a contact, or the rest of it, leave in fragments of at least this many bytes of payload, 1 to 16777216. Without it they wait for a contact that takes them whole.";
+        status_reports: Optional<RawStatusReports>, "none", "Nodes send the status reports that traffic asks for (`reports`).";
+        policy: Optional<RawPolicy>, "Strict", "How assets that do not state their own judge the bundles that come to them.";
         compression: Optional<RawCompression>, "none", "Payloads are compressed by Zstandard (RFC 8878) where that pays.";
         clock_uncertainty: Optional<Duration>, "10 ms", "Half width of the uncertainty of each node's estimate of UTC, 0 or more.";
     }
@@ -102,6 +105,20 @@ record! {
         bundles: Optional<u32>, "1024", "Most bundles in a node's custody, 1 to 1048576.";
         capacity: Optional<Size>, "32 MiB", "Most bytes of them, at least 1 kB.";
         signal_delay: Optional<Duration>, "1 s", "How long a custodian gathers its answers, 0 or more.";
+    }
+}
+
+choice! {
+    /// How bundles are judged: by every rule of RFC 9171, or by their form only, for peers that protect no primary block.
+    RawPolicy "Policy" { Strict, Lenient }
+}
+
+record! {
+    /// Status reports (RFC 9171 §6.1.1).
+    RawStatusReports "StatusReports" {
+        interval: Optional<Duration>, "1 s", "A node sends at most one in this time in the long run, more than zero.";
+        burst: Optional<u32>, "32", "Most at once, and most that wait, 1 to 65536.";
+        lifetime: Optional<Duration>, "1 d", "Lifetime of a report, more than zero.";
     }
 }
 

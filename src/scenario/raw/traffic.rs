@@ -21,7 +21,13 @@ record! {
         priority: Optional<RawPriority>, "Normal", "Class of service.";
         custody: Optional<bool>, "false", "Whether its bundles travel from custodian to custodian. Needs the service Datagrams, with payloads that are carried.";
         content: Optional<RawContent>, "Random", "What payloads hold.";
+        reports: Option<List<RawReport>>, "none", "Status reports that its bundles ask for, which go to their sender. Needs the service Datagrams and the protocol's `status_reports`.";
     }
+}
+
+choice! {
+    /// What is reported of a bundle (RFC 9171 §4.2.3).
+    RawReport "Report" { Reception, Forwarding, Delivery, Deletion }
 }
 
 choice! {

@@ -1,6 +1,6 @@
 //! Certificates, access control and the log.
 
-use super::Optional;
+use super::{Optional, RawRateLimit};
 use crate::scenario::{
     decode::{List, Spanned, choice, record},
     quantity::Duration,
@@ -18,6 +18,7 @@ record! {
         certificate_lifetime: Optional<Duration>, "30 d", "How long a certificate holds, more than zero.";
         renew_before: Optional<Duration>, "10 d", "How long before its end it is renewed, more than zero and less than its lifetime.";
         grace: Optional<Duration>, "14 d", "How long after its end it still serves to report, share and contribute, 0 or more.";
+        share: Optional<RawRateLimit>, "none", "How fast an asset takes the messages of one other: a member that floods is held to it. Keep it above what honest members send.";
         interval: Optional<Duration>, "1 h", "How often an asset tells the next one what it knows, more than zero.";
         lifetime: Optional<Duration>, "the protocol's for Normal", "Lifetime of these messages, more than zero.";
         revocations: Option<List<RawRevocation>>, "none", "Keys that are taken back.";

@@ -145,7 +145,7 @@ pub(super) fn open(
         return Err(BpsecError::KeyLength { found: key.len() });
     }
     let aad = structure(is_direct, headers.protected, &header::external_aad(operation, context)?);
-    let mut data = target_data(operation.bundle, operation.target)?.to_vec();
+    let mut data = target_data(operation.bundle, operation.target)?.into_owned();
     let start = data.len().checked_sub(TAG_LEN).ok_or(operation.failed())?;
     let tag = data.split_off(start).try_into().map_err(|_| operation.failed())?;
     let iv = headers.iv()?;

@@ -24,7 +24,7 @@ pub(super) fn verify(
     let algorithm = ShaVariant::from_code(id).ok_or(BpsecError::UnknownAlgorithm { id })?;
     let key = checked_key(algorithm, operation.key(KeyUse::Integrity, headers.kid())?)?;
     let aad = header::external_aad(operation, context)?;
-    let payload = target_data(operation.bundle, operation.target)?;
+    let payload = &*target_data(operation.bundle, operation.target)?;
     let prefix = structure(STRUCTURE, headers.protected, &aad, payload.len());
     if algorithm.holds(key, &[&prefix, payload], tag) { Ok(()) } else { Err(operation.failed()) }
 }

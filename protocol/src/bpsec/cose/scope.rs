@@ -167,7 +167,7 @@ impl<'a> Context<'a> {
             };
             if number == PRIMARY_NUMBER {
                 if flags & METADATA != 0 {
-                    out.extend_from_slice(bundle.primary_wire());
+                    out.extend_from_slice(&bundle.canonical_primary());
                 }
                 continue;
             }

@@ -20,7 +20,7 @@ pub(super) fn verify(
     let (headers, signature) = detached::read(message, context, COSE_SIGN1)?;
     let algorithm = headers.algorithm()?;
     let aad = header::external_aad(operation, context)?;
-    let signed = signature1(headers.protected, &aad, target_data(operation.bundle, operation.target)?);
+    let signed = signature1(headers.protected, &aad, &target_data(operation.bundle, operation.target)?);
     let (source, kid) = (operation.security.source.endpoint(), headers.kid());
     let holds = if matches!(algorithm, EDDSA | ED25519) {
         let no_key = BpsecError::NoKey { target: operation.target };

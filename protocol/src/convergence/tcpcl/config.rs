@@ -61,7 +61,7 @@ pub struct Config {
     pub max_queued_bytes: usize,
     /// From the start of the connection until the session is established; at most 60 s by RFC 9174 §4.1.
     pub contact_timeout: Duration,
-    /// How long a peer may leave every segment on its way without acknowledgement.
+    /// How long a peer may leave every segment on its way without acknowledgement. Time in which we take none of its bytes does not count.
     pub acknowledgement_timeout: Duration,
     /// How long a session may be without messages but keepalives before we end it (RFC 9174 §6.2); none for ever.
     pub idle_shutdown: Option<Duration>,

@@ -149,6 +149,8 @@ pub struct Session {
     last_received: Instant,
     /// The last message received that was not a keepalive.
     last_active: Instant,
+    /// Whether bytes of the peer were left to TCP when this was last looked at.
+    deaf: bool,
     /// A message that came in part.
     head: Vec<u8>,
     /// Messages to the peer, but segments and answers to segments.
@@ -177,6 +179,7 @@ impl Session {
             last_sent: now,
             last_received: now,
             last_active: now,
+            deaf: false,
             head: Vec::new(),
             control: Vec::new(),
             outputs: VecDeque::new(),
@@ -197,7 +200,7 @@ impl Session {
     /// Takes bytes from the peer; gives how many. Fewer than all are taken while the driver has outputs to drain, bytes to
     /// write or bundles to accept, and when TLS begins: the rest is to be given again after that, respectively to TLS.
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) -> usize {
-        self.now = self.now.max(now);
+        self.tick(now);
         let mut taken = 0;
         while taken < bytes.len() && self.wants_bytes() {
             self.last_received = self.now;
@@ -209,6 +212,7 @@ impl Session {
             };
         }
         self.finish_ending();
+        self.heed();
         taken
     }
 
@@ -235,7 +239,7 @@ impl Session {
     /// Appends messages for the peer, with one segment at most; gives how many bytes. They are to be written whole and in order.
     /// A driver calls it until it gives 0, or its socket takes no more.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> usize {
-        self.now = self.now.max(now);
+        self.tick(now);
         let before = out.len();
         self.reception.transmit(out);
         out.append(&mut self.control);
@@ -256,6 +260,7 @@ impl Session {
             self.last_sent = self.now;
         }
         self.finish_ending();
+        self.heed();
         out.len() - before
     }
 
@@ -280,26 +285,25 @@ impl Session {
 
     /// Acknowledges a bundle whose final acknowledgement is held: it is stored. Says whether it was.
     pub fn accept(&mut self, now: Instant, transfer: u64) -> bool {
-        self.now = self.now.max(now);
-        // Bytes that were not taken meanwhile are no silence of the peer.
-        self.last_received = self.now;
+        self.tick(now);
         let found = self.reception.accept(transfer);
         self.finish_ending();
+        self.heed();
         found
     }
 
     /// Refuses a transfer that is in progress, or a bundle whose final acknowledgement is held. Says whether there was one.
     pub fn refuse(&mut self, now: Instant, transfer: u64, reason: TransferRefusal) -> bool {
-        self.now = self.now.max(now);
-        self.last_received = self.now;
+        self.tick(now);
         let found = self.reception.refuse(transfer, reason);
         self.finish_ending();
+        self.heed();
         found
     }
 
     /// Ends the session: transfers in progress are finished, queued ones are given back (RFC 9174 §6.1).
     pub fn terminate(&mut self, now: Instant, reason: TerminationReason) {
-        self.now = self.now.max(now);
+        self.tick(now);
         match self.state {
             // Nobody has told us who it is; a contact header comes before any SESS_TERM.
             State::Contact if self.role == Role::Active => self.abort(reason, Closure::Aborted(reason)),
@@ -314,7 +318,7 @@ impl Session {
 
     /// Tells that the TCP connection is gone.
     pub fn connection_lost(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        self.tick(now);
         self.close(Closure::ConnectionLost);
         self.control.clear();
     }
@@ -336,6 +340,25 @@ impl Session {
     #[must_use]
     pub const fn counters(&self) -> &BTreeMap<&'static str, u64> {
         &self.counters
+    }
+
+    /// Time is `now`, which may be long after bytes were last taken.
+    fn tick(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        if self.deaf {
+            self.heed();
+        }
+    }
+
+    /// Sees whether bytes are taken. When they are again, the peer's time starts anew: what it said meanwhile, its acknowledgements too,
+    /// may still lie in TCP.
+    fn heed(&mut self) {
+        let was_deaf = self.deaf;
+        self.deaf = !self.wants_bytes();
+        if was_deaf && !self.deaf {
+            self.last_received = self.now;
+            self.transmission.restart(self.now);
+        }
     }
 
     /// Takes data of a segment, or a part of a message.

@@ -1,6 +1,6 @@
 //! Bundles cross (RFC 9174 §5.2).
 
-use super::pair::{Lone, Pair, T0, config, sess_init};
+use super::pair::{Lone, Pair, T0, after, config, sess_init};
 use super::*;
 use alloc::{vec, vec::Vec};
 use proptest::prelude::*;
@@ -254,6 +254,54 @@ fn a_held_bundle_is_acknowledged_when_the_host_has_it_and_not_before() {
     assert!(!lone.end.session.accept(T0, 1), "once");
     lone.give(&stream[taken..]);
     assert_eq!(lone.end.bundles().len(), 3);
+}
+
+#[test]
+fn a_slow_host_does_not_end_a_session_whose_acknowledgements_it_does_not_read() {
+    let mut ours = config("ipn:1.0");
+    (ours.hold_final_acknowledgement, ours.max_held) = (true, 1);
+    let mut lone = Lone::established(ours);
+    lone.end.session.send(TransferToken(8), vec![1; 100]).unwrap();
+    lone.sent();
+    lone.give(&segment(BOTH, 0, &[1]));
+    assert!(!lone.end.session.wants_bytes());
+    // The peer's acknowledgement waits in TCP for as long as the disk is busy; we keep the session alive.
+    for minutes in 1..5 {
+        lone.wait_until(after(60 * minutes));
+        assert_eq!(lone.sent(), [Message::Keepalive]);
+    }
+    lone.now = after(250);
+    assert!(lone.end.session.accept(after(250), 0));
+    assert_eq!(lone.sent(), [ack(BOTH, 0, 1)]);
+    // From here on the peer has its whole time again.
+    lone.wait_until(after(309));
+    assert!(lone.end.closure().is_none());
+    lone.say(&ack(BOTH, 0, 100));
+    let acknowledged = Output::TransferAcknowledged { token: TransferToken(8) };
+    assert_eq!(lone.end.outputs.last(), Some(&acknowledged));
+    // Once it is heard, its silence counts.
+    lone.end.session.send(TransferToken(9), vec![1; 100]).unwrap();
+    lone.sent();
+    lone.wait_until(after(309 + 60));
+    assert_eq!(lone.end.closure(), Some(Closure::Aborted(TerminationReason::UNKNOWN)));
+}
+
+#[test]
+fn outputs_that_the_host_does_not_take_stop_the_peers_time_too() {
+    let mut lone = Lone::established(config("ipn:1.0"));
+    lone.end.session.send(TransferToken(8), vec![1; 100]).unwrap();
+    lone.sent();
+    let flood: Vec<u8> = (0..300).flat_map(|transfer| segment(BOTH, transfer, &[1])).collect();
+    let taken = lone.end.session.handle_bytes(T0, &flood);
+    assert!(taken < flood.len());
+    lone.end.session.handle_timeout(after(100));
+    lone.end.drain();
+    // It drained them long after it was last told the time.
+    lone.wait_until(after(500));
+    assert!(lone.end.closure().is_none());
+    lone.give(&flood[taken..]);
+    lone.say(&ack(BOTH, 0, 100));
+    assert!(lone.end.outputs.contains(&Output::TransferAcknowledged { token: TransferToken(8) }));
 }
 
 #[test]

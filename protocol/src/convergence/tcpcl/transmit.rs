@@ -29,7 +29,7 @@ pub(super) struct Transmission {
     /// Bytes in `queue` and `current`.
     bytes: usize,
     pub(super) next_transfer: u64,
-    /// When the oldest segment on its way was sent, or the last one was answered.
+    /// When the oldest segment on its way was sent, the last one was answered, or answers could be read again.
     progress: Instant,
     recent: VecDeque<u64>,
 }
@@ -204,6 +204,11 @@ impl Transmission {
     /// When a peer that acknowledges nothing is given up.
     pub(super) fn deadline(&self, timeout: Duration) -> Option<Instant> {
         (!self.segments.is_empty()).then(|| self.progress.saturating_add(timeout))
+    }
+
+    /// Answers can be read from now on: the peer has its whole time again.
+    pub(super) fn restart(&mut self, now: Instant) {
+        self.progress = self.progress.max(now);
     }
 
     /// Whether no transfer has begun and not ended.

@@ -8,7 +8,7 @@
 
 use super::{Limits, Route, RouteQuery, k_routes_within, walk_within};
 use crate::{
-    dtn::contact_plan::{Confidence, ContactId, ContactPlan, Edge, capacity, open_at, serialisation_ns},
+    dtn::contact_plan::{Confidence, ContactId, ContactPlan, Edge, open_at},
     id::NodeId,
 };
 use alloc::{collections::BinaryHeap, vec::Vec};
@@ -219,12 +219,14 @@ impl Search<'_> {
             });
             let (_, neighbour, left, allowed) = &mut waiting[slot];
             let opens = edge.start.max(now);
-            let free = opens.saturating_add(serialisation_ns(*left, edge.rate_bps));
+            let mut free = opens;
             if *left > 0 {
-                *left = left.saturating_sub(capacity(edge, opens));
+                free = self.plan.free_after(edge, opens, *left);
+                *left = left.saturating_sub(self.plan.capacity(edge, opens));
             }
             let (neighbour, allowed) = (*neighbour, *allowed && !start.not_first.contains(&edge.id));
-            let Some(arrival) = arrive(edge, free, query.bytes).filter(|_| allowed) else { continue };
+            let arrival = arrive(self.plan, edge, free, query.bytes).filter(|_| allowed);
+            let Some(arrival) = arrival else { continue };
             if self.may_use(edge, &mut scratch.refused) {
                 let position = (skipped + index) as u32;
                 scratch.first.push(FirstHop { edge: *edge, position, neighbour, arrival });
@@ -244,8 +246,8 @@ impl Search<'_> {
 
     /// When the bundle, at the sender at `at`, arrives over a contact that is not the query's first.
     fn arrive(&self, edge: &Edge, at: u64) -> Option<u64> {
-        let opens = self.limits.opens(edge.id, edge.start, edge.rate_bps);
-        arrive(edge, at.max(opens), self.query.bytes)
+        let opens = self.limits.opens(self.plan, edge);
+        arrive(self.plan, edge, at.max(opens), self.query.bytes)
     }
 
     /// Whether the limits let the bundle onto a contact, given that there is time for it.
@@ -253,7 +255,7 @@ impl Search<'_> {
         if self.limits.is_lost(edge.id) {
             return false;
         }
-        let room = self.limits.has_room(edge, self.query.bytes, self.query.now.as_nanos());
+        let room = self.limits.has_room(self.plan, edge, self.query.bytes, self.query.now.as_nanos());
         *refused |= !room;
         room && self.limits.is_likely(self.plan, edge.id)
     }
@@ -466,10 +468,7 @@ impl Search<'_> {
 }
 
 /// When a bundle that is at the sender at `at` arrives over `edge`; `None` when not enough of the contact is left.
-fn arrive(edge: &Edge, at: u64, bytes: u64) -> Option<u64> {
-    let sent = at.max(edge.start).checked_add(serialisation_ns(bytes, edge.rate_bps))?;
-    if sent > edge.end {
-        return None;
-    }
-    sent.checked_add(edge.owlt).filter(|&arrival| arrival != NEVER)
+fn arrive(plan: &ContactPlan, edge: &Edge, at: u64, bytes: u64) -> Option<u64> {
+    let (_, arrival) = plan.crossing(edge, at.max(edge.start), bytes)?;
+    Some(arrival).filter(|&arrival| arrival != NEVER)
 }

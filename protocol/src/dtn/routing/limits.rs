@@ -2,7 +2,7 @@
 
 use super::Volumes;
 use crate::dtn::{
-    contact_plan::{Confidence, ContactId, ContactPlan, Edge, capacity, serialisation_ns},
+    contact_plan::{Confidence, ContactId, ContactPlan, Edge},
     store::Priority,
 };
 
@@ -34,21 +34,21 @@ impl Limits<'_> {
     };
 
     /// Whether a bundle of `bytes` may still be booked on `edge` at `now`. Whether there is time for it is asked elsewhere.
-    pub(super) fn has_room(&self, edge: &Edge, bytes: u64, now: u64) -> bool {
+    pub(super) fn has_room(&self, plan: &ContactPlan, edge: &Edge, bytes: u64, now: u64) -> bool {
         let Some(volumes) = self.volumes else { return true };
         let booked = volumes.booked(edge.id, self.priority);
         // Most contacts hold nothing yet, and those need no arithmetic.
-        booked == 0 || booked.saturating_add(bytes) <= capacity(edge, edge.start.max(now))
+        booked == 0 || booked.saturating_add(bytes) <= plan.capacity(edge, edge.start.max(now))
     }
 
-    /// When a contact further on, which starts at `start`, is free for the bundle, nanoseconds.
-    pub(super) fn opens(&self, id: ContactId, start: u64, rate_bps: u64) -> u64 {
+    /// When a contact further on is free for the bundle, nanoseconds.
+    pub(super) fn opens(&self, plan: &ContactPlan, edge: &Edge) -> u64 {
         match self.volumes.filter(|_| self.queue_delay) {
-            Some(volumes) => match volumes.booked(id, self.priority) {
-                0 => start,
-                booked => start.saturating_add(serialisation_ns(booked, rate_bps)),
+            Some(volumes) => match volumes.booked(edge.id, self.priority) {
+                0 => edge.start,
+                booked => plan.free_after(edge, edge.start, booked),
             },
-            None => start,
+            None => edge.start,
         }
     }
 

@@ -269,9 +269,10 @@ impl Router {
     ) -> Result<(), PlanError> {
         self.follow(plan);
         let before = *plan.get(id).ok_or(PlanError::Unknown(id))?;
+        let had_steps = !plan.steps(id).is_empty();
         plan.update(id, contact)?;
         self.mend(plan, id, &before);
-        if !is_part_of(&contact, &before) {
+        if had_steps || !is_part_of(&contact, &before) {
             self.improve(plan, id, &contact);
         }
         self.version = plan.version();
@@ -460,11 +461,13 @@ fn difference(old: &ContactPlan, new: &ContactPlan) -> (Vec<ContactId>, Vec<Cont
     let (mut gone, mut better) = (Vec::new(), Vec::new());
     for (id, before) in old.iter() {
         let surer = new.confidence(id).cmp(&old.confidence(id));
+        let same_steps = new.steps(id) == old.steps(id);
         match new.get(id) {
-            Some(now) if now == before && surer.is_eq() => {}
+            Some(now) if now == before && same_steps && surer.is_eq() => {}
             Some(now) => {
                 gone.push(id);
-                if surer.is_gt() || !is_part_of(now, before) {
+                let changes = !(new.steps(id).is_empty() && old.steps(id).is_empty());
+                if surer.is_gt() || changes || !is_part_of(now, before) {
                     better.push(id);
                 }
             }
@@ -528,7 +531,7 @@ const fn limits<'a>(
     Limits { volumes: Some(volumes), lost, priority, queue_delay, min_confidence }
 }
 
-/// Whether nothing can be done with `new` that could not be done with `old`.
+/// Whether nothing can be done with `new` that could not be done with `old`, neither of which has steps.
 fn is_part_of(new: &PlannedContact, old: &PlannedContact) -> bool {
     (new.from, new.to) == (old.from, old.to)
         && new.start >= old.start

@@ -2,7 +2,7 @@
 
 use super::{Limits, RouteQuery};
 use crate::{
-    dtn::contact_plan::{ContactId, ContactPlan, Edge, PlannedContact, open_at, serialisation_ns},
+    dtn::contact_plan::{ContactId, ContactPlan, Edge, PlannedContact, open_at},
     id::NodeId,
 };
 use alloc::{collections::BinaryHeap, vec::Vec};
@@ -109,7 +109,7 @@ impl Tree {
         self.look_again(from);
         let here = self.labels[from as usize];
         if here.arrival <= contact.end.as_nanos() {
-            self.relax(plan, limits, from, here, &Edge::of(id, contact, to));
+            self.relax(plan, limits, from, here, &plan.edge_of(id, contact, to));
         }
     }
 
@@ -141,7 +141,7 @@ impl Tree {
                 let Some(from) = plan.node_index(contact.from) else { continue };
                 let here = self.labels.get(from as usize).copied();
                 if let Some(here) = here.filter(|here| here.arrival != NEVER) {
-                    self.relax(plan, limits, from, here, &Edge::of(id, contact, node));
+                    self.relax(plan, limits, from, here, &plan.edge_of(id, contact, node));
                 }
             }
         }
@@ -230,11 +230,11 @@ impl Tree {
             return;
         }
         let first = node == self.source;
-        let opens = if first { edge.start } else { limits.opens(edge.id, edge.start, edge.rate_bps) };
-        let sent = here.arrival.max(opens).saturating_add(serialisation_ns(self.bytes, edge.rate_bps));
-        let arrival = sent.saturating_add(edge.owlt);
+        let opens = if first { edge.start } else { limits.opens(plan, edge) };
+        let crossing = plan.crossing(edge, here.arrival.max(opens), self.bytes);
+        let Some((_, arrival)) = crossing else { return };
         let hops = here.hops + 1;
-        if sent > edge.end || arrival == NEVER || (arrival, hops) >= (known.arrival, known.hops) {
+        if arrival == NEVER || (arrival, hops) >= (known.arrival, known.hops) {
             return;
         }
         if limits.is_lost(edge.id) || !limits.is_likely(plan, edge.id) {
@@ -243,7 +243,7 @@ impl Tree {
         if first && self.barred.is_some_and(|barred| barred == plan.nodes()[edge.to as usize].id) {
             return;
         }
-        if !limits.has_room(edge, self.bytes, self.asked) {
+        if !limits.has_room(plan, edge, self.bytes, self.asked) {
             self.refused = true;
             return;
         }

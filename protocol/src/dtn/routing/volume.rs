@@ -73,18 +73,17 @@ impl Volumes {
         row.map_or(0, |row| row[..=priority as usize].iter().fold(0, |sum, level| sum.saturating_add(*level)))
     }
 
-    /// Bytes that `contact` (named `id`) has left from `now` on for `priority`: its maximum transmission volume.
+    /// Bytes that the contact `id` has left from `now` on for `priority`: its maximum transmission volume.
     #[must_use]
-    pub fn residual(&self, id: ContactId, contact: &PlannedContact, priority: Priority, now: Instant) -> u64 {
-        volume_from(contact, now).saturating_sub(self.booked(id, priority))
+    pub fn residual(&self, plan: &ContactPlan, id: ContactId, priority: Priority, now: Instant) -> u64 {
+        plan.volume_from(id, now).saturating_sub(self.booked(id, priority))
     }
 
     /// By how many bytes the bookings of `id` exceed what it carries from `now` on: so much of what waits for it has to be routed anew,
     /// the lowest priority and the latest booking first.
     #[must_use]
     pub fn overbooked(&self, plan: &ContactPlan, id: ContactId, now: Instant) -> u64 {
-        let volume = plan.get(id).map_or(0, |contact| volume_from(contact, now));
-        self.booked(id, Priority::Bulk).saturating_sub(volume)
+        self.booked(id, Priority::Bulk).saturating_sub(plan.volume_from(id, now))
     }
 
     /// Forgets the bookings of contacts before `first`, which the plan no longer has.
@@ -137,13 +136,13 @@ impl Volumes {
     }
 }
 
-/// Whole bytes that fit into a contact from start to end.
+/// Whole bytes that fit into a contact of one rate from start to end.
 #[must_use]
 pub fn whole_volume(contact: &PlannedContact) -> u64 {
     volume_from(contact, contact.start)
 }
 
-/// Whole bytes that fit into what is left of a contact at `now`.
+/// Whole bytes that fit into what is left of a contact of one rate at `now`; [`ContactPlan::volume_from`] knows those that change.
 #[must_use]
 pub fn volume_from(contact: &PlannedContact, now: Instant) -> u64 {
     let nanos = contact.end.saturating_since(contact.start.max(now)).as_nanos();

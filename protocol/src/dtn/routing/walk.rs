@@ -1,8 +1,8 @@
 //! Routes as they are timed: when the last byte arrives over a given sequence of contacts (CCSDS 734.3-B-1 §3.2.6).
 
-use super::{Limits, Route, RouteQuery, volume_from};
+use super::{Limits, Route, RouteQuery};
 use crate::{
-    dtn::contact_plan::{ContactId, ContactPlan, capacity, open_at, serialisation_ns},
+    dtn::contact_plan::{ContactId, ContactPlan, open_at},
     id::NodeId,
     time::Instant,
 };
@@ -76,10 +76,9 @@ pub fn volume_limit(plan: &ContactPlan, route: &Route, query: &RouteQuery<'_>, l
             return 0;
         };
         let Some(first_byte) = walk.step(plan, *id, query, limits) else { return 0 };
-        let nanos = stop.saturating_since(first_byte).as_nanos();
-        let timely = nanos.saturating_mul(u128::from(contact.rate_bps)) / 8_000_000_000;
-        let free = limits.volumes.map_or(u64::MAX, |v| v.residual(*id, contact, limits.priority, query.now));
-        least = least.min(u64::try_from(timely).unwrap_or(u64::MAX)).min(free);
+        let timely = plan.volume_between(*id, contact, first_byte, stop);
+        let free = limits.volumes.map_or(u64::MAX, |v| v.residual(plan, *id, limits.priority, query.now));
+        least = least.min(timely).min(free);
     }
     least
 }
@@ -119,26 +118,26 @@ impl Walk {
             }
             self.at = behind_backlog(plan, query, limits, id, contact.to)?;
         }
-        let start = contact.start.as_nanos();
+        let edge = plan.edge_of(id, contact, 0);
         let opens = match self.departure {
             None => contact.start,
-            Some(_) => Instant::from_nanos(limits.opens(id, start, contact.rate_bps)),
+            Some(_) => Instant::from_nanos(limits.opens(plan, &edge)),
         };
         let first_byte = self.at.max(opens);
         self.departure.get_or_insert(first_byte);
-        let sent = first_byte.saturating_add(contact.serialisation(query.bytes));
-        if sent > contact.end || sent == Instant::MAX {
+        let (sent, arrival) = plan.crossing(&edge, first_byte.as_nanos(), query.bytes)?;
+        if sent == u64::MAX {
             return None;
         }
         if let Some(volumes) = limits.volumes {
             let booked = volumes.booked(id, limits.priority);
             // What nobody has booked has room: there is time, as was just seen.
             let after = booked.saturating_add(query.bytes);
-            if booked > 0 && after > volume_from(contact, query.now) {
+            if booked > 0 && after > plan.volume_from(id, query.now) {
                 return None;
             }
         }
-        self.at = sent.saturating_add(contact.owlt);
+        self.at = Instant::from_nanos(arrival);
         (self.node, self.end) = (contact.to, self.end.min(contact.end));
         Some(first_byte)
     }
@@ -167,9 +166,9 @@ fn behind_backlog(
         }
         let start = edge.start.max(query.now.as_nanos());
         if edge.id == first {
-            return Some(Instant::from_nanos(start.saturating_add(serialisation_ns(waiting, edge.rate_bps))));
+            return Some(Instant::from_nanos(plan.free_after(edge, start, waiting)));
         }
-        waiting = waiting.saturating_sub(capacity(edge, start));
+        waiting = waiting.saturating_sub(plan.capacity(edge, start));
     }
     None
 }

@@ -6,7 +6,7 @@ use crate::{
     node::{Kept, Report},
     planning::{notice::Notice, solver::Request},
 };
-use alloc::vec;
+use alloc::{vec, vec::Vec};
 
 impl Node {
     pub(super) fn on_request(&mut self, source: NodeId, request: &Request) {
@@ -32,9 +32,13 @@ impl Node {
         let Some(planning) = self.planning.as_mut() else { return };
         let Some(asset) = planning.asset.as_mut() else { return };
         let (round, at) = (asset.round(), asset.horizon());
-        let contribution = match asset.on_request(request) {
+        let answered = match &mut planning.private {
+            Some(private) => private.answer(asset, request).map(|()| None).map_err(|error| error.reason()),
+            None => asset.on_request(request).map_err(|_| "plan_signal"),
+        };
+        let contribution = match answered {
             Ok(contribution) => contribution,
-            Err(_) => return self.report(Report::ModuleRefused { reason: "plan_signal" }),
+            Err(reason) => return self.report(Report::ModuleRefused { reason }),
         };
         let stage = PlanStage(at);
         if asset.round() != round || (news && request.committed.is_some()) {
@@ -46,7 +50,7 @@ impl Node {
         }
         if let (Some(outcome), true) = (request.committed, news) {
             let (horizon, term, round) = (stage.horizon(), request.term, request.round);
-            self.note_plan_commit(horizon, round, outcome.word());
+            self.note_plan_commit(horizon, request, outcome.word());
             self.report(Report::PlanCommitted { horizon, term, round, outcome });
         }
         if request.committed.is_some() && source != own {
@@ -55,6 +59,10 @@ impl Node {
         match contribution {
             Some(contribution) if source == own => self.on_contribution(own, &contribution),
             Some(contribution) => self.send_plan(source, contribution.encode()),
+            // Under masks the answer waits in the party.
+            None if self.planning.as_ref().is_some_and(|planning| planning.private.is_some()) => {
+                self.run_masks(Vec::new());
+            }
             None => {}
         }
     }

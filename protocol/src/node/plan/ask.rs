@@ -28,12 +28,13 @@ impl Node {
         if self.retire_absent() {
             return;
         }
-        let Some(coordinator) = self.planning.as_mut().and_then(|planning| planning.coordinator.as_mut())
-        else {
-            return;
-        };
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(coordinator) = planning.coordinator.as_mut() else { return };
         let round = coordinator.round();
-        let mut asked = coordinator.on_timeout(now);
+        let mut asked = match &mut planning.private {
+            Some(private) => private.on_timeout(now, coordinator),
+            None => coordinator.on_timeout(now),
+        };
         if coordinator.round() == round && coordinator.outcome().is_none() && !asked.is_empty() {
             // The round is extended: those who would take this node's place hear that it waits.
             let successors = planning_successors(self);
@@ -41,7 +42,7 @@ impl Node {
             asked.sort_unstable();
             asked.dedup();
         }
-        self.ask(asked);
+        self.run_masks(asked);
     }
 
     pub(super) fn on_contribution(&mut self, from: NodeId, contribution: &Contribution) {
@@ -70,12 +71,15 @@ impl Node {
         }
         // This node answers itself at once. Asked alone it would go round in circles.
         let others: Vec<NodeId> = asked.into_iter().filter(|member| *member != own).collect();
+        // Whose answer waits under masks is not asked again.
+        let others: Vec<NodeId> =
+            others.into_iter().filter(|member| planning.asking(*member).is_some()).collect();
         if others.is_empty() {
             return;
         }
         let owing: Vec<NodeId> = coordinator.missing().filter(|member| others.contains(member)).collect();
         planning.membership.asked(now, &owing);
-        let request = coordinator.request(own);
+        let request = coordinator.request(own).filter(|_| planning.asking(own).is_some());
         self.tell(&others);
         if let Some(request) = request {
             self.on_request(own, &request);
@@ -98,8 +102,10 @@ impl Node {
     /// Sets the deadline of [`Timer::PlanRound`].
     pub(super) fn arm_plan_round(&mut self) {
         let due = self.planning.as_ref().and_then(|planning| {
-            let coordinator =
-                planning.coordinator.as_ref().and_then(|coordinator| coordinator.poll_timeout());
+            let coordinator = planning.coordinator.as_ref().and_then(|coordinator| match &planning.private {
+                Some(private) => private.poll_timeout(coordinator),
+                None => coordinator.poll_timeout(),
+            });
             let auction = planning.auction.as_ref().and_then(|auction| auction.due());
             let commit = planning.commit.as_ref().and_then(|commit| commit.due());
             [coordinator, auction, commit].into_iter().flatten().min()

@@ -66,14 +66,9 @@ impl Node {
 
     /// Tells members the request in force.
     pub(super) fn tell(&mut self, members: &[NodeId]) {
-        let Some(coordinator) = self.planning.as_ref().and_then(|planning| planning.coordinator.as_ref())
-        else {
-            return;
-        };
-        let requests: Vec<(NodeId, Vec<u8>)> = members
-            .iter()
-            .filter_map(|member| Some((*member, coordinator.request(*member)?.encode())))
-            .collect();
+        let Some(planning) = &self.planning else { return };
+        let requests: Vec<(NodeId, Vec<u8>)> =
+            members.iter().filter_map(|member| Some((*member, planning.asking(*member)?))).collect();
         for (member, payload) in requests {
             self.send_plan(member, payload);
         }

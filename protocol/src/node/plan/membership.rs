@@ -184,8 +184,8 @@ impl Node {
         let new = planning.membership.take(from);
         let Some(coordinator) = &planning.coordinator else { return };
         let open = coordinator.outcome().is_none() && coordinator.round() > 0;
-        if let Some(request) = coordinator.request(from).filter(|_| planning.auction.is_none()) {
-            return self.send_plan(from, request.encode());
+        if let Some(request) = planning.asking(from).filter(|_| planning.auction.is_none()) {
+            return self.send_plan(from, request);
         }
         let relaxed = planning.auction.is_none() && PlanStage(coordinator.horizon()).is_relaxed();
         if new && open && relaxed {

@@ -49,6 +49,12 @@ pub enum PrivacyError {
         /// The member.
         node: NodeId,
     },
+    /// The roster has an asset that this one does not know.
+    #[error("node {node} may not stand in the roster")]
+    Stranger {
+        /// The asset.
+        node: NodeId,
+    },
     /// The node is not in the terms, or its key there is not its own.
     #[error("node {node} is not in the terms with this key")]
     NotEnrolled {
@@ -169,6 +175,14 @@ pub enum PrivacyError {
         /// How many.
         limit: usize,
     },
+    /// The mission published no keys for so late an epoch.
+    #[error("epoch {epoch}: keys are published for {published}")]
+    NoKeys {
+        /// The epoch.
+        epoch: u64,
+        /// For how many epochs there are keys.
+        published: u64,
+    },
     /// The privacy budget is spent.
     #[error("a release costs {cost}, left are {left} (in 2⁻⁴⁰ of ρ)")]
     Spent {
@@ -187,7 +201,8 @@ impl PrivacyError {
             Self::Malformed(error) => error.reason(),
             Self::Terms { .. } | Self::Order { .. } => "terms",
             Self::WeakKey { .. } => "weak_key",
-            Self::Policy { .. } | Self::Seat { .. } => "policy",
+            Self::Policy { .. } | Self::Seat { .. } | Self::Stranger { .. } => "policy",
+            Self::NoKeys { .. } => "no_keys",
             Self::NotEnrolled { .. } => "not_enrolled",
             Self::Epoch { .. } => "epoch",
             Self::Sender { .. } => "sender",

@@ -41,6 +41,7 @@ pub(crate) fn parts() -> TermsParts {
         entries: ENTRIES,
         bits: 64,
         bound: 1 << 40,
+        grain: 0,
         k_min: 3,
         cohort: 1,
         threshold: 3,
@@ -51,7 +52,8 @@ pub(crate) fn parts() -> TermsParts {
 }
 
 pub(crate) fn policy() -> Policy {
-    Policy { k_min: 2, tolerated: 1, cohort: 1, seats: (0..4).map(seat_node).collect() }
+    let roster = (0..ASSETS as usize).map(asset_node).collect();
+    Policy { k_min: 2, tolerated: 1, cohort: 1, seats: (0..4).map(seat_node).collect(), roster }
 }
 
 pub(crate) struct Fleet {

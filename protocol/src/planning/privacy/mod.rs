@@ -44,4 +44,4 @@ pub use message::{MaskSum, MaskedContribution, Receipt, Survivors};
 pub use recovery::{Deal, Recover, ReturnedShare, SEALED_LEN};
 pub use role::{Item, Role, View};
 pub use secret::{AssetSecret, SeatSecret};
-pub use terms::{Enrolled, KEY_LEN, MAX_COMMITTEE, MAX_ENTRIES, Policy, Seat, Terms, TermsParts};
+pub use terms::{Enrolled, KEY_LEN, MAX_COMMITTEE, MAX_ENTRIES, MAX_GRAIN, Policy, Seat, Terms, TermsParts};

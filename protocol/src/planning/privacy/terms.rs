@@ -16,6 +16,8 @@ use crate::{
 pub const MAX_ENTRIES: usize = 8192;
 /// The most seats of a committee.
 pub const MAX_COMMITTEE: usize = 16;
+/// The most bits of a solver's fixed point that are rounded off.
+pub const MAX_GRAIN: u8 = 30;
 /// The length of a public key (X25519, RFC 7748) in bytes.
 pub const KEY_LEN: usize = 32;
 
@@ -52,6 +54,8 @@ pub struct TermsParts {
     pub bits: u8,
     /// The greatest magnitude of an entry of one share, in steps. All shares together stay below 2^(bits − 1).
     pub bound: u64,
+    /// Bits of a solver's fixed point that are rounded off before anything is masked, 0 to [`MAX_GRAIN`]: a step is so many times coarser.
+    pub grain: u8,
     /// The least number of survivors that are opened, at least 2.
     pub k_min: usize,
     /// The least number of assets that may be counted for the first time in one round, at least 1; else none is.
@@ -196,13 +200,15 @@ pub struct Policy {
     pub cohort: usize,
     /// Who may sit in the committee.
     pub seats: Vec<NodeId>,
+    /// Who may be summed, in ascending order: a coordinator that makes names up reads the one honest asset among them.
+    pub roster: Vec<NodeId>,
 }
 
 impl Policy {
     /// Whether the terms ask no less than the policy.
     ///
     /// # Errors
-    /// [`PrivacyError::Policy`] or [`PrivacyError::Seat`].
+    /// [`PrivacyError::Policy`], [`PrivacyError::Seat`] or [`PrivacyError::Stranger`].
     pub fn check(&self, terms: &Terms) -> Result<(), PrivacyError> {
         let least = |field, found: usize, least: usize| {
             let error = PrivacyError::Policy { field, found: found as u64, least: least as u64 };
@@ -211,8 +217,11 @@ impl Policy {
         least("k_min", terms.parts.k_min, self.k_min)?;
         least("tolerated", terms.tolerated(), self.tolerated)?;
         least("cohort", terms.parts.cohort, self.cohort)?;
-        match terms.parts.committee.iter().find(|seat| !self.seats.contains(&seat.node)) {
-            Some(seat) => Err(PrivacyError::Seat { node: seat.node }),
+        if let Some(seat) = terms.parts.committee.iter().find(|seat| !self.seats.contains(&seat.node)) {
+            return Err(PrivacyError::Seat { node: seat.node });
+        }
+        match terms.parts.roster.iter().find(|asset| self.roster.binary_search(&asset.node).is_err()) {
+            Some(asset) => Err(PrivacyError::Stranger { node: asset.node }),
             None => Ok(()),
         }
     }
@@ -229,6 +238,7 @@ fn check(parts: &TermsParts) -> Result<(), PrivacyError> {
     range("committee", seats, 2, MAX_COMMITTEE as u64)?;
     range("roster", assets, 2, MAX_MEMBERS as u64)?;
     range("bound", parts.bound, 1, greatest_bound(parts.bits, assets))?;
+    range("grain", parts.grain.into(), 0, MAX_GRAIN.into())?;
     range("k_min", parts.k_min as u64, 2, assets)?;
     range("cohort", parts.cohort as u64, 1, assets)?;
     if parts.threshold > 0 {
@@ -258,8 +268,9 @@ fn check_key(node: NodeId, key: &[u8; KEY_LEN]) -> Result<(), PrivacyError> {
 
 fn encode(parts: &TermsParts) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + 80 * parts.committee.len() + 44 * parts.roster.len());
-    cbor::put_head(&mut out, ARRAY, 11);
-    for value in [parts.plan, parts.epoch, parts.entries as u64, parts.bits.into(), parts.bound] {
+    cbor::put_head(&mut out, ARRAY, 12);
+    let numbers = [parts.plan, parts.epoch, parts.entries as u64, parts.bits.into(), parts.bound];
+    for value in numbers.into_iter().chain([parts.grain.into()]) {
         cbor::put_uint(&mut out, value);
     }
     for value in [parts.k_min, parts.cohort, parts.threshold, parts.recoveries] {
@@ -281,9 +292,10 @@ fn encode(parts: &TermsParts) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> Result<TermsParts, PrivacyError> {
     let mut reader = cbor::Reader::new(bytes);
-    reader.array_of(11)?;
+    reader.array_of(12)?;
     let (plan, epoch, entries) = (reader.uint()?, reader.uint()?, size(reader.uint()?));
     let (bits, bound) = (u8::try_from(reader.uint()?).unwrap_or(u8::MAX), reader.uint()?);
+    let grain = u8::try_from(reader.uint()?).unwrap_or(u8::MAX);
     let (k_min, cohort) = (size(reader.uint()?), size(reader.uint()?));
     let (threshold, recoveries) = (size(reader.uint()?), size(reader.uint()?));
     let seats = list(&mut reader, "committee", 3, MAX_COMMITTEE)?;
@@ -304,6 +316,7 @@ fn decode(bytes: &[u8]) -> Result<TermsParts, PrivacyError> {
         entries,
         bits,
         bound,
+        grain,
         k_min,
         cohort,
         threshold,

@@ -448,6 +448,9 @@ fn an_asset_refuses_terms_that_ask_less_than_its_policy() {
     // A coordinator that seats its own creatures.
     let trusted = Policy { seats: vec![seat_node(0), seat_node(1)], ..policy() };
     assert_eq!(offered(parts(), &trusted), Err("policy"));
+    // Or that makes assets up, to be alone with an honest one.
+    let known = Policy { roster: policy().roster[..5].to_vec(), ..policy() };
+    assert_eq!(offered(parts(), &known), Err("policy"));
 }
 
 #[test]

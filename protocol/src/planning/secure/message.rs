@@ -3,6 +3,8 @@
 //! ```cddl
 //! masked-answer  = [7, horizon: uint, round: uint, base: uint, epoch: uint, sequence: uint, entries: bstr]
 //! masked-request = [8, epoch: uint, counted: uint, resolved: uint, request: bstr]   ; holds a solver's request
+//! opening        = [9, epoch: uint, entries: uint, width: 0..1]              ; coordinator → committee
+//! spent          = [10, epoch: uint]                                         ; asset → coordinator
 //! ```
 
 use alloc::vec::Vec;
@@ -11,7 +13,7 @@ use super::SecureError;
 use crate::{
     cbor::{self, ARRAY, CborError, Reader},
     planning::{
-        privacy::{MaskedContribution, PrivacyError, Receipt, Terms},
+        privacy::{MAX_ENTRIES, MaskedContribution, PrivacyError, Receipt, Terms},
         solver::{Heading, Request},
     },
 };
@@ -32,6 +34,94 @@ pub struct MaskedRequest {
     pub request: Request,
     /// What became of the asset's contributions.
     pub receipt: Receipt,
+}
+
+/// An epoch begins: which of the terms that everybody can make are in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The epoch.
+    pub epoch: u64,
+    /// Entries of an answer to the coordinator's method.
+    pub entries: usize,
+    /// How wide they are.
+    pub width: Width,
+}
+
+/// How wide the entries of answers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// As wide as shares of the published problems may be.
+    Shares,
+    /// As wide as a solver allows.
+    Any,
+}
+
+/// An asset answers no more: its privacy budget is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// The epoch.
+    pub epoch: u64,
+}
+
+impl Opening {
+    /// The message's bytes: at most 15.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(15);
+        cbor::put_head(&mut out, ARRAY, 4);
+        for value in [9, self.epoch, self.entries as u64, u64::from(self.width == Width::Any)] {
+            cbor::put_uint(&mut out, value);
+        }
+        out
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`PrivacyError`] unless the bytes are exactly one message of 1 to [`MAX_ENTRIES`] entries.
+    pub fn decode(bytes: &[u8]) -> Result<Self, PrivacyError> {
+        let mut reader = Reader::new(bytes);
+        reader.array_of(4)?;
+        number(&mut reader, 9)?;
+        let (epoch, entries) = (reader.uint()?, reader.uint()?);
+        let at = reader.position();
+        let width = match reader.uint()? {
+            0 => Width::Shares,
+            1 => Width::Any,
+            found => return Err(CborError::Items { at, expected: 1, found }.into()),
+        };
+        reader.end()?;
+        let most = MAX_ENTRIES as u64;
+        if !(1..=most).contains(&entries) {
+            return Err(PrivacyError::Terms { field: "entries", found: entries, least: 1, most });
+        }
+        Ok(Self { epoch, entries: entries as usize, width })
+    }
+}
+
+impl Spent {
+    /// The message's bytes: at most 11.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(11);
+        cbor::put_head(&mut out, ARRAY, 2);
+        cbor::put_uint(&mut out, 10);
+        cbor::put_uint(&mut out, self.epoch);
+        out
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`PrivacyError`] unless the bytes are exactly one message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, PrivacyError> {
+        let mut reader = Reader::new(bytes);
+        reader.array_of(2)?;
+        number(&mut reader, 10)?;
+        let epoch = reader.uint()?;
+        reader.end()?;
+        Ok(Self { epoch })
+    }
 }
 
 impl MaskedAnswer {

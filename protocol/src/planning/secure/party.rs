@@ -1,14 +1,17 @@
-//! Everything that one node does in a plan under masks, message by message: [`Party`].
+//! Everything that one node does for the masks of a plan, message by message: [`Party`].
 
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use super::{MaskedAnswer, MaskedRequest, SecureAsset, SecureCoordinator, SecureError};
+use super::{Gathering, MaskedAnswer, MaskedRequest, Masking, Reply, SecureError, Spent};
 use crate::{
     cbor::Reader,
     id::NodeId,
-    planning::privacy::{
-        CommitteeMember, Deal, MaskSum, PrivacyError, Recover, ReturnedShare, Survivors, Terms,
+    planning::{
+        privacy::{
+            CommitteeMember, Deal, MaskSum, PrivacyError, Receipt, Recover, ReturnedShare, Survivors, Terms,
+        },
+        solver::{Asset, Coordinator, Request},
     },
     time::Instant,
 };
@@ -24,8 +27,38 @@ enum Asked {
     Deputy,
 }
 
-/// An asset, a committee member, a coordinator, or several of them at one node. Sans-IO: messages come in with their authenticated sender, and go out
-/// by [`Party::poll_transmit`]. What is kept is bounded by the terms' roster.
+/// What became of a window, at the coordinator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// Its survivors were published.
+    Published {
+        /// How many.
+        survivors: usize,
+    },
+    /// Its sum is open.
+    Opened {
+        /// How many contributions it added.
+        survivors: usize,
+    },
+    /// It stays closed.
+    Unopened {
+        /// A stable word: `committee_silent`, `implausible`, `too_few`.
+        reason: &'static str,
+    },
+    /// A deputy was named for a lost member.
+    Recovered {
+        /// The member.
+        lost: NodeId,
+        /// The deputy.
+        deputy: NodeId,
+    },
+}
+
+/// The most windows whose fate is kept until it is asked for.
+const MAX_WINDOWS: usize = 64;
+
+/// The masks of an asset, a seat in the committee, the windows of a coordinator, or several of them at one node. The solver's asset and coordinator are the caller's. Sans-IO: messages
+/// come in with their authenticated sender, and go out by [`Party::poll_transmit`]. What is kept is bounded by the terms' roster.
 ///
 /// A coordinator asks members that are silent for `patience` again, then has a deputy recover the first of them if the terms permit it, then gives the
 /// window up and asks its assets again.
@@ -35,11 +68,12 @@ pub struct Party {
     coordinator: NodeId,
     terms: Arc<Terms>,
     patience: Duration,
-    asset: Option<SecureAsset>,
+    masking: Option<Masking>,
     member: Option<CommitteeMember>,
-    lead: Option<SecureCoordinator>,
+    gathering: Option<Gathering>,
     /// The survivor set that waits: how often it was asked for, and until when.
     waits: Option<(Asked, Instant)>,
+    windows: VecDeque<Window>,
     out: VecDeque<(NodeId, Vec<u8>)>,
     /// Messages of this node to itself.
     own: VecDeque<Vec<u8>>,
@@ -49,110 +83,175 @@ impl Party {
     /// A node without a part, which a caller then gives it.
     #[must_use]
     pub fn new(node: NodeId, coordinator: NodeId, terms: Arc<Terms>, patience: Duration) -> Self {
-        let (out, own) = (VecDeque::new(), VecDeque::new());
-        let (asset, member, lead, waits) = (None, None, None, None);
-        Self { node, coordinator, terms, patience, asset, member, lead, waits, out, own }
+        let (windows, out, own) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        let (masking, member, gathering, waits) = (None, None, None, None);
+        Self { node, coordinator, terms, patience, masking, member, gathering, waits, windows, out, own }
     }
 
-    /// With an asset.
+    /// With an asset's masks.
     #[must_use]
-    pub fn with_asset(self, asset: SecureAsset) -> Self {
-        Self { asset: Some(asset), ..self }
+    pub fn with_masking(self, masking: Option<Masking>) -> Self {
+        Self { masking, ..self }
     }
 
     /// With a seat in the committee.
     #[must_use]
-    pub fn with_member(self, member: CommitteeMember) -> Self {
-        Self { member: Some(member), ..self }
+    pub fn with_member(self, member: Option<CommitteeMember>) -> Self {
+        Self { member, ..self }
     }
 
     /// As the coordinator.
     #[must_use]
-    pub fn with_lead(self, lead: SecureCoordinator) -> Self {
-        Self { lead: Some(lead), ..self }
+    pub fn with_gathering(self, gathering: Option<Gathering>) -> Self {
+        Self { gathering, ..self }
     }
 
-    /// Deals the own key's shares, and at the coordinator asks everyone the first question.
+    /// Deals the own key's shares to the committee, if this node has a seat.
     ///
     /// # Errors
     /// [`SecureError`] when a member's key does not agree.
-    pub fn start(&mut self, now: Instant) -> Result<(), SecureError> {
+    pub fn deal(&mut self) -> Result<(), SecureError> {
         if let Some(deal) = self.member.as_ref().map(CommitteeMember::deal).transpose()?.flatten() {
             self.tell_committee(&deal.encode(), Some(self.node));
         }
-        if let Some(lead) = &mut self.lead {
-            let asked = lead.start(now);
-            self.ask(asked);
-        }
-        self.settle(now)
+        Ok(())
     }
 
-    /// Takes a message of another node.
+    /// What a member of the plan is asked now; `None` for a stranger, and while an answer of it waits to be opened.
+    #[must_use]
+    pub fn request(&self, lead: &Coordinator, member: NodeId) -> Option<MaskedRequest> {
+        let gathering = self.gathering.as_ref()?;
+        let waits = gathering.holds(member) && lead.outcome().is_none();
+        if waits { None } else { gathering.request(lead, member) }
+    }
+
+    /// What the coordinator here tells this node's own asset of its answers.
+    #[must_use]
+    pub fn receipt(&self, asset: NodeId) -> Option<Receipt> {
+        self.gathering.as_ref()?.receipt(asset)
+    }
+
+    /// Answers the coordinator's request to the asset here.
+    ///
+    /// # Errors
+    /// As [`Masking::on_request`].
+    pub fn answer(
+        &mut self,
+        asset: &mut Asset,
+        request: &Request,
+        receipt: Receipt,
+    ) -> Result<(), SecureError> {
+        let own = PrivacyError::NotEnrolled { node: self.node };
+        let masking = self.masking.as_mut().ok_or(own)?;
+        let asked = MaskedRequest { request: request.clone(), receipt };
+        let bytes = match masking.on_request(asset, &asked)? {
+            Some(Reply::Answer(answer)) => answer.encode(),
+            Some(Reply::Spent) => Spent { epoch: receipt.epoch }.encode(),
+            None => return Ok(()),
+        };
+        self.send(self.coordinator, bytes);
+        Ok(())
+    }
+
+    /// Takes a message of another node that is no request; `lead` is the solver's coordinator at the coordinator. Answers who is to be asked.
     ///
     /// # Errors
     /// [`SecureError`] when it is refused: nothing changed, but that an answer which comes too late is dropped.
-    pub fn handle(&mut self, now: Instant, from: NodeId, bytes: &[u8]) -> Result<(), SecureError> {
-        self.take(now, from, bytes)?;
-        self.settle(now)
+    pub fn handle(
+        &mut self,
+        now: Instant,
+        mut lead: Option<&mut Coordinator>,
+        from: NodeId,
+        bytes: &[u8],
+    ) -> Result<Vec<NodeId>, SecureError> {
+        let mut asked = self.take(now, lead.as_deref_mut(), from, bytes)?;
+        asked.extend(self.settle(now, lead)?);
+        Ok(asked)
     }
 
-    fn take(&mut self, now: Instant, from: NodeId, bytes: &[u8]) -> Result<(), SecureError> {
+    fn take(
+        &mut self,
+        now: Instant,
+        lead: Option<&mut Coordinator>,
+        from: NodeId,
+        bytes: &[u8],
+    ) -> Result<Vec<NodeId>, SecureError> {
         let stranger = PrivacyError::Sender { node: from };
         match number(bytes)? {
+            2 => {
+                let reply = MaskSum::decode(bytes, &self.terms)?;
+                self.on_mask_sum(now, lead.ok_or(stranger)?, from, &reply)
+            }
+            7 => {
+                let answer = MaskedAnswer::decode(bytes, &self.terms)?;
+                let gathering = self.gathering.as_mut().ok_or(stranger)?;
+                gathering.on_answer(lead.ok_or(stranger)?, now, from, &answer)
+            }
+            10 => {
+                let spent = Spent::decode(bytes)?;
+                let (gathering, expected) = (self.gathering.as_mut(), self.terms.parts().epoch);
+                if spent.epoch != expected {
+                    return Err(PrivacyError::Epoch { found: spent.epoch, expected }.into());
+                }
+                Ok(gathering.ok_or(stranger)?.on_spent(lead.ok_or(stranger)?, now, from))
+            }
+            kind => self.on_committee(kind, from, bytes).map(|()| Vec::new()),
+        }
+    }
+
+    /// A message of the committee's own business.
+    fn on_committee(&mut self, kind: u64, from: NodeId, bytes: &[u8]) -> Result<(), SecureError> {
+        let stranger = PrivacyError::Sender { node: from };
+        let member = self.member.as_mut().ok_or(stranger)?;
+        match kind {
             1 => {
-                let member = self.member.as_mut().ok_or(stranger)?;
                 let survivors = Survivors::decode(bytes)?;
                 let reply = member.on_survivors(from, &survivors)?;
                 self.send(from, reply.encode());
                 self.stand_in(&survivors)?;
             }
-            2 => {
-                let reply = MaskSum::decode(bytes, &self.terms)?;
-                let lead = self.lead.as_mut().ok_or(stranger)?;
-                let asked = lead.on_mask_sum(now, from, &reply);
-                if lead.aggregator().published().is_none() {
-                    self.waits = None;
-                }
-                let asked = match asked {
-                    Err(SecureError::Privacy(PrivacyError::Implausible { .. })) => self.everyone(),
-                    other => other?,
-                };
-                self.ask(asked);
-            }
-            4 => {
-                let deal = Deal::decode(bytes)?;
-                self.member.as_mut().ok_or(stranger)?.on_deal(from, &deal)?;
-            }
+            4 => member.on_deal(from, &Deal::decode(bytes)?)?,
             5 => {
                 let recover = Recover::decode(bytes)?;
-                let share = self.member.as_mut().ok_or(stranger)?.on_recover(from, &recover)?;
-                if let Some(share) = share {
+                if let Some(share) = member.on_recover(from, &recover)? {
                     self.send(recover.deputy, share.encode());
                 }
             }
             6 => {
-                let share = ReturnedShare::decode(bytes)?;
-                let member = self.member.as_mut().ok_or(stranger)?;
-                if member.on_share(from, &share)? {
+                if member.on_share(from, &ReturnedShare::decode(bytes)?)? {
                     let answered = member.answered().cloned();
                     answered.map_or(Ok(()), |survivors| self.stand_in(&survivors))?;
-                }
-            }
-            7 => {
-                let answer = MaskedAnswer::decode(bytes, &self.terms)?;
-                let asked = self.lead.as_mut().ok_or(stranger)?.on_answer(now, from, &answer)?;
-                self.ask(asked);
-            }
-            8 => {
-                let asked = MaskedRequest::decode(bytes)?;
-                let asset = self.asset.as_mut().filter(|_| from == self.coordinator).ok_or(stranger)?;
-                if let Some(answer) = asset.on_request(&asked)? {
-                    self.send(from, answer.encode());
                 }
             }
             _ => return Err(stranger.into()),
         }
         Ok(())
+    }
+
+    fn on_mask_sum(
+        &mut self,
+        now: Instant,
+        lead: &mut Coordinator,
+        from: NodeId,
+        reply: &MaskSum,
+    ) -> Result<Vec<NodeId>, SecureError> {
+        let gathering = self.gathering.as_mut().ok_or(PrivacyError::Sender { node: from })?;
+        let opened = gathering.on_mask_sum(lead, now, from, reply);
+        if gathering.is_open() {
+            self.waits = None;
+        }
+        match opened {
+            Ok(Some((opened, asked))) => {
+                self.tell(Window::Opened { survivors: opened.survivors.len() });
+                Ok(asked)
+            }
+            Ok(None) => Ok(Vec::new()),
+            Err(SecureError::Privacy(PrivacyError::Implausible { .. })) => {
+                self.tell(Window::Unopened { reason: "implausible" });
+                Ok(lead.members().collect())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Answers for the members that this one stands in for.
@@ -165,108 +264,126 @@ impl Party {
         Ok(())
     }
 
-    /// Delivers what this node says to itself, and closes windows that are due, until nothing is left to do.
-    fn settle(&mut self, now: Instant) -> Result<(), SecureError> {
+    /// Delivers what this node says to itself, and closes windows that are due, until nothing is left to do. Answers who is to be asked.
+    ///
+    /// # Errors
+    /// [`SecureError`] when a message of this node to itself is refused.
+    pub fn settle(
+        &mut self,
+        now: Instant,
+        mut lead: Option<&mut Coordinator>,
+    ) -> Result<Vec<NodeId>, SecureError> {
+        let mut asked = Vec::new();
         loop {
+            let due =
+                self.gathering.as_ref().zip(lead.as_deref()).is_some_and(|(own, lead)| own.is_due(lead));
             if let Some(bytes) = self.own.pop_front() {
-                self.take(now, self.node, &bytes)?;
-            } else if self.lead.as_ref().is_some_and(SecureCoordinator::is_due) {
+                asked.extend(self.take(now, lead.as_deref_mut(), self.node, &bytes)?);
+            } else if due {
                 self.close(now)?;
             } else {
-                return Ok(());
+                return Ok(asked);
             }
         }
     }
 
     fn close(&mut self, now: Instant) -> Result<(), SecureError> {
-        let Some(lead) = &mut self.lead else { return Ok(()) };
-        let survivors = lead.close()?.encode();
+        let Some(gathering) = &mut self.gathering else { return Ok(()) };
+        let survivors = gathering.close()?;
         self.waits = Some((Asked::Once, now.saturating_add(self.patience)));
-        self.tell_committee(&survivors, None);
+        self.tell(Window::Published { survivors: survivors.entries.len() });
+        self.tell_committee(&survivors.encode(), None);
         Ok(())
     }
 
     /// When [`Party::on_timeout`] is due.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let lead = self.lead.as_ref()?;
+    pub fn poll_timeout(&self, lead: &Coordinator) -> Option<Instant> {
+        let waits = self.waits.map(|(_, until)| until);
         // While a set waits for the committee, a round's deadline decides nothing.
-        self.waits.map(|(_, until)| until).or_else(|| lead.poll_timeout())
+        let held = waits.is_some() && lead.waits();
+        let own = if held { None } else { lead.poll_timeout() };
+        waits.into_iter().chain(own).min()
     }
 
-    /// Goes on at a deadline of the committee or of the method.
+    /// Goes on at a deadline of the committee or of the method; answers who is to be asked.
     ///
     /// # Errors
     /// [`SecureError`] when a message of this node to itself is refused.
-    pub fn on_timeout(&mut self, now: Instant) -> Result<(), SecureError> {
-        if self.poll_timeout().is_none_or(|due| now < due) {
-            return Ok(());
+    pub fn on_timeout(&mut self, now: Instant, lead: &mut Coordinator) -> Result<Vec<NodeId>, SecureError> {
+        if self.poll_timeout(lead).is_none_or(|due| now < due) {
+            return Ok(Vec::new());
         }
-        match self.waits {
-            Some((asked, _)) => self.press(now, asked)?,
-            None => self.on_deadline(now)?,
-        }
-        self.settle(now)
+        let mut asked = match self.waits {
+            Some((asked, until)) if until <= now => self.press(now, asked)?,
+            _ => self.on_deadline(now, lead)?,
+        };
+        asked.extend(self.settle(now, Some(lead))?);
+        Ok(asked)
     }
 
-    /// A round's deadline: those who are there are opened, if there are enough of them; then the method decides.
-    fn on_deadline(&mut self, now: Instant) -> Result<(), SecureError> {
-        let Some(lead) = &mut self.lead else { return Ok(()) };
-        let enough = lead.aggregator().ready() >= self.terms.parts().k_min;
-        if lead.coordinator().waits() && enough {
-            return self.close(now);
+    /// A round's deadline: those who are there are opened, if that closes it; then the method decides.
+    fn on_deadline(&mut self, now: Instant, lead: &mut Coordinator) -> Result<Vec<NodeId>, SecureError> {
+        let Some(gathering) = &mut self.gathering else { return Ok(Vec::new()) };
+        if lead.waits() && gathering.is_due_at_deadline(lead) {
+            self.close(now)?;
+            return Ok(Vec::new());
         }
+        let few = lead.waits() && gathering.aggregator().ready() < self.terms.parts().k_min;
+        let before = lead.round();
         let asked = lead.on_timeout(now);
-        self.ask(asked);
-        Ok(())
+        if few && lead.round() == before {
+            self.tell(Window::Unopened { reason: "too_few" });
+        }
+        Ok(asked)
     }
 
     /// The committee is silent: ask again, recover a member, give the window up.
-    fn press(&mut self, now: Instant, asked: Asked) -> Result<(), SecureError> {
-        let Some(lead) = &mut self.lead else { return Ok(()) };
+    fn press(&mut self, now: Instant, asked: Asked) -> Result<Vec<NodeId>, SecureError> {
+        let Some(gathering) = &mut self.gathering else { return Ok(Vec::new()) };
         let until = now.saturating_add(self.patience);
-        let missing: Vec<NodeId> = lead.aggregator().missing().collect();
-        let seats = self.terms.parts().committee.iter().map(|seat| seat.node);
-        let deputy = seats.clone().find(|seat| !missing.contains(seat));
+        let missing: Vec<NodeId> = gathering.aggregator().missing().collect();
+        let mut seats = self.terms.parts().committee.iter().map(|seat| seat.node);
+        let deputy = seats.find(|seat| !missing.contains(seat));
         match (asked, missing.first(), deputy) {
             (Asked::Once, ..) => {
-                let survivors = lead.aggregator().published().map(Survivors::encode).unwrap_or_default();
+                let survivors = gathering.aggregator().published().map(Survivors::encode).unwrap_or_default();
                 self.waits = Some((Asked::Again, until));
                 missing.into_iter().for_each(|seat| self.send(seat, survivors.clone()));
             }
-            (Asked::Again, Some(&lost), Some(deputy)) => match lead.recover(lost, deputy) {
+            (Asked::Again, Some(&lost), Some(deputy)) => match gathering.recover(lost, deputy) {
                 Ok(recover) => {
                     self.waits = Some((Asked::Deputy, until));
+                    self.tell(Window::Recovered { lost, deputy });
                     self.tell_committee(&recover.encode(), Some(lost));
                 }
-                Err(_) => self.give_up()?,
+                Err(_) => return self.give_up(),
             },
-            _ => self.give_up()?,
+            _ => return self.give_up(),
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
-    fn give_up(&mut self) -> Result<(), SecureError> {
+    fn give_up(&mut self) -> Result<Vec<NodeId>, SecureError> {
         self.waits = None;
-        let asked = self.lead.as_mut().map(SecureCoordinator::abandon).transpose()?;
-        self.ask(asked.unwrap_or_default());
-        Ok(())
+        let asked = self.gathering.as_mut().map(Gathering::abandon).transpose()?;
+        self.tell(Window::Unopened { reason: "committee_silent" });
+        Ok(asked.unwrap_or_default())
     }
 
-    fn everyone(&self) -> Vec<NodeId> {
-        self.lead.as_ref().map(|lead| lead.coordinator().members().collect()).unwrap_or_default()
-    }
-
-    fn ask(&mut self, asked: Vec<NodeId>) {
-        for node in asked {
-            let request = self.lead.as_ref().and_then(|lead| lead.request(node));
-            if let Some(request) = request {
-                self.send(node, request.encode());
+    /// A later horizon begins: the sum is empty, and what waits is dropped.
+    pub fn restart(&mut self) {
+        self.waits = None;
+        if let Some(gathering) = &mut self.gathering {
+            if !gathering.is_open() {
+                self.windows.push_back(Window::Unopened { reason: "horizon" });
             }
+            gathering.restart();
         }
     }
 
-    fn tell_committee(&mut self, bytes: &[u8], but: Option<NodeId>) {
+    /// Sends to every seat but one.
+    pub fn tell_committee(&mut self, bytes: &[u8], but: Option<NodeId>) {
         let terms = Arc::clone(&self.terms);
         for seat in terms.parts().committee.iter().filter(|seat| Some(seat.node) != but) {
             self.send(seat.node, bytes.to_vec());
@@ -277,9 +394,21 @@ impl Party {
         if to == self.node { self.own.push_back(bytes) } else { self.out.push_back((to, bytes)) }
     }
 
+    fn tell(&mut self, window: Window) {
+        if self.windows.len() == MAX_WINDOWS {
+            self.windows.pop_front();
+        }
+        self.windows.push_back(window);
+    }
+
     /// The next message to another node.
     pub fn poll_transmit(&mut self) -> Option<(NodeId, Vec<u8>)> {
         self.out.pop_front()
+    }
+
+    /// What became of the next window, at the coordinator.
+    pub fn poll_window(&mut self) -> Option<Window> {
+        self.windows.pop_front()
     }
 
     /// The node.
@@ -288,10 +417,45 @@ impl Party {
         self.node
     }
 
-    /// The asset here.
+    /// Who coordinates.
     #[must_use]
-    pub const fn asset(&self) -> Option<&SecureAsset> {
-        self.asset.as_ref()
+    pub const fn coordinator(&self) -> NodeId {
+        self.coordinator
+    }
+
+    /// The terms.
+    #[must_use]
+    pub const fn terms(&self) -> &Arc<Terms> {
+        &self.terms
+    }
+
+    /// The masks of the asset here.
+    #[must_use]
+    pub const fn masking(&self) -> Option<&Masking> {
+        self.masking.as_ref()
+    }
+
+    /// Gives the masks away, for the next epoch.
+    pub const fn take_masking(&mut self) -> Option<Masking> {
+        self.masking.take()
+    }
+
+    /// Takes a snapshot of the asset's masks back ([`Masking::restore`]).
+    ///
+    /// # Errors
+    /// As there, and [`PrivacyError::NotEnrolled`] without an asset.
+    pub fn restore_masking(&mut self, state: &[u8]) -> Result<(), PrivacyError> {
+        let missing = PrivacyError::NotEnrolled { node: self.node };
+        self.masking.as_mut().ok_or(missing)?.restore(state)
+    }
+
+    /// Takes a snapshot of the seat back ([`CommitteeMember::restore`]).
+    ///
+    /// # Errors
+    /// As there, and [`PrivacyError::NotEnrolled`] without a seat.
+    pub fn restore_member(&mut self, state: &[u8]) -> Result<(), PrivacyError> {
+        let missing = PrivacyError::NotEnrolled { node: self.node };
+        self.member.as_mut().ok_or(missing)?.restore(state)
     }
 
     /// The committee member here.
@@ -300,15 +464,18 @@ impl Party {
         self.member.as_ref()
     }
 
-    /// The coordinator here.
+    /// The windows here, at the coordinator.
     #[must_use]
-    pub const fn lead(&self) -> Option<&SecureCoordinator> {
-        self.lead.as_ref()
+    pub const fn gathering(&self) -> Option<&Gathering> {
+        self.gathering.as_ref()
     }
 }
 
 /// A message's number: the first item of its array.
-fn number(bytes: &[u8]) -> Result<u64, PrivacyError> {
+///
+/// # Errors
+/// [`PrivacyError::Malformed`].
+pub(crate) fn number(bytes: &[u8]) -> Result<u64, PrivacyError> {
     let mut reader = Reader::new(bytes);
     reader.array()?;
     Ok(reader.uint()?)

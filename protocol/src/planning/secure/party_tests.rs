@@ -1,15 +1,15 @@
 use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use super::{Party, SecureAsset, SecureCoordinator};
+use super::{Gathering, MaskedRequest, Masking, Party, SecureError, Window};
 use crate::{
     id::NodeId,
     planning::{
         generate::{FleetSpec, Planted},
         message::{FRACTION_BITS, MAX_SHARE, Outcome},
         privacy::{
-            self, Aggregator, AssetSecret, CommitteeMember, Enrolled, Policy, Seat, SeatSecret, Terms,
-            TermsParts,
+            self, Aggregator, AssetSecret, CommitteeMember, Enrolled, Policy, PrivacyError, Seat, SeatSecret,
+            Terms, TermsParts,
         },
         qp::QpSettings,
         solver::{Asset, Coordinator, Kind, MethodSettings, Pace},
@@ -26,9 +26,62 @@ fn seed(kind: u8, node: NodeId) -> [u8; 32] {
     seed
 }
 
+/// A party with the solver's halves that it works for.
+struct Node {
+    party: Party,
+    asset: Asset,
+    lead: Option<Coordinator>,
+    asked: Vec<(NodeId, Vec<u8>)>,
+}
+
+impl Node {
+    fn handle(&mut self, now: Instant, from: NodeId, bytes: &[u8]) -> Result<(), SecureError> {
+        if let Ok(asked) = MaskedRequest::decode(bytes) {
+            if from != self.party.coordinator() {
+                return Err(PrivacyError::Sender { node: from }.into());
+            }
+            self.party.answer(&mut self.asset, &asked.request, asked.receipt)?;
+            let asked = self.party.settle(now, self.lead.as_mut())?;
+            return self.ask(now, asked);
+        }
+        let asked = self.party.handle(now, self.lead.as_mut(), from, bytes)?;
+        self.ask(now, asked)
+    }
+
+    fn ask(&mut self, now: Instant, asked: Vec<NodeId>) -> Result<(), SecureError> {
+        let own = self.party.node();
+        for node in asked {
+            let Some(request) = self.lead.as_ref().and_then(|lead| self.party.request(lead, node)) else {
+                continue;
+            };
+            match node == own {
+                true => self.handle(now, own, &request.encode())?,
+                false => self.asked.push((node, request.encode())),
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, now: Instant) {
+        self.party.deal().expect("deals");
+        let asked = self.lead.as_mut().map(|lead| lead.start(now)).unwrap_or_default();
+        self.ask(now, asked).expect("asks");
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
+        let Some(lead) = &mut self.lead else { return };
+        let asked = self.party.on_timeout(now, lead).expect("goes on");
+        self.ask(now, asked).expect("asks");
+    }
+
+    fn poll_transmit(&mut self) -> Option<(NodeId, Vec<u8>)> {
+        self.party.poll_transmit().or_else(|| self.asked.pop())
+    }
+}
+
 struct Mesh {
     planted: Planted,
-    parties: Vec<Party>,
+    parties: Vec<Node>,
     /// Nodes that hear and say nothing.
     dead: BTreeSet<NodeId>,
     now: Instant,
@@ -59,6 +112,7 @@ impl Mesh {
             entries: coordinator.entries(),
             bits: 64,
             bound: (MAX_SHARE as u64) << FRACTION_BITS,
+            grain: 0,
             k_min: 4,
             cohort: 1,
             threshold: 3,
@@ -67,9 +121,10 @@ impl Mesh {
             roster: nodes.iter().map(enrolled).collect(),
         });
         let terms = Arc::new(terms.expect("valid"));
-        let policy = Policy { k_min: 3, tolerated: 1, cohort: 1, seats: seats.to_vec() };
-        let mut lead =
-            Some(SecureCoordinator::new(coordinator, Aggregator::new(Arc::clone(&terms))).expect("fits"));
+        let policy =
+            Policy { k_min: 3, tolerated: 1, cohort: 1, seats: seats.to_vec(), roster: nodes.clone() };
+        let gathering = Gathering::new(Aggregator::new(Arc::clone(&terms)), &coordinator).expect("fits");
+        let mut lead = Some((coordinator, gathering));
         let party = |(node, problem): &(NodeId, _)| {
             let masks = privacy::Asset::new(
                 Arc::clone(&terms),
@@ -78,17 +133,16 @@ impl Mesh {
                 &policy,
             );
             let asset = Asset::new(*node, Clone::clone(problem), QpSettings::default()).expect("solvable");
-            let mut party = Party::new(*node, nodes[0], Arc::clone(&terms), PATIENCE)
-                .with_asset(SecureAsset::new(asset, masks.expect("enrolled")));
-            if seats.contains(node) {
-                let secret = SeatSecret::from_seed(seed(1, *node));
-                let member = CommitteeMember::new(Arc::clone(&terms), *node, secret, nodes[0]);
-                party = party.with_member(member.expect("seated"));
-            }
-            match lead.take() {
-                Some(lead) => party.with_lead(lead),
-                None => party,
-            }
+            let secret = SeatSecret::from_seed(seed(1, *node));
+            let member = seats
+                .contains(node)
+                .then(|| CommitteeMember::new(Arc::clone(&terms), *node, secret, nodes[0]).expect("seated"));
+            let (lead, gathering) = lead.take().unzip();
+            let party = Party::new(*node, nodes[0], Arc::clone(&terms), PATIENCE)
+                .with_masking(Some(Masking::new(masks.expect("enrolled"))))
+                .with_member(member)
+                .with_gathering(gathering);
+            Node { party, asset, lead, asked: Vec::new() }
         };
         let parties = planted.problem.locals().iter().map(party).collect();
         Self { planted, parties, dead: BTreeSet::new(), now: Instant::ZERO, refused: 0 }
@@ -97,7 +151,7 @@ impl Mesh {
     fn start(&mut self) {
         // Deals arrive before the first window closes: members start before the coordinator.
         for party in self.parties.iter_mut().rev() {
-            party.start(self.now).expect("starts");
+            party.start(self.now);
         }
     }
 
@@ -106,30 +160,29 @@ impl Mesh {
         self.now = self.now.saturating_add(STEP);
         let mut sent = Vec::new();
         for party in self.parties.iter_mut() {
-            let from = party.node();
+            let from = party.party.node();
             while let Some((to, bytes)) = party.poll_transmit() {
                 sent.push((from, to, bytes));
             }
         }
         for (from, to, bytes) in sent {
             let lost = self.dead.contains(&from) || self.dead.contains(&to);
-            let party = self.parties.iter_mut().find(|party| party.node() == to).filter(|_| !lost);
+            let party = self.parties.iter_mut().find(|party| party.party.node() == to).filter(|_| !lost);
             if let Some(party) = party {
                 self.refused += usize::from(party.handle(self.now, from, &bytes).is_err());
             }
         }
         for party in self.parties.iter_mut() {
-            party.on_timeout(self.now).expect("goes on");
+            party.on_timeout(self.now);
         }
     }
 
     fn outcome(&self) -> Option<Outcome> {
-        self.parties[0].lead().expect("leads").coordinator().outcome()
+        self.parties[0].lead.as_ref().expect("leads").outcome()
     }
 
     fn gap(&self) -> f64 {
-        let values: Vec<&[f64]> =
-            self.parties.iter().map(|party| party.asset().expect("has one").asset().values()).collect();
+        let values: Vec<&[f64]> = self.parties.iter().map(|party| party.asset.values()).collect();
         self.planted.problem.gap(&values, self.planted.best)
     }
 
@@ -141,6 +194,14 @@ impl Mesh {
             })
             .expect("ends")
     }
+}
+
+fn gathering(mesh: &Mesh) -> &Gathering {
+    mesh.parties[0].party.gathering().expect("leads")
+}
+
+fn members(mesh: &Mesh) -> impl Iterator<Item = &CommitteeMember> {
+    mesh.parties.iter().filter_map(|node| node.party.member())
 }
 
 #[test]
@@ -158,15 +219,13 @@ fn a_member_that_falls_silent_is_recovered_and_the_plan_goes_on() {
     mesh.start();
     (0..6).for_each(|_| mesh.step());
     assert_eq!(mesh.outcome(), None);
-    let lost = mesh.parties[2].node();
+    let lost = mesh.parties[2].party.node();
     mesh.dead.insert(lost);
     // Its masks go on through its deputy; its asset is missing, so rounds close by quorum and end as absent or converged.
-    let before = mesh.parties[0].lead().unwrap().aggregator().progress().round;
+    let before = gathering(&mesh).aggregator().progress().round;
     (0..120).for_each(|_| mesh.step());
-    let lead = mesh.parties[0].lead().unwrap();
-    assert!(lead.aggregator().progress().round > before + 2, "windows are opened without it");
-    let deputies: Vec<NodeId> =
-        mesh.parties.iter().filter_map(Party::member).flat_map(CommitteeMember::wards).collect();
+    assert!(gathering(&mesh).aggregator().progress().round > before + 2, "windows are opened without it");
+    let deputies: Vec<NodeId> = members(&mesh).flat_map(CommitteeMember::wards).collect();
     assert_eq!(deputies, [lost]);
 }
 
@@ -175,24 +234,27 @@ fn a_window_that_the_committee_cannot_open_is_given_up_and_asked_for_again() {
     let mut mesh = Mesh::new(Kind::QuasiNewton);
     mesh.start();
     (0..6).for_each(|_| mesh.step());
-    let lost: Vec<NodeId> = mesh.parties[2..4].iter().map(Party::node).collect();
+    let lost: Vec<NodeId> = mesh.parties[2..4].iter().map(|node| node.party.node()).collect();
     mesh.dead.extend(lost);
     (0..60).for_each(|_| mesh.step());
-    let round = |mesh: &Mesh| mesh.parties[0].lead().unwrap().coordinator().round();
+    let round = |mesh: &Mesh| mesh.parties[0].lead.as_ref().unwrap().round();
     let stuck = round(&mesh);
-    assert!(mesh.parties.iter().filter_map(Party::member).all(|member| member.wards().next().is_none()));
+    assert!(members(&mesh).all(|member| member.wards().next().is_none()));
     // With two of four seats lost nothing opens; when they are back, the plan goes on.
     mesh.dead.clear();
     (0..200).for_each(|_| mesh.step());
     assert!(mesh.outcome().is_some() || round(&mesh) > stuck);
+    let windows: Vec<Window> = core::iter::from_fn(|| mesh.parties[0].party.poll_window()).collect();
+    assert!(windows.contains(&Window::Unopened { reason: "committee_silent" }), "{windows:?}");
 }
 
 #[test]
 fn what_a_node_has_no_part_in_is_refused() {
     let mut mesh = Mesh::new(Kind::QuasiNewton);
     mesh.start();
-    let (coordinator, bystander) = (mesh.parties[0].node(), mesh.parties[9].node());
-    let request = mesh.parties[0].lead().unwrap().request(bystander).unwrap().encode();
+    let (coordinator, bystander) = (mesh.parties[0].party.node(), mesh.parties[9].party.node());
+    let request =
+        mesh.parties[0].party.request(mesh.parties[0].lead.as_ref().unwrap(), bystander).unwrap().encode();
     let now = mesh.now;
     let party = &mut mesh.parties[9];
     assert!(party.handle(now, NodeId(3_000), &request).is_err(), "not the coordinator");

@@ -123,8 +123,13 @@ impl Run {
         let mut coordinator = SecureCoordinator::new(coordinator, Aggregator::new(Arc::clone(&terms)))?;
         coordinator.start(Instant::ZERO);
         let nodes = terms.parts().committee.iter().map(|seat| seat.node);
-        let policy =
-            Policy { k_min: unmasking.k_min, tolerated: 1, cohort: 1, seats: nodes.clone().collect() };
+        let policy = Policy {
+            k_min: unmasking.k_min,
+            tolerated: 1,
+            cohort: 1,
+            seats: nodes.clone().collect(),
+            roster: members,
+        };
         let assets = fleet.locals().iter().zip(&secrets).map(|((node, problem), secret)| {
             let masks = privacy::Asset::new(Arc::clone(&terms), *node, secret, &policy)?;
             let asset = SecureAsset::new(Asset::new(*node, problem.clone(), QpSettings::default())?, masks);
@@ -245,6 +250,7 @@ fn terms(members: &[NodeId], entries: usize, unmasking: Unmasking) -> Result<Enr
         entries,
         bits: Terms::fewest_bits(bound, members.len()).unwrap_or(64),
         bound,
+        grain: 0,
         k_min: unmasking.k_min,
         cohort: 1,
         threshold: 0,

@@ -126,6 +126,22 @@ fn messages_survive_a_round_trip_and_have_one_encoding() {
 }
 
 #[test]
+fn a_masked_answer_is_little_longer_than_one_of_fixed_width() {
+    // 24 entries of 33 bits, as 16 assets of a microgrid have them; counts as they are in the middle of a plan.
+    let packed = vec![0; 99];
+    let heading = Heading { horizon: 256, round: 100, base: 99 };
+    let masked = MaskedContribution { epoch: 1, sequence: 50, entries: packed.clone() };
+    let found = MaskedAnswer { heading, masked }.encode().len();
+    // The same without masks: [horizon, term, round, base, entries: bstr].
+    let mut plain = Vec::new();
+    crate::cbor::put_head(&mut plain, crate::cbor::ARRAY, 5);
+    [256, 0, 100, 99].into_iter().for_each(|value| crate::cbor::put_uint(&mut plain, value));
+    crate::cbor::put_bytes(&mut plain, &packed);
+    let most = plain.len() * 105 / 100;
+    assert!(found > plain.len() && found <= most, "{found} bytes beside {}", plain.len());
+}
+
+#[test]
 fn what_does_not_fit_together_is_refused() {
     let fleet = fleet(1);
     let unmasking = Unmasking::at_once(17);

@@ -86,6 +86,18 @@ struct Member {
     asked: Instant,
     /// How many deadlines have passed since it last answered.
     silent: u32,
+    /// It answers no more: what the sum holds of it stays.
+    retired: bool,
+}
+
+impl Member {
+    fn has_answered(&self, round: u32) -> bool {
+        self.retired || self.accepted == round
+    }
+
+    fn is_known(&self) -> bool {
+        self.retired || self.accepted > 0
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -141,6 +153,7 @@ impl Coordinator {
             swept: false,
             asked: Instant::ZERO,
             silent: 0,
+            retired: false,
         };
         Ok(Self {
             sum: vec![0; method.layout().entries()],
@@ -268,7 +281,7 @@ impl Coordinator {
     /// What an addition leads to.
     fn after(&mut self, now: Instant) -> Vec<NodeId> {
         if self.method.rounds() {
-            let complete = self.members.iter().all(|member| member.accepted == self.round);
+            let complete = self.members.iter().all(|member| member.has_answered(self.round));
             return if complete { self.close(now) } else { Vec::new() };
         }
         if self.pace.gather.is_zero() {
@@ -285,7 +298,8 @@ impl Coordinator {
         if self.method.rounds() {
             return Some(deadline);
         }
-        let silent = self.members.iter().map(|member| member.asked.saturating_add(self.pace.deadline)).min();
+        let asked = self.members.iter().filter(|member| !member.retired);
+        let silent = asked.map(|member| member.asked.saturating_add(self.pace.deadline)).min();
         self.step_at.into_iter().chain(silent).min()
     }
 
@@ -298,8 +312,8 @@ impl Coordinator {
         if now < deadline {
             return Vec::new();
         }
-        let fresh = self.members.iter().filter(|member| member.accepted == self.round).count();
-        let known = self.members.iter().all(|member| member.accepted > 0);
+        let fresh = self.members.iter().filter(|member| member.has_answered(self.round)).count();
+        let known = self.members.iter().all(Member::is_known);
         if known && fresh >= self.pace.quorum && !self.unconfirmed {
             return self.close(now);
         }
@@ -310,7 +324,7 @@ impl Coordinator {
         if let Phase::Open { extensions: count, .. } = &mut self.phase {
             *count = extensions + 1;
         }
-        let missing = self.members.iter().filter(|member| member.accepted < self.round);
+        let missing = self.members.iter().filter(|member| !member.has_answered(self.round));
         missing.map(|member| member.node).collect()
     }
 
@@ -320,7 +334,7 @@ impl Coordinator {
             _ => Vec::new(),
         };
         let deadline = self.pace.deadline;
-        for member in &mut self.members {
+        for member in self.members.iter_mut().filter(|member| !member.retired) {
             if self.phase != Phase::Idle && member.asked.saturating_add(deadline) <= now {
                 (member.asked, member.silent) = (now, member.silent.saturating_add(1));
                 asked.push(member.node);
@@ -413,12 +427,12 @@ impl Coordinator {
             self.members.iter().filter(|member| holds(member, self.round)).count()
         };
         let fresh = if self.method.rounds() {
-            count(|member, round| member.accepted == round)
+            count(|member, round| member.has_answered(round))
         } else {
             count(|member, _| member.arrived)
         };
-        let known = count(|member, _| member.accepted > 0);
-        let swept = count(|member, _| member.swept) == self.members.len();
+        let known = count(|member, _| member.is_known());
+        let swept = count(|member, _| member.swept || member.retired) == self.members.len();
         Tally { members: self.members.len(), known, fresh, swept }
     }
 
@@ -426,27 +440,29 @@ impl Coordinator {
         self.phase = Phase::Done(outcome);
         self.step_at = None;
         self.round += 1;
-        self.everyone(now)
+        self.everyone(now);
+        self.members().collect()
     }
 
     fn open(&mut self, now: Instant) {
         self.phase = Phase::Open { deadline: now.saturating_add(self.pace.deadline), extensions: 0 };
     }
 
-    /// Everyone, as asked now.
+    /// Everyone who answers, as asked now.
     fn everyone(&mut self, now: Instant) -> Vec<NodeId> {
         for member in &mut self.members {
             (member.asked, member.arrived) = (now, false);
         }
-        self.members.iter().map(|member| member.node).collect()
+        self.members.iter().filter(|member| !member.retired).map(|member| member.node).collect()
     }
 
-    /// Empties the sum.
+    /// Empties the sum. Who was retired is asked again, since nothing of it is left.
     fn forget(&mut self) {
         self.sum.fill(0);
         self.step_at = None;
         for member in &mut self.members {
             (member.accepted, member.arrived, member.swept, member.silent) = (0, false, false, 0);
+            member.retired = false;
         }
     }
 
@@ -492,7 +508,7 @@ impl Coordinator {
         let open = matches!(self.phase, Phase::Open { .. });
         self.members
             .iter()
-            .filter(move |member| open && member.accepted < self.round)
+            .filter(move |member| open && !member.has_answered(self.round))
             .map(|member| member.node)
     }
 

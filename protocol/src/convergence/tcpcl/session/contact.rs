@@ -55,7 +55,7 @@ impl Session {
 
     /// Tells how the TLS handshake ended. Bytes go through TLS from here on.
     pub fn tls_done(&mut self, now: Instant, outcome: TlsOutcome) {
-        self.now = self.now.max(now);
+        self.tick(now);
         if self.state != State::Tls {
             return;
         }

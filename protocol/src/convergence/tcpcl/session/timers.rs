@@ -34,14 +34,15 @@ impl Session {
         self.deadlines().into_iter().flatten().map(|(at, _)| at).min()
     }
 
-    /// Does what is due at `now`. An early call does nothing.
+    /// Does what is due at `now`. An early call does nothing. A driver that is late gives the bytes that have come before it calls this.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        self.tick(now);
         for (at, timer) in self.deadlines().into_iter().flatten() {
             if at <= self.now && self.state != State::Closed {
                 self.on_timer(timer);
             }
         }
+        self.heed();
     }
 
     fn deadlines(&self) -> [Option<(Instant, Timer)>; 4] {
@@ -49,15 +50,19 @@ impl Session {
         let keepalive = self.negotiated.as_ref().and_then(|negotiated| negotiated.keepalive);
         let contact = Some((self.since.saturating_add(config.contact_timeout), Timer::Contact));
         let ending = Some((self.since.saturating_add(config.ending_timeout), Timer::Ending));
-        let acknowledgement =
-            self.transmission.deadline(config.acknowledgement_timeout).map(|at| (at, Timer::Acknowledgement));
+        // Bytes that we do not take are no silence, and acknowledgements may be among them.
+        let listens = !self.deaf && self.wants_bytes();
+        let acknowledgement = self
+            .transmission
+            .deadline(config.acknowledgement_timeout)
+            .filter(|_| listens)
+            .map(|at| (at, Timer::Acknowledgement));
         let alive = keepalive.map(|every| (self.last_sent.saturating_add(every), Timer::Keepalive));
         match self.state {
             State::Contact | State::Tls | State::Init => [contact, None, None, None],
             State::Established => {
-                // Bytes that we do not take are no silence.
                 let silence = keepalive
-                    .filter(|_| self.wants_bytes())
+                    .filter(|_| listens)
                     .map(|every| (self.last_received.saturating_add(every * 2), Timer::Silence));
                 let is_idle = self.transmission.is_idle() && self.reception.is_idle();
                 let idle = config

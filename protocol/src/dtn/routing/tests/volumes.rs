@@ -26,11 +26,8 @@ fn what_is_booked_by_equals_and_betters_counts_and_what_is_below_does_not() {
     let query = RouteQuery::new(NodeId(0), NodeId(2), at(0), 6);
     let first = route(&plan, &query).unwrap();
     volumes.book(&plan, &first.hops, 6, Priority::Normal);
-    assert_eq!(volumes.residual(ContactId(0), plan.get(ContactId(0)).unwrap(), Priority::Bulk, at(0)), 4);
-    assert_eq!(
-        volumes.residual(ContactId(0), plan.get(ContactId(0)).unwrap(), Priority::Expedited, at(0)),
-        10
-    );
+    assert_eq!(volumes.residual(&plan, ContactId(0), Priority::Bulk, at(0)), 4);
+    assert_eq!(volumes.residual(&plan, ContactId(0), Priority::Expedited, at(0)), 10);
     assert_eq!(arrival(&plan, &volumes, Priority::Normal, 4), Some(8));
     assert_eq!(arrival(&plan, &volumes, Priority::Normal, 5), Some(60));
     assert_eq!(arrival(&plan, &volumes, Priority::Bulk, 5), Some(60));

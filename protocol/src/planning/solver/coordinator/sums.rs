@@ -3,7 +3,11 @@
 use alloc::vec::Vec;
 
 use super::{Coordinator, Phase};
-use crate::{id::NodeId, planning::exchange::PlanError, time::Instant};
+use crate::{
+    id::NodeId,
+    planning::{exchange::PlanError, message::Outcome},
+    time::Instant,
+};
 
 /// What is known of a contribution whose entries are masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,32 @@ impl Coordinator {
             (member.accepted, member.arrived, member.swept, member.silent) = (*round, true, true, 0);
         }
         Ok(self.after(now))
+    }
+
+    /// A member answers no more in this horizon: what the sum holds of it stays, and nobody waits for it. Answers who is to be asked. When
+    /// fewer than `least` members still answer, the plan is committed as [`Outcome::Absent`].
+    pub fn retire(&mut self, now: Instant, node: NodeId, least: usize) -> Vec<NodeId> {
+        let (Ok(place), Phase::Open { .. }) = (self.position(node), self.phase) else { return Vec::new() };
+        self.members[place].retired = true;
+        if self.members.iter().filter(|member| !member.retired).count() < least.max(1) {
+            return self.commit(now, Outcome::Absent);
+        }
+        let complete = self.members.iter().all(|member| member.has_answered(self.round));
+        if self.method.rounds() && complete { self.close(now) } else { Vec::new() }
+    }
+
+    /// Members that answer no more.
+    pub fn retired(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.members.iter().filter(|member| member.retired).map(|member| member.node)
+    }
+
+    /// Whether a round could be closed at its deadline once the answers of `waiting` members are in the sum.
+    #[must_use]
+    pub fn could_close(&self, waiting: impl Fn(NodeId) -> bool) -> bool {
+        let fresh = |member: &&super::Member| member.has_answered(self.round) || waiting(member.node);
+        let count = self.members.iter().filter(fresh).count();
+        let known = self.members.iter().all(|member| member.is_known() || waiting(member.node));
+        count == self.members.len() || known && count >= self.pace.quorum && !self.unconfirmed
     }
 
     /// Whether a step needs everyone's answer to one question.

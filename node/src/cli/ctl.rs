@@ -1,0 +1,242 @@
+//! `cosmosmesh ctl`: asks something of a node that runs.
+
+use super::{CliError, Outcome};
+use crate::{client::Client, config::Config, message::Message, metrics::PeerStatus};
+use clap::{Args, Subcommand, ValueEnum};
+use cosmosmesh_protocol::{
+    envelope::Purpose,
+    id::{EndpointId, NodeId},
+};
+use serde::Serialize;
+use std::{
+    fs,
+    io::{self, Read as _, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
+
+/// Asks something of a node that runs.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cosmosmesh ctl --config rover.ron status
+  cosmosmesh ctl --control 127.0.0.1:7480 send 2 'dust storm'
+  cosmosmesh ctl --control 127.0.0.1:7481 --json receive --wait-s 10
+
+Exit codes: 0 done; 1 the answer is no (not ready, nothing received); 2 bad usage, or nobody answers.")]
+pub struct CtlArgs {
+    /// The node's control address.
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "config", conflicts_with = "config")]
+    control: Option<SocketAddr>,
+    /// The node's configuration, which says the address.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Answer in JSON, one value a line.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    request: Request,
+}
+
+#[derive(Debug, Subcommand)]
+enum Request {
+    /// How the node is.
+    Status,
+    /// Its peers, and whether they can be reached.
+    Peers,
+    /// Contacts that are open now.
+    Contacts,
+    /// Its counters, as OpenMetrics text.
+    Metrics,
+    /// Sends a message to a member of the fleet.
+    Send {
+        /// The member's number.
+        to: u64,
+        #[command(flatten)]
+        payload: Payload,
+        /// What for.
+        #[arg(long, value_enum, default_value = "telemetry")]
+        purpose: PurposeName,
+    },
+    /// Sends a plain bundle to any endpoint.
+    Bundle {
+        /// The endpoint, such as `dtn://peer/in` or `ipn:9.1`.
+        to: EndpointId,
+        #[command(flatten)]
+        payload: Payload,
+    },
+    /// Takes messages out of the inbox, and prints them.
+    Receive {
+        /// How long to wait for the first one, in seconds.
+        #[arg(long, default_value_t = 0)]
+        wait_s: u32,
+        /// How many at most.
+        #[arg(long, default_value_t = 1)]
+        most: u32,
+        /// Leave them in the inbox.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Shuts the node down in order.
+    Shutdown,
+}
+
+#[derive(Debug, Args)]
+struct Payload {
+    /// What it says; standard input without it.
+    text: Option<String>,
+    /// A file that holds what it says.
+    #[arg(long, conflicts_with = "text")]
+    file: Option<PathBuf>,
+    /// How long it is worth delivering, in seconds.
+    #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    lifetime_s: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PurposeName {
+    Telemetry,
+    Command,
+    Event,
+}
+
+impl Payload {
+    fn read(&self) -> Result<Vec<u8>, CliError> {
+        match (&self.text, &self.file) {
+            (Some(text), _) => Ok(text.clone().into_bytes()),
+            (None, Some(path)) => {
+                fs::read(path).map_err(|source| CliError::File { path: path.clone(), source })
+            }
+            (None, None) => {
+                let mut bytes = Vec::new();
+                let path = PathBuf::from("standard input");
+                let read = io::stdin().lock().read_to_end(&mut bytes);
+                read.map(|_| bytes).map_err(|source| CliError::File { path, source })
+            }
+        }
+    }
+
+    const fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.lifetime_s)
+    }
+}
+
+pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
+    let client = Client::connect(address(args)?)?;
+    let out = &mut io::stdout().lock();
+    match &args.request {
+        Request::Status => {
+            let health = client.health()?;
+            if args.json {
+                tell(out, &health)?;
+            } else {
+                let ready = if health.ready { "ready" } else { "not ready" };
+                writeln!(
+                    out,
+                    "node {} ({}), {}: {ready}\n{}",
+                    health.node, health.version, health.preset, health.did
+                )?;
+                health.troubles.iter().try_for_each(|trouble| writeln!(out, "  {trouble}"))?;
+                health.listens.iter().try_for_each(|listens| writeln!(out, "listens: {listens}"))?;
+            }
+            Ok(if health.ready { Outcome::Done } else { Outcome::No })
+        }
+        Request::Peers => peers(out, args.json, client.peers()?),
+        Request::Contacts => {
+            peers(out, args.json, client.peers()?.into_iter().filter(|peer| peer.links_up > 0).collect())
+        }
+        Request::Metrics => {
+            out.write_all(client.metrics()?.as_bytes())?;
+            Ok(Outcome::Done)
+        }
+        Request::Send { to, payload, purpose } => {
+            let purpose = match purpose {
+                PurposeName::Telemetry => Purpose::Telemetry,
+                PurposeName::Command => Purpose::Command,
+                PurposeName::Event => Purpose::Event,
+            };
+            let accepted = client.send(NodeId(*to), purpose, payload.lifetime(), &payload.read()?)?;
+            if args.json {
+                tell(out, &accepted)?;
+            } else {
+                writeln!(out, "accepted as number {}", accepted.sequence)?;
+            }
+            Ok(Outcome::Done)
+        }
+        Request::Bundle { to, payload } => {
+            let accepted = client.send_bundle(to, payload.lifetime(), &payload.read()?)?;
+            if args.json {
+                tell(out, &accepted)?;
+            } else {
+                writeln!(
+                    out,
+                    "accepted, created {} number {}",
+                    accepted.created_ms.unwrap_or(0),
+                    accepted.sequence
+                )?;
+            }
+            Ok(Outcome::Done)
+        }
+        Request::Receive { wait_s, most, keep } => receive(&client, out, args.json, (*wait_s, *most, *keep)),
+        Request::Shutdown => {
+            client.shutdown()?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+fn address(args: &CtlArgs) -> Result<SocketAddr, CliError> {
+    if let Some(address) = args.control {
+        return Ok(address);
+    }
+    let path = args.config.as_deref().ok_or_else(|| CliError::Usage("no address".to_owned()))?;
+    Config::read(path)?
+        .control
+        .ok_or_else(|| CliError::Usage(format!("{}: it says no `control` address", path.display())))
+}
+
+fn tell(out: &mut impl Write, value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string(value).map_err(io::Error::from)?;
+    Ok(writeln!(out, "{text}")?)
+}
+
+fn peers(out: &mut impl Write, json: bool, peers: Vec<PeerStatus>) -> Result<Outcome, CliError> {
+    if json {
+        tell(out, &peers)?;
+        return Ok(Outcome::Done);
+    }
+    for peer in peers {
+        let state = if peer.links_up > 0 { "up" } else { "down" };
+        writeln!(out, "{:>8}  {state:<4}  {}  {}", peer.node, peer.via, peer.addresses.join(", "))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn receive(
+    client: &Client,
+    out: &mut impl Write,
+    json: bool,
+    (wait_s, most, keep): (u32, u32, bool),
+) -> Result<Outcome, CliError> {
+    let mut patience = Duration::from_secs(u64::from(wait_s));
+    let mut last: Option<Message> = None;
+    for _ in 0..most {
+        let Some(message) = client.receive(patience)? else { break };
+        patience = Duration::ZERO;
+        if json {
+            tell(out, &message)?;
+        } else {
+            let purpose = message.purpose.as_deref().unwrap_or("bundle");
+            let text = String::from_utf8_lossy(&message.payload);
+            writeln!(out, "{} {purpose} {}: {text}", message.source, message.sequence)?;
+        }
+        last = Some(message);
+    }
+    out.flush()?;
+    // Taken only when they are printed.
+    match &last {
+        Some(message) if !keep => client.take(message)?,
+        _ => {}
+    }
+    Ok(if last.is_some() { Outcome::Done } else { Outcome::No })
+}

@@ -1,0 +1,121 @@
+//! How a daemon is set up: a RON file becomes a [`Config`], or a list of mistakes with file, line, column and field.
+
+mod check;
+mod place;
+mod preset;
+mod raw;
+
+pub use check::ConfigErrors;
+pub use place::ConfigError;
+pub use preset::{Durability, Preset, Requirements};
+pub use raw::Limits;
+
+use cosmosmesh_protocol::{id::NodeId, identity::PublicKey};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// Largest file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Everything that a daemon is told before it starts, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its number.
+    pub node: NodeId,
+    /// Its names in the `dtn` scheme: `rover` for `dtn://rover/`.
+    pub names: Vec<String>,
+    /// What holds of transport, signatures and delivery.
+    pub preset: Preset,
+    /// The folder of key and store.
+    pub state: PathBuf,
+    /// Where it is controlled over HTTP: an address of this machine.
+    pub control: Option<SocketAddr>,
+    /// Where peers reach it.
+    pub listen: Listen,
+    /// Who else there is.
+    pub peers: Vec<Peer>,
+    /// Which neighbour leads to whom, beside the neighbours themselves.
+    pub routes: Vec<(NodeId, NodeId)>,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// Where a daemon listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listen {
+    /// For TCPCLv4.
+    pub tcpcl: Option<SocketAddr>,
+    /// For MTCP.
+    pub mtcp: Option<SocketAddr>,
+    /// For UDPCL.
+    pub udp: Option<SocketAddr>,
+}
+
+/// Another node.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its number.
+    pub node: NodeId,
+    /// The key that speaks for it; none for a node of another kind, which signs no envelopes.
+    pub key: Option<PublicKey>,
+    /// Its name in the `dtn` scheme.
+    pub name: Option<String>,
+    /// How it is reached.
+    pub via: Via,
+    /// Whether bundles and acknowledgements of it are judged by their form only.
+    pub lenient: bool,
+    /// The data rate that the way there is good for, in bits per second.
+    pub rate_bps: u64,
+}
+
+/// How a peer is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// We connect, and speak TCPCLv4.
+    Tcpcl(SocketAddr),
+    /// We connect for what we send, and speak MTCP; it connects for what it sends.
+    Mtcp(SocketAddr),
+    /// One bundle in one datagram.
+    Udp(SocketAddr),
+    /// It connects to us.
+    Inbound,
+    /// It is another daemon of this process.
+    Process,
+    /// It is no neighbour: others lead there.
+    Others,
+}
+
+impl Config {
+    /// Reads the file at `path`. What it names is relative to its folder.
+    ///
+    /// # Errors
+    /// All mistakes of the file that can be told at once.
+    pub fn read(path: &Path) -> Result<Self, ConfigErrors> {
+        let text = place::read_text(path, MAX_FILE_BYTES)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&path.display().to_string(), &text, folder)
+    }
+
+    /// The same of a text: `file` is named in mistakes, and paths in it are relative to `folder`.
+    ///
+    /// # Errors
+    /// All mistakes of the text that can be told at once.
+    pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Self, ConfigErrors> {
+        let raw = place::parse(file, text)?;
+        check::check(file, text, folder, raw)
+    }
+
+    /// The file of its private key.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        self.state.join("key")
+    }
+
+    /// The file of its store.
+    #[must_use]
+    pub fn store_file(&self) -> PathBuf {
+        self.state.join("store.redb")
+    }
+}

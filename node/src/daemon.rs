@@ -1,0 +1,432 @@
+//! [`Daemon`]: a node with its store, its sockets and its engine, in this process.
+
+use crate::{
+    clock::Clock,
+    config::{Config, Durability, Via},
+    disk::{Disk, DiskError},
+    door::Door,
+    engine::{Engine, Parts, Shared},
+    http,
+    key::{self, KeyError},
+    mailbox::{Event, Mailbox},
+    store::{Keeper, Opener, Store},
+    transport::{
+        ConnectionIds, StreamKind, datagram,
+        stream::{Stopping, Streams},
+    },
+};
+use cosmosmesh_protocol::{
+    bundle::Policy,
+    dtn::{
+        store::StoreLimits,
+        strategy::{RoutingConfig, StaticRoute},
+    },
+    identity::{Did, KeyPair},
+    node::{BundleSecurity, BundleSettings, InputError, Node, NodeConfig, Retransmission},
+};
+use std::{
+    fs, io,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// Why a daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The private key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store cannot be opened.
+    #[error("{}: {source}", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: DiskError,
+    },
+    /// The store is there, and cannot be read. It is left as it is.
+    #[error(
+        "{}: {source}\nThe file was left as it is: it may hold messages that nobody else has. To set it aside and begin an empty store, \
+         start once with --set-aside-store",
+        path.display()
+    )]
+    CorruptStore {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: DiskError,
+    },
+    /// What was kept is not a node's, or of another version.
+    #[error("{}: {source}", path.display())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: InputError,
+    },
+    /// An address that cannot be listened at.
+    #[error("{what} at {address}: {source}")]
+    Listen {
+        /// For what.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The state's folder, a thread.
+    #[error("{what}: {source}")]
+    System {
+        /// What was to be done.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Opens a store at a path.
+pub type OpenStore = Box<dyn Fn(&Path) -> Result<Disk, DiskError> + Send + Sync>;
+
+/// How a daemon is started, beside its configuration.
+#[derive(Default)]
+pub struct Start {
+    /// An unreadable store is renamed and an empty one begun, instead of not starting.
+    pub set_aside_store: bool,
+    /// Opens the store another way: for tests of disks that fail.
+    pub open_store: Option<OpenStore>,
+}
+
+/// Where a daemon can be reached: the addresses it was told, with the ports that it got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// HTTP control.
+    pub control: Option<SocketAddr>,
+    /// TCPCLv4.
+    pub tcpcl: Option<SocketAddr>,
+    /// MTCP.
+    pub mtcp: Option<SocketAddr>,
+    /// UDPCL.
+    pub udp: Option<SocketAddr>,
+}
+
+/// A running daemon. Dropping it shuts it down in order.
+pub struct Daemon {
+    config: Arc<Config>,
+    did: Did,
+    addresses: Addresses,
+    set_aside: Option<PathBuf>,
+    door: Door,
+    engine: Mutex<Option<JoinHandle<()>>>,
+    server: Option<http::Server>,
+}
+
+impl Daemon {
+    /// Starts a daemon with defaults.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, Start::default())
+    }
+
+    /// Starts a daemon: key, store, sockets, then the engine. The key is made where there is none.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn start_with(config: Config, start: Start) -> Result<Self, StartError> {
+        let keys = key::read_or_create(&config.key_file())?;
+        let did = key::did(&keys);
+        let (disk, open, set_aside) = open_store(&config, start)?;
+        let config = Arc::new(config);
+        let sockets = Sockets::bind(&config)?;
+        let clock = Clock::start(Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms)));
+        let node = restore(&config, keys, &disk, &clock, set_aside.is_some())?;
+        let store = Store::new(disk, open);
+        let mailbox = Mailbox::new();
+        let system = |what: &str| {
+            let what = what.to_owned();
+            move |source| StartError::System { what, source }
+        };
+        let keeper = Keeper::start(store.clone(), mailbox.clone()).map_err(system("a thread"))?;
+        let streams = Streams {
+            mailbox: mailbox.clone(),
+            stopping: Arc::new(Stopping::default()),
+            ids: Arc::new(ConnectionIds::default()),
+            open: Arc::new(AtomicUsize::new(0)),
+            most: usize::from(config.limits.connections),
+        };
+        let (shared, datagrams_dropped) = (Arc::new(Shared::default()), Arc::new(AtomicU64::new(0)));
+        let addresses = sockets.addresses();
+        let socket =
+            sockets.udp.as_ref().map(UdpSocket::try_clone).transpose().map_err(system("a socket"))?;
+        let parts = Parts {
+            config: config.clone(),
+            node,
+            clock,
+            mailbox: mailbox.clone(),
+            store: store.clone(),
+            keeper,
+            streams: streams.clone(),
+            socket,
+            datagrams_dropped: datagrams_dropped.clone(),
+            shared: shared.clone(),
+            listeners: addresses.tcpcl.into_iter().chain(addresses.mtcp).collect(),
+        };
+        let engine = Engine::new(parts);
+        let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || engine.run());
+        let engine = engine.map_err(system("a thread"))?;
+        let door =
+            Door { config: config.clone(), did: did.clone(), addresses, mailbox, store, shared, clock };
+        let mut daemon =
+            Self { config, did, addresses, set_aside, door, engine: Mutex::new(Some(engine)), server: None };
+        // From here on, dropping the daemon ends what was started.
+        daemon.serve(sockets, &streams, datagrams_dropped).map_err(system("a thread"))?;
+        tracing::info!(node = %daemon.config.node, did = %daemon.did, "started");
+        Ok(daemon)
+    }
+
+    fn serve(&mut self, sockets: Sockets, streams: &Streams, dropped: Arc<AtomicU64>) -> io::Result<()> {
+        if let Some(listener) = sockets.tcpcl {
+            streams.listen(listener, StreamKind::Tcpcl)?;
+        }
+        if let Some(listener) = sockets.mtcp {
+            streams.listen(listener, StreamKind::Mtcp)?;
+        }
+        if let Some(socket) = sockets.udp {
+            datagram::read(socket, streams.mailbox.clone(), streams.stopping.clone(), dropped)?;
+        }
+        for (place, peer) in self.config.peers.iter().enumerate() {
+            match peer.via {
+                Via::Tcpcl(address) => streams.dial(place, address, StreamKind::Tcpcl)?,
+                Via::Mtcp(address) => streams.dial(place, address, StreamKind::Mtcp)?,
+                Via::Udp(_) | Via::Inbound | Via::Process | Via::Others => {}
+            }
+        }
+        if let Some(listener) = sockets.control {
+            self.server = Some(http::Server::start(listener, self.door.clone())?);
+        }
+        Ok(())
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The public name of its key.
+    #[must_use]
+    pub const fn did(&self) -> &Did {
+        &self.did
+    }
+
+    /// Where it can be reached.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Where an unreadable store was set aside when it started.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.set_aside.as_deref()
+    }
+
+    pub(crate) const fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Joins two daemons of this process that have each other as a peer `via: Process`: a link without a socket.
+    pub fn pair(one: &Self, other: &Self) {
+        for (here, there) in [(one, other), (other, one)] {
+            let mailbox = Some(there.door.mailbox.clone());
+            here.door.mailbox.post_urgent(Event::Paired { peer: there.config.node.0, mailbox });
+        }
+    }
+
+    /// Parts what [`Daemon::pair`] has joined.
+    pub fn part(one: &Self, other: &Self) {
+        for (here, there) in [(one, other), (other, one)] {
+            here.door.mailbox.post_urgent(Event::Paired { peer: there.config.node.0, mailbox: None });
+        }
+    }
+
+    /// Asks it to shut down; [`Daemon::wait`] returns when it has.
+    pub fn stop(&self) {
+        self.door.mailbox.post_urgent(Event::Stop);
+    }
+
+    /// Waits until it has shut down: transfers under way are finished, or given up after `limits.drain_s`. Says whether that was in order, and
+    /// not by a defect of ours, after which what was acknowledged is on disk all the same.
+    pub fn wait(&self) -> bool {
+        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
+        engine.is_none_or(|engine| engine.join().is_ok())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.stop();
+        self.wait();
+        if let Some(mut server) = self.server.take() {
+            server.stop();
+        }
+    }
+}
+
+/// The sockets of a daemon, bound before anything else is started.
+struct Sockets {
+    control: Option<TcpListener>,
+    tcpcl: Option<TcpListener>,
+    mtcp: Option<TcpListener>,
+    udp: Option<UdpSocket>,
+}
+
+impl Sockets {
+    fn bind(config: &Config) -> Result<Self, StartError> {
+        let listen = |what, address: Option<SocketAddr>| {
+            let bound = address.map(TcpListener::bind).transpose();
+            bound.map_err(|source| failed(what, address, source))
+        };
+        let reached = config.peers.iter().any(|peer| matches!(peer.via, Via::Udp(_)));
+        // Without an address of its own, a socket for what is sent.
+        let udp = config.listen.udp.or(reached.then(|| SocketAddr::from(([127, 0, 0, 1], 0))));
+        Ok(Self {
+            control: listen("control", config.control)?,
+            tcpcl: listen("TCPCL", config.listen.tcpcl)?,
+            mtcp: listen("MTCP", config.listen.mtcp)?,
+            udp: udp.map(UdpSocket::bind).transpose().map_err(|source| failed("UDPCL", udp, source))?,
+        })
+    }
+
+    fn addresses(&self) -> Addresses {
+        let of = |listener: &Option<TcpListener>| listener.as_ref().and_then(|bound| bound.local_addr().ok());
+        Addresses {
+            control: of(&self.control),
+            tcpcl: of(&self.tcpcl),
+            mtcp: of(&self.mtcp),
+            udp: self.udp.as_ref().and_then(|socket| socket.local_addr().ok()),
+        }
+    }
+}
+
+fn failed(what: &'static str, address: Option<SocketAddr>, source: io::Error) -> StartError {
+    let address = address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+    StartError::Listen { what, address, source }
+}
+
+type Opened = (Disk, Opener, Option<PathBuf>);
+
+/// Opens the store, or says what is wrong with it. It is never emptied: at most renamed, when that was asked for.
+fn open_store(config: &Config, start: Start) -> Result<Opened, StartError> {
+    let path = config.store_file();
+    fs::create_dir_all(&config.state)
+        .map_err(|source| StartError::System { what: config.state.display().to_string(), source })?;
+    let durability = config.preset.requires().durability;
+    let open_at = start.open_store.unwrap_or_else(|| {
+        Box::new(move |path: &Path| match durability {
+            Durability::Power => Disk::open(path),
+            Durability::Process => Disk::open_unflushed(path),
+        })
+    });
+    let store_path = path.clone();
+    let open: Opener = Box::new(move || open_at(&store_path));
+    match open().and_then(examined) {
+        Ok(disk) => Ok((disk, open, None)),
+        Err(source) if source.is_corruption() && start.set_aside_store => {
+            let aside = set_aside(&path)
+                .map_err(|source| StartError::System { what: path.display().to_string(), source })?;
+            tracing::error!(%source, aside = %aside.display(), "the store is unreadable: it was set aside, and an empty one begun");
+            let disk = open().map_err(|source| StartError::Store { path, source })?;
+            Ok((disk, open, Some(aside)))
+        }
+        Err(source) if source.is_corruption() => Err(StartError::CorruptStore { path, source }),
+        Err(source) => Err(StartError::Store { path, source }),
+    }
+}
+
+/// The disk, if all of it can be read.
+fn examined(disk: Disk) -> Result<Disk, DiskError> {
+    match disk.examine() {
+        Ok(()) => Ok(disk),
+        Err(error) => {
+            // Closing it would write to a file that is to stay as it is.
+            std::mem::forget(disk);
+            Err(error)
+        }
+    }
+}
+
+/// Renames a file to a name that nothing has.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    for number in 1..=u16::MAX {
+        let aside = path.with_extension(format!("redb.corrupt-{number}"));
+        if !aside.exists() {
+            fs::rename(path, &aside)?;
+            return Ok(aside);
+        }
+    }
+    Err(io::Error::from(io::ErrorKind::AlreadyExists))
+}
+
+/// The node with what was kept of it, in a new incarnation.
+fn restore(
+    config: &Config,
+    keys: KeyPair,
+    disk: &Disk,
+    clock: &Clock,
+    lost: bool,
+) -> Result<Node, StartError> {
+    let path = config.store_file();
+    let failed = |source| StartError::Store { path: path.clone(), source };
+    // With the store, the count of incarnations is gone: seconds since 2000 are more than there ever were.
+    let seconds = clock.civil().map_or(0, |estimate| estimate.utc.as_millis() / 1000);
+    let least = if lost { u32::try_from(seconds).unwrap_or(u32::MAX) } else { 1 };
+    let incarnation = disk.begin_incarnation_from(least).map_err(failed)?;
+    let records = disk.records().map_err(failed)?;
+    let kept = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+    let seed = key::random()?;
+    let settings = node_config(config, &keys);
+    Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept)
+        .map_err(|source| StartError::Kept { path, source })
+}
+
+fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {
+    let limits = &config.limits;
+    let millis = |millis: u32| Duration::from_millis(u64::from(millis));
+    let requires = config.preset.requires();
+    let others = config.peers.iter().filter_map(|peer| Some((peer.node, peer.key.clone()?)));
+    let directory = others.chain([(config.node, keys.public().clone())]).collect();
+    let lenient = config.peers.iter().filter(|peer| peer.lenient);
+    let named = config.peers.iter().filter_map(|peer| Some((peer.name.as_deref()?.into(), peer.node)));
+    let lines = config.routes.iter().map(|(to, via)| StaticRoute { destination: Some(*to), next: *via });
+    NodeConfig {
+        routing: RoutingConfig::Static(lines.collect()),
+        store: StoreLimits { bytes: limits.store_bytes, count: limits.store_bundles as usize },
+        keep_bundles: requires.keeps_transit,
+        window: u64::from(limits.window),
+        max_payload: (limits.bundle_bytes as usize).saturating_sub(1024),
+        retransmission: Retransmission {
+            max_attempts: 1000,
+            min_timeout: millis(limits.retransmission_ms),
+            ack_delay: millis(limits.acknowledgement_ms),
+            margin_percent: 150,
+        },
+        security: requires.signed_bundles.then(BundleSecurity::hop_by_hop),
+        bundles: BundleSettings {
+            names: config.names.iter().map(|name| name.as_str().into()).collect(),
+            nodes: named.collect(),
+            policies: lenient.map(|peer| (peer.node, Policy::Lenient)).collect(),
+            max_payload: (limits.bundle_bytes as usize).saturating_sub(1024),
+            max_remembered: limits.remembered as usize,
+            ..BundleSettings::default()
+        },
+        ..NodeConfig::new(config.node, Arc::new(directory))
+    }
+}

@@ -1,0 +1,176 @@
+//! [`Door`]: how an application gets at a daemon, whether in this process or over HTTP.
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    daemon::Addresses,
+    engine::{Accepted, Command, Refusal, Shared},
+    inbox::InboxNumber,
+    mailbox::{Event, Mailbox, Reply, reply},
+    message::Message,
+    metrics::{PeerStatus, Snapshot},
+    store::Store,
+};
+use cosmosmesh_protocol::{
+    id::EndpointId,
+    identity::Did,
+    node::{BundleSubmission, Submission},
+    time::Instant,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    sync::{Arc, mpsc::Receiver},
+    time::Duration,
+};
+
+/// How long a request may wait for room, and for the disk.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// An engine that has not been heard of for so long hangs.
+const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(5);
+/// The service that plain bundles come from: the first one that is an application's.
+const APPLICATION: u64 = 2;
+/// Most bytes of messages that are told at once.
+const MAX_TOLD_BYTES: usize = 16 << 20;
+
+/// A daemon, from outside of its engine.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) config: Arc<Config>,
+    pub(crate) did: Did,
+    pub(crate) addresses: Addresses,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock: Clock,
+}
+
+/// How a daemon is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Its number.
+    pub node: u64,
+    /// The public name of its key.
+    pub did: String,
+    /// Its version.
+    pub version: String,
+    /// What is required of transport, signatures and delivery.
+    pub preset: String,
+    /// Whether it can do its work.
+    pub ready: bool,
+    /// What keeps it from that.
+    pub troubles: Vec<String>,
+    /// Where peers reach it, by protocol.
+    pub listens: Vec<String>,
+}
+
+impl Door {
+    /// Sends a message; returns when it is durable here.
+    pub(crate) fn submit(&self, submission: Submission) -> Result<Accepted, Refusal> {
+        self.ask(|reply| Command::Submit(submission, reply))?
+    }
+
+    /// Sends many messages, and returns when each is durable here or refused: they share the disk's commits.
+    pub(crate) fn submit_all(&self, submissions: Vec<Submission>) -> Vec<Result<Accepted, Refusal>> {
+        let asked = submissions.into_iter().map(|submission| {
+            let (reply, answer) = reply();
+            let posted = self.mailbox.post_command(Command::Submit(submission, reply), PATIENCE);
+            posted.then_some(answer)
+        });
+        let answers: Vec<_> = asked.collect();
+        let given = |answer: Receiver<_>| answer.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(unanswered()));
+        answers.into_iter().map(|answer| answer.map_or_else(|| Err(busy()), given)).collect()
+    }
+
+    /// Sends a plain bundle; returns when this node has it.
+    pub(crate) fn send_bundle(&self, submission: BundleSubmission) -> Result<Accepted, Refusal> {
+        self.ask(|reply| Command::SendBundle(submission, reply))?
+    }
+
+    /// The endpoint that plain bundles to `destination` come from: of the same scheme, so that they can be answered.
+    pub(crate) fn own_endpoint(&self, destination: &EndpointId) -> EndpointId {
+        match (destination, self.config.names.first()) {
+            (EndpointId::Dtn(_), Some(name)) => EndpointId::Dtn(format!("//{name}/out").into()),
+            _ => self.config.node.endpoint(APPLICATION),
+        }
+    }
+
+    /// Messages after `after` that were not taken, the oldest first; waits for one at most for `patience`.
+    pub(crate) fn inbox(
+        &self,
+        after: Option<u64>,
+        most: usize,
+        patience: Duration,
+    ) -> Result<Vec<Message>, Refusal> {
+        let entries = self.store.inbox(after.map(InboxNumber), most, patience.min(PATIENCE));
+        let entries = entries.map_err(|error| Refusal::new("store", error.to_string()))?;
+        let mut bytes = 0;
+        let within = |message: &Message| {
+            bytes += message.payload.len();
+            // One at least, however large.
+            bytes <= MAX_TOLD_BYTES || bytes == message.payload.len()
+        };
+        Ok(entries.into_iter().map(Message::from).take_while(within).collect())
+    }
+
+    /// The inbox is dealt with up to `through`; returns when that is durable.
+    pub(crate) fn take(&self, through: u64) -> Result<(), Refusal> {
+        self.ask(|reply| Command::Take(InboxNumber(through), reply))
+    }
+
+    /// How it is.
+    pub(crate) fn health(&self) -> Health {
+        let snapshot = self.shared.snapshot();
+        let mut troubles = snapshot.troubles;
+        if !self.is_alive() {
+            troubles.push("the engine does not answer".to_owned());
+        }
+        let addresses = self.addresses;
+        let listens = [("tcpcl", addresses.tcpcl), ("mtcp", addresses.mtcp), ("udp", addresses.udp)];
+        let listens = listens.iter().filter_map(|(what, at)| at.map(|at| format!("{what} {at}")));
+        Health {
+            node: self.config.node.0,
+            did: self.did.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            preset: format!("{:?}", self.config.preset).to_lowercase(),
+            ready: troubles.is_empty(),
+            troubles,
+            listens: listens.collect(),
+        }
+    }
+
+    /// Whether the engine has been heard of.
+    pub(crate) fn is_alive(&self) -> bool {
+        let now = self.clock.now().saturating_since(Instant::ZERO);
+        now.saturating_sub(self.shared.snapshot().at) < HEARTBEAT_PATIENCE
+    }
+
+    /// The peers, and whether they can be reached.
+    pub(crate) fn peers(&self) -> Vec<PeerStatus> {
+        self.shared.snapshot().peers
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
+    }
+
+    /// Asks it to shut down.
+    pub(crate) fn stop(&self) {
+        self.mailbox.post_urgent(Event::Stop);
+    }
+
+    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
+        let (reply, answer) = reply();
+        if !self.mailbox.post_command(command(reply), PATIENCE) {
+            return Err(busy());
+        }
+        answer.recv_timeout(PATIENCE).map_err(|_| unanswered())
+    }
+}
+
+fn busy() -> Refusal {
+    Refusal::new("busy", "too many requests wait, or it is shutting down")
+}
+
+fn unanswered() -> Refusal {
+    Refusal::new("unanswered", "no answer in time: it may have been taken, and may yet be done")
+}

@@ -1,0 +1,111 @@
+//! What applications ask of the engine.
+
+use super::Engine;
+use crate::{inbox::InboxNumber, mailbox::Reply};
+use cosmosmesh_protocol::{
+    bundle::BundleId,
+    envelope::Purpose,
+    id::NodeId,
+    node::{BundleSubmission, Input, InputError, Submission},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A request.
+pub(crate) enum Command {
+    /// Send a message to a member.
+    Submit(Submission, Reply<Result<Accepted, Refusal>>),
+    /// Send a bundle without an envelope.
+    SendBundle(BundleSubmission, Reply<Result<Accepted, Refusal>>),
+    /// The inbox is dealt with up to here.
+    Take(InboxNumber, Reply<()>),
+}
+
+/// A message or bundle that is durable here, and on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The message's number in its stream; the bundle's in its creation timestamp.
+    pub sequence: u64,
+    /// The bundle's creation time, in milliseconds since 2000; none for a message.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub created_ms: Option<u64>,
+}
+
+/// Why something was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{problem}")]
+pub struct Refusal {
+    /// A stable word.
+    pub reason: String,
+    /// In a sentence.
+    pub problem: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: &str, problem: impl Into<String>) -> Self {
+        Self { reason: reason.to_owned(), problem: problem.into() }
+    }
+}
+
+type Pending = VecDeque<Reply<Result<Accepted, Refusal>>>;
+
+/// Requests that wait until what they ask for is durable. Those of a stream are accepted in order.
+#[derive(Default)]
+pub(super) struct Requests {
+    messages: BTreeMap<(NodeId, u8), Pending>,
+    bundles: Pending,
+}
+
+impl Requests {
+    pub(super) fn len(&self) -> usize {
+        self.bundles.len() + self.messages.values().map(VecDeque::len).sum::<usize>()
+    }
+
+    pub(super) fn message_accepted(&mut self, destination: NodeId, purpose: Purpose, sequence: u64) {
+        let waiting = self.messages.get_mut(&(destination, purpose.number()));
+        if let Some(reply) = waiting.and_then(VecDeque::pop_front) {
+            // Who asked may have gone: the message goes its way.
+            let _ = reply.send(Ok(Accepted { sequence, created_ms: None }));
+        }
+    }
+
+    pub(super) fn bundle_accepted(&mut self, id: &BundleId) {
+        if let Some(reply) = self.bundles.pop_front() {
+            let created_ms = Some(id.creation.time.as_millis());
+            let _ = reply.send(Ok(Accepted { sequence: id.creation.sequence, created_ms }));
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Submit(submission, reply) => {
+                let stream = (submission.destination, submission.purpose.number());
+                match self.input(Input::Submit(submission)) {
+                    Ok(()) => self.requests.messages.entry(stream).or_default().push_back(reply),
+                    Err(error) => self.refuse_submission(error, &reply),
+                }
+            }
+            Command::SendBundle(submission, reply) => match self.input(Input::SendBundle(submission)) {
+                Ok(()) => self.requests.bundles.push_back(reply),
+                Err(error) => self.refuse_submission(error, &reply),
+            },
+            Command::Take(number, reply) => {
+                self.taken = self.taken.max(Some(number));
+                self.taking.push(reply);
+            }
+        }
+        // What is accepted at once is told now, so that replies keep the order of their requests.
+        self.drain_node();
+    }
+
+    fn refuse_submission(&mut self, error: InputError, reply: &Reply<Result<Accepted, Refusal>>) {
+        let reason = match &error {
+            InputError::Submit(error) => error.reason(),
+            _ => "input",
+        };
+        self.counts.refuse("application", reason);
+        let _ = reply.send(Err(Refusal::new(reason, error.to_string())));
+    }
+}

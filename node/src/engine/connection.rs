@@ -1,0 +1,524 @@
+//! Connections: bytes of a socket on one side, whole bundles of the node on the other.
+
+use super::{
+    Answer, Engine, LAST_WORDS,
+    peers::{OURS, WINDOW, link_of},
+};
+use crate::{
+    mailbox::Opened,
+    transport::{ConnectionId, Outstanding, StreamKind},
+};
+use cosmosmesh_protocol::{
+    convergence::{
+        mtcp,
+        tcpcl::{
+            Acknowledgements, Config as SessionConfig, Output, Role, Session, TerminationReason,
+            TransferRefusal, TransferToken,
+        },
+    },
+    node::{Input, Transfer},
+    time::Instant,
+};
+use std::{
+    collections::VecDeque,
+    net::{Shutdown, SocketAddr, TcpStream},
+    sync::{
+        Arc,
+        mpsc::{Sender, SyncSender},
+    },
+    time::Duration,
+};
+
+/// Bytes that may wait for a writer before the node keeps what it has.
+const MAX_OUTSTANDING: usize = 256 << 10;
+/// Bytes that are written at once.
+const PIECE_BYTES: usize = 64 << 10;
+/// Bundles that came by MTCP and wait for the disk before no more are read.
+const MAX_UNANSWERED: usize = 1024;
+
+/// A buffer that came in, and how much of it is used up.
+struct Unread {
+    buffer: Vec<u8>,
+    length: usize,
+    used: usize,
+}
+
+enum Protocol {
+    Tcpcl(Box<Session>),
+    /// Bundles that come in, and since when the one that is not whole has been coming.
+    MtcpIn(mtcp::Parser, Option<Instant>),
+    /// Bundles that wait for the writer, by the piece that they are in.
+    MtcpOut {
+        pieces: u64,
+        waiting: VecDeque<(u64, Transfer)>,
+    },
+}
+
+/// A connection that is over, and may still write its last words.
+pub(super) struct Closing {
+    pub(super) until: Instant,
+    pub(super) stream: TcpStream,
+    pub(super) outstanding: Arc<Outstanding>,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    protocol: Protocol,
+    dialled: Option<usize>,
+    /// Whose links it serves, once that is known.
+    peer: Option<usize>,
+    /// No new bundle is started.
+    ending: bool,
+    stream: TcpStream,
+    from: SocketAddr,
+    credits: Sender<Vec<u8>>,
+    writer: SyncSender<Vec<u8>>,
+    outstanding: Arc<Outstanding>,
+    unread: VecDeque<Unread>,
+    patience: Duration,
+}
+
+impl Connection {
+    pub(super) const fn from(&self) -> SocketAddr {
+        self.from
+    }
+
+    pub(super) fn session(&mut self) -> Option<&mut Session> {
+        match &mut self.protocol {
+            Protocol::Tcpcl(session) => Some(session),
+            Protocol::MtcpIn(..) | Protocol::MtcpOut { .. } => None,
+        }
+    }
+
+    pub(super) fn heard(&self) {
+        self.outstanding.heard();
+    }
+
+    /// When something is due on it.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.protocol {
+            Protocol::Tcpcl(session) => session.poll_timeout(),
+            Protocol::MtcpIn(_, since) => since.map(|since| since.saturating_add(self.patience)),
+            Protocol::MtcpOut { .. } => None,
+        }
+    }
+
+    /// No more bytes are moved.
+    pub(super) fn cut(&self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// Ends it in order.
+    pub(super) fn terminate(&mut self, now: Instant, reason: TerminationReason) {
+        self.ending = true;
+        match &mut self.protocol {
+            Protocol::Tcpcl(session) => session.terminate(now, reason),
+            // Its end is told by its reader.
+            Protocol::MtcpIn(..) => self.cut(),
+            Protocol::MtcpOut { waiting, .. } => {
+                if waiting.is_empty() {
+                    self.cut();
+                }
+            }
+        }
+    }
+
+    fn write(&self, piece: Vec<u8>) {
+        self.outstanding.add(piece.len());
+        // The engine stops at `MAX_OUTSTANDING` bytes, long before the channel is full; a writer that is gone is told by the reader.
+        let _ = self.writer.try_send(piece);
+    }
+
+    fn use_up(&mut self) {
+        if let Some(unread) = self.unread.pop_front() {
+            let _ = self.credits.send(unread.buffer);
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn on_opened(&mut self, opened: Opened) {
+        let Opened { connection: id, dialled, kind, stream, from, credits, writer, outstanding } = opened;
+        if self.stopping.is_some() {
+            let _ = stream.shutdown(Shutdown::Both);
+            return;
+        }
+        let now = self.now();
+        let (protocol, peer) = match (kind, dialled) {
+            (StreamKind::Tcpcl, _) => {
+                let role = if dialled.is_some() { Role::Active } else { Role::Passive };
+                let session = Session::new(role, self.session_config(dialled), now);
+                (Protocol::Tcpcl(Box::new(session)), None)
+            }
+            (StreamKind::Mtcp, Some(place)) => {
+                (Protocol::MtcpOut { pieces: 0, waiting: VecDeque::new() }, Some(place))
+            }
+            (StreamKind::Mtcp, None) => {
+                let Some(place) = self.mtcp_peer(from) else {
+                    self.counts.refuse("mtcp", "unknown_peer");
+                    tracing::warn!(%from, "an MTCP connection of nobody that is known");
+                    let _ = stream.shutdown(Shutdown::Both);
+                    return;
+                };
+                let most = u64::from(self.parts.config.limits.bundle_bytes);
+                (Protocol::MtcpIn(mtcp::Parser::new(most), None), Some(place))
+            }
+        };
+        tracing::debug!(%from, ?kind, dialled = dialled.is_some(), "connected");
+        let patience = Duration::from_secs(u64::from(self.parts.config.limits.patience_s));
+        let (ending, unread) = (false, VecDeque::new());
+        let connection = Connection {
+            protocol,
+            dialled,
+            peer,
+            ending,
+            stream,
+            from,
+            credits,
+            writer,
+            outstanding,
+            unread,
+            patience,
+        };
+        self.connections.insert(id, connection);
+        if let (StreamKind::Mtcp, Some(place)) = (kind, dialled) {
+            self.peers[place].connections[OURS] = Some(id);
+            self.link_up(place, OURS, self.parts.config.limits.bundle_bytes);
+        }
+    }
+
+    fn session_config(&self, dialled: Option<usize>) -> SessionConfig {
+        let config = &self.parts.config;
+        let limits = &config.limits;
+        // Who accepts does not know yet who comes: one lenient peer makes all of them be judged so, and strict ones lose nothing by it.
+        let lenient = match dialled {
+            Some(place) => config.peers[place].lenient,
+            None => config.peers.iter().any(|peer| peer.lenient),
+        };
+        SessionConfig {
+            keepalive_s: limits.keepalive_s,
+            transfer_mru: u64::from(limits.bundle_bytes),
+            acknowledgements: if lenient { Acknowledgements::Lenient } else { Acknowledgements::Strict },
+            hold_final_acknowledgement: true,
+            max_held: usize::from(WINDOW),
+            max_unacknowledged_segments: 2 * usize::from(WINDOW),
+            max_queued: usize::from(WINDOW),
+            contact_timeout: Duration::from_secs(u64::from(limits.patience_s)),
+            ending_timeout: Duration::from_secs(u64::from(limits.drain_s.max(1))),
+            ..SessionConfig::new(self.own_node_id(dialled))
+        }
+    }
+
+    /// What we call ourselves: peers of the `dtn` scheme know us by a name, if we have one. Who accepts does not know yet who comes, and
+    /// uses it when all peers are such.
+    fn own_node_id(&self, dialled: Option<usize>) -> String {
+        let config = &self.parts.config;
+        let foreign = match dialled {
+            Some(place) => config.peers[place].name.is_some(),
+            None => config.peers.iter().all(|peer| peer.name.is_some()),
+        };
+        match config.names.first().filter(|_| foreign) {
+            Some(name) => format!("dtn://{name}/"),
+            None => config.node.endpoint(0).to_string(),
+        }
+    }
+
+    pub(super) fn on_bytes(&mut self, id: ConnectionId, buffer: Vec<u8>, length: usize) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.unread.push_back(Unread { buffer, length, used: 0 });
+        }
+    }
+
+    /// Moves what can be moved on a connection; says whether the node had a part in it.
+    pub(super) fn pump(&mut self, id: ConnectionId) -> bool {
+        // Out of the map while it is worked on, so that it and the engine can both be changed.
+        let Some(mut connection) = self.connections.remove(&id) else { return false };
+        let moved = match connection.protocol {
+            Protocol::Tcpcl(_) => self.pump_session(id, &mut connection),
+            Protocol::MtcpIn(..) => self.pump_mtcp_in(&mut connection),
+            Protocol::MtcpOut { .. } => self.pump_mtcp_out(&mut connection),
+        };
+        let over = match &connection.protocol {
+            Protocol::Tcpcl(session) => session.is_closed(),
+            Protocol::MtcpIn(..) => connection.ending,
+            Protocol::MtcpOut { waiting, .. } => connection.ending && waiting.is_empty(),
+        };
+        if over {
+            self.close(id, connection);
+        } else {
+            self.connections.insert(id, connection);
+        }
+        moved || over
+    }
+
+    fn pump_session(&mut self, id: ConnectionId, connection: &mut Connection) -> bool {
+        let now = self.now();
+        let mut moved = self.session_outputs(id, connection);
+        while let Some(mut unread) = connection.unread.pop_front() {
+            let Some(session) = connection.session() else { return moved };
+            let taken = session.handle_bytes(now, &unread.buffer[unread.used..unread.length]);
+            unread.used += taken;
+            let whole = unread.used == unread.length;
+            connection.unread.push_front(unread);
+            moved |= self.session_outputs(id, connection);
+            if whole {
+                connection.use_up();
+            } else if taken == 0 {
+                break;
+            }
+        }
+        moved |= self.start_transfers(connection);
+        while connection.outstanding.bytes() < MAX_OUTSTANDING {
+            let mut piece = Vec::new();
+            let Some(session) = connection.session() else { return moved };
+            while piece.len() < PIECE_BYTES && session.poll_transmit(now, &mut piece) > 0 {}
+            if piece.is_empty() {
+                break;
+            }
+            connection.write(piece);
+        }
+        moved | self.session_outputs(id, connection)
+    }
+
+    fn start_transfers(&mut self, connection: &mut Connection) -> bool {
+        let (now, ending, mut moved) = (self.now(), connection.ending, false);
+        let Some(place) = connection.peer.filter(|_| !ending) else { return false };
+        let link = link_of(place, Self::side_of(connection.dialled.is_some(), StreamKind::Tcpcl));
+        let room = connection.outstanding.bytes() < MAX_OUTSTANDING;
+        let Some(session) = connection.session().filter(|_| room) else { return false };
+        while let Some((transfer, bundle)) = self.parts.node.poll_bundle(now, link) {
+            moved = true;
+            let length = bundle.len();
+            match session.send(TransferToken(transfer.0), bundle) {
+                Ok(()) => self.counts.sent(self.parts.config.peers[place].node.0, length),
+                Err(_) => {
+                    // It ends, or has no room: the bundle goes back to its queue.
+                    let _ = self.input(Input::TransmissionFailed { link, transfer });
+                    break;
+                }
+            }
+        }
+        moved
+    }
+
+    fn session_outputs(&mut self, id: ConnectionId, connection: &mut Connection) -> bool {
+        let mut moved = false;
+        while let Some(output) = connection.session().and_then(Session::poll_output) {
+            moved = true;
+            self.on_session_output(id, connection, output);
+        }
+        moved
+    }
+
+    fn on_session_output(&mut self, id: ConnectionId, connection: &mut Connection, output: Output) {
+        let side = Self::side_of(connection.dialled.is_some(), StreamKind::Tcpcl);
+        let link = connection.peer.map(|place| link_of(place, side));
+        let transfer = |token: TransferToken| Transfer(token.0);
+        match (output, link) {
+            (Output::Established(agreed), _) => {
+                self.on_established(id, connection, &agreed.peer_node_id, agreed.transfer_mtu);
+            }
+            (Output::BundleReceived { transfer, bundle }, Some(_)) => {
+                let place = connection.peer.expect("its link is known");
+                self.frame(place, side, &bundle, Answer::Session(id, transfer));
+            }
+            (Output::TransferAcknowledged { token }, Some(link)) => {
+                let _ = self.input(Input::Transmitted { link, transfer: transfer(token) });
+            }
+            (Output::TransferRefused { token, reason, .. }, Some(link)) => {
+                self.counts.refuse("tcpcl", "transfer_refused_by_peer");
+                let transfer = transfer(token);
+                let _ = self.input(match reason {
+                    // The peer has it already.
+                    TransferRefusal::COMPLETED => Input::Transmitted { link, transfer },
+                    _ => Input::TransmissionFailed { link, transfer },
+                });
+            }
+            (Output::TransferFailed { token, .. }, Some(link)) => {
+                let _ = self.input(Input::TransmissionFailed { link, transfer: transfer(token) });
+            }
+            (Output::Ending { .. }, _) => connection.ending = true,
+            (Output::Closed(closure), _) => {
+                tracing::debug!(from = %connection.from, reason = closure.reason(), "a session ended");
+            }
+            (Output::ReceptionFailed { .. }, _) => self.counts.refuse("tcpcl", "reception_failed"),
+            // TLS is not offered; bundles of nobody are refused by the end of their session.
+            (
+                Output::StartTls { .. }
+                | Output::BundleReceived { .. }
+                | Output::TransferAcknowledged { .. }
+                | Output::TransferRefused { .. }
+                | Output::TransferFailed { .. },
+                _,
+            ) => {}
+        }
+    }
+
+    fn on_established(&mut self, id: ConnectionId, connection: &mut Connection, node_id: &str, mtu: u64) {
+        let now = self.now();
+        let place = self.peer_named(node_id);
+        let refusal = match (place, connection.dialled) {
+            (None, _) => Some("unknown_peer"),
+            (Some(found), Some(wanted)) if found != wanted => Some("another_peer"),
+            _ => None,
+        };
+        if let Some(reason) = refusal {
+            self.counts.refuse("tcpcl", reason);
+            tracing::warn!(node_id, from = %connection.from, reason, "a session of somebody else");
+            connection.terminate(now, TerminationReason::CONTACT_FAILURE);
+            return;
+        }
+        let Some(place) = place else { return };
+        let side = Self::side_of(connection.dialled.is_some(), StreamKind::Tcpcl);
+        connection.peer = Some(place);
+        if let Some(before) = self.peers[place].connections[side].replace(id)
+            && let Some(older) = self.connections.get_mut(&before)
+        {
+            // Most likely the peer came back, and the older connection has not noticed that nobody is there.
+            older.peer = None;
+            older.terminate(now, TerminationReason::UNKNOWN);
+        }
+        self.link_down(place, side);
+        let mtu = u32::try_from(mtu).unwrap_or(u32::MAX).min(self.parts.config.limits.bundle_bytes);
+        self.link_up(place, side, mtu);
+    }
+
+    fn pump_mtcp_in(&mut self, connection: &mut Connection) -> bool {
+        let Some(place) = connection.peer else { return false };
+        let (now, mut moved) = (self.now(), false);
+        while let Some(mut unread) = connection.unread.pop_front() {
+            let Protocol::MtcpIn(parser, since) = &mut connection.protocol else { return moved };
+            let mut rest = &unread.buffer[unread.used..unread.length];
+            let mut failed = None;
+            while !rest.is_empty() && self.unanswered(place, OURS) < MAX_UNANSWERED {
+                match parser.take(&mut rest) {
+                    Ok(Some(bundle)) => {
+                        moved = true;
+                        self.frame(place, OURS, &bundle, Answer::Nobody);
+                        *since = None;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        failed = Some(error.reason());
+                        break;
+                    }
+                }
+            }
+            if parser.is_between_bundles() {
+                *since = None;
+            } else if since.is_none() {
+                *since = Some(now);
+            }
+            unread.used = unread.length - rest.len();
+            let whole = rest.is_empty();
+            connection.unread.push_front(unread);
+            if let Some(reason) = failed {
+                self.counts.refuse("mtcp", reason);
+                tracing::warn!(from = %connection.from, reason, "an MTCP stream is given up");
+                connection.ending = true;
+                return moved;
+            }
+            if !whole {
+                break;
+            }
+            connection.use_up();
+        }
+        moved
+    }
+
+    fn pump_mtcp_out(&mut self, connection: &mut Connection) -> bool {
+        let now = self.now();
+        let Some(place) = connection.peer else { return false };
+        let (link, mut moved) = (link_of(place, OURS), false);
+        let written = connection.outstanding.chunks_written();
+        let Protocol::MtcpOut { pieces, waiting } = &mut connection.protocol else { return false };
+        while let Some((_, transfer)) = waiting.pop_front_if(|(piece, _)| *piece < written) {
+            moved = true;
+            // As far as MTCP can tell: TCP has it.
+            let _ = self.input(Input::Transmitted { link, transfer });
+        }
+        while !connection.ending && connection.outstanding.bytes() < MAX_OUTSTANDING {
+            let mut piece = Vec::new();
+            while piece.len() < PIECE_BYTES
+                && let Some((transfer, bundle)) = self.parts.node.poll_bundle(now, link)
+            {
+                self.counts.sent(self.parts.config.peers[place].node.0, bundle.len());
+                mtcp::put_frame(&mut piece, &bundle);
+                waiting.push_back((*pieces, transfer));
+            }
+            if piece.is_empty() {
+                break;
+            }
+            moved = true;
+            *pieces += 1;
+            connection.outstanding.add(piece.len());
+            let _ = connection.writer.try_send(piece);
+        }
+        moved
+    }
+
+    pub(super) fn on_connection_deadline(&mut self, id: ConnectionId, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        match &mut connection.protocol {
+            Protocol::Tcpcl(session) => session.handle_timeout(now),
+            Protocol::MtcpIn(_, since) => {
+                *since = None;
+                connection.ending = true;
+                self.counts.refuse("mtcp", "bundle_too_slow");
+            }
+            Protocol::MtcpOut { .. } => {}
+        }
+    }
+
+    /// The reader says that the connection is over.
+    pub(super) fn on_gone(&mut self, id: ConnectionId) {
+        let now = self.now();
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        match &mut connection.protocol {
+            // What came before is dealt with first; it is lost when the session has no room for it now.
+            Protocol::Tcpcl(_) => {
+                self.pump(id);
+                if let Some(session) = self.connections.get_mut(&id).and_then(Connection::session) {
+                    session.connection_lost(now);
+                }
+            }
+            Protocol::MtcpIn(..) => {
+                self.pump(id);
+                let Some(mut connection) = self.connections.remove(&id) else { return };
+                let whole = matches!(&connection.protocol, Protocol::MtcpIn(parser, _) if parser.is_between_bundles());
+                if !whole {
+                    self.counts.refuse("mtcp", "bundle_cut_off");
+                }
+                connection.ending = true;
+                self.close(id, connection);
+            }
+            Protocol::MtcpOut { .. } => {
+                if let Some(connection) = self.connections.remove(&id) {
+                    self.close(id, connection);
+                }
+            }
+        }
+    }
+
+    /// Forgets a connection: its links go down, its writer ends after its last words.
+    fn close(&mut self, id: ConnectionId, connection: Connection) {
+        if let Some(place) = connection.peer {
+            for side in 0..2 {
+                if self.peers[place].connections[side] == Some(id) {
+                    self.peers[place].connections[side] = None;
+                    self.link_down(place, side);
+                }
+            }
+        }
+        if let Protocol::Tcpcl(session) = &connection.protocol {
+            // That a peer is gone is no fault of it.
+            let faults = session.counters().iter().filter(|(reason, _)| **reason != "connection_lost");
+            for (reason, count) in faults {
+                *self.counts.refused.entry(("tcpcl", reason)).or_default() += count;
+            }
+        }
+        let until = self.now().saturating_add(LAST_WORDS);
+        let Connection { stream, outstanding, .. } = connection;
+        self.closing.push(Closing { until, stream, outstanding });
+    }
+}

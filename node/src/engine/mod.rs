@@ -1,0 +1,248 @@
+//! The engine: one thread that owns the node, and everything that tells it something or does something for it.
+//!
+//! Each turn: events of other threads become inputs, outputs become commits, bundles become bytes; then it sleeps until the next event
+//! or deadline. Nothing is answered before the disk has it.
+
+mod command;
+mod connection;
+mod outputs;
+mod peers;
+mod turn;
+
+pub(crate) use command::Command;
+pub use command::{Accepted, Refusal};
+pub(crate) use outputs::purpose_word;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    inbox::InboxNumber,
+    mailbox::{Mailbox, Open, Reply},
+    metrics::{Counts, Snapshot},
+    store::{Keeper, Store},
+    transport::{ConnectionId, stream::Streams},
+};
+use command::Requests;
+use connection::{Closing, Connection};
+use cosmosmesh_protocol::{
+    node::{Batch, Input, InputError, LinkId, Node, Transfer},
+    time::Instant,
+};
+use peers::PeerState;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::{SocketAddr, UdpSocket},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Batches that wait for the disk before nothing more is taken from peers and applications.
+const MAX_UNWRITTEN: usize = 4096;
+/// Events that are dealt with before the disk and the sockets get their share.
+const EVENTS_PER_TURN: usize = 512;
+/// The longest sleep: a heartbeat for those who look.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How old what others see of a busy engine may be.
+const TELL_EVERY: Duration = Duration::from_millis(20);
+/// How often civil time is asked for anew.
+const CIVIL_EVERY: Duration = Duration::from_secs(10);
+/// How long a connection that is over may take to write its last words.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What others see of the engine.
+#[derive(Default)]
+pub(crate) struct Shared {
+    snapshot: Mutex<Snapshot>,
+}
+
+impl Shared {
+    /// A copy of what the engine last told.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Who is told what became of a frame, in the order of the frames of a link.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// A session that holds its final acknowledgement.
+    Session(ConnectionId, u64),
+    /// Another daemon of this process, peer by place.
+    Process(usize, Transfer),
+    /// Nobody: the protocol has no answers.
+    Nobody,
+}
+
+/// What the engine is made of.
+pub(crate) struct Parts {
+    pub(crate) config: Arc<Config>,
+    pub(crate) node: Node,
+    pub(crate) clock: Clock,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) keeper: Keeper,
+    pub(crate) streams: Streams,
+    pub(crate) socket: Option<UdpSocket>,
+    pub(crate) datagrams_dropped: Arc<AtomicU64>,
+    pub(crate) shared: Arc<Shared>,
+    /// Where it listens: to wake those who wait for a connection.
+    pub(crate) listeners: Vec<SocketAddr>,
+}
+
+/// The engine.
+pub(crate) struct Engine {
+    parts: Parts,
+    peers: Vec<PeerState>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    closing: Vec<Closing>,
+    answers: BTreeMap<LinkId, VecDeque<Answer>>,
+    unwritten: Vec<Batch>,
+    /// Since when the disk has been writing a group.
+    writing: Option<Instant>,
+    taken: Option<InboxNumber>,
+    /// Who is told when the next group is durable, and the one that is being written.
+    taking: Vec<Reply<()>>,
+    taking_written: Vec<Reply<()>>,
+    requests: Requests,
+    /// Messages for the application on the disk.
+    inbox: u64,
+    store_failing: Option<String>,
+    counts: Counts,
+    /// When messages were accepted whose acknowledgement is not here.
+    accepted_at: BTreeMap<(u64, u8, u64), Instant>,
+    civil_due: Instant,
+    published: Instant,
+    stopping: Option<Instant>,
+}
+
+impl Engine {
+    /// Tells the node its links.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let peers = parts.config.peers.iter().map(|_| PeerState::default()).collect();
+        let inbox = parts.store.inbox_len().unwrap_or(0);
+        let mut engine = Self {
+            parts,
+            peers,
+            connections: BTreeMap::new(),
+            closing: Vec::new(),
+            answers: BTreeMap::new(),
+            unwritten: Vec::new(),
+            writing: None,
+            taken: None,
+            taking: Vec::new(),
+            taking_written: Vec::new(),
+            requests: Requests::default(),
+            inbox,
+            store_failing: None,
+            counts: Counts::default(),
+            accepted_at: BTreeMap::new(),
+            civil_due: Instant::ZERO,
+            published: Instant::ZERO,
+            stopping: None,
+        };
+        engine.introduce_peers();
+        engine.publish();
+        engine
+    }
+
+    /// Runs until it was told to stop, and has.
+    pub(crate) fn run(mut self) {
+        let mut told = true;
+        while !self.is_finished() {
+            let now = self.now();
+            let longest = if told { HEARTBEAT } else { TELL_EVERY };
+            let patience = self.next_deadline(now).saturating_since(now).min(longest);
+            let events = self.parts.mailbox.take(patience, self.open(), EVENTS_PER_TURN);
+            let idle = events.is_empty();
+            for event in events {
+                self.on_event(event);
+            }
+            self.on_time();
+            self.turn();
+            self.hand_over();
+            // A burst is told at its end, or now and then.
+            told = idle || self.now().saturating_since(self.published) >= TELL_EVERY;
+            if told {
+                self.publish();
+            }
+        }
+        self.finish();
+    }
+
+    fn now(&self) -> Instant {
+        self.parts.clock.now()
+    }
+
+    /// Who is listened to: nobody while the disk is behind, no peer while the application leaves too much lying.
+    fn open(&self) -> Open {
+        let commands = self.unwritten.len() < MAX_UNWRITTEN;
+        Open { traffic: commands && self.inbox < self.parts.config.limits.inbox, commands }
+    }
+
+    fn is_finished(&self) -> bool {
+        let Some(deadline) = self.stopping else { return false };
+        let quiet = self.connections.is_empty() && self.unwritten.is_empty() && self.writing.is_none();
+        quiet || self.now() >= deadline
+    }
+
+    /// Gives the node one input, and takes the time.
+    fn input(&mut self, input: Input<'_>) -> Result<(), InputError> {
+        let begun = self.now();
+        let result = self.parts.node.handle_input(begun, input);
+        let taken = self.now().saturating_since(begun);
+        self.counts.input.record(taken);
+        if taken > Duration::from_millis(u64::from(self.parts.config.limits.budget_ms)) {
+            self.counts.over_budget += 1;
+            tracing::warn!(micros = taken.as_micros() as u64, "an input took longer than its budget");
+        }
+        result
+    }
+
+    /// Shows others what there is to see.
+    fn publish(&mut self) {
+        self.published = self.now();
+        let mut counts = self.counts.clone();
+        for (reason, count) in self.parts.node.refusals() {
+            counts.refused.insert(("node", reason), *count);
+        }
+        let dropped = self.parts.datagrams_dropped.load(Ordering::Relaxed);
+        if dropped > 0 {
+            counts.refused.insert(("udp", "too_many_datagrams"), dropped);
+        }
+        let signatures = self.parts.node.signatures();
+        let queues = BTreeMap::from([
+            ("store", self.parts.node.stored() as u64),
+            ("inbox", self.inbox),
+            ("unwritten", self.unwritten.len() as u64),
+            ("connections", self.connections.len() as u64),
+            ("requests", self.requests.len() as u64),
+            ("unacknowledged", self.accepted_at.len() as u64),
+        ]);
+        let snapshot = Snapshot {
+            counts,
+            peers: self.peer_status(),
+            troubles: self.troubles(),
+            queues,
+            signatures: [signatures.made, signatures.checked],
+            at: self.published.saturating_since(Instant::ZERO),
+        };
+        *self.parts.shared.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        let mut troubles = Vec::new();
+        if let Some(why) = &self.store_failing {
+            troubles.push(format!("the store cannot be written, and nothing is acknowledged: {why}"));
+        }
+        if self.inbox >= self.parts.config.limits.inbox {
+            troubles.push(format!("the inbox is full: {} messages wait for the application", self.inbox));
+        }
+        if self.stopping.is_some() {
+            troubles.push("shutting down".to_owned());
+        }
+        troubles
+    }
+}

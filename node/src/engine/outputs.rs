@@ -1,0 +1,149 @@
+//! What the node says: batches for the disk, reports for counters and for those who wait.
+
+use super::{Answer, Engine};
+use crate::clock;
+use cosmosmesh_protocol::{
+    convergence::tcpcl::TransferRefusal,
+    envelope::Purpose,
+    node::{Batch, DropReason, LinkId, Output, Report},
+};
+use std::time::Duration;
+
+/// Acknowledgements whose latency is measured at a time.
+const MAX_MEASURED: usize = 1 << 16;
+
+/// The stable word of a purpose.
+pub(crate) const fn purpose_word(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Telemetry => "telemetry",
+        Purpose::Command => "command",
+        Purpose::Event => "event",
+        Purpose::Sync => "sync",
+        Purpose::Plan => "plan",
+        Purpose::Acknowledgement => "acknowledgement",
+        Purpose::Trust => "trust",
+    }
+}
+
+const fn drop_word(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::Expired => "expired",
+        DropReason::StoreFull => "store_full",
+        DropReason::HopLimit => "hop_limit",
+        DropReason::NoDestination => "no_destination",
+        DropReason::Loop => "loop",
+        DropReason::NoRoute => "no_route",
+        DropReason::UnsupportedBlock => "unsupported_block",
+        DropReason::Unintelligible => "unintelligible",
+        DropReason::Incomplete => "incomplete",
+    }
+}
+
+impl Engine {
+    pub(super) fn drain_node(&mut self) {
+        while let Some(output) = self.parts.node.poll_output() {
+            match output {
+                Output::Persist(batch) => self.unwritten.push(batch),
+                Output::Report(report) => self.on_report(report),
+            }
+        }
+    }
+
+    /// A batch is durable: what it brings is true from now on.
+    pub(super) fn on_batch(&mut self, batch: Batch) {
+        for report in batch.reports {
+            self.on_report(report);
+        }
+        for delivery in &batch.deliveries {
+            self.counts.message("delivered", purpose_word(delivery.purpose));
+            if let Some(now) = clock::civil().filter(|_| delivery.created.0 > 0) {
+                // Of clocks that differ by more than the way took, nothing can be said.
+                let millis = now.0.saturating_sub(delivery.created.0);
+                self.counts.delivery.record(Duration::from_millis(millis));
+            }
+        }
+        for _ in &batch.bundles {
+            self.counts.message("delivered", "bundle");
+        }
+    }
+
+    fn on_report(&mut self, report: Report) {
+        match report {
+            Report::Accepted { destination, purpose, sequence, .. } => {
+                self.counts.message("accepted", purpose_word(purpose));
+                if self.accepted_at.len() < MAX_MEASURED {
+                    let now = self.now();
+                    self.accepted_at.insert((destination.0, purpose.number(), sequence), now);
+                }
+                self.requests.message_accepted(destination, purpose, sequence);
+            }
+            Report::BundleAccepted { id, .. } => {
+                self.counts.message("accepted", "bundle");
+                self.requests.bundle_accepted(&id);
+            }
+            Report::Acknowledged { destination, purpose, sequence } => {
+                self.counts.message("acknowledged", purpose_word(purpose));
+                let accepted = self.accepted_at.remove(&(destination.0, purpose.number(), sequence));
+                if let Some(accepted) = accepted {
+                    self.counts.acknowledgement.record(self.now().saturating_since(accepted));
+                }
+            }
+            Report::Abandoned { destination, purpose, sequence } => {
+                self.counts.message("abandoned", purpose_word(purpose));
+                self.accepted_at.remove(&(destination.0, purpose.number(), sequence));
+                tracing::warn!(%destination, purpose = purpose_word(purpose), sequence, "a message was given up");
+            }
+            Report::Retransmitted { purpose, .. } => {
+                self.counts.message("retransmitted", purpose_word(purpose));
+            }
+            Report::Consumed { purpose, .. } => self.counts.message("consumed", purpose_word(purpose)),
+            Report::BundleDropped { reason, .. } => {
+                *self.counts.dropped.entry(drop_word(reason)).or_default() += 1;
+            }
+            Report::ModuleRefused { reason } => self.counts.refuse("module", reason),
+            Report::FrameTaken { link } => self.answer(link, true),
+            Report::FrameRefused { link } => self.answer(link, false),
+            Report::Status { from, report } => tracing::info!(%from, ?report, "a status report"),
+            Report::CustodyReleased { .. } => self.counts.message("custody_released", "bundle"),
+            Report::CustodyRefused { .. } => self.counts.message("custody_refused", "bundle"),
+            Report::CustodyRepeated { .. } => self.counts.message("custody_repeated", "bundle"),
+            Report::Skipped { .. } => self.counts.message("skipped", "stream"),
+            // Streams that were full have room: who was refused tries again by itself. Plan and shared state have no application here.
+            Report::Writable { .. }
+            | Report::Visible { .. }
+            | Report::PlanEpoch { .. }
+            | Report::PlanLeg { .. }
+            | Report::PlanLocal { .. }
+            | Report::PlanMember { .. }
+            | Report::PlanRequests { .. }
+            | Report::PlanRound(_)
+            | Report::PlanSolver { .. }
+            | Report::PlanSpent { .. }
+            | Report::PlanTerm { .. }
+            | Report::PlanWindow(_)
+            | Report::PlanCommitted { .. } => {}
+        }
+    }
+
+    /// Tells the peer what became of the oldest frame of a link.
+    fn answer(&mut self, link: LinkId, taken: bool) {
+        let now = self.now();
+        match self.answers.get_mut(&link).and_then(std::collections::VecDeque::pop_front) {
+            Some(Answer::Session(connection, transfer)) => {
+                // A session that ended meanwhile has told the peer that it may not have come.
+                if let Some(session) = self.connections.get_mut(&connection).and_then(|c| c.session()) {
+                    if taken {
+                        session.accept(now, transfer);
+                    } else {
+                        session.refuse(now, transfer, TransferRefusal::NO_RESOURCES);
+                    }
+                }
+            }
+            Some(Answer::Process(place, transfer)) => self.answer_neighbour(place, transfer, taken),
+            Some(Answer::Nobody) | None => {}
+        }
+        if !taken {
+            self.counts.refuse("node", "no_room_for_bundle");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! One turn of the engine: events in, deadlines, everything that follows from them.
+
+use super::{CIVIL_EVERY, Engine, LAST_WORDS};
+use crate::{mailbox::Event, store::Work, transport::ConnectionId};
+use cosmosmesh_protocol::{convergence::tcpcl::TerminationReason, node::Input, time::Instant};
+use std::{
+    net::{Shutdown, TcpStream},
+    time::Duration,
+};
+
+impl Engine {
+    pub(super) fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Durable(work) => self.on_durable(work),
+            Event::StoreFailing(why) => {
+                if self.store_failing.as_ref() != Some(&why) {
+                    tracing::error!(why, "the store cannot be written: nothing is acknowledged until it can");
+                }
+                self.store_failing = Some(why);
+                self.publish();
+            }
+            Event::Opened(opened) => self.on_opened(opened),
+            Event::Bytes { connection, buffer, length } => self.on_bytes(connection, buffer, length),
+            Event::Written { connection } => {
+                if let Some(state) = self.connections.get(&connection) {
+                    state.heard();
+                }
+            }
+            Event::Gone { connection } => self.on_gone(connection),
+            Event::TurnedAway => {
+                self.counts.refuse("connection", "too_many_connections");
+                tracing::warn!("a connection was turned away: as many as allowed are open");
+            }
+            Event::Datagram { from, bytes } => self.on_datagram(from, &bytes),
+            Event::Neighbour { from, transfer, bundle } => self.on_neighbour(from, transfer, &bundle),
+            Event::Answered { from, transfer, taken } => self.on_neighbour_answer(from, transfer, taken),
+            Event::Paired { peer, mailbox } => self.on_paired(peer, mailbox),
+            Event::Command(command) => self.on_command(command),
+            Event::Stop => self.on_stop(),
+        }
+    }
+
+    /// When the engine has something to do without being told.
+    pub(super) fn next_deadline(&self, now: Instant) -> Instant {
+        let sessions = self.connections.values().filter_map(|connection| connection.deadline());
+        let closing = self.closing.iter().map(|closing| closing.until);
+        let paced = self.peers.iter().map(|peer| peer.free_at).filter(|free| *free > now);
+        let node = self.parts.node.poll_timeout();
+        let others = sessions.chain(closing).chain(paced).chain(node).chain(self.stopping);
+        others.fold(self.civil_due, Instant::min)
+    }
+
+    pub(super) fn on_time(&mut self) {
+        let now = self.now();
+        if now >= self.civil_due {
+            self.civil_due = now.saturating_add(CIVIL_EVERY);
+            if let Some(estimate) = self.parts.clock.civil() {
+                // Without one, the node goes on with what it knew.
+                let _ = self.input(Input::Civil(estimate));
+            }
+        }
+        if self.parts.node.poll_timeout().is_some_and(|due| due <= now) {
+            let _ = self.input(Input::Timeout);
+        }
+        let due: Vec<ConnectionId> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.deadline().is_some_and(|due| due <= now))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.on_connection_deadline(id, now);
+        }
+        self.closing.retain(|closing| {
+            if closing.until <= now {
+                let _ = closing.stream.shutdown(Shutdown::Both);
+            }
+            closing.until > now
+        });
+    }
+
+    /// Does all that follows from what happened, until nothing more does.
+    pub(super) fn turn(&mut self) {
+        loop {
+            self.drain_node();
+            let ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
+            let mut moved = false;
+            for id in ids {
+                moved |= self.pump(id);
+            }
+            for place in 0..self.peers.len() {
+                moved |= self.pump_peer(place);
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Gives the disk what became due while it wrote the group before.
+    pub(super) fn hand_over(&mut self) {
+        if self.writing.is_some() || self.unwritten.is_empty() && self.taken.is_none() {
+            return;
+        }
+        let work = Work { batches: std::mem::take(&mut self.unwritten), taken: self.taken.take() };
+        if work.taken.is_some() {
+            self.taking_written = std::mem::take(&mut self.taking);
+        }
+        self.writing = Some(self.now());
+        self.parts.keeper.commit(work);
+    }
+
+    fn on_durable(&mut self, work: Work) {
+        if let Some(begun) = self.writing.take() {
+            self.counts.commit.record(self.now().saturating_since(begun));
+        }
+        if self.store_failing.take().is_some() {
+            tracing::info!("the store can be written again");
+        }
+        self.counts.batches += work.batches.len() as u64;
+        if work.taken.is_some() {
+            for reply in self.taking_written.drain(..) {
+                // Who asked may have gone.
+                let _ = reply.send(());
+            }
+            self.inbox = self.parts.store.inbox_len().unwrap_or(self.inbox);
+        } else {
+            self.inbox += work
+                .batches
+                .iter()
+                .map(|batch| (batch.deliveries.len() + batch.bundles.len()) as u64)
+                .sum::<u64>();
+        }
+        for batch in work.batches {
+            let ticket = batch.ticket;
+            self.on_batch(batch);
+            self.input(Input::Persisted(ticket)).expect("tickets are answered in order");
+        }
+    }
+
+    fn on_stop(&mut self) {
+        if self.stopping.is_some() {
+            return;
+        }
+        tracing::info!("shutting down: transfers under way are finished");
+        let now = self.now();
+        let drain = Duration::from_secs(u64::from(self.parts.config.limits.drain_s));
+        self.stopping = Some(now.saturating_add(drain));
+        self.parts.mailbox.close();
+        self.parts.streams.stopping.stop();
+        for address in &self.parts.listeners {
+            // A listener looks whether it is time to end when a connection comes in.
+            drop(TcpStream::connect_timeout(address, Duration::from_millis(200)));
+        }
+        for connection in self.connections.values_mut() {
+            connection.terminate(now, TerminationReason::UNKNOWN);
+        }
+        self.publish();
+    }
+
+    pub(super) fn finish(mut self) {
+        for connection in self.connections.values() {
+            connection.cut();
+        }
+        self.parts.keeper.stop();
+        let until = self.now().saturating_add(LAST_WORDS);
+        while self.closing.iter().any(|closing| closing.outstanding.bytes() > 0) && self.now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for closing in &self.closing {
+            let _ = closing.stream.shutdown(Shutdown::Write);
+        }
+        let unwritten = self.unwritten.len();
+        if unwritten > 0 || self.writing.is_some() {
+            tracing::warn!(
+                unwritten,
+                "ended with batches that the store did not take: nobody was told that they are durable"
+            );
+        }
+        tracing::info!("ended");
+    }
+}

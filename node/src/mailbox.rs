@@ -1,0 +1,219 @@
+//! The door of the engine: what other threads tell it waits here, in lanes that are bounded each in its own way.
+
+use crate::{engine::Command, store::Work, transport::ConnectionId};
+use cosmosmesh_protocol::node::Transfer;
+use std::{
+    collections::VecDeque,
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, Sender, SyncSender, channel},
+    },
+    time::Duration,
+};
+
+/// Datagrams that wait; one more is dropped and counted.
+const MAX_DATAGRAMS: usize = 1024;
+/// Requests of applications that wait; one more waits outside.
+const MAX_COMMANDS: usize = 1024;
+
+/// Something that another thread has to tell.
+pub(crate) enum Event {
+    /// The disk has it.
+    Durable(Work),
+    /// The disk cannot, and is tried again: why.
+    StoreFailing(String),
+    /// A connection was made.
+    Opened(Opened),
+    /// Bytes came in on a connection. The buffer is given back when they are used up: it is the credit to read more.
+    Bytes { connection: ConnectionId, buffer: Vec<u8>, length: usize },
+    /// What was to be written has been, in part at least.
+    Written { connection: ConnectionId },
+    /// A connection is over.
+    Gone { connection: ConnectionId },
+    /// A connection was not wanted, for want of room.
+    TurnedAway,
+    /// A datagram came in.
+    Datagram { from: SocketAddr, bytes: Vec<u8> },
+    /// A bundle came from another daemon of this process.
+    Neighbour { from: u64, transfer: Transfer, bundle: Vec<u8> },
+    /// What another daemon of this process did with a bundle.
+    Answered { from: u64, transfer: Transfer, taken: bool },
+    /// Another daemon of this process can be reached, or no longer.
+    Paired { peer: u64, mailbox: Option<Arc<Mailbox>> },
+    /// An application asks.
+    Command(Command),
+    /// It is time to end.
+    Stop,
+}
+
+/// A connection as its reader hands it over.
+pub(crate) struct Opened {
+    /// Its number.
+    pub(crate) connection: ConnectionId,
+    /// The peer that was dialled; none when the connection was accepted.
+    pub(crate) dialled: Option<usize>,
+    /// What is spoken on it.
+    pub(crate) kind: crate::transport::StreamKind,
+    /// To shut it down.
+    pub(crate) stream: TcpStream,
+    /// The other end.
+    pub(crate) from: SocketAddr,
+    /// Where used buffers go back to.
+    pub(crate) credits: Sender<Vec<u8>>,
+    /// Where bytes to be written go.
+    pub(crate) writer: SyncSender<Vec<u8>>,
+    /// Bytes that the writer has not written.
+    pub(crate) outstanding: Arc<crate::transport::Outstanding>,
+}
+
+#[derive(Default)]
+struct Lanes {
+    /// Bounded by what the engine has started itself: a few for each connection.
+    urgent: VecDeque<Event>,
+    /// Bytes, bounded by each connection's credits; datagrams, by [`MAX_DATAGRAMS`].
+    traffic: VecDeque<Event>,
+    datagrams: usize,
+    commands: VecDeque<Event>,
+    closed: bool,
+}
+
+/// What is listened to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open {
+    /// Peers.
+    pub(crate) traffic: bool,
+    /// Applications.
+    pub(crate) commands: bool,
+}
+
+/// What the engine has to deal with. Many threads post, one takes.
+pub(crate) struct Mailbox {
+    lanes: Mutex<Lanes>,
+    filled: Condvar,
+    room: Condvar,
+}
+
+impl Mailbox {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { lanes: Mutex::default(), filled: Condvar::new(), room: Condvar::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lanes> {
+        // Nothing that holds the lock can panic half-way through a change.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Posts what is looked at first, also while traffic has to wait.
+    pub(crate) fn post_urgent(&self, event: Event) {
+        self.lock().urgent.push_back(event);
+        self.filled.notify_one();
+    }
+
+    /// Posts bytes of a connection, within its credits.
+    pub(crate) fn post_traffic(&self, event: Event) {
+        self.lock().traffic.push_back(event);
+        self.filled.notify_one();
+    }
+
+    /// Posts a datagram; says whether there was room.
+    pub(crate) fn post_datagram(&self, event: Event) -> bool {
+        let mut lanes = self.lock();
+        if lanes.datagrams >= MAX_DATAGRAMS {
+            return false;
+        }
+        lanes.datagrams += 1;
+        lanes.traffic.push_back(event);
+        drop(lanes);
+        self.filled.notify_one();
+        true
+    }
+
+    /// Posts a request of an application, and waits for room for as long as `patience`. Says whether it was posted.
+    pub(crate) fn post_command(&self, command: Command, patience: Duration) -> bool {
+        let lanes = self.lock();
+        let full = |lanes: &mut Lanes| lanes.commands.len() >= MAX_COMMANDS && !lanes.closed;
+        let waited = self.room.wait_timeout_while(lanes, patience, full);
+        let (mut lanes, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if lanes.closed || lanes.commands.len() >= MAX_COMMANDS {
+            return false;
+        }
+        lanes.commands.push_back(Event::Command(command));
+        drop(lanes);
+        self.filled.notify_one();
+        true
+    }
+
+    /// No more requests are taken.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.room.notify_all();
+    }
+
+    /// Takes up to `most` events, after waiting for one for at most `patience`. Traffic and requests stay where they are unless `open` to them.
+    pub(crate) fn take(&self, patience: Duration, open: Open, most: usize) -> Vec<Event> {
+        let empty = |lanes: &mut Lanes| {
+            lanes.urgent.is_empty()
+                && (lanes.traffic.is_empty() || !open.traffic)
+                && (lanes.commands.is_empty() || !open.commands)
+        };
+        let waited = self.filled.wait_timeout_while(self.lock(), patience, empty);
+        let (mut lanes, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut taken: Vec<Event> = lanes.urgent.drain(..).collect();
+        while taken.len() < most {
+            // One of each in turn, so that neither peers nor applications starve the others.
+            let traffic = if open.traffic { lanes.traffic.pop_front() } else { None };
+            let command = if open.commands { lanes.commands.pop_front() } else { None };
+            if traffic.is_none() && command.is_none() {
+                break;
+            }
+            if matches!(traffic, Some(Event::Datagram { .. })) {
+                lanes.datagrams -= 1;
+            }
+            taken.extend(traffic.into_iter().chain(command));
+        }
+        drop(lanes);
+        self.room.notify_all();
+        taken
+    }
+}
+
+/// The one answer to a request.
+pub(crate) type Reply<T> = Sender<T>;
+
+/// A place for one answer, and where it comes out.
+pub(crate) fn reply<T>() -> (Reply<T>, Receiver<T>) {
+    channel()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+    const ALL: Open = Open { traffic: true, commands: true };
+    const NONE: Open = Open { traffic: false, commands: false };
+
+    fn datagram() -> Event {
+        Event::Datagram { from: ([127, 0, 0, 1], 1).into(), bytes: vec![0; 10] }
+    }
+
+    #[test]
+    fn a_flood_of_datagrams_takes_no_more_room_than_is_set_aside() {
+        let mailbox = Mailbox::new();
+        let taken = (0..5000).filter(|_| mailbox.post_datagram(datagram())).count();
+        assert_eq!(taken, MAX_DATAGRAMS);
+        assert_eq!(mailbox.take(NOW, ALL, 100).len(), 100);
+        assert!(mailbox.post_datagram(datagram()), "what was taken makes room");
+    }
+
+    #[test]
+    fn traffic_waits_while_the_door_is_shut_and_urgent_things_do_not() {
+        let mailbox = Mailbox::new();
+        mailbox.post_datagram(datagram());
+        mailbox.post_urgent(Event::Stop);
+        assert!(matches!(mailbox.take(NOW, NONE, 10).as_slice(), [Event::Stop]));
+        assert!(mailbox.take(NOW, NONE, 10).is_empty());
+        assert_eq!(mailbox.take(NOW, ALL, 10).len(), 1);
+    }
+}

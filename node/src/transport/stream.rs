@@ -1,0 +1,191 @@
+//! Byte streams: listeners, dialled peers, and the two threads of each connection.
+
+use super::{ConnectionId, ConnectionIds, Outstanding, StreamKind};
+use crate::mailbox::{Event, Mailbox, Opened};
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, channel, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+/// Bytes of a buffer to read into.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Buffers of a connection: what may be read ahead of the engine.
+const BUFFERS: usize = 4;
+/// Pieces that may wait for a writer; the engine holds back long before.
+const PIECES: usize = 1024;
+/// How long making a connection may take.
+const DIAL_PATIENCE: Duration = Duration::from_secs(5);
+/// Pauses between attempts at a peer that is not there: doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A flag that ends pauses.
+#[derive(Debug, Default)]
+pub(crate) struct Stopping {
+    stop: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stopping {
+    pub(crate) fn stop(&self) {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for `span`; says whether it is time to end.
+    fn pause(&self, span: Duration) -> bool {
+        let guard = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(guard, span, |stop| !*stop);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// What all threads of byte streams share.
+#[derive(Clone)]
+pub(crate) struct Streams {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) stopping: Arc<Stopping>,
+    pub(crate) ids: Arc<ConnectionIds>,
+    /// Connections that are open.
+    pub(crate) open: Arc<AtomicUsize>,
+    /// Most connections.
+    pub(crate) most: usize,
+}
+
+impl Streams {
+    /// Accepts connections until it is time to end. Each more than the limit is closed at once, and counted.
+    pub(crate) fn listen(&self, listener: TcpListener, kind: StreamKind) -> io::Result<()> {
+        let streams = self.clone();
+        thread::Builder::new().name(format!("listen {kind:?}")).spawn(move || {
+            while !streams.stopping.is_stopping() {
+                match listener.accept() {
+                    Ok((stream, from)) => streams.accepted(stream, from, kind),
+                    // Such as too many open files: others may be closed meanwhile.
+                    Err(_) => drop(streams.stopping.pause(Duration::from_millis(100))),
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    fn accepted(&self, stream: TcpStream, from: SocketAddr, kind: StreamKind) {
+        if self.stopping.is_stopping() {
+            return;
+        }
+        if self.open.fetch_add(1, Ordering::AcqRel) >= self.most {
+            self.open.fetch_sub(1, Ordering::AcqRel);
+            self.mailbox.post_urgent(Event::TurnedAway);
+            return;
+        }
+        let streams = self.clone();
+        let reader = thread::Builder::new().name(format!("read {from}"));
+        let started = reader.spawn(move || {
+            streams.serve(stream, from, kind, None);
+            streams.open.fetch_sub(1, Ordering::AcqRel);
+        });
+        if started.is_err() {
+            self.open.fetch_sub(1, Ordering::AcqRel);
+            self.mailbox.post_urgent(Event::TurnedAway);
+        }
+    }
+
+    /// Keeps a connection to a peer, again and again, until it is time to end.
+    pub(crate) fn dial(&self, peer: usize, address: SocketAddr, kind: StreamKind) -> io::Result<()> {
+        let streams = self.clone();
+        thread::Builder::new().name(format!("dial {address}")).spawn(move || {
+            let mut pause = FIRST_PAUSE;
+            while !streams.stopping.is_stopping() {
+                if let Ok(stream) = TcpStream::connect_timeout(&address, DIAL_PATIENCE) {
+                    streams.open.fetch_add(1, Ordering::AcqRel);
+                    // A peer that takes connections and ends them is not asked faster than one that is not there.
+                    if streams.serve(stream, address, kind, Some(peer)) > 0 {
+                        pause = FIRST_PAUSE;
+                    }
+                    streams.open.fetch_sub(1, Ordering::AcqRel);
+                }
+                if streams.stopping.pause(pause) {
+                    return;
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Moves bytes until the connection is over; gives how many came in.
+    fn serve(&self, stream: TcpStream, from: SocketAddr, kind: StreamKind, dialled: Option<usize>) -> u64 {
+        let connection = self.ids.next();
+        // Without it, a peer waits 40 ms for the end of what is smaller than a segment.
+        let prepared = stream.set_nodelay(true).and_then(|()| Ok((stream.try_clone()?, stream.try_clone()?)));
+        let Ok((reading, writing)) = prepared else { return 0 };
+        let (credits, buffers) = channel();
+        for _ in 0..BUFFERS {
+            let _ = credits.send(vec![0; BUFFER_BYTES]);
+        }
+        let (writer, pieces) = sync_channel(PIECES);
+        let outstanding = Arc::new(Outstanding::default());
+        let (mailbox, waiting) = (self.mailbox.clone(), outstanding.clone());
+        let started = thread::Builder::new()
+            .name(format!("write {from}"))
+            .spawn(move || write(writing, &pieces, connection, &mailbox, &waiting));
+        if started.is_err() {
+            return 0;
+        }
+        let opened = Opened { connection, dialled, kind, stream, from, credits, writer, outstanding };
+        self.mailbox.post_urgent(Event::Opened(opened));
+        let count = self.read(reading, &buffers, connection);
+        self.mailbox.post_traffic(Event::Gone { connection });
+        count
+    }
+
+    fn read(&self, mut stream: TcpStream, buffers: &Receiver<Vec<u8>>, connection: ConnectionId) -> u64 {
+        let mut count = 0;
+        // Without a credit nothing is read, and TCP slows the peer down. The engine forgets a connection by dropping its credits.
+        while let Ok(mut buffer) = buffers.recv() {
+            let read = loop {
+                match stream.read(&mut buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    other => break other.unwrap_or(0),
+                }
+            };
+            if read == 0 {
+                break;
+            }
+            count += read as u64;
+            self.mailbox.post_traffic(Event::Bytes { connection, buffer, length: read });
+        }
+        count
+    }
+}
+
+fn write(
+    mut stream: TcpStream,
+    pieces: &Receiver<Vec<u8>>,
+    connection: ConnectionId,
+    mailbox: &Mailbox,
+    outstanding: &Outstanding,
+) {
+    for piece in pieces {
+        if stream.write_all(&piece).is_err() {
+            // The reader notices, and tells.
+            let _ = stream.shutdown(Shutdown::Both);
+            return;
+        }
+        if outstanding.written(piece.len()) {
+            mailbox.post_urgent(Event::Written { connection });
+        }
+    }
+    // The engine is done with the connection, and all that it said is on its way.
+    let _ = stream.shutdown(Shutdown::Both);
+}

@@ -1,0 +1,540 @@
+//! Masks under the plan: what this node says of its own answer, masks of others, and windows that it gathers.
+//!
+//! An epoch is one coordinator's term: the first coordinator's is epoch 1. Its terms are made by everyone from what the mission
+//! published; the coordinator only says which epoch is in force, and its method how long an answer is. What a mask or a release
+//! depends on is in the same batch as the message that it makes possible, so it is durable before that leaves.
+
+use super::{Node, Planning};
+use crate::{
+    cbor::{self, ARRAY, Reader},
+    id::NodeId,
+    node::{Kept, PrivacyConfig, Report},
+    planning::{
+        privacy::{
+            self, Aggregator, PrivacyError, Receipt,
+            noise::{Ledger, Mechanism},
+        },
+        secure::{Enrolment, Gathering, MaskedRequest, Masking, Opening, Party, SecureError, Width, number},
+        solver::{Asset, Coordinator, MethodSettings, Question, Request},
+    },
+    time::Instant,
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// Kept parts: the second byte of the key, after [`Kept::Plan`]. From here on they are of the masks.
+pub(super) const FIRST: u8 = 0x80;
+const MASKING: u8 = FIRST;
+const SEAT: u8 = FIRST + 1;
+const DEAL: u8 = FIRST + 2;
+/// Deals are shorter than this, whatever the terms.
+const MAX_DEAL: usize = 2048;
+
+/// The masks of this node's part of the plan.
+#[derive(Debug)]
+pub(super) struct Private {
+    config: PrivacyConfig,
+    own: NodeId,
+    /// Of the latest epoch.
+    party: Option<Party>,
+    opening: Option<Opening>,
+    /// What the coordinator last said of this asset's answers, until its question is answered.
+    receipt: Option<Receipt>,
+    /// Deals that came before the epoch was opened here: one of each seat.
+    early: BTreeMap<NodeId, Vec<u8>>,
+    /// The records as they were last kept.
+    kept: BTreeMap<u8, Vec<u8>>,
+    /// Releases that were told of.
+    told: (u64, bool),
+    /// The method of a term: its masks are as long as its answers.
+    method: Option<(u32, MethodSettings)>,
+}
+
+impl Private {
+    pub(super) fn new(own: NodeId, config: PrivacyConfig) -> Self {
+        let (early, kept) = (BTreeMap::new(), BTreeMap::new());
+        let told = (0, false);
+        Self { config, own, party: None, opening: None, receipt: None, early, kept, told, method: None }
+    }
+
+    /// Takes up the part in an epoch, unless it is the one in force.
+    fn open(
+        &mut self,
+        now: Instant,
+        opening: Opening,
+        leader: NodeId,
+        asset: bool,
+    ) -> Result<(), SecureError> {
+        if let Some(known) = self.opening.filter(|known| known.epoch >= opening.epoch) {
+            // One epoch has one set of terms: under two, one committee would answer for each.
+            let found = opening.epoch;
+            let refused = PrivacyError::Epoch { found, expected: known.epoch };
+            return if known == opening { Ok(()) } else { Err(refused.into()) };
+        }
+        let Opening { epoch, entries, width } = opening;
+        let (enrolment, seed) = (&self.config.enrolment, &self.config.seed);
+        let terms = enrolment.terms(epoch, entries, width)?;
+        let masking = match asset && terms.position(self.own).is_some() {
+            true => {
+                let policy = enrolment.policy();
+                let masks = privacy::Asset::new(terms.clone(), self.own, &seed.asset(epoch), &policy)?;
+                let before = self.party.as_mut().and_then(Party::take_masking);
+                Some(
+                    before
+                        .map_or_else(|| self.begun(masks.clone()), |last| Ok(last.renewed(masks.clone())))?,
+                )
+            }
+            false => None,
+        };
+        let seated = enrolment.seats(self.own);
+        let member = seated.then(|| Enrolment::member(&terms, self.own, seed, leader)).transpose()?;
+        let party = Party::new(self.own, leader, terms, self.config.patience);
+        let mut party = party.with_masking(masking).with_member(member);
+        party.deal()?;
+        for (from, deal) in core::mem::take(&mut self.early) {
+            // One of another epoch, or that does not fit, is no share: its dealer cannot be recovered with it.
+            let _ = party.handle(now, None, from, &deal);
+        }
+        (self.party, self.opening) = (Some(party), Some(opening));
+        Ok(())
+    }
+
+    /// The first masks of this asset.
+    fn begun(&self, masks: privacy::Asset) -> Result<Masking, PrivacyError> {
+        let entries = masks.terms().parts().entries;
+        let masking = Masking::new(masks);
+        let Some(noise) = self.config.noise else { return Ok(masking) };
+        Ok(masking.with_noise(Mechanism::new(noise, entries)?, self.config.seed.noise()))
+    }
+
+    /// Takes up the coordinator's part in the epoch of `term`, and tells the committee.
+    fn lead(
+        &mut self,
+        now: Instant,
+        term: u32,
+        coordinator: &Coordinator,
+        asset: bool,
+    ) -> Result<(), SecureError> {
+        let member = coordinator.members().next();
+        let question = member.and_then(|member| coordinator.request(member)).map(|asked| asked.question);
+        let width = question.as_ref().map_or(Width::Any, width);
+        let opening = Opening { epoch: epoch(term), entries: coordinator.entries(), width };
+        self.open(now, opening, self.own, asset)?;
+        let Some(party) = self.party.as_mut() else { return Ok(()) };
+        if let Some(gathering) = party.gathering() {
+            // The same term goes on with another horizon or other members: counts and windows go on, and the sum is empty.
+            gathering.check(coordinator)?;
+            party.restart();
+            return Ok(());
+        }
+        let Some(mut party) = self.party.take() else { return Ok(()) };
+        let gathering = match Gathering::new(Aggregator::new(party.terms().clone()), coordinator) {
+            Ok(gathering) => gathering,
+            Err(error) => {
+                self.party = Some(party);
+                return Err(error.into());
+            }
+        };
+        party.tell_committee(&opening.encode(), Some(self.own));
+        self.party = Some(party.with_gathering(Some(gathering)));
+        Ok(())
+    }
+
+    /// Answers a request under masks: the answer waits in the party.
+    pub(super) fn answer(&mut self, asset: &mut Asset, request: &Request) -> Result<(), SecureError> {
+        let told = self.receipt.take();
+        let party = self.party.as_mut().ok_or(PrivacyError::Sender { node: self.own })?;
+        let receipt = told.or_else(|| party.receipt(self.own));
+        let receipt = receipt.ok_or(PrivacyError::Sender { node: self.own })?;
+        party.answer(asset, request, receipt)
+    }
+
+    /// What a member is asked.
+    pub(super) fn request(&self, coordinator: &Coordinator, member: NodeId) -> Option<MaskedRequest> {
+        self.party.as_ref()?.request(coordinator, member)
+    }
+
+    /// When [`Private::on_timeout`] is due.
+    pub(super) fn poll_timeout(&self, coordinator: &Coordinator) -> Option<Instant> {
+        self.party.as_ref()?.poll_timeout(coordinator)
+    }
+
+    pub(super) fn on_timeout(&mut self, now: Instant, coordinator: &mut Coordinator) -> Vec<NodeId> {
+        let Some(party) = &mut self.party else { return Vec::new() };
+        // What a node says to itself is refused when the other side had it already.
+        party.on_timeout(now, coordinator).unwrap_or_default()
+    }
+
+    /// The method that a term's masks were made for.
+    pub(super) fn fixed(&self, term: u32) -> Option<MethodSettings> {
+        self.method.filter(|(of, _)| *of == term).map(|(_, settings)| settings)
+    }
+
+    /// Whether a deal is of an epoch that is not open here yet.
+    fn is_early(&self, from: NodeId, payload: &[u8]) -> bool {
+        let deal = privacy::Deal::decode(payload);
+        let epoch = self.opening.map_or(0, |opening| opening.epoch);
+        let ahead = deal.is_ok_and(|deal| deal.epoch > epoch);
+        ahead && payload.len() <= MAX_DEAL && self.config.enrolment.seats(from)
+    }
+
+    /// The records that changed since they were last kept, by part.
+    fn changes(&mut self) -> Vec<(u8, Vec<u8>)> {
+        let (Some(party), Some(opening)) = (&self.party, self.opening) else { return Vec::new() };
+        let parts = [
+            party.masking().map(|masking| (MASKING, masking.snapshot())),
+            party.member().map(|member| (SEAT, member.snapshot())),
+        ];
+        let records = parts.into_iter().flatten().map(|(part, state)| (part, record(opening, &state)));
+        let changed: Vec<(u8, Vec<u8>)> =
+            records.filter(|(part, value)| self.kept.get(part) != Some(value)).collect();
+        self.kept.extend(changed.iter().cloned());
+        changed
+    }
+
+    /// What was spent, when it changed.
+    fn spending(&mut self) -> Option<Report> {
+        let masking = self.party.as_ref()?.masking()?;
+        let (ledger, exhausted) = (masking.ledger()?, masking.is_spent());
+        let now = (ledger.releases(), exhausted);
+        if now == self.told {
+            return None;
+        }
+        self.told = now;
+        let delta = self.config.delta;
+        let (rho, epsilon, releases) = (ledger.rho(), ledger.epsilon(delta), ledger.releases());
+        Some(Report::PlanSpent { rho, epsilon, delta, releases, exhausted })
+    }
+
+    /// The asset's ledger.
+    pub(super) fn ledger(&self) -> Option<&Ledger> {
+        self.party.as_ref()?.masking()?.ledger()
+    }
+}
+
+/// The epoch of a coordinator's term.
+fn epoch(term: u32) -> u64 {
+    u64::from(term) + 1
+}
+
+/// Answers that are shares, with squares that saturate, are as wide as shares.
+fn width(question: &Question) -> Width {
+    match question {
+        Question::Exchange { .. } | Question::Proximal { .. } => Width::Shares,
+        Question::Consensus { .. }
+        | Question::Anderson { .. }
+        | Question::Response { .. }
+        | Question::Intercept { .. } => Width::Any,
+    }
+}
+
+/// `[opening, state]`.
+fn record(opening: Opening, state: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(24 + state.len());
+    cbor::put_head(&mut value, ARRAY, 2);
+    cbor::put_bytes(&mut value, &opening.encode());
+    cbor::put_bytes(&mut value, state);
+    value
+}
+
+impl Planning {
+    /// Takes a kept part of the masks back.
+    pub(in crate::node) fn take_back_masks(&mut self, now: Instant, key: &[u8], value: &[u8]) -> Option<()> {
+        let (part, asset) = (*key.get(1)?, self.asset.is_some());
+        if part == DEAL {
+            let from = NodeId(u64::from_be_bytes(key.get(2..)?.try_into().ok()?));
+            // One of an earlier epoch is of no use any more.
+            let party = self.private.as_mut()?.party.as_mut()?;
+            let _ = party.handle(now, None, from, value);
+            return Some(());
+        }
+        let mut reader = Reader::new(value);
+        reader.array_of(2).ok()?;
+        let opening = Opening::decode(reader.bytes().ok()?).ok()?;
+        let state = reader.bytes().ok()?;
+        self.term = self.term.max(u32::try_from(opening.epoch).ok()?.checked_sub(1)?);
+        let leader = self.leader(self.term);
+        let private = self.private.as_mut()?;
+        private.open(now, opening, leader, asset).ok()?;
+        let party = private.party.as_mut()?;
+        // Its deals were kept when they were made.
+        while party.poll_transmit().is_some() {}
+        let restored = match part {
+            MASKING => party.restore_masking(state),
+            SEAT => party.restore_member(state),
+            _ => return None,
+        };
+        restored.ok()?;
+        private.kept.insert(part, value.to_vec());
+        private.told = private.ledger().map_or((0, false), |ledger| (ledger.releases(), false));
+        Some(())
+    }
+}
+
+/// Whether a message is one that only a coordinator sends: a request, or the opening of an epoch.
+pub(super) fn is_coordinators(payload: &[u8]) -> bool {
+    matches!(number(payload), Ok(8 | 9))
+}
+
+impl Node {
+    /// Opens the masks' epoch of a coordinator that begins here, with a method that stays that of the term. When its answers have another length in a later
+    /// horizon, the same coordinator takes its next term. `false`: the mission published no keys for it, so nobody can answer.
+    pub(super) fn open_masks(&mut self, settings: MethodSettings) -> bool {
+        let now = self.now;
+        let Some(planning) = self.planning.as_mut() else { return true };
+        let candidates = planning.config.successors.len() as u32 + 1;
+        let Some(private) = &mut planning.private else { return true };
+        let Some(coordinator) = planning.coordinator.take() else { return true };
+        let (asset, known) = (planning.asset.is_some(), private.opening.map(|opening| opening.epoch));
+        let mut opened = private.lead(now, planning.term, &coordinator, asset);
+        let mut coordinator = coordinator;
+        if opened.is_err() && known == Some(epoch(planning.term)) {
+            planning.term = planning.term.saturating_add(candidates);
+            coordinator = coordinator.in_term(planning.term);
+            opened = private.lead(now, planning.term, &coordinator, asset);
+        }
+        let begins = known != private.opening.map(|opening| opening.epoch);
+        (private.method, planning.coordinator) = (Some((planning.term, settings)), Some(coordinator));
+        if let Err(error) = opened {
+            planning.coordinator = None;
+            self.report(Report::ModuleRefused { reason: error.reason() });
+            return false;
+        }
+        let Some(private) = self.planning.as_ref().and_then(|planning| planning.private.as_ref()) else {
+            return true;
+        };
+        let parts = private.party.as_ref().map(|party| party.terms().parts());
+        let told = parts.filter(|_| begins).map(|parts| Report::PlanEpoch {
+            epoch: parts.epoch,
+            seats: parts.committee.len(),
+            k_min: parts.k_min,
+            entries: parts.entries,
+            bits: parts.bits,
+        });
+        told.into_iter().for_each(|report| self.report(report));
+        true
+    }
+
+    /// A verified message of another member of a plan with masks.
+    pub(super) fn on_masked_message(&mut self, source: NodeId, payload: &[u8]) {
+        match number(payload) {
+            Ok(8) => self.on_masked_request(source, payload),
+            Ok(9) => match Opening::decode(payload) {
+                Ok(opening) => self.on_opening(source, opening),
+                Err(error) => self.refuse_mask(&error.into()),
+            },
+            Ok(kind) => self.on_mask(source, kind, payload),
+            Err(error) => self.refuse_mask(&error.into()),
+        }
+    }
+
+    fn refuse_mask(&mut self, error: &SecureError) {
+        self.report(Report::ModuleRefused { reason: error.reason() });
+    }
+
+    fn on_masked_request(&mut self, source: NodeId, payload: &[u8]) {
+        let now = self.now;
+        let asked = match MaskedRequest::decode(payload) {
+            Ok(asked) => asked,
+            Err(error) => return self.refuse_mask(&error),
+        };
+        let Some(planning) = self.planning.as_mut() else { return };
+        let MaskedRequest { request, receipt } = asked;
+        let leads = request.term >= planning.term && source == planning.leader(request.term);
+        if !leads || receipt.epoch != epoch(request.term) {
+            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+        }
+        let entries = request.question.layout(request.prices.len()).entries();
+        let opening = Opening { epoch: receipt.epoch, entries, width: width(&request.question) };
+        let asset = planning.asset.is_some();
+        let Some(private) = &mut planning.private else { return };
+        if let Err(error) = private.open(now, opening, source, asset) {
+            return self.refuse_mask(&error);
+        }
+        private.receipt = Some(receipt);
+        self.on_request(source, &request);
+    }
+
+    fn on_opening(&mut self, source: NodeId, opening: Opening) {
+        let now = self.now;
+        let Some(planning) = self.planning.as_mut() else { return };
+        let term = u32::try_from(opening.epoch.saturating_sub(1)).unwrap_or(u32::MAX);
+        if opening.epoch == 0 || term < planning.term || source != planning.leader(term) {
+            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+        }
+        if term > planning.term {
+            planning.step_down(term);
+        }
+        let asset = planning.asset.is_some();
+        let Some(private) = &mut planning.private else { return };
+        if let Err(error) = private.open(now, opening, source, asset) {
+            return self.refuse_mask(&error);
+        }
+        self.run_masks(Vec::new());
+    }
+
+    fn on_mask(&mut self, source: NodeId, kind: u64, payload: &[u8]) {
+        let now = self.now;
+        if matches!(kind, 7 | 10) && self.is_back(source) {
+            return;
+        }
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(private) = &mut planning.private else { return };
+        if kind == 4 && private.is_early(source, payload) {
+            private.early.insert(source, payload.to_vec());
+            return;
+        }
+        let stranger = SecureError::from(PrivacyError::Sender { node: source });
+        let lead = planning.coordinator.as_mut();
+        let taken = match &mut private.party {
+            Some(party) => party.handle(now, lead, source, payload),
+            None => Err(stranger),
+        };
+        match taken {
+            Ok(asked) => {
+                if kind == 4 {
+                    let key = [&[Kept::Plan as u8, DEAL], &source.0.to_be_bytes()[..]].concat();
+                    self.put(key, payload.to_vec());
+                }
+                self.run_masks(asked);
+            }
+            Err(error) => self.refuse_mask(&error),
+        }
+    }
+
+    /// After anything that moved the masks: delivers what this node says to itself, keeps what changed, sends what is due, and asks.
+    pub(super) fn run_masks(&mut self, mut asked: Vec<NodeId>) {
+        let now = self.now;
+        let Some(planning) = self.planning.as_mut() else { return };
+        let lead = planning.coordinator.as_mut();
+        let party = planning.private.as_mut().and_then(|private| private.party.as_mut());
+        let settled = party.map_or_else(|| Ok(Vec::new()), |party| party.settle(now, lead));
+        match settled {
+            Ok(more) => asked.extend(more),
+            Err(error) => self.refuse_mask(&error),
+        }
+        self.send_masks();
+        self.ask(asked);
+    }
+
+    fn send_masks(&mut self) {
+        let Some(private) = self.planning.as_mut().and_then(|planning| planning.private.as_mut()) else {
+            return;
+        };
+        let (changes, spending) = (private.changes(), private.spending());
+        let (mut out, mut windows) = (Vec::new(), Vec::new());
+        if let Some(party) = &mut private.party {
+            out.extend(core::iter::from_fn(|| party.poll_transmit()));
+            windows.extend(core::iter::from_fn(|| party.poll_window()));
+        }
+        for (part, value) in changes {
+            self.put([Kept::Plan as u8, part].to_vec(), value);
+        }
+        for window in windows {
+            self.report(Report::PlanWindow(window));
+        }
+        if let Some(spending) = spending {
+            self.report_durable(spending);
+        }
+        for (to, payload) in out {
+            if let Some(leg) = leg(&payload) {
+                self.report_durable(Report::PlanLeg { leg, destination: to, bytes: payload.len() });
+            }
+            self.send_plan(to, payload);
+        }
+    }
+}
+
+/// What a message of the committee's is for; `None` for answers, which the fleet sends without masks too.
+fn leg(payload: &[u8]) -> Option<&'static str> {
+    match number(payload).ok()? {
+        1 => Some("survivors"),
+        2 => Some("mask_sum"),
+        4 => Some("deal"),
+        5 | 6 => Some("recovery"),
+        9 => Some("opening"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planning::secure::EpochSeed;
+    use alloc::sync::Arc;
+    use core::time::Duration;
+
+    const OWN: NodeId = NodeId(2);
+    const LEADER: NodeId = NodeId(1);
+
+    fn seed(node: u64) -> EpochSeed {
+        EpochSeed::new([node as u8; 32])
+    }
+
+    fn private() -> Private {
+        let mut enrolment = Enrolment {
+            plan: 1,
+            k_min: 2,
+            cohort: 1,
+            threshold: 3,
+            recoveries: 1,
+            greatest: 1 << 34,
+            grain: 0,
+            epochs: Vec::new(),
+        };
+        let members = |nodes: core::ops::Range<u64>| -> Vec<(NodeId, EpochSeed)> {
+            nodes.map(|node| (NodeId(node), seed(node))).collect()
+        };
+        // This node has a part and a seat.
+        enrolment.epochs = enrolment.published(&members(2..6), &members(1..4), 2);
+        let config = PrivacyConfig {
+            enrolment: Arc::new(enrolment),
+            seed: seed(OWN.0),
+            noise: None,
+            delta: 1e-6,
+            patience: Duration::from_secs(1),
+        };
+        Private::new(OWN, config)
+    }
+
+    const fn opening(epoch: u64, entries: usize) -> Opening {
+        Opening { epoch, entries, width: Width::Shares }
+    }
+
+    #[test]
+    fn one_epoch_has_one_set_of_terms_and_is_not_begun_again() {
+        let mut private = private();
+        let mut open = |opening| {
+            let opened = private.open(Instant::ZERO, opening, LEADER, true);
+            opened.map_err(|error| error.reason())
+        };
+        assert_eq!(open(opening(1, 4)), Ok(()));
+        assert_eq!(open(opening(1, 4)), Ok(()), "the same again");
+        assert_eq!(open(opening(1, 5)), Err("epoch"));
+        assert_eq!(open(Opening { width: Width::Any, ..opening(1, 4) }), Err("epoch"));
+        assert_eq!(open(opening(2, 5)), Ok(()));
+        assert_eq!(open(opening(1, 4)), Err("epoch"));
+        assert_eq!(open(opening(3, 4)), Err("no_keys"));
+        let party = private.party.as_ref().expect("open");
+        assert!(party.masking().is_some() && party.member().is_some());
+        assert_eq!(party.terms().parts().epoch, 2);
+    }
+
+    #[test]
+    fn what_changed_is_kept_once_and_deals_that_come_early_wait() {
+        let mut private = private();
+        let early = {
+            let mut other =
+                Private::new(NodeId(3), PrivacyConfig { seed: seed(3), ..private.config.clone() });
+            other.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
+            let party = other.party.as_mut().expect("open");
+            core::iter::from_fn(|| party.poll_transmit()).find(|(to, _)| *to == OWN).expect("a deal").1
+        };
+        assert!(private.is_early(NodeId(3), &early) && !private.is_early(NodeId(9), &early), "no seat");
+        private.early.insert(NodeId(3), early.clone());
+        private.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
+        assert!(private.early.is_empty() && !private.is_early(NodeId(3), &early));
+        let kept: Vec<u8> = private.changes().into_iter().map(|(part, _)| part).collect();
+        assert_eq!(kept, [MASKING, SEAT]);
+        assert_eq!(private.changes(), Vec::new());
+    }
+}

@@ -1,0 +1,209 @@
+use alloc::{vec, vec::Vec};
+
+use super::{Enrolment, EpochSeed, MaskedRequest, Masking, Opening, Reply, Spent, Width};
+use crate::{
+    id::NodeId,
+    planning::{
+        Couplings, Hessian, LocalProblem, ProblemParts, QpSettings, SharedTerm,
+        message::FRACTION_BITS,
+        privacy::{
+            self, PrivacyError, Receipt,
+            noise::{Mechanism, NoiseSettings, WhenSpent},
+        },
+        solver::{Asset, Coordinator, Kind, MethodSettings, Pace, Question, Request},
+    },
+    time::Instant,
+};
+
+const OWN: NodeId = NodeId(3);
+const ENTRIES: usize = 2;
+
+fn seed(node: u64) -> EpochSeed {
+    EpochSeed::new([node as u8; 32])
+}
+
+fn enrolment() -> Enrolment {
+    let mut enrolment = Enrolment {
+        plan: 1,
+        k_min: 3,
+        cohort: 1,
+        threshold: 3,
+        recoveries: 1,
+        greatest: 8 << FRACTION_BITS,
+        grain: 6,
+        epochs: Vec::new(),
+    };
+    let members =
+        |nodes: core::ops::Range<u64>| nodes.map(|node| (NodeId(node), seed(node))).collect::<Vec<_>>();
+    enrolment.epochs = enrolment.published(&members(20..24), &members(1..6), 3);
+    enrolment
+}
+
+fn masks(epoch: u64) -> privacy::Asset {
+    let enrolment = enrolment();
+    let terms = enrolment.terms(epoch, ENTRIES, Width::Shares).expect("published");
+    privacy::Asset::new(terms, OWN, &seed(OWN.0).asset(epoch), &enrolment.policy()).expect("enrolled")
+}
+
+fn asset() -> Asset {
+    let problem = LocalProblem::new(ProblemParts {
+        hessian: Hessian::Diagonal(vec![1.0; ENTRIES]),
+        linear: vec![-1.0, 2.0],
+        constant: 0.0,
+        lower: vec![-4.0; ENTRIES],
+        upper: vec![4.0; ENTRIES],
+        rows: vec![],
+        shared: (0..ENTRIES).map(|i| SharedTerm { variable: i, coupling: i, coefficient: 1.0 }).collect(),
+        couplings: ENTRIES,
+    });
+    Asset::new(OWN, problem.expect("valid"), QpSettings::default()).expect("solvable")
+}
+
+fn noise(answers: u64, when_spent: WhenSpent) -> Mechanism {
+    let settings = NoiseSettings {
+        grain_bits: 8,
+        clip: 1 << 24,
+        norm: None,
+        variance: 1 << 30,
+        budget: u64::MAX,
+        when_spent,
+    };
+    let cost = Mechanism::new(settings, ENTRIES).expect("in range").cost();
+    Mechanism::new(NoiseSettings { budget: cost * answers, ..settings }, ENTRIES).expect("in range")
+}
+
+fn asked(round: u32, accepted: u32, counted: u64, resolved: u64) -> MaskedRequest {
+    let request = Request {
+        horizon: 0,
+        term: 0,
+        round,
+        accepted,
+        committed: None,
+        unit: 1.0,
+        prices: vec![f64::from(round), -1.0],
+        question: Question::Proximal { rho: 1.0, shift: vec![0.5 / f64::from(round), 0.25] },
+    };
+    MaskedRequest { request, receipt: Receipt { epoch: 1, counted, resolved } }
+}
+
+fn bytes(reply: Option<Reply>) -> Vec<u8> {
+    match reply {
+        Some(Reply::Answer(answer)) => answer.encode(),
+        other => panic!("{other:?} is no answer"),
+    }
+}
+
+#[test]
+fn a_restarted_asset_neither_reuses_a_mask_nor_forgets_what_it_spent() {
+    let fresh = || Masking::new(masks(1)).with_noise(noise(3, WhenSpent::KeepLast), seed(OWN.0).noise());
+    let (mut solver, mut masking) = (asset(), fresh());
+    let first = bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
+    let (solver_kept, masks_kept) = (solver.snapshot(), masking.snapshot());
+    // It comes back, and is asked something else meanwhile: it says the same bytes again, and pays once.
+    let (mut solver, mut masking) = (asset(), fresh());
+    solver.restore(&solver_kept).expect("its own");
+    masking.restore(&masks_kept).expect("its own");
+    let again = bytes(masking.on_request(&mut solver, &asked(2, 0, 0, 0)).expect("answers"));
+    assert_eq!(again, first);
+    assert_eq!(masking.ledger().expect("noise").releases(), 1);
+    // Counted, it answers the next one under the next mask.
+    let second = bytes(masking.on_request(&mut solver, &asked(2, 1, 1, 1)).expect("answers"));
+    assert_ne!(second, first);
+    assert_eq!((masking.masks().sequence(), masking.ledger().expect("noise").releases()), (2, 2));
+    // A crash before the answer was kept leaves the same noise for the same count: nobody saw the first draw.
+    let (mut solver, mut masking) = (asset(), fresh());
+    assert_eq!(bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers")), first);
+    for end in 0..masks_kept.len() {
+        assert!(fresh().restore(&masks_kept[..end]).is_err());
+    }
+}
+
+#[test]
+fn what_was_spent_stays_spent_in_the_next_epoch() {
+    let (mut solver, masking) = (asset(), Masking::new(masks(1)));
+    let mut masking = masking.with_noise(noise(2, WhenSpent::KeepLast), seed(OWN.0).noise());
+    bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
+    bytes(masking.on_request(&mut solver, &asked(2, 1, 1, 1)).expect("answers"));
+    assert!(masking.is_spent());
+    let mut renewed = masking.renewed(masks(2));
+    let mut later = asked(1, 0, 0, 0);
+    (later.request.term, later.receipt.epoch) = (1, 2);
+    assert_eq!(renewed.on_request(&mut solver, &later), Ok(Some(Reply::Spent)));
+    assert_eq!(renewed.ledger().expect("noise").releases(), 2);
+}
+
+#[test]
+fn who_leaves_says_zeros_until_they_are_counted() {
+    let (mut solver, masking) = (asset(), Masking::new(masks(1)));
+    let mut masking = masking.with_noise(noise(1, WhenSpent::Leave), seed(OWN.0).noise());
+    bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
+    let zeros = bytes(masking.on_request(&mut solver, &asked(2, 1, 1, 1)).expect("answers"));
+    // They were dropped: it says them again, under another mask.
+    let again = bytes(masking.on_request(&mut solver, &asked(3, 1, 1, 2)).expect("answers"));
+    assert_ne!(zeros, again);
+    assert_eq!(masking.on_request(&mut solver, &asked(4, 3, 3, 3)), Ok(Some(Reply::Spent)));
+}
+
+#[test]
+fn epochs_have_published_keys_and_no_more_than_that() {
+    let enrolment = enrolment();
+    let terms = |epoch| enrolment.terms(epoch, ENTRIES, Width::Shares);
+    assert_eq!(terms(0).unwrap_err(), PrivacyError::NoKeys { epoch: 0, published: 3 });
+    assert_eq!(terms(4).unwrap_err().reason(), "no_keys");
+    let keys = |epoch| terms(epoch).expect("published").parts().roster[0].key;
+    assert!(keys(1) != keys(2) && keys(2) != keys(3));
+    // As wide as the published bounds ask, with the sum of all five: 8 · 2²⁴ · 5 and a sign.
+    assert_eq!(terms(1).expect("published").parts().bits, 31);
+    let wide = enrolment.terms(1, ENTRIES, Width::Any).expect("published");
+    assert!(wide.parts().bits > 50 && wide.parts().grain == 0);
+    assert!(enrolment.seats(NodeId(20)) && !enrolment.seats(OWN));
+    assert_eq!(alloc::format!("{:?}", seed(7)), "EpochSeed(..)");
+    let member = Enrolment::member(&terms(1).expect("published"), NodeId(21), &seed(21), NodeId(1));
+    assert!(member.is_ok());
+    let other = Enrolment::member(&terms(1).expect("published"), NodeId(21), &seed(22), NodeId(1));
+    assert_eq!(other.unwrap_err().reason(), "not_enrolled");
+}
+
+#[test]
+fn openings_and_notes_of_spent_budgets_have_one_encoding() {
+    for width in [Width::Shares, Width::Any] {
+        let opening = Opening { epoch: 7, entries: 300, width };
+        let bytes = opening.encode();
+        assert_eq!(Opening::decode(&bytes), Ok(opening));
+        assert!(Opening::decode(&bytes[..bytes.len() - 1]).is_err());
+    }
+    assert!(Opening::decode(&Opening { epoch: 1, entries: 8193, width: Width::Any }.encode()).is_err());
+    assert!(Opening::decode(&[0x84, 0x09, 0x01, 0x01, 0x02]).is_err(), "no such width");
+    assert_eq!(Spent::decode(&Spent { epoch: 500 }.encode()), Ok(Spent { epoch: 500 }));
+    assert!(Spent::decode(&[0x82, 0x09, 0x01]).is_err());
+}
+
+#[test]
+fn nobody_waits_for_who_has_retired_and_too_few_end_the_plan() {
+    let nodes: Vec<NodeId> = (1..=4).map(NodeId).collect();
+    let pace = Pace { quorum: 2, ..Pace::default() };
+    let begin = |kind| {
+        let couplings = Couplings::balances(ENTRIES).expect("valid");
+        let mut lead =
+            Coordinator::new(MethodSettings::of(kind), pace, &couplings, nodes.clone()).expect("valid");
+        lead.start(Instant::ZERO);
+        lead
+    };
+    let mut lead = begin(Kind::Exchange);
+    assert_eq!(lead.retire(Instant::ZERO, nodes[0], 3), Vec::new());
+    assert_eq!(lead.missing().collect::<Vec<_>>(), nodes[1..]);
+    let entries = vec![0; lead.entries()];
+    let answered: Vec<(NodeId, u32)> = nodes[1..].iter().map(|node| (*node, 1)).collect();
+    let asked = lead.on_sum(Instant::ZERO, &answered, &entries).expect("open");
+    // The round closes without it, and it is asked no more.
+    assert!(asked == nodes[1..] || lead.outcome().is_some());
+    assert_eq!(lead.retired().collect::<Vec<_>>(), [nodes[0]]);
+    let mut lead = begin(Kind::AsynchronousExchange);
+    lead.retire(Instant::ZERO, nodes[0], 3);
+    // A deadline is never due for who is not asked.
+    let due = lead.poll_timeout().expect("others are asked");
+    let late = due.saturating_add(pace.deadline);
+    assert!(!lead.on_timeout(late).contains(&nodes[0]) && lead.poll_timeout().is_some_and(|due| due > late));
+    let told = lead.retire(late, nodes[1], 3);
+    assert_eq!((told, lead.outcome().is_some()), (nodes, true), "two of four are fewer than three");
+}
