@@ -11,6 +11,7 @@ pub mod cbor;
 pub mod contract;
 pub mod convergence;
 pub mod delivery;
+pub mod discovery;
 pub mod dtn;
 pub mod envelope;
 pub mod governance;

@@ -11,6 +11,7 @@ mod flight;
 mod interrupt;
 pub mod new;
 pub mod policy;
+mod policy_history;
 pub mod privacy;
 mod progress;
 mod reference;

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod energy;
+mod governance;
 mod latency;
 mod link;
 mod plan;
@@ -15,6 +16,7 @@ mod value;
 
 pub use delivery::{DeliveryRecorder, is_application};
 pub use energy::EnergyRecorder;
+pub use governance::GovernanceRecorder;
 pub use latency::Latencies;
 pub use link::{LOSS_REASONS, LinkRecorder, LinkTotals};
 pub use plan::{HorizonRow, PlanRecorder, PlanReference, PlanSituation, Replan};
@@ -95,6 +97,7 @@ pub struct Metrics {
     privacy: PrivacyRecorder,
     link: LinkRecorder,
     energy: EnergyRecorder,
+    governance: GovernanceRecorder,
     security: SecurityRecorder,
     derived: Vec<DerivedRow>,
 }
@@ -113,6 +116,7 @@ impl Metrics {
             privacy: PrivacyRecorder::default(),
             link: LinkRecorder::default(),
             energy: EnergyRecorder::default(),
+            governance: GovernanceRecorder::default(),
             security: SecurityRecorder::default(),
             derived: Vec::new(),
         }
@@ -128,6 +132,7 @@ impl Metrics {
         self.privacy.record(record);
         self.link.record(record);
         self.energy.record(record);
+        self.governance.record(record);
         self.security.record(record);
     }
 
@@ -157,6 +162,7 @@ impl Metrics {
         self.rounds.write(&mut set);
         self.link.write(&mut set);
         self.energy.write(self.delivery.delivered_bytes(), &mut set);
+        self.governance.write(&mut set);
         self.security.write(&mut set);
         self.privacy.write(&mut set);
         set

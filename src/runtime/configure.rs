@@ -237,6 +237,9 @@ impl Fleet {
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
             trust: self.trust(asset),
+            governance: self.governance(asset),
+            discovery: self.discovery(),
+            sealing: self.sealing(),
             plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset, carried)),
         }
     }

@@ -4,6 +4,7 @@
 
 mod audit;
 mod configure;
+mod governance;
 mod horizon;
 mod message;
 mod planning;

@@ -22,6 +22,9 @@ pub(crate) const fn purpose_word(purpose: Purpose) -> &'static str {
         Purpose::Plan => "plan",
         Purpose::Acknowledgement => "acknowledgement",
         Purpose::Trust => "trust",
+        Purpose::Governance => "governance",
+        Purpose::Membership => "membership",
+        Purpose::GroupKey => "group-key",
     }
 }
 

@@ -85,6 +85,7 @@ impl Node {
         self.mark_mended(up.peer);
         self.reroute_limbo();
         self.meet(up.peer);
+        self.greet(up.peer);
     }
 
     /// Gives a link the convergence layer that it is to speak, unless it speaks it already.

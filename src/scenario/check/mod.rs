@@ -6,6 +6,7 @@ mod constraints;
 mod custody;
 mod faults;
 mod fixed_point;
+mod governance;
 mod hosts;
 mod imports;
 mod links;
@@ -66,6 +67,10 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
     let trust = root.trust.as_ref().map(|trust| checker.trust(trust, &protocol));
+    let governance =
+        root.governance.as_ref().map(|governance| checker.governance(governance, &protocol, trust.as_ref()));
+    let discovery = root.discovery.as_ref().map(|discovery| checker.discovery(&discovery.value));
+    let sealing = root.sealing.as_ref().map(|sealing| checker.sealing(&sealing.value));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol, &assets));
     let faults = checker.faults(root.faults.as_ref(), &classes);
     let metrics = checker.tolerances(root.metrics.as_ref());
@@ -87,6 +92,9 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
         shared_state,
         planning,
         trust,
+        governance,
+        discovery,
+        sealing,
         faults,
         metrics,
         hash: files.sources.hash(),

@@ -3,6 +3,7 @@
 mod assets;
 mod contacts;
 mod faults;
+mod governance;
 mod metrics;
 mod plan;
 mod protocol;
@@ -18,6 +19,7 @@ use crate::{
 pub use assets::{Asset, AssetKind, AssetRole, PowerSpec, StorageSpec, TableLine, has_surface};
 pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
+pub use governance::{Decision, DiscoverySpec, GovernanceSpec, Proposal, SealingSpec, Vote};
 pub use metrics::{Better, Tolerance};
 pub use plan::{
     ConstraintKind, MaskSpec, NoiseSpec, PlanConstraint, PlanParticipant, PlanRelation, PlanReserve,
@@ -60,6 +62,12 @@ pub struct Scenario {
     pub planning: Option<PlanSpec>,
     /// Certificates, access control and the log.
     pub trust: Option<TrustSpec>,
+    /// Decisions by quorum.
+    pub governance: Option<GovernanceSpec>,
+    /// Gossip with neighbours.
+    pub discovery: Option<DiscoverySpec>,
+    /// Confidentiality.
+    pub sealing: Option<SealingSpec>,
     /// What breaks, and when.
     pub faults: Vec<Fault>,
     /// How far metrics may be from a baseline, in the order of the file.

@@ -3,6 +3,7 @@
 mod assets;
 mod contacts;
 mod faults;
+mod governance;
 mod links;
 mod metrics;
 mod motion;
@@ -23,6 +24,10 @@ pub(crate) use assets::{
 pub(crate) use contacts::{RawContacts, RawImported, RawPlanFormat};
 pub(crate) use faults::{
     RawAssetDown, RawBetween, RawExtraLoss, RawFault, RawLinkDown, RawLinks, RawOf, RawOfClass,
+};
+pub(crate) use governance::{
+    RawDecision, RawDiscovery, RawGovernance, RawNewPolicy, RawProposal, RawSealedGroup, RawSealedPurpose,
+    RawSealing, RawVote, RawWho,
 };
 pub(crate) use links::{
     RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawConvergence, RawCrosslinks, RawFixed,
@@ -72,6 +77,9 @@ record! {
         shared_state: Optional<RawSharedState>, "none", "Replicated state.";
         planning: Optional<RawPlan>, "none", "The federated plan.";
         trust: Optional<RawTrust>, "none", "Certificates, access control and the log.";
+        governance: Optional<RawGovernance>, "none", "Decisions by quorum of the fleet's voters; with `trust`.";
+        discovery: Optional<RawDiscovery>, "none", "Gossip with neighbours about who is there.";
+        sealing: Optional<RawSealing>, "none", "Confidentiality of the application's messages.";
         faults: Option<List<RawFault>>, "none", "What breaks, and when.";
         metrics: Option<List<RawTolerance>>, "none", "How far metrics may be from a baseline.";
     }
