@@ -6,6 +6,7 @@ mod adversary;
 mod agreed;
 mod audit;
 mod configure;
+mod governance;
 mod horizon;
 mod message;
 mod planning;

@@ -45,6 +45,10 @@ pub(super) enum Event {
     Attack(u32),
     /// The authority takes a key back: its place among the scenario's revocations.
     Revoke(u32),
+    /// A proposal of the scenario is put forward: its place.
+    Propose(u32),
+    /// A voter is told what to think: the vote's place.
+    Vote(u32),
     /// A later horizon of the plan begins.
     PlanHorizon(u64),
     /// The asset joins the plan, or leaves it.

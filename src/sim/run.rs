@@ -12,7 +12,7 @@ use crate::{
     engine::{Entry, EventQueue, Record, RecordKind, SentBundle, Sink, merge_bundles, merge_records},
     link::{LinkClass, SharedChannel},
     runtime::{Fleet, Runtime, Storage},
-    scenario::{Fault, PlanSpec, Scenario},
+    scenario::{Fault, GovernanceSpec, PlanSpec, Scenario},
     units::{AssetIndex, SimTime},
     world::{
         Battery, Course, CourseError, Pace, Place, RadioBank, Receivers, Workload, is_shared, power_schedule,
@@ -373,6 +373,9 @@ impl Simulation {
         }
         let items = scenario.adversaries.iter().enumerate().filter(|(_, item)| item.asset == asset);
         events.extend(items.map(|(number, item)| (item.start, Event::Attack(number as u32))));
+        if let Some(governance) = &scenario.governance {
+            events.extend(decisions(governance, asset));
+        }
         for (number, fault) in scenario.faults.iter().enumerate() {
             let (concerned, start, end) = match fault {
                 Fault::AssetDown { asset: down, start, end } => (*down == asset, *start, *end),
@@ -411,6 +414,16 @@ impl Simulation {
         }
         events
     }
+}
+
+/// What a voter is told, then what an asset proposes.
+fn decisions(governance: &GovernanceSpec, asset: AssetIndex) -> Vec<(SimTime, Event)> {
+    let votes = governance.votes.iter().enumerate().filter(|(_, vote)| vote.asset == asset);
+    let mut events: Vec<(SimTime, Event)> =
+        votes.map(|(number, vote)| (vote.at, Event::Vote(number as u32))).collect();
+    let proposals = governance.proposals.iter().enumerate().filter(|(_, proposal)| proposal.asset == asset);
+    events.extend(proposals.map(|(number, proposal)| (proposal.at, Event::Propose(number as u32))));
+    events
 }
 
 /// Later horizons of the plan, at everyone who has a part in it, and when a participant comes and goes.
