@@ -148,6 +148,10 @@ impl Daemon {
         let did = key::did(&keys);
         let (disk, open, set_aside) = open_store(&config, start)?;
         let config = Arc::new(config);
+        if let Some(cpu) = config.cpu {
+            let failed = |source| StartError::System { what: format!("processor {cpu}"), source };
+            crate::processor::check(cpu).map_err(failed)?;
+        }
         let sockets = Sockets::bind(&config)?;
         let clock = Clock::start(Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms)));
         let tls = tls_setup(&config, &keys)?;

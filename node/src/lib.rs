@@ -44,6 +44,7 @@ mod log;
 mod mailbox;
 mod message;
 mod metrics;
+mod processor;
 mod store;
 mod tls;
 pub mod transport;

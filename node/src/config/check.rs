@@ -83,6 +83,7 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
         peers,
         radios: radios.into_iter().flatten().collect(),
         routes: raw.routes.iter().map(|route| (NodeId(route.to), NodeId(route.via))).collect(),
+        cpu: raw.cpu,
         limits: raw.limits,
     })
 }
@@ -314,7 +315,7 @@ mod tests {
             mistakes("(\n  node: 1,\n  stat: \"x\",\n)"),
             [
                 "node.ron:3:3: stat: Unexpected field named `stat` in `Node`, expected one of `node`, `names`, `preset`, `state`, \
-              `control`, `listen`, `beyond_loopback`, `tls`, `peers`, `radios`, `routes`, or `limits` instead; did you mean `state`?"
+              `control`, `listen`, `beyond_loopback`, `tls`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
             ]
         );
         let wrong_type = mistakes("(node: 1, state: \"x\",\n peers: [\n  (node: \"two\", via: Inbound)])");

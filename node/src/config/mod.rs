@@ -45,6 +45,8 @@ pub struct Config {
     pub radios: Vec<Radio>,
     /// Which neighbour leads to whom, beside the neighbours themselves.
     pub routes: Vec<(NodeId, NodeId)>,
+    /// The processor that its engine runs on, and no other; any without it. Linux only.
+    pub cpu: Option<u16>,
     /// What it may use.
     pub limits: Limits,
 }

@@ -29,6 +29,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) routes: Vec<RawRoute>,
     #[serde(default)]
+    pub(super) cpu: Option<u16>,
+    #[serde(default)]
     pub(super) limits: Limits,
 }
 
