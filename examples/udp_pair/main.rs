@@ -121,6 +121,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         counted_payloads: false,
         contracts: false,
         shared_state: None,
+        trust: None,
         plan: None,
     }
 }

@@ -27,6 +27,7 @@
 //!                  └── store ◄──┘ groups of batches, one transaction each
 //! ```
 
+pub mod adapter;
 pub mod cli;
 mod client;
 mod clock;

@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod access;
 pub mod bpsec;
 pub mod bundle;
 pub mod cbor;
@@ -14,6 +15,7 @@ pub mod dtn;
 pub mod envelope;
 pub mod id;
 pub mod identity;
+pub mod log;
 pub mod node;
 pub mod planning;
 pub mod sync;

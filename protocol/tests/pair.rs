@@ -88,6 +88,7 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
             lifetime: Duration::from_secs(7200),
         }),
         plan: None,
+        trust: None,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::{CliError, reference};
 use crate::{
-    engine::{Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
+    engine::{AssetLog, Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
     metrics::{Metrics, MetricsSet, Places, RunShape},
     oracle::{OracleReport, Oracles},
     report::{
         AssetFacts, Capture, CapturedLink, OracleFacts, PlanFacts, ReportError, RunEnd, RunFacts, RunFolder,
-        Timing, words,
+        Timing, words, write_log,
     },
     scenario::{PlanSpec, PrivacySpec, Scenario, Tolerance},
     sim::{Free, Options, Outside, Progress, Reality, SimError, Simulation},
@@ -254,6 +254,7 @@ impl Watch {
                 ephemeris: simulation.course().ephemeris.clone(),
                 trajectories: simulation.course().trajectories.clone(),
             },
+            adversaries: scenario.adversaries.iter().map(|adversary| adversary.asset).collect(),
         };
         let longest = simulation
             .course()
@@ -357,6 +358,15 @@ impl Sink for Watch {
     fn bundle(&mut self, bundle: &SentBundle) {
         if let Some((_, capture)) = &mut self.capture {
             capture.add(bundle);
+        }
+    }
+
+    fn log(&mut self, log: &AssetLog) {
+        if let Some(folder) = &self.folder
+            && self.failure.is_none()
+        {
+            let name = &folder.assets()[log.asset.get()].name;
+            self.failure = write_log(folder.path(), name, log).err();
         }
     }
 }

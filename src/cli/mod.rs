@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+pub mod audit;
 pub mod bundle;
 pub mod catopt;
 pub mod check;
@@ -10,6 +11,7 @@ mod flight;
 pub mod hil;
 mod interrupt;
 pub mod new;
+pub mod policy;
 pub mod privacy;
 mod progress;
 mod reference;
@@ -70,6 +72,8 @@ enum Command {
     Route(route::RouteArgs),
     Solvers(solvers::SolversArgs),
     Catopt(catopt::CatoptArgs),
+    Audit(audit::AuditArgs),
+    Policy(policy::PolicyArgs),
     Privacy(privacy::PrivacyArgs),
     Sync(sync::SyncArgs),
     Hil(hil::HilArgs),
@@ -94,6 +98,8 @@ impl Command {
             Self::Route(args) => route::execute(&args),
             Self::Solvers(args) => solvers::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
+            Self::Audit(args) => audit::execute(&args, &mut io::stdout().lock()),
+            Self::Policy(args) => policy::execute(&args, &mut io::stdout().lock()),
             Self::Privacy(args) => privacy::execute(&args),
             Self::Sync(args) => sync::execute(&args),
             Self::Hil(args) => hil::execute(&args),

@@ -2,6 +2,7 @@
 //!
 //! Memory is bounded by assets, streams and writes under way, never by simulated time. The names are those of DESIGN.md.
 
+mod attacks;
 mod delivery;
 mod energy;
 mod latency;
@@ -13,6 +14,7 @@ mod security;
 mod sync;
 mod value;
 
+pub use attacks::AttackRecorder;
 pub use delivery::{DeliveryRecorder, is_application};
 pub use energy::EnergyRecorder;
 pub use latency::Latencies;
@@ -83,6 +85,8 @@ pub struct RunShape {
     pub replan: Option<Replan>,
     /// Where the assets are.
     pub places: Places,
+    /// Assets whose hosts are adversaries.
+    pub adversaries: Vec<AssetIndex>,
 }
 
 /// All recorders of a run.
@@ -96,6 +100,7 @@ pub struct Metrics {
     link: LinkRecorder,
     energy: EnergyRecorder,
     security: SecurityRecorder,
+    attacks: AttackRecorder,
     derived: Vec<DerivedRow>,
 }
 
@@ -114,6 +119,7 @@ impl Metrics {
             link: LinkRecorder::default(),
             energy: EnergyRecorder::default(),
             security: SecurityRecorder::default(),
+            attacks: AttackRecorder::new(shape.adversaries),
             derived: Vec::new(),
         }
     }
@@ -129,6 +135,7 @@ impl Metrics {
         self.link.record(record);
         self.energy.record(record);
         self.security.record(record);
+        self.attacks.record(record);
     }
 
     /// Table rows that came out of the last call of [`Metrics::record`] or [`Metrics::finish`].
@@ -158,6 +165,7 @@ impl Metrics {
         self.link.write(&mut set);
         self.energy.write(self.delivery.delivered_bytes(), &mut set);
         self.security.write(&mut set);
+        self.attacks.write(&mut set);
         self.privacy.write(&mut set);
         set
     }

@@ -42,7 +42,9 @@ impl FrameConservation {
     pub fn record(&mut self, record: &Record, report: &mut OracleReport) {
         let pair = match record.kind {
             RecordKind::FrameSent { peer, .. } => (record.asset, peer),
-            RecordKind::FrameReceived { peer, .. } | RecordKind::FrameLost { peer, .. } => (peer, record.asset),
+            RecordKind::FrameReceived { peer, .. } | RecordKind::FrameLost { peer, .. } => {
+                (peer, record.asset)
+            }
             _ => return,
         };
         if !self.unseen.is_empty() && self.unseen.contains(&pair) {

@@ -204,7 +204,14 @@ impl<'a> Source<'a> {
             return Ok(rounds);
         }
         let columns = [
-            "round", "slowest", "late", "light_time_s", "contacts_s", "computation_s", "bytes", "committee_bytes",
+            "round",
+            "slowest",
+            "late",
+            "light_time_s",
+            "contacts_s",
+            "computation_s",
+            "bytes",
+            "committee_bytes",
         ];
         self.rows("rounds.csv", &columns, |place, row: RawRound| {
             rounds.push(RoundTimes {

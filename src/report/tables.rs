@@ -142,6 +142,7 @@ pub const fn kind_word(kind: MessageKind) -> &'static str {
         MessageKind::Plan => "plan",
         MessageKind::Acknowledgement => "acknowledgement",
         MessageKind::Datagram => "datagram",
+        MessageKind::Trust => "trust",
     }
 }
 

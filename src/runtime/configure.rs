@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{self, CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
+    scenario::{CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
@@ -36,7 +36,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 #[derive(Debug)]
 pub struct Fleet {
     scenario: Arc<Scenario>,
-    streams: RandomStreams,
+    pub(super) streams: RandomStreams,
     directory: Arc<Directory>,
     nodes: Vec<NodeId>,
     /// Milliseconds between the nodes' civil time and the scenario's.
@@ -90,8 +90,13 @@ impl Fleet {
         let assets = scenario.assets.iter();
         let names =
             assets.filter_map(|asset| Some((asset.dtn_name.as_deref()?.into(), asset.node))).collect();
-        let role = |asset: &scenario::Asset| (asset.node, Role(asset.role as u8));
-        let roles = Roles::new(scenario.assets.iter().map(role).collect(), Role::default());
+        // Where certificates say who is what, they say it here too.
+        let role = |asset: AssetIndex| match &scenario.trust {
+            Some(trust) => trust.grant(asset).role,
+            None => scenario.asset(asset).role.identity(),
+        };
+        let role = |asset: AssetIndex| (scenario.asset(asset).node, Role::from(role(asset)));
+        let roles = Roles::new(scenario.asset_indices().map(role).collect(), Role::default());
         let roles = Arc::new(roles);
         let civil_offset_ms = 0;
         Ok(Self {
@@ -227,7 +232,9 @@ impl Fleet {
         let scenario = &self.scenario;
         let protocol = &scenario.protocol;
         let storage = scenario.asset(asset).storage;
-        let shared = scenario.shared_state.as_ref().filter(|shared| shared.members.contains(&asset));
+        let honest = !scenario.is_adversary(asset);
+        let shared =
+            scenario.shared_state.as_ref().filter(|shared| honest && shared.members.contains(&asset));
         NodeConfig {
             id: self.node(asset),
             directory: self.directory.clone(),
@@ -257,7 +264,12 @@ impl Fleet {
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
-            plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset, carried)),
+            trust: self.trust(asset).filter(|_| honest),
+            plan: scenario
+                .planning
+                .as_ref()
+                .filter(|_| honest)
+                .and_then(|plan| self.plan(plan, asset, carried)),
         }
     }
 

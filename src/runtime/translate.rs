@@ -21,6 +21,7 @@ pub(super) const fn kind(purpose: Purpose) -> MessageKind {
         Purpose::Sync => MessageKind::Sync,
         Purpose::Plan => MessageKind::Plan,
         Purpose::Acknowledgement => MessageKind::Acknowledgement,
+        Purpose::Trust => MessageKind::Trust,
     }
 }
 

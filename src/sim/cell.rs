@@ -9,7 +9,7 @@ use crate::{
     engine::{Entry, Record, RecordKind, SentBundle},
     link::SharedChannel,
     runtime::{Content, Message, Runtime, Storage},
-    scenario::{Fault, Service},
+    scenario::{Fault, Revocation, Service},
     units::{AssetIndex, SimTime},
     world::{Battery, Course, RadioBank, Receivers, Workload},
 };
@@ -131,6 +131,8 @@ impl Cell<'_> {
             Event::Write => self.write(around, now),
             Event::Publish(number) => self.publish(around, now, number),
             Event::StartPlan => self.runtime.start_plan(now, self.storage, &mut around.records),
+            Event::Revoke(number) => self.revoke(around, now, number),
+            Event::Attack(item) => self.attack(around, now, item),
             Event::PlanHorizon(horizon) => {
                 self.runtime.plan_horizon(now, horizon, self.storage, &mut around.records);
             }
@@ -206,6 +208,21 @@ impl Cell<'_> {
         if let Some(time) = next {
             self.schedule(around, self.asset, time.max(now), Event::Write);
         }
+    }
+
+    fn attack(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, item: u32) {
+        let adversary = &around.setting.course.scenario.adversaries[item as usize];
+        let (next, end) = (now + adversary.interval, adversary.end);
+        self.runtime.attack(now, item, &mut around.records);
+        if next < end {
+            self.schedule(around, self.asset, next, Event::Attack(item));
+        }
+    }
+
+    fn revoke(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
+        let Some(trust) = &around.setting.course.scenario.trust else { return };
+        let Revocation { asset, cause, .. } = trust.revocations[number as usize];
+        self.runtime.revoke(now, asset, cause, self.storage, &mut around.records);
     }
 
     fn publish(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {

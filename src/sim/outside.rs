@@ -365,7 +365,13 @@ impl Cell<'_> {
     pub(super) fn next_arrived(&mut self, course: &Course, radio: u32) -> Option<QueuedFrame> {
         while let Some((peer, bytes)) = self.port.waiting.get_mut(radio as usize)?.pop_front() {
             if let Some(window) = self.place_for(course, radio, peer) {
-                return Some(QueuedFrame { window, bytes, bundle: None, to_all: peer.is_none() });
+                return Some(QueuedFrame {
+                    window,
+                    bytes,
+                    bundle: None,
+                    to_all: peer.is_none(),
+                    attack: None,
+                });
             }
         }
         None

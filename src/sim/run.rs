@@ -277,6 +277,11 @@ impl Simulation {
         }
         running.finish(&setting, end);
         running.deliver(sink);
+        for cell in &cells(&mut running.world) {
+            if let Some(log) = cell.runtime.log(end, cell.storage) {
+                sink.log(&log);
+            }
+        }
         let signatures = cells(&mut running.world).iter().fold(Signatures::default(), |sum, cell| {
             let own = cell.runtime.signatures();
             Signatures { made: sum.made + own.made, checked: sum.checked + own.checked }
@@ -329,6 +334,7 @@ impl Simulation {
         let longest = scenario.traffic.iter().map(|flow| flow.lifetime);
         let longest = longest.chain(scenario.messages.iter().map(|list| list.lifetime));
         let longest = longest.chain(scenario.shared_state.iter().map(|shared| shared.lifetime));
+        let longest = longest.chain(scenario.trust.iter().map(|trust| trust.lifetime));
         let longest = longest.chain(scenario.planning.iter().map(|plan| plan.lifetime)).max();
         let replicas = scenario.shared_state.as_ref().map_or(0, |shared| shared.members.len() as u32);
         Running {
@@ -359,6 +365,14 @@ impl Simulation {
         if let Some(window) = self.course.windows[asset.get()].first() {
             events.push((window.start, Event::WindowOpens(0)));
         }
+        if let Some(trust) = scenario.trust.as_ref().filter(|trust| trust.authority == asset) {
+            let revocations = trust.revocations.iter().enumerate();
+            events.extend(
+                revocations.map(|(number, revocation)| (revocation.at, Event::Revoke(number as u32))),
+            );
+        }
+        let items = scenario.adversaries.iter().enumerate().filter(|(_, item)| item.asset == asset);
+        events.extend(items.map(|(number, item)| (item.start, Event::Attack(number as u32))));
         for (number, fault) in scenario.faults.iter().enumerate() {
             let (concerned, start, end) = match fault {
                 Fault::AssetDown { asset: down, start, end } => (*down == asset, *start, *end),

@@ -232,8 +232,8 @@ impl Cell<'_> {
             let window = course.windows[self.asset.get()][place as usize];
             let link = course.links[window.link as usize].sender_link;
             if let Some(bytes) = self.runtime.poll_transmit(now, link) {
-                let bundle = self.runtime.departed();
-                return Some(QueuedFrame { window: place, bytes, bundle, to_all: false });
+                let (bundle, attack) = (self.runtime.departed(), self.runtime.attacked());
+                return Some(QueuedFrame { window: place, bytes, bundle, to_all: false, attack });
             }
         }
         None
@@ -343,7 +343,8 @@ impl Cell<'_> {
                 let airtime = SimTime::ZERO;
                 self.record(around, now, RecordKind::FrameSent { peer: to, bytes: on_air.bytes, airtime });
             }
-            let incoming = Incoming { link, flight, bytes, addressed: frame.to_all, transmission };
+            let incoming =
+                Incoming { link, flight, bytes, addressed: frame.to_all, attack: None, transmission };
             self.schedule(around, to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
         }
         if let Some(interface) = self.port.way(number, link.to) {
@@ -351,8 +352,8 @@ impl Cell<'_> {
             around.departures.push(Departure { time: now, interface, from, snr_db, bytes });
             return;
         }
-        let incoming =
-            Incoming { link: window.link, flight, bytes: frame.bytes, addressed: true, transmission };
+        let (bytes, attack) = (frame.bytes, frame.attack);
+        let incoming = Incoming { link: window.link, flight, bytes, addressed: true, attack, transmission };
         self.schedule(around, link.to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
     }
 }

@@ -102,6 +102,7 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
             lifetime: Duration::from_secs(3600),
         }),
         plan: None,
+        trust: None,
     }
 }
 

@@ -139,7 +139,10 @@ fn a_link_is_real_between_two_simulated_nodes_by_the_commands_as_typed() {
     assert_eq!(live.status.code(), Some(0), "{}", text(&live.stderr));
     let said: serde_json::Value = serde_json::from_slice(&live.stdout).unwrap();
     let frames = |place: usize, what: &str| said["session"]["interfaces"][place][what].as_u64().unwrap();
-    assert!(frames(0, "frames_out") > 20 && frames(1, "frames_in") >= frames(0, "frames_out") - 1, "{said:#}");
+    assert!(
+        frames(0, "frames_out") > 20 && frames(1, "frames_in") >= frames(0, "frames_out") - 1,
+        "{said:#}"
+    );
     let metrics = fs::read_to_string(folder.path().join("runs/field/metrics.json")).unwrap();
     let metrics: serde_json::Value = serde_json::from_str(&metrics).unwrap();
     assert!(metrics.to_string().contains("delivery.ratio"), "{metrics:#}");

@@ -233,7 +233,12 @@ impl Outside for RealAir {
             if self.count % 10 != 0 {
                 let time = one.time.max(self.granted) + SimTime(30_000_000);
                 let interface = 1 - one.interface;
-                self.under_way.push(Arrival { time, interface, entrance: Entrance::Air, bytes: one.bytes.clone() });
+                self.under_way.push(Arrival {
+                    time,
+                    interface,
+                    entrance: Entrance::Air,
+                    bytes: one.bytes.clone(),
+                });
             }
             self.out.push(one);
         }

@@ -26,6 +26,7 @@ pub(crate) const PROTOCOL: &[&str] = &[
     "contract",
     "planning",
     "compute",
+    "log",
     "governance",
     "access",
     "node",

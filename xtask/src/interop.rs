@@ -69,6 +69,13 @@ pub(crate) const PEERS: &[Peer] = &[
         ],
     },
     Peer {
+        tests: "direwolf::",
+        program: "interop",
+        programs: &["direwolf", "mkfifo"],
+        module: None,
+        installation: &[&["apt-get", "install", "--yes", "direwolf"]],
+    },
+    Peer {
         tests: "pycddl::",
         program: "interop",
         programs: &["python3"],

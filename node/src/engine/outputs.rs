@@ -21,6 +21,7 @@ pub(crate) const fn purpose_word(purpose: Purpose) -> &'static str {
         Purpose::Sync => "sync",
         Purpose::Plan => "plan",
         Purpose::Acknowledgement => "acknowledgement",
+        Purpose::Trust => "trust",
     }
 }
 

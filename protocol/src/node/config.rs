@@ -2,6 +2,7 @@
 
 use super::{
     CustodySettings, ReassemblySettings, StatusReportSettings, plan::Requests, security::BundleSecurity,
+    trust::TrustConfig,
 };
 use crate::{
     bundle::{CrcKind, Policy},
@@ -66,6 +67,8 @@ pub struct NodeConfig {
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.
     pub plan: Option<PlanConfig>,
+    /// Certificates, access control and the log; none: whoever is in the directory is trusted with everything.
+    pub trust: Option<TrustConfig>,
 }
 
 impl NodeConfig {
@@ -100,6 +103,7 @@ impl NodeConfig {
             contracts: false,
             shared_state: None,
             plan: None,
+            trust: None,
         }
     }
 }

@@ -139,7 +139,8 @@ impl Node {
         let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
         let record = record.filter(|_| self.config.keep_bundles);
         let rank = self.rank(&bundle, priority, origin);
-        let held = Held { bundle, own, kept: record.is_some(), previous, hops, age, booking: None, handed: false };
+        let held =
+            Held { bundle, own, kept: record.is_some(), previous, hops, age, booking: None, handed: false };
         match self.store.insert_as(rank, meta, queue, held) {
             Ok(inserted) => {
                 if let Some(encoded) = record {

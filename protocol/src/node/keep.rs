@@ -62,6 +62,16 @@ pub enum Kept {
     Custody = 10,
     /// The name of a bundle whose custody was taken.
     CustodyTaken = 11,
+    /// An entry of the log, by its number. The node never asks for one again.
+    LogEntry = 12,
+    /// The log's state after its last entry.
+    LogHead = 13,
+    /// Who may speak for whom.
+    Keyring = 14,
+    /// The newest checkpoint of another's log.
+    Checkpoint = 15,
+    /// Two signed statements that exclude each other. The node never asks for them again.
+    Proof = 16,
 }
 
 pub(super) const KEY_LEN: usize = 18;
@@ -309,6 +319,9 @@ impl Node {
         }
         if kind == Kept::Custody as u8 {
             return self.take_back_custody(record_key, value).ok_or(malformed);
+        }
+        if (Kept::LogEntry as u8..=Kept::Proof as u8).contains(&kind) {
+            return self.take_back_trust(kind, value)?.ok_or(malformed);
         }
         let (stream, number) = parse_key(record_key).ok_or(InputError::Kept { kind })?;
         self.take_back_stream(kind, stream, number, value).ok_or(malformed)

@@ -33,6 +33,7 @@ mod send;
 mod shared_state;
 mod strategy;
 mod timer;
+mod trust;
 
 pub use administrative::StatusReportSettings;
 pub use config::{
@@ -49,6 +50,7 @@ pub use plan::{PlanHorizon, Requests};
 pub use reassembly::ReassemblySettings;
 pub use refusal::{InputError, SubmitError};
 pub use security::BundleSecurity;
+pub use trust::{Issuer, TrustConfig};
 
 use crate::{
     bundle::{BundleId, Disposition, StatusReport},
@@ -151,6 +153,7 @@ pub struct Node {
     /// The schemas that are known, where something is held against them.
     contracts: Option<contracts::Contracts>,
     planning: Option<plan::Planning>,
+    trusting: Option<trust::Trusting>,
 
     timers: Timers,
     outputs: VecDeque<Output>,
@@ -168,7 +171,9 @@ impl Node {
     /// A node that starts from nothing, in incarnation 1. `seed`: fresh for every incarnation.
     #[must_use]
     pub fn new(config: NodeConfig, keys: KeyPair, seed: [u8; 32], start: Instant) -> Self {
-        Self::incarnate(config, keys, seed, start, 1)
+        let mut node = Self::incarnate(config, keys, seed, start, 1);
+        node.start_log();
+        node
     }
 
     /// A node that comes back after a crash with what its host kept, in the order of the keys.
@@ -198,6 +203,7 @@ impl Node {
         node.restore_acknowledgements();
         node.relaunch();
         node.arm_anti_entropy();
+        node.start_log();
         Ok(node)
     }
 
@@ -251,6 +257,10 @@ impl Node {
             contracts: (config.shared_state.is_some() || config.contracts)
                 .then(|| contracts::Contracts::new(config.contracts)),
             planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),
+            trusting: config
+                .trust
+                .clone()
+                .map(|trust| trust::Trusting::new(config.id, trust, incarnation, config.directory.len())),
             timers: Timers::default(),
             outputs: VecDeque::new(),
             batch: Batch::default(),
@@ -311,6 +321,13 @@ impl Node {
             Input::AuditSharedState { peer } => self.audit_shared_state(peer),
             Input::StartPlan => self.start_plan(),
             Input::PlanHorizon(next) => self.replan(*next),
+            Input::Learn(statement) => match self.learn(&statement) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(self.refuse(error.reason())),
+            },
+            Input::ReadLog { reader } => self.read_log(reader),
+            Input::RotateKey(next) => self.rotate_key(*next),
+            Input::Revoke { node, cause } => self.revoke(node, cause),
             Input::JoinPlan => self.join_plan(),
             Input::LeavePlan => self.leave_plan(),
             Input::Civil(estimate) => {
@@ -377,6 +394,7 @@ impl Node {
                 Timer::StoreExpiry => self.on_store_expiry(),
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),
+                Timer::Trust => self.on_trust_timer(),
                 Timer::PlanRound => self.on_plan_round(),
                 Timer::PlanSuccession => self.on_plan_succession(),
                 Timer::PlanJoin => self.on_plan_join(),
@@ -432,6 +450,7 @@ impl Node {
 
     /// Turns what this input changed into one persist request.
     fn flush(&mut self) {
+        self.keep_journal();
         if self.batch.is_empty() {
             debug_assert!(self.followups.is_empty(), "a followup waits for a change");
             self.outputs.extend(self.batch.reports.drain(..).map(Output::Report));
@@ -455,7 +474,10 @@ impl Node {
     }
 
     fn refuse(&mut self, reason: &'static str) -> InputError {
-        *self.refusals.entry(reason).or_default() += 1;
+        let count = self.refusals.entry(reason).or_default();
+        *count += 1;
+        let count = *count;
+        self.note_refusal(reason, count);
         InputError::Refused { reason }
     }
 

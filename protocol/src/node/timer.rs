@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     Push,
     /// When a member compares its replica with the next one's.
     AntiEntropy,
+    /// When a member tells the next one what it knows of identities and logs.
+    Trust,
     /// When a round of planning has waited long enough.
     PlanRound,
     /// When the plan's coordinator has been silent for too long.

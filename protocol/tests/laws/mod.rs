@@ -121,6 +121,7 @@ pub(crate) fn config(node: u64) -> NodeConfig {
         contracts: false,
         shared_state: None,
         plan: None,
+        trust: None,
     }
 }
 

@@ -117,10 +117,19 @@ impl Flight {
                     continue;
                 }
                 let heard = slot * SLOT_MS + SLOT_MS / 4;
-                for (from, to, start) in [(self.hub, *asset, heard - SLOT_MS * 7 / 4), (*asset, self.hub, heard)] {
+                for (from, to, start) in
+                    [(self.hub, *asset, heard - SLOT_MS * 7 / 4), (*asset, self.hub, heard)]
+                {
                     let (start, end) = (at(start), at(start + SLOT_MS * 2 / 5));
                     let (from_id, to_id) = (NodeId(from), NodeId(to));
-                    contacts.push(PlannedContact { from: from_id, to: to_id, start, end, rate_bps: RATE_BPS, owlt });
+                    contacts.push(PlannedContact {
+                        from: from_id,
+                        to: to_id,
+                        start,
+                        end,
+                        rate_bps: RATE_BPS,
+                        owlt,
+                    });
                     self.push(start, Event::Up { node: from, peer: to });
                     self.push(end, Event::Down { node: from, peer: to });
                 }
@@ -147,7 +156,12 @@ impl Flight {
             let mut tickets = Vec::new();
             while let Some(output) = node.poll_output() {
                 if let Output::Persist(batch) = output {
-                    assert!(batch.changes.iter().all(|change| matches!(change, Change::Put { .. } | Change::Delete { .. })));
+                    assert!(
+                        batch
+                            .changes
+                            .iter()
+                            .all(|change| matches!(change, Change::Put { .. } | Change::Delete { .. }))
+                    );
                     tickets.push(batch.ticket);
                 }
             }

@@ -1,5 +1,6 @@
 //! From raw to checked: every rule that a scenario must keep, all violations in one go.
 
+mod adversary;
 mod assets;
 mod channel;
 mod constraints;
@@ -18,6 +19,7 @@ mod service;
 mod settings;
 mod tables;
 mod tasks;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -64,7 +66,10 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     checker.reports(root, &protocol);
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
+    let trust = root.trust.as_ref().map(|trust| checker.trust(trust, &protocol));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol, &assets));
+    let adversaries =
+        checker.adversaries(root.adversaries.as_ref(), &classes, &protocol, assets.len() as u32);
     let faults = checker.faults(root.faults.as_ref(), &classes);
     let metrics = checker.tolerances(root.metrics.as_ref());
     if !checker.files.drafts.is_empty() {
@@ -84,6 +89,8 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
         messages,
         shared_state,
         planning,
+        trust,
+        adversaries,
         faults,
         metrics,
         hash: files.sources.hash(),

@@ -1,5 +1,6 @@
 //! What a scenario means, checked: [`Scenario`]. Nothing behind [`Scenario::load`](crate::scenario::Scenario::load) checks again.
 
+mod adversary;
 mod assets;
 mod contacts;
 mod faults;
@@ -7,6 +8,7 @@ mod metrics;
 mod plan;
 mod protocol;
 mod traffic;
+mod trust;
 
 use crate::{
     astro::Epoch,
@@ -14,6 +16,7 @@ use crate::{
     units::{AssetIndex, SimTime},
 };
 
+pub use adversary::{Adversary, Attack};
 pub use assets::{Asset, AssetKind, AssetRole, PowerSpec, StorageSpec, TableLine, has_surface};
 pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
@@ -24,8 +27,9 @@ pub use plan::{
 };
 pub use protocol::{CrcKind, CustodySpec, Priority, ProtocolSettings, Retransmission, Routing, Service};
 pub use traffic::{
-    Arrivals, ListedMessage, Messages, PayloadContent, Publication, SharedState, Traffic, WriteMix,
+    Arrivals, ListedMessage, Messages, PayloadContent, Publication, RECORDS, SharedState, Traffic, WriteMix,
 };
+pub use trust::{Grant, Revocation, TrustSpec};
 
 /// A fleet, its surroundings and its tasks.
 #[derive(Clone, Debug)]
@@ -56,6 +60,10 @@ pub struct Scenario {
     pub shared_state: Option<SharedState>,
     /// The federated plan.
     pub planning: Option<PlanSpec>,
+    /// Certificates, access control and the log.
+    pub trust: Option<TrustSpec>,
+    /// Assets that do harm.
+    pub adversaries: Vec<Adversary>,
     /// What breaks, and when.
     pub faults: Vec<Fault>,
     /// How far metrics may be from a baseline, in the order of the file.
@@ -65,6 +73,12 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Whether an asset's host is an adversary.
+    #[must_use]
+    pub fn is_adversary(&self, asset: AssetIndex) -> bool {
+        self.adversaries.iter().any(|adversary| adversary.asset == asset)
+    }
+
     /// The asset at `index`.
     #[must_use]
     pub fn asset(&self, index: AssetIndex) -> &Asset {

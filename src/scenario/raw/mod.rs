@@ -1,5 +1,6 @@
 //! What a scenario file may hold, as it is written. Each field states its default and meaning for docs/SCENARIOS.md.
 
+mod adversary;
 mod assets;
 mod contacts;
 mod faults;
@@ -9,12 +10,14 @@ mod motion;
 mod plan;
 mod protocol;
 mod traffic;
+mod trust;
 
 use super::{
     decode::{List, Spanned, record},
     quantity::Duration,
 };
 
+pub(crate) use adversary::{RawAdversary, RawAttack};
 pub(crate) use assets::{
     RawAsset, RawClock, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage,
     RawTransit,
@@ -46,6 +49,7 @@ pub(crate) use traffic::{
     RawArrivals, RawContent, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority,
     RawReport, RawSchema, RawSharedState, RawTraffic,
 };
+pub(crate) use trust::{RawCause, RawEffect, RawGrant, RawRevocation, RawRule, RawTrust};
 
 type Optional<T> = Option<Spanned<T>>;
 
@@ -69,6 +73,8 @@ record! {
         messages: Optional<RawMessages>, "none", "Application messages that a file lists.";
         shared_state: Optional<RawSharedState>, "none", "Replicated state.";
         planning: Optional<RawPlan>, "none", "The federated plan.";
+        trust: Optional<RawTrust>, "none", "Certificates, access control and the log.";
+        adversaries: Option<List<RawAdversary>>, "none", "Assets that do harm.";
         faults: Option<List<RawFault>>, "none", "What breaks, and when.";
         metrics: Option<List<RawTolerance>>, "none", "How far metrics may be from a baseline.";
     }

@@ -192,7 +192,11 @@ impl Node {
         let Some(planning) = self.planning.as_mut() else { return };
         planning.membership.heard(from);
         let new = planning.membership.take(from);
-        if planning.coordinator.as_ref().is_some_and(|coordinator| coordinator.members().any(|one| one == from)) {
+        if planning
+            .coordinator
+            .as_ref()
+            .is_some_and(|coordinator| coordinator.members().any(|one| one == from))
+        {
             planning.membership.held.remove(&from);
         }
         let Some(coordinator) = &planning.coordinator else { return };
@@ -256,7 +260,8 @@ impl Node {
         };
         let missing: Vec<NodeId> = coordinator.missing().collect();
         // Who is gone is asked again when the sum had to begin anew, for a member that forgot what it said.
-        let again = |node: &&NodeId| planning.membership.held.contains(node) && !planning.membership.holds(**node);
+        let again =
+            |node: &&NodeId| planning.membership.held.contains(node) && !planning.membership.holds(**node);
         let again: Vec<NodeId> = missing.iter().filter(again).copied().collect();
         let quorum = planning.config.pace.quorum;
         let gone = planning.membership.retire(now, absence, quorum, &missing);

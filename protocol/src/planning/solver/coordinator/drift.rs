@@ -68,8 +68,7 @@ impl Coordinator {
     }
 
     pub(super) fn stands_by(&self, member: &Member) -> bool {
-        member.retired
-            || member.accepted > 0 && self.drift.told && self.drift.since(member.place) <= STILL
+        member.retired || member.accepted > 0 && self.drift.told && self.drift.since(member.place) <= STILL
     }
 
     /// Asks those whose answer is worth a new question. With masks, at least as many as may be opened together.
@@ -118,6 +117,13 @@ impl Coordinator {
         let member = &mut self.members[place];
         (member.owing, member.asked) = (true, now);
         true
+    }
+
+    /// Whether the plan goes on as soon as this member has answered, and not before.
+    #[must_use]
+    pub fn waits_for_only(&self, node: NodeId) -> bool {
+        let mut owing = self.members.iter().filter(|member| member.owing && !member.retired);
+        self.drift.told && owing.next().is_some_and(|member| member.node == node) && owing.next().is_none()
     }
 
     /// Asks at least so many together, if anybody: fewer answers would not be opened.
