@@ -277,11 +277,13 @@ impl Outside for Live {
                 return self.end(Ended::LogFailed { why });
             }
             let news = self.setup.mailbox.look();
-            if news.ended || (self.setup.stop)() {
-                return self.end(Ended::Stopped);
-            }
             let wall = clock::now();
             let mut now = self.now(wall, &news);
+            if news.ended || (self.setup.stop)() {
+                // Up to now nothing else was due.
+                self.granted = self.granted.max(now.min(next));
+                return self.end(Ended::Stopped);
+            }
             let due = now >= next;
             if due && !matches!(self.setup.mode, ClockMode::Stepped(_)) {
                 if let Err(how) = self.judge_lag(wall, next) {
