@@ -88,6 +88,6 @@ fn lines(logs: &Logs, all: bool) -> Vec<Line> {
             }
         }
     }
-    lines.sort_by(|a, b| (a.slot, a.clock_s.to_bits()).cmp(&(b.slot, b.clock_s.to_bits())));
+    lines.sort_by_key(|line| (line.slot, line.clock_s.to_bits()));
     lines
 }

@@ -265,7 +265,7 @@ impl Membership {
         }
         let known = self.known.get(&node);
         let (newer, full) = (
-            known.is_none_or(|known| known.advert.life < advert.life || known.advert.life == advert.life),
+            known.is_none_or(|known| known.advert.life <= advert.life),
             known.is_none() && self.known.len() >= self.max_members,
         );
         if full {

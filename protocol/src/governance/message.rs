@@ -111,7 +111,7 @@ impl Ledger {
         let known = usize::try_from(other.decisions).unwrap_or(usize::MAX);
         let certificates = self.decisions.iter().skip(known).map(|decision| decision.certificate.as_slice());
         let names: BTreeSet<Brief> = other.names.iter().copied().collect();
-        let same_slot = other.decisions <= self.slot() - 1;
+        let same_slot = other.decisions < self.slot();
         let records = self.records().filter(|record| same_slot && !names.contains(&Brief::of(record)));
         let mut left = MAX_MESSAGE_LEN - 64 - MAX_NAMES * 8;
         let fits = |record: &&[u8]| {

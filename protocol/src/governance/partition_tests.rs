@@ -59,7 +59,9 @@ impl Fleet {
     fn settle(&mut self, voter: usize, give_up: bool) {
         let (own, keys) = (Self::node(voter), keys(voter as u64 + 1));
         let stance = |proposal: &Proposal| match &proposal.content {
-            Content::Authority { since, .. } if since.0 % 3 == 0 && voter % 2 == 0 => Stance::Reject,
+            Content::Authority { since, .. } if since.0.is_multiple_of(3) && voter.is_multiple_of(2) => {
+                Stance::Reject
+            }
             _ => Stance::Approve,
         };
         let mut give_up = give_up;

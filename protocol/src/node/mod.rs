@@ -278,7 +278,7 @@ impl Node {
                 .map(|trust| trust::Trusting::new(config.id, trust, incarnation, config.directory.len())),
             governing: config.governance.clone().map(governance::Governing::new),
             sealing: config.sealing.clone().map(sealing::Sealing::new),
-            discovering: config.discovery.clone().map(|discovery| {
+            discovering: config.discovery.map(|discovery| {
                 let members = config.directory.len();
                 discovery::Discovering::new(config.id, incarnation, discovery, members, seed)
             }),
