@@ -320,7 +320,7 @@ impl Cell<'_> {
             return self.record(around, now, kind);
         };
         let (link, transmission) = (window.link, None);
-        let incoming = Incoming { link, flight, bytes, addressed: true, attack: None, transmission };
+        let incoming = Incoming { link, flight, bytes, addressed: true, transmission, attack: None };
         self.schedule(around, self.asset, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
     }
 
