@@ -1,6 +1,11 @@
 //! What happens at an asset.
 
-use crate::link::{Flight, TransmissionId};
+use super::outside::Arrival;
+use crate::{
+    link::{Flight, TransmissionId},
+    scenario::{Attack, GovernanceSpec, PlanSpec},
+    units::{AssetIndex, SimTime},
+};
 
 /// An event and its place in the chain of causes within one moment: what an asset causes at another one in the same moment is a step
 /// later, and so is everything that it causes there.
@@ -21,6 +26,8 @@ pub(super) enum Event {
     FrameBegins(u32),
     /// A frame's last bit is here.
     FrameEnds(Box<Incoming>),
+    /// A frame comes in from a real interface.
+    Arrives(Box<Arrival>),
     /// A radio may send again, or try again.
     RadioFree(u32),
     /// The node's timer may be due.
@@ -35,6 +42,14 @@ pub(super) enum Event {
     Publish(u32),
     /// The coordinator begins the plan.
     StartPlan,
+    /// An adversary's turn: its place in the scenario's list.
+    Attack(u32),
+    /// The authority takes a key back: its place among the scenario's revocations.
+    Revoke(u32),
+    /// A proposal of the scenario is put forward: its place.
+    Propose(u32),
+    /// A voter is told what to think: the vote's place.
+    Vote(u32),
     /// A later horizon of the plan begins.
     PlanHorizon(u64),
     /// The asset joins the plan, or leaves it.
@@ -64,6 +79,36 @@ pub(super) struct Incoming {
     pub(super) bytes: Vec<u8>,
     /// Whether it was sent to this asset; else it is only heard here.
     pub(super) addressed: bool,
+    /// The attack that ends with it, if it is an adversary's.
+    pub(super) attack: Option<Attack>,
     /// Its number on the shared channel, if it used one.
     pub(super) transmission: Option<TransmissionId>,
+}
+
+/// What a voter is told, then what an asset proposes.
+pub(super) fn decisions(governance: &GovernanceSpec, asset: AssetIndex) -> Vec<(SimTime, Event)> {
+    let votes = governance.votes.iter().enumerate().filter(|(_, vote)| vote.asset == asset);
+    let mut events: Vec<(SimTime, Event)> =
+        votes.map(|(number, vote)| (vote.at, Event::Vote(number as u32))).collect();
+    let proposals = governance.proposals.iter().enumerate().filter(|(_, proposal)| proposal.asset == asset);
+    events.extend(proposals.map(|(number, proposal)| (proposal.at, Event::Propose(number as u32))));
+    events
+}
+
+/// Later horizons of the plan, at everyone who has a part in it, and when a participant comes and goes.
+pub(super) fn plan_events(plan: &PlanSpec, asset: AssetIndex) -> Vec<(SimTime, Event)> {
+    let participant = plan.participants.iter().find(|participant| participant.asset == asset);
+    let mut events = Vec::new();
+    if participant.is_some() || plan.coordinator == asset || plan.successors.contains(&asset) {
+        let every = plan.rolling.map_or(SimTime::ZERO, |rolling| rolling.every);
+        events.extend((1..plan.horizons()).map(|horizon| {
+            let time = SimTime(plan.start.0 + every.0 * i64::try_from(horizon).unwrap_or(i64::MAX));
+            (time, Event::PlanHorizon(horizon))
+        }));
+    }
+    let joins = participant.and_then(|participant| participant.joins);
+    let leaves = participant.and_then(|participant| participant.leaves);
+    events.extend(joins.map(|time| (time, Event::PlanPresence { joins: true })));
+    events.extend(leaves.map(|time| (time, Event::PlanPresence { joins: false })));
+    events
 }

@@ -21,6 +21,7 @@ use self::{
 };
 use super::{InputError, Node, PlanConfig, Report, input::Submission};
 use crate::{
+    access::Action,
     dtn::{contact_plan::ContactPlan, store::Priority},
     envelope::Purpose,
     id::NodeId,
@@ -37,7 +38,7 @@ use alloc::{vec, vec::Vec};
 #[derive(Debug)]
 pub(super) struct Planning {
     config: PlanConfig,
-    asset: Option<Asset>,
+    pub(super) asset: Option<Asset>,
     coordinator: Option<Coordinator>,
     /// The masks under both, if the plan has them.
     private: Option<privacy::Private>,
@@ -256,9 +257,20 @@ impl Node {
 
     /// A verified message of another member.
     pub(super) fn on_plan_message(&mut self, source: NodeId, payload: &[u8]) {
-        let Some(planning) = &self.planning else {
+        if self.planning.is_none() {
             return self.report(Report::ModuleRefused { reason: "plan_not_configured" });
+        }
+        let masked = self.planning.as_ref().is_some_and(|planning| planning.private.is_some());
+        // A notice says by itself who may send it.
+        let asks = match masked {
+            true => privacy::is_coordinators(payload),
+            false => Request::decode(payload).is_ok(),
         };
+        let action = if asks { Action::Coordinate } else { Action::Contribute };
+        if !self.admits_to(source, action) {
+            return;
+        }
+        let Some(planning) = &self.planning else { return };
         if Notice::is_one(payload) {
             return match Notice::decode(payload) {
                 Ok(notice) => self.on_notice(source, notice),
@@ -275,6 +287,9 @@ impl Node {
             return self.on_request(source, &request);
         }
         match Contribution::decode(payload) {
+            Ok(contribution) if contribution.is_beyond() => {
+                self.report(Report::ModuleRefused { reason: "plan_magnitude" });
+            }
             Ok(contribution) => self.on_contribution(source, &contribution),
             Err(_) => self.report(Report::ModuleRefused { reason: "plan_malformed" }),
         }

@@ -50,6 +50,7 @@ impl Node {
         }
         if let (Some(outcome), true) = (request.committed, news) {
             let (horizon, term, round) = (stage.horizon(), request.term, request.round);
+            self.note_plan_commit(horizon, request, outcome.word());
             self.report(Report::PlanCommitted { horizon, term, round, outcome });
         }
         if request.committed.is_some() && source != own {

@@ -54,15 +54,15 @@ impl Node {
             if let Place::Stored(_) = place
                 && self.replace(stream, last.sequence, &payload)
             {
-                return self.note_sent(to, slot, Sent { sequence: last.sequence, round, digest });
+                return self.note_request(to, slot, Sent { sequence: last.sequence, round, digest });
             }
         }
         if let Some(sequence) = self.send_plan(to, payload) {
-            self.note_sent(to, slot, Sent { sequence, round, digest });
+            self.note_request(to, slot, Sent { sequence, round, digest });
         }
     }
 
-    fn note_sent(&mut self, to: NodeId, slot: Slot, sent: Sent) {
+    fn note_request(&mut self, to: NodeId, slot: Slot, sent: Sent) {
         let Some(planning) = self.planning.as_mut() else { return };
         planning.latest.sent.insert((to, slot), sent);
     }
@@ -87,9 +87,13 @@ impl Node {
         })
     }
 
-    /// Puts other words into a message of which nothing has left; `false` when something may have.
+    /// Puts other words into a message of which nothing has left; `false` when something may have, or when the log already holds its words.
     fn replace(&mut self, stream: StreamKey, sequence: u64, payload: &[u8]) -> bool {
-        if payload.len() > self.config.max_payload || !self.is_untouched(stream, sequence, None) {
+        let is_written_down = self.journal().is_some();
+        if is_written_down
+            || payload.len() > self.config.max_payload
+            || !self.is_untouched(stream, sequence, None)
+        {
             return false;
         }
         let (now, created, lifetime) =

@@ -270,6 +270,11 @@ impl Planning {
     }
 }
 
+/// Whether a message is one that only a coordinator sends: a request, or the opening of an epoch.
+pub(super) fn is_coordinators(payload: &[u8]) -> bool {
+    matches!(number(payload), Ok(8 | 9))
+}
+
 impl Node {
     /// Opens the masks' epoch of a coordinator that begins here, with a method that stays that of the term. When its answers have another length in a later
     /// horizon, the same coordinator takes its next term. `false`: the mission published no keys for it, so nobody can answer.
