@@ -121,6 +121,10 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         counted_payloads: false,
         contracts: false,
         shared_state: None,
+        trust: None,
+        governance: None,
+        discovery: None,
+        sealing: None,
         plan: None,
     }
 }

@@ -88,6 +88,10 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
             lifetime: Duration::from_secs(7200),
         }),
         plan: None,
+        trust: None,
+        governance: None,
+        discovery: None,
+        sealing: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+pub mod audit;
 pub mod bundle;
 pub mod catopt;
 pub mod check;
@@ -7,11 +8,15 @@ pub mod compare;
 pub mod completions;
 pub mod contacts;
 mod flight;
+pub mod hil;
 mod interrupt;
 pub mod new;
+pub mod policy;
+mod policy_history;
 pub mod privacy;
 mod progress;
 mod reference;
+pub mod replay;
 pub mod report;
 pub mod route;
 pub mod run;
@@ -68,8 +73,12 @@ enum Command {
     Route(route::RouteArgs),
     Solvers(solvers::SolversArgs),
     Catopt(catopt::CatoptArgs),
+    Audit(audit::AuditArgs),
+    Policy(policy::PolicyArgs),
     Privacy(privacy::PrivacyArgs),
     Sync(sync::SyncArgs),
+    Hil(hil::HilArgs),
+    Replay(replay::ReplayArgs),
     Completions(completions::CompletionsArgs),
     #[cfg(feature = "daemon")]
     #[command(flatten)]
@@ -90,8 +99,12 @@ impl Command {
             Self::Route(args) => route::execute(&args),
             Self::Solvers(args) => solvers::execute(&args),
             Self::Catopt(args) => catopt::execute(&args),
+            Self::Audit(args) => audit::execute(&args, &mut io::stdout().lock()),
+            Self::Policy(args) => policy::execute(&args, &mut io::stdout().lock()),
             Self::Privacy(args) => privacy::execute(&args),
             Self::Sync(args) => sync::execute(&args),
+            Self::Hil(args) => hil::execute(&args),
+            Self::Replay(args) => replay::execute(&args),
             Self::Completions(args) => completions::execute(args),
             #[cfg(feature = "daemon")]
             Self::Daemon(command) => match command.execute()? {

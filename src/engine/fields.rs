@@ -40,6 +40,10 @@ impl MessageKind {
             Self::Plan => "plan",
             Self::Acknowledgement => "acknowledgement",
             Self::Datagram => "datagram",
+            Self::Trust => "trust",
+            Self::Governance => "governance",
+            Self::Membership => "membership",
+            Self::GroupKey => "group_key",
         }
     }
 }
@@ -96,6 +100,8 @@ impl RecordKind {
             Self::SubmissionRefused { .. } => (11, "submission_refused"),
             Self::BundleDropped { .. } => (12, "bundle_dropped"),
             Self::InputRefused { .. } => (13, "input_refused"),
+            Self::AttackMade { .. } => (60, "attack_made"),
+            Self::AttackAnswered { .. } => (61, "attack_answered"),
             Self::SyncWrite { .. } => (14, "sync_write"),
             Self::SyncVisible { .. } => (15, "sync_visible"),
             Self::ReplicaDigest { .. } => (16, "replica_digest"),
@@ -113,6 +119,8 @@ impl RecordKind {
             Self::PlanSpent { .. } => (53, "plan_spent"),
             Self::PlanHorizon { .. } => (30, "plan_horizon"),
             Self::PlanWhole { .. } => (31, "plan_whole"),
+            Self::Governance { .. } => (60, "governance"),
+            Self::Presence { .. } => (61, "presence"),
             Self::PlanMember { .. } => (32, "plan_member"),
             Self::PlanRequests { .. } => (33, "plan_requests"),
             Self::SyncContent { .. } => (40, "sync_content"),
@@ -141,6 +149,16 @@ impl RecordKind {
                 visit("bytes", Field::Count(u64::from(*bytes)));
             }
             Self::InputRefused { reason } => visit("reason", Field::Word(reason)),
+            Self::AttackMade { attack, target } => {
+                visit("attack", Field::Word(attack));
+                visit("target", Field::Asset(*target));
+            }
+            Self::AttackAnswered { attack, by, answer, as_it_should } => {
+                visit("attack", Field::Word(attack));
+                visit("by", Field::Asset(*by));
+                visit("answer", Field::Word(answer));
+                visit("as_it_should", Field::Flag(*as_it_should));
+            }
             Self::SyncWrite { .. }
             | Self::SyncContent { .. }
             | Self::SyncDropped { .. }
@@ -169,6 +187,19 @@ impl RecordKind {
                 visit("done", Field::Reals(done));
             }
             Self::PlanWhole { horizon } => visit("horizon", Field::Count(*horizon)),
+            Self::Governance { slot, step, about, what, record } => {
+                visit("slot", Field::Count(*slot));
+                visit("step", Field::Word(step));
+                if let Some(about) = about {
+                    visit("about", Field::Asset(*about));
+                }
+                visit("what", Field::Word(what));
+                visit("record", Field::Count(u64::from_be_bytes(*record)));
+            }
+            Self::Presence { about, presence } => {
+                visit("about", Field::Asset(*about));
+                visit("presence", Field::Word(presence));
+            }
             Self::PlanMember { horizon, round, member, present, why } => {
                 visit("horizon", Field::Count(*horizon));
                 visit("round", Field::Count(u64::from(*round)));

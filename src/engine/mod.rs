@@ -1,5 +1,6 @@
 //! The event kernel: queue, random streams, trace.
 
+mod asset_log;
 mod canonical;
 mod capture;
 mod chances;
@@ -13,6 +14,7 @@ mod record;
 mod sink;
 mod trace_file;
 
+pub use asset_log::AssetLog;
 pub use canonical::encode_record;
 pub use capture::{SentBundle, merge_bundles};
 pub use chances::Chances;

@@ -30,6 +30,14 @@ pub enum MessageKind {
     Acknowledgement,
     /// Application messages in plain bundles: numbered by their creation, delivered at most once, in any order.
     Datagram,
+    /// Certificates, revocations and checkpoints of logs.
+    Trust,
+    /// Proposals, ballots and decisions of the fleet.
+    Governance,
+    /// Gossip about who is there.
+    Membership,
+    /// Keys of a group.
+    GroupKey,
 }
 
 /// Why a frame did not arrive.
@@ -190,6 +198,24 @@ pub enum RecordKind {
         /// The node's reason, a stable word (`security.refused.<reason>`).
         reason: &'static str,
     },
+    /// An adversary attacked somebody.
+    AttackMade {
+        /// A stable word.
+        attack: &'static str,
+        /// Whom.
+        target: AssetIndex,
+    },
+    /// An attack has met its answer here.
+    AttackAnswered {
+        /// A stable word.
+        attack: &'static str,
+        /// Who attacked.
+        by: AssetIndex,
+        /// A stable word: the reason of the refusal, or what became of it.
+        answer: &'static str,
+        /// Whether that is what should become of it.
+        as_it_should: bool,
+    },
     /// A local write to replicated state.
     SyncWrite {
         /// The writer's own sequence number for this write.
@@ -341,6 +367,26 @@ pub enum RecordKind {
     PlanWhole {
         /// The horizon.
         horizon: u64,
+    },
+    /// Something happened to the ledger of the fleet's decisions, as the asset knows it.
+    Governance {
+        /// The slot.
+        slot: u64,
+        /// What happened: proposed, approved, rejected, committed, adopted, closed, exposed.
+        step: &'static str,
+        /// Whose doing it was, if anybody's.
+        about: Option<AssetIndex>,
+        /// What it is about: policy, schema, seat, unseat, block, authority, nothing.
+        what: &'static str,
+        /// The first bytes of the proposal's digest; of a decision, of the head of the history with it.
+        record: [u8; 8],
+    },
+    /// What the asset believes of another has changed.
+    Presence {
+        /// Of whom.
+        about: AssetIndex,
+        /// What it believes: unknown, alive, suspect, silent, down, blocked.
+        presence: &'static str,
     },
     /// The coordinator goes on with a member more, or without one.
     PlanMember {

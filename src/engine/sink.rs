@@ -1,6 +1,6 @@
 //! [`Sink`]: where trace records go, so that nothing has to be kept in memory.
 
-use super::{Record, SentBundle};
+use super::{AssetLog, Record, SentBundle};
 
 /// Takes a run's records in their order: (time, asset, order at the asset).
 ///
@@ -11,6 +11,9 @@ pub trait Sink {
 
     /// Takes the next bundle that was sent, when the run captures them: in the same order, after the records of the same stretch.
     fn bundle(&mut self, _bundle: &SentBundle) {}
+
+    /// Takes the log of an asset, after the last record, when assets keep one.
+    fn log(&mut self, _log: &AssetLog) {}
 }
 
 impl Sink for Vec<Record> {
@@ -26,6 +29,10 @@ impl<S: Sink + ?Sized> Sink for &mut S {
 
     fn bundle(&mut self, bundle: &SentBundle) {
         (**self).bundle(bundle);
+    }
+
+    fn log(&mut self, log: &AssetLog) {
+        (**self).log(log);
     }
 }
 
@@ -60,6 +67,12 @@ impl Sink for Tee<'_> {
     fn bundle(&mut self, bundle: &SentBundle) {
         for sink in &mut self.sinks {
             sink.bundle(bundle);
+        }
+    }
+
+    fn log(&mut self, log: &AssetLog) {
+        for sink in &mut self.sinks {
+            sink.log(log);
         }
     }
 }

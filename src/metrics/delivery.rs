@@ -11,7 +11,8 @@ use crate::{
 pub const fn is_application(kind: MessageKind) -> bool {
     match kind {
         MessageKind::Telemetry | MessageKind::Command | MessageKind::Event | MessageKind::Datagram => true,
-        MessageKind::Sync | MessageKind::Plan | MessageKind::Acknowledgement => false,
+        MessageKind::Sync | MessageKind::Plan | MessageKind::Acknowledgement | MessageKind::Trust => false,
+        MessageKind::Governance | MessageKind::Membership | MessageKind::GroupKey => false,
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Memory is bounded by assets, streams and writes under way, never by simulated time. The names are those of DESIGN.md.
 
+mod attacks;
 mod delivery;
 mod energy;
+mod governance;
 mod latency;
 mod link;
 mod plan;
@@ -13,8 +15,10 @@ mod security;
 mod sync;
 mod value;
 
+pub use attacks::AttackRecorder;
 pub use delivery::{DeliveryRecorder, is_application};
 pub use energy::EnergyRecorder;
+pub use governance::GovernanceRecorder;
 pub use latency::Latencies;
 pub use link::{LOSS_REASONS, LinkRecorder, LinkTotals};
 pub use plan::{HorizonRow, PlanRecorder, PlanReference, PlanSituation, Replan};
@@ -83,6 +87,8 @@ pub struct RunShape {
     pub replan: Option<Replan>,
     /// Where the assets are.
     pub places: Places,
+    /// Assets whose hosts are adversaries.
+    pub adversaries: Vec<AssetIndex>,
 }
 
 /// All recorders of a run.
@@ -95,7 +101,9 @@ pub struct Metrics {
     privacy: PrivacyRecorder,
     link: LinkRecorder,
     energy: EnergyRecorder,
+    governance: GovernanceRecorder,
     security: SecurityRecorder,
+    attacks: AttackRecorder,
     derived: Vec<DerivedRow>,
 }
 
@@ -113,7 +121,9 @@ impl Metrics {
             privacy: PrivacyRecorder::default(),
             link: LinkRecorder::default(),
             energy: EnergyRecorder::default(),
+            governance: GovernanceRecorder::default(),
             security: SecurityRecorder::default(),
+            attacks: AttackRecorder::new(shape.adversaries),
             derived: Vec::new(),
         }
     }
@@ -128,7 +138,9 @@ impl Metrics {
         self.privacy.record(record);
         self.link.record(record);
         self.energy.record(record);
+        self.governance.record(record);
         self.security.record(record);
+        self.attacks.record(record);
     }
 
     /// Table rows that came out of the last call of [`Metrics::record`] or [`Metrics::finish`].
@@ -157,7 +169,9 @@ impl Metrics {
         self.rounds.write(&mut set);
         self.link.write(&mut set);
         self.energy.write(self.delivery.delivered_bytes(), &mut set);
+        self.governance.write(&mut set);
         self.security.write(&mut set);
+        self.attacks.write(&mut set);
         self.privacy.write(&mut set);
         set
     }

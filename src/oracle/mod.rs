@@ -1,5 +1,6 @@
 //! Checks that stand apart from the code under test: they see trace records, never the protocol's own state.
 
+mod attacks;
 mod conservation;
 mod exactly_once;
 mod foremost;
@@ -9,6 +10,7 @@ mod optimum;
 mod pairs;
 mod replicas;
 
+pub use attacks::AttacksMet;
 pub use conservation::{FrameConservation, MessageConservation};
 pub use exactly_once::ExactlyOnce;
 pub use foremost::Journeys;
@@ -97,6 +99,7 @@ pub struct Oracles {
     frames: FrameConservation,
     messages: MessageConservation,
     replicas: ReplicasEqual,
+    attacks: AttacksMet,
     report: OracleReport,
 }
 
@@ -108,6 +111,16 @@ impl Oracles {
         Self { frames: FrameConservation::new(longest_flight), ..Self::default() }
     }
 
+    /// The nodes of these assets are real: what they submit is not in the trace.
+    pub fn pass_over(&mut self, assets: Vec<AssetIndex>) {
+        self.forged.pass_over(assets);
+    }
+
+    /// Between these, sender first, frames take real ways.
+    pub fn pass_over_ways(&mut self, pairs: Vec<(AssetIndex, AssetIndex)>) {
+        self.frames.pass_over(pairs);
+    }
+
     /// Takes the next record.
     pub fn record(&mut self, record: &Record) {
         self.exactly_once.record(record, &mut self.report);
@@ -115,6 +128,7 @@ impl Oracles {
         self.frames.record(record, &mut self.report);
         self.messages.record(record, &mut self.report);
         self.replicas.record(record);
+        self.attacks.record(record, &mut self.report);
     }
 
     /// What was found, after the last record at or before `end`.

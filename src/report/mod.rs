@@ -1,11 +1,14 @@
 //! The run folder: tables, plots, page. What is drawn is drawn from the tables, so `run` and `report` share one way.
 
 mod agreement;
+mod attacks;
 mod baseline;
 mod capture;
 mod error;
 mod facts;
 mod folder;
+mod ledger;
+mod logs;
 mod page;
 mod plot;
 mod read;
@@ -21,6 +24,8 @@ pub use capture::{Capture, CapturedLink};
 pub use error::ReportError;
 pub use facts::{AssetFacts, OracleFacts, PlanFacts, RunFacts, Timing};
 pub use folder::{RunEnd, RunFolder, read_facts, read_metrics};
+pub use ledger::{Audit, Lie, LieKind, Story, audit, purpose_of};
+pub use logs::{LogFile, Logs, read_logs, write_log};
 pub use plot::{Plot, PricePoint, price_of_privacy};
 pub use series::Series;
 pub use summary::summary;

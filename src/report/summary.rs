@@ -1,6 +1,6 @@
 //! The headline figures and what needs attention: on the terminal and on top of the page.
 
-use super::{RunFacts, words};
+use super::{RunFacts, attacks::attacks, words};
 use crate::metrics::{Metric, MetricsSet};
 use std::fmt::Write as _;
 
@@ -35,6 +35,11 @@ pub(super) fn headlines(
     HEADLINES.into_iter().filter_map(|(name, label)| {
         let metric: &Metric = metrics.get(name)?;
         let planned = name == "plan.time_to_gap_1e3_s" && value(metrics, "plan.rounds") > 0.0;
+        // A fleet that only plans sends no messages of applications.
+        let silent = value(metrics, "delivery.submitted") == 0.0 && value(metrics, "plan.rounds") > 0.0;
+        if name.starts_with("delivery.") && silent {
+            return None;
+        }
         // Where nobody has a battery, both figures of energy are empty words.
         if name.starts_with("energy.") && value(metrics, "energy.radio_joules") == 0.0 {
             return None;
@@ -175,6 +180,9 @@ pub fn summary(facts: &RunFacts, metrics: &MetricsSet) -> String {
     }
     for sentence in attention(metrics) {
         let _ = writeln!(text, "warning      {sentence}");
+    }
+    for row in attacks(metrics) {
+        let _ = writeln!(text, "attack       {}, {}: {}", row.attack.replace('_', " "), row.made, row.told());
     }
     for sentence in privacy_spent(metrics) {
         let _ = writeln!(text, "privacy      {sentence}");

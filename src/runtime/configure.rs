@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{self, CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
+    scenario::{CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
@@ -36,9 +36,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 #[derive(Debug)]
 pub struct Fleet {
     scenario: Arc<Scenario>,
-    streams: RandomStreams,
+    pub(super) streams: RandomStreams,
     directory: Arc<Directory>,
     nodes: Vec<NodeId>,
+    /// Milliseconds between the nodes' civil time and the scenario's.
+    civil_offset_ms: i64,
     /// Names in the `dtn` scheme.
     names: BTreeMap<Box<str>, NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
@@ -88,10 +90,32 @@ impl Fleet {
         let assets = scenario.assets.iter();
         let names =
             assets.filter_map(|asset| Some((asset.dtn_name.as_deref()?.into(), asset.node))).collect();
-        let role = |asset: &scenario::Asset| (asset.node, Role(asset.role as u8));
-        let roles = Roles::new(scenario.assets.iter().map(role).collect(), Role::default());
+        // Where certificates say who is what, they say it here too.
+        let role = |asset: AssetIndex| match &scenario.trust {
+            Some(trust) => trust.grant(asset).role,
+            None => scenario.asset(asset).role.identity(),
+        };
+        let role = |asset: AssetIndex| (scenario.asset(asset).node, Role::from(role(asset)));
+        let roles = Roles::new(scenario.asset_indices().map(role).collect(), Role::default());
         let roles = Arc::new(roles);
-        Ok(Self { streams, directory, nodes, names, problems, couplings, masks, roles, scenario })
+        let civil_offset_ms = 0;
+        Ok(Self {
+            civil_offset_ms,
+            streams,
+            directory,
+            nodes,
+            names,
+            problems,
+            couplings,
+            masks,
+            roles,
+            scenario,
+        })
+    }
+
+    /// Sets how far the nodes' civil time is from the scenario's, milliseconds.
+    pub const fn set_civil_offset(&mut self, offset_ms: i64) {
+        self.civil_offset_ms = offset_ms;
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -170,7 +194,8 @@ impl Fleet {
             EndpointId::Dtn(name) => *self.names.get(name.strip_prefix("//")?.split('/').next()?)?,
             _ => endpoint.node()?,
         };
-        Some(self.asset(node))
+        // A bundle from outside may name anyone.
+        self.nodes.binary_search(&node).ok().map(|place| AssetIndex(place as u32))
     }
 
     /// The asset with this node number.
@@ -195,7 +220,8 @@ impl Fleet {
         if !self.scenario.asset(asset).has_clock {
             return None;
         }
-        let utc = DtnTime(self.scenario.epoch.dtn_time_ms(now)?);
+        let utc = self.scenario.epoch.dtn_time_ms(now)?.checked_add_signed(self.civil_offset_ms)?;
+        let utc = DtnTime(utc);
         let at = Instant::from_nanos(u64::try_from(now.as_nanos()).ok()?);
         Some(UtcEstimate { at, utc, uncertainty: span(self.scenario.protocol.clock_uncertainty) })
     }
@@ -206,7 +232,9 @@ impl Fleet {
         let scenario = &self.scenario;
         let protocol = &scenario.protocol;
         let storage = scenario.asset(asset).storage;
-        let shared = scenario.shared_state.as_ref().filter(|shared| shared.members.contains(&asset));
+        let honest = !scenario.is_adversary(asset);
+        let shared =
+            scenario.shared_state.as_ref().filter(|shared| honest && shared.members.contains(&asset));
         NodeConfig {
             id: self.node(asset),
             directory: self.directory.clone(),
@@ -236,7 +264,15 @@ impl Fleet {
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
-            plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset, carried)),
+            trust: self.trust(asset).filter(|_| honest),
+            governance: self.governance(asset).filter(|_| honest),
+            discovery: self.discovery().filter(|_| honest),
+            sealing: self.sealing(),
+            plan: scenario
+                .planning
+                .as_ref()
+                .filter(|_| honest)
+                .and_then(|plan| self.plan(plan, asset, carried)),
         }
     }
 

@@ -2,15 +2,20 @@
 //!
 //! The only folder below `hil` that constructs or drives a [`Node`].
 
+mod adversary;
+mod agreed;
 mod audit;
 mod configure;
+mod governance;
 mod horizon;
 mod message;
 mod planning;
 mod privacy;
 mod storage;
 mod translate;
+mod trust;
 
+pub use adversary::answer_of;
 pub use configure::{Fleet, keys_of};
 pub use horizon::Carried;
 pub use message::{Content, Message};
@@ -43,10 +48,13 @@ pub struct Runtime {
     sync_bytes: u64,
     /// Where it is in the plan.
     carried: Carried,
+    agreed: agreed::Agreed,
     /// Whether bundles that leave are to be told.
     watching: bool,
     /// Signatures of earlier incarnations.
     signatures: Signatures,
+    /// What it is up to, if its host is an adversary.
+    mischief: Option<Box<adversary::Mischief>>,
 }
 
 impl Runtime {
@@ -54,9 +62,13 @@ impl Runtime {
     #[must_use]
     pub fn new(asset: AssetIndex, fleet: Arc<Fleet>, streams: &RandomStreams, start: SimTime) -> Self {
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(asset, 1));
-        let node =
+        let mut node =
             Node::new(fleet.config(asset, &Carried::default()), fleet.keys(asset), seed, instant(start));
         let (incarnation, armed, sync_bytes) = (1, None, 0);
+        let mischief = adversary::Mischief::new(&fleet, asset);
+        if mischief.is_some() {
+            adversary::watch(&mut node);
+        }
         Self {
             asset,
             fleet,
@@ -65,8 +77,28 @@ impl Runtime {
             armed,
             sync_bytes,
             carried: Carried::default(),
+            agreed: agreed::Agreed::default(),
             watching: false,
             signatures: Signatures::default(),
+            mischief,
+        }
+    }
+
+    /// Of an asset whose node is elsewhere: nothing that it is told has any effect.
+    #[must_use]
+    pub fn elsewhere(asset: AssetIndex, fleet: Arc<Fleet>) -> Self {
+        Self {
+            asset,
+            fleet,
+            node: None,
+            incarnation: 1,
+            armed: None,
+            sync_bytes: 0,
+            carried: Carried::default(),
+            agreed: agreed::Agreed::default(),
+            watching: false,
+            signatures: Signatures::default(),
+            mischief: None,
         }
     }
 
@@ -128,8 +160,11 @@ impl Runtime {
         let (config, keys) = (self.fleet.config(self.asset, &self.carried), self.fleet.keys(self.asset));
         let civil = self.fleet.civil(self.asset, now);
         let kept = storage.records().iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-        let node = Node::restore(config, keys, seed, instant(now), self.incarnation, civil, kept)
+        let mut node = Node::restore(config, keys, seed, instant(now), self.incarnation, civil, kept)
             .expect("a node reads its own records");
+        if self.mischief.is_some() {
+            adversary::watch(&mut node);
+        }
         self.node = Some(node);
         if self.watching {
             self.watch_departures();
@@ -159,6 +194,7 @@ impl Runtime {
         storage: &mut Storage,
         out: &mut Vec<Record>,
     ) {
+        self.tell_swallowed(now, out);
         self.input(now, Input::Frame { link: LinkId(link), bytes }, storage, out);
     }
 
@@ -174,11 +210,17 @@ impl Runtime {
 
     /// A link came up.
     pub fn link_up(&mut self, now: SimTime, up: LinkUp, storage: &mut Storage, out: &mut Vec<Record>) {
+        if let Some(mischief) = &mut self.mischief {
+            mischief.link_up(&up);
+        }
         self.input(now, Input::LinkUp(up), storage, out);
     }
 
     /// A link went down.
     pub fn link_down(&mut self, now: SimTime, link: u32, storage: &mut Storage, out: &mut Vec<Record>) {
+        if let Some(mischief) = &mut self.mischief {
+            mischief.link_down(link);
+        }
         self.input(now, Input::LinkDown { link: LinkId(link) }, storage, out);
     }
 
@@ -227,7 +269,9 @@ impl Runtime {
             Writing::Register(value) => Op::Register { name: register, value },
             Writing::MapPut(key, value) => Op::MapPut { name: map, key, value },
             Writing::Count(by) => Op::Count { name: counter, by: *by },
-            Writing::Trade(key, seed) => return self.write_record(now, (b"trade", key), *seed, storage, out),
+            Writing::Record(contract, key, seed) => {
+                return self.write_record(now, (contract, key), *seed, storage, out);
+            }
         };
         self.input_write(now, operation, storage, out);
     }
@@ -239,6 +283,9 @@ impl Runtime {
 
     /// The next frame for a link that is free.
     pub fn poll_transmit(&mut self, now: SimTime, link: u32) -> Option<Vec<u8>> {
+        if self.mischief.is_some() {
+            return self.poll_mischief(now, link);
+        }
         self.node.as_mut()?.poll_transmit(instant(now), LinkId(link))
     }
 
@@ -252,6 +299,9 @@ impl Runtime {
 
     /// The bundle whose transfer the last frame began, if it began one and departures are watched.
     pub fn departed(&mut self) -> Option<Vec<u8>> {
+        if self.mischief.is_some() {
+            return self.mischief_departed().filter(|_| self.watching);
+        }
         let node = self.node.as_mut().filter(|_| self.watching)?;
         // One at a time: it is asked for after each frame.
         node.poll_departure().map(|departure| departure.bundle)
@@ -324,6 +374,7 @@ impl Runtime {
                 Output::Report(report) => self.record(now, report, out),
             }
         }
+        self.publish_plan(now, storage, out);
     }
 
     /// Tells the node of every batch that is durable by now, and drains it.
@@ -369,6 +420,7 @@ impl Runtime {
             let kind = RecordKind::PlanWhole { horizon: *horizon };
             out.push(Record { time: now, asset: self.asset, kind });
         }
+        self.agreed.note(&report);
         let kind = match report {
             Report::BundleAccepted { id, destination, bytes } => {
                 self.datagram_accepted(id.creation, &destination, bytes)

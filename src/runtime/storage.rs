@@ -2,7 +2,7 @@
 
 use crate::{engine::Rng, units::SimTime};
 use bevy_ecs::component::Component;
-use cosmosmesh_protocol::node::{Batch, Change};
+use cosmosmesh_protocol::node::{Batch, Change, Kept};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The records that an asset keeps for its node, behind a journal that is written in order.
@@ -13,6 +13,8 @@ pub struct Storage {
     kept: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Whether nothing is ever read from it, so that nothing need be there.
     unread: bool,
+    /// The entries of the node's log, in order: kept apart, since the node never reads them again.
+    log: Vec<Vec<u8>>,
     /// Batches on their way to the disk, and when each is there.
     journal: VecDeque<(SimTime, Batch)>,
 }
@@ -34,6 +36,12 @@ impl Storage {
     #[must_use]
     pub const fn records(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
         &self.kept
+    }
+
+    /// The durable entries of the node's log, in order.
+    #[must_use]
+    pub fn log(&self) -> &[Vec<u8>] {
+        &self.log
     }
 
     /// Begins to write a batch, behind those that are being written.
@@ -72,12 +80,12 @@ impl Storage {
     }
 
     fn apply(&mut self, mut batch: Batch) -> Batch {
-        if self.unread {
-            batch.changes.clear();
-            return batch;
-        }
         for change in batch.changes.drain(..) {
             match change {
+                Change::Put { key, value } if key.first() == Some(&(Kept::LogEntry as u8)) => {
+                    self.log.push(value)
+                }
+                _ if self.unread => {}
                 Change::Put { key, value } => drop(self.kept.insert(key, value)),
                 Change::Delete { key } => drop(self.kept.remove(&key)),
             }

@@ -1,6 +1,10 @@
 //! What happens at an asset.
 
-use crate::link::{Flight, TransmissionId};
+use super::outside::Arrival;
+use crate::{
+    link::{Flight, TransmissionId},
+    scenario::Attack,
+};
 
 /// An event and its place in the chain of causes within one moment: what an asset causes at another one in the same moment is a step
 /// later, and so is everything that it causes there.
@@ -21,6 +25,8 @@ pub(super) enum Event {
     FrameBegins(u32),
     /// A frame's last bit is here.
     FrameEnds(Box<Incoming>),
+    /// A frame comes in from a real interface.
+    Arrives(Box<Arrival>),
     /// A radio may send again, or try again.
     RadioFree(u32),
     /// The node's timer may be due.
@@ -35,6 +41,14 @@ pub(super) enum Event {
     Publish(u32),
     /// The coordinator begins the plan.
     StartPlan,
+    /// An adversary's turn: its place in the scenario's list.
+    Attack(u32),
+    /// The authority takes a key back: its place among the scenario's revocations.
+    Revoke(u32),
+    /// A proposal of the scenario is put forward: its place.
+    Propose(u32),
+    /// A voter is told what to think: the vote's place.
+    Vote(u32),
     /// A later horizon of the plan begins.
     PlanHorizon(u64),
     /// The asset joins the plan, or leaves it.
@@ -64,6 +78,8 @@ pub(super) struct Incoming {
     pub(super) bytes: Vec<u8>,
     /// Whether it was sent to this asset; else it is only heard here.
     pub(super) addressed: bool,
+    /// The attack that ends with it, if it is an adversary's.
+    pub(super) attack: Option<Attack>,
     /// Its number on the shared channel, if it used one.
     pub(super) transmission: Option<TransmissionId>,
 }

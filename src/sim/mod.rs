@@ -4,9 +4,11 @@ mod agenda;
 mod cell;
 mod event;
 mod ledger;
+mod outside;
 mod partition;
 mod receive;
 mod run;
 mod transmit;
 
+pub use outside::{Arrival, BindError, Departure, Entrance, Free, Grant, Interface, Outside, Part, Reality};
 pub use run::{Options, Progress, SimError, Simulation, Summary};

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     engine::{LossReason, RecordKind},
     link::{Capacity, Circumstances, Reception, Verdict, VirtualLink},
+    runtime::answer_of,
     units::{AssetIndex, SimTime},
 };
 
@@ -24,10 +25,20 @@ impl Cell<'_> {
                     self.record(around, now, RecordKind::FrameReceived { peer, bytes });
                 }
                 let receiver_link = link.receiver_link;
+                if self.departs(around, now, &incoming) {
+                    return;
+                }
                 if let Some(snr_db) = self.signal(around, now, &incoming) {
                     self.runtime.signal(now, receiver_link, snr_db, self.storage, &mut around.records);
                 }
+                let before = around.records.len();
                 self.runtime.frame(now, receiver_link, &incoming.bytes, self.storage, &mut around.records);
+                if let Some(attack) = incoming.attack {
+                    let (answer, as_it_should) = answer_of(attack, &around.records[before..], self.asset);
+                    let (attack, by) = (attack.word(), peer);
+                    let kind = RecordKind::AttackAnswered { attack, by, answer, as_it_should };
+                    self.record(around, now, kind);
+                }
             }
         }
     }
@@ -36,6 +47,17 @@ impl Cell<'_> {
     fn signal(&self, around: &Surroundings<'_, '_>, now: SimTime, incoming: &Incoming) -> Option<i8> {
         let course = around.setting.course;
         incoming.transmission.filter(|_| course.scenario.protocol.routing.floods_channel())?;
+        self.snr_db(around, now, incoming)
+    }
+
+    /// How strongly a frame is heard over the noise, in whole dB, where the link has a modulation.
+    pub(super) fn snr_db(
+        &self,
+        around: &Surroundings<'_, '_>,
+        now: SimTime,
+        incoming: &Incoming,
+    ) -> Option<i8> {
+        let course = around.setting.course;
         let link = &course.links[incoming.link as usize];
         let class = self.radios.0[link.to_radio as usize].class;
         let Capacity::Lora(lora) = &course.scenario.classes[class].capacity else { return None };

@@ -5,13 +5,14 @@ use super::{
     cell::{Cell, Origin, Setting, Surroundings},
     event::{Event, Stepped},
     ledger::Ledger,
+    outside::{Arrival, BindError, Departure, Free, Grant, NOWHERE, Outside, Port, Reality},
     partition::{components, least_light_times},
 };
 use crate::{
     engine::{Entry, EventQueue, Record, RecordKind, SentBundle, Sink, merge_bundles, merge_records},
     link::{LinkClass, SharedChannel},
     runtime::{Fleet, Runtime, Storage},
-    scenario::{Fault, PlanSpec, Scenario},
+    scenario::{Fault, GovernanceSpec, PlanSpec, Scenario},
     units::{AssetIndex, SimTime},
     world::{
         Battery, Course, CourseError, Pace, Place, RadioBank, Receivers, Workload, is_shared, power_schedule,
@@ -76,6 +77,9 @@ pub enum SimError {
     /// The plan's settings contradict each other.
     #[error("planning: {0}")]
     Planning(#[from] cosmosmesh_protocol::planning::PlanError),
+    /// Something cannot be real.
+    #[error("bind: {0}")]
+    Bind(#[from] BindError),
     /// Threads cannot be started.
     #[error("cannot start {0} threads")]
     Threads(NonZeroUsize),
@@ -116,6 +120,7 @@ pub struct Simulation {
     rates_bps: Vec<u64>,
     threads: NonZeroUsize,
     capture: bool,
+    reality: Reality,
 }
 
 /// What changes while it runs.
@@ -138,6 +143,9 @@ struct Books {
     channels: Vec<Option<SharedChannel>>,
     merged: Vec<Record>,
     bundles: Vec<SentBundle>,
+    departures: Vec<Departure>,
+    /// Frames that came in so far.
+    arrived: u64,
     events: u64,
     /// Memory of a stretch's records and their steps, for the next one.
     spare: (Vec<Record>, Vec<u32>),
@@ -149,19 +157,29 @@ impl Simulation {
     /// # Errors
     /// [`SimError`] when something in it cannot be computed.
     pub fn new(scenario: Arc<Scenario>, options: Options) -> Result<Self, SimError> {
+        Self::beside(scenario, options, Reality::default())
+    }
+
+    /// The same, with a part of it real.
+    ///
+    /// # Errors
+    /// [`SimError`], also when that part does not fit the scenario.
+    pub fn beside(scenario: Arc<Scenario>, options: Options, reality: Reality) -> Result<Self, SimError> {
+        reality.check(&scenario)?;
         let end = options.until.map_or(scenario.duration, |until| until.min(scenario.duration));
         let seed = options.seed.unwrap_or(scenario.seed);
         let course = Course::new(scenario.clone(), seed, end, Some(options.threads))?;
-        let fleet = Fleet::new(scenario.clone(), course.streams).map_err(|(asset, source)| {
+        let mut fleet = Fleet::new(scenario.clone(), course.streams).map_err(|(asset, source)| {
             SimError::Problem { asset: scenario.asset(asset).name.clone(), source }
         })?;
+        fleet.set_civil_offset(reality.civil_offset_ms);
         fleet.check_plan()?;
         let rates_bps: Vec<u64> =
             course.plan.contacts().iter().map(|contact| effective_rate(&course, contact)).collect();
         let known = course.scenario.protocol.plan_known;
         let plan = if known { node_plan(&course, &fleet, &rates_bps)? } else { NodePlan::default() };
         let Options { threads, capture, .. } = options;
-        Ok(Self { course, fleet: Arc::new(fleet), plan, rates_bps, threads, capture })
+        Ok(Self { course, fleet: Arc::new(fleet), plan, rates_bps, threads, capture, reality })
     }
 
     /// What is fixed before the run.
@@ -182,12 +200,31 @@ impl Simulation {
         self.fleet.clone()
     }
 
+    /// What is real.
+    #[must_use]
+    pub const fn reality(&self) -> &Reality {
+        &self.reality
+    }
+
     /// Runs to the end; every record goes to `sink` in order of (time, asset, order at the asset).
     ///
     /// # Errors
     /// [`SimError::Interrupted`] when `progress` says so, [`SimError::Threads`].
     pub fn run(
         &self,
+        sink: &mut dyn Sink,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Summary, SimError> {
+        self.run_beside(&mut Free, sink, progress)
+    }
+
+    /// Runs as far as `outside` grants, and exchanges frames with it.
+    ///
+    /// # Errors
+    /// As [`Simulation::run`].
+    pub fn run_beside(
+        &self,
+        outside: &mut dyn Outside,
         sink: &mut dyn Sink,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Summary, SimError> {
@@ -200,28 +237,51 @@ impl Simulation {
             fleet: &self.fleet,
             rates_bps: &self.rates_bps,
         };
-        let end = self.course.end;
+        let mut end = self.course.end;
+        let past = end + SimTime(1);
         let mut running = self.begin(&setting);
         running.deliver(sink);
+        // Events before it may happen.
+        let mut granted = SimTime::ZERO;
+        let mut arrivals = Vec::new();
         loop {
             let next = running.books.queue.peek().map_or(SimTime::MAX, |(time, _)| time);
             let at = next.min(running.next_tick);
-            if at > end {
-                break;
+            if at >= granted {
+                if granted == past {
+                    break;
+                }
+                match outside.grant(at.min(past), &mut arrivals) {
+                    Grant::Until(until) => {
+                        running.books.let_in(&self.reality, &mut arrivals, granted);
+                        granted = until.max(granted).min(past);
+                    }
+                    Grant::End(at) => {
+                        end = at.max(granted).min(end);
+                        break;
+                    }
+                }
+                continue;
             }
             if running.next_tick <= next {
                 running.tick(&setting, at);
             } else {
-                let horizon = (at + running.stretch).min(running.next_tick).min(end + SimTime(1));
+                let horizon = (at + running.stretch).min(running.next_tick).min(granted);
                 running.advance(&setting, &pool, self.threads, at, horizon, &least_light_time);
             }
             running.deliver(sink);
+            running.books.let_out(outside);
             if progress(Progress { now: at, end, events: running.books.events }).is_break() {
                 return Err(SimError::Interrupted);
             }
         }
         running.finish(&setting, end);
         running.deliver(sink);
+        for cell in &cells(&mut running.world) {
+            if let Some(log) = cell.runtime.log(end, cell.storage) {
+                sink.log(&log);
+            }
+        }
         let signatures = cells(&mut running.world).iter().fold(Signatures::default(), |sum, cell| {
             let own = cell.runtime.signatures();
             Signatures { made: sum.made + own.made, checked: sum.checked + own.checked }
@@ -238,7 +298,12 @@ impl Simulation {
         let mut merged = Vec::new();
         for (number, &entity) in entities.iter().enumerate() {
             let asset = AssetIndex(number as u32);
-            let mut runtime = Runtime::new(asset, self.fleet.clone(), &self.course.streams, SimTime::ZERO);
+            let port = Port::new(&self.reality, scenario, asset);
+            let mut runtime = if port.is_whole() {
+                Runtime::elsewhere(asset, self.fleet.clone())
+            } else {
+                Runtime::new(asset, self.fleet.clone(), &self.course.streams, SimTime::ZERO)
+            };
             if self.capture {
                 runtime.watch_departures();
             }
@@ -251,18 +316,25 @@ impl Simulation {
             runtime.brief(SimTime::ZERO, setting.plan, &mut storage, &mut merged);
             let first_timer = runtime.next_timer(&storage).map(|time| (time, Event::Timer));
             let workload = self.first_work(&mut world, entity, asset);
-            for (time, event) in self.first_events(asset).into_iter().chain(workload).chain(first_timer) {
+            let mut first = self.first_events(asset);
+            if port.is_whole() {
+                first.retain(|(_, event)| matches!(event, Event::WindowOpens(_) | Event::Fault { .. }));
+            } else {
+                first.extend(workload);
+            }
+            for (time, event) in first.into_iter().chain(first_timer) {
                 origin.sequence += 1;
                 let event = Stepped { step: 0, event };
                 queue.push(asset, Entry { time, source: asset, sequence: origin.sequence, event });
             }
-            world.entity_mut(entity).insert((runtime, origin, storage));
+            world.entity_mut(entity).insert((runtime, origin, storage, port));
         }
         let limited = scenario.assets.iter().any(|asset| asset.power.is_some());
         let channels = scenario.classes.iter().map(channel).collect();
         let longest = scenario.traffic.iter().map(|flow| flow.lifetime);
         let longest = longest.chain(scenario.messages.iter().map(|list| list.lifetime));
         let longest = longest.chain(scenario.shared_state.iter().map(|shared| shared.lifetime));
+        let longest = longest.chain(scenario.trust.iter().map(|trust| trust.lifetime));
         let longest = longest.chain(scenario.planning.iter().map(|plan| plan.lifetime)).max();
         let replicas = scenario.shared_state.as_ref().map_or(0, |shared| shared.members.len() as u32);
         Running {
@@ -273,6 +345,8 @@ impl Simulation {
                 channels,
                 merged,
                 bundles: Vec::new(),
+                departures: Vec::new(),
+                arrived: 0,
                 events: 0,
                 spare: Default::default(),
             },
@@ -290,6 +364,17 @@ impl Simulation {
         let mut events = Vec::new();
         if let Some(window) = self.course.windows[asset.get()].first() {
             events.push((window.start, Event::WindowOpens(0)));
+        }
+        if let Some(trust) = scenario.trust.as_ref().filter(|trust| trust.authority == asset) {
+            let revocations = trust.revocations.iter().enumerate();
+            events.extend(
+                revocations.map(|(number, revocation)| (revocation.at, Event::Revoke(number as u32))),
+            );
+        }
+        let items = scenario.adversaries.iter().enumerate().filter(|(_, item)| item.asset == asset);
+        events.extend(items.map(|(number, item)| (item.start, Event::Attack(number as u32))));
+        if let Some(governance) = &scenario.governance {
+            events.extend(decisions(governance, asset));
         }
         for (number, fault) in scenario.faults.iter().enumerate() {
             let (concerned, start, end) = match fault {
@@ -331,6 +416,16 @@ impl Simulation {
     }
 }
 
+/// What a voter is told, then what an asset proposes.
+fn decisions(governance: &GovernanceSpec, asset: AssetIndex) -> Vec<(SimTime, Event)> {
+    let votes = governance.votes.iter().enumerate().filter(|(_, vote)| vote.asset == asset);
+    let mut events: Vec<(SimTime, Event)> =
+        votes.map(|(number, vote)| (vote.at, Event::Vote(number as u32))).collect();
+    let proposals = governance.proposals.iter().enumerate().filter(|(_, proposal)| proposal.asset == asset);
+    events.extend(proposals.map(|(number, proposal)| (proposal.at, Event::Propose(number as u32))));
+    events
+}
+
 /// Later horizons of the plan, at everyone who has a part in it, and when a participant comes and goes.
 fn plan_events(plan: &PlanSpec, asset: AssetIndex) -> Vec<(SimTime, Event)> {
     let participant = plan.participants.iter().find(|participant| participant.asset == asset);
@@ -361,6 +456,7 @@ struct Done {
     later: Vec<(AssetIndex, Entry<Stepped>)>,
     records: Vec<Record>,
     bundles: Vec<SentBundle>,
+    departures: Vec<Departure>,
     steps: Vec<u32>,
     events: u64,
 }
@@ -371,9 +467,9 @@ impl Task<'_> {
         let agenda = Agenda::new(&mut self.queue, horizon);
         let mut around = Surroundings::new(setting, agenda, channels);
         drive(&mut self.cells, &mut around, place);
-        let Surroundings { agenda, records, steps, bundles, channels, events, .. } = around;
+        let Surroundings { agenda, records, steps, bundles, departures, channels, events, .. } = around;
         self.channels = channels;
-        self.done = Some(Done { later: agenda.into_later(), records, steps, bundles, events });
+        self.done = Some(Done { later: agenda.into_later(), records, steps, bundles, departures, events });
     }
 }
 
@@ -437,8 +533,10 @@ impl Running {
             let mut around = Surroundings::new(setting, agenda, channels);
             (around.records, around.steps) = std::mem::take(&mut books.spare);
             drive(&mut cells, &mut around, &everyone);
-            let Surroundings { mut records, mut steps, bundles, channels, events, .. } = around;
+            let Surroundings { mut records, mut steps, bundles, mut departures, channels, events, .. } =
+                around;
             books.channels = channels;
+            books.departures.append(&mut departures);
             books.events += events;
             order(&mut records, &steps, &mut books.merged);
             merge_bundles([bundles], &mut books.bundles);
@@ -459,6 +557,29 @@ impl Running {
 }
 
 impl Books {
+    /// Frames that came in become events, the first of them not before `granted`.
+    fn let_in(&mut self, reality: &Reality, arrivals: &mut Vec<Arrival>, granted: SimTime) {
+        for arrival in arrivals.drain(..) {
+            assert!(arrival.time >= granted, "a frame is stamped after what has happened");
+            let Some(interface) = reality.interfaces.get(arrival.interface as usize) else { continue };
+            self.arrived += 1;
+            let (asset, time) = (interface.asset, arrival.time);
+            let event = Stepped { step: 0, event: Event::Arrives(Box::new(arrival)) };
+            // Numbered apart from the asset's own events: those are the same however time was granted.
+            self.queue.push(asset, Entry { time, source: NOWHERE, sequence: self.arrived, event });
+        }
+    }
+
+    /// Hands over the frames that leave.
+    fn let_out(&mut self, outside: &mut dyn Outside) {
+        if !self.departures.is_empty() {
+            // An interface is one asset's, whose frames are in order already.
+            self.departures.sort_by_key(|departure| (departure.time, departure.interface));
+            outside.depart(&mut self.departures);
+            self.departures.clear();
+        }
+    }
+
     /// Deals cells, events and shared channels out to components that have something to do.
     fn deal<'w>(
         &mut self,
@@ -505,6 +626,7 @@ impl Books {
             let done = task.done.expect("every task has run");
             self.events += done.events;
             later.extend(done.later);
+            self.departures.extend(done.departures);
             records.push((done.records, done.steps));
             bundles.push(done.bundles);
         }
@@ -544,7 +666,7 @@ impl Running {
     /// The last records.
     fn finish(&mut self, setting: &Setting<'_>, end: SimTime) {
         self.account(end);
-        debug_assert_eq!(setting.course.end, end);
+        debug_assert!(end <= setting.course.end);
         for cell in &mut cells(&mut self.world) {
             self.books.merged.push(Record { time: end, asset: cell.asset, kind: energy(cell.battery) });
             cell.runtime.finish(end, &mut self.books.merged);
@@ -611,11 +733,12 @@ fn cells(world: &mut World) -> Vec<Cell<'_>> {
         &'w mut Battery,
         &'w mut Storage,
         &'w mut Workload,
+        &'w mut Port,
     );
     let mut query = world.query::<Parts<'_>>();
     let mut cells: Vec<Cell<'_>> = query
         .iter_mut(world)
-        .map(|(place, origin, runtime, radios, receivers, battery, storage, workload)| Cell {
+        .map(|(place, origin, runtime, radios, receivers, battery, storage, workload, port)| Cell {
             asset: place.0,
             origin: origin.into_inner(),
             runtime: runtime.into_inner(),
@@ -624,6 +747,7 @@ fn cells(world: &mut World) -> Vec<Cell<'_>> {
             battery: battery.into_inner(),
             storage: storage.into_inner(),
             workload: workload.into_inner(),
+            port: port.into_inner(),
         })
         .collect();
     // The order of a query follows the history of archetypes.

@@ -102,6 +102,10 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
             lifetime: Duration::from_secs(3600),
         }),
         plan: None,
+        trust: None,
+        governance: None,
+        discovery: None,
+        sealing: None,
     }
 }
 

@@ -26,8 +26,9 @@ pub(crate) const PROTOCOL: &[&str] = &[
     "contract",
     "planning",
     "compute",
-    "governance",
+    "log",
     "access",
+    "governance",
     "node",
 ];
 

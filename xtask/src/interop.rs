@@ -95,6 +95,16 @@ pub(crate) const PEERS: &[Peer] = &[
             &["target/peers/venv/bin/pip", "install", "acsets==0.0.2"],
         ],
     },
+    Peer {
+        tests: "meshtastic::",
+        program: "hil",
+        programs: &["python3", "socat"],
+        module: Some("meshtastic"),
+        installation: &[
+            &["python3", "-m", "venv", "target/peers/venv"],
+            &["target/peers/venv/bin/pip", "install", "meshtastic==2.7.11"],
+        ],
+    },
 ];
 
 /// Runs the tests of each peer that is installed, and says which are not.

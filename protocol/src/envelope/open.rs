@@ -3,12 +3,12 @@
 use super::{
     error::EnvelopeError,
     header::Header,
-    seal::{MAX_ENVELOPE_LEN, TAG, to_be_signed},
+    seal::{DOMAIN, MAX_ENVELOPE_LEN, TAG},
 };
 use crate::{
     cbor::Reader,
     id::NodeId,
-    identity::{Directory, SIGNATURE_LEN},
+    identity::{Directory, PublicKey, SIGNATURE_LEN, with_sig_structure},
 };
 
 /// An envelope whose form is right. Nothing in it is proven: its header serves only to refuse it early.
@@ -80,11 +80,28 @@ impl<'a> Parsed<'a> {
     pub fn verify(self, directory: &Directory) -> Result<Opened<'a>, EnvelopeError> {
         let sender = self.header.sender;
         let key = directory.key(sender).ok_or(EnvelopeError::UnknownSender { sender })?;
-        if key.verify(&to_be_signed(self.protected, self.payload), self.signature) {
-            Ok(Opened { header: self.header, payload: self.payload })
+        if self.is_signed_by(key) {
+            Ok(self.into_opened())
         } else {
             Err(EnvelopeError::BadSignature { sender })
         }
+    }
+
+    /// Whether `key` signed the envelope.
+    #[must_use]
+    pub fn is_signed_by(&self, key: &PublicKey) -> bool {
+        with_sig_structure(self.protected, DOMAIN, self.payload, |bytes| key.verify(bytes, self.signature))
+    }
+
+    /// What the envelope says, unproven: to compare it with what is known.
+    #[must_use]
+    pub const fn claimed_payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
+    /// The envelope as one whose signature the caller has found to hold.
+    pub(crate) const fn into_opened(self) -> Opened<'a> {
+        Opened { header: self.header, payload: self.payload }
     }
 }
 

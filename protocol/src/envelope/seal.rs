@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::header::Header;
 use crate::{
-    cbor::{self, head_len},
-    identity::{KeyPair, SIGNATURE_LEN},
+    cbor,
+    identity::{KeyPair, SIGNATURE_LEN, with_sig_structure},
 };
 
 /// The longest envelope that is opened: 1 MiB. A larger payload is split by its owner.
@@ -30,12 +30,19 @@ pub(super) const DOMAIN: &[u8] = b"cosmosmesh-envelope-v1";
 /// is the whole to stay within [`MAX_ENVELOPE_LEN`].
 #[must_use]
 pub fn seal(keys: &KeyPair, header: &Header, payload: &[u8]) -> Vec<u8> {
-    let protected = header.encode();
-    let signature = keys.sign(&to_be_signed(&protected, payload));
     let mut out = Vec::with_capacity(payload.len() + MAX_OVERHEAD);
     cbor::put_head(&mut out, cbor::TAG, TAG);
     cbor::put_head(&mut out, cbor::ARRAY, 4);
-    cbor::put_bytes(&mut out, &protected);
+    // The headers in their place, and before them the head that their length calls for: nothing else is allocated.
+    let start = out.len();
+    header.encode_into(&mut out);
+    let length = out.len() - start;
+    let signature = with_sig_structure(&out[start..], DOMAIN, payload, |bytes| keys.sign(bytes));
+    if length < 24 {
+        out.insert(start, cbor::BYTES << 5 | length as u8);
+    } else {
+        out.splice(start..start, [cbor::BYTES << 5 | 24, length as u8]);
+    }
     cbor::put_head(&mut out, cbor::MAP, 0);
     cbor::put_bytes(&mut out, payload);
     cbor::put_bytes(&mut out, &signature);
@@ -44,20 +51,9 @@ pub fn seal(keys: &KeyPair, header: &Header, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The Sig_structure of RFC 9052 §4.4.
+#[cfg(test)]
 pub(super) fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
-    const CONTEXT: &str = "Signature1";
-    let heads = 1
-        + head_len(CONTEXT.len() as u64)
-        + 2
-        + head_len(DOMAIN.len() as u64)
-        + head_len(payload.len() as u64);
-    let mut out = Vec::with_capacity(heads + CONTEXT.len() + protected.len() + DOMAIN.len() + payload.len());
-    cbor::put_head(&mut out, cbor::ARRAY, 4);
-    cbor::put_text(&mut out, CONTEXT);
-    cbor::put_bytes(&mut out, protected);
-    cbor::put_bytes(&mut out, DOMAIN);
-    cbor::put_bytes(&mut out, payload);
-    out
+    crate::identity::sig_structure(protected, DOMAIN, payload)
 }
 
 const _: () = assert!(SIGNATURE_LEN == 64, "the overhead counts 64 bytes of signature");

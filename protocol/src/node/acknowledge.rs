@@ -113,6 +113,7 @@ impl Node {
             }
             self.resend_overtaken(key, &freed);
             for (sequence, message) in freed {
+                self.note_answer(key, sequence, true);
                 self.forget_message(key, sequence, &message);
                 self.report(Report::Acknowledged { destination: peer, purpose: key.purpose, sequence });
                 self.on_module_message_acknowledged(key, sequence);

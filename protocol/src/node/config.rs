@@ -1,7 +1,9 @@
 //! How a node is set up.
 
 use super::{
-    CustodySettings, ReassemblySettings, StatusReportSettings, plan::Requests, security::BundleSecurity,
+    CustodySettings, ReassemblySettings, StatusReportSettings, discovery::DiscoveryConfig,
+    governance::GovernanceConfig, plan::Requests, sealing::SealingConfig, security::BundleSecurity,
+    trust::TrustConfig,
 };
 use crate::{
     bundle::{CrcKind, Policy},
@@ -66,6 +68,14 @@ pub struct NodeConfig {
     pub shared_state: Option<SharedStateConfig>,
     /// The federated plan, if this node takes part.
     pub plan: Option<PlanConfig>,
+    /// Certificates, access control and the log; none: whoever is in the directory is trusted with everything.
+    pub trust: Option<TrustConfig>,
+    /// The fleet's own decisions; none: nobody decides anything.
+    pub governance: Option<GovernanceConfig>,
+    /// What is sealed, and for whom; none: nothing.
+    pub sealing: Option<SealingConfig>,
+    /// Gossip with neighbours about who is there; none: no gossip.
+    pub discovery: Option<DiscoveryConfig>,
 }
 
 impl NodeConfig {
@@ -100,6 +110,10 @@ impl NodeConfig {
             contracts: false,
             shared_state: None,
             plan: None,
+            trust: None,
+            governance: None,
+            sealing: None,
+            discovery: None,
         }
     }
 }
@@ -257,4 +271,7 @@ pub struct PrivacyConfig {
     pub delta: f64,
     /// How long the coordinator waits for the committee before it asks again.
     pub patience: Duration,
+    /// So many members have to come or go within a horizon before the sum begins anew with those who are there: two sums that differ by fewer
+    /// would tell too much of them. 0 and 1: at once.
+    pub changes: usize,
 }

@@ -112,6 +112,9 @@ impl Node {
             // RFC 9758 §5.4: such names have no meaning beyond the node that wrote them.
             return Err(self.refuse("local_node"));
         }
+        if source.node().is_some_and(|source| self.is_blocked(source)) {
+            return Err(self.refuse("blocked_source"));
+        }
         let mut changed = false;
         if let Some(age) = bundle.age_ms().filter(|_| !arrival.under_way.is_zero()) {
             // RFC 9171 §4.4.2: an age counts the way between nodes too.
@@ -303,17 +306,17 @@ impl Node {
             self.replay.commit(&header).map_err(|error| self.refuse(error.reason()))?;
             return self.on_control(header.sender, opened.payload).map_err(|reason| self.refuse(reason));
         }
-        self.on_message(&header, parsed)
-    }
-
-    fn verify<'a>(&mut self, parsed: Parsed<'a>) -> Result<crate::envelope::Opened<'a>, InputError> {
-        self.signatures.checked += 1;
-        let directory = self.config.directory.clone();
-        parsed.verify(&directory).map_err(|error| self.refuse(error.reason()))
+        if header.purpose == Purpose::Membership {
+            self.replay.check(&header).map_err(|error| self.refuse(error.reason()))?;
+            let opened = self.verify(parsed)?;
+            self.replay.commit(&header).map_err(|error| self.refuse(error.reason()))?;
+            return self.on_gossip(header.sender, opened.payload).map_err(|reason| self.refuse(reason));
+        }
+        self.on_message(&header, parsed, bundle.payload())
     }
 
     /// A message of a stream.
-    fn on_message(&mut self, header: &Header, parsed: Parsed<'_>) -> Result<(), InputError> {
+    fn on_message(&mut self, header: &Header, parsed: Parsed<'_>, sealed: &[u8]) -> Result<(), InputError> {
         let key = StreamKey { peer: header.sender, purpose: header.purpose };
         if self.config.directory.key(key.peer).is_none() {
             return Err(self.refuse("unknown_sender"));
@@ -332,12 +335,20 @@ impl Node {
             Standing::Duplicate => {
                 // Nothing secret in repeating an acknowledgement, so the signature need not be checked for it.
                 self.repeat_acknowledgement(key.peer);
+                self.note_unheard_answer(key.peer);
+                self.compare_with_taken(key, header, parsed, sealed);
                 return Err(self.refuse("duplicate"));
             }
             Standing::StaleEpoch => return Err(self.refuse("old_incarnation")),
             Standing::BeyondWindow => return Err(self.refuse("sequence_too_far")),
         }
+        if !self.has_share(key.peer, sealed.len()) {
+            return Err(self.refuse("share_exceeded"));
+        }
         let opened = self.verify(parsed)?;
+        self.spend_share(key.peer, sealed.len());
+        self.note_heard(key.peer);
+        self.note_taken(key, header, sealed, opened.payload);
         let message =
             Message { sequence: header.sequence, created: header.created, payload: opened.payload.to_vec() };
         self.take_message(key, header.incarnation, message);
@@ -384,23 +395,39 @@ impl Node {
         }
     }
 
+    /// An application's message, opened if it was sealed.
+    pub(super) fn deliver_opened(&mut self, key: StreamKey, epoch: u32, message: Message) {
+        let Message { sequence, created, payload } = message;
+        let (source, purpose) = (key.peer, key.purpose);
+        if let Err(error) = self.judge_message(purpose, &payload) {
+            // Its turn is over: what follows does not wait for it.
+            return self.report_durable(Report::ModuleRefused { reason: error.reason() });
+        }
+        self.batch.deliveries.push(Delivery { source, purpose, epoch, sequence, created, payload });
+    }
+
     /// A message whose turn has come.
     pub(super) fn consume(&mut self, key: StreamKey, epoch: u32, message: Message) {
         let Message { sequence, created, payload } = message;
         let (source, purpose) = (key.peer, key.purpose);
+        if !self.admits(source, purpose) {
+            return;
+        }
         match purpose {
             Purpose::Telemetry | Purpose::Command | Purpose::Event => {
-                if let Err(error) = self.judge_message(purpose, &payload) {
-                    // Its turn is over: what follows does not wait for it.
-                    return self.report_durable(Report::ModuleRefused { reason: error.reason() });
+                let message = Message { sequence, created, payload };
+                if let Some(message) = self.unseal(key, epoch, message) {
+                    self.deliver_opened(key, epoch, message);
                 }
-                self.batch.deliveries.push(Delivery { source, purpose, epoch, sequence, created, payload });
                 return;
             }
             Purpose::Sync => self.on_sync_message(source, &payload),
             Purpose::Plan => self.on_plan_message(source, &payload),
-            // Acknowledgements are not a stream.
-            Purpose::Acknowledgement => {}
+            Purpose::Trust => self.on_trust_message(source, &payload),
+            Purpose::Governance => self.on_governance_message(source, &payload),
+            Purpose::GroupKey => self.on_group_key(source, &payload),
+            // These are not streams.
+            Purpose::Acknowledgement | Purpose::Membership => {}
         }
         let bytes = payload.len();
         self.report_durable(Report::Consumed { source, purpose, sequence, bytes, created });

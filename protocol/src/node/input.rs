@@ -9,7 +9,9 @@ use crate::{
     bundle::BundleFlags,
     dtn::{contact_plan::ContactPlan, store::Priority},
     envelope::Purpose,
+    governance::Content,
     id::{EndpointId, NodeId},
+    identity::{Cause, KeyPair, Statement},
     sync::Op,
     time::{Instant, UtcEstimate},
 };
@@ -165,6 +167,31 @@ pub enum Input<'a> {
     StartPlan,
     /// Time has passed: the plan's next horizon begins. Every node that takes part is told, the coordinator last.
     PlanHorizon(Box<PlanHorizon>),
+    /// A signed statement about identities came by another way: from the authority's own machine, or by hand.
+    Learn(Statement),
+    /// Somebody wants to read the log that the host keeps: refused unless the policy lets it.
+    ReadLog {
+        /// Who.
+        reader: NodeId,
+    },
+    /// This node's key hands over to another. The host gives the new one at a restart.
+    RotateKey(Box<KeyPair>),
+    /// The key in force of a member is taken back. Only where the authority's key is.
+    Revoke {
+        /// Whose.
+        node: NodeId,
+        /// Why.
+        cause: Cause,
+    },
+    /// This node proposes that the fleet decides upon something. It proposes again in later slots while others are decided upon.
+    Propose(Box<Content>),
+    /// What this node's voter thinks of a content, by its digest: as soon as it is proposed, it votes so.
+    Opinion {
+        /// [`Content::digest`].
+        content: crate::log::Hash,
+        /// Whether it approves.
+        approves: bool,
+    },
     /// This node's asset takes part in the plan from now on.
     JoinPlan,
     /// This node's asset takes part in the plan no more.

@@ -16,8 +16,10 @@ mod critical;
 mod custody;
 mod delivered;
 mod departure;
+mod discovery;
 mod forward;
 mod fragmentation;
+mod governance;
 mod ingress;
 mod input;
 mod keep;
@@ -28,11 +30,13 @@ mod rank;
 mod reassembly;
 mod refusal;
 mod route;
+mod sealing;
 mod security;
 mod send;
 mod shared_state;
 mod strategy;
 mod timer;
+mod trust;
 
 pub use administrative::StatusReportSettings;
 pub use config::{
@@ -42,13 +46,17 @@ pub use config::{
 pub use convergence::{Convergence, LtpLink, Transfer, WholeLink};
 pub use custody::CustodySettings;
 pub use departure::Departure;
+pub use discovery::DiscoveryConfig;
+pub use governance::GovernanceConfig;
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
-pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
+pub use output::{Batch, BundleDelivery, Delivery, DropReason, GovernanceStep, Output, Report, Ticket};
 pub use plan::{PlanHorizon, Requests};
 pub use reassembly::ReassemblySettings;
 pub use refusal::{InputError, SubmitError};
+pub use sealing::{Audience, SealingConfig};
 pub use security::BundleSecurity;
+pub use trust::{Issuer, TrustConfig};
 
 use crate::{
     bundle::{BundleId, Disposition, StatusReport},
@@ -151,6 +159,10 @@ pub struct Node {
     /// The schemas that are known, where something is held against them.
     contracts: Option<contracts::Contracts>,
     planning: Option<plan::Planning>,
+    trusting: Option<trust::Trusting>,
+    governing: Option<governance::Governing>,
+    sealing: Option<sealing::Sealing>,
+    discovering: Option<discovery::Discovering>,
 
     timers: Timers,
     outputs: VecDeque<Output>,
@@ -168,7 +180,12 @@ impl Node {
     /// A node that starts from nothing, in incarnation 1. `seed`: fresh for every incarnation.
     #[must_use]
     pub fn new(config: NodeConfig, keys: KeyPair, seed: [u8; 32], start: Instant) -> Self {
-        Self::incarnate(config, keys, seed, start, 1)
+        let mut node = Self::incarnate(config, keys, seed, start, 1);
+        node.start_log();
+        node.arm_governance();
+        node.start_sealing();
+        node.start_discovery();
+        node
     }
 
     /// A node that comes back after a crash with what its host kept, in the order of the keys.
@@ -198,6 +215,10 @@ impl Node {
         node.restore_acknowledgements();
         node.relaunch();
         node.arm_anti_entropy();
+        node.start_log();
+        node.restore_decisions();
+        node.start_sealing();
+        node.start_discovery();
         Ok(node)
     }
 
@@ -251,6 +272,16 @@ impl Node {
             contracts: (config.shared_state.is_some() || config.contracts)
                 .then(|| contracts::Contracts::new(config.contracts)),
             planning: config.plan.clone().map(|plan| plan::Planning::new(config.id, plan)),
+            trusting: config
+                .trust
+                .clone()
+                .map(|trust| trust::Trusting::new(config.id, trust, incarnation, config.directory.len())),
+            governing: config.governance.clone().map(governance::Governing::new),
+            sealing: config.sealing.clone().map(sealing::Sealing::new),
+            discovering: config.discovery.clone().map(|discovery| {
+                let members = config.directory.len();
+                discovery::Discovering::new(config.id, incarnation, discovery, members, seed)
+            }),
             timers: Timers::default(),
             outputs: VecDeque::new(),
             batch: Batch::default(),
@@ -311,6 +342,15 @@ impl Node {
             Input::AuditSharedState { peer } => self.audit_shared_state(peer),
             Input::StartPlan => self.start_plan(),
             Input::PlanHorizon(next) => self.replan(*next),
+            Input::Learn(statement) => match self.learn(&statement) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(self.refuse(error.reason())),
+            },
+            Input::ReadLog { reader } => self.read_log(reader),
+            Input::RotateKey(next) => self.rotate_key(*next),
+            Input::Revoke { node, cause } => self.revoke(node, cause),
+            Input::Propose(content) => self.propose(*content),
+            Input::Opinion { content, approves } => self.take_opinion(content, approves),
             Input::JoinPlan => self.join_plan(),
             Input::LeavePlan => self.leave_plan(),
             Input::Civil(estimate) => {
@@ -377,6 +417,10 @@ impl Node {
                 Timer::StoreExpiry => self.on_store_expiry(),
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),
+                Timer::Trust => self.on_trust_timer(),
+                Timer::Governance => self.on_governance_timer(),
+                Timer::Patience => self.advance_governance(true),
+                Timer::Membership => self.on_membership_timer(),
                 Timer::PlanRound => self.on_plan_round(),
                 Timer::PlanSuccession => self.on_plan_succession(),
                 Timer::PlanJoin => self.on_plan_join(),
@@ -432,6 +476,8 @@ impl Node {
 
     /// Turns what this input changed into one persist request.
     fn flush(&mut self) {
+        self.keep_ballots();
+        self.keep_journal();
         if self.batch.is_empty() {
             debug_assert!(self.followups.is_empty(), "a followup waits for a change");
             self.outputs.extend(self.batch.reports.drain(..).map(Output::Report));
@@ -455,7 +501,10 @@ impl Node {
     }
 
     fn refuse(&mut self, reason: &'static str) -> InputError {
-        *self.refusals.entry(reason).or_default() += 1;
+        let count = self.refusals.entry(reason).or_default();
+        *count += 1;
+        let count = *count;
+        self.note_refusal(reason, count);
         InputError::Refused { reason }
     }
 

@@ -5,10 +5,11 @@ use super::{
 };
 use crate::{
     delivery::{Outgoing, Pending, Place},
-    envelope::{Header, Purpose, seal},
+    envelope::{Header, Parsed, Purpose, seal},
     id::NodeId,
     time::Instant,
 };
+use alloc::vec::Vec;
 use core::time::Duration;
 
 impl Node {
@@ -21,7 +22,8 @@ impl Node {
                     meter.pass(self.now, submission.payload.len() as u64)?;
                 }
                 let stream = StreamKey { peer: submission.destination, purpose: submission.purpose };
-                self.send(submission).map(|_| ()).inspect_err(|error| {
+                let sent = self.seal_submission(submission).and_then(|sealed| self.send(sealed));
+                sent.map(|_| ()).inspect_err(|error| {
                     // What was refused for another reason has cost the application nothing.
                     self.submissions = before;
                     if matches!(error, SubmitError::StreamFull(_)) {
@@ -29,7 +31,13 @@ impl Node {
                     }
                 })
             }
-            Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement => Err(SubmitError::Purpose),
+            Purpose::Sync
+            | Purpose::Plan
+            | Purpose::Acknowledgement
+            | Purpose::Trust
+            | Purpose::Governance
+            | Purpose::Membership
+            | Purpose::GroupKey => Err(SubmitError::Purpose),
         }
     }
 
@@ -66,12 +74,34 @@ impl Node {
             place: Place::AwaitingPersist,
         };
         self.signatures.made += 1;
+        self.note_sent(stream, epoch, sequence, &payload);
         self.keep_outgoing_message(stream, sequence, &message);
         self.keep_outgoing_stream(stream, epoch, sequence + 1);
         self.outgoing.get_mut(&stream).expect("made above").push(message);
         self.report_durable(Report::Accepted { destination, purpose, sequence, bytes: payload.len() });
         self.followups.push(Followup::Launch(stream, sequence));
         Ok(sequence)
+    }
+
+    /// Signs what is not acknowledged again, under this node's new key: the same messages, which receivers tell from others by their numbers.
+    pub(super) fn seal_again(&mut self) {
+        let pending = |(key, stream): (&StreamKey, &Outgoing)| {
+            let key = *key;
+            stream
+                .pending()
+                .map(move |(sequence, message)| (key, sequence, message.clone()))
+                .collect::<Vec<_>>()
+        };
+        let messages: Vec<(StreamKey, u64, Pending)> = self.outgoing.iter().flat_map(pending).collect();
+        for (stream, sequence, mut message) in messages {
+            let Ok(parsed) = Parsed::parse(&message.sealed) else { continue };
+            message.sealed = seal(&self.keys, parsed.header(), parsed.claimed_payload());
+            self.signatures.made += 1;
+            self.keep_outgoing_message(stream, sequence, &message);
+            if let Some(known) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) {
+                known.sealed = message.sealed;
+            }
+        }
     }
 
     /// A message is overdue.
@@ -87,7 +117,11 @@ impl Node {
         // Before its time it is sent again because an acknowledgement shows that it was lost: the way back works.
         let shown = matches!(message.place, Place::InFlight { deadline, .. } if self.now < deadline);
         message.silences = if shown { 0 } else { message.silences.saturating_add(1) };
-        if message.attempts > 0 {
+        let (attempts, silent) = (message.attempts, message.silences > 0);
+        if silent {
+            self.note_silence(stream, sequence);
+        }
+        if attempts > 0 {
             self.report(Report::Retransmitted {
                 destination: stream.peer,
                 purpose: stream.purpose,
@@ -151,9 +185,13 @@ impl Node {
         let Some(outgoing) = self.outgoing.get_mut(&stream) else { return };
         let Some(message) = outgoing.abandon(sequence, now) else { return };
         let forward = outgoing.forward_due().is_some();
+        self.note_answer(stream, sequence, false);
         self.forget_message(stream, sequence, &message);
         self.report(Report::Abandoned { destination: stream.peer, purpose: stream.purpose, sequence });
         self.on_module_message_lost(stream, sequence);
+        if stream.purpose == Purpose::GroupKey {
+            self.give_group_key(stream.peer);
+        }
         if forward {
             self.arm_control(stream.peer);
         }

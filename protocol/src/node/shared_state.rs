@@ -13,6 +13,7 @@ use crate::{
     dtn::store::Priority,
     envelope::Purpose,
     id::NodeId,
+    log::{Brief, Event},
     sync::{Actor, Delta, Dot, News, Op, Replica, SyncMessage, Trust, VersionVector},
     time::Instant,
 };
@@ -366,7 +367,13 @@ impl Node {
             sharing.life_kept = false;
         }
         if !applied.joined.is_empty() {
-            self.log(&SyncMessage::Delta(applied.joined).encode());
+            let writes = applied.joined.cells() as u64;
+            let message = SyncMessage::Delta(applied.joined).encode();
+            if source != self.config.id && self.journal().is_some() {
+                let taken = Brief::of(&message);
+                self.write_down(Event::Reconciled { peer: source, writes, taken });
+            }
+            self.log(&message);
         }
         applied.news.into_iter().for_each(|news| self.report_news(news));
         for (_, error) in applied.refused {

@@ -59,6 +59,7 @@ impl Node {
         let copies = spread.counts_copies().then_some(gives.max(1));
         let wire = self.departing(key, received, copies)?;
         self.store.assign(key, Queue::Sending(up.peer));
+        self.mark_handed(key);
         Some((Cargo::Copy(key, gives), wire))
     }
 
@@ -95,8 +96,12 @@ impl Node {
         match cargo {
             Cargo::Bundle(key, own) => {
                 self.on_forwarded(key);
+                if own.is_none() {
+                    self.note_way_of_answer(peer, key);
+                }
                 self.release(key);
                 if let Some((stream, sequence)) = own {
+                    self.note_way(peer, stream, sequence);
                     self.on_message_sent(stream, sequence);
                 }
             }

@@ -23,6 +23,14 @@ pub(crate) enum Timer {
     Push,
     /// When a member compares its replica with the next one's.
     AntiEntropy,
+    /// When a member tells the next one what it knows of identities and logs.
+    Trust,
+    /// When a member tells the next one what it knows of the fleet's decisions.
+    Governance,
+    /// When a voter has waited long enough for others.
+    Patience,
+    /// When something of the membership is due: a probe, a suspicion, an advert.
+    Membership,
     /// When a round of planning has waited long enough.
     PlanRound,
     /// When the plan's coordinator has been silent for too long.

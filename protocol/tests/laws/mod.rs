@@ -121,6 +121,10 @@ pub(crate) fn config(node: u64) -> NodeConfig {
         contracts: false,
         shared_state: None,
         plan: None,
+        trust: None,
+        governance: None,
+        discovery: None,
+        sealing: None,
     }
 }
 

@@ -1,11 +1,13 @@
 //! From raw to checked: every rule that a scenario must keep, all violations in one go.
 
+mod adversary;
 mod assets;
 mod channel;
 mod constraints;
 mod custody;
 mod faults;
 mod fixed_point;
+mod governance;
 mod hosts;
 mod imports;
 mod links;
@@ -18,6 +20,7 @@ mod service;
 mod settings;
 mod tables;
 mod tasks;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -64,7 +67,14 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     checker.reports(root, &protocol);
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
+    let trust = root.trust.as_ref().map(|trust| checker.trust(trust, &protocol));
+    let governance =
+        root.governance.as_ref().map(|governance| checker.governance(governance, &protocol, trust.as_ref()));
+    let discovery = root.discovery.as_ref().map(|discovery| checker.discovery(&discovery.value));
+    let sealing = root.sealing.as_ref().map(|sealing| checker.sealing(&sealing.value));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol, &assets));
+    let adversaries =
+        checker.adversaries(root.adversaries.as_ref(), &classes, &protocol, assets.len() as u32);
     let faults = checker.faults(root.faults.as_ref(), &classes);
     let metrics = checker.tolerances(root.metrics.as_ref());
     if !checker.files.drafts.is_empty() {
@@ -84,6 +94,11 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
         messages,
         shared_state,
         planning,
+        trust,
+        adversaries,
+        discovery,
+        governance,
+        sealing,
         faults,
         metrics,
         hash: files.sources.hash(),

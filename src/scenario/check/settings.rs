@@ -135,7 +135,7 @@ impl Checker<'_> {
         }
     }
 
-    fn rate_limit(&mut self, raw: &RawRateLimit) -> RateLimit {
+    pub(super) fn rate_limit(&mut self, raw: &RawRateLimit) -> RateLimit {
         let rate = raw.rate.value.0;
         self.expect((8.0..=1e15).contains(&rate), &raw.rate.place, "from 8 bit/s to 1000000 Gbit/s");
         let burst = self.amount_or(raw.burst.as_ref(), 64_000.0, |size| size.0);

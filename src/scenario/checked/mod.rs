@@ -1,12 +1,15 @@
 //! What a scenario means, checked: [`Scenario`]. Nothing behind [`Scenario::load`](crate::scenario::Scenario::load) checks again.
 
+mod adversary;
 mod assets;
 mod contacts;
 mod faults;
+mod governance;
 mod metrics;
 mod plan;
 mod protocol;
 mod traffic;
+mod trust;
 
 use crate::{
     astro::Epoch,
@@ -14,9 +17,11 @@ use crate::{
     units::{AssetIndex, SimTime},
 };
 
+pub use adversary::{Adversary, Attack};
 pub use assets::{Asset, AssetKind, AssetRole, PowerSpec, StorageSpec, TableLine, has_surface};
 pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
+pub use governance::{Decision, DiscoverySpec, GovernanceSpec, Proposal, SealingSpec, Vote};
 pub use metrics::{Better, Tolerance};
 pub use plan::{
     ConstraintKind, MaskSpec, NoiseSpec, PlanConstraint, PlanParticipant, PlanRelation, PlanReserve,
@@ -24,8 +29,9 @@ pub use plan::{
 };
 pub use protocol::{CrcKind, CustodySpec, Priority, ProtocolSettings, Retransmission, Routing, Service};
 pub use traffic::{
-    Arrivals, ListedMessage, Messages, PayloadContent, Publication, SharedState, Traffic, WriteMix,
+    Arrivals, ListedMessage, Messages, PayloadContent, Publication, RECORDS, SharedState, Traffic, WriteMix,
 };
+pub use trust::{Grant, Revocation, TrustSpec};
 
 /// A fleet, its surroundings and its tasks.
 #[derive(Clone, Debug)]
@@ -56,6 +62,16 @@ pub struct Scenario {
     pub shared_state: Option<SharedState>,
     /// The federated plan.
     pub planning: Option<PlanSpec>,
+    /// Certificates, access control and the log.
+    pub trust: Option<TrustSpec>,
+    /// Assets that do harm.
+    pub adversaries: Vec<Adversary>,
+    /// Decisions by quorum.
+    pub governance: Option<GovernanceSpec>,
+    /// Gossip with neighbours.
+    pub discovery: Option<DiscoverySpec>,
+    /// Confidentiality.
+    pub sealing: Option<SealingSpec>,
     /// What breaks, and when.
     pub faults: Vec<Fault>,
     /// How far metrics may be from a baseline, in the order of the file.
@@ -65,6 +81,12 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Whether an asset's host is an adversary.
+    #[must_use]
+    pub fn is_adversary(&self, asset: AssetIndex) -> bool {
+        self.adversaries.iter().any(|adversary| adversary.asset == asset)
+    }
+
     /// The asset at `index`.
     #[must_use]
     pub fn asset(&self, index: AssetIndex) -> &Asset {

@@ -1,20 +1,24 @@
 //! What a scenario file may hold, as it is written. Each field states its default and meaning for docs/SCENARIOS.md.
 
+mod adversary;
 mod assets;
 mod contacts;
 mod faults;
+mod governance;
 mod links;
 mod metrics;
 mod motion;
 mod plan;
 mod protocol;
 mod traffic;
+mod trust;
 
 use super::{
     decode::{List, Spanned, record},
     quantity::Duration,
 };
 
+pub(crate) use adversary::{RawAdversary, RawAttack};
 pub(crate) use assets::{
     RawAsset, RawClock, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage,
     RawTransit,
@@ -22,6 +26,10 @@ pub(crate) use assets::{
 pub(crate) use contacts::{RawContacts, RawImported, RawPlanFormat};
 pub(crate) use faults::{
     RawAssetDown, RawBetween, RawExtraLoss, RawFault, RawLinkDown, RawLinks, RawOf, RawOfClass,
+};
+pub(crate) use governance::{
+    RawDecision, RawDiscovery, RawGovernance, RawNewPolicy, RawProposal, RawSealedGroup, RawSealedPurpose,
+    RawSealing, RawVote, RawWho,
 };
 pub(crate) use links::{
     RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawConvergence, RawCrosslinks, RawFixed,
@@ -46,6 +54,7 @@ pub(crate) use traffic::{
     RawArrivals, RawContent, RawMessageKind, RawMessages, RawMix, RawPeriodic, RawPoisson, RawPriority,
     RawReport, RawSchema, RawSharedState, RawTraffic,
 };
+pub(crate) use trust::{RawCause, RawEffect, RawGrant, RawRevocation, RawRule, RawTrust};
 
 type Optional<T> = Option<Spanned<T>>;
 
@@ -69,6 +78,11 @@ record! {
         messages: Optional<RawMessages>, "none", "Application messages that a file lists.";
         shared_state: Optional<RawSharedState>, "none", "Replicated state.";
         planning: Optional<RawPlan>, "none", "The federated plan.";
+        trust: Optional<RawTrust>, "none", "Certificates, access control and the log.";
+        adversaries: Option<List<RawAdversary>>, "none", "Assets that do harm.";
+        governance: Optional<RawGovernance>, "none", "Decisions by quorum of the fleet's voters; with `trust`.";
+        discovery: Optional<RawDiscovery>, "none", "Gossip with neighbours about who is there.";
+        sealing: Optional<RawSealing>, "none", "Confidentiality of the application's messages.";
         faults: Option<List<RawFault>>, "none", "What breaks, and when.";
         metrics: Option<List<RawTolerance>>, "none", "How far metrics may be from a baseline.";
     }

@@ -8,7 +8,7 @@ use super::{
     layout::MAX_ENTRIES,
     request::{head, length, small},
 };
-use crate::planning::message::{MessageError, number};
+use crate::planning::message::{FRACTION_BITS, MAX_SHARE, MessageError, number};
 
 /// A vector to be added to the coordinator's sum mod 2⁶⁴: what the asset answers, less what it last had in the sum.
 ///
@@ -32,6 +32,13 @@ pub struct Contribution {
 }
 
 impl Contribution {
+    /// Whether it holds what no answer does: a difference of two shares of at most [`MAX_SHARE`] each.
+    #[must_use]
+    pub fn is_beyond(&self) -> bool {
+        let most = 2 * (MAX_SHARE as u64) << FRACTION_BITS;
+        self.entries.iter().any(|entry| entry.unsigned_abs() > most)
+    }
+
     /// The message's bytes: at most 30 and 9 per entry.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -1,0 +1,322 @@
+//! A [`Keyring`] as bytes: what it tells others that it has, what it gives them, and how it survives a restart.
+
+use super::{AuthorityKey, Clock, Former, Keyring, Learned, Member, PublicKey, TimeRule, TrustError};
+use crate::{
+    cbor::{self, CborError, Reader},
+    id::NodeId,
+    identity::{revocation::MAX_LIST_LEN, succession::MAX_CHAIN, thumbprint::KeyId},
+    time::DtnTime,
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+const VERSION: u64 = 2;
+
+/// A signed statement on its way from one keyring to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// A certificate.
+    Certificate(Vec<u8>),
+    /// A succession of keys.
+    Succession(Vec<u8>),
+    /// A revocation list.
+    Revocations(Vec<u8>),
+}
+
+impl Statement {
+    /// Its number on the wire, and its bytes.
+    #[must_use]
+    pub fn parts(&self) -> (u64, &[u8]) {
+        match self {
+            Self::Certificate(bytes) => (0, bytes),
+            Self::Succession(bytes) => (1, bytes),
+            Self::Revocations(bytes) => (2, bytes),
+        }
+    }
+
+    /// The statement of this number; at most [`MAX_LIST_LEN`] bytes are taken.
+    #[must_use]
+    pub fn from_parts(number: u64, bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > MAX_LIST_LEN {
+            return None;
+        }
+        match number {
+            0 => Some(Self::Certificate(bytes.to_vec())),
+            1 => Some(Self::Succession(bytes.to_vec())),
+            2 => Some(Self::Revocations(bytes.to_vec())),
+            _ => None,
+        }
+    }
+}
+
+/// What a keyring has, in short: how two of them find out what one lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Version of the revocation list.
+    pub list: u64,
+    /// Successions of the authority.
+    pub authority: u64,
+    /// For each member, when its certificate begins, and how many successions have followed on it.
+    pub members: BTreeMap<NodeId, (DtnTime, u64)>,
+}
+
+impl Summary {
+    /// Appends `[list, authority, [node, not before, successions]…]`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        cbor::put_head(out, cbor::ARRAY, 2 + self.members.len() as u64);
+        cbor::put_uint(out, self.list);
+        cbor::put_uint(out, self.authority);
+        for (node, (from, successions)) in &self.members {
+            cbor::put_head(out, cbor::ARRAY, 3);
+            cbor::put_uint(out, node.0);
+            cbor::put_uint(out, from.0 / 1000);
+            cbor::put_uint(out, *successions);
+        }
+    }
+
+    /// Reads what [`Summary::encode`] wrote, of at most `max` members.
+    ///
+    /// # Errors
+    /// When it is something else, or members are out of order or too many.
+    pub fn decode(reader: &mut Reader<'_>, max: usize) -> Result<Self, CborError> {
+        let at = reader.position();
+        let found = reader.array()?;
+        if found < 2 || found - 2 > max as u64 {
+            return Err(CborError::Items { at, expected: 2 + max as u64, found });
+        }
+        let (list, authority) = (reader.uint()?, reader.uint()?);
+        let mut members = BTreeMap::new();
+        for _ in 2..found {
+            let at = reader.position();
+            reader.array_of(3)?;
+            let node = NodeId(reader.uint()?);
+            if members.last_key_value().is_some_and(|(last, _)| *last >= node) {
+                return Err(CborError::NotDeterministic { at });
+            }
+            let from = DtnTime(reader.uint()?.saturating_mul(1000));
+            members.insert(node, (from, reader.uint()?));
+        }
+        Ok(Self { list, authority, members })
+    }
+}
+
+/// Why bytes are no keyring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyringError {
+    /// Not deterministic CBOR of the expected shape.
+    #[error(transparent)]
+    Cbor(#[from] CborError),
+    /// A statement in it does not hold.
+    #[error(transparent)]
+    Statement(#[from] TrustError),
+    /// A version that this code does not know.
+    #[error("version {found}, expected 2")]
+    Version {
+        /// The version found.
+        found: u64,
+    },
+}
+
+impl Keyring {
+    /// What it has.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let member = |(node, member): (&NodeId, &Member)| {
+            (*node, (member.certificate.not_before, member.chain.len() as u64))
+        };
+        Summary {
+            list: self.list.version,
+            authority: self.authority_chain.len() as u64,
+            members: self.members.iter().map(member).collect(),
+        }
+    }
+
+    /// What another, that told its summary, lacks: in an order in which each statement can be judged, until `max_bytes` are full.
+    #[must_use]
+    pub fn lacking(&self, other: &Summary, max_bytes: usize) -> Vec<Statement> {
+        let mut out = Lacking { statements: Vec::new(), left: max_bytes };
+        let known = usize::try_from(other.authority).unwrap_or(usize::MAX);
+        for link in self.authority_chain.iter().skip(known) {
+            out.add(Statement::Succession(link.clone()));
+        }
+        if other.list < self.list.version {
+            out.add(Statement::Revocations(self.list_bytes.clone()));
+        }
+        for (node, member) in &self.members {
+            let (from, links) = other.members.get(node).copied().unwrap_or((DtnTime::UNKNOWN, 0));
+            let newer = member.certificate.not_before > from;
+            if newer {
+                out.add(Statement::Certificate(member.bytes.clone()));
+            }
+            let known = if newer { 0 } else { usize::try_from(links).unwrap_or(usize::MAX) };
+            if newer || member.certificate.not_before == from {
+                for link in member.chain.iter().skip(known) {
+                    out.add(Statement::Succession(link.clone()));
+                }
+            }
+        }
+        out.statements
+    }
+
+    /// Takes a statement.
+    ///
+    /// # Errors
+    /// As [`Keyring::install`], [`Keyring::succeed`] and [`Keyring::revoke`].
+    pub fn learn(&mut self, statement: &Statement, clock: Clock) -> Result<Learned, TrustError> {
+        match statement {
+            Statement::Certificate(bytes) => self.install(bytes, clock),
+            Statement::Succession(bytes) => self.succeed(bytes),
+            Statement::Revocations(bytes) => self.revoke(bytes),
+        }
+    }
+
+    /// The keyring as bytes: `[version, [root or empty, [authority key, until]…], [authority links], list,
+    /// [certificate, [links], former key or empty, until]…, [node, key, since]…]`.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        cbor::put_head(&mut out, cbor::ARRAY, 6);
+        cbor::put_uint(&mut out, VERSION);
+        self.put_root(&mut out);
+        put_links(&mut out, &self.authority_chain);
+        cbor::put_bytes(&mut out, &self.list_bytes);
+        cbor::put_head(&mut out, cbor::ARRAY, self.members.len() as u64);
+        for member in self.members.values() {
+            cbor::put_head(&mut out, cbor::ARRAY, 4);
+            cbor::put_bytes(&mut out, &member.bytes);
+            put_links(&mut out, &member.chain);
+            match &member.former {
+                Some(former) => cbor::put_bytes(&mut out, former.key.as_bytes()),
+                None => cbor::put_bytes(&mut out, &[]),
+            }
+            cbor::put_uint(&mut out, member.former.as_ref().map_or(0, |former| former.until.0));
+        }
+        cbor::put_head(&mut out, cbor::ARRAY, self.blocked.len() as u64);
+        for ((node, key), revoked) in &self.blocked {
+            cbor::put_head(&mut out, cbor::ARRAY, 3);
+            cbor::put_uint(&mut out, node.0);
+            cbor::put_bytes(&mut out, &key.0);
+            cbor::put_uint(&mut out, revoked.since.0);
+        }
+        out
+    }
+
+    fn put_root(&self, out: &mut Vec<u8>) {
+        let before = self.before_root();
+        cbor::put_head(out, cbor::ARRAY, 1 + before.len() as u64);
+        cbor::put_bytes(out, if before.is_empty() { &[] } else { self.root.as_bytes() });
+        for former in before {
+            cbor::put_head(out, cbor::ARRAY, 2);
+            cbor::put_bytes(out, former.key.as_bytes());
+            cbor::put_uint(out, former.until.0);
+        }
+    }
+
+    /// The keyring of a snapshot. Every statement in it is checked again, but for its time.
+    ///
+    /// # Errors
+    /// [`KeyringError`] when the bytes are none, or of another authority.
+    pub fn restore(
+        authority: PublicKey,
+        rule: TimeRule,
+        max_members: usize,
+        bytes: &[u8],
+    ) -> Result<Self, KeyringError> {
+        let mut ring = Self::new(authority, rule, max_members);
+        let mut reader = Reader::new(bytes);
+        reader.array_of(6)?;
+        let found = reader.uint()?;
+        if found != VERSION {
+            return Err(KeyringError::Version { found });
+        }
+        ring.read_root(&mut reader)?;
+        for link in links(&mut reader)? {
+            ring.succeed(link)?;
+        }
+        let list = reader.bytes()?;
+        for _ in 0..reader.array()? {
+            reader.array_of(4)?;
+            ring.restore_member(&mut reader)?;
+        }
+        // After the members: one whose key was blocked stays known, and refused.
+        for _ in 0..reader.array()? {
+            reader.array_of(3)?;
+            let (node, at, key) = (NodeId(reader.uint()?), reader.position(), reader.bytes()?);
+            let key = key.try_into().map_err(|_| CborError::NotDeterministic { at })?;
+            ring.block(node, KeyId(key), DtnTime(reader.uint()?));
+        }
+        reader.end()?;
+        // Last: a member whose key was taken back stays known, and refused.
+        if !list.is_empty() {
+            ring.revoke(list)?;
+        }
+        Ok(ring)
+    }
+
+    fn read_root(&mut self, reader: &mut Reader<'_>) -> Result<(), CborError> {
+        let (items, at) = (reader.array()?, reader.position());
+        let root = reader.bytes()?;
+        let mut before = Vec::new();
+        for _ in 1..items {
+            reader.array_of(2)?;
+            let (at, key) = (reader.position(), reader.bytes()?);
+            before.push(AuthorityKey { key: read_key(at, key)?, until: DtnTime(reader.uint()?) });
+        }
+        if !root.is_empty() {
+            self.restore_root(read_key(at, root)?, before);
+        }
+        Ok(())
+    }
+
+    fn restore_member(&mut self, reader: &mut Reader<'_>) -> Result<(), KeyringError> {
+        let bytes = reader.bytes()?;
+        let certificate = self.open_certificate(bytes)?;
+        let node = certificate.subject;
+        self.put(certificate, bytes)?;
+        for link in links(reader)? {
+            self.succeed(link)?;
+        }
+        let at = reader.position();
+        let (former, until) = (reader.bytes()?, DtnTime(reader.uint()?));
+        if let Some(member) = self.members.get_mut(&node).filter(|_| !former.is_empty()) {
+            member.former = Some(Former { key: read_key(at, former)?, until });
+        }
+        Ok(())
+    }
+}
+
+fn read_key(at: usize, bytes: &[u8]) -> Result<PublicKey, CborError> {
+    let key = bytes.try_into().ok().and_then(|key| PublicKey::from_bytes(key).ok());
+    key.ok_or(CborError::NotDeterministic { at })
+}
+
+struct Lacking {
+    statements: Vec<Statement>,
+    left: usize,
+}
+
+impl Lacking {
+    /// Once one does not fit, no further one is taken: each may rest on those before it.
+    fn add(&mut self, statement: Statement) {
+        match self.left.checked_sub(statement.parts().1.len() + 4) {
+            Some(left) => {
+                self.left = left;
+                self.statements.push(statement);
+            }
+            None => self.left = 0,
+        }
+    }
+}
+
+fn put_links(out: &mut Vec<u8>, links: &[Vec<u8>]) {
+    cbor::put_head(out, cbor::ARRAY, links.len() as u64);
+    links.iter().for_each(|link| cbor::put_bytes(out, link));
+}
+
+fn links<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a [u8]>, CborError> {
+    let at = reader.position();
+    let found = reader.array()?;
+    if found > MAX_CHAIN as u64 {
+        return Err(CborError::Items { at, expected: MAX_CHAIN as u64, found });
+    }
+    (0..found).map(|_| reader.bytes()).collect()
+}

@@ -1,0 +1,143 @@
+//! What the node writes down, and how that and its keyring survive a restart.
+
+use super::{Trusting, clock_ms};
+use crate::{
+    cbor,
+    id::NodeId,
+    identity::Keyring,
+    log::{Checkpoint, Entry, Event, Journal, Proven, SignedCheckpoint, Witness},
+    node::{InputError, Node, keep::Kept},
+};
+use alloc::{collections::BTreeMap, vec, vec::Vec};
+
+impl Node {
+    /// Appends to the log, if this node keeps one.
+    pub(in crate::node) fn write_down(&mut self, event: Event) {
+        let (clock_ms, time) = (clock_ms(self.now), self.civil_now());
+        let Some(trusting) = self.trusting.as_mut() else { return };
+        let index = trusting.journal.size();
+        let entry = Entry { index, clock_ms, time, event }.encode();
+        trusting.journal.append(&entry);
+        trusting.unsaved = true;
+        self.put(entry_key(index), entry);
+    }
+
+    /// Writes a refusal down, at counts that are powers of two: who floods a node does not fill its log.
+    pub(in crate::node) fn note_refusal(&mut self, reason: &'static str, count: u64) {
+        // Copies are the network's everyday, not somebody's doing.
+        let everyday = matches!(reason, "duplicate" | "duplicate_bundle");
+        if count.is_power_of_two() && !everyday {
+            self.write_down(Event::Refused { peer: NodeId(0), reason: reason.into(), count });
+        }
+    }
+
+    /// Before a batch leaves: the log's state after it.
+    pub(in crate::node) fn keep_journal(&mut self) {
+        let Some(trusting) = self.trusting.as_mut().filter(|trusting| trusting.unsaved) else { return };
+        trusting.unsaved = false;
+        let snapshot = trusting.journal.snapshot();
+        self.put(vec![Kept::LogHead as u8], snapshot);
+    }
+
+    pub(in crate::node) fn keep_keyring(&mut self) {
+        let Some(trusting) = &self.trusting else { return };
+        let snapshot = trusting.keyring.snapshot();
+        self.put(vec![Kept::Keyring as u8], snapshot);
+    }
+
+    pub(super) fn keep_checkpoint(&mut self, proven: &Proven) {
+        let log = proven.checkpoint.log;
+        let mut key = vec![Kept::Checkpoint as u8];
+        key.extend_from_slice(&log.node.0.to_be_bytes());
+        key.extend_from_slice(&log.born.to_be_bytes());
+        self.put(key, proven.bytes.clone());
+    }
+
+    /// Keeps two signed statements that exclude each other: the last such pair of each peer.
+    pub(in crate::node) fn keep_proof(&mut self, peer: NodeId, first: &[u8], second: &[u8]) {
+        let mut key = vec![Kept::Proof as u8];
+        key.extend_from_slice(&peer.0.to_be_bytes());
+        let mut value = Vec::with_capacity(first.len() + second.len() + 8);
+        cbor::put_head(&mut value, cbor::ARRAY, 2);
+        cbor::put_bytes(&mut value, first);
+        cbor::put_bytes(&mut value, second);
+        self.put(key, value);
+    }
+
+    /// Takes one kept record of trust back. `None`: this version did not write it.
+    pub(in crate::node) fn take_back_trust(
+        &mut self,
+        kind: u8,
+        value: &[u8],
+    ) -> Result<Option<()>, InputError> {
+        let id = self.config.id;
+        let missing = InputError::NotConfigured { what: "trust by certificates" };
+        let trusting = self.trusting.as_mut().ok_or(missing)?;
+        Ok(if kind == Kept::LogHead as u8 {
+            Journal::restore(id, value).ok().map(|journal| trusting.journal = journal)
+        } else if kind == Kept::Keyring as u8 {
+            let (authority, rule) = (trusting.config.authority.clone(), trusting.config.rule);
+            Keyring::restore(authority, rule, self.config.directory.len(), value).ok().map(|keyring| {
+                trusting.keyring = keyring;
+            })
+        } else if kind == Kept::Checkpoint as u8 {
+            SignedCheckpoint::parse(value).ok().map(|read| {
+                let proven = Proven { checkpoint: *read.claimed(), bytes: value.to_vec() };
+                trusting.witness.hear(proven);
+            })
+        } else {
+            // Entries and proofs are the host's to show.
+            Some(())
+        })
+    }
+
+    /// Begins, or goes on with, the log.
+    pub(in crate::node) fn start_log(&mut self) {
+        let incarnation = self.incarnation;
+        if let Some(Trusting { keyring, .. }) = &self.trusting {
+            let keys: Vec<_> = keyring
+                .summary()
+                .members
+                .into_keys()
+                .filter_map(|node| Some((node, keyring.key(node)?.clone())))
+                .collect();
+            let directory = alloc::sync::Arc::make_mut(&mut self.config.directory);
+            keys.into_iter().for_each(|(node, key)| _ = directory.insert(node, key));
+        }
+        self.write_down(Event::Started { incarnation });
+        self.arm_trust();
+    }
+
+    /// The log's own state, if this node keeps one.
+    #[must_use]
+    pub fn journal(&self) -> Option<&Journal> {
+        self.trusting.as_ref().map(|trusting| &trusting.journal)
+    }
+
+    /// What is known of the others' logs.
+    #[must_use]
+    pub fn witness(&self) -> Option<&Witness> {
+        self.trusting.as_ref().map(|trusting| &trusting.witness)
+    }
+
+    /// Others' signatures of this node's checkpoints, the newest of each.
+    #[must_use]
+    pub fn cosignatures(&self) -> Option<&BTreeMap<NodeId, Vec<u8>>> {
+        self.trusting.as_ref().map(|trusting| &trusting.cosignatures)
+    }
+
+    /// The log as it is now, signed: for whoever takes a copy of it. It may hold entries that are not durable yet.
+    #[must_use]
+    pub fn signed_checkpoint(&self) -> Option<Vec<u8>> {
+        let journal = self.journal()?;
+        let (log, size, root) = (journal.id(), journal.size(), journal.root());
+        Some(Checkpoint { log, size, root, time: self.civil_now() }.sign(&self.keys))
+    }
+}
+
+fn entry_key(index: u64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(9);
+    key.push(Kept::LogEntry as u8);
+    key.extend_from_slice(&index.to_be_bytes());
+    key
+}

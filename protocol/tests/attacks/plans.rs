@@ -1,0 +1,141 @@
+//! Attacks on the plan: numbers that are none, members that claim too much, coordinators that are none or tell two stories.
+
+use crate::fleet::{Fleet, keys};
+use cosmosmesh_protocol::{
+    envelope::Purpose,
+    id::NodeId,
+    log::Event,
+    node::{Input, PlanConfig, Requests},
+    planning::{
+        Outcome,
+        generate::{Binding, FleetSpec},
+        solver::{Contribution, Kind, MethodSettings, Pace, Question, Request},
+    },
+};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Hosts of a plan that `coordinator` coordinates, each by itself: the attacker brings what he likes.
+fn alone(hosts: &[(u64, u64, &[u64])], coordinator: u64) -> Fleet {
+    let spec = FleetSpec { assets: 4, slots: 4, binding: Binding::Mixed, ..FleetSpec::published(5, 10.0) };
+    let problem = spec.draw().expect("valid").problem;
+    Fleet::built(hosts, &[], |_, config| {
+        let own = problem.locals().iter().find(|(id, _)| *id == config.id);
+        config.plan = Some(PlanConfig {
+            coordinator: NodeId(coordinator),
+            successors: Vec::new(),
+            succession: None,
+            participants: [2, 3].map(NodeId).to_vec(),
+            horizon: 0,
+            requests: Requests { own: Vec::new(), couplings: Vec::new() },
+            absence: None,
+            settings: MethodSettings::of(Kind::Exchange),
+            auto: None,
+            pace: Pace { deadline: HOUR, quorum: 2, ..Pace::default() },
+            couplings: problem.couplings().clone(),
+            problem: own.map(|(_, problem)| problem.clone()),
+            privacy: None,
+            lifetime: 24 * HOUR,
+        });
+    })
+}
+
+/// What the victim's modules refuse of a message of the plan.
+fn bring(fleet: &mut Fleet, (from, to): (u64, u64), sequence: u64, payload: &[u8]) -> Vec<&'static str> {
+    let known = fleet.module_refusals(to).len();
+    let header = fleet.header(from, to, Purpose::Plan, sequence);
+    assert_eq!(fleet.forge_bytes(&keys(from), header, payload), None, "the envelope is the member's");
+    fleet.module_refusals(to).split_off(known)
+}
+
+fn entries(fleet: &Fleet) -> usize {
+    let _ = fleet;
+    // Shares of the exchange, and two squares.
+    let spec = FleetSpec { assets: 4, slots: 4, binding: Binding::Mixed, ..FleetSpec::published(5, 10.0) };
+    spec.draw().expect("valid").problem.couplings().len() + 2
+}
+
+#[test]
+fn numbers_that_are_none_and_claims_beyond_all_bounds_are_refused() {
+    let mut fleet = alone(&[(3, 3, &[])], 3);
+    fleet.input(3, Input::StartPlan).expect("it coordinates");
+    let count = entries(&fleet);
+    // An answer is a list of whole numbers: a float has no place in it, whatever it says.
+    let floats = |value: f64| {
+        let mut bytes = vec![0x85, 0, 0, 1, 0, 0x98, count as u8];
+        for _ in 0..count {
+            bytes.push(0xfb);
+            bytes.extend_from_slice(&value.to_be_bytes());
+        }
+        bytes
+    };
+    let mut sequence = 0;
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, 0.5] {
+        sequence += 1;
+        assert_eq!(bring(&mut fleet, (2, 3), sequence, &floats(value)), ["plan_malformed"], "{value}");
+    }
+    let answer = |entry: i64| {
+        let entries = vec![entry; count];
+        Contribution { horizon: 0, term: 0, round: 1, base: 0, entries }.encode()
+    };
+    for entry in [i64::MAX, i64::MIN, 1 << 60] {
+        sequence += 1;
+        assert_eq!(bring(&mut fleet, (2, 3), sequence, &answer(entry)), ["plan_magnitude"], "{entry}");
+    }
+    // An observer contributes nothing, and an answer within bounds is taken.
+    assert_eq!(bring(&mut fleet, (4, 3), 1, &answer(0)), ["denied"]);
+    assert!(bring(&mut fleet, (2, 3), sequence + 1, &answer(1 << 30)).is_empty());
+}
+
+fn request(couplings: usize, price: f64, committed: Option<Outcome>) -> Request {
+    Request {
+        horizon: 0,
+        term: 0,
+        round: 1,
+        accepted: 0,
+        committed,
+        unit: 1.0,
+        prices: vec![price; couplings],
+        question: Question::Exchange { rho: 1.0, relaxation: 1.0, shift: vec![0.0; couplings] },
+    }
+}
+
+#[test]
+fn prices_that_are_no_numbers_and_coordinators_that_are_none_are_refused() {
+    let mut fleet = alone(&[(3, 3, &[])], 2);
+    let couplings = entries(&fleet) - 2;
+    let before = fleet.hosts[&3].node.plan_values().expect("a plan").to_vec();
+    for (number, price) in [f64::NAN, f64::INFINITY, 1e308, -1e16].into_iter().enumerate() {
+        let bytes = request(couplings, price, None).encode();
+        assert_eq!(bring(&mut fleet, (2, 3), number as u64 + 1, &bytes), ["plan_malformed"], "{price}");
+    }
+    // Node 1 may coordinate by its role, and does not coordinate this plan.
+    let bytes = request(couplings, 1.0, None).encode();
+    assert_eq!(bring(&mut fleet, (1, 3), 1, &bytes), ["plan_not_coordinator"]);
+    // An observer has no right to.
+    assert_eq!(bring(&mut fleet, (4, 3), 1, &bytes), ["denied"]);
+    assert_eq!(fleet.hosts[&3].node.plan_values().expect("a plan"), before);
+    assert!(bring(&mut fleet, (2, 3), 5, &bytes).is_empty());
+}
+
+#[test]
+fn a_coordinator_that_tells_two_stories_leaves_them_in_two_logs() {
+    let mut fleet = alone(&[(3, 3, &[]), (1, 1, &[])], 2);
+    let couplings = entries(&fleet) - 2;
+    for (to, price) in [(3, 1.0), (1, 2.0)] {
+        let open = request(couplings, price, None).encode();
+        assert!(bring(&mut fleet, (2, to), 1, &open).is_empty());
+        let commit = Request { round: 2, ..request(couplings, price, Some(Outcome::Converged)) }.encode();
+        assert!(bring(&mut fleet, (2, to), 2, &commit).is_empty());
+    }
+    let told = |name: u64| {
+        fleet.events(name).into_iter().find_map(|event| match event {
+            Event::PlanCommitted { horizon: 0, term: 0, round: 2, prices, .. } => Some(prices),
+            _ => None,
+        })
+    };
+    let (one, other) = (told(3), told(1));
+    assert!(one.is_some() && other.is_some());
+    assert_ne!(one, other, "an audit of both names the version: `cosmosmesh audit` says two plans");
+}

@@ -1,0 +1,461 @@
+//! [`audit`]: whether the logs of a run hold, and what the first lie is; [`Audit::story`]: what they tell of one message or plan.
+//!
+//! A log is held against every checkpoint that its owner has signed: its own, and those that the others keep. Then the logs are held against
+//! each other: what one accepted, the other must have sent.
+
+use super::logs::Logs;
+use cosmosmesh_protocol::{
+    envelope::Purpose,
+    id::NodeId,
+    log::{
+        Brief, Checkpoint, Entry, Event, Hash, LogId, MessageName, SignedCheckpoint, Tree, leaf_hash,
+        verify_inclusion,
+    },
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What is wrong with a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum LieKind {
+    /// There is no log of a member.
+    Missing,
+    /// Bytes that are no entry.
+    Unreadable {
+        /// Place of the first of them.
+        entry: u64,
+    },
+    /// An entry stands in another's place.
+    Reordered {
+        /// Where it stands.
+        entry: u64,
+        /// Where it says to belong.
+        says: u64,
+    },
+    /// Entries are gone from the end.
+    Truncated {
+        /// Entries that are there.
+        entries: u64,
+        /// Entries that the owner signed for.
+        signed: u64,
+        /// Who keeps that checkpoint.
+        holder: String,
+    },
+    /// An entry was changed, or taken out or put in.
+    Altered {
+        /// The first entry that may be the one.
+        from: u64,
+        /// The last.
+        to: u64,
+        /// Who keeps the first checkpoint that the log does not fit.
+        holder: String,
+    },
+    /// The owner has signed two logs.
+    Forked {
+        /// Entries at which both were signed.
+        entries: u64,
+        /// Who keeps the one.
+        first: String,
+        /// Who keeps the other.
+        second: String,
+    },
+    /// Nobody's signature vouches for the log.
+    Unsigned,
+    /// A checkpoint in the owner's name that it did not sign.
+    BadSignature {
+        /// Who keeps it.
+        holder: String,
+    },
+    /// It committed a version of the plan at other prices than another did: their coordinator told two stories.
+    TwoPlans {
+        /// The entry.
+        entry: u64,
+        /// The horizon.
+        horizon: u64,
+        /// Who committed it otherwise.
+        peer: String,
+    },
+    /// It took a message that the other end did not send, or not like that.
+    Contradiction {
+        /// The entry.
+        entry: u64,
+        /// The other end.
+        peer: String,
+        /// What the other end's log says instead.
+        instead: &'static str,
+    },
+}
+
+/// Something wrong, and whose log it is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lie {
+    /// The log's owner.
+    pub asset: String,
+    /// What.
+    #[serde(flatten)]
+    pub kind: LieKind,
+}
+
+/// What an audit found.
+#[derive(Debug)]
+pub struct Audit {
+    /// Everything wrong, by owner, the first in each log first.
+    pub lies: Vec<Lie>,
+    /// Entries that hold.
+    pub entries: u64,
+    /// Checkpoints that were held against the logs.
+    pub checkpoints: u64,
+    /// Signatures of others under checkpoints.
+    pub cosignatures: u64,
+    logs: Logs,
+    trees: BTreeMap<NodeId, Tree>,
+    decoded: BTreeMap<NodeId, Vec<Entry>>,
+}
+
+/// A line of a story.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Story {
+    /// Civil time by the asset's clock, in milliseconds since 2000; 0 without one.
+    pub time_ms: u64,
+    /// Whose log.
+    pub asset: String,
+    /// The entry's place in it.
+    pub entry: u64,
+    /// What happened.
+    pub what: String,
+    /// Whether a proof leads from the entry to a checkpoint that its owner signed.
+    pub proven: bool,
+}
+
+/// A checkpoint whose signature holds, and who keeps it.
+struct Kept {
+    checkpoint: Checkpoint,
+    holder: String,
+}
+
+/// Audits the logs of a run.
+#[must_use]
+pub fn audit(logs: Logs) -> Audit {
+    let mut audit = Audit {
+        lies: Vec::new(),
+        entries: 0,
+        checkpoints: 0,
+        cosignatures: 0,
+        logs,
+        trees: BTreeMap::new(),
+        decoded: BTreeMap::new(),
+    };
+    let members: Vec<NodeId> = audit.logs.members.keys().copied().collect();
+    for node in &members {
+        audit.check_log(*node);
+    }
+    for node in &members {
+        audit.check_messages(*node);
+    }
+    audit.check_plans();
+    audit
+}
+
+impl Audit {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.lies.is_empty()
+    }
+
+    /// The node of an asset.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<NodeId> {
+        self.logs.node(name)
+    }
+
+    fn lie(&mut self, node: NodeId, kind: LieKind) {
+        let asset = self.logs.name(node);
+        self.lies.push(Lie { asset, kind });
+    }
+
+    fn check_log(&mut self, node: NodeId) {
+        let Some(file) = self.logs.files.get(&node) else { return self.lie(node, LieKind::Missing) };
+        let tree: Tree = file.entries.iter().map(|entry| leaf_hash(entry)).collect();
+        let (ragged, mut wrong) = (file.ragged, None);
+        let mut decoded = Vec::with_capacity(file.entries.len());
+        for (place, bytes) in file.entries.iter().enumerate() {
+            let entry = place as u64;
+            match Entry::decode(bytes) {
+                Ok(read) if read.index == entry => decoded.push(read),
+                Ok(read) => {
+                    wrong = wrong.or(Some(LieKind::Reordered { entry, says: read.index }));
+                    decoded.push(read);
+                }
+                Err(_) => {
+                    wrong = Some(wrong.unwrap_or(LieKind::Unreadable { entry }));
+                    break;
+                }
+            }
+        }
+        let size = tree.size();
+        if ragged {
+            wrong = wrong.or(Some(LieKind::Unreadable { entry: size }));
+        }
+        self.trees.insert(node, tree);
+        let born = match decoded.first().map(|first| &first.event) {
+            Some(Event::Started { incarnation }) => Some(*incarnation),
+            _ => None,
+        };
+        self.decoded.insert(node, decoded);
+        let kept = self.checkpoints_of(node, born);
+        self.checkpoints += kept.len() as u64;
+        let contradicted = self.hold_against(node, &kept);
+        match (wrong, contradicted) {
+            // Where an entry stands in another's place, that is what was done to the log.
+            (Some(wrong), _) | (None, Some(wrong)) => self.lie(node, wrong),
+            (None, None) => self.entries += size,
+        }
+    }
+
+    /// All checkpoints of a log that its owner signed, from the shortest to the longest.
+    fn checkpoints_of(&mut self, node: NodeId, born: Option<u32>) -> Vec<Kept> {
+        let Some((_, key)) = self.logs.members.get(&node).cloned() else { return Vec::new() };
+        let (mut kept, mut forged, mut cosignatures) = (Vec::new(), Vec::new(), 0);
+        for (holder, file) in &self.logs.files {
+            let own = (*holder == node).then_some(&file.checkpoint);
+            for bytes in own.into_iter().chain(&file.seen) {
+                let Ok(read) = SignedCheckpoint::parse(bytes) else { continue };
+                if read.signer() != node {
+                    continue;
+                }
+                let holder = self.logs.name(*holder);
+                match read.verify(&key) {
+                    Ok(checkpoint) if born.is_none_or(|born| checkpoint.log == LogId { node, born }) => {
+                        kept.push(Kept { checkpoint, holder });
+                    }
+                    Ok(_) => {}
+                    Err(_) => forged.push(LieKind::BadSignature { holder }),
+                }
+            }
+        }
+        for bytes in self.logs.files.get(&node).into_iter().flat_map(|file| &file.cosignatures) {
+            let Ok(read) = SignedCheckpoint::parse_cosignature(bytes) else { continue };
+            let Some((_, witness)) = self.logs.members.get(&read.signer()) else { continue };
+            if let Ok(checkpoint) = read.verify(witness)
+                && checkpoint.log.node == node
+                && born.is_none_or(|born| checkpoint.log.born == born)
+            {
+                // A witness has seen the owner's signature under the same words.
+                cosignatures += 1;
+                kept.push(Kept { checkpoint, holder: self.logs.name(read.signer()) });
+            }
+        }
+        self.cosignatures += cosignatures;
+        forged.into_iter().for_each(|lie| self.lie(node, lie));
+        kept.sort_by(|a, b| (a.checkpoint.size, &a.holder).cmp(&(b.checkpoint.size, &b.holder)));
+        kept
+    }
+
+    /// The first checkpoint that the log does not fit.
+    fn hold_against(&self, node: NodeId, kept: &[Kept]) -> Option<LieKind> {
+        let tree = self.trees.get(&node)?;
+        for pair in kept.windows(2) {
+            let (a, b) = (&pair[0], &pair[1]);
+            if a.checkpoint.size == b.checkpoint.size && a.checkpoint.root != b.checkpoint.root {
+                let (first, second) = (a.holder.clone(), b.holder.clone());
+                return Some(LieKind::Forked { entries: a.checkpoint.size, first, second });
+            }
+        }
+        let fits = |kept: &&Kept| tree.root(kept.checkpoint.size) == Some(kept.checkpoint.root);
+        let Some(bad) = kept.iter().find(|kept| !fits(kept)) else {
+            return kept.is_empty().then_some(LieKind::Unsigned);
+        };
+        // A log that fits a longer checkpoint, and not a shorter one that the owner signed too, was shown to others otherwise.
+        if let Some(good) = kept.iter().filter(fits).find(|good| good.checkpoint.size > bad.checkpoint.size) {
+            let (first, second) = (bad.holder.clone(), good.holder.clone());
+            return Some(LieKind::Forked { entries: bad.checkpoint.size, first, second });
+        }
+        let (entries, signed) = (tree.size(), bad.checkpoint.size);
+        let holder = bad.holder.clone();
+        if signed > entries {
+            return Some(LieKind::Truncated { entries, signed, holder });
+        }
+        let known = kept.iter().filter(fits).map(|kept| kept.checkpoint.size).filter(|size| *size < signed);
+        let from = known.max().unwrap_or(0);
+        Some(LieKind::Altered { from, to: signed - 1, holder })
+    }
+
+    /// What this one accepted, the other ends must have sent.
+    fn check_messages(&mut self, node: NodeId) {
+        let mut found = Vec::new();
+        let told = |owner: NodeId| self.lies.iter().any(|lie| lie.asset == self.logs.name(owner));
+        if told(node) {
+            return;
+        }
+        let mut sent: BTreeMap<NodeId, BTreeMap<MessageName, Brief>> = BTreeMap::new();
+        for entry in self.decoded.get(&node).into_iter().flatten() {
+            let Event::Accepted { message, payload } = &entry.event else { continue };
+            let peer = message.peer;
+            let Some(theirs) = self.decoded.get(&peer).filter(|_| !told(peer)) else { continue };
+            let sent = sent.entry(peer).or_insert_with(|| sent_by(theirs));
+            let name = MessageName { peer: node, ..*message };
+            let instead = match sent.get(&name) {
+                Some(known) if known == payload => continue,
+                Some(_) => "another payload",
+                None => "no such message",
+            };
+            found.push(LieKind::Contradiction { entry: entry.index, peer: self.logs.name(peer), instead });
+        }
+        found.into_iter().for_each(|lie| self.lie(node, lie));
+    }
+
+    /// A version of the plan has the same prices for everyone.
+    fn check_plans(&mut self) {
+        let mut first: BTreeMap<(u64, u32, u32), (NodeId, Brief)> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (node, entries) in &self.decoded {
+            for entry in entries {
+                let Event::PlanCommitted { horizon, term, round, prices, .. } = &entry.event else {
+                    continue;
+                };
+                let (peer, known) = *first.entry((*horizon, *term, *round)).or_insert((*node, *prices));
+                if known != *prices {
+                    let (entry, horizon, peer) = (entry.index, *horizon, self.logs.name(peer));
+                    found.push((*node, LieKind::TwoPlans { entry, horizon, peer }));
+                }
+            }
+        }
+        found.into_iter().for_each(|(node, lie)| self.lie(node, lie));
+    }
+
+    /// What the logs tell of a message.
+    #[must_use]
+    pub fn message(&self, from: NodeId, to: NodeId, purpose: Purpose, sequence: u64) -> Vec<Story> {
+        self.story(|owner, event| match event {
+            Event::Sent { message, .. } | Event::Accepted { message, .. } => {
+                let ends = if matches!(event, Event::Sent { .. }) {
+                    (owner, message.peer)
+                } else {
+                    (message.peer, owner)
+                };
+                ends == (from, to) && message.purpose == purpose && message.sequence == sequence
+            }
+            _ => false,
+        })
+    }
+
+    /// What the logs tell of a horizon of the plan.
+    #[must_use]
+    pub fn plan(&self, number: u64) -> Vec<Story> {
+        self.story(|_, event| matches!(event, Event::PlanCommitted { horizon, .. } if *horizon == number))
+    }
+
+    /// What the logs tell of refusals, denials, revocations and those who were caught.
+    #[must_use]
+    pub fn incidents(&self) -> Vec<Story> {
+        self.story(|_, event| match event {
+            Event::Refused { .. } | Event::Denied { .. } | Event::Caught { .. } => true,
+            Event::Learned { what, .. } => **what != *"certificate",
+            _ => false,
+        })
+    }
+
+    /// The fleet's decisions, as each asset has written them down.
+    #[must_use]
+    pub fn decisions(&self) -> Vec<Story> {
+        self.story(|_, event| matches!(event, Event::Governed { .. }))
+    }
+
+    fn story(&self, wanted: impl Fn(NodeId, &Event) -> bool) -> Vec<Story> {
+        let mut lines = Vec::new();
+        for (node, entries) in &self.decoded {
+            for entry in entries.iter().filter(|entry| wanted(*node, &entry.event)) {
+                lines.push(Story {
+                    time_ms: entry.time.0,
+                    asset: self.logs.name(*node),
+                    entry: entry.index,
+                    what: self.words(&entry.event),
+                    proven: self.proves(*node, entry.index),
+                });
+            }
+        }
+        lines.sort_by(|a, b| (a.time_ms, &a.asset, a.entry).cmp(&(b.time_ms, &b.asset, b.entry)));
+        lines
+    }
+
+    /// Whether an inclusion proof leads from the entry to the owner's own signed checkpoint.
+    fn proves(&self, node: NodeId, index: u64) -> bool {
+        let proof = || {
+            let (tree, file) = (self.trees.get(&node)?, self.logs.files.get(&node)?);
+            let (_, key) = self.logs.members.get(&node)?;
+            let checkpoint = SignedCheckpoint::parse(&file.checkpoint).ok()?.verify(key).ok()?;
+            let hashes: Vec<Hash> = tree.inclusion(index, checkpoint.size)?;
+            verify_inclusion(*tree.leaf(index)?, index, checkpoint.size, &hashes, &checkpoint.root).ok()
+        };
+        proof().is_some()
+    }
+
+    fn words(&self, event: &Event) -> String {
+        let name = |node: &NodeId| self.logs.name(*node);
+        let hex = |brief: &Brief| brief.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let message = |message: &MessageName| {
+            format!("{} {} of epoch {}", purpose_word(message.purpose), message.sequence, message.epoch)
+        };
+        match event {
+            Event::Started { incarnation } => format!("began to run, incarnation {incarnation}"),
+            Event::Sent { message: m, payload } => {
+                format!("sent {} to {}, payload {}", message(m), name(&m.peer), hex(payload))
+            }
+            Event::Accepted { message: m, payload } => {
+                format!("accepted {} from {}, payload {}", message(m), name(&m.peer), hex(payload))
+            }
+            Event::Refused { reason, count, .. } => format!("refused: {reason}, {count} so far"),
+            Event::Denied { subject, action, rule } => {
+                format!("denied {} to {action}: {rule}", name(subject))
+            }
+            Event::PlanCommitted { horizon, term, round, outcome, values, prices } => {
+                format!(
+                    "committed the plan of horizon {horizon} at round {round} of term {term}: {outcome}, own part {}, prices {}",
+                    hex(values),
+                    hex(prices)
+                )
+            }
+            Event::Reconciled { peer, writes, taken } => {
+                format!("took {writes} cells from {}, {}", name(peer), hex(taken))
+            }
+            Event::Learned { what, about, .. } if about.0 == 0 => format!("learned {what} of the authority"),
+            Event::Learned { what, about, .. } => format!("learned a {what} of {}", name(about)),
+            Event::Witnessed { peer, size, .. } => format!("saw the log of {} at {size} entries", name(peer)),
+            Event::Caught { peer, at, .. } => format!("caught {}: {at}", name(peer)),
+            Event::Governed { slot, step, about, .. } if about.0 == 0 => format!("slot {slot}: {step}"),
+            Event::Governed { slot, step, about, .. } => format!("slot {slot}: {step} by {}", name(about)),
+        }
+    }
+}
+
+fn sent_by(entries: &[Entry]) -> BTreeMap<MessageName, Brief> {
+    let sent = |entry: &Entry| match &entry.event {
+        Event::Sent { message, payload } => Some((*message, *payload)),
+        _ => None,
+    };
+    entries.iter().filter_map(sent).collect()
+}
+
+/// The word for a purpose.
+const fn purpose_word(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Telemetry => "telemetry",
+        Purpose::Command => "command",
+        Purpose::Event => "event",
+        Purpose::Sync => "sync",
+        Purpose::Plan => "plan",
+        Purpose::Acknowledgement => "acknowledgement",
+        Purpose::Trust => "trust",
+        Purpose::Governance => "governance",
+        Purpose::Membership => "membership",
+        Purpose::GroupKey => "group-key",
+    }
+}
+
+/// The purpose of this word.
+#[must_use]
+pub fn purpose_of(word: &str) -> Option<Purpose> {
+    Purpose::ALL.into_iter().find(|purpose| purpose_word(*purpose) == word)
+}

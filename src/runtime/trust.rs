@@ -1,0 +1,110 @@
+//! Certificates and policy of a run's nodes, and the logs that they leave.
+
+use super::{Fleet, Runtime, Storage};
+use crate::{
+    engine::{AssetLog, Record, Stream},
+    scenario::TrustSpec,
+    units::{AssetIndex, SimTime},
+};
+use cosmosmesh_protocol::{
+    identity::{Cause, Certificate, KeyPair, RevocationList, Statement, TimeRule},
+    log::{Checkpoint, Entry, Event, LogId, Tree, leaf_hash},
+    node::{Input, Issuer, Kept, Node, TrustConfig},
+    time::DtnTime,
+};
+use std::time::Duration;
+
+impl Fleet {
+    /// The authority's key: split from the run's seed, beside those of the assets.
+    fn authority(&self) -> KeyPair {
+        KeyPair::from_seed(self.streams.seed_256(Stream::Identity, u64::MAX))
+    }
+
+    /// How an asset's node trusts, if the scenario says so.
+    pub(super) fn trust(&self, asset: AssetIndex) -> Option<TrustConfig> {
+        let spec = self.scenario().trust.as_ref()?;
+        let authority = self.authority();
+        let rule = TimeRule { grace: span(spec.grace), ..TimeRule::default() };
+        Some(TrustConfig {
+            authority: authority.public().clone(),
+            statements: self.statements(spec, &authority),
+            issuer: (spec.authority == asset).then(|| Issuer {
+                keys: authority,
+                lifetime: span(spec.certificate_lifetime),
+                renew_before: span(spec.renew_before),
+            }),
+            rule,
+            policy: spec.policy.clone(),
+            scope: spec.grant(asset).home,
+            witness: spec.witnesses.contains(&asset),
+            share: spec.share,
+            interval: span(spec.interval),
+            lifetime: span(spec.lifetime),
+        })
+    }
+
+    /// What every node is provisioned with: a certificate for each, from the epoch on, and an empty revocation list.
+    fn statements(&self, spec: &TrustSpec, authority: &KeyPair) -> Vec<Statement> {
+        let epoch = self.scenario().epoch.dtn_time_ms(SimTime::ZERO).unwrap_or(0);
+        let not_before = DtnTime(epoch / 1000 * 1000);
+        let lifetime = u64::try_from(spec.certificate_lifetime.as_nanos() / 1_000_000).unwrap_or(0);
+        let certificate = |asset: AssetIndex| {
+            let grant = spec.grant(asset);
+            let certificate = Certificate {
+                subject: self.node(asset),
+                key: self.keys(asset).public().clone(),
+                role: grant.role,
+                scope: grant.scope,
+                not_before,
+                expires: DtnTime(not_before.0 + lifetime.max(1000)),
+            };
+            Statement::Certificate(certificate.issue(authority))
+        };
+        let list = RevocationList { version: 1, issued: not_before, ..RevocationList::default() };
+        let list = Statement::Revocations(list.issue(authority));
+        self.scenario().asset_indices().map(certificate).chain([list]).collect()
+    }
+}
+
+impl Runtime {
+    /// The authority takes the key of an asset back.
+    pub fn revoke(
+        &mut self,
+        now: SimTime,
+        asset: AssetIndex,
+        cause: Cause,
+        storage: &mut Storage,
+        out: &mut Vec<Record>,
+    ) {
+        let node = self.fleet.node(asset);
+        self.input(now, Input::Revoke { node, cause }, storage, out);
+    }
+
+    /// What the asset's log holds at the end of the run, as far as it is durable; `None` when it keeps none.
+    #[must_use]
+    pub fn log(&self, now: SimTime, storage: &Storage) -> Option<AssetLog> {
+        let entries = storage.log().to_vec();
+        let first = Entry::decode(entries.first()?).ok()?;
+        let Event::Started { incarnation: born } = first.event else { return None };
+        let tree: Tree = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        let (size, root) = (tree.size(), tree.root(tree.size())?);
+        let time = self.fleet.civil(self.asset, now).map_or(DtnTime::UNKNOWN, |estimate| estimate.utc);
+        let log = LogId { node: self.fleet.node(self.asset), born };
+        let checkpoint = Checkpoint { log, size, root, time }.sign(&self.fleet.keys(self.asset));
+        let kept = |(key, value): (&Vec<u8>, &Vec<u8>)| {
+            (key.first() == Some(&(Kept::Checkpoint as u8))).then(|| value.clone())
+        };
+        let seen = match self.node.as_ref().and_then(Node::witness) {
+            Some(witness) => witness.all().map(|proven| proven.bytes.clone()).collect(),
+            None => storage.records().iter().filter_map(kept).collect(),
+        };
+        let cosignatures = self.node.as_ref().and_then(Node::cosignatures);
+        let cosignatures = cosignatures.into_iter().flat_map(|known| known.values().cloned()).collect();
+        let key = self.fleet.keys(self.asset).public().clone();
+        Some(AssetLog { asset: self.asset, node: log.node, key, entries, checkpoint, seen, cosignatures })
+    }
+}
+
+fn span(time: SimTime) -> Duration {
+    Duration::from_nanos(u64::try_from(time.as_nanos()).unwrap_or(0))
+}
