@@ -33,6 +33,7 @@ mod client;
 mod clock;
 mod config;
 mod daemon;
+mod discovery;
 mod disk;
 mod door;
 mod engine;

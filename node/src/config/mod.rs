@@ -37,6 +37,10 @@ pub struct Config {
     pub control: Option<SocketAddr>,
     /// Where peers reach it.
     pub listen: Listen,
+    /// Whether its TCPCLv4 address is announced by mDNS.
+    pub mdns: bool,
+    /// Whether anything leads beyond this machine.
+    pub beyond_loopback: bool,
     /// Whether TCPCL sessions are protected.
     pub tls: Tls,
     /// Who else there is.
@@ -95,6 +99,8 @@ pub enum Via {
         /// Who the peer is to it.
         station: Station,
     },
+    /// We look for it by mDNS, connect, and speak TCPCLv4.
+    Discovered,
     /// It connects to us.
     Inbound,
     /// It is another daemon of this process.

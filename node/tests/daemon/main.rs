@@ -4,6 +4,7 @@ mod adapter;
 mod control;
 mod crash;
 mod delivery;
+mod discovery;
 mod faults;
 mod fleet;
 mod hostile;
