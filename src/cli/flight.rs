@@ -208,6 +208,7 @@ impl Watch {
                 ephemeris: simulation.course().ephemeris.clone(),
                 trajectories: simulation.course().trajectories.clone(),
             },
+            adversaries: scenario.adversaries.iter().map(|adversary| adversary.asset).collect(),
         };
         let longest = simulation
             .course()

@@ -100,6 +100,8 @@ impl RecordKind {
             Self::SubmissionRefused { .. } => (11, "submission_refused"),
             Self::BundleDropped { .. } => (12, "bundle_dropped"),
             Self::InputRefused { .. } => (13, "input_refused"),
+            Self::AttackMade { .. } => (60, "attack_made"),
+            Self::AttackAnswered { .. } => (61, "attack_answered"),
             Self::SyncWrite { .. } => (14, "sync_write"),
             Self::SyncVisible { .. } => (15, "sync_visible"),
             Self::ReplicaDigest { .. } => (16, "replica_digest"),
@@ -147,6 +149,16 @@ impl RecordKind {
                 visit("bytes", Field::Count(u64::from(*bytes)));
             }
             Self::InputRefused { reason } => visit("reason", Field::Word(reason)),
+            Self::AttackMade { attack, target } => {
+                visit("attack", Field::Word(attack));
+                visit("target", Field::Asset(*target));
+            }
+            Self::AttackAnswered { attack, by, answer, as_it_should } => {
+                visit("attack", Field::Word(attack));
+                visit("by", Field::Asset(*by));
+                visit("answer", Field::Word(answer));
+                visit("as_it_should", Field::Flag(*as_it_should));
+            }
             Self::SyncWrite { .. }
             | Self::SyncContent { .. }
             | Self::SyncDropped { .. }

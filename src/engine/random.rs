@@ -32,6 +32,8 @@ pub enum Stream {
     Planning,
     /// Where a crash cuts what an asset's disk was writing.
     TornWrites,
+    /// What an adversary does.
+    Adversary,
 }
 
 impl Stream {
@@ -48,6 +50,7 @@ impl Stream {
             Self::Identity => "identity",
             Self::Planning => "planning",
             Self::TornWrites => "torn writes",
+            Self::Adversary => "adversary",
         }
     }
 }

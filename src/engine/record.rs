@@ -198,6 +198,24 @@ pub enum RecordKind {
         /// The node's reason, a stable word (`security.refused.<reason>`).
         reason: &'static str,
     },
+    /// An adversary attacked somebody.
+    AttackMade {
+        /// A stable word.
+        attack: &'static str,
+        /// Whom.
+        target: AssetIndex,
+    },
+    /// An attack has met its answer here.
+    AttackAnswered {
+        /// A stable word.
+        attack: &'static str,
+        /// Who attacked.
+        by: AssetIndex,
+        /// A stable word: the reason of the refusal, or what became of it.
+        answer: &'static str,
+        /// Whether that is what should become of it.
+        as_it_should: bool,
+    },
     /// A local write to replicated state.
     SyncWrite {
         /// The writer's own sequence number for this write.

@@ -2,6 +2,7 @@
 //!
 //! Memory is bounded by assets, streams and writes under way, never by simulated time. The names are those of DESIGN.md.
 
+mod attacks;
 mod delivery;
 mod energy;
 mod governance;
@@ -14,6 +15,7 @@ mod security;
 mod sync;
 mod value;
 
+pub use attacks::AttackRecorder;
 pub use delivery::{DeliveryRecorder, is_application};
 pub use energy::EnergyRecorder;
 pub use governance::GovernanceRecorder;
@@ -85,6 +87,8 @@ pub struct RunShape {
     pub replan: Option<Replan>,
     /// Where the assets are.
     pub places: Places,
+    /// Assets whose hosts are adversaries.
+    pub adversaries: Vec<AssetIndex>,
 }
 
 /// All recorders of a run.
@@ -99,6 +103,7 @@ pub struct Metrics {
     energy: EnergyRecorder,
     governance: GovernanceRecorder,
     security: SecurityRecorder,
+    attacks: AttackRecorder,
     derived: Vec<DerivedRow>,
 }
 
@@ -118,6 +123,7 @@ impl Metrics {
             energy: EnergyRecorder::default(),
             governance: GovernanceRecorder::default(),
             security: SecurityRecorder::default(),
+            attacks: AttackRecorder::new(shape.adversaries),
             derived: Vec::new(),
         }
     }
@@ -134,6 +140,7 @@ impl Metrics {
         self.energy.record(record);
         self.governance.record(record);
         self.security.record(record);
+        self.attacks.record(record);
     }
 
     /// Table rows that came out of the last call of [`Metrics::record`] or [`Metrics::finish`].
@@ -164,6 +171,7 @@ impl Metrics {
         self.energy.write(self.delivery.delivered_bytes(), &mut set);
         self.governance.write(&mut set);
         self.security.write(&mut set);
+        self.attacks.write(&mut set);
         self.privacy.write(&mut set);
         set
     }

@@ -1,5 +1,6 @@
 //! Checks that stand apart from the code under test: they see trace records, never the protocol's own state.
 
+mod attacks;
 mod conservation;
 mod exactly_once;
 mod foremost;
@@ -9,6 +10,7 @@ mod optimum;
 mod pairs;
 mod replicas;
 
+pub use attacks::AttacksMet;
 pub use conservation::{FrameConservation, MessageConservation};
 pub use exactly_once::ExactlyOnce;
 pub use foremost::Journeys;
@@ -97,6 +99,7 @@ pub struct Oracles {
     frames: FrameConservation,
     messages: MessageConservation,
     replicas: ReplicasEqual,
+    attacks: AttacksMet,
     report: OracleReport,
 }
 
@@ -115,6 +118,7 @@ impl Oracles {
         self.frames.record(record, &mut self.report);
         self.messages.record(record, &mut self.report);
         self.replicas.record(record);
+        self.attacks.record(record, &mut self.report);
     }
 
     /// What was found, after the last record at or before `end`.

@@ -98,6 +98,9 @@ impl RunFolder {
         write_json(&self.partial.join("run.json"), &self.facts)?;
         write_json(&self.partial.join("timing.json"), &run.timing)?;
         write(&self.partial.join("metrics.json"), run.metrics.to_json().as_bytes())?;
+        if let Some(text) = super::attacks::attacks_csv(run.metrics) {
+            write(&self.partial.join("attacks.csv"), text.as_bytes())?;
+        }
         render(&self.partial)?;
         self.replace_target()?;
         Ok(self.target.clone())

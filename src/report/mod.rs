@@ -1,6 +1,7 @@
 //! The run folder: tables, plots, page. What is drawn is drawn from the tables, so `run` and `report` share one way.
 
 mod agreement;
+mod attacks;
 mod baseline;
 mod capture;
 mod error;

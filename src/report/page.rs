@@ -2,6 +2,7 @@
 
 use super::{
     RunFacts,
+    attacks::attacks,
     plot::Plot,
     summary::{attention, headlines, privacy_spent},
     words,
@@ -53,6 +54,7 @@ pub(super) fn page(facts: &RunFacts, metrics: &MetricsSet, plots: &[Plot], scena
     about(&mut html, scenario);
     pictures(&mut html, plots);
     privacy(&mut html, metrics);
+    attacked(&mut html, metrics);
     tables(&mut html, metrics);
     identity(&mut html, facts);
     push(
@@ -182,6 +184,20 @@ fn privacy(html: &mut String, metrics: &MetricsSet) {
     push(html, "<h2>Privacy spent</h2>\n<ul>");
     sentences.iter().for_each(|text| push(html, &format!("<li>{}</li>", escape(text))));
     push(html, "</ul>");
+}
+
+/// What adversaries did, and what it met: only where there are any.
+fn attacked(html: &mut String, metrics: &MetricsSet) {
+    let rows = attacks(metrics);
+    if rows.is_empty() {
+        return;
+    }
+    push(html, "<h2>Attacks</h2>\n<table><tr><th>Attack</th><th>Answers</th><th>Made</th></tr>");
+    for row in rows {
+        let (attack, told) = (escape(&row.attack.replace('_', " ")), escape(&row.told()));
+        push(html, &format!("<tr><td>{attack}</td><td>{told}</td><td>{}</td></tr>", row.made));
+    }
+    push(html, "</table>");
 }
 
 /// Pictures that a run may lack, and why.

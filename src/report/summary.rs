@@ -1,6 +1,6 @@
 //! The headline figures and what needs attention: on the terminal and on top of the page.
 
-use super::{RunFacts, words};
+use super::{RunFacts, attacks::attacks, words};
 use crate::metrics::{Metric, MetricsSet};
 use std::fmt::Write as _;
 
@@ -175,6 +175,9 @@ pub fn summary(facts: &RunFacts, metrics: &MetricsSet) -> String {
     }
     for sentence in attention(metrics) {
         let _ = writeln!(text, "warning      {sentence}");
+    }
+    for row in attacks(metrics) {
+        let _ = writeln!(text, "attack       {}, {}: {}", row.attack.replace('_', " "), row.made, row.told());
     }
     for sentence in privacy_spent(metrics) {
         let _ = writeln!(text, "privacy      {sentence}");

@@ -206,7 +206,9 @@ impl Fleet {
         let scenario = &self.scenario;
         let protocol = &scenario.protocol;
         let storage = scenario.asset(asset).storage;
-        let shared = scenario.shared_state.as_ref().filter(|shared| shared.members.contains(&asset));
+        let honest = !scenario.is_adversary(asset);
+        let shared =
+            scenario.shared_state.as_ref().filter(|shared| honest && shared.members.contains(&asset));
         NodeConfig {
             id: self.node(asset),
             directory: self.directory.clone(),
@@ -236,11 +238,15 @@ impl Fleet {
             counted_payloads: protocol.service == Service::Datagrams { size_only: true },
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
-            trust: self.trust(asset),
-            governance: self.governance(asset),
-            discovery: self.discovery(),
+            trust: self.trust(asset).filter(|_| honest),
+            governance: self.governance(asset).filter(|_| honest),
+            discovery: self.discovery().filter(|_| honest),
             sealing: self.sealing(),
-            plan: scenario.planning.as_ref().and_then(|plan| self.plan(plan, asset, carried)),
+            plan: scenario
+                .planning
+                .as_ref()
+                .filter(|_| honest)
+                .and_then(|plan| self.plan(plan, asset, carried)),
         }
     }
 

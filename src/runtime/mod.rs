@@ -2,6 +2,7 @@
 //!
 //! The only folder below `hil` that constructs or drives a [`Node`].
 
+mod adversary;
 mod audit;
 mod configure;
 mod governance;
@@ -13,6 +14,7 @@ mod storage;
 mod translate;
 mod trust;
 
+pub use adversary::answer_of;
 pub use configure::{Fleet, keys_of};
 pub use horizon::Carried;
 pub use message::{Content, Message};
@@ -49,6 +51,8 @@ pub struct Runtime {
     watching: bool,
     /// Signatures of earlier incarnations.
     signatures: Signatures,
+    /// What it is up to, if its host is an adversary.
+    mischief: Option<Box<adversary::Mischief>>,
 }
 
 impl Runtime {
@@ -56,9 +60,13 @@ impl Runtime {
     #[must_use]
     pub fn new(asset: AssetIndex, fleet: Arc<Fleet>, streams: &RandomStreams, start: SimTime) -> Self {
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(asset, 1));
-        let node =
+        let mut node =
             Node::new(fleet.config(asset, &Carried::default()), fleet.keys(asset), seed, instant(start));
         let (incarnation, armed, sync_bytes) = (1, None, 0);
+        let mischief = adversary::Mischief::new(&fleet, asset);
+        if mischief.is_some() {
+            adversary::watch(&mut node);
+        }
         Self {
             asset,
             fleet,
@@ -69,6 +77,7 @@ impl Runtime {
             carried: Carried::default(),
             watching: false,
             signatures: Signatures::default(),
+            mischief,
         }
     }
 
@@ -130,8 +139,11 @@ impl Runtime {
         let (config, keys) = (self.fleet.config(self.asset, &self.carried), self.fleet.keys(self.asset));
         let civil = self.fleet.civil(self.asset, now);
         let kept = storage.records().iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-        let node = Node::restore(config, keys, seed, instant(now), self.incarnation, civil, kept)
+        let mut node = Node::restore(config, keys, seed, instant(now), self.incarnation, civil, kept)
             .expect("a node reads its own records");
+        if self.mischief.is_some() {
+            adversary::watch(&mut node);
+        }
         self.node = Some(node);
         if self.watching {
             self.watch_departures();
@@ -161,6 +173,7 @@ impl Runtime {
         storage: &mut Storage,
         out: &mut Vec<Record>,
     ) {
+        self.tell_swallowed(now, out);
         self.input(now, Input::Frame { link: LinkId(link), bytes }, storage, out);
     }
 
@@ -176,11 +189,17 @@ impl Runtime {
 
     /// A link came up.
     pub fn link_up(&mut self, now: SimTime, up: LinkUp, storage: &mut Storage, out: &mut Vec<Record>) {
+        if let Some(mischief) = &mut self.mischief {
+            mischief.link_up(&up);
+        }
         self.input(now, Input::LinkUp(up), storage, out);
     }
 
     /// A link went down.
     pub fn link_down(&mut self, now: SimTime, link: u32, storage: &mut Storage, out: &mut Vec<Record>) {
+        if let Some(mischief) = &mut self.mischief {
+            mischief.link_down(link);
+        }
         self.input(now, Input::LinkDown { link: LinkId(link) }, storage, out);
     }
 
@@ -241,6 +260,9 @@ impl Runtime {
 
     /// The next frame for a link that is free.
     pub fn poll_transmit(&mut self, now: SimTime, link: u32) -> Option<Vec<u8>> {
+        if self.mischief.is_some() {
+            return self.poll_mischief(now, link);
+        }
         self.node.as_mut()?.poll_transmit(instant(now), LinkId(link))
     }
 
@@ -254,6 +276,9 @@ impl Runtime {
 
     /// The bundle whose transfer the last frame began, if it began one and departures are watched.
     pub fn departed(&mut self) -> Option<Vec<u8>> {
+        if self.mischief.is_some() {
+            return self.mischief_departed().filter(|_| self.watching);
+        }
         let node = self.node.as_mut().filter(|_| self.watching)?;
         // One at a time: it is asked for after each frame.
         node.poll_departure().map(|departure| departure.bundle)

@@ -20,12 +20,12 @@ mod source;
 mod syntax;
 
 pub use checked::{
-    Arrivals, Asset, AssetKind, AssetRole, Better, ConstraintKind, ContactSource, CrcKind, CustodySpec,
-    Decision, DiscoverySpec, Fault, GovernanceSpec, Grant, LinkSelector, ListedMessage, MaskSpec, Messages,
-    NoiseSpec, PayloadContent, PlanConstraint, PlanParticipant, PlanRelation, PlanReserve, PlanSpec,
-    PlanTerm, PowerSpec, Priority, PrivacySpec, Proposal, ProtocolSettings, Publication, Retransmission,
-    Revocation, Rolling, Routing, Scenario, SealingSpec, Service, SharedState, StorageSpec, TableLine,
-    Tolerance, Traffic, TrustSpec, Vote, WriteMix, has_surface,
+    Adversary, Arrivals, Asset, AssetKind, AssetRole, Attack, Better, ConstraintKind, ContactSource, CrcKind,
+    CustodySpec, Decision, DiscoverySpec, Fault, GovernanceSpec, Grant, LinkSelector, ListedMessage,
+    MaskSpec, Messages, NoiseSpec, PayloadContent, PlanConstraint, PlanParticipant, PlanRelation,
+    PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, PrivacySpec, Proposal, ProtocolSettings,
+    Publication, Retransmission, Revocation, Rolling, Routing, Scenario, SealingSpec, Service, SharedState,
+    StorageSpec, TableLine, Tolerance, Traffic, TrustSpec, Vote, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

@@ -130,6 +130,7 @@ impl Cell<'_> {
                 self.runtime.propose(now, number as usize, self.storage, &mut around.records);
             }
             Event::Vote(number) => self.vote(around, now, number),
+            Event::Attack(item) => self.attack(around, now, item),
             Event::PlanHorizon(horizon) => {
                 self.runtime.plan_horizon(now, horizon, self.storage, &mut around.records);
             }
@@ -204,6 +205,15 @@ impl Cell<'_> {
         self.runtime.write(now, &writing, self.storage, &mut around.records);
         if let Some(time) = next {
             self.schedule(around, self.asset, time.max(now), Event::Write);
+        }
+    }
+
+    fn attack(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, item: u32) {
+        let adversary = &around.setting.course.scenario.adversaries[item as usize];
+        let (next, end) = (now + adversary.interval, adversary.end);
+        self.runtime.attack(now, item, &mut around.records);
+        if next < end {
+            self.schedule(around, self.asset, next, Event::Attack(item));
         }
     }
 

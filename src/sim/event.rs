@@ -1,6 +1,9 @@
 //! What happens at an asset.
 
-use crate::link::{Flight, TransmissionId};
+use crate::{
+    link::{Flight, TransmissionId},
+    scenario::Attack,
+};
 
 /// An event and its place in the chain of causes within one moment: what an asset causes at another one in the same moment is a step
 /// later, and so is everything that it causes there.
@@ -35,6 +38,8 @@ pub(super) enum Event {
     Publish(u32),
     /// The coordinator begins the plan.
     StartPlan,
+    /// An adversary's turn: its place in the scenario's list.
+    Attack(u32),
     /// The authority takes a key back: its place among the scenario's revocations.
     Revoke(u32),
     /// A proposal of the scenario is put forward: its place.
@@ -70,6 +75,8 @@ pub(super) struct Incoming {
     pub(super) bytes: Vec<u8>,
     /// Whether it was sent to this asset; else it is only heard here.
     pub(super) addressed: bool,
+    /// The attack that ends with it, if it is an adversary's.
+    pub(super) attack: Option<Attack>,
     /// Its number on the shared channel, if it used one.
     pub(super) transmission: Option<TransmissionId>,
 }

@@ -5,6 +5,7 @@ mod cell;
 mod event;
 mod ledger;
 mod partition;
+mod parts;
 mod receive;
 mod run;
 mod transmit;

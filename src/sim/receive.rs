@@ -7,6 +7,7 @@ use super::{
 use crate::{
     engine::{LossReason, RecordKind},
     link::{Capacity, Circumstances, Reception, Verdict, VirtualLink},
+    runtime::answer_of,
     units::{AssetIndex, SimTime},
 };
 
@@ -27,7 +28,14 @@ impl Cell<'_> {
                 if let Some(snr_db) = self.signal(around, now, &incoming) {
                     self.runtime.signal(now, receiver_link, snr_db, self.storage, &mut around.records);
                 }
+                let before = around.records.len();
                 self.runtime.frame(now, receiver_link, &incoming.bytes, self.storage, &mut around.records);
+                if let Some(attack) = incoming.attack {
+                    let (answer, as_it_should) = answer_of(attack, &around.records[before..], self.asset);
+                    let (attack, by) = (attack.word(), peer);
+                    let kind = RecordKind::AttackAnswered { attack, by, answer, as_it_should };
+                    self.record(around, now, kind);
+                }
             }
         }
     }

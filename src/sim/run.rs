@@ -6,12 +6,13 @@ use super::{
     event::{Event, Stepped},
     ledger::Ledger,
     partition::{components, least_light_times},
+    parts::{decisions, plan_events},
 };
 use crate::{
     engine::{Entry, EventQueue, Record, RecordKind, SentBundle, Sink, merge_bundles, merge_records},
     link::{LinkClass, SharedChannel},
     runtime::{Fleet, Runtime, Storage},
-    scenario::{Fault, GovernanceSpec, PlanSpec, Scenario},
+    scenario::{Fault, Scenario},
     units::{AssetIndex, SimTime},
     world::{
         Battery, Course, CourseError, Pace, Place, RadioBank, Receivers, Workload, is_shared, power_schedule,
@@ -306,6 +307,8 @@ impl Simulation {
         if let Some(governance) = &scenario.governance {
             events.extend(decisions(governance, asset));
         }
+        let items = scenario.adversaries.iter().enumerate().filter(|(_, item)| item.asset == asset);
+        events.extend(items.map(|(number, item)| (item.start, Event::Attack(number as u32))));
         for (number, fault) in scenario.faults.iter().enumerate() {
             let (concerned, start, end) = match fault {
                 Fault::AssetDown { asset: down, start, end } => (*down == asset, *start, *end),
@@ -344,34 +347,6 @@ impl Simulation {
         }
         events
     }
-}
-
-/// What a voter is told, then what an asset proposes.
-fn decisions(governance: &GovernanceSpec, asset: AssetIndex) -> Vec<(SimTime, Event)> {
-    let votes = governance.votes.iter().enumerate().filter(|(_, vote)| vote.asset == asset);
-    let mut events: Vec<(SimTime, Event)> =
-        votes.map(|(number, vote)| (vote.at, Event::Vote(number as u32))).collect();
-    let proposals = governance.proposals.iter().enumerate().filter(|(_, proposal)| proposal.asset == asset);
-    events.extend(proposals.map(|(number, proposal)| (proposal.at, Event::Propose(number as u32))));
-    events
-}
-
-/// Later horizons of the plan, at everyone who has a part in it, and when a participant comes and goes.
-fn plan_events(plan: &PlanSpec, asset: AssetIndex) -> Vec<(SimTime, Event)> {
-    let participant = plan.participants.iter().find(|participant| participant.asset == asset);
-    let mut events = Vec::new();
-    if participant.is_some() || plan.coordinator == asset || plan.successors.contains(&asset) {
-        let every = plan.rolling.map_or(SimTime::ZERO, |rolling| rolling.every);
-        events.extend((1..plan.horizons()).map(|horizon| {
-            let time = SimTime(plan.start.0 + every.0 * i64::try_from(horizon).unwrap_or(i64::MAX));
-            (time, Event::PlanHorizon(horizon))
-        }));
-    }
-    let joins = participant.and_then(|participant| participant.joins);
-    let leaves = participant.and_then(|participant| participant.leaves);
-    events.extend(joins.map(|time| (time, Event::PlanPresence { joins: true })));
-    events.extend(leaves.map(|time| (time, Event::PlanPresence { joins: false })));
-    events
 }
 
 /// One component's part of a stretch.

@@ -227,8 +227,8 @@ impl Cell<'_> {
             let window = course.windows[self.asset.get()][place as usize];
             let link = course.links[window.link as usize].sender_link;
             if let Some(bytes) = self.runtime.poll_transmit(now, link) {
-                let bundle = self.runtime.departed();
-                return Some(QueuedFrame { window: place, bytes, bundle });
+                let (bundle, attack) = (self.runtime.departed(), self.runtime.attacked());
+                return Some(QueuedFrame { window: place, bytes, bundle, attack });
             }
         }
         None
@@ -333,12 +333,12 @@ impl Cell<'_> {
         }
         for (link, flight) in others {
             let bytes = frame.bytes.clone();
-            let incoming = Incoming { link, flight, bytes, addressed: false, transmission };
+            let incoming = Incoming { link, flight, bytes, addressed: false, attack: None, transmission };
             let to = course.links[link as usize].to;
             self.schedule(around, to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
         }
-        let incoming =
-            Incoming { link: window.link, flight, bytes: frame.bytes, addressed: true, transmission };
+        let (bytes, attack) = (frame.bytes, frame.attack);
+        let incoming = Incoming { link: window.link, flight, bytes, addressed: true, attack, transmission };
         self.schedule(around, link.to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
     }
 }

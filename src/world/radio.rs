@@ -3,7 +3,7 @@
 use crate::{
     engine::Rng,
     link::{Access, Contention, DutyCycle, LinkClass, Transmitter, VirtualLink},
-    scenario::Asset,
+    scenario::{Asset, Attack},
     units::SimTime,
 };
 use bevy_ecs::component::Component;
@@ -18,6 +18,8 @@ pub struct QueuedFrame {
     pub bytes: Vec<u8>,
     /// The bundle whose transfer it begins, when the run captures them.
     pub bundle: Option<Vec<u8>>,
+    /// The attack that ends with it, if it is an adversary's.
+    pub attack: Option<Attack>,
 }
 
 /// A window that a radio serves.

@@ -100,22 +100,28 @@ pub struct Header {
 
 impl Header {
     /// The protected headers as CBOR, without the byte string around them.
+    #[cfg(test)]
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(52);
-        cbor::put_head(&mut out, cbor::MAP, HEADERS);
-        cbor::put_uint(&mut out, ALG);
-        cbor::put_head(&mut out, EDDSA.0, EDDSA.1);
-        cbor::put_uint(&mut out, KID);
-        let sender = self.sender.0.to_be_bytes();
-        cbor::put_bytes(&mut out, &sender[self.sender.0.leading_zeros() as usize / 8..]);
-        cbor::put_head(&mut out, PRIVATE.0, PRIVATE.1);
-        cbor::put_head(&mut out, cbor::ARRAY, FIELDS);
-        cbor::put_uint(&mut out, u64::from(self.incarnation));
-        cbor::put_uint(&mut out, u64::from(self.purpose.number()));
-        cbor::put_uint(&mut out, self.destination.0);
-        cbor::put_uint(&mut out, self.sequence);
-        cbor::put_uint(&mut out, self.created.0);
+        self.encode_into(&mut out);
         out
+    }
+
+    /// Appends the protected headers, at most 52 bytes.
+    pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
+        cbor::put_head(out, cbor::MAP, HEADERS);
+        cbor::put_uint(out, ALG);
+        cbor::put_head(out, EDDSA.0, EDDSA.1);
+        cbor::put_uint(out, KID);
+        let sender = self.sender.0.to_be_bytes();
+        cbor::put_bytes(out, &sender[self.sender.0.leading_zeros() as usize / 8..]);
+        cbor::put_head(out, PRIVATE.0, PRIVATE.1);
+        cbor::put_head(out, cbor::ARRAY, FIELDS);
+        cbor::put_uint(out, u64::from(self.incarnation));
+        cbor::put_uint(out, u64::from(self.purpose.number()));
+        cbor::put_uint(out, self.destination.0);
+        cbor::put_uint(out, self.sequence);
+        cbor::put_uint(out, self.created.0);
     }
 
     /// Reads protected headers: exactly the profile's, in deterministic order.

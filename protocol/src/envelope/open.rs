@@ -3,12 +3,12 @@
 use super::{
     error::EnvelopeError,
     header::Header,
-    seal::{MAX_ENVELOPE_LEN, TAG, to_be_signed},
+    seal::{DOMAIN, MAX_ENVELOPE_LEN, TAG},
 };
 use crate::{
     cbor::Reader,
     id::NodeId,
-    identity::{Directory, PublicKey, SIGNATURE_LEN},
+    identity::{Directory, PublicKey, SIGNATURE_LEN, with_sig_structure},
 };
 
 /// An envelope whose form is right. Nothing in it is proven: its header serves only to refuse it early.
@@ -90,7 +90,7 @@ impl<'a> Parsed<'a> {
     /// Whether `key` signed the envelope.
     #[must_use]
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
-        key.verify(&to_be_signed(self.protected, self.payload), self.signature)
+        with_sig_structure(self.protected, DOMAIN, self.payload, |bytes| key.verify(bytes, self.signature))
     }
 
     /// What the envelope says, unproven: to compare it with what is known.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::header::Header;
 use crate::{
     cbor,
-    identity::{KeyPair, SIGNATURE_LEN, sig_structure},
+    identity::{KeyPair, SIGNATURE_LEN, with_sig_structure},
 };
 
 /// The longest envelope that is opened: 1 MiB. A larger payload is split by its owner.
@@ -30,12 +30,19 @@ pub(super) const DOMAIN: &[u8] = b"cosmosmesh-envelope-v1";
 /// is the whole to stay within [`MAX_ENVELOPE_LEN`].
 #[must_use]
 pub fn seal(keys: &KeyPair, header: &Header, payload: &[u8]) -> Vec<u8> {
-    let protected = header.encode();
-    let signature = keys.sign(&to_be_signed(&protected, payload));
     let mut out = Vec::with_capacity(payload.len() + MAX_OVERHEAD);
     cbor::put_head(&mut out, cbor::TAG, TAG);
     cbor::put_head(&mut out, cbor::ARRAY, 4);
-    cbor::put_bytes(&mut out, &protected);
+    // The headers in their place, and before them the head that their length calls for: nothing else is allocated.
+    let start = out.len();
+    header.encode_into(&mut out);
+    let length = out.len() - start;
+    let signature = with_sig_structure(&out[start..], DOMAIN, payload, |bytes| keys.sign(bytes));
+    if length < 24 {
+        out.insert(start, cbor::BYTES << 5 | length as u8);
+    } else {
+        out.splice(start..start, [cbor::BYTES << 5 | 24, length as u8]);
+    }
     cbor::put_head(&mut out, cbor::MAP, 0);
     cbor::put_bytes(&mut out, payload);
     cbor::put_bytes(&mut out, &signature);
@@ -44,8 +51,9 @@ pub fn seal(keys: &KeyPair, header: &Header, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The Sig_structure of RFC 9052 §4.4.
+#[cfg(test)]
 pub(super) fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
-    sig_structure(protected, DOMAIN, payload)
+    crate::identity::sig_structure(protected, DOMAIN, payload)
 }
 
 const _: () = assert!(SIGNATURE_LEN == 64, "the overhead counts 64 bytes of signature");

@@ -26,7 +26,9 @@ pub use keyring::{Keyring, KeyringError, Learned, Speaker, Statement, Summary, T
 pub use revocation::{Cause, MAX_LIST_LEN, MAX_REVOKED, RevocationError, RevocationList, Revoked};
 pub use role::{OwnRole, Role};
 pub use scope::{MAX_SCOPE_LEN, Scope, ScopeError};
+#[cfg(test)]
 pub(crate) use sign1::sig_structure;
+pub(crate) use sign1::with_sig_structure;
 pub use sign1::{Sign1, Sign1Error, kid_node, node_kid, sign1};
 pub use succession::{AUTHORITY, MAX_CHAIN, MAX_SUCCESSION_LEN, Succession, SuccessionError};
 pub use thumbprint::{KEY_ID_LEN, KeyId};

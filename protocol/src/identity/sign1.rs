@@ -136,7 +136,8 @@ impl<'a> Sign1<'a> {
     /// Whether `key` signed it, in this domain.
     #[must_use]
     pub fn verify(&self, domain: &[u8], key: &PublicKey) -> bool {
-        key.verify(&sig_structure(self.protected, domain, self.payload), self.signature)
+        let signed = |bytes: &[u8]| key.verify(bytes, self.signature);
+        with_sig_structure(self.protected, domain, self.payload, signed)
     }
 }
 
@@ -177,7 +178,7 @@ pub fn sign1(keys: &KeyPair, kid: &[u8], domain: &[u8], payload: &[u8]) -> Vec<u
     cbor::put_head(&mut protected, EDDSA.0, EDDSA.1);
     cbor::put_uint(&mut protected, KID);
     cbor::put_bytes(&mut protected, kid);
-    let signature = keys.sign(&sig_structure(&protected, domain, payload));
+    let signature = with_sig_structure(&protected, domain, payload, |bytes| keys.sign(bytes));
     let mut out = Vec::with_capacity(protected.len() + payload.len() + 80);
     cbor::put_head(&mut out, cbor::TAG, TAG);
     cbor::put_head(&mut out, cbor::ARRAY, 4);
@@ -188,7 +189,42 @@ pub fn sign1(keys: &KeyPair, kid: &[u8], domain: &[u8], payload: &[u8]) -> Vec<u
     out
 }
 
-/// The Sig_structure of RFC 9052 §4.4 for COSE_Sign1: what is signed.
+/// Longest Sig_structure that needs no memory but the stack's: that of a payload of some 400 bytes.
+const ON_STACK: usize = 512;
+
+/// What is made of the Sig_structure of RFC 9052 §4.4 for COSE_Sign1, which is what is signed. Short ones are not allocated.
+pub(crate) fn with_sig_structure<T>(
+    protected: &[u8],
+    domain: &[u8],
+    payload: &[u8],
+    made: impl FnOnce(&[u8]) -> T,
+) -> T {
+    /// `84 6a "Signature1"`: an array of four, the first of them the context.
+    const CONTEXT: &[u8] = b"\x84\x6aSignature1";
+    let parts = [protected, domain, payload];
+    let length =
+        CONTEXT.len() + parts.iter().map(|part| head_len(part.len() as u64) + part.len()).sum::<usize>();
+    if length > ON_STACK {
+        return made(&sig_structure(protected, domain, payload));
+    }
+    let (mut buffer, mut at) = ([0; ON_STACK], CONTEXT.len());
+    buffer[..at].copy_from_slice(CONTEXT);
+    for part in parts {
+        let [high, low] = (part.len() as u16).to_be_bytes();
+        let head: &[u8] = match part.len() {
+            0..24 => &[cbor::BYTES << 5 | low],
+            24..256 => &[cbor::BYTES << 5 | 24, low],
+            _ => &[cbor::BYTES << 5 | 25, high, low],
+        };
+        for bytes in [head, part] {
+            buffer[at..at + bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
+        }
+    }
+    made(&buffer[..at])
+}
+
+/// The Sig_structure of RFC 9052 §4.4 for COSE_Sign1.
 pub(crate) fn sig_structure(protected: &[u8], domain: &[u8], payload: &[u8]) -> Vec<u8> {
     const CONTEXT: &str = "Signature1";
     let parts = [CONTEXT.len(), protected.len(), domain.len(), payload.len()];

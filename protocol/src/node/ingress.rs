@@ -335,6 +335,7 @@ impl Node {
             Standing::Duplicate => {
                 // Nothing secret in repeating an acknowledgement, so the signature need not be checked for it.
                 self.repeat_acknowledgement(key.peer);
+                self.note_unheard_answer(key.peer);
                 self.compare_with_taken(key, header, parsed, sealed);
                 return Err(self.refuse("duplicate"));
             }

@@ -64,6 +64,7 @@ impl Node {
         previous: Option<NodeId>,
     ) -> Option<Route> {
         let mut joined = self.doubtful(meta.destination);
+        let worst = joined.first().copied().filter(|_| joined.len() > 1);
         let excluded = if joined.is_empty() {
             previous.as_slice()
         } else {
@@ -79,7 +80,15 @@ impl Node {
             backlog: &backlog,
             ..RouteQuery::new(self.config.id, meta.destination, self.now, u64::from(meta.bytes))
         };
-        self.router.route(&self.plan, &query, priority).or_else(|| {
+        let mut route = self.router.route(&self.plan, &query, priority);
+        if let Some(worst) = worst.filter(|_| route.is_none()) {
+            // All are doubtful: any but the most doubtful one.
+            let but_for_it = [Some(worst), previous];
+            let but_for_it: Vec<NodeId> = but_for_it.into_iter().flatten().collect();
+            let query = RouteQuery { excluded_neighbours: &but_for_it, ..query };
+            route = self.router.route(&self.plan, &query, priority);
+        }
+        route.or_else(|| {
             // The way back is better than no way (but for the way back to the source, which drops what is its own), and a copy that may
             // come too late is better than none.
             query.excluded_neighbours = &[];

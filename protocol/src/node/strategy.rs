@@ -95,6 +95,9 @@ impl Node {
         match cargo {
             Cargo::Bundle(key, own) => {
                 self.on_forwarded(key);
+                if own.is_none() {
+                    self.note_way_of_answer(peer, key);
+                }
                 self.release(key);
                 if let Some((stream, sequence)) = own {
                     self.note_way(peer, stream, sequence);

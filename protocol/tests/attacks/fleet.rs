@@ -99,9 +99,11 @@ impl Fleet {
         Self::with(&ALL, |_, _| {})
     }
 
-    /// Nodes 1 to 4, that take what a key signed before it was followed for so long.
+    /// Nodes 2 and 3 alone, that take what a key signed before it was followed for so long.
     pub(crate) fn draining(drain: Duration) -> Self {
-        Self::with(&ALL, |_, trust| trust.rule.drain = drain)
+        Self::built(&[(2, 2, &[3]), (3, 3, &[2])], &[(2, 3), (3, 2)], |_, config| {
+            config.trust.as_mut().expect("made above").rule.drain = drain;
+        })
     }
 
     /// Nodes 1 to 4, that tell each other what they know every six hours: for tests of months.

@@ -1,5 +1,6 @@
 //! From raw to checked: every rule that a scenario must keep, all violations in one go.
 
+mod adversary;
 mod assets;
 mod channel;
 mod constraints;
@@ -72,6 +73,8 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     let discovery = root.discovery.as_ref().map(|discovery| checker.discovery(&discovery.value));
     let sealing = root.sealing.as_ref().map(|sealing| checker.sealing(&sealing.value));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol, &assets));
+    let adversaries =
+        checker.adversaries(root.adversaries.as_ref(), &classes, &protocol, assets.len() as u32);
     let faults = checker.faults(root.faults.as_ref(), &classes);
     let metrics = checker.tolerances(root.metrics.as_ref());
     if !checker.files.drafts.is_empty() {
@@ -95,6 +98,7 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
         governance,
         discovery,
         sealing,
+        adversaries,
         faults,
         metrics,
         hash: files.sources.hash(),

@@ -1,5 +1,6 @@
 //! What a scenario means, checked: [`Scenario`]. Nothing behind [`Scenario::load`](crate::scenario::Scenario::load) checks again.
 
+mod adversary;
 mod assets;
 mod contacts;
 mod faults;
@@ -16,6 +17,7 @@ use crate::{
     units::{AssetIndex, SimTime},
 };
 
+pub use adversary::{Adversary, Attack};
 pub use assets::{Asset, AssetKind, AssetRole, PowerSpec, StorageSpec, TableLine, has_surface};
 pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
@@ -68,6 +70,8 @@ pub struct Scenario {
     pub discovery: Option<DiscoverySpec>,
     /// Confidentiality.
     pub sealing: Option<SealingSpec>,
+    /// Assets that do harm.
+    pub adversaries: Vec<Adversary>,
     /// What breaks, and when.
     pub faults: Vec<Fault>,
     /// How far metrics may be from a baseline, in the order of the file.
@@ -77,6 +81,12 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Whether an asset's host is an adversary.
+    #[must_use]
+    pub fn is_adversary(&self, asset: AssetIndex) -> bool {
+        self.adversaries.iter().any(|adversary| adversary.asset == asset)
+    }
+
     /// The asset at `index`.
     #[must_use]
     pub fn asset(&self, index: AssetIndex) -> &Asset {

@@ -1,5 +1,6 @@
 //! What a scenario file may hold, as it is written. Each field states its default and meaning for docs/SCENARIOS.md.
 
+mod adversary;
 mod assets;
 mod contacts;
 mod faults;
@@ -17,6 +18,7 @@ use super::{
     quantity::Duration,
 };
 
+pub(crate) use adversary::{RawAdversary, RawAttack};
 pub(crate) use assets::{
     RawAsset, RawClock, RawHosts, RawKind, RawKit, RawPower, RawRadio, RawRole, RawRoute, RawStorage,
     RawTransit,
@@ -80,6 +82,7 @@ record! {
         governance: Optional<RawGovernance>, "none", "Decisions by quorum of the fleet's voters; with `trust`.";
         discovery: Optional<RawDiscovery>, "none", "Gossip with neighbours about who is there.";
         sealing: Optional<RawSealing>, "none", "Confidentiality of the application's messages.";
+        adversaries: Option<List<RawAdversary>>, "none", "Assets that do harm.";
         faults: Option<List<RawFault>>, "none", "What breaks, and when.";
         metrics: Option<List<RawTolerance>>, "none", "How far metrics may be from a baseline.";
     }

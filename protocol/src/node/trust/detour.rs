@@ -5,6 +5,7 @@
 //! where there is no other way the neighbour is as good as before.
 
 use crate::{
+    dtn::store::StoreKey,
     id::NodeId,
     node::{Node, StreamKey},
     time::Instant,
@@ -32,6 +33,8 @@ struct Neighbour {
 #[derive(Debug, Default)]
 pub(in crate::node) struct Detours {
     ways: BTreeMap<(StreamKey, u64), NodeId>,
+    /// The neighbour by which the last answer to each member left: who sends again has not heard it.
+    answers: BTreeMap<NodeId, NodeId>,
     neighbours: BTreeMap<NodeId, Neighbour>,
 }
 
@@ -44,9 +47,34 @@ impl Node {
 
     /// A message was not answered in time.
     pub(in crate::node) fn note_silence(&mut self, stream: StreamKey, sequence: u64) {
+        let Some(trusting) = self.trusting.as_mut() else { return };
+        if let Some(neighbour) = trusting.detours.ways.remove(&(stream, sequence)) {
+            self.doubt(neighbour);
+        }
+    }
+
+    /// A bundle of this node's own that is no message left by a neighbour: an acknowledgement, as far as it goes to a member.
+    pub(in crate::node) fn note_way_of_answer(&mut self, neighbour: NodeId, key: StoreKey) {
+        let Some(trusting) = self.trusting.as_mut() else { return };
+        let Some(primary) = self.store.get(key).map(|entry| entry.value.bundle.primary()) else { return };
+        let (source, destination) = (primary.source.node(), primary.destination.node());
+        let Some(member) = destination.filter(|member| *member != neighbour) else { return };
+        if source == Some(self.config.id) && self.config.directory.key(member).is_some() {
+            trusting.detours.answers.insert(member, neighbour);
+        }
+    }
+
+    /// A member sends again what was answered: the answer has not come through.
+    pub(in crate::node) fn note_unheard_answer(&mut self, member: NodeId) {
+        let Some(trusting) = self.trusting.as_mut() else { return };
+        if let Some(neighbour) = trusting.detours.answers.remove(&member) {
+            self.doubt(neighbour);
+        }
+    }
+
+    fn doubt(&mut self, neighbour: NodeId) {
         let now = self.now;
         let Some(trusting) = self.trusting.as_mut() else { return };
-        let Some(neighbour) = trusting.detours.ways.remove(&(stream, sequence)) else { return };
         let known = trusting.detours.neighbours.entry(neighbour).or_default();
         known.silent = known.silent.saturating_add(1);
         if let Some(further) = known.silent.checked_sub(DOUBTFUL) {
@@ -64,11 +92,13 @@ impl Node {
         }
     }
 
-    /// Neighbours that others are preferred to now, for what goes to `destination`.
+    /// Neighbours that others are preferred to now, for what goes to `destination`: the most doubtful first.
     pub(in crate::node) fn doubtful(&self, destination: NodeId) -> Vec<NodeId> {
         let Some(trusting) = &self.trusting else { return Vec::new() };
         let known = trusting.detours.neighbours.iter();
         let doubtful = known.filter(|(node, known)| known.until > self.now && **node != destination);
-        doubtful.map(|(node, _)| *node).collect()
+        let mut doubtful: Vec<(u32, NodeId)> = doubtful.map(|(node, known)| (known.silent, *node)).collect();
+        doubtful.sort_unstable_by(|a, b| b.cmp(a));
+        doubtful.into_iter().map(|(_, node)| node).collect()
     }
 }
