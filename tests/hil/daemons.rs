@@ -182,7 +182,7 @@ fn a_daemon_behind_a_modem_is_an_asset_and_a_modem_that_is_unplugged_comes_back(
     let bindings = [format!("rover/uhf>habitat=kiss:127.0.0.1:{ours}#HAB>ROVER")];
     // The daemon's key and neighbours are the asset's; its radio is a modem and no socket.
     let typed = "rover/uhf>habitat=udpcl:127.0.0.1:1@127.0.0.1:2".parse::<Binding>().unwrap();
-    let session = Session::new(&[typed.clone()], &scenario).unwrap();
+    let session = Session::new(std::slice::from_ref(&typed), &scenario).unwrap();
     let config =
         write_nodes(&folder.path().join("nodes"), &[typed], &session, &scenario, scenario.seed).unwrap();
     let text = fs::read_to_string(&config[0]).unwrap();

@@ -221,7 +221,7 @@ struct RealAir {
 
 impl Outside for RealAir {
     fn grant(&mut self, _next: SimTime, arrivals: &mut Vec<Arrival>) -> Grant {
-        self.granted = self.granted + SimTime(10_000_000);
+        self.granted += SimTime(10_000_000);
         let granted = self.granted;
         arrivals.extend(self.under_way.extract_if(.., |one| one.time < granted));
         Grant::Until(granted)
@@ -230,7 +230,7 @@ impl Outside for RealAir {
     fn depart(&mut self, departures: &mut Vec<Departure>) {
         for one in departures.drain(..) {
             self.count += 1;
-            if self.count % 10 != 0 {
+            if !self.count.is_multiple_of(10) {
                 let time = one.time.max(self.granted) + SimTime(30_000_000);
                 let interface = 1 - one.interface;
                 self.under_way.push(Arrival {

@@ -309,15 +309,26 @@ impl Membership {
             }
         }
         self.note_heard(self.queue.now, from);
-        let held_for_dead = self
-            .foca
-            .iter_membership_state()
-            .any(|member| *member.id() == header.src && member.state() == State::Down);
-        if held_for_dead {
-            // Nobody else's word made it so, and now it speaks for itself: no new life is needed.
-            let _ = self.foca.handle_timer(Timer::RemoveDown(header.src), &mut self.queue);
-        }
+        self.hear_out(header.src);
         self.foca.handle_data(&checked, &mut self.queue).map_err(|_| GossipError::Protocol)
+    }
+
+    /// Who speaks is alive: a suspicion or a death that this node holds against it is forgotten. No new life and no greater incarnation is
+    /// needed, which it could not know of: after a long silence nobody tells it any more that it was suspected.
+    fn hear_out(&mut self, life: Life) {
+        let held = self.foca.iter_membership_state().find(|member| *member.id() == life);
+        let Some((incarnation, state)) = held.map(|member| (member.incarnation(), member.state())) else {
+            return;
+        };
+        if state == State::Alive {
+            return;
+        }
+        // The protocol forgets the dead only; nobody is told of this death.
+        let down = Member::new(life, incarnation, State::Down);
+        let _ = self.foca.apply_many(core::iter::once(down), false, &mut self.queue);
+        let _ = self.foca.handle_timer(Timer::RemoveDown(life), &mut self.queue);
+        let is_verdict = |timer: &Timer<Life>| matches!(timer, Timer::ChangeSuspectToDown { member_id, .. } if *member_id == life);
+        self.queue.timers.retain(|_, timer| !is_verdict(timer));
     }
 
     fn members(mut rest: &[u8], count: u16) -> Result<Vec<Member<Life>>, CodecError> {

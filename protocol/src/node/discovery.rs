@@ -60,6 +60,10 @@ impl Discovering {
     }
 }
 
+/// The longest light time that is reckoned with: across the orbit of Neptune.
+const LONGEST_LIGHT_NS: u64 = 9 * 3_600_000_000_000;
+/// Contacts that are looked at for what to expect of a member.
+const MAX_CONTACTS: usize = 64;
 /// Which stream of the seed's generator gossip draws its own seed from.
 const GOSSIP_STREAM: u64 = 0x676f_7373_6970;
 
@@ -115,33 +119,24 @@ impl Node {
         if self.links.is_up_to(node) {
             return Expectation::Heard;
         }
-        let long = Duration::from_secs(6 * 3600);
-        let earliest = Instant::from_nanos(now.as_nanos().saturating_sub(long.as_nanos() as u64));
-        let mut contacts = self
-            .plan
-            .from_node(node, earliest)
-            .map(|(_, contact)| contact)
-            .filter(|contact| contact.to == own);
-        let margin = discovering.config.margin;
-        let mut known = false;
+        // Contacts come in the order in which they end, from those that have not ended for longer than light takes: the first few tell.
+        let earliest = Instant::from_nanos(now.as_nanos().saturating_sub(LONGEST_LIGHT_NS));
+        let contacts = self.plan.from_node(node, earliest).map(|(_, contact)| contact);
         let mut next: Option<Instant> = None;
-        for contact in contacts.by_ref() {
-            known = true;
-            let (first, last) =
-                (contact.start.saturating_add(contact.owlt), contact.end.saturating_add(contact.owlt));
-            if last <= now {
-                continue;
-            }
-            if first.saturating_add(margin) <= now {
+        for contact in contacts.filter(|contact| contact.to == own).take(MAX_CONTACTS) {
+            let first = contact.start.saturating_add(contact.owlt).saturating_add(discovering.config.margin);
+            let last = contact.end.saturating_add(contact.owlt);
+            if first <= now && now < last {
                 return Expectation::Heard;
             }
-            next = Some(next.map_or(first, |known| known.min(first)).saturating_add(Duration::ZERO));
+            if first > now {
+                next = Some(next.map_or(first, |known| known.min(first)));
+            }
         }
-        if known || self.plan_knows(node) {
-            Expectation::Silent { until: next.map(|first| first.saturating_add(margin)) }
-        } else {
-            Expectation::Heard
+        if next.is_some() {
+            return Expectation::Silent { until: next };
         }
+        if self.plan_knows(node) { Expectation::Silent { until: None } } else { Expectation::Heard }
     }
 
     fn plan_knows(&self, node: NodeId) -> bool {
@@ -244,10 +239,11 @@ impl Node {
             }
         }
         self.tell_presence();
-        let deadline = self.membership().and_then(Membership::deadline);
-        if let Some(at) = deadline {
-            self.timers.arm(Timer::Membership, at.max(self.now));
-        }
+        let Some(discovering) = &self.discovering else { return };
+        // Where nothing is due the plan may still have changed what is to be believed.
+        let next = self.now.saturating_add(discovering.config.pace.period);
+        let at = discovering.membership.deadline().map_or(next, |due| due.clamp(self.now, next));
+        self.timers.arm(Timer::Membership, at);
     }
 
     /// This node's own advert: signed anew when it, or the key, has changed.

@@ -6,9 +6,9 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     governance::{Content, Electorate},
     id::NodeId,
-    identity::{KeyId, Statement},
+    identity::{Cause, KeyId, Statement},
     log::Event,
-    node::{GovernanceConfig, Input, Issuer, NodeConfig},
+    node::{GovernanceConfig, Input, InputError, Issuer, NodeConfig},
     time::DtnTime,
 };
 use std::time::Duration;
@@ -157,15 +157,19 @@ fn an_authority_that_the_fleet_decides_upon_issues_and_the_earlier_one_does_no_m
     fleet.run_for(HOUR);
     let late = certificate(3, 33, 2, 40);
     let by = |keys: &cosmosmesh_protocol::identity::KeyPair| Statement::Certificate(late.clone().issue(keys));
-    fleet.run_for(48 * HOUR);
+    fleet.run_for(26 * HOUR);
     let learn = |fleet: &mut Fleet, statement| crate::fleet::refused(fleet.input(2, Input::Learn(statement)));
     assert_eq!(learn(&mut fleet, by(&authority())), Some("other_authority"));
     assert_eq!(learn(&mut fleet, by(&keys(222))), None);
-    // It renews what is about to expire: node 2 holds its key.
-    fleet.run_for(Duration::from_millis(25 * DAY));
-    fleet.submit(2, 4, Purpose::Telemetry, "renewed");
-    fleet.run_for(HOUR);
-    assert_eq!(fleet.texts(4), ["renewed"]);
-    let renewed = fleet.hosts[&4].node.keyring().expect("a keyring").certificate(NodeId(4)).cloned();
-    assert!(renewed.expect("a certificate").expires > DtnTime(BEGIN + 35 * DAY));
+    // It takes keys back, and its list is taken: node 2 holds its key.
+    fleet.input(2, Input::Revoke { node: NodeId(4), cause: Cause::Blocked }).expect("the authority's key");
+    fleet.run_for(10 * HOUR);
+    let refused = InputError::NotConfigured { what: "the authority's key" };
+    let revoke = Input::Revoke { node: NodeId(3), cause: Cause::Blocked };
+    assert_eq!(fleet.input(1, revoke), Err(refused), "the earlier holder issues no more");
+    for name in 1..=3 {
+        let keyring = fleet.hosts[&name].node.keyring().expect("a keyring");
+        assert!(keyring.revoked(NodeId(4), KeyId::of(keys(4).public())).is_some(), "at {name}");
+        assert_eq!(keyring.authority(), keys(222).public());
+    }
 }
