@@ -5,6 +5,7 @@ pub mod catopt;
 pub mod cli;
 pub mod contact;
 pub mod engine;
+pub mod hil;
 pub mod link;
 pub mod metrics;
 pub mod oracle;

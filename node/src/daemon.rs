@@ -10,6 +10,7 @@ use crate::{
     key::{self, KeyError},
     mailbox::{Event, Mailbox},
     store::{Keeper, Opener, Store},
+    tls::{Tls, TlsSetup},
     transport::{
         ConnectionIds, StreamKind, datagram,
         stream::{Stopping, Streams},
@@ -80,6 +81,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
     /// The state's folder, a thread.
     #[error("{what}: {source}")]
     System {
@@ -144,8 +148,13 @@ impl Daemon {
         let did = key::did(&keys);
         let (disk, open, set_aside) = open_store(&config, start)?;
         let config = Arc::new(config);
+        if let Some(cpu) = config.cpu {
+            let failed = |source| StartError::System { what: format!("processor {cpu}"), source };
+            crate::processor::check(cpu).map_err(failed)?;
+        }
         let sockets = Sockets::bind(&config)?;
         let clock = Clock::start(Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms)));
+        let tls = tls_setup(&config, &keys)?;
         let node = restore(&config, keys, &disk, &clock, set_aside.is_some())?;
         let store = Store::new(disk, open);
         let mailbox = Mailbox::new();
@@ -174,8 +183,10 @@ impl Daemon {
             keeper,
             streams: streams.clone(),
             socket,
+            radio_seeds: radio_seeds(&config)?,
             datagrams_dropped: datagrams_dropped.clone(),
             shared: shared.clone(),
+            tls,
             listeners: addresses.tcpcl.into_iter().chain(addresses.mtcp).collect(),
         };
         let engine = Engine::new(parts);
@@ -205,8 +216,11 @@ impl Daemon {
             match peer.via {
                 Via::Tcpcl(address) => streams.dial(place, address, StreamKind::Tcpcl)?,
                 Via::Mtcp(address) => streams.dial(place, address, StreamKind::Mtcp)?,
-                Via::Udp(_) | Via::Inbound | Via::Process | Via::Others => {}
+                Via::Udp(_) | Via::Radio { .. } | Via::Inbound | Via::Process | Via::Others => {}
             }
+        }
+        for (place, radio) in self.config.radios.iter().enumerate() {
+            streams.keep_radio(place, radio.at.clone())?;
         }
         if let Some(listener) = sockets.control {
             self.server = Some(http::Server::start(listener, self.door.clone())?);
@@ -375,6 +389,15 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::from(io::ErrorKind::AlreadyExists))
 }
 
+/// What protected sessions need, where they are wanted.
+fn tls_setup(config: &Config, keys: &KeyPair) -> Result<Option<TlsSetup>, StartError> {
+    if config.tls == Tls::Refuse {
+        return Ok(None);
+    }
+    let members = config.peers.iter().filter_map(|peer| Some((peer.node, peer.key.clone()?)));
+    Ok(Some(TlsSetup::new(config.node, keys, members)?))
+}
+
 /// The node with what was kept of it, in a new incarnation.
 fn restore(
     config: &Config,
@@ -395,6 +418,16 @@ fn restore(
     let settings = node_config(config, &keys);
     Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept)
         .map_err(|source| StartError::Kept { path, source })
+}
+
+/// Where the clients of radios begin to count: the mesh remembers the numbers of before for minutes.
+fn radio_seeds(config: &Config) -> Result<Vec<u32>, StartError> {
+    let mut seeds = Vec::new();
+    for _ in &config.radios {
+        let random = key::random()?;
+        seeds.push(u32::from_be_bytes([random[0], random[1], random[2], random[3]]));
+    }
+    Ok(seeds)
 }
 
 fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {

@@ -27,6 +27,7 @@
 //!                  └── store ◄──┘ groups of batches, one transaction each
 //! ```
 
+pub mod adapter;
 pub mod cli;
 mod client;
 mod clock;
@@ -43,12 +44,15 @@ mod log;
 mod mailbox;
 mod message;
 mod metrics;
+mod processor;
 mod store;
-mod transport;
+mod tls;
+pub mod transport;
 
 pub use client::{Client, ClientError};
 pub use config::{
-    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Requirements, Via,
+    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Radio, Requirements, Speaks,
+    Station, Via,
 };
 pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
 pub use disk::{Disk, DiskError, Record};
@@ -58,3 +62,4 @@ pub use inbox::{InboxEntry, InboxNumber, Received};
 pub use log::{LogFormat, LogLevel, start as start_log};
 pub use message::Message;
 pub use metrics::PeerStatus;
+pub use tls::Tls;

@@ -1,10 +1,14 @@
 //! The door of the engine: what other threads tell it waits here, in lanes that are bounded each in its own way.
 
-use crate::{engine::Command, store::Work, transport::ConnectionId};
+use crate::{
+    engine::Command,
+    store::Work,
+    transport::{ConnectionId, wire::Wire},
+};
 use cosmosmesh_protocol::node::Transfer;
 use std::{
     collections::VecDeque,
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, Sender, SyncSender, channel},
@@ -25,6 +29,8 @@ pub(crate) enum Event {
     StoreFailing(String),
     /// A connection was made.
     Opened(Opened),
+    /// A radio can be spoken with.
+    RadioOpened(RadioOpened),
     /// Bytes came in on a connection. The buffer is given back when they are used up: it is the credit to read more.
     Bytes { connection: ConnectionId, buffer: Vec<u8>, length: usize },
     /// What was to be written has been, in part at least.
@@ -56,9 +62,25 @@ pub(crate) struct Opened {
     /// What is spoken on it.
     pub(crate) kind: crate::transport::StreamKind,
     /// To shut it down.
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Wire,
     /// The other end.
     pub(crate) from: SocketAddr,
+    /// Where used buffers go back to.
+    pub(crate) credits: Sender<Vec<u8>>,
+    /// Where bytes to be written go.
+    pub(crate) writer: SyncSender<Vec<u8>>,
+    /// Bytes that the writer has not written.
+    pub(crate) outstanding: Arc<crate::transport::Outstanding>,
+}
+
+/// A line to a radio as its reader hands it over.
+pub(crate) struct RadioOpened {
+    /// The radio's place in the configuration.
+    pub(crate) radio: usize,
+    /// Its number.
+    pub(crate) connection: ConnectionId,
+    /// To shut it down.
+    pub(crate) stream: Wire,
     /// Where used buffers go back to.
     pub(crate) credits: Sender<Vec<u8>>,
     /// Where bytes to be written go.

@@ -15,6 +15,8 @@ pub(crate) struct Counts {
     pub(crate) dropped: BTreeMap<&'static str, u64>,
     /// By peer: bundles and bytes sent, bundles and bytes received.
     pub(crate) traffic: BTreeMap<u64, [u64; 4]>,
+    /// Frames by radio's place and what became of them.
+    pub(crate) radio: BTreeMap<(usize, &'static str), u64>,
     /// How long messages took from their source's seal to the disk here, by the two clocks.
     pub(crate) delivery: Histogram,
     /// How long messages took until their acknowledgement was here.
@@ -44,6 +46,20 @@ impl Counts {
         counts[1] += bytes as u64;
     }
 
+    pub(crate) fn radio(&mut self, radio: usize, fate: &'static str) {
+        *self.radio.entry((radio, fate)).or_default() += 1;
+    }
+
+    /// Bytes of frames, whose bundles the node alone knows.
+    pub(crate) fn sent_bytes(&mut self, peer: u64, bytes: usize) {
+        self.traffic.entry(peer).or_default()[1] += bytes as u64;
+    }
+
+    /// The same of what came in.
+    pub(crate) fn received_bytes(&mut self, peer: u64, bytes: usize) {
+        self.traffic.entry(peer).or_default()[3] += bytes as u64;
+    }
+
     pub(crate) fn received(&mut self, peer: u64, bytes: usize) {
         let counts = self.traffic.entry(peer).or_default();
         counts[2] += 1;
@@ -71,10 +87,16 @@ pub struct PeerStatus {
 pub(crate) struct Snapshot {
     pub(crate) counts: Counts,
     pub(crate) peers: Vec<PeerStatus>,
+    /// Names of the radios.
+    pub(crate) radios: Vec<String>,
     /// What keeps it from doing its work; empty when it is ready.
     pub(crate) troubles: Vec<String>,
     pub(crate) queues: BTreeMap<&'static str, u64>,
     pub(crate) signatures: [u64; 2],
+    /// What one input should take at most.
+    pub(crate) budget: Duration,
+    /// Whether one took longer within the last minute.
+    pub(crate) over_budget_lately: bool,
     /// When it was made: a heartbeat.
     pub(crate) at: Duration,
 }
@@ -112,6 +134,12 @@ impl Snapshot {
                 }
             });
         }
+        counter(&mut out, "radio_frames", "Frames by radio and what became of them.", |line| {
+            for ((radio, fate), count) in &counts.radio {
+                let name = self.radios.get(*radio).map_or("", String::as_str).escape_default();
+                line(&format!("radio=\"{name}\",fate=\"{fate}\""), *count);
+            }
+        });
         counter(&mut out, "signatures", "Envelope signatures made and checked.", |line| {
             line("work=\"made\"", self.signatures[0]);
             line("work=\"checked\"", self.signatures[1]);
@@ -133,6 +161,20 @@ impl Snapshot {
         gauge(&mut out, "ready", "Whether it can do its work.", |line| {
             line("", u64::from(self.troubles.is_empty()));
         });
+        gauge(
+            &mut out,
+            "input_budget_alarm",
+            "Whether an input took longer than its budget within the last minute.",
+            |line| {
+                line("", u64::from(self.over_budget_lately));
+            },
+        );
+        let budget = self.budget.as_secs_f64();
+        let _ = writeln!(
+            out,
+            "# TYPE cosmosmesh_input_budget_seconds gauge\n# UNIT cosmosmesh_input_budget_seconds seconds\n\
+             cosmosmesh_input_budget_seconds {budget:?}"
+        );
         let longest = counts.input.longest().as_secs_f64();
         let _ = writeln!(
             out,

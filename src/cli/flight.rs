@@ -10,8 +10,8 @@ use crate::{
         Timing, words, write_log,
     },
     scenario::{PlanSpec, PrivacySpec, Scenario, Tolerance},
-    sim::{Options, Progress, SimError, Simulation},
-    units::SimTime,
+    sim::{Free, Options, Outside, Progress, Reality, SimError, Simulation},
+    units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::planning::solver::Kind;
 use std::{
@@ -84,6 +84,8 @@ impl Budget {
 pub(super) struct Flown {
     pub(super) facts: RunFacts,
     pub(super) fingerprint: Fingerprint,
+    /// When it ended.
+    pub(super) end: SimTime,
     pub(super) metrics: MetricsSet,
     pub(super) oracles: OracleReport,
     /// How far the scenario lets the metrics be from a baseline.
@@ -100,8 +102,33 @@ pub(super) fn fly(
     request: &Request<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Flown, CliError> {
+    fly_loaded(
+        request,
+        Scenario::load(request.path)?,
+        Beside { reality: Reality::default(), outside: &mut Free },
+        progress,
+    )
+}
+
+/// What is beside the simulation.
+pub(super) struct Beside<'a> {
+    /// What is real.
+    pub(super) reality: Reality,
+    /// Where it is.
+    pub(super) outside: &'a mut dyn Outside,
+}
+
+/// Runs a scenario beside what is real.
+///
+/// # Errors
+/// As [`fly`].
+pub(super) fn fly_loaded(
+    request: &Request<'_>,
+    mut scenario: Scenario,
+    beside: Beside<'_>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Flown, CliError> {
     let started = wall_clock();
-    let mut scenario = Scenario::load(request.path)?;
     if let (Some(plan), Some(kind)) = (&mut scenario.planning, request.solver) {
         plan.solver = Some(kind);
     }
@@ -114,24 +141,38 @@ pub(super) fn fly(
     let input = |reason: String| CliError::Input { path: request.path.into(), reason };
     let capture = request.output.as_ref().is_some_and(|output| output.pcap);
     let options = Options { seed: Some(seed), threads: request.threads, until: request.until, capture };
-    let simulation = Simulation::new(scenario.clone(), options).map_err(|error| input(error.to_string()))?;
+    let simulation = Simulation::beside(scenario.clone(), options, beside.reality);
+    let simulation = simulation.map_err(|error| input(error.to_string()))?;
     let end = simulation.course().end;
-    let facts = facts(&scenario, Some(seed), end);
+    let mut facts = facts(&scenario, Some(seed), end);
+    let real: Vec<AssetIndex> =
+        indices(&scenario).filter(|asset| simulation.reality().has_node(*asset)).collect();
+    if !real.is_empty() {
+        let names: Vec<&str> = real.iter().map(|asset| scenario.asset(*asset).name.as_str()).collect();
+        let ours = format!(
+            "not simulated, so that what they send and are sent is not counted: {}",
+            names.join(", ")
+        );
+        facts.caveat = Some(facts.caveat.map_or(ours.clone(), |caveat| format!("{caveat}; {ours}")));
+    }
     let folder = match &request.output {
         Some(output) => Some(open_folder(request.path, output, &facts)?),
         None => None,
     };
     let mut watch = Watch::new(&simulation, &scenario, end, folder).map_err(input)?;
+    watch.oracles.pass_over(real);
+    watch.oracles.pass_over_ways(simulation.reality().ways().collect());
     if request.output.as_ref().is_some_and(|output| output.trace) {
         watch.open_trace(&scenario)?;
     }
     if capture {
         watch.open_capture(&scenario, &simulation)?;
     }
-    let summary = simulation.run(&mut watch, progress).map_err(|error| match error {
-        SimError::Interrupted => CliError::Interrupted,
-        error => input(error.to_string()),
-    })?;
+    let summary =
+        simulation.run_beside(beside.outside, &mut watch, progress).map_err(|error| match error {
+            SimError::Interrupted => CliError::Interrupted,
+            error => input(error.to_string()),
+        })?;
     let wall_s = started.elapsed().as_secs_f64();
     let timing = Timing {
         wall_s,
@@ -139,13 +180,18 @@ pub(super) fn fly(
         events: summary.events,
         events_per_s: summary.events as f64 / wall_s,
     };
-    watch.finish(&scenario, facts, end, timing)
+    facts.duration_s = summary.end.as_secs_f64();
+    watch.finish(&scenario, facts, summary.end, timing)
 }
 
 fn open_folder(path: &Path, output: &Output, facts: &RunFacts) -> Result<RunFolder, CliError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
     Ok(RunFolder::create(&output.folder, facts.clone(), &text)?)
+}
+
+fn indices(scenario: &Scenario) -> impl Iterator<Item = AssetIndex> {
+    (0..scenario.assets.len() as u32).map(AssetIndex)
 }
 
 fn facts(scenario: &Scenario, seed: Option<u64>, end: SimTime) -> RunFacts {
@@ -290,7 +336,7 @@ impl Watch {
             None => None,
         };
         let tolerances = scenario.metrics.clone();
-        Ok(Flown { facts, fingerprint, metrics, oracles, tolerances, timing, folder })
+        Ok(Flown { facts, fingerprint, end, metrics, oracles, tolerances, timing, folder })
     }
 }
 

@@ -8,12 +8,15 @@ pub mod compare;
 pub mod completions;
 pub mod contacts;
 mod flight;
+pub mod hil;
 mod interrupt;
 pub mod new;
 pub mod policy;
+mod policy_history;
 pub mod privacy;
 mod progress;
 mod reference;
+pub mod replay;
 pub mod report;
 pub mod route;
 pub mod run;
@@ -74,6 +77,8 @@ enum Command {
     Policy(policy::PolicyArgs),
     Privacy(privacy::PrivacyArgs),
     Sync(sync::SyncArgs),
+    Hil(hil::HilArgs),
+    Replay(replay::ReplayArgs),
     Completions(completions::CompletionsArgs),
     #[cfg(feature = "daemon")]
     #[command(flatten)]
@@ -98,6 +103,8 @@ impl Command {
             Self::Policy(args) => policy::execute(&args, &mut io::stdout().lock()),
             Self::Privacy(args) => privacy::execute(&args),
             Self::Sync(args) => sync::execute(&args),
+            Self::Hil(args) => hil::execute(&args),
+            Self::Replay(args) => replay::execute(&args),
             Self::Completions(args) => completions::execute(args),
             #[cfg(feature = "daemon")]
             Self::Daemon(command) => match command.execute()? {

@@ -47,7 +47,7 @@ pub struct RoundRow {
     pub contributions: u32,
     /// Whose contribution came last, when it was waited for; none when it was the coordinator's own or the round did not wait.
     pub slowest: Option<AssetIndex>,
-    /// Participants that had not answered when it closed.
+    /// Participants that had not answered when it closed; none where a step waits for nobody.
     pub late: Vec<AssetIndex>,
     /// Light time there and back.
     pub light: SimTime,
@@ -118,6 +118,8 @@ pub struct RoundsRecorder {
     all_committee: u64,
     /// Whether answers are masked: then a committee's mask sums are no answers.
     masked: bool,
+    /// Whether the method waits for nobody: a step that one answer leads to has no one who is late for it.
+    steps: bool,
     rounds: u64,
     late: u64,
     lost: [SimTime; 3],
@@ -138,6 +140,7 @@ impl RoundsRecorder {
             all_uplink: 0,
             all_committee: 0,
             masked: false,
+            steps: false,
             rounds: 0,
             late: 0,
             lost: [SimTime::ZERO; 3],
@@ -148,6 +151,7 @@ impl RoundsRecorder {
     pub fn record(&mut self, record: &Record, rows: &mut Vec<DerivedRow>) {
         match &record.kind {
             RecordKind::PlanEpoch { .. } => self.masked = true,
+            RecordKind::PlanSolver { solver, .. } => self.steps = solver.starts_with("asynchronous"),
             RecordKind::PlanLeg { destination, bytes, .. } => {
                 *self.bytes.legs.entry(*destination).or_default() += u64::from(*bytes);
             }
@@ -230,8 +234,8 @@ impl RoundsRecorder {
         let bytes = &closing.bytes;
         let to_it = |by: &BTreeMap<AssetIndex, u64>| by.get(&coordinator).copied().unwrap_or(0);
         let others = self.participants.iter().copied().filter(|asset| *asset != coordinator);
-        let late: Vec<AssetIndex> =
-            others.clone().filter(|asset| closing.arrival(*asset).is_none()).collect();
+        let silent = others.clone().filter(|asset| !self.steps && closing.arrival(*asset).is_none());
+        let late: Vec<AssetIndex> = silent.collect();
         let last =
             others.filter_map(|asset| Some((closing.arrival(asset)?, asset))).max_by_key(|(at, _)| *at);
         let slowest = last.filter(|_| late.is_empty()).map(|(_, asset)| asset);

@@ -111,6 +111,16 @@ impl Oracles {
         Self { frames: FrameConservation::new(longest_flight), ..Self::default() }
     }
 
+    /// The nodes of these assets are real: what they submit is not in the trace.
+    pub fn pass_over(&mut self, assets: Vec<AssetIndex>) {
+        self.forged.pass_over(assets);
+    }
+
+    /// Between these, sender first, frames take real ways.
+    pub fn pass_over_ways(&mut self, pairs: Vec<(AssetIndex, AssetIndex)>) {
+        self.frames.pass_over(pairs);
+    }
+
     /// Takes the next record.
     pub fn record(&mut self, record: &Record) {
         self.exactly_once.record(record, &mut self.report);

@@ -58,6 +58,8 @@ pub(super) struct RoundTimes {
     /// Who had not answered when it closed.
     pub(super) late: Vec<String>,
     pub(super) bytes: u64,
+    /// Of these, what it took to open masked answers.
+    pub(super) committee_bytes: u64,
     pub(super) light_s: f64,
     pub(super) contacts_s: f64,
     pub(super) computation_s: f64,
@@ -72,6 +74,7 @@ struct RawRound {
     slowest: String,
     late: String,
     bytes: u64,
+    committee_bytes: u64,
     light_time_s: f64,
     contacts_s: f64,
     computation_s: f64,
@@ -200,13 +203,23 @@ impl<'a> Source<'a> {
         if facts.plan.is_none() {
             return Ok(rounds);
         }
-        let columns = ["round", "slowest", "late", "light_time_s", "contacts_s", "computation_s", "bytes"];
+        let columns = [
+            "round",
+            "slowest",
+            "late",
+            "light_time_s",
+            "contacts_s",
+            "computation_s",
+            "bytes",
+            "committee_bytes",
+        ];
         self.rows("rounds.csv", &columns, |place, row: RawRound| {
             rounds.push(RoundTimes {
                 round: row.round,
                 slowest: Some(row.slowest).filter(|name| !name.is_empty()),
                 late: row.late.split(' ').filter(|name| !name.is_empty()).map(Into::into).collect(),
                 bytes: row.bytes,
+                committee_bytes: row.committee_bytes.min(row.bytes),
                 light_s: place.finite("light_time_s", row.light_time_s)?,
                 contacts_s: place.finite("contacts_s", row.contacts_s)?,
                 computation_s: place.finite("computation_s", row.computation_s)?,

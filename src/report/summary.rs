@@ -35,6 +35,11 @@ pub(super) fn headlines(
     HEADLINES.into_iter().filter_map(|(name, label)| {
         let metric: &Metric = metrics.get(name)?;
         let planned = name == "plan.time_to_gap_1e3_s" && value(metrics, "plan.rounds") > 0.0;
+        // A fleet that only plans sends no messages of applications.
+        let silent = value(metrics, "delivery.submitted") == 0.0 && value(metrics, "plan.rounds") > 0.0;
+        if name.starts_with("delivery.") && silent {
+            return None;
+        }
         // Where nobody has a battery, both figures of energy are empty words.
         if name.starts_with("energy.") && value(metrics, "energy.radio_joules") == 0.0 {
             return None;

@@ -39,6 +39,8 @@ pub struct Fleet {
     pub(super) streams: RandomStreams,
     directory: Arc<Directory>,
     nodes: Vec<NodeId>,
+    /// Milliseconds between the nodes' civil time and the scenario's.
+    civil_offset_ms: i64,
     /// Names in the `dtn` scheme.
     names: BTreeMap<Box<str>, NodeId>,
     problems: BTreeMap<AssetIndex, LocalProblem>,
@@ -96,7 +98,24 @@ impl Fleet {
         let role = |asset: AssetIndex| (scenario.asset(asset).node, Role::from(role(asset)));
         let roles = Roles::new(scenario.asset_indices().map(role).collect(), Role::default());
         let roles = Arc::new(roles);
-        Ok(Self { streams, directory, nodes, names, problems, couplings, masks, roles, scenario })
+        let civil_offset_ms = 0;
+        Ok(Self {
+            civil_offset_ms,
+            streams,
+            directory,
+            nodes,
+            names,
+            problems,
+            couplings,
+            masks,
+            roles,
+            scenario,
+        })
+    }
+
+    /// Sets how far the nodes' civil time is from the scenario's, milliseconds.
+    pub const fn set_civil_offset(&mut self, offset_ms: i64) {
+        self.civil_offset_ms = offset_ms;
     }
 
     /// Checks the plan's settings, which nodes trust.
@@ -175,7 +194,8 @@ impl Fleet {
             EndpointId::Dtn(name) => *self.names.get(name.strip_prefix("//")?.split('/').next()?)?,
             _ => endpoint.node()?,
         };
-        Some(self.asset(node))
+        // A bundle from outside may name anyone.
+        self.nodes.binary_search(&node).ok().map(|place| AssetIndex(place as u32))
     }
 
     /// The asset with this node number.
@@ -200,7 +220,8 @@ impl Fleet {
         if !self.scenario.asset(asset).has_clock {
             return None;
         }
-        let utc = DtnTime(self.scenario.epoch.dtn_time_ms(now)?);
+        let utc = self.scenario.epoch.dtn_time_ms(now)?.checked_add_signed(self.civil_offset_ms)?;
+        let utc = DtnTime(utc);
         let at = Instant::from_nanos(u64::try_from(now.as_nanos()).ok()?);
         Some(UtcEstimate { at, utc, uncertainty: span(self.scenario.protocol.clock_uncertainty) })
     }
@@ -244,6 +265,9 @@ impl Fleet {
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
             trust: self.trust(asset).filter(|_| honest),
+            governance: self.governance(asset).filter(|_| honest),
+            discovery: self.discovery().filter(|_| honest),
+            sealing: self.sealing(),
             plan: scenario
                 .planning
                 .as_ref()

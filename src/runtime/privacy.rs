@@ -32,6 +32,7 @@ pub(super) struct Masks {
     noise: Option<NoiseSettings>,
     delta: f64,
     patience: Duration,
+    changes: usize,
 }
 
 impl Masks {
@@ -61,7 +62,8 @@ impl Masks {
         enrolment.epochs = enrolment.published(&committee, &roster, spec.epochs.into());
         let patience = Duration::from_nanos(u64::try_from(spec.patience.as_nanos()).unwrap_or(0));
         let delta = spec.noise.map_or(1e-6, |noise| noise.delta);
-        Self { enrolment: Arc::new(enrolment), noise, delta, patience }
+        let changes = spec.changes as usize;
+        Self { enrolment: Arc::new(enrolment), noise, delta, patience, changes }
     }
 
     /// What the node of an asset is given.
@@ -72,6 +74,7 @@ impl Masks {
             noise: self.noise,
             delta: self.delta,
             patience: self.patience,
+            changes: self.changes,
         }
     }
 }

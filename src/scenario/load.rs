@@ -29,12 +29,25 @@ impl Scenario {
     /// # Errors
     /// Every mistake that was found: the syntax error, or all values that cannot be read, or all rules that do not hold.
     pub fn load(path: &Path) -> Result<Self, Diagnostics> {
+        Self::load_with_files(path).map(|(scenario, _)| scenario)
+    }
+
+    /// The same, with the files that were read: their names relative to the scenario's folder, and their texts, the scenario first.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with_files(path: &Path) -> Result<(Self, Vec<(String, String)>), Diagnostics> {
         let name = path.display().to_string();
         let mut files = Files { root: root_of(path), ..Files::default() };
         match read_text(path) {
             Ok(text) => {
                 files.sources.add(Source { name, text, path: Some(path.to_owned()) });
-                files.scenario()
+                let (scenario, sources) = files.checked()?;
+                let mut read = sources.into_files();
+                if let (Some((first, _)), Some(name)) = (read.first_mut(), path.file_name()) {
+                    *first = name.to_string_lossy().into_owned();
+                }
+                Ok((scenario, read))
             }
             Err(refusal) => {
                 let end = refusal.prefix.len() as u32;
@@ -78,10 +91,14 @@ impl Files {
         self.take_in(name, path).map(|file| self.sources.get(file).clone())
     }
 
-    fn scenario(mut self) -> Result<Scenario, Diagnostics> {
+    fn scenario(self) -> Result<Scenario, Diagnostics> {
+        self.checked().map(|(scenario, _)| scenario)
+    }
+
+    fn checked(mut self) -> Result<(Scenario, Sources), Diagnostics> {
         let checked = self.raw().and_then(|raw| check::check(&raw, &mut self));
         match checked {
-            Some(scenario) if self.drafts.is_empty() => Ok(scenario),
+            Some(scenario) if self.drafts.is_empty() => Ok((scenario, self.sources)),
             _ => Err(self.diagnostics()),
         }
     }

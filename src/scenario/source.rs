@@ -43,6 +43,11 @@ impl Sources {
         (self.files.len() - 1) as u32
     }
 
+    /// Names and texts.
+    pub(crate) fn into_files(self) -> Vec<(String, String)> {
+        self.files.into_iter().map(|source| (source.name, source.text)).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.files.len()
     }

@@ -3,6 +3,7 @@
 use super::{
     agenda::Agenda,
     event::{Event, Stepped},
+    outside::{Departure, Port},
 };
 use crate::{
     engine::{Entry, Record, RecordKind, SentBundle},
@@ -47,6 +48,7 @@ pub(super) struct Cell<'w> {
     pub(super) battery: &'w mut Battery,
     pub(super) storage: &'w mut Storage,
     pub(super) workload: &'w mut Workload,
+    pub(super) port: &'w mut Port,
 }
 
 /// What a partition owns beside its cells.
@@ -56,6 +58,8 @@ pub(super) struct Surroundings<'a, 'q> {
     pub(super) records: Vec<Record>,
     /// Bundles sent, when the run captures them.
     pub(super) bundles: Vec<SentBundle>,
+    /// Frames that leave the simulation.
+    pub(super) departures: Vec<Departure>,
     /// The step of each record.
     pub(super) steps: Vec<u32>,
     /// Shared channels by class; only the partition that holds all radios of the class has it.
@@ -76,6 +80,7 @@ impl<'a, 'q> Surroundings<'a, 'q> {
             records: Vec::new(),
             steps: Vec::new(),
             bundles: Vec::new(),
+            departures: Vec::new(),
             channels,
             events: 0,
         }
@@ -118,6 +123,7 @@ impl Cell<'_> {
             Event::WindowCloses(place) => self.window_closes(around, now, place),
             Event::FrameEnds(incoming) => self.frame_ends(around, now, *incoming),
             Event::FrameBegins(bytes) => self.runtime.incoming(now, bytes, self.storage, &mut around.records),
+            Event::Arrives(arrival) => self.arrives(around, now, *arrival),
             Event::RadioFree(radio) => self.radio_free(around, now, radio),
             Event::Timer => self.runtime.timeout(now, self.storage, &mut around.records),
             Event::Submit(flow) => self.submit(around, now, flow),
@@ -127,6 +133,10 @@ impl Cell<'_> {
             Event::StartPlan => self.runtime.start_plan(now, self.storage, &mut around.records),
             Event::Revoke(number) => self.revoke(around, now, number),
             Event::Attack(item) => self.attack(around, now, item),
+            Event::Propose(number) => {
+                self.runtime.propose(now, number as usize, self.storage, &mut around.records);
+            }
+            Event::Vote(number) => self.vote(around, now, number),
             Event::PlanHorizon(horizon) => {
                 self.runtime.plan_horizon(now, horizon, self.storage, &mut around.records);
             }
@@ -219,6 +229,12 @@ impl Cell<'_> {
         self.runtime.revoke(now, asset, cause, self.storage, &mut around.records);
     }
 
+    fn vote(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
+        let Some(governance) = &around.setting.course.scenario.governance else { return };
+        let vote = governance.votes[number as usize];
+        self.runtime.take_opinion(now, vote.proposal, vote.approves, self.storage, &mut around.records);
+    }
+
     fn publish(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
         let shared = &around.setting.course.scenario.shared_state;
         let publication = shared.as_ref().and_then(|shared| shared.schemas.get(number as usize));
@@ -230,7 +246,9 @@ impl Cell<'_> {
     fn fault(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32, begins: bool) {
         let setting = around.setting;
         self.record(around, now, RecordKind::Fault { fault: number, begins });
-        if !matches!(setting.course.scenario.faults[number as usize], Fault::AssetDown { .. }) {
+        let fault = &setting.course.scenario.faults[number as usize];
+        // What is outside keeps running: its windows are cut, and what it sends meanwhile reaches nobody.
+        if !matches!(fault, Fault::AssetDown { .. }) || self.port.is_whole() {
             return;
         }
         if begins {

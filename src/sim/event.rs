@@ -1,8 +1,9 @@
 //! What happens at an asset.
 
+use super::outside::Arrival;
 use crate::{
     link::{Flight, TransmissionId},
-    scenario::{Attack, PlanSpec},
+    scenario::{Attack, GovernanceSpec, PlanSpec},
     units::{AssetIndex, SimTime},
 };
 
@@ -25,6 +26,8 @@ pub(super) enum Event {
     FrameBegins(u32),
     /// A frame's last bit is here.
     FrameEnds(Box<Incoming>),
+    /// A frame comes in from a real interface.
+    Arrives(Box<Arrival>),
     /// A radio may send again, or try again.
     RadioFree(u32),
     /// The node's timer may be due.
@@ -43,6 +46,10 @@ pub(super) enum Event {
     Attack(u32),
     /// The authority takes a key back: its place among the scenario's revocations.
     Revoke(u32),
+    /// A proposal of the scenario is put forward: its place.
+    Propose(u32),
+    /// A voter is told what to think: the vote's place.
+    Vote(u32),
     /// A later horizon of the plan begins.
     PlanHorizon(u64),
     /// The asset joins the plan, or leaves it.
@@ -93,5 +100,15 @@ pub(super) fn plan_events(plan: &PlanSpec, asset: AssetIndex) -> Vec<(SimTime, E
     let leaves = participant.and_then(|participant| participant.leaves);
     events.extend(joins.map(|time| (time, Event::PlanPresence { joins: true })));
     events.extend(leaves.map(|time| (time, Event::PlanPresence { joins: false })));
+    events
+}
+
+/// What a voter is told, then what an asset proposes.
+pub(super) fn decisions(governance: &GovernanceSpec, asset: AssetIndex) -> Vec<(SimTime, Event)> {
+    let votes = governance.votes.iter().enumerate().filter(|(_, vote)| vote.asset == asset);
+    let mut events: Vec<(SimTime, Event)> =
+        votes.map(|(number, vote)| (vote.at, Event::Vote(number as u32))).collect();
+    let proposals = governance.proposals.iter().enumerate().filter(|(_, proposal)| proposal.asset == asset);
+    events.extend(proposals.map(|(number, proposal)| (proposal.at, Event::Propose(number as u32))));
     events
 }

@@ -25,6 +25,9 @@ impl Cell<'_> {
                     self.record(around, now, RecordKind::FrameReceived { peer, bytes });
                 }
                 let receiver_link = link.receiver_link;
+                if self.departs(around, now, &incoming) {
+                    return;
+                }
                 if let Some(snr_db) = self.signal(around, now, &incoming) {
                     self.runtime.signal(now, receiver_link, snr_db, self.storage, &mut around.records);
                 }
@@ -44,6 +47,17 @@ impl Cell<'_> {
     fn signal(&self, around: &Surroundings<'_, '_>, now: SimTime, incoming: &Incoming) -> Option<i8> {
         let course = around.setting.course;
         incoming.transmission.filter(|_| course.scenario.protocol.routing.floods_channel())?;
+        self.snr_db(around, now, incoming)
+    }
+
+    /// How strongly a frame is heard over the noise, in whole dB, where the link has a modulation.
+    pub(super) fn snr_db(
+        &self,
+        around: &Surroundings<'_, '_>,
+        now: SimTime,
+        incoming: &Incoming,
+    ) -> Option<i8> {
+        let course = around.setting.course;
         let link = &course.links[incoming.link as usize];
         let class = self.radios.0[link.to_radio as usize].class;
         let Capacity::Lora(lora) = &course.scenario.classes[class].capacity else { return None };

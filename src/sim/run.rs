@@ -3,30 +3,25 @@
 use super::{
     agenda::Agenda,
     cell::{Cell, Origin, Setting, Surroundings},
-    event::{Event, Stepped, plan_events},
+    event::{Event, Stepped, decisions, plan_events},
+    known::{channel, effective_rate, node_plan},
     ledger::Ledger,
+    options::{Options, Progress, SimError, Summary},
+    outside::{Arrival, Departure, Free, Grant, NOWHERE, Outside, Port, Reality},
     partition::{components, least_light_times},
 };
 use crate::{
     engine::{Entry, EventQueue, Record, RecordKind, SentBundle, Sink, merge_bundles, merge_records},
-    link::{LinkClass, SharedChannel},
+    link::SharedChannel,
     runtime::{Fleet, Runtime, Storage},
     scenario::{Fault, Scenario},
     units::{AssetIndex, SimTime},
-    world::{
-        Battery, Course, CourseError, Pace, Place, RadioBank, Receivers, Workload, is_shared, power_schedule,
-        spawn,
-    },
+    world::{Battery, Course, Pace, Place, RadioBank, Receivers, Workload, power_schedule, spawn},
 };
 use bevy_ecs::{entity::Entity, schedule::Schedule, world::World};
-use cosmosmesh_protocol::{
-    dtn::contact_plan::{ContactPlan as NodePlan, PlanError, PlannedContact},
-    node::Signatures,
-    planning::ProblemError,
-    time::Instant,
-};
+use cosmosmesh_protocol::{dtn::contact_plan::ContactPlan as NodePlan, node::Signatures};
 use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
-use std::{collections::BTreeMap, num::NonZeroUsize, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, ops::ControlFlow, sync::Arc};
 
 /// Shortest and longest stretch of simulated time between two merges of the trace. The result does not depend on it.
 const STRETCHES: (SimTime, SimTime) = (SimTime::from_secs(1), SimTime::from_secs(600));
@@ -37,77 +32,6 @@ const WORTH_A_THREAD: usize = 32;
 /// Longest interval of the power model.
 const POWER_TICK: SimTime = SimTime::from_secs(300);
 
-/// How to run.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Seed in place of the scenario's.
-    pub seed: Option<u64>,
-    /// Threads; the result does not depend on it.
-    pub threads: NonZeroUsize,
-    /// Where to stop before the scenario's end.
-    pub until: Option<SimTime>,
-    /// Whether sinks are told every bundle that is sent. The trace does not depend on it.
-    pub capture: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { seed: None, threads: NonZeroUsize::MIN, until: None, capture: false }
-    }
-}
-
-/// Why a scenario cannot be simulated.
-#[derive(Debug, thiserror::Error)]
-pub enum SimError {
-    /// It cannot be set out.
-    #[error(transparent)]
-    Course(#[from] CourseError),
-    /// Nodes cannot hold its contact plan.
-    #[error("contact plan: {0}")]
-    Plan(#[from] PlanError),
-    /// A participant's planning problem has no single solution.
-    #[error("planning problem of `{asset}`: {source}")]
-    Problem {
-        /// The asset's name.
-        asset: String,
-        /// Why.
-        source: ProblemError,
-    },
-    /// The plan's settings contradict each other.
-    #[error("planning: {0}")]
-    Planning(#[from] cosmosmesh_protocol::planning::PlanError),
-    /// Threads cannot be started.
-    #[error("cannot start {0} threads")]
-    Threads(NonZeroUsize),
-    /// The caller asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-}
-
-/// How far a run is.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// Simulated time.
-    pub now: SimTime,
-    /// When it ends.
-    pub end: SimTime,
-    /// Events handled.
-    pub events: u64,
-}
-
-/// What a run amounted to, beside its trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// When it ended.
-    pub end: SimTime,
-    /// Events handled.
-    pub events: u64,
-    /// Records written.
-    pub records: u64,
-    /// Signatures made and checked by all nodes.
-    pub signatures: Signatures,
-}
-
 /// A scenario set out, ready to run.
 pub struct Simulation {
     course: Course,
@@ -116,6 +40,7 @@ pub struct Simulation {
     rates_bps: Vec<u64>,
     threads: NonZeroUsize,
     capture: bool,
+    reality: Reality,
 }
 
 /// What changes while it runs.
@@ -138,6 +63,9 @@ struct Books {
     channels: Vec<Option<SharedChannel>>,
     merged: Vec<Record>,
     bundles: Vec<SentBundle>,
+    departures: Vec<Departure>,
+    /// Frames that came in so far.
+    arrived: u64,
     events: u64,
     /// Memory of a stretch's records and their steps, for the next one.
     spare: (Vec<Record>, Vec<u32>),
@@ -149,19 +77,29 @@ impl Simulation {
     /// # Errors
     /// [`SimError`] when something in it cannot be computed.
     pub fn new(scenario: Arc<Scenario>, options: Options) -> Result<Self, SimError> {
+        Self::beside(scenario, options, Reality::default())
+    }
+
+    /// The same, with a part of it real.
+    ///
+    /// # Errors
+    /// [`SimError`], also when that part does not fit the scenario.
+    pub fn beside(scenario: Arc<Scenario>, options: Options, reality: Reality) -> Result<Self, SimError> {
+        reality.check(&scenario)?;
         let end = options.until.map_or(scenario.duration, |until| until.min(scenario.duration));
         let seed = options.seed.unwrap_or(scenario.seed);
         let course = Course::new(scenario.clone(), seed, end, Some(options.threads))?;
-        let fleet = Fleet::new(scenario.clone(), course.streams).map_err(|(asset, source)| {
+        let mut fleet = Fleet::new(scenario.clone(), course.streams).map_err(|(asset, source)| {
             SimError::Problem { asset: scenario.asset(asset).name.clone(), source }
         })?;
+        fleet.set_civil_offset(reality.civil_offset_ms);
         fleet.check_plan()?;
         let rates_bps: Vec<u64> =
             course.plan.contacts().iter().map(|contact| effective_rate(&course, contact)).collect();
         let known = course.scenario.protocol.plan_known;
         let plan = if known { node_plan(&course, &fleet, &rates_bps)? } else { NodePlan::default() };
         let Options { threads, capture, .. } = options;
-        Ok(Self { course, fleet: Arc::new(fleet), plan, rates_bps, threads, capture })
+        Ok(Self { course, fleet: Arc::new(fleet), plan, rates_bps, threads, capture, reality })
     }
 
     /// What is fixed before the run.
@@ -182,12 +120,31 @@ impl Simulation {
         self.fleet.clone()
     }
 
+    /// What is real.
+    #[must_use]
+    pub const fn reality(&self) -> &Reality {
+        &self.reality
+    }
+
     /// Runs to the end; every record goes to `sink` in order of (time, asset, order at the asset).
     ///
     /// # Errors
     /// [`SimError::Interrupted`] when `progress` says so, [`SimError::Threads`].
     pub fn run(
         &self,
+        sink: &mut dyn Sink,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Summary, SimError> {
+        self.run_beside(&mut Free, sink, progress)
+    }
+
+    /// Runs as far as `outside` grants, and exchanges frames with it.
+    ///
+    /// # Errors
+    /// As [`Simulation::run`].
+    pub fn run_beside(
+        &self,
+        outside: &mut dyn Outside,
         sink: &mut dyn Sink,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Summary, SimError> {
@@ -200,22 +157,40 @@ impl Simulation {
             fleet: &self.fleet,
             rates_bps: &self.rates_bps,
         };
-        let end = self.course.end;
+        let mut end = self.course.end;
+        let past = end + SimTime(1);
         let mut running = self.begin(&setting);
         running.deliver(sink);
+        // Events before it may happen.
+        let mut granted = SimTime::ZERO;
+        let mut arrivals = Vec::new();
         loop {
             let next = running.books.queue.peek().map_or(SimTime::MAX, |(time, _)| time);
             let at = next.min(running.next_tick);
-            if at > end {
-                break;
+            if at >= granted {
+                if granted == past {
+                    break;
+                }
+                match outside.grant(at.min(past), &mut arrivals) {
+                    Grant::Until(until) => {
+                        running.books.let_in(&self.reality, &mut arrivals, granted);
+                        granted = until.max(granted).min(past);
+                    }
+                    Grant::End(at) => {
+                        end = at.max(granted).min(end);
+                        break;
+                    }
+                }
+                continue;
             }
             if running.next_tick <= next {
                 running.tick(&setting, at);
             } else {
-                let horizon = (at + running.stretch).min(running.next_tick).min(end + SimTime(1));
+                let horizon = (at + running.stretch).min(running.next_tick).min(granted);
                 running.advance(&setting, &pool, self.threads, at, horizon, &least_light_time);
             }
             running.deliver(sink);
+            running.books.let_out(outside);
             if progress(Progress { now: at, end, events: running.books.events }).is_break() {
                 return Err(SimError::Interrupted);
             }
@@ -243,7 +218,12 @@ impl Simulation {
         let mut merged = Vec::new();
         for (number, &entity) in entities.iter().enumerate() {
             let asset = AssetIndex(number as u32);
-            let mut runtime = Runtime::new(asset, self.fleet.clone(), &self.course.streams, SimTime::ZERO);
+            let port = Port::new(&self.reality, scenario, asset);
+            let mut runtime = if port.is_whole() {
+                Runtime::elsewhere(asset, self.fleet.clone())
+            } else {
+                Runtime::new(asset, self.fleet.clone(), &self.course.streams, SimTime::ZERO)
+            };
             if self.capture {
                 runtime.watch_departures();
             }
@@ -256,12 +236,18 @@ impl Simulation {
             runtime.brief(SimTime::ZERO, setting.plan, &mut storage, &mut merged);
             let first_timer = runtime.next_timer(&storage).map(|time| (time, Event::Timer));
             let workload = self.first_work(&mut world, entity, asset);
-            for (time, event) in self.first_events(asset).into_iter().chain(workload).chain(first_timer) {
+            let mut first = self.first_events(asset);
+            if port.is_whole() {
+                first.retain(|(_, event)| matches!(event, Event::WindowOpens(_) | Event::Fault { .. }));
+            } else {
+                first.extend(workload);
+            }
+            for (time, event) in first.into_iter().chain(first_timer) {
                 origin.sequence += 1;
                 let event = Stepped { step: 0, event };
                 queue.push(asset, Entry { time, source: asset, sequence: origin.sequence, event });
             }
-            world.entity_mut(entity).insert((runtime, origin, storage));
+            world.entity_mut(entity).insert((runtime, origin, storage, port));
         }
         let limited = scenario.assets.iter().any(|asset| asset.power.is_some());
         let channels = scenario.classes.iter().map(channel).collect();
@@ -279,6 +265,8 @@ impl Simulation {
                 channels,
                 merged,
                 bundles: Vec::new(),
+                departures: Vec::new(),
+                arrived: 0,
                 events: 0,
                 spare: Default::default(),
             },
@@ -305,6 +293,9 @@ impl Simulation {
         }
         let items = scenario.adversaries.iter().enumerate().filter(|(_, item)| item.asset == asset);
         events.extend(items.map(|(number, item)| (item.start, Event::Attack(number as u32))));
+        if let Some(governance) = &scenario.governance {
+            events.extend(decisions(governance, asset));
+        }
         for (number, fault) in scenario.faults.iter().enumerate() {
             let (concerned, start, end) = match fault {
                 Fault::AssetDown { asset: down, start, end } => (*down == asset, *start, *end),
@@ -357,6 +348,7 @@ struct Done {
     later: Vec<(AssetIndex, Entry<Stepped>)>,
     records: Vec<Record>,
     bundles: Vec<SentBundle>,
+    departures: Vec<Departure>,
     steps: Vec<u32>,
     events: u64,
 }
@@ -367,9 +359,9 @@ impl Task<'_> {
         let agenda = Agenda::new(&mut self.queue, horizon);
         let mut around = Surroundings::new(setting, agenda, channels);
         drive(&mut self.cells, &mut around, place);
-        let Surroundings { agenda, records, steps, bundles, channels, events, .. } = around;
+        let Surroundings { agenda, records, steps, bundles, departures, channels, events, .. } = around;
         self.channels = channels;
-        self.done = Some(Done { later: agenda.into_later(), records, steps, bundles, events });
+        self.done = Some(Done { later: agenda.into_later(), records, steps, bundles, departures, events });
     }
 }
 
@@ -433,8 +425,10 @@ impl Running {
             let mut around = Surroundings::new(setting, agenda, channels);
             (around.records, around.steps) = std::mem::take(&mut books.spare);
             drive(&mut cells, &mut around, &everyone);
-            let Surroundings { mut records, mut steps, bundles, channels, events, .. } = around;
+            let Surroundings { mut records, mut steps, bundles, mut departures, channels, events, .. } =
+                around;
             books.channels = channels;
+            books.departures.append(&mut departures);
             books.events += events;
             order(&mut records, &steps, &mut books.merged);
             merge_bundles([bundles], &mut books.bundles);
@@ -455,6 +449,29 @@ impl Running {
 }
 
 impl Books {
+    /// Frames that came in become events, the first of them not before `granted`.
+    fn let_in(&mut self, reality: &Reality, arrivals: &mut Vec<Arrival>, granted: SimTime) {
+        for arrival in arrivals.drain(..) {
+            assert!(arrival.time >= granted, "a frame is stamped after what has happened");
+            let Some(interface) = reality.interfaces.get(arrival.interface as usize) else { continue };
+            self.arrived += 1;
+            let (asset, time) = (interface.asset, arrival.time);
+            let event = Stepped { step: 0, event: Event::Arrives(Box::new(arrival)) };
+            // Numbered apart from the asset's own events: those are the same however time was granted.
+            self.queue.push(asset, Entry { time, source: NOWHERE, sequence: self.arrived, event });
+        }
+    }
+
+    /// Hands over the frames that leave.
+    fn let_out(&mut self, outside: &mut dyn Outside) {
+        if !self.departures.is_empty() {
+            // An interface is one asset's, whose frames are in order already.
+            self.departures.sort_by_key(|departure| (departure.time, departure.interface));
+            outside.depart(&mut self.departures);
+            self.departures.clear();
+        }
+    }
+
     /// Deals cells, events and shared channels out to components that have something to do.
     fn deal<'w>(
         &mut self,
@@ -501,6 +518,7 @@ impl Books {
             let done = task.done.expect("every task has run");
             self.events += done.events;
             later.extend(done.later);
+            self.departures.extend(done.departures);
             records.push((done.records, done.steps));
             bundles.push(done.bundles);
         }
@@ -540,7 +558,7 @@ impl Running {
     /// The last records.
     fn finish(&mut self, setting: &Setting<'_>, end: SimTime) {
         self.account(end);
-        debug_assert_eq!(setting.course.end, end);
+        debug_assert!(end <= setting.course.end);
         for cell in &mut cells(&mut self.world) {
             self.books.merged.push(Record { time: end, asset: cell.asset, kind: energy(cell.battery) });
             cell.runtime.finish(end, &mut self.books.merged);
@@ -607,11 +625,12 @@ fn cells(world: &mut World) -> Vec<Cell<'_>> {
         &'w mut Battery,
         &'w mut Storage,
         &'w mut Workload,
+        &'w mut Port,
     );
     let mut query = world.query::<Parts<'_>>();
     let mut cells: Vec<Cell<'_>> = query
         .iter_mut(world)
-        .map(|(place, origin, runtime, radios, receivers, battery, storage, workload)| Cell {
+        .map(|(place, origin, runtime, radios, receivers, battery, storage, workload, port)| Cell {
             asset: place.0,
             origin: origin.into_inner(),
             runtime: runtime.into_inner(),
@@ -620,44 +639,12 @@ fn cells(world: &mut World) -> Vec<Cell<'_>> {
             battery: battery.into_inner(),
             storage: storage.into_inner(),
             workload: workload.into_inner(),
+            port: port.into_inner(),
         })
         .collect();
     // The order of a query follows the history of archetypes.
     cells.sort_unstable_by_key(|cell| cell.asset);
     cells
-}
-
-fn channel(class: &LinkClass) -> Option<SharedChannel> {
-    let lora = class.lora().filter(|_| is_shared(class))?;
-    let modulation = lora.modulation();
-    Some(SharedChannel::new(&modulation, modulation.sensitivity_dbm(), lora.capture_threshold))
-}
-
-/// The rate at which full frames move payload, bits per second: what a node may count on.
-fn effective_rate(course: &Course, contact: &crate::contact::Contact) -> u64 {
-    let radio = &course.scenario.asset(contact.from).radios[contact.from_radio as usize];
-    let class = &course.scenario.classes[radio.class];
-    let airtime = class.time_on_air(class.mtu_bytes, contact.rate).as_nanos().max(1);
-    let rate = i128::from(class.mtu_bytes) * 8 * 1_000_000_000 / i128::from(airtime);
-    u64::try_from(rate).unwrap_or(u64::MAX).max(1)
-}
-
-/// The contact plan as nodes know it: without faults, with the longest light time of each contact.
-fn node_plan(course: &Course, fleet: &Fleet, rates_bps: &[u64]) -> Result<NodePlan, PlanError> {
-    let planned =
-        course.plan.contacts().iter().zip(rates_bps).filter(|(contact, _)| contact.start < contact.end);
-    NodePlan::from_contacts(planned.map(|(contact, rate_bps)| {
-        let light_times = contact.range.iter().map(|sample| contact.owlt_at(sample.time));
-        let owlt = light_times.max().unwrap_or(SimTime::ZERO);
-        PlannedContact {
-            from: fleet.node(contact.from),
-            to: fleet.node(contact.to),
-            start: Instant::from_nanos(contact.start.as_nanos().unsigned_abs()),
-            end: Instant::from_nanos(contact.end.as_nanos().unsigned_abs()),
-            rate_bps: *rate_bps,
-            owlt: Duration::from_nanos(owlt.as_nanos().unsigned_abs()),
-        }
-    }))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{
     cell::{Cell, Surroundings},
     event::{Event, Incoming},
+    outside::Departure,
 };
 use crate::{
     contact::Contact,
@@ -183,7 +184,8 @@ impl Cell<'_> {
     pub(super) fn pump(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
         let flooded = around.setting.course.scenario.protocol.routing.floods_channel();
         let radio = &self.radios.0[number as usize];
-        if radio.open.is_empty() || self.battery.silent || !self.runtime.is_up() {
+        if radio.open.is_empty() || self.battery.silent || !(self.runtime.is_up() || self.port.is_whole()) {
+            self.port.forget(number);
             return;
         }
         // A frame that takes no time is on air until its node has heard that it left.
@@ -220,6 +222,9 @@ impl Cell<'_> {
     /// The next frame of the node for this radio, from its peers in turn.
     fn ask(&mut self, around: &Surroundings<'_, '_>, now: SimTime, number: u32) -> Option<QueuedFrame> {
         let course = around.setting.course;
+        if let Some(frame) = self.next_arrived(course, number) {
+            return Some(frame);
+        }
         let radio = &mut self.radios.0[number as usize];
         for _ in 0..radio.open.len() {
             let place = radio.open[radio.turn % radio.open.len()].window;
@@ -228,7 +233,7 @@ impl Cell<'_> {
             let link = course.links[window.link as usize].sender_link;
             if let Some(bytes) = self.runtime.poll_transmit(now, link) {
                 let (bundle, attack) = (self.runtime.departed(), self.runtime.attacked());
-                return Some(QueuedFrame { window: place, bytes, bundle, attack });
+                return Some(QueuedFrame { window: place, bytes, bundle, to_all: false, attack });
             }
         }
         None
@@ -317,7 +322,7 @@ impl Cell<'_> {
             open.busy += airtime;
         }
         let class = radio.class;
-        let others = self.overhearing(around, on_air, number, frame.window);
+        let others = self.overhearing(around, on_air, number, &frame);
         let channel = around.channels[class].as_mut();
         let listeners = 1 + others.len() as u32;
         let transmission = channel.map(|channel| channel.begin(self.asset, now, airtime, listeners));
@@ -333,9 +338,19 @@ impl Cell<'_> {
         }
         for (link, flight) in others {
             let bytes = frame.bytes.clone();
-            let incoming = Incoming { link, flight, bytes, addressed: false, attack: None, transmission };
             let to = course.links[link as usize].to;
+            if frame.to_all {
+                let airtime = SimTime::ZERO;
+                self.record(around, now, RecordKind::FrameSent { peer: to, bytes: on_air.bytes, airtime });
+            }
+            let incoming =
+                Incoming { link, flight, bytes, addressed: frame.to_all, attack: None, transmission };
             self.schedule(around, to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
+        }
+        if let Some(interface) = self.port.way(number, link.to) {
+            let (from, snr_db, bytes) = (self.asset, None, frame.bytes);
+            around.departures.push(Departure { time: now, interface, from, snr_db, bytes });
+            return;
         }
         let (bytes, attack) = (frame.bytes, frame.attack);
         let incoming = Incoming { link: window.link, flight, bytes, addressed: true, attack, transmission };
@@ -344,20 +359,23 @@ impl Cell<'_> {
 }
 
 impl Cell<'_> {
-    /// Where bundles are flooded on a shared channel: the links to the others in range of a frame, and how it flies to them.
+    /// The links to the others in range of a frame that is for all of them, or that they overhear where bundles are flooded on a shared
+    /// channel, and how it flies to them.
     fn overhearing(
         &self,
         around: &Surroundings<'_, '_>,
         on_air: Frame,
         number: u32,
-        addressed: u32,
+        frame: &QueuedFrame,
     ) -> Vec<(u32, Flight)> {
         let course = around.setting.course;
         let radio = &self.radios.0[number as usize];
-        if !course.scenario.protocol.routing.floods_channel() || around.channels[radio.class].is_none() {
+        let overheard =
+            course.scenario.protocol.routing.floods_channel() && around.channels[radio.class].is_some();
+        if !overheard && !frame.to_all {
             return Vec::new();
         }
-        let places = radio.open.iter().map(|open| open.window).filter(|place| *place != addressed);
+        let places = radio.open.iter().map(|open| open.window).filter(|place| *place != frame.window);
         let flights = places.filter_map(|place| {
             let window = course.windows[self.asset.get()][place as usize];
             let link = &course.links[window.link as usize];

@@ -18,6 +18,8 @@ pub struct QueuedFrame {
     pub bytes: Vec<u8>,
     /// The bundle whose transfer it begins, when the run captures them.
     pub bundle: Option<Vec<u8>>,
+    /// Whether it is for all that the radio serves, as what a real one sends is.
+    pub to_all: bool,
     /// The attack that ends with it, if it is an adversary's.
     pub attack: Option<Attack>,
 }

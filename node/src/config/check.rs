@@ -3,8 +3,10 @@
 use super::{
     Config, Listen, Peer, Via,
     place::{ConfigError, Step, find, path_of},
-    raw::{RawConfig, RawPeer, RawVia},
+    radio::{Radio, check_radio, station},
+    raw::{RawAt, RawConfig, RawPeer, RawVia},
 };
+use crate::tls::Tls;
 use cosmosmesh_protocol::{
     delivery::MAX_WINDOW,
     id::{NodeId, is_dtn_name},
@@ -32,14 +34,14 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-struct Mistakes<'a> {
+pub(super) struct Mistakes<'a> {
     file: &'a str,
     text: &'a str,
-    found: Vec<ConfigError>,
+    pub(super) found: Vec<ConfigError>,
 }
 
 impl Mistakes<'_> {
-    fn add(&mut self, steps: &[Step], problem: String) {
+    pub(super) fn add(&mut self, steps: &[Step], problem: String) {
         let (line, column) = find(self.text, steps);
         let (file, field) = (self.file.to_owned(), path_of(steps));
         self.found.push(ConfigError { file, line, column, field, problem, suggestion: None });
@@ -52,8 +54,20 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
     check_addresses(&raw, &mut mistakes);
     check_limits(&raw, &mut mistakes);
     check_routes(&raw, &mut mistakes);
-    let peers: Vec<Peer> =
-        (0..raw.peers.len()).filter_map(|place| check_peer(&raw, place, &mut mistakes)).collect();
+    let radios: Vec<Option<Radio>> =
+        (0..raw.radios.len()).map(|place| check_radio(&raw.radios, place, &mut mistakes)).collect();
+    let mut peers: Vec<Peer> = Vec::new();
+    for place in 0..raw.peers.len() {
+        let peer = check_peer(&raw, &radios, place, &mut mistakes);
+        let same = |other: &Peer, peer: &Peer| matches!(peer.via, Via::Radio { .. }) && other.via == peer.via;
+        if let Some(peer) = &peer
+            && peers.iter().any(|other| same(other, peer))
+        {
+            let steps = [Step::Field("peers"), Step::Item(place), Step::Field("via")];
+            mistakes.add(&steps, "another peer is there".to_owned());
+        }
+        peers.extend(peer);
+    }
     if !mistakes.found.is_empty() {
         mistakes.found.sort_by_key(|mistake| (mistake.line, mistake.column));
         return Err(ConfigErrors(mistakes.found));
@@ -65,8 +79,11 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
         state: folder.join(raw.state),
         control: raw.control,
         listen: Listen { tcpcl: raw.listen.tcpcl, mtcp: raw.listen.mtcp, udp: raw.listen.udp },
+        tls: raw.tls,
         peers,
+        radios: radios.into_iter().flatten().collect(),
         routes: raw.routes.iter().map(|route| (NodeId(route.to), NodeId(route.via))).collect(),
+        cpu: raw.cpu,
         limits: raw.limits,
     })
 }
@@ -105,6 +122,16 @@ fn check_addresses(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
             check_reach(raw, address, &[Step::Field("listen"), Step::Field(name)], mistakes);
         }
     }
+    for (place, radio) in raw.radios.iter().enumerate() {
+        if let RawAt::Tcp(address) = radio.at {
+            check_reach(
+                raw,
+                address,
+                &[Step::Field("radios"), Step::Item(place), Step::Field("at")],
+                mistakes,
+            );
+        }
+    }
     for (place, peer) in raw.peers.iter().enumerate() {
         if let RawVia::Tcpcl(address) | RawVia::Mtcp(address) | RawVia::Udp(address) = peer.via {
             let steps = [Step::Field("peers"), Step::Item(place), Step::Field("via")];
@@ -121,6 +148,13 @@ fn check_reach(raw: &RawConfig, address: SocketAddr, steps: &[Step], mistakes: &
     if address.ip().is_loopback() {
         return;
     }
+    if raw.preset.requires().protected && (raw.tls != Tls::Require || !speaks_tls(raw, steps)) {
+        let problem = format!(
+            "{address} is beyond this machine, where the preset {:?} goes by TCPCL with `tls: Require` only",
+            raw.preset
+        );
+        return mistakes.add(steps, problem);
+    }
     if !raw.preset.requires().beyond_loopback {
         mistakes.add(
             steps,
@@ -131,6 +165,15 @@ fn check_reach(raw: &RawConfig, address: SocketAddr, steps: &[Step], mistakes: &
             steps,
             format!("{address} is beyond this machine: say `beyond_loopback: true` if that is meant"),
         );
+    }
+}
+
+/// Whether what a field is an address for can be inside of TLS.
+fn speaks_tls(raw: &RawConfig, steps: &[Step]) -> bool {
+    match steps {
+        [Step::Field("peers"), Step::Item(place), ..] => matches!(raw.peers[*place].via, RawVia::Tcpcl(_)),
+        [Step::Field("listen"), Step::Field(name)] => *name == "tcpcl",
+        _ => false,
     }
 }
 
@@ -170,7 +213,12 @@ fn check_routes(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
     }
 }
 
-fn check_peer(raw: &RawConfig, place: usize, mistakes: &mut Mistakes<'_>) -> Option<Peer> {
+fn check_peer(
+    raw: &RawConfig,
+    radios: &[Option<Radio>],
+    place: usize,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Peer> {
     let peer: &RawPeer = &raw.peers[place];
     let before = mistakes.found.len();
     let steps = |name| [Step::Field("peers"), Step::Item(place), Step::Field(name)];
@@ -200,10 +248,22 @@ fn check_peer(raw: &RawConfig, place: usize, mistakes: &mut Mistakes<'_>) -> Opt
     if peer.rate_bps == Some(0) {
         mistakes.add(&steps("rate_bps"), "0 carries nothing".to_owned());
     }
+    let radio = match &peer.via {
+        RawVia::Radio { radio, address } => station((&raw.radios, radios), radio, address.as_deref()),
+        _ => Ok(None),
+    };
+    if let Err(problem) = &radio {
+        mistakes.add(&steps("via"), problem.clone());
+    }
     if mistakes.found.len() > before {
         return None;
     }
     let (via, rate_bps) = match peer.via {
+        RawVia::Radio { .. } => {
+            // Of a radio that is wrong itself, that was told.
+            let (place, station) = radio.ok().flatten()?;
+            (Via::Radio { radio: place, station }, radios[place].as_ref()?.rate_bps)
+        }
         RawVia::Tcpcl(address) => (Via::Tcpcl(address), TCP_RATE_BPS),
         RawVia::Mtcp(address) => (Via::Mtcp(address), TCP_RATE_BPS),
         RawVia::Udp(address) => (Via::Udp(address), UDP_RATE_BPS),
@@ -255,7 +315,7 @@ mod tests {
             mistakes("(\n  node: 1,\n  stat: \"x\",\n)"),
             [
                 "node.ron:3:3: stat: Unexpected field named `stat` in `Node`, expected one of `node`, `names`, `preset`, `state`, \
-              `control`, `listen`, `beyond_loopback`, `peers`, `routes`, or `limits` instead; did you mean `state`?"
+              `control`, `listen`, `beyond_loopback`, `tls`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
             ]
         );
         let wrong_type = mistakes("(node: 1, state: \"x\",\n peers: [\n  (node: \"two\", via: Inbound)])");
@@ -308,6 +368,12 @@ mod tests {
         assert_eq!(with("Development", "beyond_loopback: true,"), 1);
         assert_eq!(with("Lightweight", ""), 1);
         assert_eq!(with("Lightweight", "beyond_loopback: true,"), 0);
+        assert_eq!(with("Production", "beyond_loopback: true,"), 1);
+        assert_eq!(with("Production", "beyond_loopback: true, tls: Allow,"), 1);
+        assert_eq!(with("Production", "tls: Require,"), 1);
+        assert_eq!(with("Production", "beyond_loopback: true, tls: Require,"), 0);
+        let udp = "(node: 1, state: \"x\", preset: Production, beyond_loopback: true, tls: Require, listen: (udp: \"0.0.0.0:1\"))";
+        assert_eq!(mistakes(udp).len(), 1);
     }
 
     #[test]

@@ -3,13 +3,16 @@
 mod check;
 mod place;
 mod preset;
+mod radio;
 mod raw;
 
 pub use check::ConfigErrors;
 pub use place::ConfigError;
 pub use preset::{Durability, Preset, Requirements};
+pub use radio::{Radio, Speaks, Station};
 pub use raw::Limits;
 
+use crate::tls::Tls;
 use cosmosmesh_protocol::{id::NodeId, identity::PublicKey};
 use std::{
     net::SocketAddr,
@@ -34,10 +37,16 @@ pub struct Config {
     pub control: Option<SocketAddr>,
     /// Where peers reach it.
     pub listen: Listen,
+    /// Whether TCPCL sessions are protected.
+    pub tls: Tls,
     /// Who else there is.
     pub peers: Vec<Peer>,
+    /// Modems and radios that peers are behind.
+    pub radios: Vec<Radio>,
     /// Which neighbour leads to whom, beside the neighbours themselves.
     pub routes: Vec<(NodeId, NodeId)>,
+    /// The processor that its engine runs on, and no other; any without it. Linux only.
+    pub cpu: Option<u16>,
     /// What it may use.
     pub limits: Limits,
 }
@@ -79,6 +88,13 @@ pub enum Via {
     Mtcp(SocketAddr),
     /// One bundle in one datagram.
     Udp(SocketAddr),
+    /// Small frames over a radio.
+    Radio {
+        /// Its place in [`Config::radios`].
+        radio: usize,
+        /// Who the peer is to it.
+        station: Station,
+    },
     /// It connects to us.
     Inbound,
     /// It is another daemon of this process.

@@ -27,8 +27,10 @@ pub enum Durability {
 /// What a preset requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requirements {
-    /// Whether unprotected transports may lead beyond this machine, when the configuration asks for it.
+    /// Whether anything may lead beyond this machine, when the configuration asks for it.
     pub beyond_loopback: bool,
+    /// Whether what leads beyond this machine must be TCPCL inside of TLS.
+    pub protected: bool,
     /// Whether every bundle must be signed by the node that made it, at every hop, beside the envelope of each message.
     pub signed_bundles: bool,
     /// Whether bundles on their way through are kept on disk.
@@ -44,18 +46,21 @@ impl Preset {
         match self {
             Self::Development => Requirements {
                 beyond_loopback: false,
+                protected: false,
                 signed_bundles: false,
                 keeps_transit: true,
                 durability: Durability::Process,
             },
             Self::Lightweight => Requirements {
                 beyond_loopback: true,
+                protected: false,
                 signed_bundles: false,
                 keeps_transit: false,
                 durability: Durability::Process,
             },
             Self::Production => Requirements {
                 beyond_loopback: true,
+                protected: true,
                 signed_bundles: true,
                 keeps_transit: true,
                 durability: Durability::Power,

@@ -1,6 +1,7 @@
 //! What is typed in a configuration, before it is checked.
 
 use super::Preset;
+use crate::tls::Tls;
 use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -20,9 +21,15 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) beyond_loopback: bool,
     #[serde(default)]
+    pub(super) tls: Tls,
+    #[serde(default)]
     pub(super) peers: Vec<RawPeer>,
     #[serde(default)]
+    pub(super) radios: Vec<RawRadio>,
+    #[serde(default)]
     pub(super) routes: Vec<RawRoute>,
+    #[serde(default)]
+    pub(super) cpu: Option<u16>,
     #[serde(default)]
     pub(super) limits: Limits,
 }
@@ -58,9 +65,57 @@ pub(super) enum RawVia {
     Tcpcl(SocketAddr),
     Mtcp(SocketAddr),
     Udp(SocketAddr),
+    Radio {
+        radio: String,
+        #[serde(default)]
+        address: Option<String>,
+    },
     Inbound,
     Process,
     Others,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Radio")]
+pub(super) struct RawRadio {
+    pub(super) name: String,
+    pub(super) at: RawAt,
+    pub(super) speaks: RawSpeaks,
+    #[serde(default)]
+    pub(super) rate_bps: Option<u64>,
+    #[serde(default)]
+    pub(super) frame_bytes: Option<u16>,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) enum RawAt {
+    Tcp(SocketAddr),
+    Serial(PathBuf, u32),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) enum RawSpeaks {
+    Kiss {
+        #[serde(default)]
+        port: u8,
+    },
+    Ax25 {
+        #[serde(default)]
+        port: u8,
+        call: String,
+    },
+    Meshtastic {
+        #[serde(default)]
+        channel: u32,
+        #[serde(default = "default_hop_limit")]
+        hop_limit: u32,
+    },
+}
+
+/// What the radios' own programs take.
+const fn default_hop_limit() -> u32 {
+    3
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,16 +3,18 @@
 use super::{
     Answer, Engine, LAST_WORDS,
     peers::{OURS, WINDOW, link_of},
+    secure::Secured,
 };
 use crate::{
+    Tls,
     mailbox::Opened,
-    transport::{ConnectionId, Outstanding, StreamKind},
+    transport::{ConnectionId, Outstanding, StreamKind, wire::Wire},
 };
 use cosmosmesh_protocol::{
     convergence::{
         mtcp,
         tcpcl::{
-            Acknowledgements, Config as SessionConfig, Output, Role, Session, TerminationReason,
+            Acknowledgements, Config as SessionConfig, Output, Role, Session, TerminationReason, TlsPolicy,
             TransferRefusal, TransferToken,
         },
     },
@@ -21,7 +23,7 @@ use cosmosmesh_protocol::{
 };
 use std::{
     collections::VecDeque,
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::SocketAddr,
     sync::{
         Arc,
         mpsc::{Sender, SyncSender},
@@ -57,7 +59,7 @@ enum Protocol {
 /// A connection that is over, and may still write its last words.
 pub(super) struct Closing {
     pub(super) until: Instant,
-    pub(super) stream: TcpStream,
+    pub(super) stream: Wire,
     pub(super) outstanding: Arc<Outstanding>,
 }
 
@@ -69,13 +71,15 @@ pub(super) struct Connection {
     peer: Option<usize>,
     /// No new bundle is started.
     ending: bool,
-    stream: TcpStream,
+    stream: Wire,
     from: SocketAddr,
     credits: Sender<Vec<u8>>,
     writer: SyncSender<Vec<u8>>,
     outstanding: Arc<Outstanding>,
     unread: VecDeque<Unread>,
     patience: Duration,
+    /// TLS, once the session has asked for it.
+    pub(super) secured: Option<Secured>,
 }
 
 impl Connection {
@@ -86,6 +90,13 @@ impl Connection {
     pub(super) fn session(&mut self) -> Option<&mut Session> {
         match &mut self.protocol {
             Protocol::Tcpcl(session) => Some(session),
+            Protocol::MtcpIn(..) | Protocol::MtcpOut { .. } => None,
+        }
+    }
+
+    pub(super) fn session_and_tls(&mut self) -> Option<(&mut Session, Option<&mut Secured>)> {
+        match &mut self.protocol {
+            Protocol::Tcpcl(session) => Some((session, self.secured.as_mut())),
             Protocol::MtcpIn(..) | Protocol::MtcpOut { .. } => None,
         }
     }
@@ -105,7 +116,7 @@ impl Connection {
 
     /// No more bytes are moved.
     pub(super) fn cut(&self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
+        self.stream.shut_down();
     }
 
     /// Ends it in order.
@@ -140,8 +151,7 @@ impl Engine {
     pub(super) fn on_opened(&mut self, opened: Opened) {
         let Opened { connection: id, dialled, kind, stream, from, credits, writer, outstanding } = opened;
         if self.stopping.is_some() {
-            let _ = stream.shutdown(Shutdown::Both);
-            return;
+            return stream.shut_down();
         }
         let now = self.now();
         let (protocol, peer) = match (kind, dialled) {
@@ -157,8 +167,7 @@ impl Engine {
                 let Some(place) = self.mtcp_peer(from) else {
                     self.counts.refuse("mtcp", "unknown_peer");
                     tracing::warn!(%from, "an MTCP connection of nobody that is known");
-                    let _ = stream.shutdown(Shutdown::Both);
-                    return;
+                    return stream.shut_down();
                 };
                 let most = u64::from(self.parts.config.limits.bundle_bytes);
                 (Protocol::MtcpIn(mtcp::Parser::new(most), None), Some(place))
@@ -179,6 +188,7 @@ impl Engine {
             outstanding,
             unread,
             patience,
+            secured: None,
         };
         self.connections.insert(id, connection);
         if let (StreamKind::Mtcp, Some(place)) = (kind, dialled) {
@@ -199,6 +209,12 @@ impl Engine {
             keepalive_s: limits.keepalive_s,
             transfer_mru: u64::from(limits.bundle_bytes),
             acknowledgements: if lenient { Acknowledgements::Lenient } else { Acknowledgements::Strict },
+            tls: match config.tls {
+                Tls::Refuse => TlsPolicy::Refuse,
+                Tls::Allow => TlsPolicy::Allow,
+                Tls::Require => TlsPolicy::Require,
+            },
+            require_authenticated_node_id: config.tls == Tls::Require,
             hold_final_acknowledgement: true,
             max_held: usize::from(WINDOW),
             max_unacknowledged_segments: 2 * usize::from(WINDOW),
@@ -226,6 +242,8 @@ impl Engine {
     pub(super) fn on_bytes(&mut self, id: ConnectionId, buffer: Vec<u8>, length: usize) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.unread.push_back(Unread { buffer, length, used: 0 });
+        } else {
+            self.on_radio_bytes(id, buffer, length);
         }
     }
 
@@ -255,8 +273,14 @@ impl Engine {
         let now = self.now();
         let mut moved = self.session_outputs(id, connection);
         while let Some(mut unread) = connection.unread.pop_front() {
-            let Some(session) = connection.session() else { return moved };
-            let taken = session.handle_bytes(now, &unread.buffer[unread.used..unread.length]);
+            let bytes = &unread.buffer[unread.used..unread.length];
+            let taken = if connection.secured.is_some() {
+                self.open_tls(connection, bytes)
+            } else if let Some(session) = connection.session() {
+                session.handle_bytes(now, bytes)
+            } else {
+                return moved;
+            };
             unread.used += taken;
             let whole = unread.used == unread.length;
             connection.unread.push_front(unread);
@@ -267,17 +291,30 @@ impl Engine {
                 break;
             }
         }
+        if connection.unread.is_empty() && connection.secured.is_some() {
+            // What TLS has opened may wait for room in the session.
+            self.open_tls(connection, &[]);
+            moved |= self.session_outputs(id, connection);
+        }
         moved |= self.start_transfers(connection);
+        Self::transmit(connection, now);
+        moved | self.session_outputs(id, connection)
+    }
+
+    /// Writes what the session has to say.
+    fn transmit(connection: &mut Connection, now: Instant) {
         while connection.outstanding.bytes() < MAX_OUTSTANDING {
             let mut piece = Vec::new();
-            let Some(session) = connection.session() else { return moved };
+            let Some((session, secured)) = connection.session_and_tls() else { return };
             while piece.len() < PIECE_BYTES && session.poll_transmit(now, &mut piece) > 0 {}
+            if let Some(secured) = secured {
+                piece = secured.seal(&piece);
+            }
             if piece.is_empty() {
-                break;
+                return;
             }
             connection.write(piece);
         }
-        moved | self.session_outputs(id, connection)
     }
 
     fn start_transfers(&mut self, connection: &mut Connection) -> bool {
@@ -337,15 +374,19 @@ impl Engine {
             (Output::TransferFailed { token, .. }, Some(link)) => {
                 let _ = self.input(Input::TransmissionFailed { link, transfer: transfer(token) });
             }
+            (Output::StartTls { role }, _) => {
+                // The contact header goes before.
+                Self::transmit(connection, self.now());
+                self.start_tls(connection, role);
+            }
             (Output::Ending { .. }, _) => connection.ending = true,
             (Output::Closed(closure), _) => {
                 tracing::debug!(from = %connection.from, reason = closure.reason(), "a session ended");
             }
             (Output::ReceptionFailed { .. }, _) => self.counts.refuse("tcpcl", "reception_failed"),
-            // TLS is not offered; bundles of nobody are refused by the end of their session.
+            // Bundles of nobody are refused by the end of their session.
             (
-                Output::StartTls { .. }
-                | Output::BundleReceived { .. }
+                Output::BundleReceived { .. }
                 | Output::TransferAcknowledged { .. }
                 | Output::TransferRefused { .. }
                 | Output::TransferFailed { .. },
@@ -473,7 +514,7 @@ impl Engine {
     /// The reader says that the connection is over.
     pub(super) fn on_gone(&mut self, id: ConnectionId) {
         let now = self.now();
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else { return self.on_radio_gone(id) };
         match &mut connection.protocol {
             // What came before is dealt with first; it is lost when the session has no room for it now.
             Protocol::Tcpcl(_) => {
@@ -501,7 +542,7 @@ impl Engine {
     }
 
     /// Forgets a connection: its links go down, its writer ends after its last words.
-    fn close(&mut self, id: ConnectionId, connection: Connection) {
+    fn close(&mut self, id: ConnectionId, mut connection: Connection) {
         if let Some(place) = connection.peer {
             for side in 0..2 {
                 if self.peers[place].connections[side] == Some(id) {
@@ -516,6 +557,10 @@ impl Engine {
             for (reason, count) in faults {
                 *self.counts.refused.entry(("tcpcl", reason)).or_default() += count;
             }
+        }
+        if let Some(secured) = &mut connection.secured {
+            let last = secured.end();
+            connection.write(last);
         }
         let until = self.now().saturating_add(LAST_WORDS);
         let Connection { stream, outstanding, .. } = connection;

@@ -7,6 +7,8 @@ mod command;
 mod connection;
 mod outputs;
 mod peers;
+mod radio;
+mod secure;
 mod turn;
 
 pub(crate) use command::Command;
@@ -19,7 +21,9 @@ use crate::{
     inbox::InboxNumber,
     mailbox::{Mailbox, Open, Reply},
     metrics::{Counts, Snapshot},
+    processor,
     store::{Keeper, Store},
+    tls::TlsSetup,
     transport::{ConnectionId, stream::Streams},
 };
 use command::Requests;
@@ -29,6 +33,7 @@ use cosmosmesh_protocol::{
     time::Instant,
 };
 use peers::PeerState;
+use radio::RadioState;
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{SocketAddr, UdpSocket},
@@ -49,6 +54,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const TELL_EVERY: Duration = Duration::from_millis(20);
 /// How often civil time is asked for anew.
 const CIVIL_EVERY: Duration = Duration::from_secs(10);
+/// How long an input that took longer than its budget is told of.
+const ALARM: Duration = Duration::from_secs(60);
 /// How long a connection that is over may take to write its last words.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -86,8 +93,12 @@ pub(crate) struct Parts {
     pub(crate) keeper: Keeper,
     pub(crate) streams: Streams,
     pub(crate) socket: Option<UdpSocket>,
+    /// Where the radios' clients begin to count their packets.
+    pub(crate) radio_seeds: Vec<u32>,
     pub(crate) datagrams_dropped: Arc<AtomicU64>,
     pub(crate) shared: Arc<Shared>,
+    /// For sessions that are protected.
+    pub(crate) tls: Option<TlsSetup>,
     /// Where it listens: to wake those who wait for a connection.
     pub(crate) listeners: Vec<SocketAddr>,
 }
@@ -96,6 +107,7 @@ pub(crate) struct Parts {
 pub(crate) struct Engine {
     parts: Parts,
     peers: Vec<PeerState>,
+    radios: Vec<RadioState>,
     connections: BTreeMap<ConnectionId, Connection>,
     closing: Vec<Closing>,
     answers: BTreeMap<LinkId, VecDeque<Answer>>,
@@ -113,6 +125,8 @@ pub(crate) struct Engine {
     counts: Counts,
     /// When messages were accepted whose acknowledgement is not here.
     accepted_at: BTreeMap<(u64, u8, u64), Instant>,
+    /// When an input last took longer than its budget.
+    over_budget_at: Option<Instant>,
     civil_due: Instant,
     published: Instant,
     stopping: Option<Instant>,
@@ -122,10 +136,13 @@ impl Engine {
     /// Tells the node its links.
     pub(crate) fn new(parts: Parts) -> Self {
         let peers = parts.config.peers.iter().map(|_| PeerState::default()).collect();
+        let radios = parts.config.radios.iter().zip(&parts.radio_seeds);
+        let radios = radios.map(|(radio, seed)| RadioState::new(radio, *seed)).collect();
         let inbox = parts.store.inbox_len().unwrap_or(0);
         let mut engine = Self {
             parts,
             peers,
+            radios,
             connections: BTreeMap::new(),
             closing: Vec::new(),
             answers: BTreeMap::new(),
@@ -139,6 +156,7 @@ impl Engine {
             store_failing: None,
             counts: Counts::default(),
             accepted_at: BTreeMap::new(),
+            over_budget_at: None,
             civil_due: Instant::ZERO,
             published: Instant::ZERO,
             stopping: None,
@@ -150,6 +168,11 @@ impl Engine {
 
     /// Runs until it was told to stop, and has.
     pub(crate) fn run(mut self) {
+        if let Some(cpu) = self.parts.config.cpu
+            && let Err(error) = processor::pin(cpu)
+        {
+            tracing::error!(cpu, %error, "the engine runs on any processor");
+        }
         let mut told = true;
         while !self.is_finished() {
             let now = self.now();
@@ -196,6 +219,7 @@ impl Engine {
         self.counts.input.record(taken);
         if taken > Duration::from_millis(u64::from(self.parts.config.limits.budget_ms)) {
             self.counts.over_budget += 1;
+            self.over_budget_at = Some(begun);
             tracing::warn!(micros = taken.as_micros() as u64, "an input took longer than its budget");
         }
         result
@@ -212,6 +236,9 @@ impl Engine {
         if dropped > 0 {
             counts.refused.insert(("udp", "too_many_datagrams"), dropped);
         }
+        self.radio_refusals(|door, reason, count| {
+            *counts.refused.entry((door, reason)).or_default() += count
+        });
         let signatures = self.parts.node.signatures();
         let queues = BTreeMap::from([
             ("store", self.parts.node.stored() as u64),
@@ -221,12 +248,16 @@ impl Engine {
             ("requests", self.requests.len() as u64),
             ("unacknowledged", self.accepted_at.len() as u64),
         ]);
+        let since = self.over_budget_at.map(|at| self.published.saturating_since(at));
         let snapshot = Snapshot {
+            over_budget_lately: since.is_some_and(|since| since < ALARM),
             counts,
             peers: self.peer_status(),
+            radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,
             signatures: [signatures.made, signatures.checked],
+            budget: Duration::from_millis(u64::from(self.parts.config.limits.budget_ms)),
             at: self.published.saturating_since(Instant::ZERO),
         };
         *self.parts.shared.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;

@@ -2,13 +2,14 @@
 
 use super::{Answer, Engine};
 use crate::{
-    config::Via,
+    config::{Station, Via},
     mailbox::{Event, Mailbox},
     metrics::PeerStatus,
     transport::{ConnectionId, StreamKind},
 };
 use cosmosmesh_protocol::{
     convergence::udpcl::{self, Messages, UdpclMessage},
+    dtn::contact_plan::{ContactPlan, PlannedContact},
     id::{EndpointId, NodeId},
     node::{Convergence, Input, LinkId, LinkUp, Transfer, WholeLink},
     time::Instant,
@@ -35,6 +36,9 @@ pub(super) struct PeerState {
     mailbox: Option<Arc<Mailbox>>,
 }
 
+/// What a radio takes to begin, beside the airtime.
+const KEYING: Duration = Duration::from_millis(500);
+
 /// The link of a peer that we make, or that needs no connection.
 pub(super) const OURS: usize = 0;
 /// The link of a peer that it makes.
@@ -47,6 +51,7 @@ pub(super) const fn link_of(place: usize, side: usize) -> LinkId {
 impl Engine {
     /// Tells the node of links that need no connection, and what the others speak: so that frames which come before are understood.
     pub(super) fn introduce_peers(&mut self) {
+        self.expect_answers();
         for place in 0..self.peers.len() {
             match self.parts.config.peers[place].via {
                 Via::Udp(_) => self.link_up(place, OURS, u32::from(self.parts.config.limits.udp_bytes)),
@@ -54,8 +59,29 @@ impl Engine {
                     self.link_up(place, OURS, self.parts.config.limits.bundle_bytes);
                     self.link_down(place, OURS);
                 }
-                Via::Tcpcl(_) | Via::Inbound | Via::Process | Via::Others => {}
+                Via::Tcpcl(_) | Via::Inbound | Via::Process | Via::Others | Via::Radio { .. } => {}
             }
+        }
+    }
+
+    /// Tells the node how long an answer takes over links that lose without a word, so that it sends again in time. Of other peers nothing is
+    /// told: their sessions say what was lost, and whoever is behind them may be away for hours.
+    fn expect_answers(&mut self) {
+        let (own, peers) = (self.parts.config.node, &self.parts.config.peers);
+        let lossy = peers.iter().filter_map(|peer| match peer.via {
+            Via::Udp(_) => Some((peer.node, peer.rate_bps, Duration::ZERO)),
+            // Both directions share the channel, and keying a transmitter takes its time.
+            Via::Radio { .. } => Some((peer.node, (peer.rate_bps / 2).max(1), KEYING)),
+            Via::Tcpcl(_) | Via::Mtcp(_) | Via::Inbound | Via::Process | Via::Others => None,
+        });
+        let contact = |from, to, rate_bps, owlt| {
+            let (start, end) = (Instant::ZERO, Instant::from_nanos(u64::MAX >> 1));
+            PlannedContact { from, to, start, end, rate_bps, owlt }
+        };
+        let both = |(node, rate, owlt)| [contact(own, node, rate, owlt), contact(node, own, rate, owlt)];
+        let plan = ContactPlan::from_contacts(lossy.flat_map(both)).expect("peers are apart, rates above 0");
+        if !plan.is_empty() {
+            self.input(Input::ContactPlan(plan)).expect("a plan is never misuse");
         }
     }
 
@@ -67,7 +93,10 @@ impl Engine {
             mtu,
             rate_bps: peer.rate_bps,
             until: None,
-            convergence: Convergence::Whole(WholeLink { window: WINDOW }),
+            convergence: match peer.via {
+                Via::Radio { .. } => Convergence::SmallFrame,
+                _ => Convergence::Whole(WholeLink { window: WINDOW }),
+            },
             session: false,
         };
         tracing::info!(peer = %peer.node, link = up.link.0, mtu, "contact begins");
@@ -153,7 +182,7 @@ impl Engine {
         match self.parts.config.peers[place].via {
             Via::Udp(address) => self.pump_datagrams(place, address),
             Via::Process => self.pump_neighbour(place),
-            Via::Tcpcl(_) | Via::Mtcp(_) | Via::Inbound | Via::Others => false,
+            Via::Tcpcl(_) | Via::Mtcp(_) | Via::Inbound | Via::Others | Via::Radio { .. } => false,
         }
     }
 
@@ -249,6 +278,7 @@ impl Engine {
                     Via::Tcpcl(address) => format!("tcpcl {address}"),
                     Via::Mtcp(address) => format!("mtcp {address}"),
                     Via::Udp(address) => format!("udp {address}"),
+                    Via::Radio { radio, station } => self.radio_words(radio, station),
                     Via::Inbound => "inbound".to_owned(),
                     Via::Process => "process".to_owned(),
                     Via::Others => "others".to_owned(),
@@ -264,6 +294,15 @@ impl Engine {
                 member: peer.key.is_some(),
             })
             .collect()
+    }
+
+    fn radio_words(&self, radio: usize, station: Station) -> String {
+        let name = &self.parts.config.radios[radio].name;
+        match station {
+            Station::Only => format!("radio {name}"),
+            Station::Call(call) => format!("radio {name} {call}"),
+            Station::Mesh(node) => format!("radio {name} !{node:08x}"),
+        }
     }
 
     /// The side of a peer's links that a connection serves.

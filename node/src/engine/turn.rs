@@ -3,10 +3,7 @@
 use super::{CIVIL_EVERY, Engine, LAST_WORDS};
 use crate::{mailbox::Event, store::Work, transport::ConnectionId};
 use cosmosmesh_protocol::{convergence::tcpcl::TerminationReason, node::Input, time::Instant};
-use std::{
-    net::{Shutdown, TcpStream},
-    time::Duration,
-};
+use std::{net::TcpStream, time::Duration};
 
 impl Engine {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -20,10 +17,13 @@ impl Engine {
                 self.publish();
             }
             Event::Opened(opened) => self.on_opened(opened),
+            Event::RadioOpened(opened) => self.on_radio_opened(opened),
             Event::Bytes { connection, buffer, length } => self.on_bytes(connection, buffer, length),
             Event::Written { connection } => {
                 if let Some(state) = self.connections.get(&connection) {
                     state.heard();
+                } else {
+                    self.on_radio_written(connection);
                 }
             }
             Event::Gone { connection } => self.on_gone(connection),
@@ -46,7 +46,8 @@ impl Engine {
         let closing = self.closing.iter().map(|closing| closing.until);
         let paced = self.peers.iter().map(|peer| peer.free_at).filter(|free| *free > now);
         let node = self.parts.node.poll_timeout();
-        let others = sessions.chain(closing).chain(paced).chain(node).chain(self.stopping);
+        let radios = self.radios.iter().filter_map(|radio| radio.deadline(now));
+        let others = sessions.chain(closing).chain(radios).chain(paced).chain(node).chain(self.stopping);
         others.fold(self.civil_due, Instant::min)
     }
 
@@ -62,6 +63,7 @@ impl Engine {
         if self.parts.node.poll_timeout().is_some_and(|due| due <= now) {
             let _ = self.input(Input::Timeout);
         }
+        self.on_radio_time(now);
         let due: Vec<ConnectionId> = self
             .connections
             .iter()
@@ -73,7 +75,7 @@ impl Engine {
         }
         self.closing.retain(|closing| {
             if closing.until <= now {
-                let _ = closing.stream.shutdown(Shutdown::Both);
+                closing.stream.shut_down();
             }
             closing.until > now
         });
@@ -90,6 +92,9 @@ impl Engine {
             }
             for place in 0..self.peers.len() {
                 moved |= self.pump_peer(place);
+            }
+            for place in 0..self.radios.len() {
+                moved |= self.pump_radio(place);
             }
             if !moved {
                 return;
@@ -162,13 +167,16 @@ impl Engine {
         for connection in self.connections.values() {
             connection.cut();
         }
+        for radio in &self.radios {
+            radio.cut();
+        }
         self.parts.keeper.stop();
         let until = self.now().saturating_add(LAST_WORDS);
         while self.closing.iter().any(|closing| closing.outstanding.bytes() > 0) && self.now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
         for closing in &self.closing {
-            let _ = closing.stream.shutdown(Shutdown::Write);
+            closing.stream.finish_writing();
         }
         let unwritten = self.unwritten.len();
         if unwritten > 0 || self.writing.is_some() {

@@ -1,7 +1,12 @@
 //! What carries bytes: each socket has threads of its own, which do nothing but move bytes between it and the engine.
+//!
+//! What is spoken on them is apart, without sockets and clocks: [`kiss`] with packet-radio modems, [`meshtastic`] with LoRa radios.
 
 pub(crate) mod datagram;
+pub mod kiss;
+pub mod meshtastic;
 pub(crate) mod stream;
+pub mod wire;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 

@@ -1,14 +1,17 @@
 //! Byte streams: listeners, dialled peers, and the two threads of each connection.
 
-use super::{ConnectionId, ConnectionIds, Outstanding, StreamKind};
-use crate::mailbox::{Event, Mailbox, Opened};
+use super::{
+    ConnectionId, ConnectionIds, Outstanding, StreamKind,
+    wire::{Wire, WireAt},
+};
+use crate::mailbox::{Event, Mailbox, Opened, RadioOpened};
 use std::{
-    io::{self, Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, channel, sync_channel},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
     thread,
     time::Duration,
@@ -49,6 +52,14 @@ impl Stopping {
         let waited = self.changed.wait_timeout_while(guard, span, |stop| !*stop);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
+}
+
+/// What the engine holds of a connection, beside the stream itself.
+struct Pipes {
+    connection: ConnectionId,
+    credits: Sender<Vec<u8>>,
+    writer: SyncSender<Vec<u8>>,
+    outstanding: Arc<Outstanding>,
 }
 
 /// What all threads of byte streams share.
@@ -123,42 +134,79 @@ impl Streams {
         Ok(())
     }
 
+    /// Keeps a line to a radio, again and again, until it is time to end: radios are unplugged, and come back.
+    pub(crate) fn keep_radio(&self, radio: usize, at: WireAt) -> io::Result<()> {
+        let streams = self.clone();
+        thread::Builder::new().name(format!("radio {at}")).spawn(move || {
+            let mut pause = FIRST_PAUSE;
+            while !streams.stopping.is_stopping() {
+                match Wire::open(&at) {
+                    Ok(stream) => {
+                        let tell = |pipes: Pipes, stream| {
+                            let Pipes { connection, credits, writer, outstanding } = pipes;
+                            Event::RadioOpened(RadioOpened {
+                                radio,
+                                connection,
+                                stream,
+                                credits,
+                                writer,
+                                outstanding,
+                            })
+                        };
+                        if streams.move_bytes(stream, &at.to_string(), tell) > 0 {
+                            pause = FIRST_PAUSE;
+                        }
+                    }
+                    Err(error) => tracing::debug!(%at, %error, "a radio cannot be spoken with"),
+                }
+                if streams.stopping.pause(pause) {
+                    return;
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        })?;
+        Ok(())
+    }
+
     /// Moves bytes until the connection is over; gives how many came in.
     fn serve(&self, stream: TcpStream, from: SocketAddr, kind: StreamKind, dialled: Option<usize>) -> u64 {
-        let connection = self.ids.next();
         // Without it, a peer waits 40 ms for the end of what is smaller than a segment.
-        let prepared = stream.set_nodelay(true).and_then(|()| Ok((stream.try_clone()?, stream.try_clone()?)));
-        let Ok((reading, writing)) = prepared else { return 0 };
+        if stream.set_nodelay(true).is_err() {
+            return 0;
+        }
+        self.move_bytes(stream.into(), &from.to_string(), |pipes, stream| {
+            let Pipes { connection, credits, writer, outstanding } = pipes;
+            Event::Opened(Opened { connection, dialled, kind, stream, from, credits, writer, outstanding })
+        })
+    }
+
+    fn move_bytes(&self, stream: Wire, name: &str, opened: impl FnOnce(Pipes, Wire) -> Event) -> u64 {
+        let connection = self.ids.next();
         let (credits, buffers) = channel();
         for _ in 0..BUFFERS {
             let _ = credits.send(vec![0; BUFFER_BYTES]);
         }
         let (writer, pieces) = sync_channel(PIECES);
         let outstanding = Arc::new(Outstanding::default());
-        let (mailbox, waiting) = (self.mailbox.clone(), outstanding.clone());
+        let (mailbox, waiting, writing) = (self.mailbox.clone(), outstanding.clone(), stream.clone());
         let started = thread::Builder::new()
-            .name(format!("write {from}"))
-            .spawn(move || write(writing, &pieces, connection, &mailbox, &waiting));
+            .name(format!("write {name}"))
+            .spawn(move || write(&writing, &pieces, connection, &mailbox, &waiting));
         if started.is_err() {
             return 0;
         }
-        let opened = Opened { connection, dialled, kind, stream, from, credits, writer, outstanding };
-        self.mailbox.post_urgent(Event::Opened(opened));
-        let count = self.read(reading, &buffers, connection);
+        let pipes = Pipes { connection, credits, writer, outstanding };
+        self.mailbox.post_urgent(opened(pipes, stream.clone()));
+        let count = self.read(&stream, &buffers, connection);
         self.mailbox.post_traffic(Event::Gone { connection });
         count
     }
 
-    fn read(&self, mut stream: TcpStream, buffers: &Receiver<Vec<u8>>, connection: ConnectionId) -> u64 {
+    fn read(&self, stream: &Wire, buffers: &Receiver<Vec<u8>>, connection: ConnectionId) -> u64 {
         let mut count = 0;
         // Without a credit nothing is read, and TCP slows the peer down. The engine forgets a connection by dropping its credits.
         while let Ok(mut buffer) = buffers.recv() {
-            let read = loop {
-                match stream.read(&mut buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    other => break other.unwrap_or(0),
-                }
-            };
+            let read = stream.read(&mut buffer).unwrap_or(0);
             if read == 0 {
                 break;
             }
@@ -170,7 +218,7 @@ impl Streams {
 }
 
 fn write(
-    mut stream: TcpStream,
+    stream: &Wire,
     pieces: &Receiver<Vec<u8>>,
     connection: ConnectionId,
     mailbox: &Mailbox,
@@ -179,13 +227,12 @@ fn write(
     for piece in pieces {
         if stream.write_all(&piece).is_err() {
             // The reader notices, and tells.
-            let _ = stream.shutdown(Shutdown::Both);
-            return;
+            return stream.shut_down();
         }
         if outstanding.written(piece.len()) {
             mailbox.post_urgent(Event::Written { connection });
         }
     }
     // The engine is done with the connection, and all that it said is on its way.
-    let _ = stream.shutdown(Shutdown::Both);
+    stream.shut_down();
 }

@@ -3,7 +3,15 @@
 use super::place::{LIFETIME, PATIENCE, Place, QUICK, free, pair, receive, send, wait_until};
 use cosmosmesh_node::{Client, Daemon};
 use cosmosmesh_protocol::{envelope::Purpose, id::NodeId};
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 /// Each sends a hundred to the other; each comes once and in order.
 fn exchange(one: Arc<Daemon>, other: Arc<Daemon>) -> (Client, Client) {
@@ -50,6 +58,44 @@ fn messages_cross_mtcp_both_ways() {
         )
     };
     exchange(place.daemon(1, &config(one, 2, other)), place.daemon(2, &config(other, 1, one)));
+}
+
+/// Passes datagrams on in both directions, all but one of so many.
+fn lossy_relay(one: SocketAddr, other: SocketAddr, lost: u64) -> [SocketAddr; 2] {
+    let sockets = [(); 2].map(|()| Arc::new(UdpSocket::bind("127.0.0.1:0").expect("a port")));
+    let count = Arc::new(AtomicU64::new(0));
+    for (from, to, target) in [(0, 1, other), (1, 0, one)] {
+        let (from, to, count) = (sockets[from].clone(), sockets[to].clone(), count.clone());
+        thread::spawn(move || {
+            let mut buffer = [0; 2000];
+            while let Ok(length) = from.recv(&mut buffer) {
+                if count.fetch_add(1, Ordering::AcqRel) % lost != 0 {
+                    let _ = to.send_to(&buffer[..length], target);
+                }
+            }
+        });
+    }
+    sockets.map(|socket| socket.local_addr().expect("its address"))
+}
+
+#[test]
+fn what_datagrams_lose_is_sent_again() {
+    let (place, ours, theirs) = (Place::new(), free(), free());
+    // Each sees the other at the relay's address.
+    let [near, far] = lossy_relay(ours, theirs, 3);
+    let listen = |own: SocketAddr, peer: u64, at: SocketAddr| {
+        format!("listen: (udp: \"{own}\"), peers: [{}], {QUICK}", place.peer(peer, &format!("Udp(\"{at}\")")))
+    };
+    let one = Client::of(place.daemon(1, &listen(ours, 2, near)));
+    let two = Client::of(place.daemon(2, &listen(theirs, 1, far)));
+    for number in 0..20 {
+        send(&one, 2, &format!("there {number}"));
+        send(&two, 1, &format!("back {number}"));
+    }
+    for number in 0..20 {
+        assert_eq!(receive(&two), format!("there {number}"));
+        assert_eq!(receive(&one), format!("back {number}"));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The daemon from outside: over real sockets, as a process that is killed, before peers that misbehave, on disks that fail.
 
+mod adapter;
 mod control;
 mod crash;
 mod delivery;
@@ -7,3 +8,5 @@ mod faults;
 mod fleet;
 mod hostile;
 mod place;
+mod radio;
+mod secure;

@@ -130,10 +130,14 @@ pub struct Keyring {
     rule: TimeRule,
     max_members: usize,
     authority: PublicKey,
+    /// The key from which the authority's successions lead on: the provisioned one, or the last that the fleet decided upon.
+    root: PublicKey,
     /// The authority's keys before, from the provisioned one on.
     formers: Vec<AuthorityKey>,
-    /// The successions from each of them to the next.
+    /// The successions from the root on.
     authority_chain: Vec<Vec<u8>>,
+    /// Keys that the fleet itself has blocked.
+    blocked: BTreeMap<(NodeId, KeyId), Revoked>,
     members: BTreeMap<NodeId, Member>,
     list: RevocationList,
     list_bytes: Vec<u8>,
@@ -157,9 +161,11 @@ impl Keyring {
         Self {
             rule,
             max_members,
+            root: authority.clone(),
             authority,
             formers: Vec::new(),
             authority_chain: Vec::new(),
+            blocked: BTreeMap::new(),
             members: BTreeMap::new(),
             list: RevocationList::default(),
             list_bytes: Vec::new(),
@@ -238,7 +244,7 @@ impl Keyring {
 
     fn put(&mut self, certificate: Certificate, bytes: &[u8]) -> Result<Learned, TrustError> {
         let node = certificate.subject;
-        if let Some(revoked) = self.list.get(node, KeyId::of(&certificate.key)) {
+        if let Some(revoked) = self.revoked(node, KeyId::of(&certificate.key)) {
             return Err(TrustError::Revoked { node, revoked });
         }
         let Some(member) = self.members.get_mut(&node) else {
@@ -278,14 +284,14 @@ impl Keyring {
         }
         let member = self.members.get(&subject).ok_or(TrustError::NoCertificate { node: subject })?;
         check_new(subject, &member.certificate.key, &member.chain, number, bytes)?;
-        if let Some(revoked) = self.list.get(subject, KeyId::of(&member.key)) {
+        if let Some(revoked) = self.revoked(subject, KeyId::of(&member.key)) {
             return Err(TrustError::Revoked { node: subject, revoked });
         }
         if member.chain.len() >= MAX_CHAIN {
             return Err(SuccessionError::TooLong { found: member.chain.len() + 1 }.into());
         }
         let link = Succession::open(bytes, subject, member.chain.len() as u64, &member.key)?;
-        if let Some(revoked) = self.list.get(subject, KeyId::of(&link.next)) {
+        if let Some(revoked) = self.revoked(subject, KeyId::of(&link.next)) {
             return Err(TrustError::Revoked { node: subject, revoked });
         }
         let member = self.members.get_mut(&subject).expect("looked up above");
@@ -296,8 +302,7 @@ impl Keyring {
     }
 
     fn succeed_authority(&mut self, number: u64, bytes: &[u8]) -> Result<Learned, TrustError> {
-        let root = self.formers.first().map_or(&self.authority, |former| &former.key);
-        check_new(AUTHORITY, root, &self.authority_chain, number, bytes)?;
+        check_new(AUTHORITY, &self.root, &self.authority_chain, number, bytes)?;
         let links = self.authority_chain.len();
         if links >= MAX_CHAIN {
             return Err(SuccessionError::TooLong { found: links + 1 }.into());
@@ -339,7 +344,7 @@ impl Keyring {
     pub fn speaker(&self, node: NodeId, clock: Clock) -> Result<Speaker, TrustError> {
         let member = self.members.get(&node).ok_or(TrustError::NoCertificate { node })?;
         let standing = self.rule.judge(&member.certificate, clock, self.heard())?;
-        if let Some(revoked) = self.list.get(node, KeyId::of(&member.key)) {
+        if let Some(revoked) = self.revoked(node, KeyId::of(&member.key)) {
             return Err(TrustError::Revoked { node, revoked });
         }
         let Certificate { role, scope, .. } = &member.certificate;
@@ -363,11 +368,11 @@ impl Keyring {
     ) -> Result<Option<Speaker>, TrustError> {
         let member = self.members.get(&node).ok_or(TrustError::NoCertificate { node })?;
         let standing = self.rule.judge(&member.certificate, clock, self.heard())?;
-        let revoked = self.list.get(node, KeyId::of(&member.key));
+        let revoked = self.revoked(node, KeyId::of(&member.key));
         let usable = revoked.is_none_or(|revoked| self.drains(revoked, created, clock));
         let former = member.former.as_ref().filter(|former| {
             let retired = Revoked { since: former.until, cause: Cause::Superseded };
-            let revoked = self.list.get(node, KeyId::of(&former.key)).unwrap_or(retired);
+            let revoked = self.revoked(node, KeyId::of(&former.key)).unwrap_or(retired);
             self.drains(retired, created, clock) && self.drains(revoked, created, clock)
         });
         let keys = Some(&member.key).filter(|_| usable).into_iter().chain(former.map(|former| &former.key));
@@ -418,6 +423,8 @@ fn check_new(
     Err(TrustError::Forked { subject })
 }
 
+#[path = "keyring_decided.rs"]
+mod decided;
 #[path = "keyring_wire.rs"]
 mod wire;
 pub use wire::{KeyringError, Statement, Summary};

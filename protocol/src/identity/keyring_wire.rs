@@ -1,15 +1,15 @@
 //! A [`Keyring`] as bytes: what it tells others that it has, what it gives them, and how it survives a restart.
 
-use super::{Clock, Former, Keyring, Learned, Member, PublicKey, TimeRule, TrustError};
+use super::{AuthorityKey, Clock, Former, Keyring, Learned, Member, PublicKey, TimeRule, TrustError};
 use crate::{
     cbor::{self, CborError, Reader},
     id::NodeId,
-    identity::{revocation::MAX_LIST_LEN, succession::MAX_CHAIN},
+    identity::{revocation::MAX_LIST_LEN, succession::MAX_CHAIN, thumbprint::KeyId},
     time::DtnTime,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// A signed statement on its way from one keyring to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub enum KeyringError {
     #[error(transparent)]
     Statement(#[from] TrustError),
     /// A version that this code does not know.
-    #[error("version {found}, expected 1")]
+    #[error("version {found}, expected 2")]
     Version {
         /// The version found.
         found: u64,
@@ -169,12 +169,14 @@ impl Keyring {
         }
     }
 
-    /// The keyring as bytes: `[version, [authority links], list, [certificate, [links], former key or empty, until]…]`.
+    /// The keyring as bytes: `[version, [root or empty, [authority key, until]…], [authority links], list,
+    /// [certificate, [links], former key or empty, until]…, [node, key, since]…]`.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        cbor::put_head(&mut out, cbor::ARRAY, 4);
+        cbor::put_head(&mut out, cbor::ARRAY, 6);
         cbor::put_uint(&mut out, VERSION);
+        self.put_root(&mut out);
         put_links(&mut out, &self.authority_chain);
         cbor::put_bytes(&mut out, &self.list_bytes);
         cbor::put_head(&mut out, cbor::ARRAY, self.members.len() as u64);
@@ -188,7 +190,25 @@ impl Keyring {
             }
             cbor::put_uint(&mut out, member.former.as_ref().map_or(0, |former| former.until.0));
         }
+        cbor::put_head(&mut out, cbor::ARRAY, self.blocked.len() as u64);
+        for ((node, key), revoked) in &self.blocked {
+            cbor::put_head(&mut out, cbor::ARRAY, 3);
+            cbor::put_uint(&mut out, node.0);
+            cbor::put_bytes(&mut out, &key.0);
+            cbor::put_uint(&mut out, revoked.since.0);
+        }
         out
+    }
+
+    fn put_root(&self, out: &mut Vec<u8>) {
+        let before = self.before_root();
+        cbor::put_head(out, cbor::ARRAY, 1 + before.len() as u64);
+        cbor::put_bytes(out, if before.is_empty() { &[] } else { self.root.as_bytes() });
+        for former in before {
+            cbor::put_head(out, cbor::ARRAY, 2);
+            cbor::put_bytes(out, former.key.as_bytes());
+            cbor::put_uint(out, former.until.0);
+        }
     }
 
     /// The keyring of a snapshot. Every statement in it is checked again, but for its time.
@@ -203,11 +223,12 @@ impl Keyring {
     ) -> Result<Self, KeyringError> {
         let mut ring = Self::new(authority, rule, max_members);
         let mut reader = Reader::new(bytes);
-        reader.array_of(4)?;
+        reader.array_of(6)?;
         let found = reader.uint()?;
         if found != VERSION {
             return Err(KeyringError::Version { found });
         }
+        ring.read_root(&mut reader)?;
         for link in links(&mut reader)? {
             ring.succeed(link)?;
         }
@@ -216,12 +237,34 @@ impl Keyring {
             reader.array_of(4)?;
             ring.restore_member(&mut reader)?;
         }
+        // After the members: one whose key was blocked stays known, and refused.
+        for _ in 0..reader.array()? {
+            reader.array_of(3)?;
+            let (node, at, key) = (NodeId(reader.uint()?), reader.position(), reader.bytes()?);
+            let key = key.try_into().map_err(|_| CborError::NotDeterministic { at })?;
+            ring.block(node, KeyId(key), DtnTime(reader.uint()?));
+        }
         reader.end()?;
         // Last: a member whose key was taken back stays known, and refused.
         if !list.is_empty() {
             ring.revoke(list)?;
         }
         Ok(ring)
+    }
+
+    fn read_root(&mut self, reader: &mut Reader<'_>) -> Result<(), CborError> {
+        let (items, at) = (reader.array()?, reader.position());
+        let root = reader.bytes()?;
+        let mut before = Vec::new();
+        for _ in 1..items {
+            reader.array_of(2)?;
+            let (at, key) = (reader.position(), reader.bytes()?);
+            before.push(AuthorityKey { key: read_key(at, key)?, until: DtnTime(reader.uint()?) });
+        }
+        if !root.is_empty() {
+            self.restore_root(read_key(at, root)?, before);
+        }
+        Ok(())
     }
 
     fn restore_member(&mut self, reader: &mut Reader<'_>) -> Result<(), KeyringError> {
@@ -235,12 +278,15 @@ impl Keyring {
         let at = reader.position();
         let (former, until) = (reader.bytes()?, DtnTime(reader.uint()?));
         if let Some(member) = self.members.get_mut(&node).filter(|_| !former.is_empty()) {
-            let key = former.try_into().ok().and_then(|key| PublicKey::from_bytes(key).ok());
-            let key = key.ok_or(CborError::NotDeterministic { at })?;
-            member.former = Some(Former { key, until });
+            member.former = Some(Former { key: read_key(at, former)?, until });
         }
         Ok(())
     }
+}
+
+fn read_key(at: usize, bytes: &[u8]) -> Result<PublicKey, CborError> {
+    let key = bytes.try_into().ok().and_then(|key| PublicKey::from_bytes(key).ok());
+    key.ok_or(CborError::NotDeterministic { at })
 }
 
 struct Lacking {

@@ -48,6 +48,8 @@ pub(super) struct Held {
     pub(super) age: Option<Duration>,
     /// What it has taken of contacts, where it has a route.
     pub(super) booking: Option<Booking>,
+    /// Whether a link has had it: some of it may have left.
+    pub(super) handed: bool,
 }
 
 impl Held {
@@ -137,7 +139,8 @@ impl Node {
         let record = if let Origin::Kept(encoded) = origin { Some(encoded) } else { None };
         let record = record.filter(|_| self.config.keep_bundles);
         let rank = self.rank(&bundle, priority, origin);
-        let held = Held { bundle, own, kept: record.is_some(), previous, hops, age, booking: None };
+        let held =
+            Held { bundle, own, kept: record.is_some(), previous, hops, age, booking: None, handed: false };
         match self.store.insert_as(rank, meta, queue, held) {
             Ok(inserted) => {
                 if let Some(encoded) = record {
@@ -204,6 +207,13 @@ impl Node {
     pub(super) fn make_store_room(&mut self, bytes: u32) {
         for (key, entry) in self.store.make_room(self.hearsay_rank(), bytes) {
             self.on_dropped(key, entry, DropReason::StoreFull);
+        }
+    }
+
+    /// A link takes the bundle: some of it may have left from now on.
+    pub(super) fn mark_handed(&mut self, key: StoreKey) {
+        if let Some(held) = self.store.value_mut(key) {
+            held.handed = true;
         }
     }
 

@@ -84,7 +84,9 @@ impl Node {
         self.resume_ltp(up);
         self.mark_mended(up.peer);
         self.reroute_limbo();
+        self.renew_requests(up.peer);
         self.meet(up.peer);
+        self.greet(up.peer);
     }
 
     /// Gives a link the convergence layer that it is to speak, unless it speaks it already.
@@ -188,6 +190,7 @@ impl Node {
                 if wire.len() <= largest {
                     self.set_out(key, &meta);
                     self.store.assign(key, Queue::Sending(up.peer));
+                    self.mark_handed(key);
                     return Some((Cargo::Bundle(key, own), wire));
                 }
                 // What forwarding writes made it too long for one transfer.

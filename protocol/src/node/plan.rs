@@ -4,6 +4,7 @@ mod answer;
 mod ask;
 mod commit;
 mod horizon;
+mod latest;
 mod membership;
 mod privacy;
 mod rounding;
@@ -14,6 +15,7 @@ pub use horizon::{PlanHorizon, Requests};
 use self::{
     commit::Distribution,
     horizon::PlanStage,
+    latest::Latest,
     membership::{Joining, Membership},
     rounding::{Auction, Choice},
 };
@@ -52,6 +54,10 @@ pub(super) struct Planning {
     /// What this node's asset has decided of its requests.
     choice: Choice,
     joining: Option<Joining>,
+    /// What may still be replaced by something newer.
+    latest: Latest,
+    /// When this coordinator's own asset is asked, since nobody else is.
+    own_due: Option<Instant>,
     /// This node's asset has left the plan.
     gone: bool,
     /// The asset's kept state, until what its requests were fixed to is known too.
@@ -90,6 +96,8 @@ impl Planning {
             auction: None,
             choice: Choice::default(),
             joining: None,
+            latest: Latest::default(),
+            own_due: None,
             gone: false,
             kept: Vec::new(),
             config,
@@ -168,7 +176,8 @@ impl Planning {
         // Rounds count on: the limit is of those from here.
         pace.max_rounds = pace.max_rounds.saturating_add(round.saturating_sub(1)).min(u32::MAX - 1);
         let coordinator = Coordinator::new(settings, pace, &config.couplings, members).ok()?;
-        Some((coordinator.in_term(self.term), settings, why))
+        let together = config.privacy.as_ref().map_or(1, |masks| masks.enrolment.k_min);
+        Some((coordinator.in_term(self.term).together(together), settings, why))
     }
 
     /// What a member is asked, as bytes; `None` while it is asked nothing.
@@ -238,6 +247,7 @@ impl Node {
         let resumed = coordinator.resume(now, stage.0, round, prices);
         let asked = resumed.or_else(|_| coordinator.resume(now, stage.0, round, &zeros)).ok()?;
         (planning.coordinator, planning.commit) = (Some(coordinator), None);
+        planning.membership.begin();
         if !self.open_masks(settings) {
             return None;
         }
@@ -311,14 +321,16 @@ impl Node {
         }
     }
 
-    fn send_plan(&mut self, destination: NodeId, payload: Vec<u8>) {
-        let Some(planning) = &self.planning else { return };
-        let lifetime = planning.config.lifetime;
+    /// Its number, if it was sent.
+    fn send_plan(&mut self, destination: NodeId, payload: Vec<u8>) -> Option<u64> {
+        let lifetime = self.planning.as_ref()?.config.lifetime;
         let (purpose, priority) = (Purpose::Plan, Priority::Expedited);
-        if self.send(Submission { destination, purpose, priority, lifetime, payload }).is_err() {
+        let sent = self.send(Submission { destination, purpose, priority, lifetime, payload });
+        if sent.is_err() {
             // The coordinator's deadline repeats what was not sent.
             self.report(Report::ModuleRefused { reason: "plan_not_sent" });
         }
+        sent.ok()
     }
 
     /// The values of this node's local plan; none when it takes no part.

@@ -22,7 +22,8 @@ impl Node {
                     meter.pass(self.now, submission.payload.len() as u64)?;
                 }
                 let stream = StreamKey { peer: submission.destination, purpose: submission.purpose };
-                self.send(submission).map(|_| ()).inspect_err(|error| {
+                let sent = self.seal_submission(submission).and_then(|sealed| self.send(sealed));
+                sent.map(|_| ()).inspect_err(|error| {
                     // What was refused for another reason has cost the application nothing.
                     self.submissions = before;
                     if matches!(error, SubmitError::StreamFull(_)) {
@@ -30,9 +31,13 @@ impl Node {
                     }
                 })
             }
-            Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement | Purpose::Trust => {
-                Err(SubmitError::Purpose)
-            }
+            Purpose::Sync
+            | Purpose::Plan
+            | Purpose::Acknowledgement
+            | Purpose::Trust
+            | Purpose::Governance
+            | Purpose::Membership
+            | Purpose::GroupKey => Err(SubmitError::Purpose),
         }
     }
 
@@ -184,6 +189,9 @@ impl Node {
         self.forget_message(stream, sequence, &message);
         self.report(Report::Abandoned { destination: stream.peer, purpose: stream.purpose, sequence });
         self.on_module_message_lost(stream, sequence);
+        if stream.purpose == Purpose::GroupKey {
+            self.give_group_key(stream.peer);
+        }
         if forward {
             self.arm_control(stream.peer);
         }

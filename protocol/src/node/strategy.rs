@@ -59,6 +59,7 @@ impl Node {
         let copies = spread.counts_copies().then_some(gives.max(1));
         let wire = self.departing(key, received, copies)?;
         self.store.assign(key, Queue::Sending(up.peer));
+        self.mark_handed(key);
         Some((Cargo::Copy(key, gives), wire))
     }
 

@@ -84,8 +84,8 @@ struct Taken {
 /// Trust at this node.
 #[derive(Debug)]
 pub(super) struct Trusting {
-    config: TrustConfig,
-    keyring: Keyring,
+    pub(super) config: TrustConfig,
+    pub(super) keyring: Keyring,
     journal: Journal,
     /// Whether the journal has grown since it was last kept.
     unsaved: bool,
@@ -238,7 +238,7 @@ impl Node {
     /// Whether nothing is taken of what says to come from this node: its key is blocked or compromised.
     pub(super) fn is_blocked(&self, source: NodeId) -> bool {
         let Some(Trusting { keyring, .. }) = &self.trusting else { return false };
-        let revoked = keyring.key(source).and_then(|key| keyring.list().get(source, KeyId::of(key)));
+        let revoked = keyring.key(source).and_then(|key| keyring.revoked(source, KeyId::of(key)));
         revoked.is_some_and(|revoked| revoked.cause != Cause::Superseded)
     }
 
@@ -252,7 +252,9 @@ impl Node {
             Purpose::Sync => &[Action::Share],
             // Which of them it is, the plan's door asks when it has read the message.
             Purpose::Plan => &[Action::Contribute, Action::Coordinate],
-            Purpose::Trust | Purpose::Acknowledgement => return true,
+            // What comes with these is judged by its own signatures, record by record.
+            Purpose::Trust | Purpose::Governance | Purpose::GroupKey => return true,
+            Purpose::Acknowledgement | Purpose::Membership => return true,
         };
         let (last, others) = actions.split_last().expect("one action at least");
         others.iter().any(|action| self.would_admit(source, *action)) || self.admits_to(source, *last)
@@ -371,6 +373,10 @@ impl Node {
         self.keep_keyring();
         let statement = Brief::of(statement.parts().1);
         self.write_down(Event::Learned { what: what.into(), about, statement });
+        if matches!(learned, Learned::Revocations(_)) {
+            self.rekey_groups();
+            self.forget_blocked();
+        }
         Ok(learned)
     }
 
@@ -382,7 +388,9 @@ impl Node {
         let number = trusting.keyring.successions(id) + 1;
         let statement = Statement::Succession(Succession::sign(id, number, since, &self.keys, &next));
         self.learn(&statement).map_err(|error| InputError::Refused { reason: error.reason() })?;
-        self.keys = next;
+        self.note_rotation(statement.parts().1);
+        let former = core::mem::replace(&mut self.keys, next);
+        self.keep_former_key(former);
         self.seal_again();
         Ok(())
     }
@@ -416,7 +424,7 @@ impl Node {
             let Some(certificate) = trusting.keyring.certificate(node) else { continue };
             let Some(key) = trusting.keyring.key(node) else { continue };
             let due = certificate.expires.0 <= now.0.saturating_add(millis(issuer.renew_before));
-            if !due || list.get(node, KeyId::of(key)).is_some() {
+            if !due || trusting.keyring.revoked(node, KeyId::of(key)).is_some() {
                 continue;
             }
             let renewed = Certificate {

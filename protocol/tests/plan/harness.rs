@@ -11,11 +11,12 @@ use cosmosmesh_protocol::{
     identity::{Directory, KeyPair},
     node::{
         BundleSettings, Change, Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, PlanConfig,
-        Report, Requests, Retransmission,
+        PrivacyConfig, Report, Requests, Retransmission,
     },
     planning::{
         FleetProblem, Outcome,
         generate::{Binding, FleetSpec, Planted},
+        secure::{Enrolment, EpochSeed},
         solver::{Kind, MethodSettings, Pace},
     },
     time::{DtnTime, Instant, UtcEstimate},
@@ -43,7 +44,7 @@ pub(crate) struct Fleet {
     incarnation: u32,
 }
 
-fn keys(node: u64) -> KeyPair {
+pub(crate) fn keys(node: u64) -> KeyPair {
     KeyPair::from_seed([node as u8; 32])
 }
 
@@ -71,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) contested: Vec<usize>,
     pub(crate) max_attempts: u32,
     pub(crate) max_rounds: u32,
+    /// Under masks, how many members have to come or go before the sum begins anew.
+    pub(crate) masks: Option<usize>,
 }
 
 impl Setup {
@@ -79,11 +82,33 @@ impl Setup {
         let requests = vec![Vec::new(); NODES as usize];
         let members = (1..=NODES).collect();
         let (max_attempts, max_rounds) = (20, 500);
-        Self { problem, best, solver, members, requests, contested: Vec::new(), max_attempts, max_rounds }
+        let contested = Vec::new();
+        Self { problem, best, solver, members, requests, contested, max_attempts, max_rounds, masks: None }
     }
 }
 
-fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
+fn masks(node: u64, changes: usize) -> PrivacyConfig {
+    let seed = |node: u64| EpochSeed::new([0x40 | node as u8; 32]);
+    let members = |nodes: &[u64]| -> Vec<(NodeId, EpochSeed)> {
+        nodes.iter().map(|node| (NodeId(*node), seed(*node))).collect()
+    };
+    let mut enrolment = Enrolment {
+        plan: 1,
+        k_min: 2,
+        cohort: 1,
+        threshold: 0,
+        recoveries: 0,
+        greatest: 1 << 34,
+        grain: 0,
+        epochs: Vec::new(),
+    };
+    let roster: Vec<u64> = (1..=NODES).collect();
+    enrolment.epochs = enrolment.published(&members(&[2, 3]), &members(&roster), 4);
+    let (noise, delta, patience) = (None, 1e-6, Duration::from_secs(60));
+    PrivacyConfig { enrolment: Arc::new(enrolment), seed: seed(node), noise, delta, patience, changes }
+}
+
+pub(crate) fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
     let (solver, kind) = (setup.solver, setup.solver.unwrap_or_default());
     let problem = setup.problem.locals().iter().find(|(id, _)| *id == NodeId(node));
     NodeConfig {
@@ -113,6 +138,9 @@ fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
         contracts: false,
         shared_state: None,
         trust: None,
+        governance: None,
+        discovery: None,
+        sealing: None,
         plan: Some(PlanConfig {
             coordinator: NodeId(1),
             successors: vec![NodeId(2), NodeId(3)],
@@ -135,7 +163,7 @@ fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
             },
             couplings: setup.problem.couplings().clone(),
             problem: problem.map(|(_, problem)| problem.clone()),
-            privacy: None,
+            privacy: setup.masks.map(|changes| masks(node, changes)),
             lifetime: Duration::from_secs(7200),
         }),
     }

@@ -153,3 +153,30 @@ fn an_answer_to_another_coordinator_is_not_counted() {
     assert!(matches!(fleet.committed(4)[..], [(0, _, Outcome::Converged)]));
     assert!(fleet.gap() < 1e-5, "{}", fleet.gap());
 }
+
+/// How far the plans of some members are from giving as much as they take, at the worst slot.
+fn apart(fleet: &Fleet, members: &[u64]) -> f64 {
+    let held: Vec<Vec<f64>> = members.iter().map(|node| latest(fleet, *node)).collect();
+    let sums = (0..3).map(|slot| held.iter().map(|values| values[slot]).sum::<f64>().abs());
+    sums.fold(0.0, f64::max)
+}
+
+#[test]
+fn under_masks_no_two_sums_of_a_horizon_differ_by_one_member_unless_the_mission_says_so() {
+    for (changes, why) in [(2, "absent_kept"), (1, "absent")] {
+        let mut fleet = Fleet::with(Setup { masks: Some(changes), ..setup(Kind::Exchange) });
+        fleet.input(1, Input::StartPlan);
+        fleet.run_for(Duration::from_secs(60));
+        fleet.hosts.get_mut(&4).expect("a host").down = true;
+        fleet.run_for(Duration::from_secs(20_000));
+        assert_eq!(members(&fleet, 1), [(4, false, why)]);
+        assert!(matches!(fleet.committed(1)[..], [(0, _, Outcome::Converged)]), "{:?}", fleet.committed(1));
+        // Had the sum begun anew, the others would balance among themselves, and the last sum less this one would be its share.
+        let rest = apart(&fleet, &[1, 2, 3]);
+        if changes == 1 {
+            assert!(rest < 1e-3, "{rest}");
+        } else {
+            assert!(rest > 0.05, "{rest}");
+        }
+    }
+}

@@ -38,7 +38,7 @@ pub(super) fn waited(rounds: &[RoundTimes], facts: &RunFacts) -> Option<Plot> {
         title: "Who the rounds waited for",
         subtitle: &subtitle,
         legend: &legend,
-        x: Scale::linear(0.0, last as f64 + 1.0, 10.0, "Round"),
+        x: Scale::counts(0.0, last as f64 + 1.0, "Round"),
         y: None,
         height: HEIGHT * shown.len() as i32 + 6,
         left: 170,
@@ -80,24 +80,35 @@ pub(super) fn bytes(rounds: &[RoundTimes], facts: &RunFacts) -> Option<Plot> {
     let last = rounds.last()?.round;
     let most = rounds.iter().map(|round| round.bytes).max()? as f64;
     let (unit, name) = if most >= 2000.0 { (1000.0, "kB") } else { (1.0, "B") };
-    let legend = [Entry { label: "questions and answers".into(), color: PALETTE[0] }];
+    let mut legend = vec![Entry { label: "questions and answers".into(), color: PALETTE[0] }];
+    if rounds.iter().any(|round| round.committee_bytes > 0) {
+        legend.push(Entry { label: "keys, survivor sets and mask sums".into(), color: PALETTE[1] });
+    }
     let y = Scale::linear(0.0, most / unit, 6.0, &format!("Payload ({name})"));
     let layout = Layout {
         title: "Bytes of each round",
         subtitle: "Payloads of the planning messages that anybody submitted between the end of the round before and its own.",
         legend: &legend,
-        x: Scale::linear(0.0, last as f64 + 1.0, 10.0, "Round"),
+        x: Scale::counts(0.0, last as f64 + 1.0, "Round"),
         y: Some(y.in_units_of(unit)),
         height: 240,
         left: 84,
     };
     let svg = draw(layout, |figure| {
         for round in rounds {
+            // Many bars without gaps: narrower ones would make stripes of their own.
+            let half = if rounds.len() > 120 { 0.5 } else { 0.4 };
             let (left, right) =
-                (figure.column(round.round as f64 - 0.4), figure.column(round.round as f64 + 0.4));
-            let (from, to) = (figure.at(0.0, 0.0).1, figure.at(0.0, round.bytes as f64).1);
-            if to < from {
-                figure.rect((left, to), (right.max(left + 1), from), legend[0].color);
+                (figure.column(round.round as f64 - half), figure.column(round.round as f64 + half));
+            let height = |bytes: u64| figure.at(0.0, bytes as f64).1;
+            let answers = round.bytes - round.committee_bytes;
+            for (color, from, to) in [
+                (legend[0].color, height(0), height(answers)),
+                (PALETTE[1], height(answers), height(round.bytes)),
+            ] {
+                if to < from {
+                    figure.rect((left, to), (right.max(left + 1), from), color);
+                }
             }
         }
     });

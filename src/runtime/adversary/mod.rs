@@ -32,6 +32,9 @@ const WAITING: usize = 1024;
 /// Messages of one flood.
 const FLOOD: usize = 40;
 
+/// Frames in line for a link.
+type Line = VecDeque<(Vec<u8>, Option<Attack>)>;
+
 /// A link of the adversary that is up.
 #[derive(Clone, Copy, Debug)]
 struct Way {
@@ -53,7 +56,7 @@ pub(super) struct Mischief {
     rng: Rng,
     ways: BTreeMap<u32, Way>,
     /// Frames that wait for a link, with the attack that ends with them.
-    waiting: BTreeMap<u32, VecDeque<(Vec<u8>, Option<Attack>)>>,
+    waiting: BTreeMap<u32, Line>,
     captured: VecDeque<Captured>,
     /// The last number of its own streams.
     sequences: BTreeMap<(NodeId, Purpose), u64>,

@@ -98,6 +98,7 @@ impl Checker<'_> {
         masks.recoveries = self.count_or(raw.recoveries.as_ref(), one, 0, largest);
         masks.patience = self.above_zero_or(raw.patience.as_ref(), plan.round_timeout);
         masks.epochs = self.count_or(raw.coordinators.as_ref(), masks.epochs, 1, 64);
+        masks.changes = self.count_or(raw.changes.as_ref(), masks.k_min, 1, 10_000);
         masks.noise = raw.noise.as_ref().map(|noise| self.noise(&noise.value, plan_raw, plan));
         masks
     }
@@ -152,6 +153,7 @@ fn defaults(plan: &PlanSpec, committee: Vec<AssetIndex>) -> MaskSpec {
         recoveries: u32::from(shared),
         patience: plan.round_timeout,
         epochs: 8,
+        changes: K_MIN,
         noise: None,
     }
 }

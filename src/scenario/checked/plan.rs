@@ -96,6 +96,8 @@ pub struct MaskSpec {
     pub patience: SimTime,
     /// For how many coordinators in a row keys are published.
     pub epochs: u32,
+    /// How many participants have to come or go within a horizon before the sum begins anew without or with them.
+    pub changes: u32,
     /// Noise on answers.
     pub noise: Option<NoiseSpec>,
 }

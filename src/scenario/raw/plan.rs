@@ -49,6 +49,7 @@ record! {
         recoveries: Optional<u32>, "1 with a threshold, else 0", "Lost members that are recovered under one coordinator. Fewer than threshold − recoveries members may collude with it.";
         patience: Optional<Duration>, "round_timeout", "How long the coordinator waits for the committee before it asks again, then recovers a member, then gives the sum up; more than zero.";
         coordinators: Optional<u32>, "8", "For how many coordinators in a row keys are published, 1 to 64.";
+        changes: Optional<u32>, "k_min", "How many participants have to come or go within a horizon before the others begin their sum anew, 1 to 10000. Until then the last answer of who is gone stays in the plan, and who joins waits for the next horizon; 1 shows the share of a single one.";
         noise: Optional<RawNoise>, "none", "Noise on every answer, so that even sums tell little: local differential privacy. For the solver AsynchronousExchange, whose answers are shares alone; `Auto` picks it.";
     }
 }

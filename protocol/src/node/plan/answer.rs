@@ -1,6 +1,6 @@
 //! The asset's side: what a request leads to.
 
-use super::{Node, PlanStage};
+use super::{Node, PlanStage, latest::Slot};
 use crate::{
     id::NodeId,
     node::{Kept, Report},
@@ -58,7 +58,9 @@ impl Node {
         }
         match contribution {
             Some(contribution) if source == own => self.on_contribution(own, &contribution),
-            Some(contribution) => self.send_plan(source, contribution.encode()),
+            Some(contribution) => {
+                self.send_latest(source, Slot::Answer, contribution.round, contribution.encode());
+            }
             // Under masks the answer waits in the party.
             None if self.planning.as_ref().is_some_and(|planning| planning.private.is_some()) => {
                 self.run_masks(Vec::new());

@@ -4,10 +4,10 @@
 //! envelope signs it, as it signs every request. Members answer that they hold it; who does not is told again at each deadline,
 //! at most [`MAX_REPEATS`] times, and whenever it asks ([`super::membership`]).
 
-use super::{Node, PlanStage};
+use super::{Node, PlanStage, latest::Slot};
 use crate::{
     id::NodeId,
-    planning::{Outcome, notice::Notice},
+    planning::{Outcome, notice::Notice, solver::Coordinator},
     time::Instant,
 };
 use alloc::{collections::BTreeSet, vec::Vec};
@@ -67,10 +67,11 @@ impl Node {
     /// Tells members the request in force.
     pub(super) fn tell(&mut self, members: &[NodeId]) {
         let Some(planning) = &self.planning else { return };
+        let Some(round) = planning.coordinator.as_ref().map(Coordinator::round) else { return };
         let requests: Vec<(NodeId, Vec<u8>)> =
             members.iter().filter_map(|member| Some((*member, planning.asking(*member)?))).collect();
         for (member, payload) in requests {
-            self.send_plan(member, payload);
+            self.send_latest(member, Slot::Request, round, payload);
         }
     }
 

@@ -8,6 +8,9 @@
 //! it was asked, is retired: what it answered last leaves the sum with it, and the others agree as if it gave and took nothing.
 //! A coordinator knows sums and not shares, so the sum begins anew here too. No member is retired for its absence when fewer than the
 //! quorum would be left: then it is the coordinator that is cut off. Who is heard of again is taken in again.
+//!
+//! **Under masks** a sum with a member and the next one without it would differ by its share. So within a horizon the change waits until as many members as
+//! the mission says have come or gone: who joins waits, and of who is gone the last answer stays in the sum and nobody waits for another. The next horizon begins with whoever is there.
 
 use super::{Node, PlanStage, Planning};
 use crate::{
@@ -31,6 +34,8 @@ pub(super) struct Membership {
     present: BTreeSet<NodeId>,
     /// Members from which nothing came for too long.
     retired: BTreeSet<NodeId>,
+    /// Under masks, those whose coming or going waits for others'.
+    held: BTreeSet<NodeId>,
     /// Since when an answer is due, for those asked and not heard of since.
     asked: BTreeMap<NodeId, Instant>,
 }
@@ -45,7 +50,7 @@ pub(super) struct Joining {
 impl Membership {
     pub(super) fn new(members: &[NodeId]) -> Self {
         let present = members.iter().copied().collect();
-        Self { present, retired: BTreeSet::new(), asked: BTreeMap::new() }
+        Self { present, retired: BTreeSet::new(), held: BTreeSet::new(), asked: BTreeMap::new() }
     }
 
     pub(super) fn present(&self) -> Vec<NodeId> {
@@ -64,6 +69,11 @@ impl Membership {
 
     pub(super) fn heard(&mut self, member: NodeId) {
         self.asked.remove(&member);
+    }
+
+    /// The sum begins anew with those who are there: nothing waits any more.
+    pub(super) fn begin(&mut self) {
+        self.held.clear();
     }
 
     /// Nothing is due any more.
@@ -182,15 +192,29 @@ impl Node {
         let Some(planning) = self.planning.as_mut() else { return };
         planning.membership.heard(from);
         let new = planning.membership.take(from);
+        if planning
+            .coordinator
+            .as_ref()
+            .is_some_and(|coordinator| coordinator.members().any(|one| one == from))
+        {
+            planning.membership.held.remove(&from);
+        }
         let Some(coordinator) = &planning.coordinator else { return };
         let open = coordinator.outcome().is_none() && coordinator.round() > 0;
         if let Some(request) = planning.asking(from).filter(|_| planning.auction.is_none()) {
-            return self.send_plan(from, request);
+            self.send_plan(from, request);
+            return;
         }
         let relaxed = planning.auction.is_none() && PlanStage(coordinator.horizon()).is_relaxed();
-        if new && open && relaxed {
-            self.regroup(&[from], true, "joined");
-        } else if new && coordinator.round() > 0 {
+        let begun = coordinator.round() > 0;
+        if new && open && relaxed && !self.waits_for_others(&[from]) {
+            return self.regroup(&[from], true, "joined");
+        }
+        let Some(coordinator) = self.planning.as_ref().and_then(|planning| planning.coordinator.as_ref())
+        else {
+            return;
+        };
+        if new && begun {
             let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round());
             self.tell_members(stage, round, &[from], true, "joins_later");
         }
@@ -207,7 +231,9 @@ impl Node {
             self.tell_members(stage, round, &[from], false, "left");
             self.leave_auction(from);
         } else if was && open {
-            self.regroup(&[from], false, "left");
+            if !self.keep_shares(&[from], "left_kept") {
+                self.regroup(&[from], false, "left");
+            }
         } else if was {
             let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round());
             self.tell_members(stage, round, &[from], false, "left");
@@ -233,13 +259,58 @@ impl Node {
             return false;
         };
         let missing: Vec<NodeId> = coordinator.missing().collect();
+        // Who is gone is asked again when the sum had to begin anew, for a member that forgot what it said.
+        let again =
+            |node: &&NodeId| planning.membership.held.contains(node) && !planning.membership.holds(**node);
+        let again: Vec<NodeId> = missing.iter().filter(again).copied().collect();
         let quorum = planning.config.pace.quorum;
         let gone = planning.membership.retire(now, absence, quorum, &missing);
-        if gone.is_empty() {
+        if gone.is_empty() && again.is_empty() {
             return false;
         }
-        self.regroup(&gone, false, "absent");
+        if !again.is_empty() {
+            self.leave_out(&again);
+        }
+        if !gone.is_empty() && !self.keep_shares(&gone, "absent_kept") {
+            self.regroup(&gone, false, "absent");
+        }
         true
+    }
+
+    /// Whether members that come or go have to wait until as many do as may be told apart from the rest. Without masks nobody waits.
+    fn waits_for_others(&mut self, changed: &[NodeId]) -> bool {
+        let Some(planning) = self.planning.as_mut() else { return false };
+        let Some(least) = planning.config.privacy.as_ref().map(|masks| masks.changes) else { return false };
+        planning.membership.held.extend(changed);
+        planning.membership.held.len() < least
+    }
+
+    /// Under masks, keeps the last answers of members that are gone in the sum, unless enough of them are; whether it did.
+    fn keep_shares(&mut self, gone: &[NodeId], why: &'static str) -> bool {
+        let coordinator = self.planning.as_ref().and_then(|planning| planning.coordinator.as_ref());
+        let Some(coordinator) = coordinator else { return false };
+        let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round());
+        // Of whom nothing is in the sum, nothing shows when it is gone.
+        let shares: Vec<NodeId> = gone.iter().copied().filter(|node| coordinator.has_share(*node)).collect();
+        if !self.waits_for_others(&shares) {
+            return false;
+        }
+        self.tell_members(stage, round, gone, false, why);
+        self.leave_out(gone);
+        true
+    }
+
+    /// Nobody waits for these members' answers any more.
+    fn leave_out(&mut self, gone: &[NodeId]) {
+        let now = self.now;
+        let Some(planning) = self.planning.as_mut() else { return };
+        let least = planning.config.privacy.as_ref().map_or(1, |masks| masks.enrolment.k_min);
+        let Some(coordinator) = planning.coordinator.as_mut() else { return };
+        let mut asked = Vec::new();
+        for node in gone {
+            asked.extend(coordinator.retire(now, *node, least));
+        }
+        self.run_masks(asked);
     }
 
     /// Retires a member that does not answer for its requests.

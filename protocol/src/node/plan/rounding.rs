@@ -325,9 +325,10 @@ impl Node {
         let none = notices.is_empty();
         let mut mine = None;
         for (member, notice, granted) in notices {
-            match member == own {
-                true => mine = Some(granted),
-                false => self.send_plan(member, notice.encode()),
+            if member == own {
+                mine = Some(granted);
+            } else {
+                self.send_plan(member, notice.encode());
             }
         }
         self.arm_plan_round();

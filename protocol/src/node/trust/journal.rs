@@ -39,7 +39,7 @@ impl Node {
         self.put(vec![Kept::LogHead as u8], snapshot);
     }
 
-    pub(super) fn keep_keyring(&mut self) {
+    pub(in crate::node) fn keep_keyring(&mut self) {
         let Some(trusting) = &self.trusting else { return };
         let snapshot = trusting.keyring.snapshot();
         self.put(vec![Kept::Keyring as u8], snapshot);
@@ -54,7 +54,7 @@ impl Node {
     }
 
     /// Keeps two signed statements that exclude each other: the last such pair of each peer.
-    pub(super) fn keep_proof(&mut self, peer: NodeId, first: &[u8], second: &[u8]) {
+    pub(in crate::node) fn keep_proof(&mut self, peer: NodeId, first: &[u8], second: &[u8]) {
         let mut key = vec![Kept::Proof as u8];
         key.extend_from_slice(&peer.0.to_be_bytes());
         let mut value = Vec::with_capacity(first.len() + second.len() + 8);

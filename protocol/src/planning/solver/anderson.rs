@@ -118,6 +118,7 @@ impl Anderson {
             dual_tolerance: absolute + self.settings.eps_rel * libm::sqrt(count) * norm(&self.prices),
             conclusive: tally.whole() && !self.weights.is_empty(),
             rho,
+            stir: None,
         }
     }
 }

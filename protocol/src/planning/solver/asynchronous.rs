@@ -24,7 +24,7 @@ use alloc::{vec, vec::Vec};
 use super::{
     exchange::tolerance,
     layout::{Blocks, Curvature},
-    method::{Method, MethodSettings, Progress, Tally, difference, norm},
+    method::{Method, MethodSettings, Progress, Stir, Tally, difference, norm},
     price_model::{PriceModel, spread},
     request::Question,
 };
@@ -99,11 +99,18 @@ impl Method for Asynchronous {
         let share = tally.members as f64 / tally.known.max(1) as f64;
         let mut slope = spread(self.question().layout(m).curvature, &sum.curvature, m, 0.0);
         slope.iter_mut().for_each(|entry| *entry *= share);
-        let intercept: Vec<f64> = sum.share.iter().map(|sum| sum * share).collect();
+        // But where nobody responds to a price (whole requests), what is known is counted as it is: a price would only rise.
+        let floor = 1e-3 * slope.iter().step_by(m + 1).sum::<f64>() / m as f64;
+        let responds = |k: usize| slope[k * m + k] > floor;
+        let intercept: Vec<f64> = (sum.share.iter().enumerate())
+            .map(|(k, sum)| if responds(k) { sum * share } else { *sum })
+            .collect();
         let model = PriceModel { intercept, slope };
         let next = model.solve(&self.couplings, &self.prices, 0.0);
-        self.prices = next.iter().map(|price| price.clamp(-MAX_SIGNAL / 8.0, MAX_SIGNAL / 8.0)).collect();
+        let next = next.iter().map(|price| price.clamp(-MAX_SIGNAL / 8.0, MAX_SIGNAL / 8.0)).collect();
+        let before = core::mem::replace(&mut self.prices, next);
         let change = difference(&self.prices, &self.swept);
+        let step = difference(&self.prices, &before);
         let sums = |vector: &[f64]| -> Vec<f64> {
             model.slope.chunks_exact(m).map(|row| dot(row, vector)).collect()
         };
@@ -113,14 +120,24 @@ impl Method for Asynchronous {
         let open: Vec<f64> = (modelled.iter().zip(self.couplings.as_slice()))
             .map(|(sum, coupling)| sum - coupling.project(*sum))
             .collect();
+        let (primal_tolerance, dual_tolerance) =
+            (tolerance(&self.settings, m, &modelled), tolerance(&self.settings, m, &self.prices));
+        let in_tolerances = |shares: f64, prices: f64| {
+            let most = (shares / primal_tolerance).max(prices / dual_tolerance);
+            if most.is_finite() { most } else { f64::INFINITY }
+        };
+        // The first question was another one altogether.
+        let stepped = if self.cold { f64::INFINITY } else { in_tolerances(norm(&sums(&step)), norm(&step)) };
+        let last = if self.moved.is_finite() { in_tolerances(self.stirred, self.moved) } else { 0.0 };
         let progress = Progress {
             primal: stirred.max(self.stirred).max(norm(&open)),
             dual: moved.max(self.moved),
-            primal_tolerance: tolerance(&self.settings, m, &modelled),
-            dual_tolerance: tolerance(&self.settings, m, &self.prices),
+            primal_tolerance,
+            dual_tolerance,
             // Two sweeps, since what arrives in the first may answer prices from before it.
             conclusive: tally.swept && tally.known == tally.members && !self.cold,
             rho: self.blend,
+            stir: Some(Stir { step: stepped, sweep: last }),
         };
         // The first step is not judged: answers without limits say nothing of the optimum's own.
         let first = core::mem::replace(&mut self.cold, false);

@@ -79,6 +79,7 @@ impl Method for AsynchronousExchange {
             dual_tolerance: tolerance(&self.settings, m, &self.prices),
             conclusive: tally.swept && tally.known == tally.members,
             rho,
+            stir: None,
         };
         if tally.swept {
             self.swept = (sum.share.clone(), self.prices.clone());

@@ -77,6 +77,7 @@ impl Method for Consensus {
             dual_tolerance: absolute + self.settings.eps_rel * share_scale,
             conclusive: tally.whole() && self.calm,
             rho,
+            stir: None,
         };
         self.calm = tally.whole();
         self.prices = prices;

@@ -6,13 +6,14 @@
 //! such a result is first confirmed by all. After `patience` extensions in a row the plan is committed as
 //! [`Outcome::Absent`].
 //!
-//! **No rounds.** Other methods take a step `gather` after something arrived, and ask whoever that came from. A member that is
-//! silent for the deadline is asked again.
+//! **No rounds.** Other methods take a step `gather` after something arrived, and ask whose answer no longer stands ([`drift`]); where
+//! the method does not tell, whoever the answer came from. A member that owes an answer for the deadline is asked again.
 //!
 //! **Sums.** A contribution says which earlier one it replaces (its base), and is accepted only when that is the one in the sum:
 //! each answer counts exactly once however often it travels. A member that says that it replaces nothing although the sum holds
 //! something of it has lost its memory, and the sum begins anew: everyone is asked for all of the last answer. Prices stay.
 
+mod drift;
 mod sums;
 
 use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
@@ -35,6 +36,9 @@ use crate::{
 };
 
 pub use sums::Heading;
+
+/// How many more steps are taken from the same answers: convergence is two sweeps.
+const SWEEPS: u32 = 2;
 
 /// When a coordinator waits, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,6 +88,10 @@ struct Member {
     swept: bool,
     /// When it was last asked.
     asked: Instant,
+    /// It was asked since its answer in the sum.
+    owing: bool,
+    /// Where the question of that answer was asked ([`drift`]).
+    place: f64,
     /// How many deadlines have passed since it last answered.
     silent: u32,
     /// It answers no more: what the sum holds of it stays.
@@ -123,6 +131,9 @@ pub struct Coordinator {
     step_at: Option<Instant>,
     /// Whether the last step met the tolerances with stale answers.
     unconfirmed: bool,
+    drift: drift::Drift,
+    /// How many are asked together at least, if anybody is.
+    together: usize,
     reports: VecDeque<RoundReport>,
 }
 
@@ -152,6 +163,8 @@ impl Coordinator {
             arrived: false,
             swept: false,
             asked: Instant::ZERO,
+            owing: false,
+            place: f64::NEG_INFINITY,
             silent: 0,
             retired: false,
         };
@@ -167,6 +180,8 @@ impl Coordinator {
             phase: Phase::Idle,
             step_at: None,
             unconfirmed: false,
+            drift: drift::Drift::default(),
+            together: 1,
             reports: VecDeque::new(),
         })
     }
@@ -183,6 +198,7 @@ impl Coordinator {
             return Vec::new();
         }
         self.round += 1;
+        self.drift.publish(self.round);
         self.open(now);
         self.everyone(now)
     }
@@ -207,7 +223,8 @@ impl Coordinator {
         }
         self.method.resume(prices);
         (self.horizon, self.round) = (horizon, round.max(1));
-        (self.sweeps, self.unconfirmed) = (0, false);
+        (self.sweeps, self.unconfirmed, self.drift) = (0, false, drift::Drift::default());
+        self.drift.publish(self.round);
         self.forget();
         self.open(now);
         Ok(self.everyone(now))
@@ -269,13 +286,20 @@ impl Coordinator {
         for (sum, entry) in self.sum.iter_mut().zip(&contribution.entries) {
             *sum = sum.wrapping_add(*entry as u64);
         }
-        let member = &mut self.members[index];
-        (member.accepted, member.arrived, member.swept, member.silent) = (found, true, true, 0);
+        self.take(index, found);
         let mut asked = self.after(now);
         if anew {
             asked = self.everyone(now);
         }
         Ok(asked)
+    }
+
+    /// A member's answer to a round is in the sum.
+    fn take(&mut self, index: usize, round: u32) {
+        let place = self.drift.place(round);
+        let member = &mut self.members[index];
+        (member.accepted, member.arrived, member.swept, member.silent) = (round, true, true, 0);
+        (member.owing, member.place) = (false, place);
     }
 
     /// What an addition leads to.
@@ -298,7 +322,7 @@ impl Coordinator {
         if self.method.rounds() {
             return Some(deadline);
         }
-        let asked = self.members.iter().filter(|member| !member.retired);
+        let asked = self.members.iter().filter(|member| !member.retired && member.owing);
         let silent = asked.map(|member| member.asked.saturating_add(self.pace.deadline)).min();
         self.step_at.into_iter().chain(silent).min()
     }
@@ -334,7 +358,7 @@ impl Coordinator {
             _ => Vec::new(),
         };
         let deadline = self.pace.deadline;
-        for member in self.members.iter_mut().filter(|member| !member.retired) {
+        for member in self.members.iter_mut().filter(|member| !member.retired && member.owing) {
             if self.phase != Phase::Idle && member.asked.saturating_add(deadline) <= now {
                 (member.asked, member.silent) = (now, member.silent.saturating_add(1));
                 asked.push(member.node);
@@ -349,30 +373,33 @@ impl Coordinator {
         asked
     }
 
-    /// A step of a method without rounds: asks whoever arrived.
+    /// A step of a method without rounds.
     fn step(&mut self, now: Instant) -> Vec<NodeId> {
         self.step_at = None;
         let waiting = self.members.iter().all(|member| member.silent == 0);
         if waiting && !self.method.ready(self.tally()) {
             return Vec::new();
         }
-        let progress = self.advance();
-        if progress.conclusive {
-            self.sweeps += 1;
+        // While all answers stand, further steps need no new ones.
+        for again in 0..=SWEEPS {
+            let progress = self.advance();
+            if progress.conclusive {
+                self.sweeps += 1;
+            }
+            if progress.conclusive && progress.met() {
+                return self.commit(now, Outcome::Converged);
+            }
+            if self.sweeps >= self.pace.max_rounds {
+                return self.commit(now, Outcome::RoundLimit);
+            }
+            self.round += 1;
+            self.drift.publish(self.round);
+            self.members.iter_mut().for_each(|member| member.arrived = false);
+            if again == SWEEPS || !self.stands() {
+                break;
+            }
         }
-        if progress.conclusive && progress.met() {
-            return self.commit(now, Outcome::Converged);
-        }
-        if self.sweeps >= self.pace.max_rounds {
-            return self.commit(now, Outcome::RoundLimit);
-        }
-        self.round += 1;
-        let mut asked = Vec::new();
-        for member in self.members.iter_mut().filter(|member| member.arrived) {
-            (member.arrived, member.asked) = (false, now);
-            asked.push(member.node);
-        }
-        asked
+        self.ask_anew(now)
     }
 
     fn close(&mut self, now: Instant) -> Vec<NodeId> {
@@ -400,6 +427,7 @@ impl Coordinator {
         let sum: Vec<i64> = self.sum.iter().map(|&sum| sum as i64).collect();
         let blocks = self.method.layout().blocks(&sum).expect("the sum has the layout's entries");
         let progress = self.method.advance(&blocks, tally);
+        self.drift.step(progress.stir);
         if self.reports.len() == MAX_REPORTS {
             self.reports.pop_front();
         }
@@ -432,7 +460,7 @@ impl Coordinator {
             count(|member, _| member.arrived)
         };
         let known = count(|member, _| member.is_known());
-        let swept = count(|member, _| member.swept || member.retired) == self.members.len();
+        let swept = self.members.iter().all(|member| member.swept || self.stands_by(member));
         Tally { members: self.members.len(), known, fresh, swept }
     }
 
@@ -451,7 +479,7 @@ impl Coordinator {
     /// Everyone who answers, as asked now.
     fn everyone(&mut self, now: Instant) -> Vec<NodeId> {
         for member in &mut self.members {
-            (member.asked, member.arrived) = (now, false);
+            (member.asked, member.arrived, member.owing) = (now, false, true);
         }
         self.members.iter().filter(|member| !member.retired).map(|member| member.node).collect()
     }
@@ -462,7 +490,7 @@ impl Coordinator {
         self.step_at = None;
         for member in &mut self.members {
             (member.accepted, member.arrived, member.swept, member.silent) = (0, false, false, 0);
-            member.retired = false;
+            (member.retired, member.owing, member.place) = (false, true, f64::NEG_INFINITY);
         }
     }
 

@@ -114,6 +114,7 @@ impl Exchange {
             dual_tolerance: absolute + self.settings.eps_rel * dual_scale,
             conclusive: false,
             rho: self.rho,
+            stir: None,
         };
         (progress, primal_scale, dual_scale)
     }

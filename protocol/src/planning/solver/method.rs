@@ -198,6 +198,17 @@ pub struct Progress {
     pub conclusive: bool,
     /// The penalty, or the damping, of the step.
     pub rho: f64,
+    /// How far the question moved, where an answer depends on nothing else.
+    pub stir: Option<Stir>,
+}
+
+/// How far a question moved, in tolerances.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stir {
+    /// In this step.
+    pub step: f64,
+    /// In the last whole sweep; nothing before the first.
+    pub sweep: f64,
 }
 
 impl Progress {

@@ -142,6 +142,7 @@ impl QuasiNewton {
                 + self.settings.eps_rel * at.value.abs(),
             conclusive: tally.swept,
             rho: self.damping,
+            stir: None,
         }
     }
 

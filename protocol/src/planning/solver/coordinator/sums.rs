@@ -72,8 +72,7 @@ impl Coordinator {
         let places = answered.iter().map(|(node, _)| self.position(*node)).collect::<Result<Vec<_>, _>>()?;
         self.sum = sum.iter().map(|entry| *entry as u64).collect();
         for (place, (_, round)) in places.into_iter().zip(answered) {
-            let member = &mut self.members[place];
-            (member.accepted, member.arrived, member.swept, member.silent) = (*round, true, true, 0);
+            self.take(place, *round);
         }
         Ok(self.after(now))
     }
@@ -88,6 +87,12 @@ impl Coordinator {
         }
         let complete = self.members.iter().all(|member| member.has_answered(self.round));
         if self.method.rounds() && complete { self.close(now) } else { Vec::new() }
+    }
+
+    /// Whether an answer of a member is in the sum.
+    #[must_use]
+    pub fn has_share(&self, node: NodeId) -> bool {
+        self.position(node).is_ok_and(|place| self.members[place].accepted > 0)
     }
 
     /// Members that answer no more.

@@ -1,0 +1,19 @@
+//! Hardware in the loop: what is real flies the virtual link, and a session replays bit for bit.
+
+#[path = "hil/command.rs"]
+mod command;
+#[cfg(feature = "daemon")]
+#[path = "hil/daemons.rs"]
+mod daemons;
+#[path = "hil/field.rs"]
+mod field;
+#[path = "hil/kernel.rs"]
+mod kernel;
+#[cfg(feature = "daemon")]
+#[path = "hil/meshtastic.rs"]
+mod meshtastic;
+#[path = "hil/sessions.rs"]
+mod sessions;
+#[path = "../examples/udp_pair/driver.rs"]
+#[expect(dead_code, reason = "no node crashes here")]
+mod udp_driver;
