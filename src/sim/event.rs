@@ -2,7 +2,8 @@
 
 use crate::{
     link::{Flight, TransmissionId},
-    scenario::Attack,
+    scenario::{Attack, PlanSpec},
+    units::{AssetIndex, SimTime},
 };
 
 /// An event and its place in the chain of causes within one moment: what an asset causes at another one in the same moment is a step
@@ -79,4 +80,22 @@ pub(super) struct Incoming {
     pub(super) attack: Option<Attack>,
     /// Its number on the shared channel, if it used one.
     pub(super) transmission: Option<TransmissionId>,
+}
+
+/// Later horizons of the plan, at everyone who has a part in it, and when a participant comes and goes.
+pub(super) fn plan_events(plan: &PlanSpec, asset: AssetIndex) -> Vec<(SimTime, Event)> {
+    let participant = plan.participants.iter().find(|participant| participant.asset == asset);
+    let mut events = Vec::new();
+    if participant.is_some() || plan.coordinator == asset || plan.successors.contains(&asset) {
+        let every = plan.rolling.map_or(SimTime::ZERO, |rolling| rolling.every);
+        events.extend((1..plan.horizons()).map(|horizon| {
+            let time = SimTime(plan.start.0 + every.0 * i64::try_from(horizon).unwrap_or(i64::MAX));
+            (time, Event::PlanHorizon(horizon))
+        }));
+    }
+    let joins = participant.and_then(|participant| participant.joins);
+    let leaves = participant.and_then(|participant| participant.leaves);
+    events.extend(joins.map(|time| (time, Event::PlanPresence { joins: true })));
+    events.extend(leaves.map(|time| (time, Event::PlanPresence { joins: false })));
+    events
 }

@@ -3,10 +3,10 @@
 use super::{
     agenda::Agenda,
     cell::{Cell, Origin, Setting, Surroundings},
-    event::{Event, Stepped},
+    event::{Event, Stepped, plan_events},
     ledger::Ledger,
     partition::{components, least_light_times},
-    parts::{decisions, plan_events},
+    parts::decisions,
 };
 use crate::{
     engine::{Entry, EventQueue, Record, RecordKind, SentBundle, Sink, merge_bundles, merge_records},
