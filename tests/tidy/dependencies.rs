@@ -209,12 +209,17 @@ fn names(code: &str, name: &str) -> bool {
 #[test]
 fn every_test_that_a_table_names_exists() {
     let code: String = sources().into_iter().map(|source| source.code).collect();
-    for document in ["docs/CONFORMANCE.md", "docs/PRIVACY.md"] {
+    // A test's name is a claim; folders, types and reasons stand beside it.
+    let is_claim = |name: &&str| {
+        name.matches('_').count() > 1 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    for document in ["docs/CONFORMANCE.md", "docs/PRIVACY.md", "docs/SECURITY.md", "docs/GOVERNANCE.md"] {
         let text = fs::read_to_string(workspace().join(document)).expect(document);
         let rows = text.lines().filter(|line| line.starts_with('|'));
         let cells = rows.filter_map(|line| line.split('|').nth_back(1));
-        let named: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
-        assert!(named.len() > 20, "the tables of {document} are read");
+        let quoted = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let named: Vec<&str> = quoted.filter(is_claim).collect();
+        assert!(named.len() > 5, "the tables of {document} are read");
         let missing: Vec<_> = named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
         assert!(missing.is_empty(), "{document}: no such test: {missing:?}");
     }
