@@ -110,6 +110,38 @@ fn the_story_of_a_message_is_told_from_both_ends_with_proofs() {
 }
 
 #[test]
+fn certificates_are_renewed_over_the_network_and_orders_go_on() {
+    use cosmosmesh_protocol::log::{Entry, Event};
+    let copy = Copy::new();
+    let events = |name: &str| -> Vec<Entry> {
+        let entries = copy.entries(name);
+        entries.iter().map(|bytes| Entry::decode(bytes).expect("an entry")).collect()
+    };
+    for name in ["habitat", "rover", "drill"] {
+        let renewed: std::collections::BTreeSet<u64> = events(name)
+            .into_iter()
+            .filter_map(|entry| match entry.event {
+                Event::Learned { what, about, .. } if &*what == "certificate" => Some(about.0),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(renewed.into_iter().collect::<Vec<u64>>(), [1, 2, 3], "{name}: not the drone's");
+    }
+    // The rover's orders are taken until the end, 10 minutes after its first certificate.
+    let last = events("drill").into_iter().filter_map(|entry| match entry.event {
+        Event::Accepted { message, .. }
+            if message.purpose == cosmosmesh_protocol::envelope::Purpose::Command =>
+        {
+            Some(entry.clock_ms)
+        }
+        _ => None,
+    });
+    assert!(last.max().is_some_and(|at| at > 45 * 60_000));
+    let denied = events("drill").into_iter().filter(|entry| matches!(entry.event, Event::Denied { .. }));
+    assert_eq!(denied.count(), 0);
+}
+
+#[test]
 fn incidents_tell_of_the_denied_orders_and_of_the_stolen_key() {
     let run = run().to_str().expect("UTF-8");
     let text = String::from_utf8(cosmosmesh(&["audit", run, "--incidents"]).stdout).expect("UTF-8");
@@ -301,6 +333,61 @@ fn a_plans_commit_is_in_the_logs() {
     let audit = json(&["audit", run.to_str().expect("UTF-8"), "--plan", "0", "--json"], 0);
     let story = audit["story"].as_array().expect("a story");
     assert!(!story.is_empty() && story.iter().all(|line| line["proven"] == true), "{audit}");
+    a_coordinator_that_told_two_stories_is_named(&run);
+}
+
+/// One member was told other prices: its own log says so, whole and signed. Only beside the others' it shows.
+fn a_coordinator_that_told_two_stories_is_named(run: &Path) {
+    use cosmosmesh::{engine::RandomStreams, runtime::keys_of, units::AssetIndex};
+    use cosmosmesh_protocol::{
+        cbor,
+        id::NodeId,
+        log::{Brief, Checkpoint, Entry, Event, LogId, Tree, leaf_hash},
+        time::DtnTime,
+    };
+    let logs = run.join("logs");
+    let members = fs::read_to_string(logs.join("members.csv")).expect("a list");
+    let names: Vec<(String, u64)> = members
+        .lines()
+        .skip(1)
+        .map(|row| {
+            let mut fields = row.split(',');
+            let name = fields.next().expect("a name").to_owned();
+            (name, fields.next().expect("a number").parse().expect("a number"))
+        })
+        .collect();
+    for (place, (name, number)) in names.iter().enumerate() {
+        let bytes = fs::read(logs.join(format!("{name}.log"))).expect("a log");
+        let mut reader = cbor::Reader::new(&bytes);
+        let mut entries = Vec::new();
+        while reader.peek().is_some() {
+            entries.push(reader.bytes().expect("an entry").to_vec());
+        }
+        for bytes in entries.iter_mut().filter(|_| name == "workshop") {
+            let mut entry = Entry::decode(bytes).expect("an entry");
+            if let Event::PlanCommitted { prices, .. } = &mut entry.event {
+                *prices = Brief([0; 8]);
+                *bytes = entry.encode();
+            }
+        }
+        let mut out = Vec::new();
+        entries.iter().for_each(|entry| cbor::put_bytes(&mut out, entry));
+        fs::write(logs.join(format!("{name}.log")), out).expect("writable");
+        let tree: Tree = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        let (size, root) = (tree.size(), tree.root(tree.size()).expect("all of it"));
+        let log = LogId { node: NodeId(*number), born: 1 };
+        let keys = keys_of(&RandomStreams::new(1), AssetIndex(place as u32));
+        let mut out = Vec::new();
+        cbor::put_head(&mut out, cbor::ARRAY, 3);
+        cbor::put_bytes(&mut out, &Checkpoint { log, size, root, time: DtnTime(0) }.sign(&keys));
+        cbor::put_head(&mut out, cbor::ARRAY, 0);
+        cbor::put_head(&mut out, cbor::ARRAY, 0);
+        fs::write(logs.join(format!("{name}.checkpoints")), out).expect("writable");
+    }
+    let audit = json(&["audit", run.to_str().expect("UTF-8"), "--json"], 1);
+    let found: Vec<&Value> = audit["lies"].as_array().expect("a list").iter().collect();
+    assert!(!found.is_empty() && found.iter().all(|lie| lie["kind"] == "two_plans"), "{audit}");
+    assert!(found.iter().any(|lie| lie["asset"] == "workshop" || lie["peer"] == "workshop"), "{audit}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{
     runtime::Fleet,
     scenario::{AssetKind, Scenario},
 };
-use cosmosmesh_protocol::planning::privacy;
+use cosmosmesh_protocol::{id::NodeId, identity, planning::privacy};
 
 /// Exchanges the fleet's planning problem with other tools.
 #[derive(Debug, Args)]
@@ -134,9 +134,11 @@ fn export(args: &ExportArgs) -> Result<Outcome, CliError> {
     let own = args.own.as_deref().unwrap_or_default();
     let asset = assets.iter().find(|(name, ..)| *name == own);
     let role = match (args.role, asset) {
-        (Role::Observer, _) => Some(privacy::Role::Observer),
-        (Role::Contributor, own) => own.map(|(_, node, _)| privacy::Role::Contributor(*node)),
-        (Role::Operator | Role::Admin, _) => Some(privacy::Role::Operator),
+        (Role::Observer, _) => Some(privacy::Role::of(identity::Role::Observer, NodeId(0))),
+        (Role::Contributor, own) => {
+            own.map(|(_, node, _)| privacy::Role::of(identity::Role::Contributor, *node))
+        }
+        (Role::Operator | Role::Admin, _) => Some(privacy::Role::of(identity::Role::Operator, NodeId(0))),
     };
     let Some(role) = role else {
         let names: Vec<&str> = assets.iter().map(|(name, ..)| *name).collect();

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{self, CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
+    scenario::{CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
@@ -90,8 +90,13 @@ impl Fleet {
         let assets = scenario.assets.iter();
         let names =
             assets.filter_map(|asset| Some((asset.dtn_name.as_deref()?.into(), asset.node))).collect();
-        let role = |asset: &scenario::Asset| (asset.node, Role(asset.role as u8));
-        let roles = Roles::new(scenario.assets.iter().map(role).collect(), Role::default());
+        // Where certificates say who is what, they say it here too.
+        let role = |asset: AssetIndex| match &scenario.trust {
+            Some(trust) => trust.grant(asset).role,
+            None => scenario.asset(asset).role.identity(),
+        };
+        let role = |asset: AssetIndex| (scenario.asset(asset).node, Role::from(role(asset)));
+        let roles = Roles::new(scenario.asset_indices().map(role).collect(), Role::default());
         let roles = Arc::new(roles);
         let civil_offset_ms = 0;
         Ok(Self {

@@ -7,7 +7,10 @@ use super::{
     record::{Record, RecordError, short},
     schema::{Schema, SchemaId, Version},
 };
-use crate::sync::{Op, Replica, Role};
+use crate::{
+    id::NodeId,
+    sync::{Op, Replica, Role},
+};
 use alloc::{
     collections::BTreeMap,
     string::{String, ToString},
@@ -34,6 +37,12 @@ pub enum Refused {
     /// It is not compatible with one that counts.
     #[error(transparent)]
     Incompatible(#[from] Incompatible),
+    /// Its writer has no right to publish schemas.
+    #[error("published by {writer}, who may not")]
+    Denied {
+        /// Who.
+        writer: NodeId,
+    },
     /// It was published, so that records may have been made by it: it cannot be taken back.
     #[error("a schema cannot be taken back")]
     Withdrawal,
@@ -47,6 +56,7 @@ impl Refused {
             Self::Schema(error) => error.reason(),
             Self::Place => "contract_misplaced",
             Self::Incompatible(error) => error.reason(),
+            Self::Denied { .. } => "contract_denied",
             Self::Withdrawal => "contract_withdrawn",
         }
     }
@@ -110,10 +120,21 @@ impl Registry {
     /// The built-in schemas and those that members published. O(n·m) for n schemas, and m versions of a contract that count.
     #[must_use]
     pub fn of(replica: &Replica) -> Self {
+        Self::of_writers(replica, |_| true)
+    }
+
+    /// As [`Registry::of`], of those only that members published who may.
+    #[must_use]
+    pub fn of_writers(replica: &Replica, may: impl Fn(NodeId) -> bool) -> Self {
         let mut registry = Self::standard();
         let mut candidates: Vec<(Reverse<Role>, Schema, &[u8])> = Vec::new();
         for (key, text) in replica.map_entries(OBJECT) {
             let role = replica.map_role(OBJECT, key).unwrap_or_default();
+            let writer = replica.map_write(OBJECT, key).map(|(dot, ..)| dot.actor.node);
+            if let Some(writer) = writer.filter(|writer| !may(*writer)) {
+                registry.refused.insert(key.to_vec(), Refused::Denied { writer });
+                continue;
+            }
             match parse(key, text) {
                 Ok(schema) => candidates.push((Reverse(role), schema, key)),
                 Err(refused) => drop(registry.refused.insert(key.to_vec(), refused)),

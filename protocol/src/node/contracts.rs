@@ -6,6 +6,7 @@
 
 use super::{InputError, Node, Report, SubmitError};
 use crate::{
+    access::Action,
     contract::{Breach, OBJECT, Record, Registry},
     envelope::Purpose,
     sync::{Delta, Op},
@@ -54,7 +55,12 @@ impl Node {
     }
 
     /// Whether this node may make a write.
-    pub(super) fn admit_write(&self, operation: &Op<'_>) -> Result<(), InputError> {
+    pub(super) fn admit_write(&mut self, operation: &Op<'_>) -> Result<(), InputError> {
+        if matches!(operation, Op::MapPut { name: OBJECT, .. })
+            && !self.admits_to(self.config.id, Action::ChangeSchema)
+        {
+            return Err(InputError::Refused { reason: "denied" });
+        }
         let registry = self.registry().ok_or(InputError::NotConfigured { what: "shared state" })?;
         registry.admit(operation).map_err(|breach| InputError::Contract { reason: breach.reason() })
     }
@@ -87,7 +93,9 @@ impl Node {
 
     /// Reads the published schemas anew, and tells which of them do not count.
     pub(super) fn refresh_contracts(&mut self) {
-        let Some(registry) = self.replica().map(Registry::of) else { return };
+        // By role alone, whatever the time: equal replicas are to agree on it.
+        let may = |writer| self.may_ever(writer, Action::ChangeSchema);
+        let Some(registry) = self.replica().map(|replica| Registry::of_writers(replica, may)) else { return };
         let Some(contracts) = self.contracts.as_mut() else { return };
         let fresh = |key: &&Vec<u8>| !contracts.told.contains(*key);
         let refused: Vec<Vec<u8>> = registry.refused().keys().filter(fresh).cloned().collect();

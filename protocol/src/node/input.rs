@@ -168,6 +168,11 @@ pub enum Input<'a> {
     PlanHorizon(Box<PlanHorizon>),
     /// A signed statement about identities came by another way: from the authority's own machine, or by hand.
     Learn(Statement),
+    /// Somebody wants to read the log that the host keeps: refused unless the policy lets it.
+    ReadLog {
+        /// Who.
+        reader: NodeId,
+    },
     /// This node's key hands over to another. The host gives the new one at a restart.
     RotateKey(Box<KeyPair>),
     /// The key in force of a member is taken back. Only where the authority's key is.

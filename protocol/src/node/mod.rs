@@ -325,6 +325,7 @@ impl Node {
                 Ok(_) => Ok(()),
                 Err(error) => Err(self.refuse(error.reason())),
             },
+            Input::ReadLog { reader } => self.read_log(reader),
             Input::RotateKey(next) => self.rotate_key(*next),
             Input::Revoke { node, cause } => self.revoke(node, cause),
             Input::JoinPlan => self.join_plan(),

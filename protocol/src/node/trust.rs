@@ -17,7 +17,7 @@ use crate::{
     id::NodeId,
     identity::{
         Cause, Certificate, Clock, KeyId, KeyPair, Keyring, Learned, MAX_CHAIN, PublicKey, RevocationList,
-        Revoked, Scope, Statement, Succession, TimeRule, TrustError,
+        Revoked, Scope, Speaker, Standing, Statement, Succession, TimeRule, TrustError,
     },
     log::{Brief, Event, Journal, LogId, MessageName, Witness},
     planning::solver::Request as PlanRequest,
@@ -154,6 +154,26 @@ impl Node {
         };
         let request = Request { action, contract, scope: &trusting.config.scope };
         Some(Ok(trusting.config.policy.decide(&speaker, &request)))
+    }
+
+    /// Whether a member's role allows something here, as long as its certificate holds: what is judged long after it was said does not depend on
+    /// when it is judged.
+    pub(super) fn may_ever(&self, subject: NodeId, action: Action) -> bool {
+        let Some(trusting) = &self.trusting else { return true };
+        let Some(certificate) = trusting.keyring.certificate(subject) else { return false };
+        let Certificate { role, scope, .. } = certificate.clone();
+        let speaker = Speaker { node: subject, role, scope, standing: Standing::Valid };
+        let request = Request { action, contract: None, scope: &trusting.config.scope };
+        trusting.config.policy.decide(&speaker, &request).allowed
+    }
+
+    /// The door of the log: whether a member may read it here. The host asks before it shows entries; a refusal is written down with its rule.
+    pub(super) fn read_log(&mut self, reader: NodeId) -> Result<(), InputError> {
+        if self.admits_to(reader, Action::ReadLog) {
+            Ok(())
+        } else {
+            Err(InputError::Refused { reason: "denied" })
+        }
     }
 
     pub(super) fn trust_clock(&self) -> Clock {

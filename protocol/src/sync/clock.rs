@@ -1,7 +1,7 @@
 //! What ranks concurrent writes: [`Role`], the hybrid logical clock [`Hlc`], and the actor.
 
 use super::version::Actor;
-use crate::{id::NodeId, time::DtnTime};
+use crate::{id::NodeId, identity, time::DtnTime};
 use alloc::collections::BTreeMap;
 use core::fmt;
 
@@ -11,6 +11,18 @@ use core::fmt;
 /// writer was granted less ([`Roles`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Role(pub u8);
+
+impl From<identity::Role> for Role {
+    /// The rank of a member's role: observers write nothing of weight, and a fleet's own roles write as contributors do.
+    fn from(role: identity::Role) -> Self {
+        Self(match role {
+            identity::Role::Observer => 0,
+            identity::Role::Contributor | identity::Role::Own(_) => 1,
+            identity::Role::Operator => 2,
+            identity::Role::Admin => 3,
+        })
+    }
+}
 
 /// Which role each member was granted. All replicas of a fleet are told the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

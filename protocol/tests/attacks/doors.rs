@@ -78,8 +78,8 @@ fn oversize_nested_and_non_canonical_envelopes_are_refused() {
         ("malformed", short_signature),
         ("malformed", vec![0x81; 5000]),
         ("non_canonical", [&[0xd2][..], &[0x9f; 100]].concat()),
-        ("malformed", vec![0xd2, 0x84, 0x5a, 0xff, 0xff, 0xff, 0xff]),
-        ("malformed", Vec::from([0xd2])),
+        ("truncated", vec![0xd2, 0x84, 0x5a, 0xff, 0xff, 0xff, 0xff]),
+        ("truncated", Vec::from([0xd2])),
         ("too_long", [&[0xd2][..], &vec![0; 1 << 20]].concat()),
     ]);
 }

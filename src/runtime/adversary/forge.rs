@@ -62,7 +62,9 @@ impl Mischief {
     ) -> Vec<RecordKind> {
         let (own, victim) = (fleet.node(asset), fleet.node(target));
         let Some(link) = self.link_to(victim) else { return Vec::new() };
-        let others = fleet.scenario().asset_indices().filter(|other| *other != asset && *other != target);
+        let scenario = fleet.scenario();
+        let others =
+            scenario.asset_indices().filter(|other| !scenario.is_adversary(*other) && *other != target);
         let others: Vec<NodeId> = others.map(|other| fleet.node(other)).collect();
         let Some(other) = others.get(self.bundles as usize % others.len().max(1)).copied() else {
             return Vec::new();

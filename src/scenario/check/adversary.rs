@@ -28,15 +28,18 @@ impl Checker<'_> {
             let needed = "`service: Streams` over links of small frames: adversaries make envelopes and frames of their own";
             self.report(&first.place, Mistake::Inconsistent, found, needed);
         }
-        raw.iter().map(|adversary| self.adversary(adversary, assets)).collect()
+        let bad: Vec<AssetIndex> = raw.iter().filter_map(|item| self.asset(&item.value.asset)).collect();
+        let honest: Vec<AssetIndex> =
+            (0..assets).map(AssetIndex).filter(|asset| !bad.contains(asset)).collect();
+        raw.iter().map(|adversary| self.adversary(adversary, &honest)).collect()
     }
 
-    fn adversary(&mut self, raw: &Spanned<RawAdversary>, assets: u32) -> Adversary {
+    fn adversary(&mut self, raw: &Spanned<RawAdversary>, honest: &[AssetIndex]) -> Adversary {
         let (place, raw) = (&raw.place, &raw.value);
         let asset = self.asset(&raw.asset).unwrap_or(AssetIndex(0));
         let mut targets = match &raw.at {
             Some(names) => self.members(names),
-            None => (0..assets).map(AssetIndex).collect(),
+            None => honest.to_vec(),
         };
         targets.retain(|target| *target != asset);
         self.expect(!targets.is_empty(), place, "somebody else to attack");

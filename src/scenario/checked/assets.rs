@@ -1,6 +1,6 @@
 //! Members of the fleet and their equipment.
 
-use cosmosmesh_protocol::{bundle::Policy, id::NodeId};
+use cosmosmesh_protocol::{bundle::Policy, id::NodeId, identity};
 
 use crate::{
     astro::{Body, Motion},
@@ -62,6 +62,17 @@ pub enum AssetRole {
 }
 
 impl AssetRole {
+    /// The fleet's own word for it, which the protocol's modules map to theirs.
+    #[must_use]
+    pub const fn identity(self) -> identity::Role {
+        match self {
+            Self::Observer => identity::Role::Observer,
+            Self::Contributor => identity::Role::Contributor,
+            Self::Operator => identity::Role::Operator,
+            Self::Admin => identity::Role::Admin,
+        }
+    }
+
     /// What an asset is when nothing is said.
     #[must_use]
     pub const fn of(kind: AssetKind) -> Self {

@@ -11,7 +11,7 @@ record! {
     RawAdversary "Adversary" {
         asset: Spanned<String>, "", "Which asset. Its node keeps no log and takes no part in shared state or plans; what it relays it relays honestly, unless it swallows.";
         attacks: Spanned<Vec<Spanned<RawAttack>>>, "", "What it does, one after the other.";
-        at: Optional<Vec<Spanned<String>>>, "every other asset", "Whom it attacks, in turn: names or `\"@group\"`. An attack waits while there is no link to its target.";
+        at: Optional<Vec<Spanned<String>>>, "every asset that is no adversary", "Whom it attacks, in turn: names or `\"@group\"`. An attack waits while there is no link to its target.";
         interval: Spanned<Duration>, "", "Time between two attacks, more than zero.";
         start: Optional<Duration>, "0 s", "It begins, within the run.";
         end: Optional<Duration>, "the run's end", "It ends, later than it begins, within the run.";

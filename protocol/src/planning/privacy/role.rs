@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use crate::{id::NodeId, planning::problem::LocalProblem};
+use crate::{id::NodeId, identity, planning::problem::LocalProblem};
 
 /// As what somebody looks at a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +42,17 @@ pub enum Item {
 }
 
 impl Role {
+    /// As what a member looks at a plan: who commands answers for the fleet, an asset sees its own, and the rest what everybody sees. Who
+    /// coordinates or is of the committee is the plan's to say.
+    #[must_use]
+    pub const fn of(member: identity::Role, node: NodeId) -> Self {
+        match member {
+            identity::Role::Observer | identity::Role::Own(_) => Self::Observer,
+            identity::Role::Contributor => Self::Contributor(node),
+            identity::Role::Operator | identity::Role::Admin => Self::Operator,
+        }
+    }
+
     /// Whether somebody in this role may see it. What is not granted here is not seen.
     #[must_use]
     pub fn sees(self, item: Item) -> bool {
