@@ -8,6 +8,8 @@ mod envelopes;
 mod fleet;
 #[path = "attacks/identities.rs"]
 mod identities;
+#[path = "attacks/lines.rs"]
+mod lines;
 #[path = "attacks/logs.rs"]
 mod logs;
 #[path = "attacks/plans.rs"]
