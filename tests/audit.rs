@@ -251,14 +251,14 @@ fn a_past_that_was_thrown_away_for_a_new_birth_is_not_silent() {
     let copy = Copy::new();
     let event = Event::Started { incarnation: 9 };
     let entries = vec![Entry { index: 0, clock_ms: 0, time: DtnTime(0), event }.encode()];
-    copy.write("drone", &entries);
+    copy.write("drill", &entries);
     let tree: Tree = entries.iter().map(|entry| leaf_hash(entry)).collect();
-    let log = LogId { node: NodeId(4), born: 9 };
-    let own = Checkpoint { log, size: 1, root: tree.root(1).expect("one"), time: DtnTime(0) }.sign(&keys(3));
-    fs::write(copy.file("drone.checkpoints"), joined(&own, &[], &[])).expect("writable");
+    let log = LogId { node: NodeId(3), born: 9 };
+    let own = Checkpoint { log, size: 1, root: tree.root(1).expect("one"), time: DtnTime(0) }.sign(&keys(2));
+    fs::write(copy.file("drill.checkpoints"), joined(&own, &[], &[])).expect("writable");
     let found = copy.audit(1);
     let lie = &found["first_lie"];
-    assert_eq!((&lie["asset"], &lie["kind"]), (&"drone".into(), &"discarded".into()), "{found}");
+    assert_eq!((&lie["asset"], &lie["kind"]), (&"drill".into(), &"discarded".into()), "{found}");
     assert_eq!(lie["born"], 1);
 }
 

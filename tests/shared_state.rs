@@ -112,6 +112,20 @@ fn contracts_that_break_each_other_are_settled_alike_and_counted() {
 }
 
 #[test]
+fn records_of_every_built_in_contract_are_written_and_read_by_all() {
+    let place = TempDir::new().expect("a temporary folder");
+    let mix = "trade: 1.0, telemetry: 1.0, forecast: 1.0, command: 1.0, event: 1.0, plan: 1.0)";
+    let (folder, run) = fly(&place, "apart", ("trade: 1.0)", mix));
+    for contract in ["trade", "telemetry", "forecast", "command", "event", "plan"] {
+        let of = format!("{contract}/");
+        let written = rows(&folder, "writes.csv").iter().filter(|row| row["item"].starts_with(&of)).count();
+        assert!(written > 0, "{contract}");
+    }
+    // Two versions of `trade` break each other; the others have one, and all that is written of them is a record.
+    assert_eq!(metric(&run, "sync.replicas_diverged"), Some(0.0));
+}
+
+#[test]
 fn who_was_away_for_longer_than_the_horizon_gets_everything_and_loses_nothing() {
     let place = TempDir::new().expect("a temporary folder");
     let (folder, run) = fly(&place, "away", ("", ""));

@@ -122,6 +122,9 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         contracts: false,
         shared_state: None,
         trust: None,
+        governance: None,
+        discovery: None,
+        sealing: None,
         plan: None,
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     clock::Clock,
     config::{Config, Durability, Via},
+    discovery::{self, Discovery},
     disk::{Disk, DiskError},
     door::Door,
     engine::{Engine, Parts, Shared},
@@ -128,6 +129,7 @@ pub struct Daemon {
     door: Door,
     engine: Mutex<Option<JoinHandle<()>>>,
     server: Option<http::Server>,
+    discovery: Option<Discovery>,
 }
 
 impl Daemon {
@@ -148,6 +150,10 @@ impl Daemon {
         let did = key::did(&keys);
         let (disk, open, set_aside) = open_store(&config, start)?;
         let config = Arc::new(config);
+        if let Some(cpu) = config.cpu {
+            let failed = |source| StartError::System { what: format!("processor {cpu}"), source };
+            crate::processor::check(cpu).map_err(failed)?;
+        }
         let sockets = Sockets::bind(&config)?;
         let clock = Clock::start(Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms)));
         let tls = tls_setup(&config, &keys)?;
@@ -190,8 +196,16 @@ impl Daemon {
         let engine = engine.map_err(system("a thread"))?;
         let door =
             Door { config: config.clone(), did: did.clone(), addresses, mailbox, store, shared, clock };
-        let mut daemon =
-            Self { config, did, addresses, set_aside, door, engine: Mutex::new(Some(engine)), server: None };
+        let mut daemon = Self {
+            config,
+            did,
+            addresses,
+            set_aside,
+            door,
+            engine: Mutex::new(Some(engine)),
+            server: None,
+            discovery: None,
+        };
         // From here on, dropping the daemon ends what was started.
         daemon.serve(sockets, &streams, datagrams_dropped).map_err(system("a thread"))?;
         tracing::info!(node = %daemon.config.node, did = %daemon.did, "started");
@@ -212,8 +226,20 @@ impl Daemon {
             match peer.via {
                 Via::Tcpcl(address) => streams.dial(place, address, StreamKind::Tcpcl)?,
                 Via::Mtcp(address) => streams.dial(place, address, StreamKind::Mtcp)?,
-                Via::Udp(_) | Via::Radio { .. } | Via::Inbound | Via::Process | Via::Others => {}
+                Via::Udp(_)
+                | Via::Radio { .. }
+                | Via::Discovered
+                | Via::Inbound
+                | Via::Process
+                | Via::Others => {}
             }
+        }
+        if discovery::is_wanted(&self.config) {
+            let discovery = Discovery::start(&self.config, &self.did, self.addresses.tcpcl)?;
+            for (place, found) in discovery.found() {
+                streams.dial_found(*place, found.clone())?;
+            }
+            self.discovery = Some(discovery);
         }
         for (place, radio) in self.config.radios.iter().enumerate() {
             streams.keep_radio(place, radio.at.clone())?;
@@ -284,6 +310,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.stop();
         self.wait();
+        self.discovery = None;
         if let Some(mut server) = self.server.take() {
             server.stop();
         }

@@ -27,11 +27,13 @@
 //!                  └── store ◄──┘ groups of batches, one transaction each
 //! ```
 
+pub mod adapter;
 pub mod cli;
 mod client;
 mod clock;
 mod config;
 mod daemon;
+mod discovery;
 mod disk;
 mod door;
 mod engine;
@@ -43,6 +45,7 @@ mod log;
 mod mailbox;
 mod message;
 mod metrics;
+mod processor;
 mod store;
 mod tls;
 pub mod transport;

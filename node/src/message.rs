@@ -58,26 +58,34 @@ impl From<InboxEntry> for Message {
     }
 }
 
-mod hex {
+pub(crate) mod hex {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    /// Two digits for each byte.
+    pub(crate) fn digits(bytes: &[u8]) -> String {
         let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
-        let text: String = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
-        serializer.serialize_str(&text)
+        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(deserializer)?;
+    /// The bytes of pairs of digits.
+    pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
         let half = |digit: u8| char::from(digit).to_digit(16);
         let byte = |pair: &[u8]| match pair {
             [high, low] => Some((half(*high)? << 4 | half(*low)?) as u8),
             _ => None,
         };
-        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-        bytes.ok_or_else(|| D::Error::custom("not pairs of hexadecimal digits"))
+        text.as_bytes().chunks(2).map(byte).collect()
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&digits(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        bytes(&text).ok_or_else(|| D::Error::custom("not pairs of hexadecimal digits"))
     }
 }
 

@@ -93,6 +93,10 @@ pub(crate) struct Snapshot {
     pub(crate) troubles: Vec<String>,
     pub(crate) queues: BTreeMap<&'static str, u64>,
     pub(crate) signatures: [u64; 2],
+    /// What one input should take at most.
+    pub(crate) budget: Duration,
+    /// Whether one took longer within the last minute.
+    pub(crate) over_budget_lately: bool,
     /// When it was made: a heartbeat.
     pub(crate) at: Duration,
 }
@@ -157,6 +161,20 @@ impl Snapshot {
         gauge(&mut out, "ready", "Whether it can do its work.", |line| {
             line("", u64::from(self.troubles.is_empty()));
         });
+        gauge(
+            &mut out,
+            "input_budget_alarm",
+            "Whether an input took longer than its budget within the last minute.",
+            |line| {
+                line("", u64::from(self.over_budget_lately));
+            },
+        );
+        let budget = self.budget.as_secs_f64();
+        let _ = writeln!(
+            out,
+            "# TYPE cosmosmesh_input_budget_seconds gauge\n# UNIT cosmosmesh_input_budget_seconds seconds\n\
+             cosmosmesh_input_budget_seconds {budget:?}"
+        );
         let longest = counts.input.longest().as_secs_f64();
         let _ = writeln!(
             out,

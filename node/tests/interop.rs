@@ -12,6 +12,9 @@ use std::{
 };
 use tempfile::TempDir;
 
+#[path = "interop/direwolf.rs"]
+mod direwolf;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 const LIFETIME: Duration = Duration::from_secs(3600);
 

@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p cosmosmesh-protocol --bench trust`
 
+#![expect(clippy::print_stdout, reason = "a bench reports on the terminal")]
+
 use cosmosmesh_protocol::{
     access::{Action, Actions, Effect, Policy, Request, Rule},
     envelope::{Header, Purpose, open, seal},

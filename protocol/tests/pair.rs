@@ -89,6 +89,9 @@ fn config(node: u64, count: u64, directory: &Arc<Directory>) -> NodeConfig {
         }),
         plan: None,
         trust: None,
+        governance: None,
+        discovery: None,
+        sealing: None,
     }
 }
 

@@ -161,6 +161,7 @@ pub(super) fn fly_loaded(
     };
     let mut watch = Watch::new(&simulation, &scenario, end, folder).map_err(input)?;
     watch.oracles.pass_over(real);
+    watch.oracles.pass_over_ways(simulation.reality().ways().collect());
     if request.output.as_ref().is_some_and(|output| output.trace) {
         watch.open_trace(&scenario)?;
     }

@@ -33,10 +33,11 @@ use std::{
   cosmosmesh replay runs/hil_link.hil
 
 A bound asset is not simulated: what comes in by its interface is sent by its radio, with that radio's airtime and queue, and what reaches it after \
-the link's delay, windows and loss goes out. ASSET/RADIO>PEER binds the way to one peer; without a peer, what comes in reaches all that the radio serves.
+the link's delay, windows and loss goes out. ASSET/RADIO>PEER binds the way to one peer; without a peer, what comes in reaches all that the radio serves. With --bind-way the asset is simulated, and only the way to the \
+peer is real: bind both ends, and two real modems carry what two simulated nodes say.
 
 Transports: udp:PEER[@LOCAL] (a datagram is a frame of the link); udpcl:PEER[@LOCAL] (a datagram is a bundle, as between daemons); and in a program built \
-with the feature `daemon` kiss:HOST:PORT and serial:DEVICE (a KISS modem; frames of at most 256 bytes), meshtastic:HOST:PORT or :DEVICE (a real radio; frames of at most 233 \
+with the feature `daemon` kiss:HOST:PORT[#OWN>PEER] and serial:DEVICE[@BAUD][#OWN>PEER] (a KISS modem, with callsigns; frames of at most 256 bytes), meshtastic:HOST:PORT or :DEVICE (a real radio; frames of at most 233 \
 bytes), meshtastic-radio:HOST:PORT (an emulated radio, for programs that drive a real one; also at every other asset, beside its node).
 
 The log holds the scenario, its seed (and with it the keys of all simulated nodes) and every real frame: its mode is 0600.
@@ -47,8 +48,11 @@ pub struct HilArgs {
     #[arg(value_name = "SCENARIO")]
     scenario: PathBuf,
     /// A radio of an asset, and where its real side is.
-    #[arg(long = "bind", value_name = "ASSET/RADIO[>PEER]=TRANSPORT:ADDRESS", required = true)]
+    #[arg(long = "bind", value_name = "ASSET/RADIO[>PEER]=TRANSPORT:ADDRESS")]
     bindings: Vec<Binding>,
+    /// The way from a simulated asset to its peer is real: what its radio sends there goes out, and what comes in it hears.
+    #[arg(long = "bind-way", value_name = "ASSET/RADIO>PEER=TRANSPORT:ADDRESS")]
+    ways: Vec<Binding>,
     /// Simulate only links: no node but those that are bound.
     #[arg(long)]
     emulate_link: bool,
@@ -112,8 +116,13 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
             &"--wall-clock needs --clock realtime: this machine's time of day is neither scaled nor stepped",
         ));
     }
+    let ways = args.ways.iter().cloned().map(|way| Binding { way: true, ..way });
+    let bindings: Vec<Binding> = args.bindings.iter().cloned().chain(ways).collect();
+    if bindings.is_empty() {
+        return Err(usage(&"nothing is bound: say --bind ASSET/RADIO=TRANSPORT:ADDRESS, or --bind-way"));
+    }
     let (scenario, files) = Scenario::load_with_files(&args.scenario)?;
-    let mut session = Session::new(&args.bindings, &scenario).map_err(|error| usage(&error))?;
+    let mut session = Session::new(&bindings, &scenario).map_err(|error| usage(&error))?;
     session.reality.links_alone = args.emulate_link;
     if args.wall_clock {
         let ours = scenario.epoch.dtn_time_ms(SimTime::ZERO).and_then(|ms| i64::try_from(ms).ok());
@@ -124,14 +133,14 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
     if let Some(folder) = &args.write_nodes {
         let seed = args.seed.unwrap_or(scenario.seed);
         let written =
-            write_nodes(folder, &args.bindings, &session, &scenario, seed).map_err(|error| usage(&error))?;
+            write_nodes(folder, &bindings, &session, &scenario, seed).map_err(|error| usage(&error))?;
         for path in written {
             writeln!(io::stdout(), "{}", path.display())?;
         }
         return Ok(Outcome::Done);
     }
     let mailbox = Arc::new(Mailbox::new(session.bindings.len()));
-    let wires = open(&args.bindings, &session, &scenario, &mailbox).map_err(|error| usage(&error))?;
+    let wires = open(&bindings, &session, &scenario, &mailbox).map_err(|error| usage(&error))?;
     for (binding, wire) in &wires {
         writeln!(io::stderr(), "{binding}: {}", wire.place())?;
     }

@@ -12,6 +12,7 @@ pub mod hil;
 mod interrupt;
 pub mod new;
 pub mod policy;
+mod policy_history;
 pub mod privacy;
 mod progress;
 mod reference;

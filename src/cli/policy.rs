@@ -1,6 +1,9 @@
-//! `cosmosmesh policy explain`: who may do what, and why.
+//! `cosmosmesh policy explain`: who may do what, and why. `cosmosmesh policy history` is beside it.
 
-use super::{CliError, Outcome};
+use super::{
+    CliError, Outcome,
+    policy_history::{self, HistoryArgs},
+};
 use crate::{scenario::Scenario, units::AssetIndex};
 use clap::{Args, Subcommand};
 use cosmosmesh_protocol::{
@@ -19,6 +22,7 @@ pub struct PolicyArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Explain(ExplainArgs),
+    History(HistoryArgs),
 }
 
 /// Says who may do what at an asset, and which rule says so.
@@ -72,7 +76,10 @@ struct Answer {
 /// # Errors
 /// [`CliError`] when the scenario cannot be used, or output not be written.
 pub fn execute(args: &PolicyArgs, out: &mut dyn Write) -> Result<Outcome, CliError> {
-    let Command::Explain(args) = &args.command;
+    let args = match &args.command {
+        Command::Explain(args) => args,
+        Command::History(args) => return policy_history::execute(args, out),
+    };
     let scenario = Scenario::load(&args.scenario)?;
     let answers = answers(args, &scenario)?;
     if args.json {

@@ -41,6 +41,9 @@ impl MessageKind {
             Self::Acknowledgement => "acknowledgement",
             Self::Datagram => "datagram",
             Self::Trust => "trust",
+            Self::Governance => "governance",
+            Self::Membership => "membership",
+            Self::GroupKey => "group_key",
         }
     }
 }
@@ -116,6 +119,8 @@ impl RecordKind {
             Self::PlanSpent { .. } => (53, "plan_spent"),
             Self::PlanHorizon { .. } => (30, "plan_horizon"),
             Self::PlanWhole { .. } => (31, "plan_whole"),
+            Self::Governance { .. } => (60, "governance"),
+            Self::Presence { .. } => (61, "presence"),
             Self::PlanMember { .. } => (32, "plan_member"),
             Self::PlanRequests { .. } => (33, "plan_requests"),
             Self::SyncContent { .. } => (40, "sync_content"),
@@ -182,6 +187,19 @@ impl RecordKind {
                 visit("done", Field::Reals(done));
             }
             Self::PlanWhole { horizon } => visit("horizon", Field::Count(*horizon)),
+            Self::Governance { slot, step, about, what, record } => {
+                visit("slot", Field::Count(*slot));
+                visit("step", Field::Word(step));
+                if let Some(about) = about {
+                    visit("about", Field::Asset(*about));
+                }
+                visit("what", Field::Word(what));
+                visit("record", Field::Count(u64::from_be_bytes(*record)));
+            }
+            Self::Presence { about, presence } => {
+                visit("about", Field::Asset(*about));
+                visit("presence", Field::Word(presence));
+            }
             Self::PlanMember { horizon, round, member, present, why } => {
                 visit("horizon", Field::Count(*horizon));
                 visit("round", Field::Count(u64::from(*round)));

@@ -32,6 +32,12 @@ pub enum MessageKind {
     Datagram,
     /// Certificates, revocations and checkpoints of logs.
     Trust,
+    /// Proposals, ballots and decisions of the fleet.
+    Governance,
+    /// Gossip about who is there.
+    Membership,
+    /// Keys of a group.
+    GroupKey,
 }
 
 /// Why a frame did not arrive.
@@ -361,6 +367,26 @@ pub enum RecordKind {
     PlanWhole {
         /// The horizon.
         horizon: u64,
+    },
+    /// Something happened to the ledger of the fleet's decisions, as the asset knows it.
+    Governance {
+        /// The slot.
+        slot: u64,
+        /// What happened: proposed, approved, rejected, committed, adopted, closed, exposed.
+        step: &'static str,
+        /// Whose doing it was, if anybody's.
+        about: Option<AssetIndex>,
+        /// What it is about: policy, schema, seat, unseat, block, authority, nothing.
+        what: &'static str,
+        /// The first bytes of the proposal's digest; of a decision, of the head of the history with it.
+        record: [u8; 8],
+    },
+    /// What the asset believes of another has changed.
+    Presence {
+        /// Of whom.
+        about: AssetIndex,
+        /// What it believes: unknown, alive, suspect, silent, down, blocked.
+        presence: &'static str,
     },
     /// The coordinator goes on with a member more, or without one.
     PlanMember {

@@ -21,6 +21,8 @@ pub struct Binding {
     pub transport: String,
     /// Where, as the transport has it.
     pub address: String,
+    /// Whether the way to the peer is real, and not the asset's node.
+    pub way: bool,
 }
 
 /// What a real interface carries.
@@ -114,13 +116,13 @@ impl FromStr for Binding {
         }
         let peer = peer.map(str::to_owned);
         let [asset, class, transport, address] = [asset, class, transport, address].map(str::to_owned);
-        Ok(Self { asset, class, peer, transport, address })
+        Ok(Self { asset, class, peer, transport, address, way: false })
     }
 }
 
 impl fmt::Display for Binding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { asset, class, peer, transport, address } = self;
+        let Self { asset, class, peer, transport, address, .. } = self;
         let (arrow, peer) = peer.as_ref().map_or(("", ""), |peer| (">", peer.as_str()));
         write!(f, "{asset}/{class}{arrow}{peer}={transport}:{address}")
     }
@@ -152,7 +154,8 @@ pub fn resolve(binding: &Binding, scenario: &Scenario) -> Result<Interface, Bind
         return Err(BindingError::Ltp { class: binding.class.clone() });
     }
     let peer = binding.peer.as_deref().map(index).transpose()?;
-    Ok(Interface { asset, radio: radio as u32, peer, part: Part::Node })
+    let part = if binding.way { Part::Way } else { Part::Node };
+    Ok(Interface { asset, radio: radio as u32, peer, part })
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

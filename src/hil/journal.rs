@@ -91,6 +91,9 @@ pub struct LoggedInterface {
     pub peer: Option<u32>,
     /// The mark of a service; absent for a node.
     pub mark: Option<u8>,
+    /// Whether it is a way, and no node.
+    #[serde(default)]
+    pub way: bool,
     /// What it carries.
     pub framing: String,
 }

@@ -18,6 +18,7 @@ fn header() -> Header {
             radio: 1,
             peer: Some(2),
             mark: None,
+            way: false,
             framing: "frames".to_owned(),
         }],
         clock: "realtime".to_owned(),

@@ -6,7 +6,7 @@ use super::{
     journal::{JournalError, JournalWriter, LoggedEnd, LoggedFrame},
     mailbox::{Incoming, Mailbox, News},
     report::{InterfaceReport, SessionReport, Spans},
-    wire::{Outgoing, Wire},
+    wire::{Outgoing, Wires},
 };
 use crate::{
     engine::Fingerprint,
@@ -36,7 +36,7 @@ pub struct Setup {
     /// Between log and kernel.
     pub door: Door,
     /// The real sides, by interface, with their bindings.
-    pub wires: Vec<(String, Box<dyn Wire>)>,
+    pub wires: Wires,
     /// Where they post.
     pub mailbox: Arc<Mailbox>,
     /// The log.
@@ -277,11 +277,13 @@ impl Outside for Live {
                 return self.end(Ended::LogFailed { why });
             }
             let news = self.setup.mailbox.look();
-            if news.ended || (self.setup.stop)() {
-                return self.end(Ended::Stopped);
-            }
             let wall = clock::now();
             let mut now = self.now(wall, &news);
+            if news.ended || (self.setup.stop)() {
+                // Up to now nothing else was due.
+                self.granted = self.granted.max(now.min(next));
+                return self.end(Ended::Stopped);
+            }
             let due = now >= next;
             if due && !matches!(self.setup.mode, ClockMode::Stepped(_)) {
                 if let Err(how) = self.judge_lag(wall, next) {

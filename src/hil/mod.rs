@@ -36,4 +36,4 @@ pub use nodes::{NodesError, write_nodes};
 pub use replay::{Replay, Replayed};
 pub use report::{InterfaceReport, SessionReport, SpanSummary};
 pub use session::{Session, SessionError, TRANSPORTS, open};
-pub use wire::{Outgoing, UdpWire, Wire, WireError};
+pub use wire::{Outgoing, UdpWire, Wire, WireError, Wires};

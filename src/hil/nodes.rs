@@ -104,6 +104,8 @@ fn configuration(
 ) -> String {
     let mut text =
         format!("// {} of the scenario {}, as a daemon.\n(\n", scenario.asset(own).name, scenario.name);
+    // Its control, always of this machine, has the port's number over TCP.
+    let control = format!("127.0.0.1:{}", theirs.rsplit(':').next().unwrap_or("0"));
     let retransmission = (scenario.protocol.retransmission.min_timeout.0 / 1_000_000).clamp(100, 3_600_000);
     let _ = writeln!(text, "    node: {},", scenario.asset(own).node.0);
     let _ = writeln!(
@@ -113,7 +115,7 @@ fn configuration(
     );
     let _ = writeln!(
         text,
-        "    state: \"state\",\n    control: \"127.0.0.1:0\",\n    listen: (udp: \"{theirs}\"),\n    peers: ["
+        "    state: \"state\",\n    control: \"{control}\",\n    listen: (udp: \"{theirs}\"),\n    peers: ["
     );
     for (index, asset) in scenario.assets.iter().enumerate() {
         let index = AssetIndex(index as u32);

@@ -5,7 +5,7 @@ use super::{
     door::Door,
     journal::{Header, LoggedInterface, SourceFile},
     mailbox::Mailbox,
-    wire::{UdpWire, Wire, WireError},
+    wire::{UdpWire, Wire, WireError, Wires},
 };
 use crate::{
     scenario::Scenario,
@@ -94,7 +94,7 @@ impl Session {
                 asset: AssetIndex(one.asset),
                 radio: one.radio,
                 peer: one.peer.map(AssetIndex),
-                part: one.mark.map_or(Part::Node, Part::Service),
+                part: if one.way { Part::Way } else { one.mark.map_or(Part::Node, Part::Service) },
             });
         }
         let bindings = header.interfaces.iter().map(|one| one.binding.clone()).collect();
@@ -124,9 +124,10 @@ impl Session {
             radio: one.radio,
             peer: one.peer.map(|peer| peer.0),
             mark: match one.part {
-                Part::Node => None,
+                Part::Node | Part::Way => None,
                 Part::Service(mark) => Some(mark),
             },
+            way: one.part == Part::Way,
             framing: framing.word().to_owned(),
         };
         let interfaces = self.reality.interfaces.iter().zip(&self.framings).zip(&self.bindings);
@@ -213,7 +214,7 @@ pub fn open(
     session: &Session,
     scenario: &Scenario,
     mailbox: &Arc<Mailbox>,
-) -> Result<Vec<(String, Box<dyn Wire>)>, SessionError> {
+) -> Result<Wires, SessionError> {
     let mut makers = Makers::new(session, scenario, mailbox);
     let one = |(number, text): (usize, &String)| match makers.wire(bindings.get(number), number as u32) {
         Ok(wire) => Ok((text.clone(), wire)),
@@ -267,7 +268,10 @@ impl<'a> Makers<'a> {
         };
         Ok(match transport.as_str() {
             "udp" | "udpcl" => Box::new(UdpWire::open(address, number, mailbox)?),
-            "kiss" | "serial" => Box::new(ModemWire::open(address, KissModem::new(), number, mailbox)?),
+            "kiss" | "serial" => {
+                let modem = KissModem::new(address.split_once('#').map(|(_, calls)| calls))?;
+                Box::new(ModemWire::open(address, modem, number, mailbox)?)
+            }
             "meshtastic" => Box::new(ModemWire::open(address, MeshModem::new(), number, mailbox)?),
             "meshtastic-radio" => {
                 let net = self.net()?;

@@ -44,6 +44,9 @@ pub trait Wire: Send {
     }
 }
 
+/// The real side of each interface, with its binding as typed.
+pub type Wires = Vec<(String, Box<dyn Wire>)>;
+
 /// Why a wire cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {

@@ -12,6 +12,7 @@ pub const fn is_application(kind: MessageKind) -> bool {
     match kind {
         MessageKind::Telemetry | MessageKind::Command | MessageKind::Event | MessageKind::Datagram => true,
         MessageKind::Sync | MessageKind::Plan | MessageKind::Acknowledgement | MessageKind::Trust => false,
+        MessageKind::Governance | MessageKind::Membership | MessageKind::GroupKey => false,
     }
 }
 

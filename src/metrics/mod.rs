@@ -5,6 +5,7 @@
 mod attacks;
 mod delivery;
 mod energy;
+mod governance;
 mod latency;
 mod link;
 mod plan;
@@ -17,6 +18,7 @@ mod value;
 pub use attacks::AttackRecorder;
 pub use delivery::{DeliveryRecorder, is_application};
 pub use energy::EnergyRecorder;
+pub use governance::GovernanceRecorder;
 pub use latency::Latencies;
 pub use link::{LOSS_REASONS, LinkRecorder, LinkTotals};
 pub use plan::{HorizonRow, PlanRecorder, PlanReference, PlanSituation, Replan};
@@ -99,6 +101,7 @@ pub struct Metrics {
     privacy: PrivacyRecorder,
     link: LinkRecorder,
     energy: EnergyRecorder,
+    governance: GovernanceRecorder,
     security: SecurityRecorder,
     attacks: AttackRecorder,
     derived: Vec<DerivedRow>,
@@ -118,6 +121,7 @@ impl Metrics {
             privacy: PrivacyRecorder::default(),
             link: LinkRecorder::default(),
             energy: EnergyRecorder::default(),
+            governance: GovernanceRecorder::default(),
             security: SecurityRecorder::default(),
             attacks: AttackRecorder::new(shape.adversaries),
             derived: Vec::new(),
@@ -134,6 +138,7 @@ impl Metrics {
         self.privacy.record(record);
         self.link.record(record);
         self.energy.record(record);
+        self.governance.record(record);
         self.security.record(record);
         self.attacks.record(record);
     }
@@ -164,6 +169,7 @@ impl Metrics {
         self.rounds.write(&mut set);
         self.link.write(&mut set);
         self.energy.write(self.delivery.delivered_bytes(), &mut set);
+        self.governance.write(&mut set);
         self.security.write(&mut set);
         self.attacks.write(&mut set);
         self.privacy.write(&mut set);

@@ -3,7 +3,7 @@
 use super::{IntervalSet, OracleReport, Pairs, StreamId};
 use crate::{
     engine::{Record, RecordKind},
-    units::SimTime,
+    units::{AssetIndex, SimTime},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,17 +22,34 @@ struct Pair {
 pub struct FrameConservation {
     pairs: Pairs<Pair>,
     longest_flight: Option<SimTime>,
+    /// Pairs between which frames take ways that nobody sees.
+    unseen: Vec<(AssetIndex, AssetIndex)>,
 }
 
 impl FrameConservation {
     /// `longest_flight`: the longest time from the start of a frame to the verdict on it, where it is known.
     #[must_use]
     pub const fn new(longest_flight: Option<SimTime>) -> Self {
-        Self { pairs: Pairs::new(), longest_flight }
+        Self { pairs: Pairs::new(), longest_flight, unseen: Vec::new() }
+    }
+
+    /// Between these, sender first, frames take ways that nobody sees: they are passed over.
+    pub fn pass_over(&mut self, pairs: Vec<(AssetIndex, AssetIndex)>) {
+        self.unseen = pairs;
     }
 
     /// Takes the next record.
     pub fn record(&mut self, record: &Record, report: &mut OracleReport) {
+        let pair = match record.kind {
+            RecordKind::FrameSent { peer, .. } => (record.asset, peer),
+            RecordKind::FrameReceived { peer, .. } | RecordKind::FrameLost { peer, .. } => {
+                (peer, record.asset)
+            }
+            _ => return,
+        };
+        if !self.unseen.is_empty() && self.unseen.contains(&pair) {
+            return;
+        }
         match record.kind {
             RecordKind::FrameSent { peer, bytes, .. } => {
                 let pair = self.pairs.of(record.asset, peer);

@@ -116,6 +116,11 @@ impl Oracles {
         self.forged.pass_over(assets);
     }
 
+    /// Between these, sender first, frames take real ways.
+    pub fn pass_over_ways(&mut self, pairs: Vec<(AssetIndex, AssetIndex)>) {
+        self.frames.pass_over(pairs);
+    }
+
     /// Takes the next record.
     pub fn record(&mut self, record: &Record) {
         self.exactly_once.record(record, &mut self.report);

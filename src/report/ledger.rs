@@ -432,6 +432,12 @@ impl Audit {
         })
     }
 
+    /// The fleet's decisions, as each asset has written them down.
+    #[must_use]
+    pub fn decisions(&self) -> Vec<Story> {
+        self.story(|_, event| matches!(event, Event::Governed { .. }))
+    }
+
     fn story(&self, wanted: impl Fn(NodeId, &Event) -> bool) -> Vec<Story> {
         let mut lines = Vec::new();
         for (node, entries) in &self.decoded {
@@ -493,6 +499,8 @@ impl Audit {
             Event::Learned { what, about, .. } => format!("learned a {what} of {}", name(about)),
             Event::Witnessed { peer, size, .. } => format!("saw the log of {} at {size} entries", name(peer)),
             Event::Caught { peer, at, .. } => format!("caught {}: {at}", name(peer)),
+            Event::Governed { slot, step, about, .. } if about.0 == 0 => format!("slot {slot}: {step}"),
+            Event::Governed { slot, step, about, .. } => format!("slot {slot}: {step} by {}", name(about)),
         }
     }
 }
@@ -515,6 +523,9 @@ const fn purpose_word(purpose: Purpose) -> &'static str {
         Purpose::Plan => "plan",
         Purpose::Acknowledgement => "acknowledgement",
         Purpose::Trust => "trust",
+        Purpose::Governance => "governance",
+        Purpose::Membership => "membership",
+        Purpose::GroupKey => "group-key",
     }
 }
 

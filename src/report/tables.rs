@@ -143,7 +143,23 @@ pub const fn kind_word(kind: MessageKind) -> &'static str {
         MessageKind::Acknowledgement => "acknowledgement",
         MessageKind::Datagram => "datagram",
         MessageKind::Trust => "trust",
+        MessageKind::Governance => "governance",
+        MessageKind::Membership => "membership",
+        MessageKind::GroupKey => "group-key",
     }
+}
+
+/// A table that is there from its first row on.
+fn table<'t>(
+    table: &'t mut Option<Table>,
+    folder: &Path,
+    name: &'static str,
+    columns: &[&str],
+) -> Result<&'t mut Table, ReportError> {
+    if table.is_none() {
+        *table = Some(Table::create(folder, name, columns)?);
+    }
+    Ok(table.as_mut().expect("made above"))
 }
 
 /// All tables of a run.
@@ -169,6 +185,10 @@ pub struct Tables {
     links: Table,
     energy: Table,
     open: BTreeMap<(AssetIndex, AssetIndex, u32), SimTime>,
+    /// What the fleet decided, and what assets believe of each other: only of runs that have such.
+    governance: Option<Table>,
+    presence: Option<Table>,
+    folder: PathBuf,
 }
 
 impl Tables {
@@ -249,6 +269,9 @@ impl Tables {
                 &["time_s", "asset", "state_of_charge", "radio_joules"],
             )?,
             open: BTreeMap::new(),
+            governance: None,
+            presence: None,
+            folder: folder.to_path_buf(),
         })
     }
 
@@ -283,6 +306,29 @@ impl Tables {
                 &Exact(delta),
                 &if exhausted { "yes" } else { "no" },
             ]),
+            RecordKind::Governance { slot, step, about, what, record } => {
+                let columns = ["time_s", "asset", "slot", "step", "about", "what", "record"];
+                let record = format!("{:016x}", u64::from_be_bytes(*record));
+                let about = about.map_or("", name);
+                table(&mut self.governance, &self.folder, "decisions.csv", &columns)?.row(&[
+                    &time,
+                    &name(asset),
+                    slot,
+                    step,
+                    &about,
+                    what,
+                    &record,
+                ])
+            }
+            RecordKind::Presence { about, presence } => {
+                let columns = ["time_s", "asset", "about", "presence"];
+                table(&mut self.presence, &self.folder, "presence.csv", &columns)?.row(&[
+                    &time,
+                    &name(asset),
+                    &name(*about),
+                    presence,
+                ])
+            }
             RecordKind::PlanHorizon { horizon, .. } => {
                 self.horizon.insert(asset, *horizon);
                 Ok(())
@@ -435,7 +481,8 @@ impl Tables {
             &mut self.links,
             &mut self.energy,
         ];
-        tables.into_iter().try_for_each(Table::flush)
+        let optional = self.governance.as_mut().into_iter().chain(self.presence.as_mut());
+        tables.into_iter().chain(optional).try_for_each(Table::flush)
     }
 }
 

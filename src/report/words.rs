@@ -79,7 +79,9 @@ fn three_digits(value: f64) -> String {
         _ if size >= 99.95 => 0,
         _ if size >= 9.995 => 1,
         _ if size >= 0.9995 => 2,
-        _ => 3,
+        _ if size >= 0.0005 => 3,
+        // Little is not nothing.
+        _ => 5,
     };
     // Rounding up to 100 % would claim what is not so.
     let shown = if (99.95..100.0).contains(&size) {
@@ -139,6 +141,7 @@ mod tests {
         let ratio = |value| Metric { value: Some(value), unit: "1".into(), note: None };
         assert_eq!(metric("delivery.ratio", &ratio(0.99999)), "99.99 %");
         assert_eq!(metric("delivery.ratio", &ratio(1.0)), "100 %");
+        assert_eq!(metric("delivery.ratio", &ratio(2e-6)), "0.00020 %");
     }
 
     #[test]

@@ -49,16 +49,15 @@ impl Runtime {
     pub(super) fn write_record(
         &mut self,
         now: SimTime,
-        (contract, key): (&[u8], &[u8]),
+        (name, key): (&str, &[u8]),
         seed: u64,
         storage: &mut Storage,
         out: &mut Vec<Record>,
     ) {
         let registry = self.node.as_ref().and_then(|node| node.registry());
-        let name = std::str::from_utf8(contract).unwrap_or_default();
         let Some(schema) = registry.and_then(|registry| registry.newest(name)) else { return };
         let value = draw(schema, seed).encode();
-        self.input_write(now, Op::MapPut { name: contract, key, value: &value }, storage, out);
+        self.input_write(now, Op::MapPut { name: name.as_bytes(), key, value: &value }, storage, out);
     }
 
     /// Hands a write to the node, and tells what it says.

@@ -265,6 +265,9 @@ impl Fleet {
             contracts: false,
             shared_state: shared.map(|shared| self.shared_state(shared)),
             trust: self.trust(asset).filter(|_| honest),
+            governance: self.governance(asset).filter(|_| honest),
+            discovery: self.discovery().filter(|_| honest),
+            sealing: self.sealing(),
             plan: scenario
                 .planning
                 .as_ref()

@@ -3,8 +3,10 @@
 //! The only folder below `hil` that constructs or drives a [`Node`].
 
 mod adversary;
+mod agreed;
 mod audit;
 mod configure;
+mod governance;
 mod horizon;
 mod message;
 mod planning;
@@ -46,6 +48,7 @@ pub struct Runtime {
     sync_bytes: u64,
     /// Where it is in the plan.
     carried: Carried,
+    agreed: agreed::Agreed,
     /// Whether bundles that leave are to be told.
     watching: bool,
     /// Signatures of earlier incarnations.
@@ -74,6 +77,7 @@ impl Runtime {
             armed,
             sync_bytes,
             carried: Carried::default(),
+            agreed: agreed::Agreed::default(),
             watching: false,
             signatures: Signatures::default(),
             mischief,
@@ -91,6 +95,7 @@ impl Runtime {
             armed: None,
             sync_bytes: 0,
             carried: Carried::default(),
+            agreed: agreed::Agreed::default(),
             watching: false,
             signatures: Signatures::default(),
             mischief: None,
@@ -264,7 +269,9 @@ impl Runtime {
             Writing::Register(value) => Op::Register { name: register, value },
             Writing::MapPut(key, value) => Op::MapPut { name: map, key, value },
             Writing::Count(by) => Op::Count { name: counter, by: *by },
-            Writing::Trade(key, seed) => return self.write_record(now, (b"trade", key), *seed, storage, out),
+            Writing::Record(contract, key, seed) => {
+                return self.write_record(now, (contract, key), *seed, storage, out);
+            }
         };
         self.input_write(now, operation, storage, out);
     }
@@ -367,6 +374,7 @@ impl Runtime {
                 Output::Report(report) => self.record(now, report, out),
             }
         }
+        self.publish_plan(now, storage, out);
     }
 
     /// Tells the node of every batch that is durable by now, and drains it.
@@ -412,6 +420,7 @@ impl Runtime {
             let kind = RecordKind::PlanWhole { horizon: *horizon };
             out.push(Record { time: now, asset: self.asset, kind });
         }
+        self.agreed.note(&report);
         let kind = match report {
             Report::BundleAccepted { id, destination, bytes } => {
                 self.datagram_accepted(id.creation, &destination, bytes)

@@ -22,6 +22,9 @@ pub(super) const fn kind(purpose: Purpose) -> MessageKind {
         Purpose::Plan => MessageKind::Plan,
         Purpose::Acknowledgement => MessageKind::Acknowledgement,
         Purpose::Trust => MessageKind::Trust,
+        Purpose::Governance => MessageKind::Governance,
+        Purpose::Membership => MessageKind::Membership,
+        Purpose::GroupKey => MessageKind::GroupKey,
     }
 }
 
@@ -83,6 +86,12 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             sequence: number(dot),
             latency: SimTime::ZERO,
         },
+        Report::Governance { slot, step, about, what, record } => {
+            RecordKind::Governance { slot, step: step.word(), about: about.map(at), what, record: record.0 }
+        }
+        Report::Presence { node, presence } => {
+            RecordKind::Presence { about: at(node), presence: presence.word() }
+        }
         Report::PlanLocal { round, values, .. } => RecordKind::PlanLocal { round, values },
         Report::PlanRound(report) => RecordKind::PlanRound {
             round: report.round,

@@ -21,10 +21,11 @@ mod syntax;
 
 pub use checked::{
     Adversary, Arrivals, Asset, AssetKind, AssetRole, Attack, Better, ConstraintKind, ContactSource, CrcKind,
-    CustodySpec, Fault, Grant, LinkSelector, ListedMessage, MaskSpec, Messages, NoiseSpec, PayloadContent,
-    PlanConstraint, PlanParticipant, PlanRelation, PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority,
-    PrivacySpec, ProtocolSettings, Publication, Retransmission, Revocation, Rolling, Routing, Scenario,
-    Service, SharedState, StorageSpec, TableLine, Tolerance, Traffic, TrustSpec, WriteMix, has_surface,
+    CustodySpec, Decision, DiscoverySpec, Fault, GovernanceSpec, Grant, LinkSelector, ListedMessage,
+    MaskSpec, Messages, NoiseSpec, PayloadContent, PlanConstraint, PlanParticipant, PlanRelation,
+    PlanReserve, PlanSpec, PlanTerm, PowerSpec, Priority, PrivacySpec, Proposal, ProtocolSettings,
+    Publication, RECORDS, Retransmission, Revocation, Rolling, Routing, Scenario, SealingSpec, Service,
+    SharedState, StorageSpec, TableLine, Tolerance, Traffic, TrustSpec, Vote, WriteMix, has_surface,
 };
 pub use decode::{FieldRow, Shape};
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake};

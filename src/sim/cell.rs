@@ -133,6 +133,10 @@ impl Cell<'_> {
             Event::StartPlan => self.runtime.start_plan(now, self.storage, &mut around.records),
             Event::Revoke(number) => self.revoke(around, now, number),
             Event::Attack(item) => self.attack(around, now, item),
+            Event::Propose(number) => {
+                self.runtime.propose(now, number as usize, self.storage, &mut around.records);
+            }
+            Event::Vote(number) => self.vote(around, now, number),
             Event::PlanHorizon(horizon) => {
                 self.runtime.plan_horizon(now, horizon, self.storage, &mut around.records);
             }
@@ -223,6 +227,12 @@ impl Cell<'_> {
         let Some(trust) = &around.setting.course.scenario.trust else { return };
         let Revocation { asset, cause, .. } = trust.revocations[number as usize];
         self.runtime.revoke(now, asset, cause, self.storage, &mut around.records);
+    }
+
+    fn vote(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {
+        let Some(governance) = &around.setting.course.scenario.governance else { return };
+        let vote = governance.votes[number as usize];
+        self.runtime.take_opinion(now, vote.proposal, vote.approves, self.storage, &mut around.records);
     }
 
     fn publish(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, number: u32) {

@@ -8,6 +8,7 @@ mod outside;
 mod partition;
 mod receive;
 mod run;
+mod stretch;
 mod transmit;
 
 pub use outside::{Arrival, BindError, Departure, Entrance, Free, Grant, Interface, Outside, Part, Reality};

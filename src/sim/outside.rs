@@ -9,10 +9,11 @@
 
 use super::{
     cell::{Cell, Surroundings},
-    event::Incoming,
+    event::{Event, Incoming},
 };
 use crate::{
     engine::RecordKind,
+    link::{Flight, Frame, Passage},
     scenario::Scenario,
     units::{AssetIndex, SimTime},
     world::{Course, QueuedFrame},
@@ -45,6 +46,9 @@ pub enum Part {
     Node,
     /// A service beside the node, on its radio: frames that begin with this byte.
     Service(u8),
+    /// The way to the peer: the node is simulated, and what its radio sends there goes out instead of flying, and what comes in is heard from there, with the
+    /// link's light time and loss, in its windows.
+    Way,
 }
 
 /// What is real in a run.
@@ -71,6 +75,12 @@ pub enum BindError {
         /// How many there are.
         radios: usize,
     },
+    /// A way leads to a peer.
+    #[error("`{asset}`: a way is to one peer: ASSET/RADIO>PEER, and one that the radio talks to")]
+    Way {
+        /// The asset's name.
+        asset: String,
+    },
     /// Two interfaces for the same frames.
     #[error("`{asset}`: two interfaces for one radio and peer")]
     Twice {
@@ -94,6 +104,12 @@ impl Reality {
         self.links_alone || self.interfaces.iter().any(|one| one.asset == asset && one.part == Part::Node)
     }
 
+    /// The assets between which frames take real ways, sender first.
+    pub fn ways(&self) -> impl Iterator<Item = (AssetIndex, AssetIndex)> {
+        let ways = self.interfaces.iter().filter(|one| one.part == Part::Way);
+        ways.filter_map(|one| Some((one.asset, one.peer?))).flat_map(|(own, peer)| [(own, peer), (peer, own)])
+    }
+
     /// Whether it fits a scenario.
     ///
     /// # Errors
@@ -112,6 +128,9 @@ impl Reality {
             };
             if self.interfaces[..place].iter().find(same).is_some() {
                 return Err(BindError::Twice { asset: name() });
+            }
+            if one.part == Part::Way && (one.peer.is_none() || self.has_node(one.asset)) {
+                return Err(BindError::Way { asset: name() });
             }
             if one.part == Part::Node && !self.links_alone {
                 let shared = scenario.shared_state.as_ref();
@@ -243,6 +262,8 @@ impl Port {
                 && match one.part {
                     Part::Node => true,
                     Part::Service(mark) => bytes.first() == Some(&mark),
+                    // What is heard from there is for the node.
+                    Part::Way => false,
                 }
         };
         let fitting = || self.ends.iter().filter(|(_, one)| fits(one));
@@ -251,12 +272,70 @@ impl Port {
     }
 }
 
+impl Port {
+    /// The interface through which frames to a peer leave instead of flying.
+    pub(super) fn way(&self, radio: u32, peer: AssetIndex) -> Option<u32> {
+        let leads = |one: &Interface| one.part == Part::Way && one.radio == radio && one.peer == Some(peer);
+        self.ends.iter().find(|(_, one)| leads(one)).map(|(number, _)| *number)
+    }
+}
+
 impl Cell<'_> {
+    /// A frame comes in by a way: it is heard a light time later, if the link has it so.
+    fn comes_by_way(
+        &mut self,
+        around: &mut Surroundings<'_, '_>,
+        now: SimTime,
+        (radio, from): (u32, AssetIndex),
+        bytes: Vec<u8>,
+    ) {
+        let course = around.setting.course;
+        let ours = |link: &crate::world::DirectedLink| {
+            (link.from, link.to, link.to_radio) == (from, self.asset, radio)
+        };
+        let windows = course.windows[from.get()].iter();
+        let open = windows
+            .take_while(|window| window.start <= now)
+            .find(|window| now <= window.end && ours(&course.links[window.link as usize]));
+        let length = bytes.len() as u32;
+        let Some(window) = open else {
+            let reason = crate::engine::LossReason::WindowClosed;
+            let kind = RecordKind::FrameLost { peer: from, bytes: length, reason };
+            return self.record(around, now, kind);
+        };
+        let link = &course.links[window.link as usize];
+        let contact = &course.plan.contacts()[window.contact as usize];
+        let bytes_on_air = course.class(link).bytes_on_air(length);
+        let passage = Passage {
+            start: window.start,
+            end: window.end,
+            light_time: contact.owlt_at(now),
+            bit_error_rate: contact.bit_error_rate,
+        };
+        // Its time on air was real.
+        let frame = Frame { start: now, bytes: bytes_on_air, airtime: SimTime::ZERO };
+        let Ok(flight) = Flight::depart(frame, passage, &course.outages[from.get()]) else {
+            let reason = crate::engine::LossReason::Fault;
+            let kind = RecordKind::FrameLost { peer: from, bytes: length, reason };
+            return self.record(around, now, kind);
+        };
+        let (link, transmission) = (window.link, None);
+        let incoming = Incoming { link, flight, bytes, addressed: true, transmission, attack: None };
+        self.schedule(around, self.asset, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
+    }
+
     /// A frame comes in from outside.
     pub(super) fn arrives(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, arrival: Arrival) {
         let Arrival { interface, entrance, bytes, .. } = arrival;
         let end = self.port.ends.iter().find(|(number, _)| *number == interface);
-        let Some((radio, peer)) = end.map(|(_, one)| (one.radio, one.peer)) else { return };
+        let Some((radio, peer, part)) = end.map(|(_, one)| (one.radio, one.peer, one.part)) else { return };
+        if let (Part::Way, Some(peer)) = (part, peer) {
+            if bytes.is_empty() {
+                let kind = RecordKind::InputRefused { reason: "outside_empty" };
+                return self.record(around, now, kind);
+            }
+            return self.comes_by_way(around, now, (radio, peer), bytes);
+        }
         let course = around.setting.course;
         if let Entrance::Node(from) = entrance {
             let heard = |link: &&crate::world::DirectedLink| {
@@ -283,7 +362,7 @@ impl Cell<'_> {
     }
 
     /// The next frame from outside for a radio; those whose peer is gone by now reach nobody.
-    pub(super) fn from_outside(&mut self, course: &Course, radio: u32) -> Option<QueuedFrame> {
+    pub(super) fn next_arrived(&mut self, course: &Course, radio: u32) -> Option<QueuedFrame> {
         while let Some((peer, bytes)) = self.port.waiting.get_mut(radio as usize)?.pop_front() {
             if let Some(window) = self.place_for(course, radio, peer) {
                 return Some(QueuedFrame {

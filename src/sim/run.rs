@@ -1,18 +1,18 @@
 //! [`Simulation`]: a scenario set out, run to its end.
 
 use super::{
-    agenda::Agenda,
-    cell::{Cell, Origin, Setting, Surroundings},
-    event::{Event, Stepped},
+    cell::{Cell, Origin, Setting},
+    event::{Event, Stepped, decisions, plan_events},
     ledger::Ledger,
-    outside::{Arrival, BindError, Departure, Free, Grant, NOWHERE, Outside, Port, Reality},
-    partition::{components, least_light_times},
+    outside::{BindError, Free, Grant, Outside, Port, Reality},
+    partition::least_light_times,
+    stretch::Books,
 };
 use crate::{
-    engine::{Entry, EventQueue, Record, RecordKind, SentBundle, Sink, merge_bundles, merge_records},
+    engine::{Entry, EventQueue, Record, RecordKind, Sink},
     link::{LinkClass, SharedChannel},
     runtime::{Fleet, Runtime, Storage},
-    scenario::{Fault, PlanSpec, Scenario},
+    scenario::{Fault, Scenario},
     units::{AssetIndex, SimTime},
     world::{
         Battery, Course, CourseError, Pace, Place, RadioBank, Receivers, Workload, is_shared, power_schedule,
@@ -26,15 +26,12 @@ use cosmosmesh_protocol::{
     planning::ProblemError,
     time::Instant,
 };
-use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
-use std::{collections::BTreeMap, num::NonZeroUsize, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, ops::ControlFlow, sync::Arc, time::Duration};
 
 /// Shortest and longest stretch of simulated time between two merges of the trace. The result does not depend on it.
 const STRETCHES: (SimTime, SimTime) = (SimTime::from_secs(1), SimTime::from_secs(600));
 /// Events that a stretch should hold: enough to be worth waking threads for, few enough to be held in memory.
 const EVENTS_PER_STRETCH: (u64, u64) = (1_000, 8_000);
-/// With fewer due events than this, waking a thread takes longer than the work.
-const WORTH_A_THREAD: usize = 32;
 /// Longest interval of the power model.
 const POWER_TICK: SimTime = SimTime::from_secs(300);
 
@@ -135,20 +132,6 @@ struct Running {
     /// Time of the last and the next power tick.
     ticked: SimTime,
     next_tick: SimTime,
-}
-
-/// What stretches share beside the world.
-struct Books {
-    queue: EventQueue<Stepped>,
-    channels: Vec<Option<SharedChannel>>,
-    merged: Vec<Record>,
-    bundles: Vec<SentBundle>,
-    departures: Vec<Departure>,
-    /// Frames that came in so far.
-    arrived: u64,
-    events: u64,
-    /// Memory of a stretch's records and their steps, for the next one.
-    spare: (Vec<Record>, Vec<u32>),
 }
 
 impl Simulation {
@@ -340,16 +323,7 @@ impl Simulation {
         Running {
             world,
             schedule: power_schedule(),
-            books: Books {
-                queue,
-                channels,
-                merged,
-                bundles: Vec::new(),
-                departures: Vec::new(),
-                arrived: 0,
-                events: 0,
-                spare: Default::default(),
-            },
+            books: Books { queue, channels, merged, ..Books::default() },
             ledger: Ledger::new(longest.unwrap_or(SimTime::ZERO), replicas),
             records: 0,
             stretch: SimTime::from_secs(30),
@@ -373,6 +347,9 @@ impl Simulation {
         }
         let items = scenario.adversaries.iter().enumerate().filter(|(_, item)| item.asset == asset);
         events.extend(items.map(|(number, item)| (item.start, Event::Attack(number as u32))));
+        if let Some(governance) = &scenario.governance {
+            events.extend(decisions(governance, asset));
+        }
         for (number, fault) in scenario.faults.iter().enumerate() {
             let (concerned, start, end) = match fault {
                 Fault::AssetDown { asset: down, start, end } => (*down == asset, *start, *end),
@@ -413,63 +390,6 @@ impl Simulation {
     }
 }
 
-/// Later horizons of the plan, at everyone who has a part in it, and when a participant comes and goes.
-fn plan_events(plan: &PlanSpec, asset: AssetIndex) -> Vec<(SimTime, Event)> {
-    let participant = plan.participants.iter().find(|participant| participant.asset == asset);
-    let mut events = Vec::new();
-    if participant.is_some() || plan.coordinator == asset || plan.successors.contains(&asset) {
-        let every = plan.rolling.map_or(SimTime::ZERO, |rolling| rolling.every);
-        events.extend((1..plan.horizons()).map(|horizon| {
-            let time = SimTime(plan.start.0 + every.0 * i64::try_from(horizon).unwrap_or(i64::MAX));
-            (time, Event::PlanHorizon(horizon))
-        }));
-    }
-    let joins = participant.and_then(|participant| participant.joins);
-    let leaves = participant.and_then(|participant| participant.leaves);
-    events.extend(joins.map(|time| (time, Event::PlanPresence { joins: true })));
-    events.extend(leaves.map(|time| (time, Event::PlanPresence { joins: false })));
-    events
-}
-
-/// One component's part of a stretch.
-struct Task<'w> {
-    cells: Vec<Cell<'w>>,
-    queue: EventQueue<Stepped>,
-    channels: Vec<Option<SharedChannel>>,
-    done: Option<Done>,
-}
-
-struct Done {
-    later: Vec<(AssetIndex, Entry<Stepped>)>,
-    records: Vec<Record>,
-    bundles: Vec<SentBundle>,
-    departures: Vec<Departure>,
-    steps: Vec<u32>,
-    events: u64,
-}
-
-impl Task<'_> {
-    fn run(&mut self, setting: &Setting<'_>, horizon: SimTime, place: &[u32]) {
-        let channels = std::mem::take(&mut self.channels);
-        let agenda = Agenda::new(&mut self.queue, horizon);
-        let mut around = Surroundings::new(setting, agenda, channels);
-        drive(&mut self.cells, &mut around, place);
-        let Surroundings { agenda, records, steps, bundles, departures, channels, events, .. } = around;
-        self.channels = channels;
-        self.done = Some(Done { later: agenda.into_later(), records, steps, bundles, departures, events });
-    }
-}
-
-/// The loop: the next event, at its asset, until the horizon.
-fn drive(cells: &mut [Cell<'_>], around: &mut Surroundings<'_, '_>, place: &[u32]) {
-    while let Some((asset, entry)) = around.agenda.pop() {
-        around.events += 1;
-        let cell = &mut cells[place[asset.get()] as usize];
-        assert_eq!(cell.asset, asset, "an event reaches only assets of its partition");
-        cell.handle(around, entry.time, entry.event);
-    }
-}
-
 impl Running {
     /// Hands the records so far to the sink.
     fn deliver(&mut self, sink: &mut dyn Sink) {
@@ -492,7 +412,8 @@ impl Running {
         least_light_time: &[SimTime],
     ) {
         let before = self.books.events;
-        self.run_stretch(setting, pool, threads, at, horizon, least_light_time);
+        let pool = (threads.get() > 1).then_some(pool);
+        self.books.run_stretch(cells(&mut self.world), setting, pool, (at, horizon), least_light_time);
         let events = self.books.events - before;
         let (few, many) = EVENTS_PER_STRETCH;
         if events < few && horizon - at >= self.stretch {
@@ -500,126 +421,6 @@ impl Running {
         } else if events > many {
             self.stretch = SimTime(self.stretch.0 / 2).max(STRETCHES.0);
         }
-    }
-
-    fn run_stretch(
-        &mut self,
-        setting: &Setting<'_>,
-        pool: &rayon::ThreadPool,
-        threads: NonZeroUsize,
-        at: SimTime,
-        horizon: SimTime,
-        least_light_time: &[SimTime],
-    ) {
-        let Self { world, books, .. } = self;
-        let mut cells = cells(world);
-        let everyone: Vec<u32> = (0..cells.len() as u32).collect();
-        if threads.get() == 1 {
-            let channels = std::mem::take(&mut books.channels);
-            let agenda = Agenda::of_all(&mut books.queue, horizon);
-            let mut around = Surroundings::new(setting, agenda, channels);
-            (around.records, around.steps) = std::mem::take(&mut books.spare);
-            drive(&mut cells, &mut around, &everyone);
-            let Surroundings { mut records, mut steps, bundles, mut departures, channels, events, .. } =
-                around;
-            books.channels = channels;
-            books.departures.append(&mut departures);
-            books.events += events;
-            order(&mut records, &steps, &mut books.merged);
-            merge_bundles([bundles], &mut books.bundles);
-            steps.clear();
-            books.spare = (records, steps);
-            return;
-        }
-        let mut components = components(setting.course, &cells, horizon - at, horizon, least_light_time);
-        let (mut tasks, place) = books.deal(setting.course, cells, &mut components, horizon);
-        let due: usize = tasks.iter().map(|task| task.queue.len()).sum();
-        if tasks.len() == 1 || due < WORTH_A_THREAD {
-            tasks.iter_mut().for_each(|task| task.run(setting, horizon, &place));
-        } else {
-            pool.install(|| tasks.par_iter_mut().for_each(|task| task.run(setting, horizon, &place)));
-        }
-        books.gather(tasks);
-    }
-}
-
-impl Books {
-    /// Frames that came in become events, the first of them not before `granted`.
-    fn let_in(&mut self, reality: &Reality, arrivals: &mut Vec<Arrival>, granted: SimTime) {
-        for arrival in arrivals.drain(..) {
-            assert!(arrival.time >= granted, "a frame is stamped after what has happened");
-            let Some(interface) = reality.interfaces.get(arrival.interface as usize) else { continue };
-            self.arrived += 1;
-            let (asset, time) = (interface.asset, arrival.time);
-            let event = Stepped { step: 0, event: Event::Arrives(Box::new(arrival)) };
-            // Numbered apart from the asset's own events: those are the same however time was granted.
-            self.queue.push(asset, Entry { time, source: NOWHERE, sequence: self.arrived, event });
-        }
-    }
-
-    /// Hands over the frames that leave.
-    fn let_out(&mut self, outside: &mut dyn Outside) {
-        if !self.departures.is_empty() {
-            // An interface is one asset's, whose frames are in order already.
-            self.departures.sort_by_key(|departure| (departure.time, departure.interface));
-            outside.depart(&mut self.departures);
-            self.departures.clear();
-        }
-    }
-
-    /// Deals cells, events and shared channels out to components that have something to do.
-    fn deal<'w>(
-        &mut self,
-        course: &Course,
-        cells: Vec<Cell<'w>>,
-        components: &mut super::partition::Components,
-        horizon: SimTime,
-    ) -> (Vec<Task<'w>>, Vec<u32>) {
-        let mut due: BTreeMap<u32, EventQueue<Stepped>> = BTreeMap::new();
-        while self.queue.peek().is_some_and(|(time, _)| time < horizon) {
-            let (asset, entry) = self.queue.pop().expect("looked at just above");
-            due.entry(components.of(asset.0)).or_default().push(asset, entry);
-        }
-        let none = || course.scenario.classes.iter().map(|_| None).collect::<Vec<_>>();
-        let mut tasks: BTreeMap<u32, Task<'w>> = due
-            .into_iter()
-            .map(|(root, queue)| (root, Task { cells: Vec::new(), queue, channels: none(), done: None }))
-            .collect();
-        let mut place = vec![0; cells.len()];
-        for cell in cells {
-            let Some(task) = tasks.get_mut(&components.of(cell.asset.0)) else { continue };
-            place[cell.asset.get()] = task.cells.len() as u32;
-            for radio in &cell.radios.0 {
-                if let Some(channel) = self.channels[radio.class].take() {
-                    task.channels[radio.class] = Some(channel);
-                }
-            }
-            task.cells.push(cell);
-        }
-        (tasks.into_values().collect(), place)
-    }
-
-    /// Takes back what the components did, in their order.
-    fn gather(&mut self, tasks: Vec<Task<'_>>) {
-        let mut records = Vec::with_capacity(tasks.len());
-        let mut bundles = Vec::with_capacity(tasks.len());
-        let mut later = Vec::new();
-        for task in tasks {
-            for (class, channel) in task.channels.into_iter().enumerate() {
-                if channel.is_some() {
-                    self.channels[class] = channel;
-                }
-            }
-            let done = task.done.expect("every task has run");
-            self.events += done.events;
-            later.extend(done.later);
-            self.departures.extend(done.departures);
-            records.push((done.records, done.steps));
-            bundles.push(done.bundles);
-        }
-        later.into_iter().for_each(|(asset, entry)| self.queue.push(asset, entry));
-        merge(records.iter_mut().map(|(records, steps)| (records, &*steps)), &mut self.merged);
-        merge_bundles(bundles, &mut self.bundles);
     }
 }
 
@@ -663,50 +464,6 @@ impl Running {
 
 fn energy(battery: &Battery) -> RecordKind {
     RecordKind::Energy { state_of_charge: battery.state_of_charge(), radio_joules: battery.radio_j }
-}
-
-/// Merges the records of partitions, with the step of each, in the order (time, step, asset, order at the asset).
-fn merge<'a>(
-    partitions: impl IntoIterator<Item = (&'a mut Vec<Record>, &'a Vec<u32>)>,
-    out: &mut Vec<Record>,
-) {
-    let mut partitions: Vec<_> = partitions.into_iter().collect();
-    if partitions.iter().all(|(_, steps)| steps.iter().all(|step| *step == 0)) {
-        return merge_records(partitions.into_iter().map(|(records, _)| records), out);
-    }
-    let mut stepped: Vec<(u32, Record)> = Vec::new();
-    for (records, steps) in &mut partitions {
-        stepped.extend(steps.iter().copied().zip(records.drain(..)));
-    }
-    stepped.sort_by_key(|(step, record)| (record.time, *step, record.asset));
-    out.extend(stepped.into_iter().map(|(_, record)| record));
-}
-
-/// Moves the records of all assets, with the step of each, to `out` in the order (time, step, asset, order at the asset). They come in the order
-/// of time already, and seldom share a moment: O(n) then.
-fn order(records: &mut Vec<Record>, steps: &[u32], out: &mut Vec<Record>) {
-    out.reserve(records.len());
-    let mut left = steps;
-    let mut waiting = records.drain(..).peekable();
-    let mut moment: Vec<(u32, Record)> = Vec::new();
-    while let Some(first) = waiting.next() {
-        let (time, step) = (first.time, left[0]);
-        left = &left[1..];
-        if waiting.peek().is_none_or(|next| next.time != time) {
-            out.push(first);
-            continue;
-        }
-        moment.push((step, first));
-        while let Some(next) = waiting.next_if(|next| next.time == time) {
-            moment.push((left[0], next));
-            left = &left[1..];
-        }
-        let place = |(step, record): &(u32, Record)| (*step, record.asset);
-        if !moment.is_sorted_by_key(place) {
-            moment.sort_by_key(place);
-        }
-        out.extend(moment.drain(..).map(|(_, record)| record));
-    }
 }
 
 /// The components of all assets, in the assets' order.
@@ -773,32 +530,4 @@ fn node_plan(course: &Course, fleet: &Fleet, rates_bps: &[u64]) -> Result<NodePl
             owlt: Duration::from_nanos(owlt.as_nanos().unsigned_abs()),
         }
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// One thread's records, put in order moment by moment, stand as a sort of all of them would have it.
-        #[test]
-        fn the_records_of_one_thread_are_in_the_order_of_time_step_and_asset(
-            made in prop::collection::vec((0i64..4, 0u32..3, 0u32..4), 0..60),
-        ) {
-            let (mut time, mut records, mut steps) = (0, Vec::new(), Vec::new());
-            for (number, (later, step, asset)) in made.into_iter().enumerate() {
-                time += later / 3;
-                let kind = RecordKind::SyncWrite { sequence: number as u64 };
-                records.push(Record { time: SimTime(time), asset: AssetIndex(asset), kind });
-                steps.push(step);
-            }
-            let mut expected: Vec<_> = steps.iter().copied().zip(records.clone()).collect();
-            expected.sort_by_key(|(step, record)| (record.time, *step, record.asset));
-            let mut found = Vec::new();
-            order(&mut records, &steps, &mut found);
-            prop_assert_eq!(found, expected.into_iter().map(|(_, record)| record).collect::<Vec<_>>());
-            prop_assert!(records.is_empty());
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use super::{
     cell::{Cell, Surroundings},
     event::{Event, Incoming},
+    outside::Departure,
 };
 use crate::{
     contact::Contact,
@@ -221,7 +222,7 @@ impl Cell<'_> {
     /// The next frame of the node for this radio, from its peers in turn.
     fn ask(&mut self, around: &Surroundings<'_, '_>, now: SimTime, number: u32) -> Option<QueuedFrame> {
         let course = around.setting.course;
-        if let Some(frame) = self.from_outside(course, number) {
+        if let Some(frame) = self.next_arrived(course, number) {
             return Some(frame);
         }
         let radio = &mut self.radios.0[number as usize];
@@ -345,6 +346,11 @@ impl Cell<'_> {
             let incoming =
                 Incoming { link, flight, bytes, addressed: frame.to_all, attack: None, transmission };
             self.schedule(around, to, flight.arrival(), Event::FrameEnds(Box::new(incoming)));
+        }
+        if let Some(interface) = self.port.way(number, link.to) {
+            let (from, snr_db, bytes) = (self.asset, None, frame.bytes);
+            around.departures.push(Departure { time: now, interface, from, snr_db, bytes });
+            return;
         }
         let (bytes, attack) = (frame.bytes, frame.attack);
         let incoming = Incoming { link: window.link, flight, bytes, addressed: true, attack, transmission };

@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{MessageKind, RandomStreams, Rng, Stream},
-    scenario::{Arrivals, AssetRole, ListedMessage, PayloadContent, Priority, Scenario, WriteMix},
+    scenario::{Arrivals, AssetRole, ListedMessage, PayloadContent, Priority, RECORDS, Scenario, WriteMix},
     units::{AssetIndex, SimTime},
 };
 use bevy_ecs::component::Component;
@@ -94,8 +94,8 @@ pub enum Writing {
     MapPut(Vec<u8>, Vec<u8>),
     /// Counts up or down.
     Count(i64),
-    /// Writes a key of the map of trades: a record whose fields are drawn with this seed.
-    Trade(Vec<u8>, u64),
+    /// Writes a key of the map of a contract's name: a record whose fields are drawn with this seed.
+    Record(&'static str, Vec<u8>, u64),
 }
 
 /// This asset's writes to shared state.
@@ -116,8 +116,9 @@ impl WriteFlow {
 
     /// The next write.
     pub fn writing(&mut self) -> Writing {
-        let WriteMix { set, register, map, counter, trade } = self.mix;
-        let mut pick = self.rng.f64() * (set + register + map + counter + trade);
+        let WriteMix { set, register, map, counter, trade, records } = self.mix;
+        let all = set + register + map + counter + trade + records.iter().sum::<f64>();
+        let mut pick = self.rng.f64() * all;
         let key = format!("key-{}", self.rng.range(u64::from(self.keys.max(1)))).into_bytes();
         if pick < set {
             return if self.rng.chance(0.75) { Writing::SetAdd(key) } else { Writing::SetRemove(key) };
@@ -130,8 +131,12 @@ impl WriteFlow {
         if pick < map {
             return Writing::MapPut(key, random_bytes(&mut self.rng, self.value_bytes));
         }
-        if pick - map < trade {
-            return Writing::Trade(key, self.rng.range(u64::MAX));
+        pick -= map;
+        for (contract, weight) in std::iter::once(("trade", trade)).chain(RECORDS.into_iter().zip(records)) {
+            if pick < weight {
+                return Writing::Record(contract, key, self.rng.range(u64::MAX));
+            }
+            pick -= weight;
         }
         Writing::Count(self.rng.range(9) as i64 - 4)
     }

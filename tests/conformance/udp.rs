@@ -103,6 +103,9 @@ fn config(id: NodeId, directory: &Arc<Directory>) -> NodeConfig {
         }),
         plan: None,
         trust: None,
+        governance: None,
+        discovery: None,
+        sealing: None,
     }
 }
 

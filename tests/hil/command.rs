@@ -124,3 +124,28 @@ fn a_session_later_than_its_limit_ends_with_1_and_mistakes_with_2() {
         assert!(text(&refused.stderr).contains(told), "{wrong:?}: {}", text(&refused.stderr));
     }
 }
+
+#[test]
+fn a_link_is_real_between_two_simulated_nodes_by_the_commands_as_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    field::scenario(folder.path(), "4 s", 0.05, &field::traffic("100 ms"));
+    let (one, other) = (field::port(), field::port());
+    let ways = [
+        format!("rover/uhf>habitat=udp:127.0.0.1:{one}@127.0.0.1:{other}"),
+        format!("habitat/uhf>rover=udp:127.0.0.1:{other}@127.0.0.1:{one}"),
+    ];
+    let arguments = ["hil", "field.ron", "--bind-way", &ways[0], "--bind-way", &ways[1], "--json"];
+    let live = cosmosmesh(folder.path(), &arguments);
+    assert_eq!(live.status.code(), Some(0), "{}", text(&live.stderr));
+    let said: serde_json::Value = serde_json::from_slice(&live.stdout).unwrap();
+    let frames = |place: usize, what: &str| said["session"]["interfaces"][place][what].as_u64().unwrap();
+    assert!(
+        frames(0, "frames_out") > 20 && frames(1, "frames_in") >= frames(0, "frames_out") - 1,
+        "{said:#}"
+    );
+    let metrics = fs::read_to_string(folder.path().join("runs/field/metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_str(&metrics).unwrap();
+    assert!(metrics.to_string().contains("delivery.ratio"), "{metrics:#}");
+    let again = cosmosmesh(folder.path(), &["replay", "runs/field.hil", "--threads", "2"]);
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stdout));
+}

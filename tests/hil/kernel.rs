@@ -210,3 +210,67 @@ fn what_does_not_fit_the_scenario_is_refused() {
     let member = simulation(smoke.as_ref(), reality, 1).err();
     assert!(matches!(member, Some(SimError::Bind(BindError::Module { what: "shared state", .. }))));
 }
+
+/// Hands frames from one interface to the other after a while, and loses some.
+struct RealAir {
+    under_way: Vec<Arrival>,
+    granted: SimTime,
+    count: usize,
+    out: Vec<Departure>,
+}
+
+impl Outside for RealAir {
+    fn grant(&mut self, _next: SimTime, arrivals: &mut Vec<Arrival>) -> Grant {
+        self.granted += SimTime(10_000_000);
+        let granted = self.granted;
+        arrivals.extend(self.under_way.extract_if(.., |one| one.time < granted));
+        Grant::Until(granted)
+    }
+
+    fn depart(&mut self, departures: &mut Vec<Departure>) {
+        for one in departures.drain(..) {
+            self.count += 1;
+            if !self.count.is_multiple_of(10) {
+                let time = one.time.max(self.granted) + SimTime(30_000_000);
+                let interface = 1 - one.interface;
+                self.under_way.push(Arrival {
+                    time,
+                    interface,
+                    entrance: Entrance::Air,
+                    bytes: one.bytes.clone(),
+                });
+            }
+            self.out.push(one);
+        }
+    }
+}
+
+#[test]
+fn between_two_simulated_nodes_a_real_way_carries_frames_and_the_link_adds_its_light_time_and_windows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = field::scenario(folder.path(), "8 s", 0.0, &field::traffic("200 ms"));
+    let way = |asset, peer| Interface { part: Part::Way, ..interface(asset, Some(peer)) };
+    let reality = || Reality { interfaces: vec![way(ROVER, RELAY), way(RELAY, ROVER)], ..Reality::default() };
+    let mut found = Vec::new();
+    for threads in [1, 2] {
+        let simulation = simulation(&path, reality(), threads).unwrap();
+        let mut air = RealAir { under_way: Vec::new(), granted: SimTime::ZERO, count: 0, out: Vec::new() };
+        let (reached, _) = field::run(&simulation, &mut air);
+        let delivered: Vec<SimTime> = reached
+            .records
+            .iter()
+            .filter_map(|one| match one.kind {
+                RecordKind::Delivered { source: RELAY, latency, .. } if one.asset == HABITAT => Some(latency),
+                _ => None,
+            })
+            .collect();
+        assert!(delivered.len() > 15, "{delivered:?}");
+        // The real air takes 30 ms and more, and the virtual link a light second.
+        assert!(delivered.iter().all(|latency| *latency >= SimTime(1_030_000_000)), "{delivered:?}");
+        found.push((reached.fingerprint, air.out));
+    }
+    assert_eq!(found[0], found[1]);
+    let half = vec![Interface { peer: None, ..way(ROVER, RELAY) }];
+    let refused = simulation(&path, Reality { interfaces: half, ..Reality::default() }, 1).err();
+    assert!(matches!(refused, Some(SimError::Bind(BindError::Way { .. }))));
+}

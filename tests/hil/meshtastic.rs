@@ -41,10 +41,11 @@ names = sorted(node["user"]["longName"] for node in one.nodes.values())
 print("nodes", " ".join(names))
 there = other.myInfo.my_node_num
 
-def outcome(packet):
+# By this name the client calls it for acknowledgements too.
+def onAckNak(packet):
     answers.append(packet["decoded"]["routing"]["errorReason"])
 
-one.sendText("is anybody there?", destinationId=there, wantAck=True, onResponse=outcome)
+one.sendText("is anybody there?", destinationId=there, wantAck=True, onResponse=onAckNak)
 wait("the text", lambda: any(p["decoded"].get("text") == "is anybody there?" for i, p in heard if i is other))
 wait("its acknowledgement", lambda: answers)
 print("text", answers[0])
@@ -101,7 +102,10 @@ fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn exchange(second: &dyn Fn(u16, &Path) -> (String, Option<Process>)) {
+/// Where a program finds the radio at a port, and what takes it there.
+type Way = dyn Fn(u16, &Path) -> (String, Option<Process>);
+
+fn exchange(second: &Way) {
     let folder = tempfile::tempdir().unwrap();
     let scenario = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/hil_lora.ron"));
     let (one, other) = (port(), port());

@@ -27,8 +27,8 @@ pub(crate) const PROTOCOL: &[&str] = &[
     "planning",
     "compute",
     "log",
-    "governance",
     "access",
+    "governance",
     "node",
 ];
 

@@ -69,6 +69,13 @@ pub(crate) const PEERS: &[Peer] = &[
         ],
     },
     Peer {
+        tests: "direwolf::",
+        program: "interop",
+        programs: &["direwolf", "mkfifo"],
+        module: None,
+        installation: &[&["apt-get", "install", "--yes", "direwolf"]],
+    },
+    Peer {
         tests: "pycddl::",
         program: "interop",
         programs: &["python3"],
@@ -86,6 +93,16 @@ pub(crate) const PEERS: &[Peer] = &[
         installation: &[
             &["python3", "-m", "venv", "target/peers/venv"],
             &["target/peers/venv/bin/pip", "install", "acsets==0.0.2"],
+        ],
+    },
+    Peer {
+        tests: "meshtastic::",
+        program: "hil",
+        programs: &["python3", "socat"],
+        module: Some("meshtastic"),
+        installation: &[
+            &["python3", "-m", "venv", "target/peers/venv"],
+            &["target/peers/venv/bin/pip", "install", "meshtastic==2.7.11"],
         ],
     },
 ];

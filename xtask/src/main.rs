@@ -9,7 +9,7 @@ mod step;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask ci\n       cargo xtask peers [dtnd] [hardy] [pyd3tn] [pycddl] [acsets]\n\nci runs every check of the project in order, and stops at the first that fails.\npeers installs other people's programs into the target folder: then ci tests with them, too.";
+const USAGE: &str = "usage: cargo xtask ci\n       cargo xtask peers [dtnd] [hardy] [pyd3tn] [direwolf] [pycddl] [acsets]\n\nci runs every check of the project in order, and stops at the first that fails.\npeers installs other people's programs into the target folder: then ci tests with them, too.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,7 +1,7 @@
 //! `cosmosmesh ctl`: asks something of a node that runs.
 
 use super::{CliError, Outcome};
-use crate::{client::Client, config::Config, message::Message, metrics::PeerStatus};
+use crate::{adapter::attach, client::Client, config::Config, message::Message, metrics::PeerStatus};
 use clap::{Args, Subcommand, ValueEnum};
 use cosmosmesh_protocol::{
     envelope::Purpose,
@@ -9,10 +9,16 @@ use cosmosmesh_protocol::{
 };
 use serde::Serialize;
 use std::{
+    ffi::OsString,
     fs,
     io::{self, Read as _, Write},
     net::SocketAddr,
     path::PathBuf,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -76,6 +82,12 @@ enum Request {
         /// Leave them in the inbox.
         #[arg(long)]
         keep: bool,
+    },
+    /// Runs a program as the node's application: it speaks JSON lines on its standard input and output, and its end is ours.
+    Attach {
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        program: Vec<OsString>,
     },
     /// Shuts the node down in order.
     Shutdown,
@@ -178,11 +190,24 @@ pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
             Ok(Outcome::Done)
         }
         Request::Receive { wait_s, most, keep } => receive(&client, out, args.json, (*wait_s, *most, *keep)),
+        Request::Attach { program } => attach_program(&client, address(args)?, program),
         Request::Shutdown => {
             client.shutdown()?;
             Ok(Outcome::Done)
         }
     }
+}
+
+fn attach_program(sending: &Client, address: SocketAddr, program: &[OsString]) -> Result<Outcome, CliError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = stop.clone();
+    ctrlc::set_handler(move || told.store(true, Ordering::Release))
+        .map_err(|error| CliError::Usage(error.to_string()))?;
+    // Waiting for messages is not to hold up what the program sends.
+    let receiving = Client::connect(address)?;
+    let (first, rest) = program.split_first().ok_or_else(|| CliError::Usage("no program".to_owned()))?;
+    let status = attach(Command::new(first).args(rest), sending, &receiving, &stop)?;
+    Ok(if status.success() { Outcome::Done } else { Outcome::No })
 }
 
 fn address(args: &CtlArgs) -> Result<SocketAddr, CliError> {

@@ -4,7 +4,9 @@ mod ctl;
 mod fleet;
 mod node;
 
-use crate::{client::ClientError, config::ConfigErrors, daemon::StartError, key::KeyError};
+use crate::{
+    adapter::AttachError, client::ClientError, config::ConfigErrors, daemon::StartError, key::KeyError,
+};
 use clap::Subcommand;
 use std::{
     io::{self, Write as _},
@@ -49,6 +51,9 @@ pub enum CliError {
     /// The node that is asked.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The program that is the node's application.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
     /// Arguments that do not fit together.
     #[error("{0}")]
     Usage(String),

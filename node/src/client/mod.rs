@@ -227,10 +227,18 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn take(&self, message: &Message) -> Result<(), ClientError> {
+        self.take_through(message.number)
+    }
+
+    /// The same by the message's number in the inbox.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn take_through(&self, number: u64) -> Result<(), ClientError> {
         match &self.way {
-            Way::Embedded(daemon) => Ok(daemon.door().take(message.number)?),
+            Way::Embedded(daemon) => Ok(daemon.door().take(number)?),
             Way::Remote(connection) => {
-                request(connection, "POST", &format!("/v1/take?through={}", message.number), &[]).map(drop)
+                request(connection, "POST", &format!("/v1/take?through={number}"), &[]).map(drop)
             }
         }
     }

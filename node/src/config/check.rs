@@ -79,10 +79,13 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
         state: folder.join(raw.state),
         control: raw.control,
         listen: Listen { tcpcl: raw.listen.tcpcl, mtcp: raw.listen.mtcp, udp: raw.listen.udp },
+        mdns: raw.mdns,
+        beyond_loopback: raw.beyond_loopback,
         tls: raw.tls,
         peers,
         radios: radios.into_iter().flatten().collect(),
         routes: raw.routes.iter().map(|route| (NodeId(route.to), NodeId(route.via))).collect(),
+        cpu: raw.cpu,
         limits: raw.limits,
     })
 }
@@ -115,6 +118,12 @@ fn check_addresses(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
             format!("{control} is not on this machine: allowed are 127.0.0.0/8 and [::1]"),
         );
     }
+    if raw.mdns && raw.listen.tcpcl.is_none() {
+        mistakes.add(&[Step::Field("mdns")], "nothing to announce: no `listen.tcpcl`".to_owned());
+    }
+    if raw.beyond_loopback && raw.preset.requires().protected && raw.tls != Tls::Require {
+        check_discovery(raw, mistakes);
+    }
     let listen = [("tcpcl", raw.listen.tcpcl), ("mtcp", raw.listen.mtcp), ("udp", raw.listen.udp)];
     for (name, address) in listen {
         if let Some(address) = address {
@@ -138,6 +147,17 @@ fn check_addresses(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
             if address.port() == 0 || address.ip().is_unspecified() {
                 mistakes.add(&steps, format!("{address} leads to nobody: a peer has an address and a port"));
             }
+        }
+    }
+}
+
+/// What is found may be beyond this machine.
+fn check_discovery(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
+    for (place, peer) in raw.peers.iter().enumerate() {
+        if matches!(peer.via, RawVia::Discovered) {
+            let problem =
+                format!("the preset {:?} goes beyond this machine with `tls: Require` only", raw.preset);
+            mistakes.add(&[Step::Field("peers"), Step::Item(place), Step::Field("via")], problem);
         }
     }
 }
@@ -237,6 +257,9 @@ fn check_peer(
     if let Some(name) = peer.name.as_deref().filter(|name| !is_dtn_name(&format!("//{name}/"))) {
         mistakes.add(&steps("name"), format!("{name:?} is no name"));
     }
+    if matches!(peer.via, RawVia::Discovered) && peer.did.is_none() {
+        mistakes.add(&steps("via"), "no `did`: by it, a peer is found".to_owned());
+    }
     if raw.preset.requires().signed_bundles && peer.did.is_none() {
         let problem = format!("no `did`: the preset {:?} takes nothing that is not signed", raw.preset);
         mistakes.add(&[Step::Field("peers"), Step::Item(place)], problem);
@@ -266,6 +289,7 @@ fn check_peer(
         RawVia::Tcpcl(address) => (Via::Tcpcl(address), TCP_RATE_BPS),
         RawVia::Mtcp(address) => (Via::Mtcp(address), TCP_RATE_BPS),
         RawVia::Udp(address) => (Via::Udp(address), UDP_RATE_BPS),
+        RawVia::Discovered => (Via::Discovered, TCP_RATE_BPS),
         RawVia::Inbound => (Via::Inbound, TCP_RATE_BPS),
         RawVia::Process => (Via::Process, TCP_RATE_BPS),
         RawVia::Others => (Via::Others, TCP_RATE_BPS),
@@ -314,7 +338,7 @@ mod tests {
             mistakes("(\n  node: 1,\n  stat: \"x\",\n)"),
             [
                 "node.ron:3:3: stat: Unexpected field named `stat` in `Node`, expected one of `node`, `names`, `preset`, `state`, \
-              `control`, `listen`, `beyond_loopback`, `tls`, `peers`, `radios`, `routes`, or `limits` instead; did you mean `state`?"
+              `control`, `listen`, `mdns`, `beyond_loopback`, `tls`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
             ]
         );
         let wrong_type = mistakes("(node: 1, state: \"x\",\n peers: [\n  (node: \"two\", via: Inbound)])");

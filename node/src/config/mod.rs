@@ -37,6 +37,10 @@ pub struct Config {
     pub control: Option<SocketAddr>,
     /// Where peers reach it.
     pub listen: Listen,
+    /// Whether its TCPCLv4 address is announced by mDNS.
+    pub mdns: bool,
+    /// Whether anything leads beyond this machine.
+    pub beyond_loopback: bool,
     /// Whether TCPCL sessions are protected.
     pub tls: Tls,
     /// Who else there is.
@@ -45,6 +49,8 @@ pub struct Config {
     pub radios: Vec<Radio>,
     /// Which neighbour leads to whom, beside the neighbours themselves.
     pub routes: Vec<(NodeId, NodeId)>,
+    /// The processor that its engine runs on, and no other; any without it. Linux only.
+    pub cpu: Option<u16>,
     /// What it may use.
     pub limits: Limits,
 }
@@ -93,6 +99,8 @@ pub enum Via {
         /// Who the peer is to it.
         station: Station,
     },
+    /// We look for it by mDNS, connect, and speak TCPCLv4.
+    Discovered,
     /// It connects to us.
     Inbound,
     /// It is another daemon of this process.

@@ -19,6 +19,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) listen: RawListen,
     #[serde(default)]
+    pub(super) mdns: bool,
+    #[serde(default)]
     pub(super) beyond_loopback: bool,
     #[serde(default)]
     pub(super) tls: Tls,
@@ -28,6 +30,8 @@ pub(super) struct RawConfig {
     pub(super) radios: Vec<RawRadio>,
     #[serde(default)]
     pub(super) routes: Vec<RawRoute>,
+    #[serde(default)]
+    pub(super) cpu: Option<u16>,
     #[serde(default)]
     pub(super) limits: Limits,
 }
@@ -68,6 +72,7 @@ pub(super) enum RawVia {
         #[serde(default)]
         address: Option<String>,
     },
+    Discovered,
     Inbound,
     Process,
     Others,

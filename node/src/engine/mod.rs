@@ -21,6 +21,7 @@ use crate::{
     inbox::InboxNumber,
     mailbox::{Mailbox, Open, Reply},
     metrics::{Counts, Snapshot},
+    processor,
     store::{Keeper, Store},
     tls::TlsSetup,
     transport::{ConnectionId, stream::Streams},
@@ -53,6 +54,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const TELL_EVERY: Duration = Duration::from_millis(20);
 /// How often civil time is asked for anew.
 const CIVIL_EVERY: Duration = Duration::from_secs(10);
+/// How long an input that took longer than its budget is told of.
+const ALARM: Duration = Duration::from_secs(60);
 /// How long a connection that is over may take to write its last words.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -122,6 +125,8 @@ pub(crate) struct Engine {
     counts: Counts,
     /// When messages were accepted whose acknowledgement is not here.
     accepted_at: BTreeMap<(u64, u8, u64), Instant>,
+    /// When an input last took longer than its budget.
+    over_budget_at: Option<Instant>,
     civil_due: Instant,
     published: Instant,
     stopping: Option<Instant>,
@@ -151,6 +156,7 @@ impl Engine {
             store_failing: None,
             counts: Counts::default(),
             accepted_at: BTreeMap::new(),
+            over_budget_at: None,
             civil_due: Instant::ZERO,
             published: Instant::ZERO,
             stopping: None,
@@ -162,6 +168,11 @@ impl Engine {
 
     /// Runs until it was told to stop, and has.
     pub(crate) fn run(mut self) {
+        if let Some(cpu) = self.parts.config.cpu
+            && let Err(error) = processor::pin(cpu)
+        {
+            tracing::error!(cpu, %error, "the engine runs on any processor");
+        }
         let mut told = true;
         while !self.is_finished() {
             let now = self.now();
@@ -208,6 +219,7 @@ impl Engine {
         self.counts.input.record(taken);
         if taken > Duration::from_millis(u64::from(self.parts.config.limits.budget_ms)) {
             self.counts.over_budget += 1;
+            self.over_budget_at = Some(begun);
             tracing::warn!(micros = taken.as_micros() as u64, "an input took longer than its budget");
         }
         result
@@ -236,13 +248,16 @@ impl Engine {
             ("requests", self.requests.len() as u64),
             ("unacknowledged", self.accepted_at.len() as u64),
         ]);
+        let since = self.over_budget_at.map(|at| self.published.saturating_since(at));
         let snapshot = Snapshot {
+            over_budget_lately: since.is_some_and(|since| since < ALARM),
             counts,
             peers: self.peer_status(),
             radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,
             signatures: [signatures.made, signatures.checked],
+            budget: Duration::from_millis(u64::from(self.parts.config.limits.budget_ms)),
             at: self.published.saturating_since(Instant::ZERO),
         };
         *self.parts.shared.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;

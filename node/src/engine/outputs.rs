@@ -22,6 +22,9 @@ pub(crate) const fn purpose_word(purpose: Purpose) -> &'static str {
         Purpose::Plan => "plan",
         Purpose::Acknowledgement => "acknowledgement",
         Purpose::Trust => "trust",
+        Purpose::Governance => "governance",
+        Purpose::Membership => "membership",
+        Purpose::GroupKey => "group-key",
     }
 }
 
@@ -108,6 +111,12 @@ impl Engine {
             Report::CustodyRefused { .. } => self.counts.message("custody_refused", "bundle"),
             Report::CustodyRepeated { .. } => self.counts.message("custody_repeated", "bundle"),
             Report::Skipped { .. } => self.counts.message("skipped", "stream"),
+            Report::Governance { slot, step, what, .. } => {
+                tracing::info!(slot, step = step.word(), what, "a step of the fleet's decisions");
+            }
+            Report::Presence { node, presence, .. } => {
+                tracing::info!(%node, presence = presence.word(), "what is believed of a neighbour");
+            }
             // Streams that were full have room: who was refused tries again by itself. Plan and shared state have no application here.
             Report::Writable { .. }
             | Report::Visible { .. }

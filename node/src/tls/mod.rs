@@ -84,7 +84,7 @@ impl TlsSetup {
     /// Who is at the other end, once the handshake is done.
     pub(crate) fn peer(&self, connection: &Connection) -> Option<NodeId> {
         let certificate = connection.peer_certificates()?.first()?;
-        self.members.0.get(key_of(certificate)?.as_bytes()).copied()
+        self.members.holder(&key_of(certificate)?)
     }
 }
 
@@ -157,6 +157,42 @@ mod tests {
     fn a_key_that_nobody_knows_is_refused_on_either_side() {
         assert!(shake(&setup(1, &[2]), &setup(2, &[3])).is_err());
         assert!(shake(&setup(1, &[3]), &setup(2, &[1])).is_err());
+    }
+
+    #[test]
+    fn who_shows_no_certificate_is_refused() {
+        #[derive(Debug)]
+        struct Nothing;
+        impl rustls::client::ResolvesClientCert for Nothing {
+            fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+                None
+            }
+            fn has_certs(&self) -> bool {
+                false
+            }
+        }
+        let mut shy = setup(1, &[2]);
+        let mut client = (*shy.client).clone();
+        client.client_auth_cert_resolver = Arc::new(Nothing);
+        shy.client = Arc::new(client);
+        let refused = shake(&shy, &setup(2, &[1])).expect_err("a certificate is asked for");
+        assert_eq!(refused, rustls::Error::NoCertificatesPresented);
+    }
+
+    #[test]
+    fn a_certificate_that_was_changed_or_is_none_is_refused() {
+        for spoil in
+            [|bytes: &mut Vec<u8>| bytes.truncate(40), |bytes: &mut Vec<u8>| *bytes = vec![0x30; 300]]
+        {
+            let mut bad = setup(1, &[2]);
+            let mut bytes = certificate::self_signed(NodeId(1), &keys(1));
+            spoil(&mut bytes);
+            let own = CertifiedKey::new(vec![CertificateDer::from(bytes)], Arc::new(OwnKey(keys(1))));
+            let mut client = (*bad.client).clone();
+            client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(own));
+            bad.client = Arc::new(client);
+            assert!(shake(&bad, &setup(2, &[1])).is_err());
+        }
     }
 
     #[test]

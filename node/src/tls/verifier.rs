@@ -32,10 +32,15 @@ pub(super) fn key_of(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
 }
 
 impl Members {
+    /// Whose key it is. The one place that says who may have a session: the configuration's keys now; a credential that authorises a key would
+    /// be looked at here.
+    pub(super) fn holder(&self, key: &PublicKey) -> Option<NodeId> {
+        self.0.get(key.as_bytes()).copied()
+    }
+
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         let key = key_of(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        let known = self.0.contains_key(key.as_bytes());
-        if known { Ok(()) } else { Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) }
+        self.holder(&key).map(drop).ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
     }
 }
 

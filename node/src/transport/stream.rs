@@ -4,7 +4,10 @@ use super::{
     ConnectionId, ConnectionIds, Outstanding, StreamKind,
     wire::{Wire, WireAt},
 };
-use crate::mailbox::{Event, Mailbox, Opened, RadioOpened};
+use crate::{
+    discovery::Found,
+    mailbox::{Event, Mailbox, Opened, RadioOpened},
+};
 use std::{
     io,
     net::{SocketAddr, TcpListener, TcpStream},
@@ -28,6 +31,8 @@ const DIAL_PATIENCE: Duration = Duration::from_secs(5);
 /// Pauses between attempts at a peer that is not there: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often it is looked whether a peer was found.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A flag that ends pauses.
 #[derive(Debug, Default)]
@@ -113,11 +118,29 @@ impl Streams {
 
     /// Keeps a connection to a peer, again and again, until it is time to end.
     pub(crate) fn dial(&self, peer: usize, address: SocketAddr, kind: StreamKind) -> io::Result<()> {
+        self.keep_dialling(peer, kind, format!("dial {address}"), move || Some(address))
+    }
+
+    /// The same with a peer that is wherever it was found last.
+    pub(crate) fn dial_found(&self, peer: usize, found: Arc<Found>) -> io::Result<()> {
+        self.keep_dialling(peer, StreamKind::Tcpcl, "dial found".to_owned(), move || found.address())
+    }
+
+    fn keep_dialling(
+        &self,
+        peer: usize,
+        kind: StreamKind,
+        name: String,
+        place: impl Fn() -> Option<SocketAddr> + Send + 'static,
+    ) -> io::Result<()> {
         let streams = self.clone();
-        thread::Builder::new().name(format!("dial {address}")).spawn(move || {
+        thread::Builder::new().name(name).spawn(move || {
             let mut pause = FIRST_PAUSE;
             while !streams.stopping.is_stopping() {
-                if let Ok(stream) = TcpStream::connect_timeout(&address, DIAL_PATIENCE) {
+                let address = place();
+                if let Some(address) = address
+                    && let Ok(stream) = TcpStream::connect_timeout(&address, DIAL_PATIENCE)
+                {
                     streams.open.fetch_add(1, Ordering::AcqRel);
                     // A peer that takes connections and ends them is not asked faster than one that is not there.
                     if streams.serve(stream, address, kind, Some(peer)) > 0 {
@@ -128,7 +151,9 @@ impl Streams {
                 if streams.stopping.pause(pause) {
                     return;
                 }
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                // Where nobody is known to be, nobody is asked too often.
+                let longest = if address.is_some() { LONGEST_PAUSE } else { LOOK_AGAIN };
+                pause = (pause * 2).min(longest);
             }
         })?;
         Ok(())

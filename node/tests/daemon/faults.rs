@@ -99,6 +99,30 @@ fn a_full_disk_accepts_nothing_says_so_and_goes_on_when_it_has_room() {
 }
 
 #[test]
+fn an_engine_is_pinned_to_its_processor_and_a_processor_that_is_not_there_is_refused() {
+    let place = Place::new();
+    // The first that this process may use.
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let list =
+        status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("a list").trim();
+    let first: u16 = list.split([',', '-']).next().and_then(|number| number.parse().ok()).expect("a number");
+    let daemon = place.daemon(1, &format!("cpu: {first}"));
+    let client = Client::of(daemon);
+    let metrics = client.metrics().expect("metrics");
+    assert!(metrics.contains("cosmosmesh_input_budget_seconds 0.02"), "the budget is told: {metrics}");
+    assert!(metrics.contains("cosmosmesh_input_budget_alarm 0"), "{metrics}");
+    let threads = fs::read_dir("/proc/self/task").expect("threads");
+    let pinned = threads.filter_map(|thread| {
+        let status = fs::read_to_string(thread.ok()?.path().join("status")).ok()?;
+        let is_engine = status.starts_with("Name:\tengine\n");
+        is_engine.then(|| status.contains(&format!("Cpus_allowed_list:\t{first}\n")))
+    });
+    assert!(pinned.into_iter().any(|pinned| pinned), "one engine is on processor {first} alone");
+    let error = Daemon::start(place.config(2, "cpu: 9999")).err().expect("no such processor");
+    assert!(error.to_string().starts_with("processor 9999: "), "{error}");
+}
+
+#[test]
 fn a_port_that_is_taken_is_told_with_its_address() {
     let place = Place::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -1,8 +1,10 @@
 //! The daemon from outside: over real sockets, as a process that is killed, before peers that misbehave, on disks that fail.
 
+mod adapter;
 mod control;
 mod crash;
 mod delivery;
+mod discovery;
 mod faults;
 mod fleet;
 mod hostile;

@@ -6,6 +6,7 @@
 mod action;
 mod policy;
 mod rule;
+mod wire;
 
 pub use action::Action;
 pub use policy::{
@@ -13,3 +14,4 @@ pub use policy::{
     PolicyError, Step,
 };
 pub use rule::{Actions, Effect, Mismatch, Request, Rule};
+pub use wire::PolicyWireError;

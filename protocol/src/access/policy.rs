@@ -115,6 +115,12 @@ impl Policy {
         rules.filter_map(|rule| rule.contract.as_deref())
     }
 
+    /// Names of the fleet's own roles, in the order of their numbers.
+    #[must_use]
+    pub fn own_roles(&self) -> &[Box<str>] {
+        &self.roles
+    }
+
     /// The role of this name.
     #[must_use]
     pub fn role(&self, name: &str) -> Option<Role> {

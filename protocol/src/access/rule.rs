@@ -24,6 +24,16 @@ impl Actions {
         Action::ALL.into_iter().collect()
     }
 
+    /// The set as bits, each by its action's number.
+    pub(super) const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The set of these bits; `None` when one of them is no action's.
+    pub(super) fn from_bits(bits: u16) -> Option<Self> {
+        (bits & !Self::all().0 == 0).then_some(Self(bits))
+    }
+
     /// Whether `action` is among them.
     #[must_use]
     pub const fn contains(self, action: Action) -> bool {

@@ -45,11 +45,17 @@ pub enum Purpose {
     Acknowledgement = 6,
     /// Certificates, revocations and checkpoints of logs.
     Trust = 7,
+    /// Proposals, ballots and decisions of the fleet.
+    Governance = 8,
+    /// Who is there: gossip between neighbours. Not a stream: what is lost is lost.
+    Membership = 9,
+    /// A group's key for one of its members.
+    GroupKey = 10,
 }
 
 impl Purpose {
     /// Every purpose, by rising number.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Telemetry,
         Self::Command,
         Self::Event,
@@ -57,6 +63,9 @@ impl Purpose {
         Self::Plan,
         Self::Acknowledgement,
         Self::Trust,
+        Self::Governance,
+        Self::Membership,
+        Self::GroupKey,
     ];
 
     /// The number on the wire.

@@ -12,6 +12,7 @@ mod header;
 mod open;
 mod replay;
 mod seal;
+pub mod sealing;
 mod snapshot;
 
 pub use error::EnvelopeError;

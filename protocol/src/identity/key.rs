@@ -43,6 +43,12 @@ impl PublicKey {
         self.0.as_bytes()
     }
 
+    /// The X25519 key of its holder: the same point on the other form of the curve (RFC 7748 §4.1). Never of small order.
+    #[must_use]
+    pub fn agreement_key(&self) -> [u8; 32] {
+        self.0.to_montgomery().to_bytes()
+    }
+
     /// Whether `signature` is this key's for `message`: the strict check, which also refuses `s ≥ L` and `R` of small
     /// order, so that no third party can make a second valid signature of a message.
     #[must_use]
@@ -80,6 +86,12 @@ impl KeyPair {
         // The secret scalar is clamped, so its public point never has small order.
         let public = PublicKey(signing.verifying_key());
         Self { signing, public }
+    }
+
+    /// The X25519 secret that belongs to [`PublicKey::agreement_key`]: the scalar of RFC 8032 §5.1.5, before it is clamped.
+    #[must_use]
+    pub fn agreement_secret(&self) -> zeroize::Zeroizing<[u8; 32]> {
+        zeroize::Zeroizing::new(self.signing.to_scalar_bytes())
     }
 
     /// The public half.

@@ -113,10 +113,14 @@ pub struct Keyring {
     rule: TimeRule,
     max_members: usize,
     authority: PublicKey,
+    /// The key from which the authority's successions lead on: the provisioned one, or the last that the fleet decided upon.
+    root: PublicKey,
     /// The authority's keys before, from the provisioned one on.
     formers: Vec<AuthorityKey>,
-    /// The successions from each of them to the next.
+    /// The successions from the root on.
     authority_chain: Vec<Vec<u8>>,
+    /// Keys that the fleet itself has blocked.
+    blocked: BTreeMap<(NodeId, KeyId), Revoked>,
     members: BTreeMap<NodeId, Member>,
     list: RevocationList,
     list_bytes: Vec<u8>,
@@ -144,9 +148,11 @@ impl Keyring {
         Self {
             rule,
             max_members,
+            root: authority.clone(),
             authority,
             formers: Vec::new(),
             authority_chain: Vec::new(),
+            blocked: BTreeMap::new(),
             members: BTreeMap::new(),
             list: RevocationList::default(),
             list_bytes: Vec::new(),
@@ -200,12 +206,6 @@ impl Keyring {
     #[must_use]
     pub fn successions(&self, node: NodeId) -> u64 {
         self.members.get(&node).map_or(0, Member::links)
-    }
-
-    /// What the authority's list says about a key alone, without those that it follows from.
-    #[must_use]
-    pub fn revoked(&self, node: NodeId, key: KeyId) -> Option<Revoked> {
-        self.list.get(node, key)
     }
 
     /// Takes a certificate, from whoever brings it.
@@ -455,10 +455,11 @@ impl Keyring {
         self.members.get(&node).into_iter().flat_map(Member::line)
     }
 
-    /// The keys that the list takes back because they are blocked or compromised.
+    /// The keys that the list, or the fleet itself, takes back because they are blocked or compromised.
     #[must_use]
     pub fn taken_back_for_cause(&self) -> BTreeSet<(NodeId, KeyId)> {
         let entries = self.list.keys.iter();
+        let entries = entries.chain(&self.blocked);
         entries.filter(|(_, revoked)| is_for_cause(revoked)).map(|(key, _)| *key).collect()
     }
 
@@ -506,6 +507,8 @@ fn is_for_cause(revoked: &Revoked) -> bool {
 #[path = "keyring_line.rs"]
 mod line;
 use line::Member;
+#[path = "keyring_decided.rs"]
+mod decided;
 #[path = "keyring_wire.rs"]
 mod wire;
 pub use wire::{KeyringError, Statement, Summary};

@@ -1,13 +1,13 @@
 //! A [`Keyring`] as bytes: what it tells others that it has, what it gives them, and how it survives a restart.
 
 use super::{
-    Clock, KeyId, Keyring, Learned, PublicKey, Succession, TimeRule, TrustError,
+    AuthorityKey, Clock, Keyring, Learned, PublicKey, Succession, TimeRule, TrustError,
     line::{Former, MAX_FORMERS, Member},
 };
 use crate::{
     cbor::{self, CborError, Reader},
     id::NodeId,
-    identity::{revocation::MAX_LIST_LEN, succession::MAX_CHAIN},
+    identity::{revocation::MAX_LIST_LEN, succession::MAX_CHAIN, thumbprint::KeyId},
     time::DtnTime,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -185,13 +185,14 @@ impl Keyring {
         }
     }
 
-    /// The keyring as bytes: `[version, [authority links], [until…], list, heard, [certificate, place of its key, key in force,
-    /// [earlier key, until, link or empty, forked]…]…]`.
+    /// The keyring as bytes: `[version, [root or empty, [authority key, until]…], [authority links], [until…], list, heard,
+    /// [certificate, place of its key, key in force, [earlier key, until, link or empty, forked]…]…, [node, key, since]…]`.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        cbor::put_head(&mut out, cbor::ARRAY, 6);
+        cbor::put_head(&mut out, cbor::ARRAY, 8);
         cbor::put_uint(&mut out, VERSION);
+        self.put_root(&mut out);
         put_links(&mut out, &self.authority_chain);
         cbor::put_head(&mut out, cbor::ARRAY, self.formers.len() as u64);
         self.formers.iter().for_each(|former| cbor::put_uint(&mut out, former.until.0));
@@ -212,7 +213,25 @@ impl Keyring {
                 cbor::put_uint(&mut out, u64::from(former.forked));
             }
         }
+        cbor::put_head(&mut out, cbor::ARRAY, self.blocked.len() as u64);
+        for ((node, key), revoked) in &self.blocked {
+            cbor::put_head(&mut out, cbor::ARRAY, 3);
+            cbor::put_uint(&mut out, node.0);
+            cbor::put_bytes(&mut out, &key.0);
+            cbor::put_uint(&mut out, revoked.since.0);
+        }
         out
+    }
+
+    fn put_root(&self, out: &mut Vec<u8>) {
+        let before = self.before_root();
+        cbor::put_head(out, cbor::ARRAY, 1 + before.len() as u64);
+        cbor::put_bytes(out, if before.is_empty() { &[] } else { self.root.as_bytes() });
+        for former in before {
+            cbor::put_head(out, cbor::ARRAY, 2);
+            cbor::put_bytes(out, former.key.as_bytes());
+            cbor::put_uint(out, former.until.0);
+        }
     }
 
     /// The keyring of a snapshot. Every statement in it is checked again, but for its time.
@@ -227,11 +246,12 @@ impl Keyring {
     ) -> Result<Self, KeyringError> {
         let mut ring = Self::new(authority, rule, max_members);
         let mut reader = Reader::new(bytes);
-        reader.array_of(6)?;
+        reader.array_of(8)?;
         let found = reader.uint()?;
         if found != VERSION {
             return Err(KeyringError::Version { found });
         }
+        ring.read_root(&mut reader)?;
         for link in links(&mut reader)? {
             ring.succeed(link, Clock::Unknown)?;
         }
@@ -244,6 +264,13 @@ impl Keyring {
             reader.array_of(4)?;
             ring.restore_member(&mut reader)?;
         }
+        // After the members: one whose key was blocked stays known, and refused.
+        for _ in 0..reader.array()? {
+            reader.array_of(3)?;
+            let (node, at, key) = (NodeId(reader.uint()?), reader.position(), reader.bytes()?);
+            let key = key.try_into().map_err(|_| CborError::NotDeterministic { at })?;
+            ring.block(node, KeyId(key), DtnTime(reader.uint()?));
+        }
         reader.end()?;
         if !list.is_empty() {
             ring.revoke(list, Clock::Unknown)?;
@@ -251,6 +278,21 @@ impl Keyring {
         // Last: what was kept of a key that the authority has retired since was taken in its time.
         ring.heard = ring.heard.max(heard);
         Ok(ring)
+    }
+
+    fn read_root(&mut self, reader: &mut Reader<'_>) -> Result<(), CborError> {
+        let (items, at) = (reader.array()?, reader.position());
+        let root = reader.bytes()?;
+        let mut before = Vec::new();
+        for _ in 1..items {
+            reader.array_of(2)?;
+            let (at, key) = (reader.position(), reader.bytes()?);
+            before.push(AuthorityKey { key: read_key(at, key)?, until: DtnTime(reader.uint()?) });
+        }
+        if !root.is_empty() {
+            self.restore_root(read_key(at, root)?, before);
+        }
+        Ok(())
     }
 
     fn restore_member(&mut self, reader: &mut Reader<'_>) -> Result<(), KeyringError> {
@@ -294,6 +336,11 @@ impl Keyring {
     }
 }
 
+fn read_key(at: usize, bytes: &[u8]) -> Result<PublicKey, CborError> {
+    let key = bytes.try_into().ok().and_then(|key| PublicKey::from_bytes(key).ok());
+    key.ok_or(CborError::NotDeterministic { at })
+}
+
 struct Lacking {
     statements: Vec<Statement>,
     left: usize,
@@ -328,7 +375,5 @@ fn counted(reader: &mut Reader<'_>, max: usize) -> Result<u64, CborError> {
 
 fn key(reader: &mut Reader<'_>) -> Result<PublicKey, CborError> {
     let at = reader.position();
-    let bytes = reader.bytes()?;
-    let key = bytes.try_into().ok().and_then(|bytes| PublicKey::from_bytes(bytes).ok());
-    key.ok_or(CborError::NotDeterministic { at })
+    read_key(at, reader.bytes()?)
 }

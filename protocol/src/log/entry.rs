@@ -134,6 +134,17 @@ pub enum Event {
         /// Of the second.
         second: Brief,
     },
+    /// Something happened to the fleet's ledger of decisions.
+    Governed {
+        /// The slot.
+        slot: u64,
+        /// What: a stable word.
+        step: Box<str>,
+        /// Whose doing it was; node 0 for nobody's.
+        about: NodeId,
+        /// Of the proposal; of a decision, of the head of the history with it: who signs a checkpoint of this log signs that, too.
+        record: Brief,
+    },
 }
 
 /// An entry of a log: its number, when, and what.
@@ -162,6 +173,7 @@ impl Event {
             Self::Learned { .. } => 7,
             Self::Witnessed { .. } => 8,
             Self::Caught { .. } => 9,
+            Self::Governed { .. } => 10,
         }
     }
 }
@@ -224,6 +236,12 @@ impl Entry {
                 cbor::put_bytes(&mut out, &first.0);
                 cbor::put_bytes(&mut out, &second.0);
             }
+            Event::Governed { slot, step, about, record } => {
+                cbor::put_uint(&mut out, *slot);
+                put_cut(&mut out, step);
+                cbor::put_uint(&mut out, about.0);
+                cbor::put_bytes(&mut out, &record.0);
+            }
         }
         out
     }
@@ -251,7 +269,7 @@ const fn fields(event: &Event) -> u64 {
         Event::Started { .. } => 1,
         Event::Refused { .. } | Event::Denied { .. } | Event::Reconciled { .. } => 3,
         Event::Learned { .. } | Event::Witnessed { .. } => 3,
-        Event::Caught { .. } => 4,
+        Event::Caught { .. } | Event::Governed { .. } => 4,
         Event::Sent { .. } | Event::Accepted { .. } => 5,
         Event::PlanCommitted { .. } => 6,
     }
@@ -284,7 +302,13 @@ fn read_event(reader: &mut Reader<'_>) -> Result<Event, CborError> {
             first: brief(reader)?,
             second: brief(reader)?,
         },
-        found => return Err(CborError::Items { at, expected: 9, found }),
+        10 => Event::Governed {
+            slot: reader.uint()?,
+            step: text(reader)?,
+            about: NodeId(reader.uint()?),
+            record: brief(reader)?,
+        },
+        found => return Err(CborError::Items { at, expected: 10, found }),
     })
 }
 

@@ -281,6 +281,7 @@ fn events() -> Vec<Event> {
         Event::Learned { what: "revocations".into(), about, statement: brief },
         Event::Witnessed { peer, size: 1 << 40, root: brief },
         Event::Caught { peer, at: "two_roots".into(), first: brief, second: brief },
+        Event::Governed { slot: 3, step: "adopted".into(), about: peer, record: brief },
     ]
 }
 

@@ -1,7 +1,8 @@
 //! How a node is set up.
 
 use super::{
-    CustodySettings, ReassemblySettings, StatusReportSettings, plan::Requests, security::BundleSecurity,
+    CustodySettings, ReassemblySettings, StatusReportSettings, discovery::DiscoveryConfig,
+    governance::GovernanceConfig, plan::Requests, sealing::SealingConfig, security::BundleSecurity,
     trust::TrustConfig,
 };
 use crate::{
@@ -69,6 +70,12 @@ pub struct NodeConfig {
     pub plan: Option<PlanConfig>,
     /// Certificates, access control and the log; none: whoever is in the directory is trusted with everything.
     pub trust: Option<TrustConfig>,
+    /// The fleet's own decisions; none: nobody decides anything.
+    pub governance: Option<GovernanceConfig>,
+    /// What is sealed, and for whom; none: nothing.
+    pub sealing: Option<SealingConfig>,
+    /// Gossip with neighbours about who is there; none: no gossip.
+    pub discovery: Option<DiscoveryConfig>,
 }
 
 impl NodeConfig {
@@ -104,6 +111,9 @@ impl NodeConfig {
             shared_state: None,
             plan: None,
             trust: None,
+            governance: None,
+            sealing: None,
+            discovery: None,
         }
     }
 }

@@ -37,6 +37,7 @@ pub(super) const fn contract(purpose: Purpose) -> Option<&'static [u8]> {
         Purpose::Command => Some(b"command"),
         Purpose::Event => Some(b"event"),
         Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement | Purpose::Trust => None,
+        Purpose::Governance | Purpose::Membership | Purpose::GroupKey => None,
     }
 }
 

@@ -306,6 +306,12 @@ impl Node {
             self.replay.commit(&header).map_err(|error| self.refuse(error.reason()))?;
             return self.on_control(header.sender, opened.payload).map_err(|reason| self.refuse(reason));
         }
+        if header.purpose == Purpose::Membership {
+            self.replay.check(&header).map_err(|error| self.refuse(error.reason()))?;
+            let opened = self.verify(parsed)?;
+            self.replay.commit(&header).map_err(|error| self.refuse(error.reason()))?;
+            return self.on_gossip(header.sender, opened.payload).map_err(|reason| self.refuse(reason));
+        }
         self.on_message(&header, parsed, bundle.payload())
     }
 
@@ -347,6 +353,7 @@ impl Node {
         }
         let opened = self.verify(parsed)?;
         self.spend_share(key.peer, sealed.len());
+        self.note_heard(key.peer);
         self.note_taken(key, header, sealed, opened.payload);
         let message =
             Message { sequence: header.sequence, created: header.created, payload: opened.payload.to_vec() };
@@ -394,6 +401,17 @@ impl Node {
         }
     }
 
+    /// An application's message, opened if it was sealed.
+    pub(super) fn deliver_opened(&mut self, key: StreamKey, epoch: u32, message: Message) {
+        let Message { sequence, created, payload } = message;
+        let (source, purpose) = (key.peer, key.purpose);
+        if let Err(error) = self.judge_message(purpose, &payload) {
+            // Its turn is over: what follows does not wait for it.
+            return self.report_durable(Report::ModuleRefused { reason: error.reason() });
+        }
+        self.batch.deliveries.push(Delivery { source, purpose, epoch, sequence, created, payload });
+    }
+
     /// A message whose turn has come.
     pub(super) fn consume(&mut self, key: StreamKey, epoch: u32, message: Message) {
         let Message { sequence, created, payload } = message;
@@ -403,18 +421,19 @@ impl Node {
         }
         match purpose {
             Purpose::Telemetry | Purpose::Command | Purpose::Event => {
-                if let Err(error) = self.judge_message(purpose, &payload) {
-                    // Its turn is over: what follows does not wait for it.
-                    return self.report_durable(Report::ModuleRefused { reason: error.reason() });
+                let message = Message { sequence, created, payload };
+                if let Some(message) = self.unseal(key, epoch, message) {
+                    self.deliver_opened(key, epoch, message);
                 }
-                self.batch.deliveries.push(Delivery { source, purpose, epoch, sequence, created, payload });
                 return;
             }
             Purpose::Sync => self.on_sync_message(source, &payload),
             Purpose::Plan => self.on_plan_message(source, &payload),
             Purpose::Trust => self.on_trust_message(source, &payload),
-            // Acknowledgements are not a stream.
-            Purpose::Acknowledgement => {}
+            Purpose::Governance => self.on_governance_message(source, &payload),
+            Purpose::GroupKey => self.on_group_key(source, &payload),
+            // These are not streams.
+            Purpose::Acknowledgement | Purpose::Membership => {}
         }
         let bytes = payload.len();
         self.report_durable(Report::Consumed { source, purpose, sequence, bytes, created });

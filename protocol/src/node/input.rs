@@ -9,6 +9,7 @@ use crate::{
     bundle::BundleFlags,
     dtn::{contact_plan::ContactPlan, store::Priority},
     envelope::Purpose,
+    governance::Content,
     id::{EndpointId, NodeId},
     identity::{Cause, KeyPair, Statement},
     sync::Op,
@@ -181,6 +182,15 @@ pub enum Input<'a> {
         node: NodeId,
         /// Why.
         cause: Cause,
+    },
+    /// This node proposes that the fleet decides upon something. It proposes again in later slots while others are decided upon.
+    Propose(Box<Content>),
+    /// What this node's voter thinks of a content, by its digest: as soon as it is proposed, it votes so.
+    Opinion {
+        /// [`Content::digest`].
+        content: crate::log::Hash,
+        /// Whether it approves.
+        approves: bool,
     },
     /// This node's asset takes part in the plan from now on.
     JoinPlan,

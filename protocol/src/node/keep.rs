@@ -72,6 +72,14 @@ pub enum Kept {
     Checkpoint = 15,
     /// Two signed statements that exclude each other. The node never asks for them again.
     Proof = 16,
+    /// A decision of the fleet, by its slot.
+    Decision = 17,
+    /// What lies on the table of the open slot, and what this node's voter means to do.
+    Ballots = 18,
+    /// The keys of the group for whose eyes messages are, and who has the newest.
+    GroupKeys = 19,
+    /// A message that waits for such a key.
+    Sealed = 20,
 }
 
 pub(super) const KEY_LEN: usize = 18;
@@ -323,6 +331,12 @@ impl Node {
         if (Kept::LogEntry as u8..=Kept::Proof as u8).contains(&kind) {
             return self.take_back_trust(kind, value)?.ok_or(malformed);
         }
+        if kind == Kept::Decision as u8 || kind == Kept::Ballots as u8 {
+            return self.take_back_governance(kind, value)?.ok_or(malformed);
+        }
+        if kind == Kept::GroupKeys as u8 || kind == Kept::Sealed as u8 {
+            return self.take_back_sealing(kind, record_key, value)?.ok_or(malformed);
+        }
         let (stream, number) = parse_key(record_key).ok_or(InputError::Kept { kind })?;
         self.take_back_stream(kind, stream, number, value).ok_or(malformed)
     }
@@ -425,7 +439,7 @@ fn parse_pair(value: &[u8]) -> Option<(u32, u64)> {
     Some((u32::from_be_bytes(*epoch), u64::from_be_bytes(number)))
 }
 
-fn parse_key(record_key: &[u8]) -> Option<(StreamKey, u64)> {
+pub(super) fn parse_key(record_key: &[u8]) -> Option<(StreamKey, u64)> {
     let (_, rest) = record_key.split_first()?;
     let (peer, rest) = rest.split_first_chunk::<8>()?;
     let (purpose, number) = rest.split_first()?;

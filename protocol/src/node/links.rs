@@ -86,6 +86,7 @@ impl Node {
         self.reroute_limbo();
         self.renew_requests(up.peer);
         self.meet(up.peer);
+        self.greet(up.peer);
     }
 
     /// Gives a link the convergence layer that it is to speak, unless it speaks it already.

@@ -16,8 +16,10 @@ mod critical;
 mod custody;
 mod delivered;
 mod departure;
+mod discovery;
 mod forward;
 mod fragmentation;
+mod governance;
 mod ingress;
 mod input;
 mod keep;
@@ -28,6 +30,7 @@ mod rank;
 mod reassembly;
 mod refusal;
 mod route;
+mod sealing;
 mod security;
 mod send;
 mod shared_state;
@@ -43,12 +46,15 @@ pub use config::{
 pub use convergence::{Convergence, LtpLink, Transfer, WholeLink};
 pub use custody::CustodySettings;
 pub use departure::Departure;
+pub use discovery::DiscoveryConfig;
+pub use governance::GovernanceConfig;
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
-pub use output::{Batch, BundleDelivery, Delivery, DropReason, Output, Report, Ticket};
+pub use output::{Batch, BundleDelivery, Delivery, DropReason, GovernanceStep, Output, Report, Ticket};
 pub use plan::{PlanHorizon, Requests};
 pub use reassembly::ReassemblySettings;
 pub use refusal::{InputError, SubmitError};
+pub use sealing::{Audience, SealingConfig};
 pub use security::BundleSecurity;
 pub use trust::{Issuer, TrustConfig};
 
@@ -154,6 +160,9 @@ pub struct Node {
     contracts: Option<contracts::Contracts>,
     planning: Option<plan::Planning>,
     trusting: Option<trust::Trusting>,
+    governing: Option<governance::Governing>,
+    sealing: Option<sealing::Sealing>,
+    discovering: Option<discovery::Discovering>,
 
     timers: Timers,
     outputs: VecDeque<Output>,
@@ -173,6 +182,9 @@ impl Node {
     pub fn new(config: NodeConfig, keys: KeyPair, seed: [u8; 32], start: Instant) -> Self {
         let mut node = Self::incarnate(config, keys, seed, start, 1);
         node.start_log();
+        node.arm_governance();
+        node.start_sealing();
+        node.start_discovery();
         node
     }
 
@@ -204,6 +216,9 @@ impl Node {
         node.relaunch();
         node.arm_anti_entropy();
         node.start_log();
+        node.restore_decisions();
+        node.start_sealing();
+        node.start_discovery();
         Ok(node)
     }
 
@@ -261,6 +276,12 @@ impl Node {
                 .trust
                 .clone()
                 .map(|trust| trust::Trusting::new(config.id, trust, incarnation, config.directory.len())),
+            governing: config.governance.clone().map(governance::Governing::new),
+            sealing: config.sealing.clone().map(sealing::Sealing::new),
+            discovering: config.discovery.map(|discovery| {
+                let members = config.directory.len();
+                discovery::Discovering::new(config.id, incarnation, discovery, members, seed)
+            }),
             timers: Timers::default(),
             outputs: VecDeque::new(),
             batch: Batch::default(),
@@ -328,6 +349,8 @@ impl Node {
             Input::ReadLog { reader } => self.read_log(reader),
             Input::RotateKey(next) => self.rotate_key(*next),
             Input::Revoke { node, cause } => self.revoke(node, cause),
+            Input::Propose(content) => self.propose(*content),
+            Input::Opinion { content, approves } => self.take_opinion(content, approves),
             Input::JoinPlan => self.join_plan(),
             Input::LeavePlan => self.leave_plan(),
             Input::Civil(estimate) => {
@@ -395,6 +418,9 @@ impl Node {
                 Timer::Push => self.push_shared_state(),
                 Timer::AntiEntropy => self.on_anti_entropy(),
                 Timer::Trust => self.on_trust_timer(),
+                Timer::Governance => self.on_governance_timer(),
+                Timer::Patience => self.advance_governance(true),
+                Timer::Membership => self.on_membership_timer(),
                 Timer::PlanRound => self.on_plan_round(),
                 Timer::PlanSuccession => self.on_plan_succession(),
                 Timer::PlanJoin => self.on_plan_join(),
@@ -450,6 +476,7 @@ impl Node {
 
     /// Turns what this input changed into one persist request.
     fn flush(&mut self) {
+        self.keep_ballots();
         self.keep_journal();
         if self.batch.is_empty() {
             debug_assert!(self.followups.is_empty(), "a followup waits for a change");

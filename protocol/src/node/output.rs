@@ -4,8 +4,10 @@ use super::{input::LinkId, keep::Change};
 use crate::{
     bundle::{BundleFlags, BundleId, CreationTimestamp, Disposition, StatusReport},
     delivery::Forward,
+    discovery::Presence,
     envelope::Purpose,
     id::{EndpointId, NodeId},
+    log::Brief,
     planning::{Outcome, RoundReport, secure::Window},
     sync::Dot,
     time::DtnTime,
@@ -101,6 +103,41 @@ pub enum DropReason {
     Unintelligible,
     /// Fragments were missing for too long, or contradicted each other.
     Incomplete,
+}
+
+/// What happens to a ledger of decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GovernanceStep {
+    /// A proposal is on the table.
+    Proposed,
+    /// A voter approves a proposal.
+    Approved,
+    /// A voter approves none.
+    Rejected,
+    /// A voter commits to what is to be written down.
+    Committed,
+    /// A slot is decided: a proposal is adopted.
+    Adopted,
+    /// A slot is decided: nothing is adopted.
+    Closed,
+    /// A voter was caught with two ballots in one step.
+    Exposed,
+}
+
+impl GovernanceStep {
+    /// A stable word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Committed => "committed",
+            Self::Adopted => "adopted",
+            Self::Closed => "closed",
+            Self::Exposed => "exposed",
+        }
+    }
 }
 
 /// Something that the driver may want to count or show. Nothing depends on its being read.
@@ -232,6 +269,26 @@ pub enum Report {
     ModuleRefused {
         /// A stable word.
         reason: &'static str,
+    },
+    /// Something happened to the fleet's ledger of decisions, as this node knows it.
+    Governance {
+        /// The slot.
+        slot: u64,
+        /// What happened.
+        step: GovernanceStep,
+        /// Whose doing it was; `None`: nobody's.
+        about: Option<NodeId>,
+        /// The kind of content: a stable word; `nothing` where there is none.
+        what: &'static str,
+        /// Of the proposal; of a decision, of the head of the history with it.
+        record: Brief,
+    },
+    /// What this node believes of another has changed.
+    Presence {
+        /// The other.
+        node: NodeId,
+        /// What it believes now.
+        presence: Presence,
     },
     /// A write to replicated state is visible here: our own (of `dot.actor.node`, this node), or another member's.
     Visible {

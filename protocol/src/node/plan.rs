@@ -56,6 +56,8 @@ pub(super) struct Planning {
     joining: Option<Joining>,
     /// What may still be replaced by something newer.
     latest: Latest,
+    /// When this coordinator's own asset is asked, since nobody else is.
+    own_due: Option<Instant>,
     /// This node's asset has left the plan.
     gone: bool,
     /// The asset's kept state, until what its requests were fixed to is known too.
@@ -95,6 +97,7 @@ impl Planning {
             choice: Choice::default(),
             joining: None,
             latest: Latest::default(),
+            own_due: None,
             gone: false,
             kept: Vec::new(),
             config,

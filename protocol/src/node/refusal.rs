@@ -104,6 +104,9 @@ pub enum SubmitError {
         /// The flags.
         found: u64,
     },
+    /// The group's key has not come yet.
+    #[error("no key of the group yet")]
+    NoGroupKey,
     /// The bundle store is full of what is as urgent.
     #[error("the bundle store is full")]
     StoreFull,
@@ -130,6 +133,7 @@ impl SubmitError {
             Self::UnknownName => "unknown_name",
             Self::NoCustodian => "no_custodian",
             Self::Flags { .. } => "flags",
+            Self::NoGroupKey => "no_group_key",
             Self::StoreFull => "store_full",
             Self::StreamFull(_) => "stream_full",
             Self::RateExceeded(_) => "rate_exceeded",

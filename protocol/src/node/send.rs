@@ -22,7 +22,9 @@ impl Node {
                     meter.pass(self.now, submission.payload.len() as u64)?;
                 }
                 let stream = StreamKey { peer: submission.destination, purpose: submission.purpose };
-                self.send(submission).map(|_| ()).inspect_err(|error| {
+                let bytes = submission.payload.len();
+                let sent = self.seal_submission(submission).and_then(|sealed| self.send_of(sealed, bytes));
+                sent.map(|_| ()).inspect_err(|error| {
                     // What was refused for another reason has cost the application nothing.
                     self.submissions = before;
                     if matches!(error, SubmitError::StreamFull(_)) {
@@ -30,14 +32,24 @@ impl Node {
                     }
                 })
             }
-            Purpose::Sync | Purpose::Plan | Purpose::Acknowledgement | Purpose::Trust => {
-                Err(SubmitError::Purpose)
-            }
+            Purpose::Sync
+            | Purpose::Plan
+            | Purpose::Acknowledgement
+            | Purpose::Trust
+            | Purpose::Governance
+            | Purpose::Membership
+            | Purpose::GroupKey => Err(SubmitError::Purpose),
         }
     }
 
     /// Numbers, seals and keeps a message; it leaves when the host has made it durable. Returns its number.
     pub(super) fn send(&mut self, submission: Submission) -> Result<u64, SubmitError> {
+        let bytes = submission.payload.len();
+        self.send_of(submission, bytes)
+    }
+
+    /// As [`Self::send`], of what the application gave as so many bytes, before it was sealed.
+    fn send_of(&mut self, submission: Submission, bytes: usize) -> Result<u64, SubmitError> {
         let Submission { destination, purpose, priority, lifetime, payload } = submission;
         if destination == self.config.id {
             return Err(SubmitError::ToSelf);
@@ -73,7 +85,7 @@ impl Node {
         self.keep_outgoing_message(stream, sequence, &message);
         self.keep_outgoing_stream(stream, epoch, sequence + 1);
         self.outgoing.get_mut(&stream).expect("made above").push(message);
-        self.report_durable(Report::Accepted { destination, purpose, sequence, bytes: payload.len() });
+        self.report_durable(Report::Accepted { destination, purpose, sequence, bytes });
         self.followups.push(Followup::Launch(stream, sequence));
         Ok(sequence)
     }
@@ -184,6 +196,9 @@ impl Node {
         self.forget_message(stream, sequence, &message);
         self.report(Report::Abandoned { destination: stream.peer, purpose: stream.purpose, sequence });
         self.on_module_message_lost(stream, sequence);
+        if stream.purpose == Purpose::GroupKey {
+            self.give_group_key(stream.peer);
+        }
         if forward {
             self.arm_control(stream.peer);
         }

@@ -25,6 +25,12 @@ pub(crate) enum Timer {
     AntiEntropy,
     /// When a member tells the next one what it knows of identities and logs.
     Trust,
+    /// When a member tells the next one what it knows of the fleet's decisions.
+    Governance,
+    /// When a voter has waited long enough for others.
+    Patience,
+    /// When something of the membership is due: a probe, a suspicion, an advert.
+    Membership,
     /// When a round of planning has waited long enough.
     PlanRound,
     /// When the plan's coordinator has been silent for too long.

@@ -76,7 +76,9 @@ pub struct Issuer {
 
 /// What two signed statements of one member prove together, and the name under which they are kept.
 #[derive(Clone, Copy, Debug)]
-enum Proof {
+pub(super) enum Proof {
+    /// Two votes of one voter.
+    Ballots,
     /// Two payloads under one number.
     Payloads,
     /// Two keys that follow on one.
@@ -101,8 +103,8 @@ struct Taken {
 /// Trust at this node.
 #[derive(Debug)]
 pub(super) struct Trusting {
-    config: TrustConfig,
-    keyring: Keyring,
+    pub(super) config: TrustConfig,
+    pub(super) keyring: Keyring,
     journal: Journal,
     /// Whether the journal has grown since it was last kept.
     unsaved: bool,
@@ -303,7 +305,9 @@ impl Node {
             // message is, the plan's.
             Purpose::Sync => self.admits_any(source, &[Action::Share]),
             Purpose::Plan => self.admits_any(source, &[Action::Contribute, Action::Coordinate]),
-            Purpose::Trust | Purpose::Acknowledgement => true,
+            // What comes with these is judged by its own signatures, record by record.
+            Purpose::Trust | Purpose::Governance | Purpose::GroupKey => true,
+            Purpose::Acknowledgement | Purpose::Membership => true,
         }
     }
 
@@ -460,6 +464,10 @@ impl Node {
         }
         let statement = Brief::of(statement.parts().1);
         self.write_down(Event::Learned { what: what.into(), about, statement });
+        if matches!(learned, Learned::Revocations(_)) {
+            self.rekey_groups();
+            self.forget_blocked();
+        }
         Ok(learned)
     }
 
@@ -474,8 +482,10 @@ impl Node {
             let number = trusting.keyring.successions(id) + 1;
             let statement = Statement::Succession(Succession::sign(id, number, since, &self.keys, &next));
             self.learn(&statement).map_err(|error| InputError::Refused { reason: error.reason() })?;
+            self.note_rotation(statement.parts().1);
         }
-        self.keys = next;
+        let former = core::mem::replace(&mut self.keys, next);
+        self.keep_former_key(former);
         self.seal_again();
         self.sign_shared_state_again();
         self.tell_own_key();
@@ -535,7 +545,7 @@ impl Node {
             let Some(key) = trusting.keyring.key(node) else { continue };
             let taken_back = trusting.keyring.blocked(node).is_some();
             let due = certificate.expires.0 <= now.0.saturating_add(millis(issuer.renew_before));
-            if !due || taken_back || list.get(node, KeyId::of(key)).is_some() {
+            if !due || taken_back || trusting.keyring.revoked(node, KeyId::of(key)).is_some() {
                 continue;
             }
             let renewed = Certificate {

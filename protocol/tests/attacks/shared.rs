@@ -2,6 +2,7 @@
 
 use crate::fleet::{Fleet, keys};
 use cosmosmesh_protocol::{
+    contract::{Field, Registry, Schema, Type, standard},
     envelope::Purpose,
     id::NodeId,
     identity::{Cause, Certificate, KeyId, KeyPair, RevocationList, Revoked, Statement, Succession},
@@ -189,4 +190,54 @@ fn an_observer_writes_nothing_and_a_clock_far_ahead_wins_nothing() {
     ahead.write(Op::Register { name: b"goal", value: b"home" }, late).expect("a write");
     assert_eq!(bring(&mut fleet, 2, 1, &delta(ahead, &keys(2))), ["sync_time"]);
     assert_eq!(digest(&fleet), before);
+}
+
+/// The next version of trades, with one more field.
+fn next_trade() -> Schema {
+    let mut schema =
+        standard().into_iter().find(|schema| schema.version.name == "trade").expect("a standard contract");
+    schema.version.minor = 1;
+    schema.fields.push(Field { number: 40, name: "note".into(), required: false, holds: Type::Bool });
+    schema
+}
+
+#[test]
+fn only_who_may_change_schemas_publishes_one() {
+    let mut fleet = victim();
+    let schema = next_trade();
+    // Node 3 itself is a contributor: its own door says no.
+    let own = Registry::standard().publish(&schema, |op| fleet.input(3, Input::Write(op)));
+    assert_eq!(crate::fleet::refused(own.expect("compatible")), Some("denied"));
+    let published = |author: u64| {
+        let mut replica = lawless(author);
+        let write = |op: Op<'_>| replica.write(op, DtnTime::UNKNOWN).map(drop);
+        Registry::standard().publish(&schema, write).expect("compatible").expect("a write");
+        delta(replica, &keys(author))
+    };
+    let knows = |fleet: &Fleet| {
+        let registry = fleet.hosts[&3].node.registry().expect("shared state");
+        registry.schema(schema.id()).is_some()
+    };
+    // Nor does an operator's count, though its write is signed and stays in the state.
+    assert_eq!(bring(&mut fleet, 2, 1, &published(2)), ["contract_denied"]);
+    assert!(!knows(&fleet));
+    // An admin's does.
+    let mut other = victim();
+    assert!(bring(&mut other, 1, 1, &published(1)).is_empty());
+    assert!(knows(&other));
+}
+
+#[test]
+fn only_members_read_the_log() {
+    let mut fleet = Fleet::new();
+    let ask = |fleet: &mut Fleet, reader: u64| {
+        crate::fleet::refused(fleet.input(3, Input::ReadLog { reader: NodeId(reader) }))
+    };
+    assert_eq!(ask(&mut fleet, 4), None, "an observer reads what happened");
+    assert_eq!(ask(&mut fleet, 77), Some("denied"));
+    let denied = fleet.events(3).into_iter().any(|event| {
+        matches!(event, cosmosmesh_protocol::log::Event::Denied { subject, action, rule }
+            if subject.0 == 77 && &*action == "read-log" && &*rule == "no_certificate")
+    });
+    assert!(denied, "and that somebody else asked is written down");
 }

@@ -122,6 +122,9 @@ pub(crate) fn config(node: u64) -> NodeConfig {
         shared_state: None,
         plan: None,
         trust: None,
+        governance: None,
+        discovery: None,
+        sealing: None,
     }
 }
 

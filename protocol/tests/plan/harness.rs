@@ -138,6 +138,9 @@ pub(crate) fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> No
         contracts: false,
         shared_state: None,
         trust: None,
+        governance: None,
+        discovery: None,
+        sealing: None,
         plan: Some(PlanConfig {
             coordinator: NodeId(1),
             successors: vec![NodeId(2), NodeId(3)],

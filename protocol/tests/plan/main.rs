@@ -16,8 +16,7 @@ use std::time::Duration;
 
 #[test]
 fn every_method_plans_through_the_stack_and_everyone_holds_the_same_version() {
-    // Not the affine models of any age: on fleets such as this, where many bounds hold, their prices settle too late.
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Asynchronous) {
+    for kind in Kind::ALL {
         let mut fleet = Fleet::new(Some(kind));
         fleet.input(1, Input::StartPlan);
         fleet.run_for(Duration::from_secs(20_000));

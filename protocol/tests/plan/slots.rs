@@ -249,7 +249,6 @@ fn flown_nodes_need_as_many_slots_as_the_published_figure_allows() {
     let courses: Vec<Vec<f64>> = (0..5).map(|seed| Flight::new(seed).gaps()).collect();
     for (limit, most) in [(1e-3, 30), (1e-6, 60)] {
         let mut slots: Vec<usize> = courses.iter().map(|gaps| slots_to(gaps, limit)).collect();
-        println!("{limit:e}: {slots:?}");
         slots.sort_unstable();
         assert!(slots[4] <= SLOTS as usize, "every fleet converges: {slots:?} to {limit:e}");
         assert!(slots[2] <= most, "{slots:?} slots to {limit:e}");

@@ -12,13 +12,11 @@ use cosmosmesh_node::transport::{
         put_frame,
     },
     meshtastic::{BROADCAST, ClientSettings, MeshtasticClient, MeshtasticEvent},
+    wire::{Wire as Line, WireAt},
 };
 use cosmosmesh_protocol::time::Instant;
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
-    path::PathBuf,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -27,9 +25,7 @@ use std::{
     time::Duration,
 };
 
-/// How long a connection may take, and what is written.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a read waits before timers are looked at.
+/// How often timers are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// Between attempts at a modem that is not there.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -57,32 +53,38 @@ pub(in crate::hil) trait Modem: Send {
     fn refused(&self) -> u64;
 }
 
-/// A KISS modem; frames travel as information of AX.25 UI frames, which modems such as direwolf ask for.
+/// A KISS modem; frames travel as information of AX.25 UI frames, which modems such as direwolf ask for, and daemons use.
 pub(in crate::hil) struct KissModem {
     decoder: KissDecoder,
     own: Callsign,
-    all: Callsign,
+    to: Callsign,
+    /// Whether only frames from `to` to `own` are taken.
+    paired: bool,
     output: Vec<u8>,
     foreign: u64,
 }
 
 impl KissModem {
-    pub(in crate::hil) fn new() -> Self {
-        // Of no amateur's: a licensed one gives theirs to the modem's own configuration.
-        let call = |text: &str| text.parse().expect("a callsign");
-        Self {
-            decoder: KissDecoder::new(1024),
-            own: call("N0CALL"),
-            all: call("COSMOS"),
-            output: Vec::new(),
-            foreign: 0,
-        }
+    /// With `calls` being `OWN>PEER`: what goes from the one to the other. Without, every UI frame is taken, and ours go from N0CALL to QST, which is all.
+    pub(in crate::hil) fn new(calls: Option<&str>) -> Result<Self, WireError> {
+        let call = |text: &str| {
+            let allowed = "callsigns are OWN>PEER, as in kiss:127.0.0.1:8001#NODE-1>NODE-2";
+            text.parse::<Callsign>().map_err(|_| WireError::Address { found: text.to_owned(), allowed })
+        };
+        let (own, to) = calls.map_or(("N0CALL", "QST"), |calls| calls.split_once('>').unwrap_or((calls, "")));
+        let (own, to, paired) = (call(own)?, call(to)?, calls.is_some());
+        Ok(Self { decoder: decoder(), own, to, paired, output: Vec::new(), foreign: 0 })
     }
+}
+
+/// Longer than any frame that we send, and than the headers of those who repeat.
+const fn decoder() -> KissDecoder {
+    KissDecoder::new(1024)
 }
 
 impl Modem for KissModem {
     fn connected(&mut self, _now: Instant) {
-        self.decoder = KissDecoder::new(1024);
+        self.decoder = decoder();
     }
 
     fn lost(&mut self) {
@@ -91,8 +93,9 @@ impl Modem for KissModem {
 
     fn take(&mut self, _now: Instant, mut bytes: &[u8], heard: &mut Vec<Heard>) {
         while let Some(frame) = self.decoder.take(&mut bytes) {
+            let ours = |to, from| !self.paired || (to, from) == (self.own, self.to);
             match parse_ui(&frame.payload) {
-                Ok(ui) if frame.command == Command::Data && ui.destination == self.all => {
+                Ok(ui) if frame.command == Command::Data && ours(ui.destination, ui.source) => {
                     heard.push(Heard { bytes: ui.information.to_vec(), rssi_dbm: None, snr_quarter_db: None })
                 }
                 _ => self.foreign += 1,
@@ -105,7 +108,7 @@ impl Modem for KissModem {
             return Err("too_long");
         }
         let mut ui = Vec::new();
-        put_ui(&mut ui, self.all, self.own, frame);
+        put_ui(&mut ui, self.to, self.own, frame);
         put_frame(&mut self.output, 0, Command::Data, &ui);
         Ok(())
     }
@@ -169,171 +172,136 @@ impl Modem for MeshModem {
     }
 }
 
-/// Where a modem is.
-#[derive(Clone, Debug)]
-enum Line {
-    Tcp(SocketAddr),
-    /// A character device, set to raw bytes and its speed beforehand (`stty`).
-    Device(PathBuf),
-}
-
-enum Stream {
-    Tcp(TcpStream),
-    Device(File),
-}
-
-impl Stream {
-    fn open(line: &Line) -> io::Result<(Self, Self)> {
-        match line {
-            Line::Tcp(address) => {
-                let stream = TcpStream::connect_timeout(address, PATIENCE)?;
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(LOOK))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                Ok((Self::Tcp(stream.try_clone()?), Self::Tcp(stream)))
-            }
-            Line::Device(path) => {
-                let file = OpenOptions::new().read(true).write(true).open(path)?;
-                Ok((Self::Device(file.try_clone()?), Self::Device(file)))
-            }
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Device(file) => file.read(buffer),
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.write_all(bytes),
-            Self::Device(file) => file.write_all(bytes),
-        }
-    }
-}
-
 struct Shared<M> {
     modem: M,
-    writer: Option<Stream>,
+    line: Option<Line>,
 }
 
 impl<M: Modem> Shared<M> {
     /// Writes what the modem is to get; a line that does not take it is given up, and made anew by the reader.
     fn flush(&mut self) -> io::Result<()> {
         let bytes = self.modem.output();
-        let Some(writer) = self.writer.as_mut() else { return Err(io::ErrorKind::NotConnected.into()) };
-        let written = if bytes.is_empty() { Ok(()) } else { writer.write_all(&bytes) };
+        let Some(line) = &self.line else { return Err(io::ErrorKind::NotConnected.into()) };
+        let written = if bytes.is_empty() { Ok(()) } else { line.write_all(&bytes) };
         if written.is_err() {
-            self.writer = None;
+            line.shut_down();
+            self.line = None;
         }
         written
     }
 }
 
+/// What the threads of a modem share.
+struct Parts<M> {
+    shared: Mutex<Shared<M>>,
+    ending: AtomicBool,
+    began: std::time::Instant,
+    interface: u32,
+    mailbox: Arc<Mailbox>,
+}
+
+impl<M: Modem> Parts<M> {
+    fn lock(&self) -> MutexGuard<'_, Shared<M>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO.saturating_add(clock::now().saturating_duration_since(self.began))
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Bytes came, or none and time has passed.
+    fn take(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut heard = Vec::new();
+        let mut shared = self.lock();
+        if shared.line.is_none() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        shared.modem.take(self.now(), bytes, &mut heard);
+        let flushed = shared.flush();
+        drop(shared);
+        for frame in heard {
+            self.mailbox.post(self.interface, frame.bytes, frame.rssi_dbm, frame.snr_quarter_db);
+        }
+        flushed
+    }
+
+    /// Until the line is gone.
+    fn serve(&self, line: Line) {
+        {
+            let mut shared = self.lock();
+            shared.line = Some(line.clone());
+            shared.modem.connected(self.now());
+            if shared.flush().is_err() {
+                return;
+            }
+        }
+        let mut buffer = [0; 4096];
+        while !self.is_ending() {
+            let Ok(length @ 1..) = line.read(&mut buffer) else { break };
+            if self.take(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+        let mut shared = self.lock();
+        shared.modem.lost();
+        shared.line = None;
+    }
+}
+
 /// A modem behind a byte stream. A line that is gone is looked for again until it is there.
 pub(in crate::hil) struct ModemWire<M> {
-    shared: Arc<Mutex<Shared<M>>>,
-    ending: Arc<AtomicBool>,
-    began: std::time::Instant,
+    parts: Arc<Parts<M>>,
     shown: String,
 }
 
 impl<M: Modem + 'static> ModemWire<M> {
-    /// Opens `HOST:PORT`, or the path of a device. It must be there at the beginning.
+    /// Opens `HOST:PORT`, or `DEVICE[@BAUD]`. It must be there at the beginning.
     pub(in crate::hil) fn open(
         address: &str,
         modem: M,
         interface: u32,
         mailbox: Arc<Mailbox>,
     ) -> Result<Self, WireError> {
-        let line = match address.parse() {
-            Ok(address) => Line::Tcp(address),
-            Err(_) if address.starts_with('/') => Line::Device(PathBuf::from(address)),
-            Err(_) => {
-                let allowed = "a modem is at HOST:PORT, in figures, such as 127.0.0.1:8001, or at a device such as /dev/ttyUSB0";
-                return Err(WireError::Address { found: address.to_owned(), allowed });
-            }
-        };
-        let failed = |source| WireError::Io { what: format!("modem at {address}"), source };
-        let first = Stream::open(&line).map_err(failed)?;
-        let shared = Arc::new(Mutex::new(Shared { modem, writer: None }));
-        let (ending, began) = (Arc::new(AtomicBool::new(false)), clock::now());
-        let (theirs, ended) = (shared.clone(), ending.clone());
-        thread::Builder::new()
-            .name(format!("hil modem {address}"))
-            .spawn(move || {
-                let mut next = Some(first);
-                while !ended.load(Ordering::Relaxed) {
-                    match next.take().map_or_else(|| Stream::open(&line), Ok) {
-                        Ok((reader, writer)) => {
-                            serve(&theirs, reader, writer, began, &ended, (interface, &mailbox));
-                            lock(&theirs).modem.lost();
-                            lock(&theirs).writer = None;
-                        }
-                        Err(_) => thread::sleep(PAUSE),
-                    }
+        let at: WireAt = address.split('#').next().unwrap_or(address).parse().map_err(|_| {
+            let allowed = "a modem is at HOST:PORT, in figures, such as 127.0.0.1:8001, or at a device such as /dev/ttyUSB0@9600";
+            WireError::Address { found: address.to_owned(), allowed }
+        })?;
+        let failed = |source| WireError::Io { what: format!("modem at {at}"), source };
+        let first = Line::open(&at).map_err(failed)?;
+        let (shared, ending) = (Mutex::new(Shared { modem, line: None }), AtomicBool::new(false));
+        let parts = Arc::new(Parts { shared, ending, began: clock::now(), interface, mailbox });
+        let (reading, ticking, place) = (parts.clone(), parts.clone(), at.clone());
+        let thread = |what: &str| thread::Builder::new().name(format!("hil {what} {at}"));
+        let reader = thread("read").spawn(move || {
+            let mut next = Some(first);
+            while !reading.is_ending() {
+                match next.take().map_or_else(|| Line::open(&place), Ok) {
+                    Ok(line) => reading.serve(line),
+                    Err(_) => thread::sleep(PAUSE),
                 }
-            })
-            .map_err(failed)?;
-        Ok(Self { shared, ending, began, shown: address.to_owned() })
-    }
-}
-
-fn lock<M>(shared: &Mutex<Shared<M>>) -> MutexGuard<'_, Shared<M>> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn since(began: std::time::Instant) -> Instant {
-    Instant::ZERO.saturating_add(clock::now().saturating_duration_since(began))
-}
-
-/// Until the line is gone.
-fn serve<M: Modem>(
-    shared: &Mutex<Shared<M>>,
-    mut reader: Stream,
-    writer: Stream,
-    began: std::time::Instant,
-    ending: &AtomicBool,
-    (interface, mailbox): (u32, &Mailbox),
-) {
-    {
-        let mut shared = lock(shared);
-        shared.writer = Some(writer);
-        shared.modem.connected(since(began));
-        if shared.flush().is_err() {
-            return;
-        }
-    }
-    let mut buffer = [0; 4096];
-    while !ending.load(Ordering::Relaxed) {
-        let length = match reader.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(length) => length,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => 0,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => return,
-        };
-        let mut heard = Vec::new();
-        let mut shared = lock(shared);
-        shared.modem.take(since(began), &buffer[..length], &mut heard);
-        let gone = shared.flush().is_err();
-        drop(shared);
-        for frame in heard {
-            mailbox.post(interface, frame.bytes, frame.rssi_dbm, frame.snr_quarter_db);
-        }
-        if gone {
-            return;
-        }
+            }
+        });
+        reader.map_err(failed)?;
+        let ticker = thread("tick").spawn(move || {
+            while !ticking.is_ending() {
+                thread::sleep(LOOK);
+                // A line that is gone is the reader's to make.
+                let _ = ticking.take(&[]);
+            }
+        });
+        ticker.map_err(failed)?;
+        Ok(Self { parts, shown: at.to_string() })
     }
 }
 
 impl<M: Modem + 'static> Wire for ModemWire<M> {
     fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()> {
-        let mut shared = lock(&self.shared);
-        let now = since(self.began);
-        shared.modem.put(now, frame.bytes).map_err(io::Error::other)?;
+        let mut shared = self.parts.lock();
+        shared.modem.put(self.parts.now(), frame.bytes).map_err(io::Error::other)?;
         shared.flush()
     }
 
@@ -342,13 +310,16 @@ impl<M: Modem + 'static> Wire for ModemWire<M> {
     }
 
     fn refused(&self) -> u64 {
-        lock(&self.shared).modem.refused()
+        self.parts.lock().modem.refused()
     }
 }
 
 impl<M> Drop for ModemWire<M> {
     fn drop(&mut self) {
-        // A reader of a device sleeps until something comes, and ends then or with the process.
-        self.ending.store(true, Ordering::Relaxed);
+        self.parts.ending.store(true, Ordering::Relaxed);
+        let shared = self.parts.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = &shared.line {
+            line.shut_down();
+        }
     }
 }

@@ -210,7 +210,6 @@ impl Inner {
                 device_state_version: 24,
                 role: 0,
                 hw_model: 255,
-                ..DeviceMetadata::default()
             }),
             info(radio),
         ];

@@ -4,10 +4,13 @@ use super::*;
 use cosmosmesh_node::transport::meshtastic::{StreamDecoder, TEXT_MESSAGE_APP};
 use std::sync::mpsc::{Receiver, sync_channel};
 
+/// A program at a radio: its interface, its number there, what it is told.
+type Program = (u32, u64, Receiver<Vec<u8>>, StreamDecoder<FromRadio>);
+
 struct Field {
     net: MeshNet,
     mailbox: Arc<Mailbox>,
-    clients: Vec<(u32, u64, Receiver<Vec<u8>>, StreamDecoder<FromRadio>)>,
+    clients: Vec<Program>,
 }
 
 impl Field {

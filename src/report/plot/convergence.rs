@@ -44,7 +44,7 @@ pub(super) fn by_round(table: &Convergence) -> Option<Plot> {
     };
     let lines = lines([column(|round| round.gap), column(|round| round.primal), column(|round| round.dual)])?;
     let subtitle = "The same, at the end of each exchange round.";
-    let x = Scale::linear(0.0, last as f64, 10.0, "Round");
+    let x = Scale::counts(0.0, last as f64, "Round");
     let svg = figure(&lines, ("Convergence by round", subtitle), x, false);
     let caption = "Plan-optimality gap and residuals by round, logarithmic.".into();
     let reading = "Straight lines downwards are linear convergence, as the method promises; a bend is a constraint that starts or \

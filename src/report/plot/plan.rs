@@ -35,7 +35,7 @@ pub(super) fn rounds(rounds: &[RoundTimes], facts: &RunFacts) -> Option<Plot> {
         subtitle: "Along the message that closed the round: from the signal to the answer that came last. A round that closed \
                    without an answer waited for it, which counts as contacts.",
         legend: &legend,
-        x: Scale::linear(0.0, last as f64 + 1.0, 10.0, "Round"),
+        x: Scale::counts(0.0, last as f64 + 1.0, "Round"),
         y: Some(y.in_units_of(unit)),
         height: 320,
         left: 84,

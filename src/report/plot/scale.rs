@@ -28,6 +28,11 @@ impl Scale {
         Self { min: first * step, max: last * step, log: false, ticks, title: title.into() }
     }
 
+    /// A linear axis of whole numbers from `min` on: no tick between two of them.
+    pub(super) fn counts(min: f64, max: f64, title: &str) -> Self {
+        Self::linear(min, max, 10.0_f64.min((max - min).max(1.0)), title)
+    }
+
     /// Whole decades that hold `min` to `max` (both positive), at most ten of them labelled.
     pub(super) fn decades(min: f64, max: f64, title: &str) -> Self {
         let first = (libm::log10(min) + 1e-9).floor();

@@ -47,13 +47,16 @@ struct Captured {
     bytes: Vec<u8>,
 }
 
+/// A frame, and the attack that ends with it.
+type Waiting = (Vec<u8>, Option<Attack>);
+
 /// What an adversary remembers. All of it is bounded.
 #[derive(Debug)]
 pub(super) struct Mischief {
     rng: Rng,
     ways: BTreeMap<u32, Way>,
-    /// Frames that wait for a link, with the attack that ends with them.
-    waiting: BTreeMap<u32, VecDeque<(Vec<u8>, Option<Attack>)>>,
+    /// What waits for a link.
+    waiting: BTreeMap<u32, VecDeque<Waiting>>,
     captured: VecDeque<Captured>,
     /// The last number of its own streams.
     sequences: BTreeMap<(NodeId, Purpose), u64>,

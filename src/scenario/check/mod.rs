@@ -7,6 +7,7 @@ mod constraints;
 mod custody;
 mod faults;
 mod fixed_point;
+mod governance;
 mod hosts;
 mod imports;
 mod links;
@@ -67,6 +68,10 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
     let trust = root.trust.as_ref().map(|trust| checker.trust(trust, &protocol));
+    let governance =
+        root.governance.as_ref().map(|governance| checker.governance(governance, &protocol, trust.as_ref()));
+    let discovery = root.discovery.as_ref().map(|discovery| checker.discovery(&discovery.value));
+    let sealing = root.sealing.as_ref().map(|sealing| checker.sealing(&sealing.value));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol, &assets));
     let adversaries =
         checker.adversaries(root.adversaries.as_ref(), &classes, &protocol, assets.len() as u32);
@@ -91,6 +96,9 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
         planning,
         trust,
         adversaries,
+        discovery,
+        governance,
+        sealing,
         faults,
         metrics,
         hash: files.sources.hash(),

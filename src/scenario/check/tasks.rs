@@ -129,12 +129,10 @@ impl Checker<'_> {
             members,
             schemas,
             writes: self.arrivals(&raw.writes.value),
-            mix: raw
-                .mix
-                .as_ref()
-                .map_or(WriteMix { set: 1.0, register: 1.0, map: 1.0, counter: 1.0, trade: 0.0 }, |mix| {
-                    self.mix(mix)
-                }),
+            mix: raw.mix.as_ref().map_or(
+                WriteMix { set: 1.0, register: 1.0, map: 1.0, counter: 1.0, trade: 0.0, records: [0.0; 5] },
+                |mix| self.mix(mix),
+            ),
             value_bytes,
             keys: self.count_or(raw.keys.as_ref(), 32, 1, 100_000),
             push_interval: self.above_zero_or(raw.push_interval.as_ref(), SimTime::from_secs(600)),
@@ -175,8 +173,16 @@ impl Checker<'_> {
             map: weight(raw.value.map.as_ref()),
             counter: weight(raw.value.counter.as_ref()),
             trade: weight(raw.value.trade.as_ref()),
+            records: [
+                weight(raw.value.telemetry.as_ref()),
+                weight(raw.value.forecast.as_ref()),
+                weight(raw.value.command.as_ref()),
+                weight(raw.value.event.as_ref()),
+                weight(raw.value.plan.as_ref()),
+            ],
         };
-        if mix.set + mix.register + mix.map + mix.counter + mix.trade <= 0.0 {
+        if mix.set + mix.register + mix.map + mix.counter + mix.trade + mix.records.iter().sum::<f64>() <= 0.0
+        {
             self.report(
                 &raw.place,
                 Mistake::OutOfRange,

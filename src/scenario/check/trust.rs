@@ -89,7 +89,7 @@ impl Checker<'_> {
         })
     }
 
-    fn rule(&mut self, raw: &RawRule, policy: &Policy) -> Rule {
+    pub(super) fn rule(&mut self, raw: &RawRule, policy: &Policy) -> Rule {
         let mut actions = Vec::new();
         for name in &raw.actions.value {
             match Action::from_word(&name.value) {

@@ -4,6 +4,7 @@ mod adversary;
 mod assets;
 mod contacts;
 mod faults;
+mod governance;
 mod metrics;
 mod plan;
 mod protocol;
@@ -20,6 +21,7 @@ pub use adversary::{Adversary, Attack};
 pub use assets::{Asset, AssetKind, AssetRole, PowerSpec, StorageSpec, TableLine, has_surface};
 pub use contacts::ContactSource;
 pub use faults::{Fault, LinkSelector};
+pub use governance::{Decision, DiscoverySpec, GovernanceSpec, Proposal, SealingSpec, Vote};
 pub use metrics::{Better, Tolerance};
 pub use plan::{
     ConstraintKind, MaskSpec, NoiseSpec, PlanConstraint, PlanParticipant, PlanRelation, PlanReserve,
@@ -27,7 +29,7 @@ pub use plan::{
 };
 pub use protocol::{CrcKind, CustodySpec, Priority, ProtocolSettings, Retransmission, Routing, Service};
 pub use traffic::{
-    Arrivals, ListedMessage, Messages, PayloadContent, Publication, SharedState, Traffic, WriteMix,
+    Arrivals, ListedMessage, Messages, PayloadContent, Publication, RECORDS, SharedState, Traffic, WriteMix,
 };
 pub use trust::{Grant, Revocation, TrustSpec};
 
@@ -64,6 +66,12 @@ pub struct Scenario {
     pub trust: Option<TrustSpec>,
     /// Assets that do harm.
     pub adversaries: Vec<Adversary>,
+    /// Decisions by quorum.
+    pub governance: Option<GovernanceSpec>,
+    /// Gossip with neighbours.
+    pub discovery: Option<DiscoverySpec>,
+    /// Confidentiality.
+    pub sealing: Option<SealingSpec>,
     /// What breaks, and when.
     pub faults: Vec<Fault>,
     /// How far metrics may be from a baseline, in the order of the file.

@@ -149,4 +149,9 @@ pub struct WriteMix {
     pub counter: f64,
     /// Records in the map of trades.
     pub trade: f64,
+    /// Records of the other built-in contracts, each in the map of its name ([`RECORDS`]).
+    pub records: [f64; RECORDS.len()],
 }
+
+/// The built-in contracts of [`WriteMix::records`], in order.
+pub const RECORDS: [&str; 5] = ["telemetry", "forecast", "command", "event", "plan"];

@@ -4,6 +4,7 @@ mod adversary;
 mod assets;
 mod contacts;
 mod faults;
+mod governance;
 mod links;
 mod metrics;
 mod motion;
@@ -25,6 +26,10 @@ pub(crate) use assets::{
 pub(crate) use contacts::{RawContacts, RawImported, RawPlanFormat};
 pub(crate) use faults::{
     RawAssetDown, RawBetween, RawExtraLoss, RawFault, RawLinkDown, RawLinks, RawOf, RawOfClass,
+};
+pub(crate) use governance::{
+    RawDecision, RawDiscovery, RawGovernance, RawNewPolicy, RawProposal, RawSealedGroup, RawSealedPurpose,
+    RawSealing, RawVote, RawWho,
 };
 pub(crate) use links::{
     RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawConvergence, RawCrosslinks, RawFixed,
@@ -75,6 +80,9 @@ record! {
         planning: Optional<RawPlan>, "none", "The federated plan.";
         trust: Optional<RawTrust>, "none", "Certificates, access control and the log.";
         adversaries: Option<List<RawAdversary>>, "none", "Assets that do harm.";
+        governance: Optional<RawGovernance>, "none", "Decisions by quorum of the fleet's voters; with `trust`.";
+        discovery: Optional<RawDiscovery>, "none", "Gossip with neighbours about who is there.";
+        sealing: Optional<RawSealing>, "none", "Confidentiality of the application's messages.";
         faults: Option<List<RawFault>>, "none", "What breaks, and when.";
         metrics: Option<List<RawTolerance>>, "none", "How far metrics may be from a baseline.";
     }

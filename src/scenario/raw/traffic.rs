@@ -111,5 +111,10 @@ record! {
         map: Optional<f64>, "0", "Weight of the map, 0 or more.";
         counter: Optional<f64>, "0", "Weight of the counter, 0 or more.";
         trade: Optional<f64>, "0", "Weight of the map of trades, whose values are records of the newest version of that contract that the writer knows, 0 or more.";
+        telemetry: Optional<f64>, "0", "Weight of the map of telemetry, 0 or more: records, as for trades.";
+        forecast: Optional<f64>, "0", "Weight of the map of forecasts, 0 or more: records, as for trades.";
+        command: Optional<f64>, "0", "Weight of the map of commands, 0 or more: records, as for trades.";
+        event: Optional<f64>, "0", "Weight of the map of events, 0 or more: records, as for trades.";
+        plan: Optional<f64>, "0", "Weight of the map of plans, 0 or more: records, as for trades.";
     }
 }

@@ -8,6 +8,10 @@ use crate::{
     time::Instant,
 };
 use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Between two answers of this coordinator's own asset to prices that nobody else need answer.
+const OWN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The candidates among the members.
 fn planning_successors(node: &Node) -> Vec<NodeId> {
@@ -28,6 +32,9 @@ impl Node {
         if self.retire_absent() {
             return;
         }
+        if self.ask_own_asset() {
+            return;
+        }
         let Some(planning) = self.planning.as_mut() else { return };
         let Some(coordinator) = planning.coordinator.as_mut() else { return };
         let round = coordinator.round();
@@ -43,6 +50,23 @@ impl Node {
             asked.dedup();
         }
         self.run_masks(asked);
+    }
+
+    /// Asks this coordinator's own asset, when it is the only one to be asked and its pause is over.
+    fn ask_own_asset(&mut self) -> bool {
+        let (now, own) = (self.now, self.config.id);
+        let Some(planning) = self.planning.as_mut() else { return false };
+        let Some(coordinator) =
+            planning.own_due.take_if(|due| *due <= now).and(planning.coordinator.as_ref())
+        else {
+            return false;
+        };
+        let Some(request) = coordinator.request(own).filter(|_| coordinator.outcome().is_none()) else {
+            return false;
+        };
+        self.on_request(own, &request);
+        self.arm_plan_round();
+        true
     }
 
     pub(super) fn on_contribution(&mut self, from: NodeId, contribution: &Contribution) {
@@ -69,14 +93,20 @@ impl Node {
         if let Some(outcome) = coordinator.outcome() {
             return self.conclude(outcome);
         }
-        // This node answers itself at once. Asked alone it would go round in circles.
+        // This node answers itself at once. Asked alone it would go round in circles, so then it takes its time.
+        let asked_itself = asked.contains(&own);
         let others: Vec<NodeId> = asked.into_iter().filter(|member| *member != own).collect();
         // Whose answer waits under masks is not asked again.
         let others: Vec<NodeId> =
             others.into_iter().filter(|member| planning.asking(*member).is_some()).collect();
         if others.is_empty() {
+            if asked_itself && coordinator.waits_for_only(own) {
+                planning.own_due = Some(now.saturating_add(OWN_PAUSE));
+                self.arm_plan_round();
+            }
             return;
         }
+        planning.own_due = None;
         let owing: Vec<NodeId> = coordinator.missing().filter(|member| others.contains(member)).collect();
         planning.membership.asked(now, &owing);
         let request = coordinator.request(own).filter(|_| planning.asking(own).is_some());
@@ -108,7 +138,7 @@ impl Node {
             });
             let auction = planning.auction.as_ref().and_then(|auction| auction.due());
             let commit = planning.commit.as_ref().and_then(|commit| commit.due());
-            [coordinator, auction, commit].into_iter().flatten().min()
+            [coordinator, auction, commit, planning.own_due].into_iter().flatten().min()
         });
         match due {
             Some(at) => self.timers.arm(Timer::PlanRound, Instant::max(at, self.now)),

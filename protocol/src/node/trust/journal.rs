@@ -44,17 +44,24 @@ impl Node {
         self.put(vec![Kept::LogHead as u8], snapshot);
     }
 
+    pub(in crate::node) fn keep_keyring(&mut self) {
+        if let Some(trusting) = &mut self.trusting {
+            trusting.keyring_unsaved = true;
+        }
+    }
+
     pub(super) fn keep_checkpoint(&mut self, proven: &Proven) {
         self.put(checkpoint_key(proven.checkpoint.log), proven.bytes.clone());
     }
 
     /// Keeps two signed statements that exclude each other: the last such pair of each kind and peer, and of each log.
-    pub(super) fn keep_proof(&mut self, peer: NodeId, proof: Proof, first: &[u8], second: &[u8]) {
+    pub(in crate::node) fn keep_proof(&mut self, peer: NodeId, proof: Proof, first: &[u8], second: &[u8]) {
         let mut key = vec![Kept::Proof as u8];
         key.extend_from_slice(&peer.0.to_be_bytes());
         match proof {
             Proof::Payloads => key.push(0),
             Proof::Succession => key.push(1),
+            Proof::Ballots => key.push(3),
             Proof::Log { born } => {
                 key.push(2);
                 key.extend_from_slice(&born.to_be_bytes());

@@ -2,7 +2,7 @@
 //!
 //! Numbers are a node's, not a key's: whoever had the key may have used up the greatest incarnation, moved a stream's floor, left orders waiting
 //! behind a gap, or begun logs in the owner's name. So with the key go the member's streams, its control messages' numbers, what waits, and what
-//! was seen of its logs. Nothing old can come again for that, since no key is left that signed it. The owner goes on under a newly certified
+//! was seen of its logs under a stolen key. Nothing old can come again for that, since no key is left that signed it. The owner goes on under a newly certified
 //! key: it tells what it holds of each stream (a forward), and that is where the stream begins.
 
 use crate::{
@@ -10,22 +10,31 @@ use crate::{
     delivery::{Acknowledgement, Incoming},
     envelope::{Header, Parsed},
     id::NodeId,
-    identity::{Directory, PublicKey},
+    identity::{Cause, Directory, PublicKey},
     log::LogId,
     node::{InputError, Node, Report, StreamKey, keep},
     sync::Delta,
 };
-use alloc::{boxed::Box, collections::BTreeSet, vec, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
+};
 
 impl Node {
     /// A list has come: what hangs on keys of a member that it takes back for a cause, and none before it did, goes.
-    pub(super) fn forget_taken_back(&mut self) {
+    pub(in crate::node) fn forget_taken_back(&mut self) {
         let Some(trusting) = self.trusting.as_mut() else { return };
         let taken_back = trusting.keyring.taken_back_for_cause();
-        let fresh: BTreeSet<NodeId> =
-            taken_back.difference(&trusting.taken_back).map(|(node, _)| *node).collect();
+        let mut fresh: BTreeMap<NodeId, bool> = BTreeMap::new();
+        for (node, key) in taken_back.difference(&trusting.taken_back) {
+            let revoked = trusting.keyring.revoked(*node, *key);
+            *fresh.entry(*node).or_default() |=
+                revoked.is_some_and(|revoked| revoked.cause == Cause::Compromised);
+        }
         trusting.taken_back = taken_back;
-        fresh.into_iter().for_each(|node| self.forget_member(node));
+        fresh.into_iter().for_each(|(node, stolen)| self.forget_member(node, stolen));
     }
 
     /// A number far ahead in a stream that this node does not know, or has forgotten: if a member signed it, that is told where it stands here, so that
@@ -85,7 +94,7 @@ impl Node {
         Err(InputError::Refused { reason: "denied" })
     }
 
-    fn forget_member(&mut self, node: NodeId) {
+    fn forget_member(&mut self, node: NodeId, stolen: bool) {
         let streams: Vec<StreamKey> = self.incoming.keys().filter(|key| key.peer == node).copied().collect();
         for key in streams {
             let early: Vec<u64> =
@@ -101,7 +110,9 @@ impl Node {
         trusting.taken.retain(|key, _| key.peer != node);
         trusting.shown.remove(&node);
         trusting.cosignatures.remove(&node);
-        for log in trusting.witness.forget(node) {
+        // Of one that is blocked what it has shown stays on record: it was nobody else.
+        let logs = if stolen { trusting.witness.forget(node) } else { Vec::new() };
+        for log in logs {
             self.delete(checkpoint_key(log));
         }
     }

@@ -35,7 +35,7 @@ impl Contribution {
     /// Whether it holds what no answer does: a difference of two shares of at most [`MAX_SHARE`] each.
     #[must_use]
     pub fn is_beyond(&self) -> bool {
-        let most = 2 * (MAX_SHARE as u64) << FRACTION_BITS;
+        let most = (2 * (MAX_SHARE as u64)) << FRACTION_BITS;
         self.entries.iter().any(|entry| entry.unsigned_abs() > most)
     }
 

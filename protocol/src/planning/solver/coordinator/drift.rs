@@ -119,6 +119,13 @@ impl Coordinator {
         true
     }
 
+    /// Whether the plan goes on as soon as this member has answered, and not before.
+    #[must_use]
+    pub fn waits_for_only(&self, node: NodeId) -> bool {
+        let mut owing = self.members.iter().filter(|member| member.owing && !member.retired);
+        self.drift.told && owing.next().is_some_and(|member| member.node == node) && owing.next().is_none()
+    }
+
     /// Asks at least so many together, if anybody: fewer answers would not be opened.
     #[must_use]
     pub fn together(self, together: usize) -> Self {

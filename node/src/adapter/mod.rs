@@ -1,0 +1,33 @@
+//! The process adapter: any program in any language becomes an asset by speaking JSON, one object a line, on its standard input and output.
+//!
+//! | To the program | |
+//! |---|---|
+//! | `{"type":"hello","version":1,"node":1}` | first of all: whose program it is |
+//! | `{"type":"message","number":7,"source":"ipn:2.0","purpose":"command","created_ms":…,"record":{"action":"drive"}}` | a message; with `payload_hex` where it is no record of a standard contract |
+//! | `{"type":"accepted","id":1,"sequence":3}` | what it sent is durable, and on its way |
+//! | `{"type":"refused","id":1,"reason":"stream_full","problem":"…"}` | what it sent, or said, is not |
+//! | `{"type":"stop"}` | it is to end |
+//!
+//! | From the program | |
+//! |---|---|
+//! | `{"type":"send","id":1,"to":2,"purpose":"telemetry","lifetime_s":60,"record":{"time":0,"quantity":"battery","value":0.7}}` | a message: a `record`, or a `text`, or a `payload_hex` |
+//! | `{"type":"take","number":7}` | it has dealt with all messages up to that one: none of them comes again |
+//! | `{"type":"log","text":"…"}` | for the log |
+//!
+//! A `record` has the fields of the contract of its purpose (telemetry, command, event) by their names, bytes in hexadecimal digits. A message
+//! that was not taken is given again to the next run of the program. At most [`MAX_UNTAKEN`] messages are given ahead.
+//!
+//! [`Said`] and [`Told`] are the lines, without processes: for a program beside a simulated asset. [`attach`] runs a program with a [`crate::Client`].
+
+mod line;
+mod program;
+mod record;
+
+pub use line::{LineError, Said, Send, Told};
+pub use program::{AttachError, MAX_UNTAKEN, attach};
+pub use record::{RecordTextError, from_json, to_json};
+
+/// The version of the lines.
+pub const VERSION: u32 = 1;
+/// Bytes of the longest line.
+pub const MAX_LINE: usize = 1 << 20;

@@ -1,0 +1,293 @@
+//! Single rules of the ledger.
+
+use super::*;
+use crate::{
+    id::NodeId,
+    identity::{KeyPair, Succession},
+    log::Hash,
+    time::DtnTime,
+};
+use alloc::{vec, vec::Vec};
+
+pub(super) fn keys(voter: u64) -> KeyPair {
+    KeyPair::from_seed([voter as u8; 32])
+}
+
+pub(super) fn electorate(count: u64) -> Electorate {
+    Electorate::new((1..=count).map(|voter| (NodeId(voter), keys(voter).public().clone()))).unwrap()
+}
+
+/// Something to decide upon: it changes nobody's vote.
+pub(super) fn content(number: u64) -> Content {
+    Content::Authority { key: keys(100).public().clone(), since: DtnTime(number) }
+}
+
+fn digest(ledger: &Ledger) -> Hash {
+    *ledger.proposals().keys().next().expect("a proposal")
+}
+
+fn vote(ledger: &mut Ledger, voter: u64, step: u32, choice: Choice) -> Vec<u8> {
+    ledger.vote(NodeId(voter), &keys(voter), &[], (step, choice)).expect("a vote")
+}
+
+/// A ledger of four with a proposal that these have approved.
+fn approved_by(voters: &[u64]) -> (Ledger, Hash) {
+    let mut ledger = Ledger::new(electorate(4));
+    ledger.propose(NodeId(1), &keys(1), &[], &content(1)).unwrap();
+    let digest = digest(&ledger);
+    for voter in voters {
+        vote(&mut ledger, *voter, 0, Some(digest));
+    }
+    (ledger, digest)
+}
+
+const ALL: fn(&Proposal) -> Stance = |_| Stance::Approve;
+
+#[test]
+fn a_proposal_is_adopted_when_a_quorum_approves_and_commits() {
+    let (mut ledger, digest) = approved_by(&[1, 2]);
+    assert_eq!(ledger.next_ballot(NodeId(1), ALL, false), None, "two of four are no quorum");
+    vote(&mut ledger, 3, 0, Some(digest));
+    for voter in 1..=3 {
+        assert_eq!(ledger.close(), None);
+        assert_eq!(ledger.next_ballot(NodeId(voter), ALL, false), Some((1, Some(digest))));
+        vote(&mut ledger, voter, 1, Some(digest));
+    }
+    let decision = ledger.close().expect("decided").clone();
+    assert_eq!((decision.slot, decision.adopted), (1, Some((NodeId(1), content(1)))));
+    assert_eq!((ledger.slot(), ledger.is_idle()), (2, true));
+    let mut behind = Ledger::new(electorate(4));
+    assert_eq!(behind.insert(&decision.certificate), Ok(Inserted::Decided));
+    assert_eq!(behind.head(), ledger.head());
+    assert_eq!(behind.insert(&decision.certificate), Ok(Inserted::Known));
+}
+
+#[test]
+fn what_too_many_reject_is_closed_with_nothing() {
+    let (mut ledger, digest) = approved_by(&[1]);
+    vote(&mut ledger, 2, 0, None);
+    assert_eq!(ledger.next_ballot(NodeId(2), ALL, false), None, "three may still approve");
+    vote(&mut ledger, 3, 0, None);
+    for voter in 1..=3 {
+        assert_eq!(ledger.next_ballot(NodeId(voter), ALL, false), Some((1, None)));
+        vote(&mut ledger, voter, 1, None);
+    }
+    assert_eq!(ledger.close().map(|decision| decision.adopted.clone()), Some(None));
+    assert_ne!(ledger.head(), Ledger::new(electorate(4)).head());
+    assert!(ledger.proposals().get(&digest).is_none());
+}
+
+#[test]
+fn a_commitment_to_what_no_quorum_approved_counts_for_nothing() {
+    let (mut ledger, digest) = approved_by(&[1, 2]);
+    for voter in 1..=4 {
+        vote(&mut ledger, voter, 1, Some(digest));
+    }
+    assert_eq!(ledger.close(), None);
+    vote(&mut ledger, 3, 0, Some(digest));
+    assert!(ledger.close().is_some(), "as soon as the approvals are there it does");
+}
+
+#[test]
+fn what_may_have_been_decided_goes_on_and_nothing_else() {
+    let (mut ledger, digest) = approved_by(&[1, 2, 3]);
+    vote(&mut ledger, 1, 1, Some(digest));
+    vote(&mut ledger, 2, 1, Some(digest));
+    vote(&mut ledger, 3, 1, None);
+    // The fourth may have committed too, and somebody may know.
+    assert_eq!(ledger.next_ballot(NodeId(3), ALL, false), None);
+    assert_eq!(ledger.next_ballot(NodeId(3), ALL, true), Some((2, Some(digest))));
+    for voter in 1..=4 {
+        vote(&mut ledger, voter, 2, None);
+    }
+    assert_eq!(ledger.close(), None, "ballots for nothing do not count in this step");
+    let (mut ledger, digest) = approved_by(&[1, 2, 3]);
+    for (voter, choice) in [(1, Some(digest)), (2, None), (3, None), (4, Some(digest))] {
+        vote(&mut ledger, voter, 1, choice);
+    }
+    // Nobody can have decided: what a quorum wants goes on.
+    assert_eq!(ledger.next_ballot(NodeId(2), ALL, false), Some((2, Some(digest))));
+}
+
+#[test]
+fn two_ballots_in_one_step_are_a_proof_and_both_are_void() {
+    let (mut ledger, digest) = approved_by(&[1, 2, 3]);
+    let other = Ledger::new(electorate(4)).vote(NodeId(3), &keys(3), &[], (0, None)).unwrap();
+    let Ok(Inserted::Exposed(exposure)) = ledger.insert(&other) else { panic!("not caught") };
+    assert_eq!((exposure.voter, exposure.slot), (NodeId(3), 1));
+    assert_eq!(ledger.approvals(Some(digest)), 2);
+    assert_eq!(ledger.next_ballot(NodeId(1), ALL, false), None);
+    assert_eq!(ledger.insert(&other), Ok(Inserted::Known));
+    // Who did not know has built a certificate, and all take it.
+    let (mut early, digest) = approved_by(&[1, 2, 3]);
+    for voter in 1..=3 {
+        vote(&mut early, voter, 1, Some(digest));
+    }
+    let certificate = early.close().unwrap().certificate.clone();
+    assert_eq!(ledger.insert(&certificate), Ok(Inserted::Decided));
+    assert_eq!(ledger.head(), early.head());
+}
+
+#[test]
+fn records_of_strangers_other_slots_and_other_histories_are_refused() {
+    let mut ledger = Ledger::new(electorate(4));
+    let reason = |ledger: &mut Ledger, record: &[u8]| match ledger.insert(record) {
+        Ok(_) => "taken",
+        Err(error) => error.reason(),
+    };
+    let stranger = Ledger::new(electorate(5)).vote(NodeId(5), &keys(5), &[], (0, None)).unwrap();
+    assert_eq!(reason(&mut ledger, &stranger), "governance_parent");
+    let mut other = Ledger::new(electorate(4));
+    other.propose(NodeId(1), &keys(1), &[], &content(1)).unwrap();
+    let chosen = Some(digest(&other));
+    for voter in 1..=3 {
+        vote(&mut other, voter, 0, chosen);
+        vote(&mut other, voter, 1, chosen);
+    }
+    other.close().unwrap();
+    let later = vote(&mut other, 1, 0, None);
+    assert_eq!(reason(&mut ledger, &later), "governance_slot");
+    let forged = record::sign_ballot(
+        NodeId(2),
+        &keys(9),
+        &[],
+        &Ballot { slot: 1, parent: ledger.head(), step: 0, choice: None },
+    );
+    assert_eq!(reason(&mut ledger, &forged), "governance_signature");
+    let no_voter = record::sign_ballot(
+        NodeId(9),
+        &keys(9),
+        &[],
+        &Ballot { slot: 1, parent: ledger.head(), step: 0, choice: None },
+    );
+    assert_eq!(reason(&mut ledger, &no_voter), "governance_no_vote");
+    let beyond = record::sign_ballot(
+        NodeId(1),
+        &keys(1),
+        &[],
+        &Ballot { slot: 1, parent: ledger.head(), step: u32::MAX, choice: None },
+    );
+    assert_eq!(reason(&mut ledger, &beyond), "governance_malformed");
+    assert!(ledger.is_idle());
+}
+
+#[test]
+fn a_certificate_with_too_few_or_foreign_ballots_proves_nothing() {
+    let (mut ledger, digest) = approved_by(&[1, 2, 3]);
+    for voter in 1..=3 {
+        vote(&mut ledger, voter, 1, Some(digest));
+    }
+    let whole = ledger.clone();
+    let proposal = whole.records().next().unwrap().to_vec();
+    let ballots: Vec<Vec<u8>> = whole.records().skip(4).map(<[u8]>::to_vec).collect();
+    let refs = |which: &[usize]| which.iter().map(|place| ballots[*place].clone()).collect::<Vec<_>>();
+    let build = |proposal: Option<&[u8]>, which: &[usize]| {
+        let chosen = refs(which);
+        let chosen: Vec<&[u8]> = chosen.iter().map(Vec::as_slice).collect();
+        certificate::encode(1, proposal, &chosen)
+    };
+    let mut fresh = Ledger::new(electorate(4));
+    for (proposal, which) in [
+        (Some(&proposal[..]), &[0, 1][..]),
+        (Some(&proposal[..]), &[0, 1, 1]),
+        (None, &[0, 1, 2]),
+        (Some(&ballots[0][..]), &[0, 1, 2]),
+    ] {
+        let error = fresh.insert(&build(proposal, which)).unwrap_err();
+        assert_eq!(error.reason(), "governance_certificate", "{which:?}");
+    }
+    assert_eq!(fresh.insert(&build(Some(&proposal), &[0, 1, 2])), Ok(Inserted::Decided));
+}
+
+#[test]
+fn two_certificates_for_one_slot_are_refused_and_told() {
+    // Three of four lie.
+    let decide = |choice: bool| {
+        let (mut ledger, digest) = approved_by(&[1, 2, 3]);
+        for voter in 1..=3 {
+            vote(&mut ledger, voter, 1, choice.then_some(digest));
+        }
+        ledger.close().unwrap();
+        ledger
+    };
+    let (mut one, two) = (decide(true), decide(false));
+    let error = one.insert(&two.decisions()[0].certificate).unwrap_err();
+    assert_eq!(error, GovernanceError::Split { slot: 1 });
+    let said = GovernanceMessage::of(&two, true, Vec::new());
+    assert_eq!(one.lacking(&said), Err(GovernanceError::Split { slot: 1 }));
+}
+
+#[test]
+fn who_gets_or_loses_a_vote_counts_from_the_next_slot_on() {
+    let mut ledger = Ledger::new(electorate(4));
+    let adopt = |ledger: &mut Ledger, voters: &[u64], content: &Content| {
+        ledger.propose(NodeId(1), &keys(1), &[], content).unwrap();
+        let chosen = Some(digest(ledger));
+        for step in 0..2 {
+            for voter in voters {
+                vote(ledger, *voter, step, chosen);
+            }
+        }
+        ledger.close().is_some()
+    };
+    let seat = Content::Seat { node: NodeId(5), key: keys(5).public().clone() };
+    assert!(adopt(&mut ledger, &[1, 2, 3], &seat));
+    assert_eq!((ledger.electorate().len(), ledger.electorate().quorum()), (5, 4));
+    let block = Content::Block {
+        node: NodeId(4),
+        key: crate::identity::KeyId::of(keys(4).public()),
+        since: DtnTime(1),
+    };
+    assert!(!adopt(&mut ledger.clone(), &[1, 2, 3], &block), "three of five are no quorum");
+    assert!(adopt(&mut ledger, &[1, 2, 3, 5], &block));
+    assert_eq!(ledger.electorate().key(NodeId(4)), None);
+    let late = ledger.vote(NodeId(4), &keys(4), &[], (0, None));
+    assert_eq!(late, Err(GovernanceError::NoVote { node: NodeId(4) }));
+    // Whoever comes late learns electorate after electorate.
+    let mut behind = Ledger::new(electorate(4));
+    for certificate in ledger.lacking(&GovernanceMessage::of(&behind, true, Vec::new())).unwrap() {
+        assert_eq!(behind.insert(&certificate), Ok(Inserted::Decided));
+    }
+    assert_eq!((behind.head(), behind.electorate()), (ledger.head(), ledger.electorate()));
+}
+
+#[test]
+fn a_voter_that_rotated_its_key_votes_with_the_chain_that_shows_it() {
+    let mut ledger = Ledger::new(electorate(4));
+    let link = Succession::sign(NodeId(2), 1, DtnTime(5), &keys(2), &keys(22));
+    let without = ledger.vote(NodeId(2), &keys(22), &[], (0, None));
+    assert_eq!(without, Err(GovernanceError::BadSignature { node: NodeId(2) }));
+    let next = Succession::sign(NodeId(2), 2, DtnTime(6), &keys(22), &keys(23));
+    assert!(ledger.vote(NodeId(2), &keys(23), &[link.clone(), next], (0, None)).is_ok());
+    let stolen = Succession::sign(NodeId(3), 1, DtnTime(5), &keys(66), &keys(67));
+    assert!(ledger.vote(NodeId(3), &keys(67), &[stolen], (0, None)).is_err());
+    assert!(ledger.vote(NodeId(3), &keys(22), &[link], (0, None)).is_err(), "another's chain");
+}
+
+#[test]
+fn a_ledger_survives_a_restart_with_its_ballots() {
+    let (mut ledger, digest) = approved_by(&[1, 2, 3]);
+    for voter in 1..=3 {
+        vote(&mut ledger, voter, 1, Some(digest));
+    }
+    ledger.close().unwrap();
+    ledger.propose(NodeId(2), &keys(2), &[], &content(2)).unwrap();
+    vote(&mut ledger, 2, 0, None);
+    let mut back = Ledger::new(electorate(4));
+    for decision in ledger.decisions() {
+        assert_eq!(back.insert(&decision.certificate), Ok(Inserted::Decided));
+    }
+    back.restore(&ledger.snapshot()).unwrap();
+    assert_eq!((back.head(), back.snapshot()), (ledger.head(), ledger.snapshot()));
+    assert!(back.has_approved(NodeId(2)) && !back.has_approved(NodeId(1)));
+    assert!(back.restore(&[0x9b, 255, 255, 255, 255, 255, 255, 255, 255]).is_err());
+}
+
+#[test]
+fn one_proposer_does_not_fill_the_table() {
+    let mut ledger = Ledger::new(electorate(4));
+    let results: Vec<bool> =
+        (0..3).map(|n| ledger.propose(NodeId(1), &keys(1), &[], &content(n)).is_ok()).collect();
+    assert_eq!(results, vec![true, true, false]);
+    assert!(ledger.propose(NodeId(2), &keys(2), &[], &content(1)).is_ok());
+}

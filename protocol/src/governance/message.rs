@@ -1,0 +1,158 @@
+//! [`GovernanceMessage`]: what two replicas tell each other, and how one gets what it lacks.
+
+use super::{
+    certificate::MAX_CERTIFICATE_LEN, electorate::MAX_VOTERS, error::GovernanceError, ledger::Ledger,
+    slot::MAX_STEPS,
+};
+use crate::{
+    cbor::{self, CborError, Reader},
+    log::{Brief, Hash},
+};
+use alloc::{collections::BTreeSet, vec::Vec};
+
+/// Longest message in bytes.
+pub const MAX_MESSAGE_LEN: usize = 61 * 1024;
+/// Most names of records in a message. Who has more tells the first ones, and is sent some again.
+const MAX_NAMES: usize = 512;
+/// Most records in a message.
+const MAX_RECORDS: usize = 512;
+
+/// A message of one replica to another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GovernanceMessage {
+    /// Whether an answer is asked for.
+    pub asks: bool,
+    /// Decisions that the sender has.
+    pub decisions: u64,
+    /// The head of its history.
+    pub head: Hash,
+    /// Short names of what it has of the open slot.
+    pub names: Vec<Brief>,
+    /// Certificates in order, then records.
+    pub records: Vec<Vec<u8>>,
+}
+
+impl GovernanceMessage {
+    /// What a replica has, and what it gives.
+    #[must_use]
+    pub fn of(ledger: &Ledger, asks: bool, records: Vec<Vec<u8>>) -> Self {
+        let names = ledger.names().take(MAX_NAMES).collect();
+        Self { asks, decisions: ledger.slot() - 1, head: ledger.head(), names, records }
+    }
+
+    /// The message as bytes: `[asks, decisions, head, names, [record…]]`.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        cbor::put_head(&mut out, cbor::ARRAY, 5);
+        cbor::put_uint(&mut out, u64::from(self.asks));
+        cbor::put_uint(&mut out, self.decisions);
+        cbor::put_bytes(&mut out, &self.head);
+        cbor::put_head(&mut out, cbor::BYTES, self.names.len() as u64 * 8);
+        self.names.iter().for_each(|name| out.extend_from_slice(&name.0));
+        cbor::put_head(&mut out, cbor::ARRAY, self.records.len() as u64);
+        self.records.iter().for_each(|record| cbor::put_bytes(&mut out, record));
+        out
+    }
+
+    /// Reads a message. Every length is checked before anything is allocated for it.
+    ///
+    /// # Errors
+    /// [`GovernanceError`] for anything that [`GovernanceMessage::encode`] does not write.
+    pub fn decode(bytes: &[u8]) -> Result<Self, GovernanceError> {
+        if bytes.len() > MAX_MESSAGE_LEN {
+            return Err(GovernanceError::TooLong { found: bytes.len(), max: MAX_MESSAGE_LEN });
+        }
+        let mut reader = Reader::new(bytes);
+        reader.array_of(5)?;
+        let asks = match reader.uint()? {
+            0 => false,
+            1 => true,
+            found => return Err(GovernanceError::Unknown { found }),
+        };
+        let decisions = reader.uint()?;
+        let at = reader.position();
+        let head = super::ballot::read_hash(&mut reader)?;
+        let head = head.ok_or(CborError::Items { at, expected: 32, found: 0 })?;
+        let (at, names) = (reader.position(), reader.bytes()?);
+        let (names, rest) = names.as_chunks::<8>();
+        if !rest.is_empty() || names.len() > MAX_NAMES {
+            let (expected, found) = (MAX_NAMES as u64, names.len() as u64);
+            return Err(CborError::Items { at, expected, found }.into());
+        }
+        let names = names.iter().map(|name| Brief(*name)).collect();
+        let (at, found) = (reader.position(), reader.array()?);
+        if found > MAX_RECORDS as u64 {
+            return Err(CborError::Items { at, expected: MAX_RECORDS as u64, found }.into());
+        }
+        let mut records = Vec::new();
+        for _ in 0..found {
+            let record = reader.bytes()?;
+            let (found, max) = (record.len(), MAX_CERTIFICATE_LEN);
+            if found > max {
+                return Err(GovernanceError::TooLong { found, max });
+            }
+            records.push(record.to_vec());
+        }
+        reader.end()?;
+        Ok(Self { asks, decisions, head, names, records })
+    }
+}
+
+impl Ledger {
+    /// What the sender of a message lacks, in an order in which each can be judged, until a message is full.
+    ///
+    /// # Errors
+    /// [`GovernanceError::Split`] when its history is another one.
+    pub fn lacking(&self, other: &GovernanceMessage) -> Result<Vec<Vec<u8>>, GovernanceError> {
+        if self.head_at(other.decisions).is_some_and(|head| head != other.head) {
+            return Err(GovernanceError::Split { slot: other.decisions });
+        }
+        let known = usize::try_from(other.decisions).unwrap_or(usize::MAX);
+        let certificates = self.decisions.iter().skip(known).map(|decision| decision.certificate.as_slice());
+        let names: BTreeSet<Brief> = other.names.iter().copied().collect();
+        let same_slot = other.decisions < self.slot();
+        let records = self.records().filter(|record| same_slot && !names.contains(&Brief::of(record)));
+        let mut left = MAX_MESSAGE_LEN - 64 - MAX_NAMES * 8;
+        let fits = |record: &&[u8]| {
+            let room = left.checked_sub(record.len() + 5);
+            left = room.unwrap_or(0);
+            room.is_some()
+        };
+        let chosen = certificates.chain(records).take_while(fits).take(MAX_RECORDS);
+        Ok(chosen.map(<[u8]>::to_vec).collect())
+    }
+}
+
+const _: () =
+    assert!(MAX_CERTIFICATE_LEN + 64 + 5 + MAX_NAMES * 8 <= MAX_MESSAGE_LEN, "one certificate fits");
+const _: () = assert!(MAX_STEPS as usize * MAX_VOTERS < 1 << 16, "a slot is bounded");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_message_survives_the_way_and_what_is_too_much_is_refused() {
+        let message = GovernanceMessage {
+            asks: true,
+            decisions: 3,
+            head: [7; 32],
+            names: [Brief([1; 8]), Brief([2; 8])].to_vec(),
+            records: [[1, 2, 3].to_vec(), Vec::new()].to_vec(),
+        };
+        assert_eq!(GovernanceMessage::decode(&message.encode()).as_ref(), Ok(&message));
+        let many = GovernanceMessage { names: [Brief([0; 8]); 513].to_vec(), ..message.clone() };
+        assert!(GovernanceMessage::decode(&many.encode()).is_err());
+        let many = GovernanceMessage { records: [const { Vec::new() }; 513].to_vec(), ..message };
+        assert!(GovernanceMessage::decode(&many.encode()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = GovernanceMessage::decode(&bytes);
+        }
+    }
+}

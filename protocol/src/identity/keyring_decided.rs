@@ -1,0 +1,109 @@
+//! What the fleet itself decides about keys: see `governance`.
+
+use super::{AuthorityKey, Keyring, PublicKey};
+use crate::{
+    id::NodeId,
+    identity::{
+        revocation::{Cause, Revoked},
+        thumbprint::KeyId,
+    },
+    time::DtnTime,
+};
+use alloc::vec::Vec;
+
+impl Keyring {
+    /// What the authority's list or the fleet's own decision says about a key.
+    #[must_use]
+    pub fn revoked(&self, node: NodeId, key: KeyId) -> Option<Revoked> {
+        self.blocked.get(&(node, key)).copied().or_else(|| self.list.get(node, key))
+    }
+
+    /// The fleet has blocked a key: nothing that it signs counts any more.
+    pub fn block(&mut self, node: NodeId, key: KeyId, since: DtnTime) {
+        self.blocked.insert((node, key), Revoked { since, cause: Cause::Blocked });
+    }
+
+    /// The authority's key in force.
+    #[must_use]
+    pub const fn authority(&self) -> &PublicKey {
+        &self.authority
+    }
+
+    /// The fleet has decided that another key is the authority's. What the earlier one signed for times up to `since` stays signed.
+    pub fn adopt_authority(&mut self, key: PublicKey, since: DtnTime) {
+        if key == self.authority {
+            return;
+        }
+        let key = core::mem::replace(&mut self.authority, key);
+        self.formers.push(AuthorityKey { key, until: since });
+        self.root = self.authority.clone();
+        self.authority_chain.clear();
+    }
+
+    /// The authority's keys that no succession leads from, for a snapshot: those before the root.
+    pub(super) fn before_root(&self) -> &[AuthorityKey] {
+        let count = self.formers.len() - self.authority_chain.len();
+        &self.formers[..count]
+    }
+
+    /// Takes the root and those before it back from a snapshot.
+    pub(super) fn restore_root(&mut self, root: PublicKey, before: Vec<AuthorityKey>) {
+        self.authority = root.clone();
+        self.root = root;
+        self.formers = before;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Certificate, Clock, KeyPair, Role, Scope, Succession, TimeRule, TrustError};
+
+    fn keys(number: u8) -> KeyPair {
+        KeyPair::from_seed([number; 32])
+    }
+
+    fn certificate(key: u8, begins: u64, authority: u8) -> Vec<u8> {
+        let certificate = Certificate {
+            subject: NodeId(5),
+            key: keys(key).public().clone(),
+            role: Role::Operator,
+            scope: Scope::everything(),
+            not_before: DtnTime(begins * 1000),
+            expires: DtnTime(9_000_000),
+        };
+        certificate.issue(&keys(authority))
+    }
+
+    #[test]
+    fn the_authority_that_a_fleet_decides_upon_issues_from_then_on_and_survives_a_restart() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        let link = Succession::sign(NodeId(0), 1, DtnTime(50_000), &keys(200), &keys(201));
+        ring.succeed(&link, Clock::Unknown).unwrap();
+        ring.install(&certificate(5, 100, 201), Clock::Unknown).unwrap();
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000));
+        let late = ring.install(&certificate(5, 300, 201), Clock::Unknown);
+        assert!(matches!(late, Err(TrustError::Certificate(_))), "signed for a time after it was replaced");
+        assert!(ring.install(&certificate(5, 150, 201), Clock::Unknown).is_ok(), "signed before");
+        assert!(ring.install(&certificate(5, 300, 210), Clock::Unknown).is_ok());
+        let next = Succession::sign(NodeId(0), 1, DtnTime(400_000), &keys(210), &keys(211));
+        ring.succeed(&next, Clock::Unknown).unwrap();
+        let restored =
+            Keyring::restore(keys(200).public().clone(), TimeRule::default(), 8, &ring.snapshot()).unwrap();
+        assert_eq!(restored, ring);
+        assert_eq!(restored.authority(), keys(211).public());
+    }
+
+    #[test]
+    fn a_key_that_a_fleet_blocks_speaks_no_more_and_one_that_follows_does() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.install(&certificate(5, 100, 200), Clock::Unknown).unwrap();
+        ring.block(NodeId(5), KeyId::of(keys(5).public()), DtnTime(200_000));
+        assert!(matches!(ring.speaker(NodeId(5), Clock::Unknown), Err(TrustError::Revoked { .. })));
+        let restored =
+            Keyring::restore(keys(200).public().clone(), TimeRule::default(), 8, &ring.snapshot()).unwrap();
+        assert_eq!(restored, ring);
+        ring.install(&certificate(6, 300, 200), Clock::Unknown).unwrap();
+        assert!(ring.speaker(NodeId(5), Clock::Unknown).is_ok());
+    }
+}

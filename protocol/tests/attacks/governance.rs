@@ -1,0 +1,175 @@
+//! The fleet's own decisions at whole nodes: partitions, liars, and what an adopted decision does.
+
+use crate::fleet::{BEGIN, DAY, Fleet, authority, certificate, keys};
+use cosmosmesh_protocol::{
+    access::{Action, Policy},
+    envelope::Purpose,
+    governance::{Content, Electorate},
+    id::NodeId,
+    identity::{Cause, KeyId, Statement},
+    log::Event,
+    node::{GovernanceConfig, Input, InputError, Issuer, NodeConfig},
+    time::DtnTime,
+};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const ALL: [(u64, u64, &[u64]); 4] =
+    [(1, 1, &[2, 3, 4]), (2, 2, &[1, 3, 4]), (3, 3, &[1, 2, 4]), (4, 4, &[1, 2, 3])];
+
+fn governed(config: &mut NodeConfig) {
+    let voters = (1..=4).map(|node| (NodeId(node), keys(node).public().clone()));
+    let standby = (config.id == NodeId(2)).then(|| Issuer {
+        keys: keys(222),
+        lifetime: Duration::from_millis(30 * DAY),
+        renew_before: Duration::from_millis(10 * DAY),
+    });
+    config.governance = Some(GovernanceConfig {
+        electorate: Electorate::new(voters).expect("four voters"),
+        approves: true,
+        patience: 6 * HOUR,
+        interval: Duration::from_secs(600),
+        lifetime: 48 * HOUR,
+        standby,
+    });
+    // Tests of days need no exchange every minute.
+    config.trust.as_mut().expect("made by the fleet").interval = 2 * HOUR;
+}
+
+fn fleet() -> Fleet {
+    let pairs: Vec<(u64, u64)> = (1..=4).flat_map(|a| (1..=4).map(move |b| (a, b))).collect();
+    Fleet::built(&ALL, &pairs, |_, config| governed(config))
+}
+
+/// From now on only members may report, and nobody may do anything else.
+fn strict() -> Content {
+    let standard = Policy::default();
+    let rules = standard.rules().iter().filter(|rule| &*rule.name == "members-report").cloned();
+    Content::Policy(Box::new(Policy::new(rules.collect(), Vec::new()).expect("one rule")))
+}
+
+fn decisions(fleet: &Fleet, name: u64) -> usize {
+    fleet.hosts[&name].node.ledger().expect("a ledger").decisions().len()
+}
+
+fn cut_off(fleet: &mut Fleet, name: u64, meets: bool) {
+    for other in (1..=4).filter(|other| *other != name) {
+        fleet.meet(name, other, meets);
+    }
+}
+
+fn may_command(fleet: &Fleet, at: u64, who: u64) -> bool {
+    let decision = fleet.hosts[&at].node.decide(NodeId(who), Action::Command, None);
+    decision.expect("certificates").expect("a speaker").allowed
+}
+
+#[test]
+fn an_adopted_policy_is_in_force_everywhere_and_in_every_log() {
+    let mut fleet = fleet();
+    assert!(may_command(&fleet, 3, 2));
+    fleet.input(1, Input::Propose(Box::new(strict()))).expect("an admin may");
+    fleet.run_for(HOUR);
+    let head = fleet.hosts[&1].node.ledger().expect("a ledger").head();
+    for name in 1..=4 {
+        assert_eq!(decisions(&fleet, name), 1, "at {name}");
+        assert_eq!(fleet.hosts[&name].node.ledger().expect("a ledger").head(), head);
+        assert!(!may_command(&fleet, name, 2), "at {name}");
+        let anchored = |event: &Event| matches!(event, Event::Governed { step, record, .. } if **step == *"adopted" && record.0 == head[..8]);
+        assert!(fleet.events(name).iter().any(anchored), "in the log of {name}");
+    }
+    // A restart brings the policy back.
+    fleet.restart(3);
+    assert!(!may_command(&fleet, 3, 2));
+    fleet.submit(2, 3, Purpose::Command, "dig");
+    fleet.run_for(HOUR);
+    assert!(fleet.texts(3).is_empty());
+}
+
+#[test]
+fn a_minority_changes_nothing_and_has_the_same_history_after_the_link_is_back() {
+    let mut fleet = fleet();
+    cut_off(&mut fleet, 1, false);
+    fleet.input(1, Input::Propose(Box::new(strict()))).expect("an admin may propose");
+    fleet.run_for(24 * HOUR);
+    for name in 1..=4 {
+        assert_eq!(decisions(&fleet, name), 0, "one of four decides nothing, at {name}");
+        assert!(may_command(&fleet, name, 2));
+    }
+    cut_off(&mut fleet, 1, true);
+    fleet.run_for(24 * HOUR);
+    let head = fleet.hosts[&1].node.ledger().expect("a ledger").head();
+    for name in 1..=4 {
+        assert!(decisions(&fleet, name) >= 1, "at {name}");
+        assert_eq!(fleet.hosts[&name].node.ledger().expect("a ledger").head(), head, "at {name}");
+        assert!(!may_command(&fleet, name, 2));
+    }
+}
+
+#[test]
+fn who_may_not_change_the_policy_is_denied_at_its_own_door() {
+    let mut fleet = fleet();
+    let refused = crate::fleet::refused(fleet.input(3, Input::Propose(Box::new(strict()))));
+    assert_eq!(refused, Some("denied"));
+    fleet.run_for(HOUR);
+    assert_eq!(decisions(&fleet, 1), 0);
+}
+
+#[test]
+fn a_policy_that_three_do_not_want_is_closed_with_nothing() {
+    let mut fleet = fleet();
+    for name in 2..=4 {
+        let opinion = Input::Opinion { content: strict().digest(), approves: false };
+        fleet.input(name, opinion).expect("an opinion");
+    }
+    fleet.input(1, Input::Propose(Box::new(strict()))).expect("an admin may propose");
+    fleet.run_for(2 * HOUR);
+    for name in 1..=4 {
+        let ledger = fleet.hosts[&name].node.ledger().expect("a ledger");
+        assert_eq!((ledger.decisions().len(), ledger.is_idle()), (1, true), "at {name}");
+        assert_eq!(ledger.decisions()[0].adopted, None);
+        assert!(may_command(&fleet, name, 2));
+    }
+}
+
+#[test]
+fn a_member_that_the_fleet_blocks_is_heard_no_more_even_by_its_friends() {
+    let mut fleet = fleet();
+    let block =
+        Content::Block { node: NodeId(4), key: KeyId::of(keys(4).public()), since: DtnTime(BEGIN + DAY) };
+    fleet.input(1, Input::Propose(Box::new(block))).expect("an admin may");
+    fleet.run_for(HOUR);
+    for name in 1..=3 {
+        let ledger = fleet.hosts[&name].node.ledger().expect("a ledger");
+        assert_eq!(ledger.electorate().len(), 3, "at {name}");
+    }
+    fleet.submit(4, 3, Purpose::Telemetry, "hello");
+    fleet.run_for(HOUR);
+    assert!(fleet.texts(3).is_empty());
+    assert!(fleet.refusals(3, "blocked_source") + fleet.refusals(3, "key_blocked") > 0);
+}
+
+#[test]
+fn an_authority_that_the_fleet_decides_upon_issues_and_the_earlier_one_does_no_more() {
+    let mut fleet = fleet();
+    let since = DtnTime(BEGIN + DAY);
+    let content = Content::Authority { key: keys(222).public().clone(), since };
+    fleet.input(1, Input::Propose(Box::new(content))).expect("an admin may");
+    fleet.run_for(HOUR);
+    let late = certificate(3, 33, 2, 40);
+    let by = |keys: &cosmosmesh_protocol::identity::KeyPair| Statement::Certificate(late.clone().issue(keys));
+    fleet.run_for(26 * HOUR);
+    let learn = |fleet: &mut Fleet, statement| crate::fleet::refused(fleet.input(2, Input::Learn(statement)));
+    assert_eq!(learn(&mut fleet, by(&authority())), Some("other_authority"));
+    assert_eq!(learn(&mut fleet, by(&keys(222))), None);
+    // It takes keys back, and its list is taken: node 2 holds its key.
+    fleet.input(2, Input::Revoke { node: NodeId(4), cause: Cause::Blocked }).expect("the authority's key");
+    fleet.run_for(10 * HOUR);
+    let refused = InputError::NotConfigured { what: "the authority's key" };
+    let revoke = Input::Revoke { node: NodeId(3), cause: Cause::Blocked };
+    assert_eq!(fleet.input(1, revoke), Err(refused), "the earlier holder issues no more");
+    for name in 1..=3 {
+        let keyring = fleet.hosts[&name].node.keyring().expect("a keyring");
+        assert!(keyring.revoked(NodeId(4), KeyId::of(keys(4).public())).is_some(), "at {name}");
+        assert_eq!(keyring.authority(), keys(222).public());
+    }
+}
