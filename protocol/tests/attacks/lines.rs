@@ -5,7 +5,7 @@ use cosmosmesh_protocol::{
     cbor,
     envelope::{Header, Purpose, seal},
     id::NodeId,
-    identity::{Cause, Statement, Succession, Summary},
+    identity::{AUTHORITY, Cause, Statement, Succession, Summary},
     node::Input,
     time::DtnTime,
 };
@@ -270,5 +270,23 @@ fn a_fork_of_keys_is_written_down_once_with_both_halves() {
     for half in [link(2, 22), link(2, 66)] {
         let half = half.parts().1.to_vec();
         assert!(proofs[0].windows(half.len()).any(|part| part == half), "both halves");
+    }
+}
+
+#[test]
+fn two_that_refuse_each_others_statements_do_not_answer_without_end() {
+    let mut fleet = Fleet::with(&[(3, 3, &[4]), (4, 4, &[3])], |_, _| {});
+    // Two keys follow on the authority's: each of the two has heard of one, and of a certificate under it.
+    for (name, authority_key, node) in [(3, 201, 2), (4, 202, 1)] {
+        let since = DtnTime(BEGIN + DAY);
+        let link = Succession::sign(AUTHORITY, 1, since, &authority(), &keys(authority_key));
+        fleet.input(name, Input::Learn(Statement::Succession(link))).expect("the first");
+        let anew = certificate(node, node, 1, 60).issue(&keys(authority_key));
+        fleet.input(name, Input::Learn(Statement::Certificate(anew))).expect("newer");
+    }
+    fleet.run_for(10 * MINUTE);
+    for name in [3, 4] {
+        let made = fleet.hosts[&name].node.signatures().made;
+        assert!(made < 200, "{made} signatures of {name} in ten rounds");
     }
 }
