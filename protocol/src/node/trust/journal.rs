@@ -115,7 +115,8 @@ impl Node {
         let (incarnation, clock) = (self.incarnation, self.trust_clock());
         if let Some(trusting) = self.trusting.as_mut() {
             // What the host has provisioned for this restart came after what was kept.
-            for statement in &trusting.config.statements {
+            let restarted = incarnation > 1;
+            for statement in trusting.config.statements.iter().filter(|_| restarted) {
                 trusting.keyring_unsaved |= trusting.keyring.learn(statement, clock).is_ok();
             }
             trusting.taken_back = trusting.keyring.taken_back_for_cause();
