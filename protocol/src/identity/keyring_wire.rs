@@ -162,6 +162,12 @@ impl Keyring {
         out.statements
     }
 
+    /// The revocation list in force, for one that is known to have none newer than `known`.
+    #[must_use]
+    pub fn list_after(&self, known: u64) -> Option<Statement> {
+        (known < self.list.version).then(|| Statement::Revocations(self.list_bytes.clone()))
+    }
+
     /// What another needs in order to take a member's word: its certificate, and the successions since.
     #[must_use]
     pub fn credentials(&self, node: NodeId) -> Vec<Statement> {

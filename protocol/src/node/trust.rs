@@ -116,6 +116,8 @@ pub(super) struct Trusting {
     moments: moments::Moments,
     /// The log of each peer that it showed itself last.
     shown: BTreeMap<NodeId, LogId>,
+    /// The version of the revocation list that each peer has, or was told.
+    lists: BTreeMap<NodeId, u64>,
     /// What was last signed of each peer's log as a witness.
     cosigned: BTreeMap<NodeId, (LogId, u64)>,
     /// Keys that were taken back for a cause when that was last looked at.
@@ -149,6 +151,7 @@ impl Trusting {
             cosignatures: BTreeMap::new(),
             moments: moments::Moments::default(),
             shown: BTreeMap::new(),
+            lists: BTreeMap::new(),
             cosigned: BTreeMap::new(),
             taken_back: BTreeSet::new(),
             unwelcome: BTreeSet::new(),

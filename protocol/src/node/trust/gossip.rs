@@ -63,12 +63,17 @@ impl Node {
     }
 
     /// Tells a peer what this node has, its checkpoint with the proofs that the peer asked for, and what the peer lacks.
-    fn tell_trust(&mut self, peer: NodeId, asks: bool, statements: Vec<Statement>) {
+    fn tell_trust(&mut self, peer: NodeId, asks: bool, mut statements: Vec<Statement>) {
         let time = self.civil_now();
         let cosignature = self.cosign(peer).unwrap_or_default();
         let Some(trusting) = self.trusting.as_mut() else { return };
         let checkpoint = trusting.journal.checkpoint(time);
         trusting.moments.tell(peer, checkpoint.size);
+        // A list goes to everybody once without being asked for: also to those whose questions are not taken any more.
+        let known = trusting.lists.insert(peer, trusting.keyring.list().version).unwrap_or(0);
+        if !statements.iter().any(|statement| matches!(statement, Statement::Revocations(_))) {
+            statements.extend(trusting.keyring.list_after(known));
+        }
         if asks {
             trusting.asked.insert(peer);
         }
@@ -157,6 +162,7 @@ impl Node {
         }
         let Some(trusting) = self.trusting.as_mut() else { return };
         trusting.moments.hear(source, message.to_prove);
+        trusting.lists.insert(source, message.summary.list);
         if self.config.directory.len() <= 1 + trusting.moments.peers() {
             // Everybody has said since the restart what it knows.
             trusting.moments.restored.clear();
