@@ -181,7 +181,7 @@ fn a_truncated_log_is_named() {
 }
 
 #[test]
-fn a_truncated_log_with_a_new_checkpoint_of_its_own_is_still_caught_by_the_others() {
+fn a_truncated_log_without_checkpoints_of_its_own_is_still_caught_by_the_others() {
     let copy = Copy::new();
     let mut entries = copy.entries("rover");
     entries.truncate(entries.len() / 2);
@@ -190,6 +190,132 @@ fn a_truncated_log_with_a_new_checkpoint_of_its_own_is_still_caught_by_the_other
     let found = copy.audit(1);
     assert_eq!(found["first_lie"]["kind"], "truncated");
     assert_ne!(found["first_lie"]["holder"], "rover");
+}
+
+/// The parts of a file of checkpoints.
+fn parts(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let mut reader = cosmosmesh_protocol::cbor::Reader::new(bytes);
+    reader.array_of(3).expect("three parts");
+    let own = reader.bytes().expect("the own checkpoint").to_vec();
+    let mut list = || -> Vec<Vec<u8>> {
+        let count = reader.array().expect("a list");
+        (0..count).map(|_| reader.bytes().expect("signed").to_vec()).collect()
+    };
+    let (seen, cosignatures) = (list(), list());
+    (own, seen, cosignatures)
+}
+
+fn joined(own: &[u8], seen: &[Vec<u8>], cosignatures: &[Vec<u8>]) -> Vec<u8> {
+    use cosmosmesh_protocol::cbor;
+    let mut out = Vec::new();
+    cbor::put_head(&mut out, cbor::ARRAY, 3);
+    cbor::put_bytes(&mut out, own);
+    for list in [seen, cosignatures] {
+        cbor::put_head(&mut out, cbor::ARRAY, list.len() as u64);
+        list.iter().for_each(|signed| cbor::put_bytes(&mut out, signed));
+    }
+    out
+}
+
+fn keys(asset: u32) -> cosmosmesh_protocol::identity::KeyPair {
+    use cosmosmesh::{engine::RandomStreams, runtime::keys_of, units::AssetIndex};
+    keys_of(&RandomStreams::new(1), AssetIndex(asset))
+}
+
+#[test]
+fn a_truncated_log_that_its_owner_signed_anew_is_still_caught_by_the_others() {
+    use cosmosmesh_protocol::log::{Checkpoint, SignedCheckpoint, Tree, leaf_hash};
+    let copy = Copy::new();
+    let mut entries = copy.entries("rover");
+    entries.truncate(entries.len() / 2);
+    copy.write("rover", &entries);
+    let (own, seen, _) = parts(&fs::read(copy.file("rover.checkpoints")).expect("there"));
+    let claimed = *SignedCheckpoint::parse(&own).expect("signed").claimed();
+    let tree: Tree = entries.iter().map(|entry| leaf_hash(entry)).collect();
+    let (size, root) = (tree.size(), tree.root(tree.size()).expect("all of it"));
+    let own = Checkpoint { size, root, ..claimed }.sign(&keys(1));
+    fs::write(copy.file("rover.checkpoints"), joined(&own, &seen, &[])).expect("writable");
+    let found = copy.audit(1);
+    let lie = &found["first_lie"];
+    assert_eq!((&lie["asset"], &lie["kind"]), (&"rover".into(), &"truncated".into()), "{found}");
+    assert_ne!(lie["holder"], "rover");
+}
+
+#[test]
+fn a_past_that_was_thrown_away_for_a_new_birth_is_not_silent() {
+    use cosmosmesh_protocol::{
+        id::NodeId,
+        log::{Checkpoint, Entry, Event, LogId, Tree, leaf_hash},
+        time::DtnTime,
+    };
+    let copy = Copy::new();
+    let event = Event::Started { incarnation: 9 };
+    let entries = vec![Entry { index: 0, clock_ms: 0, time: DtnTime(0), event }.encode()];
+    copy.write("drill", &entries);
+    let tree: Tree = entries.iter().map(|entry| leaf_hash(entry)).collect();
+    let log = LogId { node: NodeId(3), born: 9 };
+    let own = Checkpoint { log, size: 1, root: tree.root(1).expect("one"), time: DtnTime(0) }.sign(&keys(2));
+    fs::write(copy.file("drill.checkpoints"), joined(&own, &[], &[])).expect("writable");
+    let found = copy.audit(1);
+    let lie = &found["first_lie"];
+    assert_eq!((&lie["asset"], &lie["kind"]), (&"drill".into(), &"discarded".into()), "{found}");
+    assert_eq!(lie["born"], 1);
+}
+
+#[test]
+fn a_made_up_signature_under_a_log_is_its_signers_and_the_owners_log_holds() {
+    use cosmosmesh_protocol::{
+        id::NodeId,
+        log::{Checkpoint, SignedCheckpoint},
+    };
+    let copy = Copy::new();
+    let path = copy.file("rover.checkpoints");
+    let (own, seen, mut cosignatures) = parts(&fs::read(&path).expect("there"));
+    let claimed = *SignedCheckpoint::parse(&own).expect("signed").claimed();
+    let made_up = Checkpoint { size: 1_000_000_000, root: [7; 32], ..claimed };
+    cosignatures.push(made_up.cosign(NodeId(4), &keys(3)));
+    fs::write(&path, joined(&own, &seen, &cosignatures)).expect("writable");
+    // And one in the rover's name that nobody signed, in the drone's own file.
+    let path = copy.file("drone.checkpoints");
+    let (own, mut seen, cosignatures) = parts(&fs::read(&path).expect("there"));
+    seen.push(made_up.sign(&keys(3)));
+    fs::write(&path, joined(&own, &seen, &cosignatures)).expect("writable");
+    let found = copy.audit(1);
+    let lies = found["lies"].as_array().expect("a list");
+    let told: Vec<(&str, &str)> = lies
+        .iter()
+        .map(|lie| (lie["asset"].as_str().expect("a name"), lie["kind"].as_str().expect("a word")))
+        .collect();
+    assert_eq!(told, [("drone", "bad_signature"), ("drone", "unsupported")], "{found}");
+}
+
+#[test]
+fn a_run_in_which_a_fork_was_caught_does_not_hold() {
+    use cosmosmesh_protocol::{
+        id::NodeId,
+        log::{Brief, Checkpoint, Entry, Event, LogId, Tree, leaf_hash},
+        time::DtnTime,
+    };
+    let copy = Copy::new();
+    let mut entries = copy.entries("drone");
+    let (first, second) = (Brief::of(b"one"), Brief::of(b"other"));
+    let event = Event::Caught { peer: NodeId(2), at: "two_roots".into(), first, second };
+    let index = entries.len() as u64;
+    entries.push(Entry { index, clock_ms: 0, time: DtnTime(0), event }.encode());
+    copy.write("drone", &entries);
+    let tree: Tree = entries.iter().map(|entry| leaf_hash(entry)).collect();
+    let log = LogId { node: NodeId(4), born: 1 };
+    let (size, root) = (tree.size(), tree.root(tree.size()).expect("all of it"));
+    let own = Checkpoint { log, size, root, time: DtnTime(0) }.sign(&keys(3));
+    let path = copy.file("drone.checkpoints");
+    let (_, seen, cosignatures) = parts(&fs::read(&path).expect("there"));
+    fs::write(&path, joined(&own, &seen, &cosignatures)).expect("writable");
+    let found = copy.audit(1);
+    let lie = &found["first_lie"];
+    assert_eq!(
+        (&lie["asset"], &lie["kind"], &lie["by"]),
+        (&"rover".into(), &"caught".into(), &"drone".into())
+    );
 }
 
 #[test]

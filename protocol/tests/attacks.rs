@@ -14,6 +14,8 @@ mod gossip;
 mod governance;
 #[path = "attacks/identities.rs"]
 mod identities;
+#[path = "attacks/lines.rs"]
+mod lines;
 #[path = "attacks/logs.rs"]
 mod logs;
 #[path = "attacks/plans.rs"]

@@ -122,9 +122,16 @@ fn words(lie: &Lie) -> String {
             format!("forked: at {entries} entries, {first} keeps another log of it than {second}")
         }
         LieKind::Unsigned => "no checkpoint vouches for it".into(),
-        LieKind::BadSignature { holder } => {
-            format!("{holder} keeps a checkpoint in its name that it did not sign")
+        LieKind::Discarded { born, signed, holder } => format!(
+            "discarded: its log of incarnation {born} is not here, and {holder} keeps a checkpoint of {signed} entries: lost with its disk, or thrown away"
+        ),
+        LieKind::BadSignature { claimed } => {
+            format!("keeps a checkpoint in the name of {claimed} that {claimed} did not sign")
         }
+        LieKind::Unsupported { owner, signed } => format!(
+            "signed for {signed} entries of the log of {owner}, which was never like that as far as anybody can show"
+        ),
+        LieKind::Caught { by, entry, how } => format!("caught by {by} (its entry {entry}): {how}"),
         LieKind::TwoPlans { entry, horizon, peer } => format!(
             "two plans: entry {entry} committed horizon {horizon} at other prices than {peer} did: their coordinator told two stories"
         ),

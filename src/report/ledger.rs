@@ -60,12 +60,37 @@ pub enum LieKind {
         /// Who keeps the other.
         second: String,
     },
+    /// A log of the owner's that others have seen is not here: its disk was lost, or its past was thrown away.
+    Discarded {
+        /// The incarnation that began it.
+        born: u32,
+        /// Entries that the owner signed for.
+        signed: u64,
+        /// Who keeps that checkpoint.
+        holder: String,
+    },
     /// Nobody's signature vouches for the log.
     Unsigned,
-    /// A checkpoint in the owner's name that it did not sign.
+    /// It keeps a checkpoint in another's name that this one did not sign.
     BadSignature {
-        /// Who keeps it.
-        holder: String,
+        /// In whose name.
+        claimed: String,
+    },
+    /// It has signed for a log of another's that never was like that, as far as anybody can show.
+    Unsupported {
+        /// Whose log.
+        owner: String,
+        /// Entries that it signed for.
+        signed: u64,
+    },
+    /// A member's log says that it caught this one showing two logs. The proof is that member's to show.
+    Caught {
+        /// Whose log says so.
+        by: String,
+        /// The entry.
+        entry: u64,
+        /// How.
+        how: String,
     },
     /// It committed a version of the plan at other prices than another did: their coordinator told two stories.
     TwoPlans {
@@ -154,6 +179,7 @@ pub fn audit(logs: Logs) -> Audit {
         audit.check_messages(*node);
     }
     audit.check_plans();
+    audit.check_caught();
     audit
 }
 
@@ -207,6 +233,11 @@ impl Audit {
         let kept = self.checkpoints_of(node, born);
         self.checkpoints += kept.len() as u64;
         let contradicted = self.hold_against(node, &kept);
+        let unsupported = self.check_cosignatures(node, born, &kept);
+        if wrong.is_none() && contradicted.is_none() {
+            // Where the owner's own signatures do not fit the log, that explains those of others.
+            unsupported.into_iter().for_each(|(witness, lie)| self.lie(witness, lie));
+        }
         match (wrong, contradicted) {
             // Where an entry stands in another's place, that is what was done to the log.
             (Some(wrong), _) | (None, Some(wrong)) => self.lie(node, wrong),
@@ -217,40 +248,79 @@ impl Audit {
     /// All checkpoints of a log that its owner signed, from the shortest to the longest.
     fn checkpoints_of(&mut self, node: NodeId, born: Option<u32>) -> Vec<Kept> {
         let Some((_, key)) = self.logs.members.get(&node).cloned() else { return Vec::new() };
-        let (mut kept, mut forged, mut cosignatures) = (Vec::new(), Vec::new(), 0);
-        for (holder, file) in &self.logs.files {
-            let own = (*holder == node).then_some(&file.checkpoint);
+        let (mut kept, mut found, mut others) = (Vec::new(), Vec::new(), BTreeMap::new());
+        for (place, file) in &self.logs.files {
+            let own = (*place == node).then_some(&file.checkpoint);
             for bytes in own.into_iter().chain(&file.seen) {
                 let Ok(read) = SignedCheckpoint::parse(bytes) else { continue };
                 if read.signer() != node {
                     continue;
                 }
-                let holder = self.logs.name(*holder);
+                let holder = self.logs.name(*place);
                 match read.verify(&key) {
                     Ok(checkpoint) if born.is_none_or(|born| checkpoint.log == LogId { node, born }) => {
                         kept.push(Kept { checkpoint, holder });
                     }
-                    Ok(_) => {}
-                    Err(_) => forged.push(LieKind::BadSignature { holder }),
+                    Ok(checkpoint) => {
+                        let longest = others.entry(checkpoint.log.born).or_insert((0, holder.clone()));
+                        if checkpoint.size > longest.0 {
+                            *longest = (checkpoint.size, holder);
+                        }
+                    }
+                    // Who keeps what nobody signed lies, and not the one whose name is under it.
+                    Err(_) => found.push((*place, LieKind::BadSignature { claimed: self.logs.name(node) })),
                 }
             }
         }
+        let discarded = |(born, (signed, holder))| (node, LieKind::Discarded { born, signed, holder });
+        found.extend(others.into_iter().map(discarded));
+        found.into_iter().for_each(|(node, lie)| self.lie(node, lie));
+        kept.sort_by(|a, b| (a.checkpoint.size, &a.holder).cmp(&(b.checkpoint.size, &b.holder)));
+        kept
+    }
+
+    /// Others' signatures under a log. They prove what their signers have seen, and nothing against the owner: a witness can sign what it likes. One
+    /// that fits neither the log nor anything that the owner is known to have signed is its signer's to explain.
+    fn check_cosignatures(
+        &mut self,
+        node: NodeId,
+        born: Option<u32>,
+        kept: &[Kept],
+    ) -> Vec<(NodeId, LieKind)> {
+        let (mut found, mut good) = (Vec::new(), 0);
+        let tree = self.trees.get(&node);
         for bytes in self.logs.files.get(&node).into_iter().flat_map(|file| &file.cosignatures) {
             let Ok(read) = SignedCheckpoint::parse_cosignature(bytes) else { continue };
             let Some((_, witness)) = self.logs.members.get(&read.signer()) else { continue };
-            if let Ok(checkpoint) = read.verify(witness)
-                && checkpoint.log.node == node
-                && born.is_none_or(|born| checkpoint.log.born == born)
-            {
-                // A witness has seen the owner's signature under the same words.
-                cosignatures += 1;
-                kept.push(Kept { checkpoint, holder: self.logs.name(read.signer()) });
+            let Ok(checkpoint) = read.verify(witness) else { continue };
+            if checkpoint.log.node != node || born.is_some_and(|born| checkpoint.log.born != born) {
+                continue;
+            }
+            let fits = tree.is_some_and(|tree| tree.root(checkpoint.size) == Some(checkpoint.root));
+            if fits || kept.iter().any(|kept| kept.checkpoint.agrees(&checkpoint)) {
+                good += 1;
+            } else {
+                let (owner, signed) = (self.logs.name(node), checkpoint.size);
+                found.push((read.signer(), LieKind::Unsupported { owner, signed }));
             }
         }
-        self.cosignatures += cosignatures;
-        forged.into_iter().for_each(|lie| self.lie(node, lie));
-        kept.sort_by(|a, b| (a.checkpoint.size, &a.holder).cmp(&(b.checkpoint.size, &b.holder)));
-        kept
+        self.cosignatures += good;
+        found
+    }
+
+    /// Whoever was caught with two logs, by what the others' logs say.
+    fn check_caught(&mut self) {
+        let mut found = Vec::new();
+        for (node, entries) in &self.decoded {
+            for entry in entries {
+                let Event::Caught { peer, at, .. } = &entry.event else { continue };
+                if matches!(&**at, "two_roots" | "inconsistent_log") {
+                    let (by, how) = (self.logs.name(*node), at.to_string());
+                    found.push((*peer, LieKind::Caught { by, entry: entry.index, how }));
+                }
+            }
+        }
+        found.into_iter().for_each(|(node, lie)| self.lie(node, lie));
     }
 
     /// The first checkpoint that the log does not fit.
@@ -285,7 +355,12 @@ impl Audit {
     /// What this one accepted, the other ends must have sent.
     fn check_messages(&mut self, node: NodeId) {
         let mut found = Vec::new();
-        let told = |owner: NodeId| self.lies.iter().any(|lie| lie.asset == self.logs.name(owner));
+        // What is wrong with a log is said of it already. What others made up of somebody silences nobody.
+        let told = |owner: NodeId| {
+            let wrong =
+                |lie: &&Lie| !matches!(lie.kind, LieKind::BadSignature { .. } | LieKind::Unsupported { .. });
+            self.lies.iter().filter(wrong).any(|lie| lie.asset == self.logs.name(owner))
+        };
         if told(node) {
             return;
         }

@@ -95,7 +95,7 @@ impl Runtime {
             (key.first() == Some(&(Kept::Checkpoint as u8))).then(|| value.clone())
         };
         let seen = match self.node.as_ref().and_then(Node::witness) {
-            Some(witness) => witness.all().map(|proven| proven.bytes.clone()).collect(),
+            Some(witness) => witness.evidence().map(|proven| proven.bytes.clone()).collect(),
             None => storage.records().iter().filter_map(kept).collect(),
         };
         let cosignatures = self.node.as_ref().and_then(Node::cosignatures);

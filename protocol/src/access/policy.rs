@@ -109,6 +109,12 @@ impl Policy {
         &self.rules
     }
 
+    /// The contracts that rules about an action name.
+    pub fn contracts(&self, action: Action) -> impl Iterator<Item = &str> {
+        let rules = self.rules.iter().filter(move |rule| rule.actions.contains(action));
+        rules.filter_map(|rule| rule.contract.as_deref())
+    }
+
     /// Names of the fleet's own roles, in the order of their numbers.
     #[must_use]
     pub fn own_roles(&self) -> &[Box<str>] {

@@ -164,6 +164,18 @@ impl Outgoing {
         (through > self.acknowledged).then_some(Forward { purpose, epoch: self.epoch, through })
     }
 
+    /// The highest number up to which the receiver said to have everything.
+    #[must_use]
+    pub const fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// The receiver has forgotten the stream: it has to hear where it stands, from `now` on until it has.
+    pub fn begin_again(&mut self, now: Instant) {
+        self.acknowledged = 0;
+        self.forward_due = Some(now);
+    }
+
     /// When the forward is to be sent (again).
     #[must_use]
     pub const fn forward_due(&self) -> Option<Instant> {

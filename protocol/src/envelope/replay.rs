@@ -165,6 +165,11 @@ impl ReplayWindow {
         Ok(())
     }
 
+    /// Forgets the numbers of a sender: none of its keys that used them counts any more.
+    pub fn forget(&mut self, sender: NodeId) {
+        self.senders.remove(&sender);
+    }
+
     /// The newest incarnation known of `sender`.
     #[must_use]
     pub fn incarnation(&self, sender: NodeId) -> Option<u32> {

@@ -13,7 +13,10 @@ use super::{
     thumbprint::KeyId,
 };
 use crate::{id::NodeId, time::DtnTime};
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 /// Why a statement or a speaker is refused. Refusal changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,26 +99,6 @@ pub struct Speaker {
     pub standing: Standing,
 }
 
-/// A member's key that another has followed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Former {
-    key: PublicKey,
-    /// When the next one took over.
-    until: DtnTime,
-}
-
-/// What is known of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Member {
-    certificate: Certificate,
-    bytes: Vec<u8>,
-    /// The key in force: the certificate's, or one that followed on it.
-    key: PublicKey,
-    /// The successions since the certificate's key, as they came.
-    chain: Vec<Vec<u8>>,
-    former: Option<Former>,
-}
-
 /// A key of the authority, and when the next one took over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct AuthorityKey {
@@ -141,6 +124,10 @@ pub struct Keyring {
     members: BTreeMap<NodeId, Member>,
     list: RevocationList,
     list_bytes: Vec<u8>,
+    /// The latest time that the authority has signed: it never runs backwards, whatever a later list says.
+    heard: DtnTime,
+    /// Whether a second key was found to follow on one of the authority's: told once.
+    authority_forked: bool,
 }
 
 /// What a statement changed.
@@ -169,6 +156,8 @@ impl Keyring {
             members: BTreeMap::new(),
             list: RevocationList::default(),
             list_bytes: Vec::new(),
+            heard: DtnTime::UNKNOWN,
+            authority_forked: false,
         }
     }
 
@@ -181,7 +170,7 @@ impl Keyring {
     /// The latest time that the authority has signed and that has come through.
     #[must_use]
     pub const fn heard(&self) -> DtnTime {
-        self.list.issued
+        self.heard
     }
 
     /// The revocation list in force; version 0 before the first.
@@ -209,28 +198,29 @@ impl Keyring {
     }
 
     /// The successions that have followed on the key of a member's certificate.
-    #[must_use]
-    pub fn chain(&self, node: NodeId) -> &[Vec<u8>] {
-        self.members.get(&node).map_or(&[], |member| &member.chain)
+    pub fn chain(&self, node: NodeId) -> impl Iterator<Item = &[u8]> {
+        self.members.get(&node).into_iter().flat_map(Member::chain)
     }
 
     /// How many successions have followed on the key of a member's certificate.
     #[must_use]
     pub fn successions(&self, node: NodeId) -> u64 {
-        self.members.get(&node).map_or(0, |member| member.chain.len() as u64)
+        self.members.get(&node).map_or(0, Member::links)
     }
 
     /// Takes a certificate, from whoever brings it.
     ///
+    /// One for a key of the member's line leaves the successions on that key as they are. One for another key begins a new line.
+    ///
     /// # Errors
     /// [`TrustError`] when it is not the authority's, its time is not now, its key was taken back, or it is no newer than what is known.
     pub fn install(&mut self, bytes: &[u8], clock: Clock) -> Result<Learned, TrustError> {
-        let certificate = self.open_certificate(bytes)?;
+        let certificate = self.open_certificate(bytes, clock)?;
         self.rule.judge(&certificate, clock, self.heard())?;
         self.put(certificate, bytes)
     }
 
-    fn open_certificate(&self, bytes: &[u8]) -> Result<Certificate, TrustError> {
+    fn open_certificate(&self, bytes: &[u8], clock: Clock) -> Result<Certificate, TrustError> {
         let error = match Certificate::open(bytes, &self.authority) {
             Ok(certificate) => return Ok(certificate),
             Err(error) => error,
@@ -239,91 +229,141 @@ impl Keyring {
         // What an earlier key signed before it handed over stays signed.
         let former = self.formers.iter().find(|former| KeyId::of(&former.key) == found).ok_or(error)?;
         let certificate = Certificate::open(bytes, &former.key)?;
-        if certificate.not_before <= former.until { Ok(certificate) } else { Err(error.into()) }
+        let counts = certificate.not_before <= former.until && self.still_takes(former, clock);
+        if counts { Ok(certificate) } else { Err(error.into()) }
+    }
+
+    /// Whether statements of a key that the authority has retired are still taken: for the time of grace after it. Later on whoever holds that
+    /// key could only date back what nobody has seen.
+    fn still_takes(&self, former: &AuthorityKey, clock: Clock) -> bool {
+        let grace = u64::try_from(self.rule.grace.as_millis()).unwrap_or(u64::MAX);
+        self.earliest(clock).0 <= former.until.0.saturating_add(grace)
     }
 
     fn put(&mut self, certificate: Certificate, bytes: &[u8]) -> Result<Learned, TrustError> {
         let node = certificate.subject;
-        if let Some(revoked) = self.revoked(node, KeyId::of(&certificate.key)) {
-            return Err(TrustError::Revoked { node, revoked });
-        }
-        let Some(member) = self.members.get_mut(&node) else {
+        let id = KeyId::of(&certificate.key);
+        let Some(member) = self.members.get(&node) else {
+            if let Some(revoked) = self.revoked(node, id).filter(is_for_cause) {
+                return Err(TrustError::Revoked { node, revoked });
+            }
             if self.members.len() >= self.max_members {
                 return Err(TrustError::Full { max: self.max_members });
             }
-            let (key, bytes) = (certificate.key.clone(), bytes.to_vec());
-            self.members.insert(node, Member { certificate, bytes, key, chain: Vec::new(), former: None });
+            self.members.insert(node, Member::new(certificate, bytes));
             return Ok(Learned::Certificate(node));
         };
         if member.certificate.not_before >= certificate.not_before {
             return Err(TrustError::Stale);
         }
-        if certificate.key == member.certificate.key {
-            // The authority had not heard of successions since: they hold on.
-        } else {
-            if certificate.key != member.key {
-                member.former = Some(Former { key: member.key.clone(), until: certificate.not_before });
-            }
-            member.key = certificate.key.clone();
-            member.chain.clear();
+        let revoked = match member.place_of(id) {
+            Some(place) => self.taken_back(node, member, place),
+            None => self.revoked(node, id),
+        };
+        if let Some(revoked) = revoked.filter(is_for_cause) {
+            return Err(TrustError::Revoked { node, revoked });
         }
-        member.certificate = certificate;
-        member.bytes = bytes.to_vec();
+        self.members.get_mut(&node).expect("looked up above").renew(certificate, bytes);
         Ok(Learned::Certificate(node))
     }
 
-    /// Takes a succession of a member's key or of the authority's, from whoever brings it.
+    /// Takes a succession of a member's key or of the authority's, from whoever brings it. Its place is found by the key that it names; at most
+    /// one statement's signatures are checked, whatever it says.
     ///
     /// # Errors
-    /// [`TrustError`] when it does not follow on the key in force, that key was taken back, or it is known.
-    /// [`TrustError::Forked`] when another has followed on the same key already: what came first stands.
-    pub fn succeed(&mut self, bytes: &[u8]) -> Result<Learned, TrustError> {
-        let (subject, number) = Succession::peek(bytes)?;
+    /// [`TrustError`] when it does not follow on the key in force, that key was taken back for a cause, or it is known.
+    /// [`TrustError::Forked`] when another has followed on the same key already: what came first stands. That is told once.
+    pub fn succeed(&mut self, bytes: &[u8], clock: Clock) -> Result<Learned, TrustError> {
+        let (former, claimed) = Succession::claims(bytes)?;
+        let subject = claimed.subject;
         if subject == AUTHORITY {
-            return self.succeed_authority(number, bytes);
+            return self.succeed_authority(&claimed, bytes, clock);
         }
         let member = self.members.get(&subject).ok_or(TrustError::NoCertificate { node: subject })?;
-        check_new(subject, &member.certificate.key, &member.chain, number, bytes)?;
-        if let Some(revoked) = self.revoked(subject, KeyId::of(&member.key)) {
+        let other = SuccessionError::OtherKey { found: former, expected: member.id() };
+        let place = member.place_of(former).ok_or(other)?;
+        if let Some(revoked) = self.taken_back(subject, member, place).filter(is_for_cause) {
             return Err(TrustError::Revoked { node: subject, revoked });
         }
-        if member.chain.len() >= MAX_CHAIN {
-            return Err(SuccessionError::TooLong { found: member.chain.len() + 1 }.into());
+        if place < member.place() {
+            let member = self.members.get_mut(&subject).expect("looked up above");
+            return member.compare(place, &claimed, bytes);
         }
-        let link = Succession::open(bytes, subject, member.chain.len() as u64, &member.key)?;
-        if let Some(revoked) = self.revoked(subject, KeyId::of(&link.next)) {
+        if member.links() >= MAX_CHAIN as u64 {
+            return Err(SuccessionError::TooLong { found: MAX_CHAIN + 1 }.into());
+        }
+        let next = KeyId::of(&claimed.next);
+        if let Some(revoked) = self.revoked(subject, next) {
             return Err(TrustError::Revoked { node: subject, revoked });
         }
+        if member.place_of(next).is_some() {
+            // A key that was followed does not come back.
+            return Err(TrustError::Stale);
+        }
+        let link = Succession::follow(bytes, subject, &member.key)?;
+        let until = self.not_after_now(link.since, clock).max(member.certificate.not_before);
         let member = self.members.get_mut(&subject).expect("looked up above");
-        let key = core::mem::replace(&mut member.key, link.next);
-        member.former = Some(Former { key, until: link.since });
-        member.chain.push(bytes.to_vec());
+        member.follow(link.next, until, bytes.to_vec());
         Ok(Learned::Succession(subject))
     }
 
-    fn succeed_authority(&mut self, number: u64, bytes: &[u8]) -> Result<Learned, TrustError> {
-        check_new(AUTHORITY, &self.root, &self.authority_chain, number, bytes)?;
+    fn succeed_authority(
+        &mut self,
+        claimed: &Succession,
+        bytes: &[u8],
+        clock: Clock,
+    ) -> Result<Learned, TrustError> {
         let links = self.authority_chain.len();
+        let expected = links as u64 + 1;
+        let number = SuccessionError::Number { found: claimed.number, expected };
+        let place =
+            claimed.number.checked_sub(1).and_then(|place| usize::try_from(place).ok()).ok_or(number)?;
+        if let Some(known) = self.authority_chain.get(place) {
+            if known == bytes || self.authority_forked {
+                return Err(TrustError::Stale);
+            }
+            let key = &self.formers[self.formers.len() - links + place].key;
+            // Signed by the same key as the one known: a fork. Anything else is just wrong.
+            Succession::open(bytes, AUTHORITY, place as u64, key)?;
+            self.authority_forked = true;
+            return Err(TrustError::Forked { subject: AUTHORITY });
+        }
         if links >= MAX_CHAIN {
             return Err(SuccessionError::TooLong { found: links + 1 }.into());
         }
         let link = Succession::open(bytes, AUTHORITY, links as u64, &self.authority)?;
+        let until = match clock {
+            Clock::Unknown => link.since,
+            Clock::Between { .. } => self.not_after_now(link.since, clock),
+        };
         let key = core::mem::replace(&mut self.authority, link.next);
-        self.formers.push(AuthorityKey { key, until: link.since });
+        self.formers.push(AuthorityKey { key, until });
         self.authority_chain.push(bytes.to_vec());
         Ok(Learned::Succession(AUTHORITY))
+    }
+
+    /// The succession that stands in the place that another one claims: the other half of a proof that two follow on one key.
+    #[must_use]
+    pub fn rival(&self, bytes: &[u8]) -> Option<&[u8]> {
+        let (former, claimed) = Succession::claims(bytes).ok()?;
+        if claimed.subject == AUTHORITY {
+            let place = usize::try_from(claimed.number.checked_sub(1)?).ok()?;
+            return self.authority_chain.get(place).map(Vec::as_slice);
+        }
+        let member = self.members.get(&claimed.subject)?;
+        member.link_after(member.place_of(former)?)
     }
 
     /// Takes a revocation list, from whoever brings it. It holds from then on for all that comes, in flight or not.
     ///
     /// # Errors
     /// [`TrustError`] when it is not the authority's, or no newer than the one in force.
-    pub fn revoke(&mut self, bytes: &[u8]) -> Result<Learned, TrustError> {
+    pub fn revoke(&mut self, bytes: &[u8], clock: Clock) -> Result<Learned, TrustError> {
         let list = match RevocationList::open(bytes, &self.authority) {
             Err(RevocationError::OtherAuthority) => {
                 let earlier = |former: &AuthorityKey| {
                     let list = RevocationList::open(bytes, &former.key).ok()?;
-                    (list.issued <= former.until).then_some(list)
+                    (list.issued <= former.until && self.still_takes(former, clock)).then_some(list)
                 };
                 self.formers.iter().find_map(earlier).ok_or(RevocationError::OtherAuthority)?
             }
@@ -332,19 +372,27 @@ impl Keyring {
         if list.version <= self.list.version {
             return Err(TrustError::Stale);
         }
+        self.heard = self.heard.max(list.issued);
         self.list = list;
         self.list_bytes = bytes.to_vec();
         Ok(Learned::Revocations(self.list.version))
     }
 
-    /// As what a member speaks, whatever it has signed.
+    /// Why nothing counts of what a member signs now: its key, or one that its key follows from, was blocked or compromised.
+    #[must_use]
+    pub fn blocked(&self, node: NodeId) -> Option<Revoked> {
+        let member = self.members.get(&node)?;
+        self.taken_back(node, member, member.place()).filter(is_for_cause)
+    }
+
+    /// As what a member speaks, whatever it has signed. Whether a key that was superseded still counts for one message, [`Keyring::verify`] tells.
     ///
     /// # Errors
-    /// [`TrustError`] when it has no certificate that holds, or its key was taken back.
+    /// [`TrustError`] when it has no certificate that holds, or its key was taken back for a cause.
     pub fn speaker(&self, node: NodeId, clock: Clock) -> Result<Speaker, TrustError> {
         let member = self.members.get(&node).ok_or(TrustError::NoCertificate { node })?;
         let standing = self.rule.judge(&member.certificate, clock, self.heard())?;
-        if let Some(revoked) = self.revoked(node, KeyId::of(&member.key)) {
+        if let Some(revoked) = self.blocked(node) {
             return Err(TrustError::Revoked { node, revoked });
         }
         let Certificate { role, scope, .. } = &member.certificate;
@@ -355,7 +403,8 @@ impl Keyring {
     /// that may have; `None` when none of them did.
     ///
     /// A key that another has followed is good for what was made before, for as long as messages drain. So is one that was taken back
-    /// because it was superseded. A key that was compromised or blocked is good for nothing: its holder writes what times he likes.
+    /// because it was superseded. A key that was compromised or blocked, or follows from one, is good for nothing: its holder writes what times
+    /// he likes.
     ///
     /// # Errors
     /// As [`Keyring::speaker`].
@@ -368,14 +417,15 @@ impl Keyring {
     ) -> Result<Option<Speaker>, TrustError> {
         let member = self.members.get(&node).ok_or(TrustError::NoCertificate { node })?;
         let standing = self.rule.judge(&member.certificate, clock, self.heard())?;
-        let revoked = self.revoked(node, KeyId::of(&member.key));
+        let revoked = self.taken_back(node, member, member.place());
         let usable = revoked.is_none_or(|revoked| self.drains(revoked, created, clock));
-        let former = member.former.as_ref().filter(|former| {
-            let retired = Revoked { since: former.until, cause: Cause::Superseded };
-            let revoked = self.revoked(node, KeyId::of(&former.key)).unwrap_or(retired);
+        let former = member.place().checked_sub(1).filter(|place| {
+            let retired = Revoked { since: member.until(*place), cause: Cause::Superseded };
+            let revoked = self.taken_back(node, member, *place).unwrap_or(retired);
             self.drains(retired, created, clock) && self.drains(revoked, created, clock)
         });
-        let keys = Some(&member.key).filter(|_| usable).into_iter().chain(former.map(|former| &former.key));
+        let former = former.map(|place| member.key_at(place));
+        let keys = Some(&member.key).filter(|_| usable).into_iter().chain(former);
         for key in keys {
             if signed(key) {
                 let Certificate { role, scope, .. } = &member.certificate;
@@ -388,41 +438,75 @@ impl Keyring {
         }
     }
 
-    /// Whether what was made at `created` under a key that is taken back still counts.
-    fn drains(&self, revoked: Revoked, created: DtnTime, clock: Clock) -> bool {
-        let now = match clock {
+    /// Keys of a member whose word stands whatever the time, the one in force first: for evidence, which is not an order. At most
+    /// four; none that was blocked or compromised, or follows from one.
+    pub fn evidence_keys(&self, node: NodeId) -> impl Iterator<Item = &PublicKey> {
+        let member = self.members.get(&node);
+        member.into_iter().flat_map(move |member| {
+            let good = move |place: &usize| {
+                !self.taken_back(node, member, *place).is_some_and(|revoked| is_for_cause(&revoked))
+            };
+            (0..=member.place()).rev().take(EVIDENCE_KEYS).filter(good).map(|place| member.key_at(place))
+        })
+    }
+
+    /// The line of a member's key in force: itself and all that it is known to follow from by successions, youngest first.
+    pub fn line(&self, node: NodeId) -> impl Iterator<Item = KeyId> {
+        self.members.get(&node).into_iter().flat_map(Member::line)
+    }
+
+    /// The keys that the list, or the fleet itself, takes back because they are blocked or compromised.
+    #[must_use]
+    pub fn taken_back_for_cause(&self) -> BTreeSet<(NodeId, KeyId)> {
+        let entries = self.list.keys.iter();
+        let entries = entries.chain(&self.blocked);
+        entries.filter(|(_, revoked)| is_for_cause(revoked)).map(|(key, _)| *key).collect()
+    }
+
+    /// What takes back the key at a place of a member's line: its own entry in the list, or one for a cause of a key that it follows from.
+    fn taken_back(&self, node: NodeId, member: &Member, place: usize) -> Option<Revoked> {
+        let own = self.revoked(node, member.id_at(place));
+        let before = member.before(place).filter_map(|id| self.revoked(node, id)).filter(is_for_cause);
+        before.chain(own).max_by_key(|revoked| revoked.cause)
+    }
+
+    /// The earliest time that it may be.
+    fn earliest(&self, clock: Clock) -> DtnTime {
+        match clock {
             Clock::Unknown => self.heard(),
             Clock::Between { earliest, .. } => earliest.max(self.heard()),
+        }
+    }
+
+    /// A time that a signer wrote, or now where that is later: nobody says by himself for how long after now his earlier key counts.
+    fn not_after_now(&self, since: DtnTime, clock: Clock) -> DtnTime {
+        let latest = match clock {
+            Clock::Unknown => self.heard(),
+            Clock::Between { latest, .. } => latest.max(self.heard()),
         };
+        since.min(latest)
+    }
+
+    /// Whether what was made at `created` under a key that is taken back still counts.
+    fn drains(&self, revoked: Revoked, created: DtnTime, clock: Clock) -> bool {
         let drain = u64::try_from(self.rule.drain.as_millis()).unwrap_or(u64::MAX);
         revoked.cause == Cause::Superseded
             && created <= revoked.since
-            && now.0 <= revoked.since.0.saturating_add(drain)
+            && self.earliest(clock).0 <= revoked.since.0.saturating_add(drain)
     }
 }
 
-/// Checks that a link that says to be the `number`th is not among those known, and not in the place of one of them.
-fn check_new(
-    subject: NodeId,
-    first: &PublicKey,
-    chain: &[Vec<u8>],
-    number: u64,
-    bytes: &[u8],
-) -> Result<(), TrustError> {
-    let Some(place) = number.checked_sub(1).and_then(|place| usize::try_from(place).ok()) else {
-        return Err(SuccessionError::Number { found: number, expected: chain.len() as u64 + 1 }.into());
-    };
-    let Some(known) = chain.get(place) else { return Ok(()) };
-    if known == bytes {
-        return Err(TrustError::Stale);
-    }
-    let before = chain[..place].iter().map(Vec::as_slice);
-    let (key, links) = Succession::walk(subject, 0, first.clone(), before)?;
-    // Signed by the same key as the one known: a fork. Anything else is just wrong.
-    Succession::open(bytes, subject, links, &key)?;
-    Err(TrustError::Forked { subject })
+/// Most keys that a piece of evidence is held against.
+const EVIDENCE_KEYS: usize = 4;
+
+/// Whether a key was taken back because of who may hold it, and not just because another took its place.
+fn is_for_cause(revoked: &Revoked) -> bool {
+    revoked.cause != Cause::Superseded
 }
 
+#[path = "keyring_line.rs"]
+mod line;
+use line::Member;
 #[path = "keyring_decided.rs"]
 mod decided;
 #[path = "keyring_wire.rs"]

@@ -79,7 +79,7 @@ mod tests {
     fn the_authority_that_a_fleet_decides_upon_issues_from_then_on_and_survives_a_restart() {
         let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
         let link = Succession::sign(NodeId(0), 1, DtnTime(50_000), &keys(200), &keys(201));
-        ring.succeed(&link).unwrap();
+        ring.succeed(&link, Clock::Unknown).unwrap();
         ring.install(&certificate(5, 100, 201), Clock::Unknown).unwrap();
         ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000));
         let late = ring.install(&certificate(5, 300, 201), Clock::Unknown);
@@ -87,7 +87,7 @@ mod tests {
         assert!(ring.install(&certificate(5, 150, 201), Clock::Unknown).is_ok(), "signed before");
         assert!(ring.install(&certificate(5, 300, 210), Clock::Unknown).is_ok());
         let next = Succession::sign(NodeId(0), 1, DtnTime(400_000), &keys(210), &keys(211));
-        ring.succeed(&next).unwrap();
+        ring.succeed(&next, Clock::Unknown).unwrap();
         let restored =
             Keyring::restore(keys(200).public().clone(), TimeRule::default(), 8, &ring.snapshot()).unwrap();
         assert_eq!(restored, ring);

@@ -75,7 +75,7 @@ fn a_renewal_takes_the_place_of_the_certificate_before_and_an_older_one_does_not
 #[test]
 fn a_member_late_with_its_renewal_is_in_grace_and_then_out() {
     let mut ring = ring();
-    ring.revoke(&list(1, 31, &[])).unwrap();
+    ring.revoke(&list(1, 31, &[]), at(31)).unwrap();
     assert_eq!(ring.speaker(NODE, at(31)).map(|speaker| speaker.standing), Ok(Standing::Grace));
     assert_eq!(ring.speaker(NODE, at(44)).map_err(|error| error.reason()), Err("certificate_expired"));
     assert_eq!(ring.install(&certificate(1, 44, 74), at(45)), Ok(Learned::Certificate(NODE)));
@@ -86,7 +86,7 @@ fn a_member_late_with_its_renewal_is_in_grace_and_then_out() {
 fn a_node_offline_through_three_rotations_learns_the_key_in_force() {
     let mut ring = ring();
     for number in 1..=3 {
-        assert_eq!(ring.succeed(&link(number, number)), Ok(Learned::Succession(NODE)));
+        assert_eq!(ring.succeed(&link(number, number), at(number)), Ok(Learned::Succession(NODE)));
     }
     assert_eq!(ring.key(NODE), Some(keys(4).public()));
     assert_eq!(taken(&ring, 4, 5, 5), Ok(true));
@@ -99,7 +99,7 @@ fn a_node_offline_through_three_rotations_learns_the_key_in_force() {
 #[test]
 fn what_was_signed_before_a_rotation_is_taken_while_it_drains() {
     let mut ring = ring();
-    ring.succeed(&link(1, 10)).unwrap();
+    ring.succeed(&link(1, 10), at(10)).unwrap();
     assert_eq!(taken(&ring, 1, 9, 11), Ok(true), "in flight when the key changed");
     assert_eq!(taken(&ring, 1, 11, 11), Ok(false), "made after");
     assert_eq!(taken(&ring, 1, 9, 14), Ok(false), "three days are over");
@@ -109,7 +109,7 @@ fn what_was_signed_before_a_rotation_is_taken_while_it_drains() {
 fn a_key_revoked_while_its_bundle_is_in_flight_is_judged_by_the_cause() {
     let superseded = |now| {
         let mut ring = ring();
-        ring.revoke(&list(1, 10, &[(1, 10, Cause::Superseded)])).unwrap();
+        ring.revoke(&list(1, 10, &[(1, 10, Cause::Superseded)]), at(10)).unwrap();
         (taken(&ring, 1, 9, now), taken(&ring, 1, 11, now))
     };
     assert_eq!(superseded(12), (Ok(true), Err("key_superseded")));
@@ -117,12 +117,12 @@ fn a_key_revoked_while_its_bundle_is_in_flight_is_judged_by_the_cause() {
     for (cause, reason) in [(Cause::Compromised, "key_compromised"), (Cause::Blocked, "key_blocked")] {
         let mut ring = ring();
         assert_eq!(taken(&ring, 1, 9, 9), Ok(true), "before the list came");
-        ring.revoke(&list(1, 10, &[(1, 10, cause)])).unwrap();
+        ring.revoke(&list(1, 10, &[(1, 10, cause)]), at(10)).unwrap();
         assert_eq!(taken(&ring, 1, 9, 10), Err(reason), "a thief writes the time that he likes");
         let error = ring.install(&certificate(1, 11, 41), at(11)).unwrap_err();
         assert_eq!(error.reason(), reason, "no certificate makes it good again");
         assert_eq!(
-            ring.succeed(&link(1, 11)).unwrap_err().reason(),
+            ring.succeed(&link(1, 11), at(11)).unwrap_err().reason(),
             reason,
             "nor does the thief's successor"
         );
@@ -136,20 +136,20 @@ fn a_key_revoked_while_its_bundle_is_in_flight_is_judged_by_the_cause() {
 #[test]
 fn two_keys_that_follow_on_one_are_told_and_the_first_stands() {
     let mut ring = ring();
-    ring.succeed(&link(1, 5)).unwrap();
-    assert_eq!(ring.succeed(&link(1, 5)), Err(TrustError::Stale));
+    ring.succeed(&link(1, 5), at(5)).unwrap();
+    assert_eq!(ring.succeed(&link(1, 5), at(5)), Err(TrustError::Stale));
     let thief = Succession::sign(NODE, 1, day(5), &keys(1), &keys(66));
-    assert_eq!(ring.succeed(&thief), Err(TrustError::Forked { subject: NODE }));
+    assert_eq!(ring.succeed(&thief, at(5)), Err(TrustError::Forked { subject: NODE }));
     assert_eq!(ring.key(NODE), Some(keys(2).public()));
 }
 
 #[test]
 fn an_older_or_foreign_list_changes_nothing() {
     let mut ring = ring();
-    ring.revoke(&list(2, 5, &[])).unwrap();
-    assert_eq!(ring.revoke(&list(1, 9, &[(1, 0, Cause::Blocked)])), Err(TrustError::Stale));
+    ring.revoke(&list(2, 5, &[]), at(5)).unwrap();
+    assert_eq!(ring.revoke(&list(1, 9, &[(1, 0, Cause::Blocked)]), at(9)), Err(TrustError::Stale));
     let foreign = RevocationList { version: 9, ..RevocationList::default() }.issue(&keys(3));
-    assert_eq!(ring.revoke(&foreign).unwrap_err().reason(), "other_authority");
+    assert_eq!(ring.revoke(&foreign, at(6)).unwrap_err().reason(), "other_authority");
     assert_eq!(taken(&ring, 1, 6, 6), Ok(true));
 }
 
@@ -157,7 +157,7 @@ fn an_older_or_foreign_list_changes_nothing() {
 fn the_authority_rotates_too_and_what_it_signed_before_stays_signed() {
     let mut ring = ring();
     let new = keys(201);
-    ring.succeed(&Succession::sign(AUTHORITY, 1, day(10), &authority(), &new)).unwrap();
+    ring.succeed(&Succession::sign(AUTHORITY, 1, day(10), &authority(), &new), at(10)).unwrap();
     let issue = |by: &KeyPair, from: u64| {
         let subject = NodeId(from);
         let key = keys(from as u8).public().clone();
@@ -168,23 +168,23 @@ fn the_authority_rotates_too_and_what_it_signed_before_stays_signed() {
     assert!(ring.install(&issue(&authority(), 9), at(11)).is_ok(), "issued before");
     let late = ring.install(&issue(&authority(), 12), at(12)).unwrap_err();
     assert_eq!(late.reason(), "other_authority", "the old key signs no more");
-    assert_eq!(ring.revoke(&list(1, 11, &[])).unwrap_err().reason(), "other_authority");
-    assert!(ring.revoke(&list(1, 10, &[])).is_ok());
+    assert_eq!(ring.revoke(&list(1, 11, &[]), at(11)).unwrap_err().reason(), "other_authority");
+    assert!(ring.revoke(&list(1, 10, &[]), at(10)).is_ok());
 }
 
 #[test]
 fn a_keyring_gives_another_what_it_lacks_in_an_order_that_can_be_judged() {
     let mut full = ring();
-    full.succeed(&link(1, 1)).unwrap();
-    full.succeed(&link(2, 2)).unwrap();
-    full.revoke(&list(3, 3, &[])).unwrap();
+    full.succeed(&link(1, 1), at(1)).unwrap();
+    full.succeed(&link(2, 2), at(2)).unwrap();
+    full.revoke(&list(3, 3, &[]), at(3)).unwrap();
     let mut empty = Keyring::new(authority().public().clone(), TimeRule::default(), 4);
-    for statement in full.lacking(&empty.summary(), 4096) {
+    for statement in full.lacking(&empty.summary(), NODE, 4096) {
         empty.learn(&statement, at(4)).unwrap();
     }
     assert_eq!(empty.summary(), full.summary());
-    assert!(full.lacking(&empty.summary(), 4096).is_empty());
-    let little = full.lacking(&Summary::default(), 500);
+    assert!(full.lacking(&empty.summary(), NODE, 4096).is_empty());
+    let little = full.lacking(&Summary::default(), NODE, 500);
     assert!(little.iter().map(|statement| statement.parts().1.len()).sum::<usize>() <= 500);
 }
 
@@ -197,9 +197,9 @@ fn members_beyond_the_limit_are_refused() {
 #[test]
 fn a_keyring_survives_a_restart_and_its_revocations_with_it() {
     let mut ring = ring();
-    ring.succeed(&link(1, 5)).unwrap();
+    ring.succeed(&link(1, 5), at(5)).unwrap();
     ring.install(&certificate(9, 6, 36), at(6)).unwrap();
-    ring.revoke(&list(1, 7, &[(9, 7, Cause::Compromised)])).unwrap();
+    ring.revoke(&list(1, 7, &[(9, 7, Cause::Compromised)]), at(7)).unwrap();
     let back = |authority: KeyPair| {
         Keyring::restore(authority.public().clone(), TimeRule::default(), 4, &ring.snapshot())
     };
@@ -225,6 +225,138 @@ fn a_longer_drain_is_the_fleets_to_set() {
     let rule = TimeRule { drain: Duration::from_secs(30 * 86_400), ..TimeRule::default() };
     let mut ring = Keyring::new(authority().public().clone(), rule, 4);
     ring.install(&certificate(1, 0, 90), at(0)).unwrap();
-    ring.succeed(&link(1, 10)).unwrap();
+    ring.succeed(&link(1, 10), at(10)).unwrap();
     assert_eq!(taken(&ring, 1, 9, 39), Ok(true));
+}
+
+/// K1 hands over to K2 without a chain at the authority: what a thief of K1 does first.
+#[test]
+fn a_thief_who_rotates_before_the_revocation_does_not_escape_it() {
+    for cause in [Cause::Compromised, Cause::Blocked] {
+        let mut ring = ring();
+        ring.succeed(&link(1, 5), at(5)).unwrap();
+        assert_eq!(taken(&ring, 2, 6, 6), Ok(true), "nobody can know");
+        // The authority has not heard of the second key.
+        ring.revoke(&list(1, 7, &[(1, 7, cause)]), at(7)).unwrap();
+        assert!(taken(&ring, 2, 8, 8).is_err() && taken(&ring, 1, 4, 8).is_err(), "the whole line");
+        assert!(ring.speaker(NODE, at(8)).is_err() && ring.blocked(NODE).is_some());
+        assert_eq!(ring.evidence_keys(NODE).count(), 0);
+        assert!(ring.succeed(&link(2, 8), at(8)).is_err(), "nor what follows on it");
+        assert!(ring.install(&certificate(2, 8, 38), at(8)).is_err(), "nor a renewal by mistake");
+        // A key that the authority certifies afresh is no part of the line.
+        ring.install(&certificate(9, 9, 39), at(9)).unwrap();
+        assert_eq!((taken(&ring, 9, 9, 9), ring.blocked(NODE)), (Ok(true), None));
+        assert_eq!(ring.line(NODE).count(), 1);
+        assert_eq!((taken(&ring, 1, 6, 9), taken(&ring, 2, 6, 9)), (Ok(false), Ok(false)));
+    }
+}
+
+#[test]
+fn a_line_names_all_keys_that_its_holder_may_have() {
+    let mut ring = ring();
+    ring.succeed(&link(1, 5), at(5)).unwrap();
+    ring.install(&certificate(2, 6, 36), at(6)).unwrap();
+    ring.succeed(&link(2, 7), at(7)).unwrap();
+    let names: Vec<KeyId> = [3, 2, 1].map(|key| KeyId::of(keys(key).public())).to_vec();
+    assert_eq!(ring.line(NODE).collect::<Vec<_>>(), names, "over a renewal, too");
+}
+
+#[test]
+fn a_line_that_was_learned_the_wrong_way_round_is_whole_again() {
+    // The certificate for the second key comes first, the succession that led to it later.
+    let mut ring = ring();
+    ring.install(&certificate(2, 6, 36), at(6)).unwrap();
+    assert_eq!(ring.line(NODE).count(), 1);
+    ring.succeed(&link(1, 5), at(6)).unwrap();
+    assert_eq!(ring.line(NODE).count(), 2);
+    ring.revoke(&list(1, 7, &[(1, 7, Cause::Compromised)]), at(7)).unwrap();
+    assert_eq!(taken(&ring, 2, 7, 7), Err("key_compromised"));
+}
+
+#[test]
+fn a_renewal_that_crosses_a_rotation_leaves_the_newer_key_in_force() {
+    let mut ring = ring();
+    ring.succeed(&link(1, 1), at(1)).unwrap();
+    // The authority renews on the second key while the member rotates to the third.
+    ring.succeed(&link(2, 5), at(5)).unwrap();
+    ring.install(&certificate(2, 4, 34), at(6)).unwrap();
+    assert_eq!((ring.key(NODE), ring.successions(NODE)), (Some(keys(3).public()), 1));
+    assert_eq!(taken(&ring, 3, 6, 6), Ok(true));
+    // The other way round at another node.
+    let mut other = self::ring();
+    other.succeed(&link(1, 1), at(1)).unwrap();
+    other.install(&certificate(2, 4, 34), at(4)).unwrap();
+    assert_eq!(other.succeed(&link(2, 5), at(6)), Ok(Learned::Succession(NODE)));
+    assert_eq!(other.summary(), ring.summary());
+    let back =
+        Keyring::restore(authority().public().clone(), TimeRule::default(), 4, &ring.snapshot()).unwrap();
+    assert_eq!(back, ring);
+    // An older renewal for the first key does not take the later ones away either.
+    ring.install(&certificate(1, 7, 37), at(7)).unwrap();
+    assert_eq!((ring.key(NODE), ring.successions(NODE)), (Some(keys(3).public()), 2));
+}
+
+#[test]
+fn a_key_that_was_only_superseded_hands_over_and_leaves_its_owner_at_the_doors() {
+    let mut ring = ring();
+    ring.revoke(&list(1, 10, &[(1, 10, Cause::Superseded)]), at(10)).unwrap();
+    assert!(ring.speaker(NODE, at(11)).is_ok(), "what it signed before is still to take effect");
+    assert_eq!(ring.succeed(&link(1, 9), at(11)), Ok(Learned::Succession(NODE)), "the chain is walked");
+    assert_eq!(taken(&ring, 2, 11, 11), Ok(true));
+    assert_eq!(ring.blocked(NODE), None);
+}
+
+#[test]
+fn what_is_heard_never_runs_backwards() {
+    let mut ring = ring();
+    ring.revoke(&list(1, 31, &[]), at(31)).unwrap();
+    ring.revoke(&list(2, 0, &[]), at(31)).unwrap();
+    assert_eq!(ring.heard(), day(31), "an authority without a clock takes nothing back");
+    let back =
+        Keyring::restore(authority().public().clone(), TimeRule::default(), 4, &ring.snapshot()).unwrap();
+    assert_eq!(back.heard(), day(31));
+    assert_eq!(ring.speaker(NODE, Clock::Unknown).map(|speaker| speaker.standing), Ok(Standing::Grace));
+}
+
+#[test]
+fn nobody_says_by_himself_for_how_long_his_earlier_key_counts() {
+    let mut ahead = ring();
+    ahead.succeed(&link(1, 3000), at(5)).unwrap();
+    assert_eq!(taken(&ahead, 1, 4, 6), Ok(true));
+    assert_eq!(taken(&ahead, 1, 4, 9), Ok(false), "three days after it was heard of");
+    let mut never = ring();
+    let zero = Succession::sign(NODE, 1, DtnTime::UNKNOWN, &keys(1), &keys(2));
+    never.succeed(&zero, at(5)).unwrap();
+    let evidence: Vec<_> = never.evidence_keys(NODE).cloned().collect();
+    assert_eq!(
+        evidence,
+        [keys(2).public().clone(), keys(1).public().clone()],
+        "what it signed stays evidence"
+    );
+}
+
+#[test]
+fn a_key_that_the_authority_retired_long_ago_signs_nothing_new() {
+    let mut ring = ring();
+    ring.succeed(&Succession::sign(AUTHORITY, 1, day(10), &authority(), &keys(201)), at(10)).unwrap();
+    let back_dated = certificate(66, 9, 90);
+    assert_eq!(ring.install(&back_dated, at(40)).unwrap_err().reason(), "other_authority");
+    assert_eq!(ring.revoke(&list(9, 9, &[]), at(40)).unwrap_err().reason(), "other_authority");
+}
+
+#[test]
+fn a_fork_is_told_once_with_both_halves_and_a_forger_is_no_fork() {
+    let mut ring = ring();
+    ring.succeed(&link(1, 5), at(5)).unwrap();
+    let forged = {
+        let mut bytes = Succession::sign(NODE, 1, day(5), &keys(1), &keys(66));
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        bytes
+    };
+    assert_eq!(ring.succeed(&forged, at(5)).unwrap_err().reason(), "bad_succession_signature");
+    let thief = Succession::sign(NODE, 1, day(5), &keys(1), &keys(66));
+    assert_eq!(ring.rival(&thief), Some(&link(1, 5)[..]));
+    assert_eq!(ring.succeed(&thief, at(5)), Err(TrustError::Forked { subject: NODE }));
+    assert_eq!(ring.succeed(&thief, at(5)), Err(TrustError::Stale), "once");
 }

@@ -1,6 +1,9 @@
 //! A [`Keyring`] as bytes: what it tells others that it has, what it gives them, and how it survives a restart.
 
-use super::{AuthorityKey, Clock, Former, Keyring, Learned, Member, PublicKey, TimeRule, TrustError};
+use super::{
+    AuthorityKey, Clock, Keyring, Learned, PublicKey, Succession, TimeRule, TrustError,
+    line::{Former, MAX_FORMERS, Member},
+};
 use crate::{
     cbor::{self, CborError, Reader},
     id::NodeId,
@@ -9,7 +12,7 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// A signed statement on its way from one keyring to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +112,7 @@ pub enum KeyringError {
     #[error(transparent)]
     Statement(#[from] TrustError),
     /// A version that this code does not know.
-    #[error("version {found}, expected 2")]
+    #[error("version {found}, expected 3")]
     Version {
         /// The version found.
         found: u64,
@@ -120,9 +123,8 @@ impl Keyring {
     /// What it has.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let member = |(node, member): (&NodeId, &Member)| {
-            (*node, (member.certificate.not_before, member.chain.len() as u64))
-        };
+        let member =
+            |(node, member): (&NodeId, &Member)| (*node, (member.certificate.not_before, member.links()));
         Summary {
             list: self.list.version,
             authority: self.authority_chain.len() as u64,
@@ -130,18 +132,18 @@ impl Keyring {
         }
     }
 
-    /// What another, that told its summary, lacks: in an order in which each statement can be judged, until `max_bytes` are full.
+    /// What another, that told its summary, lacks: in an order in which each statement can be judged, until `max_bytes` are full. `first` is the
+    /// member whose certificate comes before those of others: the one who tells, whose word could not be taken without it. The revocation list
+    /// comes last, whatever its length: it may end the certificates that are known, so that what renews them has to be there before.
     #[must_use]
-    pub fn lacking(&self, other: &Summary, max_bytes: usize) -> Vec<Statement> {
+    pub fn lacking(&self, other: &Summary, first: NodeId, max_bytes: usize) -> Vec<Statement> {
         let mut out = Lacking { statements: Vec::new(), left: max_bytes };
         let known = usize::try_from(other.authority).unwrap_or(usize::MAX);
         for link in self.authority_chain.iter().skip(known) {
             out.add(Statement::Succession(link.clone()));
         }
-        if other.list < self.list.version {
-            out.add(Statement::Revocations(self.list_bytes.clone()));
-        }
-        for (node, member) in &self.members {
+        let (first, others): (Vec<_>, Vec<_>) = self.members.iter().partition(|(node, _)| **node == first);
+        for (node, member) in first.into_iter().chain(others) {
             let (from, links) = other.members.get(node).copied().unwrap_or((DtnTime::UNKNOWN, 0));
             let newer = member.certificate.not_before > from;
             if newer {
@@ -149,12 +151,32 @@ impl Keyring {
             }
             let known = if newer { 0 } else { usize::try_from(links).unwrap_or(usize::MAX) };
             if newer || member.certificate.not_before == from {
-                for link in member.chain.iter().skip(known) {
-                    out.add(Statement::Succession(link.clone()));
+                for link in member.chain().skip(known) {
+                    out.add(Statement::Succession(link.to_vec()));
                 }
             }
         }
+        if other.list < self.list.version {
+            out.statements.push(Statement::Revocations(self.list_bytes.clone()));
+        }
         out.statements
+    }
+
+    /// The revocation list in force, for one that is known to have none newer than `known`.
+    #[must_use]
+    pub fn list_after(&self, known: u64) -> Option<Statement> {
+        (known < self.list.version).then(|| Statement::Revocations(self.list_bytes.clone()))
+    }
+
+    /// What another needs in order to take a member's word: its certificate, and the successions since.
+    #[must_use]
+    pub fn credentials(&self, node: NodeId) -> Vec<Statement> {
+        let member = self.members.get(&node).into_iter();
+        let statements = member.flat_map(|member| {
+            let certificate = core::iter::once(Statement::Certificate(member.bytes.clone()));
+            certificate.chain(member.chain().map(|link| Statement::Succession(link.to_vec())))
+        });
+        statements.collect()
     }
 
     /// Takes a statement.
@@ -164,31 +186,38 @@ impl Keyring {
     pub fn learn(&mut self, statement: &Statement, clock: Clock) -> Result<Learned, TrustError> {
         match statement {
             Statement::Certificate(bytes) => self.install(bytes, clock),
-            Statement::Succession(bytes) => self.succeed(bytes),
-            Statement::Revocations(bytes) => self.revoke(bytes),
+            Statement::Succession(bytes) => self.succeed(bytes, clock),
+            Statement::Revocations(bytes) => self.revoke(bytes, clock),
         }
     }
 
-    /// The keyring as bytes: `[version, [root or empty, [authority key, until]…], [authority links], list,
-    /// [certificate, [links], former key or empty, until]…, [node, key, since]…]`.
+    /// The keyring as bytes: `[version, [root or empty, [authority key, until]…], [authority links], [until…], list, heard,
+    /// [certificate, place of its key, key in force, [earlier key, until, link or empty, forked]…]…, [node, key, since]…]`.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        cbor::put_head(&mut out, cbor::ARRAY, 6);
+        cbor::put_head(&mut out, cbor::ARRAY, 8);
         cbor::put_uint(&mut out, VERSION);
         self.put_root(&mut out);
         put_links(&mut out, &self.authority_chain);
+        cbor::put_head(&mut out, cbor::ARRAY, self.formers.len() as u64);
+        self.formers.iter().for_each(|former| cbor::put_uint(&mut out, former.until.0));
         cbor::put_bytes(&mut out, &self.list_bytes);
+        cbor::put_uint(&mut out, self.heard.0);
         cbor::put_head(&mut out, cbor::ARRAY, self.members.len() as u64);
         for member in self.members.values() {
             cbor::put_head(&mut out, cbor::ARRAY, 4);
             cbor::put_bytes(&mut out, &member.bytes);
-            put_links(&mut out, &member.chain);
-            match &member.former {
-                Some(former) => cbor::put_bytes(&mut out, former.key.as_bytes()),
-                None => cbor::put_bytes(&mut out, &[]),
+            cbor::put_uint(&mut out, member.certified as u64);
+            cbor::put_bytes(&mut out, member.key.as_bytes());
+            cbor::put_head(&mut out, cbor::ARRAY, member.formers.len() as u64);
+            for former in &member.formers {
+                cbor::put_head(&mut out, cbor::ARRAY, 4);
+                cbor::put_bytes(&mut out, former.key.as_bytes());
+                cbor::put_uint(&mut out, former.until.0);
+                cbor::put_bytes(&mut out, &former.link);
+                cbor::put_uint(&mut out, u64::from(former.forked));
             }
-            cbor::put_uint(&mut out, member.former.as_ref().map_or(0, |former| former.until.0));
         }
         cbor::put_head(&mut out, cbor::ARRAY, self.blocked.len() as u64);
         for ((node, key), revoked) in &self.blocked {
@@ -223,16 +252,20 @@ impl Keyring {
     ) -> Result<Self, KeyringError> {
         let mut ring = Self::new(authority, rule, max_members);
         let mut reader = Reader::new(bytes);
-        reader.array_of(6)?;
+        reader.array_of(8)?;
         let found = reader.uint()?;
         if found != VERSION {
             return Err(KeyringError::Version { found });
         }
         ring.read_root(&mut reader)?;
         for link in links(&mut reader)? {
-            ring.succeed(link)?;
+            ring.succeed(link, Clock::Unknown)?;
         }
-        let list = reader.bytes()?;
+        reader.array_of(ring.formers.len() as u64)?;
+        for former in &mut ring.formers {
+            former.until = DtnTime(reader.uint()?);
+        }
+        let (list, heard) = (reader.bytes()?, DtnTime(reader.uint()?));
         for _ in 0..reader.array()? {
             reader.array_of(4)?;
             ring.restore_member(&mut reader)?;
@@ -245,10 +278,11 @@ impl Keyring {
             ring.block(node, KeyId(key), DtnTime(reader.uint()?));
         }
         reader.end()?;
-        // Last: a member whose key was taken back stays known, and refused.
         if !list.is_empty() {
-            ring.revoke(list)?;
+            ring.revoke(list, Clock::Unknown)?;
         }
+        // Last: what was kept of a key that the authority has retired since was taken in its time.
+        ring.heard = ring.heard.max(heard);
         Ok(ring)
     }
 
@@ -269,17 +303,41 @@ impl Keyring {
 
     fn restore_member(&mut self, reader: &mut Reader<'_>) -> Result<(), KeyringError> {
         let bytes = reader.bytes()?;
-        let certificate = self.open_certificate(bytes)?;
-        let node = certificate.subject;
-        self.put(certificate, bytes)?;
-        for link in links(reader)? {
-            self.succeed(link)?;
-        }
+        let certificate = self.open_certificate(bytes, Clock::Unknown)?;
+        let mut member = Member::new(certificate, bytes);
+        let node = member.certificate.subject;
         let at = reader.position();
-        let (former, until) = (reader.bytes()?, DtnTime(reader.uint()?));
-        if let Some(member) = self.members.get_mut(&node).filter(|_| !former.is_empty()) {
-            member.former = Some(Former { key: read_key(at, former)?, until });
+        let malformed = KeyringError::Cbor(CborError::NotDeterministic { at });
+        let certified = usize::try_from(reader.uint()?).map_err(|_| malformed)?;
+        member.key = key(reader)?;
+        member.id = KeyId::of(&member.key);
+        for _ in 0..counted(reader, MAX_FORMERS)? {
+            reader.array_of(4)?;
+            let key = key(reader)?;
+            let (until, link, forked) =
+                (DtnTime(reader.uint()?), reader.bytes()?.to_vec(), reader.uint()? != 0);
+            let id = KeyId::of(&key);
+            member.formers.push(Former { key, id, until, link, forked });
         }
+        let formers = &member.formers;
+        for (place, former) in formers.iter().enumerate() {
+            if !former.link.is_empty() {
+                let link = Succession::follow(&former.link, node, &former.key).map_err(TrustError::from)?;
+                if link.next != *member.key_at(place + 1) {
+                    return Err(malformed);
+                }
+            } else if place >= certified {
+                return Err(malformed);
+            }
+        }
+        if certified > formers.len() || *member.key_at(certified) != member.certificate.key {
+            return Err(malformed);
+        }
+        member.certified = certified;
+        if self.members.len() >= self.max_members {
+            return Err(TrustError::Full { max: self.max_members }.into());
+        }
+        self.members.insert(node, member);
         Ok(())
     }
 }
@@ -313,10 +371,15 @@ fn put_links(out: &mut Vec<u8>, links: &[Vec<u8>]) {
 }
 
 fn links<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a [u8]>, CborError> {
+    (0..counted(reader, MAX_CHAIN)?).map(|_| reader.bytes()).collect()
+}
+
+fn counted(reader: &mut Reader<'_>, max: usize) -> Result<u64, CborError> {
+    let (at, found) = (reader.position(), reader.array()?);
+    if found > max as u64 { Err(CborError::Items { at, expected: max as u64, found }) } else { Ok(found) }
+}
+
+fn key(reader: &mut Reader<'_>) -> Result<PublicKey, CborError> {
     let at = reader.position();
-    let found = reader.array()?;
-    if found > MAX_CHAIN as u64 {
-        return Err(CborError::Items { at, expected: MAX_CHAIN as u64, found });
-    }
-    (0..found).map(|_| reader.bytes()).collect()
+    read_key(at, reader.bytes()?)
 }

@@ -141,6 +141,23 @@ impl Succession {
         number: u64,
         before: &PublicKey,
     ) -> Result<Self, SuccessionError> {
+        Self::open_numbered(bytes, subject, Some(number.saturating_add(1)), before)
+    }
+
+    /// As [`Succession::open`], whatever its number: where a renewal has taken the place of the first links, the row is not counted from one.
+    ///
+    /// # Errors
+    /// [`SuccessionError`] when it does not follow.
+    pub fn follow(bytes: &[u8], subject: NodeId, before: &PublicKey) -> Result<Self, SuccessionError> {
+        Self::open_numbered(bytes, subject, None, before)
+    }
+
+    fn open_numbered(
+        bytes: &[u8],
+        subject: NodeId,
+        number: Option<u64>,
+        before: &PublicKey,
+    ) -> Result<Self, SuccessionError> {
         let signed = Sign1::parse(bytes, MAX_SUCCESSION_LEN)?;
         let former = KeyId::of(before);
         if signed.kid() != former.0 {
@@ -152,8 +169,7 @@ impl Succession {
         if statement.subject != subject {
             return Err(SuccessionError::OtherSubject { found: statement.subject, expected: subject });
         }
-        let expected = number.saturating_add(1);
-        if statement.number != expected {
+        if let Some(expected) = number.filter(|expected| *expected != statement.number) {
             return Err(SuccessionError::Number { found: statement.number, expected });
         }
         if !signed.verify(DOMAIN, before) {
@@ -187,6 +203,18 @@ impl Succession {
         let signed = Sign1::parse(bytes, MAX_SUCCESSION_LEN)?;
         let (statement, _) = Self::read(signed.payload())?;
         Ok((statement.subject, statement.number))
+    }
+
+    /// What a statement says, and the key that is said to have signed it: unproven, to find its place before a signature is checked.
+    ///
+    /// # Errors
+    /// When it is no such statement.
+    pub fn claims(bytes: &[u8]) -> Result<(KeyId, Self), SuccessionError> {
+        let signed = Sign1::parse(bytes, MAX_SUCCESSION_LEN)?;
+        let (statement, _) = Self::read(signed.payload())?;
+        let mut former = [0; 8];
+        signed.kid().iter().zip(&mut former).for_each(|(from, to)| *to = *from);
+        Ok((KeyId(former), statement))
     }
 
     /// Walks a chain from `key`, in force after `number` successions, to its end: the last key, and how many successions there were.

@@ -106,6 +106,23 @@ impl Journal {
         consistency_path(from, self.size(), node)
     }
 
+    /// The moments that are remembered: all sizes that [`Journal::consistency`] can prove something about.
+    pub fn marks(&self) -> impl Iterator<Item = u64> {
+        self.spans.iter().map(Span::begin).filter(|begin| *begin > 0)
+    }
+
+    /// The root that the log had with `size` entries; `None` when that moment is not remembered.
+    #[must_use]
+    pub fn root_at(&self, size: u64) -> Option<Hash> {
+        if size == self.size() {
+            return Some(self.root());
+        }
+        let cut = self.spans.iter().position(|span| span.begin() == size)?;
+        let mut before = Span::empty(0);
+        self.spans[..cut].iter().for_each(|span| _ = before.join(span));
+        before.root()
+    }
+
     /// The log as bytes, without its entries: what the host keeps to go on with.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {

@@ -21,7 +21,7 @@ pub use journal::{Journal, MAX_MARKS};
 pub use proof::{ProofError, verify_consistency, verify_inclusion};
 pub use span::Span;
 pub use tree::Tree;
-pub use witness::{Fork, ForkKind, MAX_PENDING, Observed, Proven, Witness};
+pub use witness::{Fork, ForkKind, MAX_LOGS, MAX_PENDING, Observed, Proven, Witness};
 
 #[cfg(test)]
 mod log_tests;

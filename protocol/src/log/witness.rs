@@ -6,6 +6,10 @@
 //! - Of the same size with another root: *a proof of a fork*, for anybody who has the owner's key. Both are kept.
 //! - Of another size: nobody can tell without the owner. It waits, and the owner is asked to prove that its log passed through it. An owner whose
 //!   answer does not hold is caught likewise; one that does not answer is left standing as *unproven*.
+//!
+//! An owner that cannot answer for what is known here any more (it lost what it remembered of that moment), and proves that it grew out of a
+//! checkpoint that waits, is followed from there: the gap stays on record, another log in it is still caught, and nobody vouches for a log
+//! with a gap.
 
 use super::{
     checkpoint::{Checkpoint, LogId},
@@ -23,6 +27,10 @@ use alloc::{
 pub const MAX_PENDING: usize = 4;
 /// Checkpoints that an owner has proven and that newer ones have followed, per log: others may still show another of their size.
 const HISTORY: usize = 16;
+/// Most logs that are remembered of one node: who begins more is followed no further.
+pub const MAX_LOGS: usize = 4;
+/// So many checkpoints without the proof that was asked for, and the log is followed from one that is proven.
+const PATIENCE: u8 = 3;
 
 /// A checkpoint whose signature holds, and the bytes that prove it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,13 +79,15 @@ pub enum Observed {
     First,
     /// It grew out of the one known, and takes its place.
     Grown,
-    /// It is the one known, or one that the owner showed before.
+    /// It grew out of one that waited, and takes the place of the one known, of which the owner has not proven that it grew out of it.
+    Resumed,
+    /// It is the one known, or one that the owner showed before and proved.
     Known,
     /// It waits for the owner's proof.
     Pending,
     /// Its owner was caught before: nothing more is taken of this log.
     Distrusted,
-    /// No room to remember another log.
+    /// No room to remember another log of this node.
     Full,
     /// The owner is caught.
     Forked(Box<Fork>),
@@ -90,9 +100,15 @@ struct Seen {
     history: VecDeque<Proven>,
     pending: VecDeque<Proven>,
     fork: Option<Fork>,
+    /// Whether a proof has led to the newest.
+    proven: bool,
+    /// Whether all that was known has been proven to lead to the newest.
+    gap: bool,
+    /// Checkpoints in a row without the proof that was asked for.
+    unanswered: u8,
 }
 
-/// The others' logs. At most `max_logs`, each with at most [`MAX_PENDING`] checkpoints that wait.
+/// The others' logs. At most `max_logs`, of one node at most [`MAX_LOGS`], each with at most [`MAX_PENDING`] checkpoints that wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Witness {
     max_logs: usize,
@@ -110,6 +126,42 @@ impl Witness {
     pub fn newest(&self, node: NodeId) -> impl Iterator<Item = &Proven> {
         let logs = LogId { node, born: 0 }..=LogId { node, born: u32::MAX };
         self.logs.range(logs).map(|(_, seen)| &seen.newest)
+    }
+
+    /// Whether the log is known to have only grown: each of its checkpoints that was taken here led to the next by a proof, and one did at least.
+    #[must_use]
+    pub fn vouches(&self, log: LogId) -> bool {
+        self.logs.get(&log).is_some_and(|seen| seen.proven && !seen.gap && seen.fork.is_none())
+    }
+
+    /// Every checkpoint that is remembered, as its owner signed it: the newest and what waits of each log, and both halves of each fork.
+    pub fn evidence(&self) -> impl Iterator<Item = &Proven> {
+        self.logs.values().flat_map(|seen| {
+            let halves = seen.fork.iter().flat_map(|fork| [&fork.first, &fork.second]);
+            core::iter::once(&seen.newest).chain(&seen.pending).chain(halves)
+        })
+    }
+
+    /// Forgets what was seen of a node: a key of it was taken back, and what a thief may have signed says nothing of the owner. The logs that
+    /// were known are returned.
+    pub fn forget(&mut self, node: NodeId) -> Vec<LogId> {
+        let logs = LogId { node, born: 0 }..=LogId { node, born: u32::MAX };
+        let known: Vec<LogId> = self.logs.range(logs).map(|(log, _)| *log).collect();
+        known.iter().for_each(|log| _ = self.logs.remove(log));
+        known
+    }
+
+    /// Takes a fork back that was proven before a restart.
+    pub fn restore_fork(&mut self, first: Proven, second: Proven) {
+        let (from, to) = (first.checkpoint, second.checkpoint);
+        let kind =
+            if from.size == to.size { ForkKind::TwoRoots } else { ForkKind::BadProof(ProofError::Root) };
+        let fork = Fork { kind, first: first.clone(), second };
+        if let Some(seen) = self.logs.get_mut(&from.log) {
+            seen.fork = Some(fork);
+        } else if self.logs.len() < self.max_logs {
+            self.logs.insert(from.log, Seen { fork: Some(fork), ..Seen::new(first) });
+        }
     }
 
     /// The newest checkpoint of every log, by node and birth.
@@ -140,9 +192,11 @@ impl Witness {
         if let Some(observed) = seen.same_size(&came) {
             return observed;
         }
+        // One that waits already is to be proven as if it came for the first time.
+        seen.pending.retain(|pending| pending.checkpoint.size != came.checkpoint.size);
         let proof = |size: u64| proofs.iter().find(|(of, _)| *of == size).map(|(_, proof)| proof.as_slice());
         // Those of third parties first: each is proven, caught, or waits on.
-        let mut waiting = VecDeque::new();
+        let (mut waiting, mut bridged) = (VecDeque::new(), false);
         for pending in core::mem::take(&mut seen.pending) {
             let (size, bound) = (pending.checkpoint.size, came.checkpoint.size);
             match proof(size).filter(|_| size <= bound) {
@@ -152,6 +206,7 @@ impl Witness {
                         seen.fork = Some(fork.clone());
                         return Observed::Forked(Box::new(fork));
                     }
+                    bridged |= size > seen.newest.checkpoint.size;
                 }
             }
         }
@@ -161,17 +216,22 @@ impl Witness {
             // An older one, out of order or out of a forked past: it has to be proven like a third party's.
             return seen.wait(came);
         }
-        let Some(hashes) = proof(newest) else { return seen.wait(came) };
+        let Some(hashes) = proof(newest) else {
+            seen.unanswered = seen.unanswered.saturating_add(1);
+            if bridged && seen.unanswered >= PATIENCE {
+                seen.gap = true;
+                seen.advance(came);
+                return Observed::Resumed;
+            }
+            return seen.wait(came);
+        };
         match contradiction(&seen.newest, &came, hashes) {
             Some(fork) => {
                 seen.fork = Some(fork.clone());
                 Observed::Forked(Box::new(fork))
             }
             None => {
-                if seen.history.len() >= HISTORY {
-                    seen.history.pop_front();
-                }
-                seen.history.push_back(core::mem::replace(&mut seen.newest, came));
+                seen.advance(came);
                 Observed::Grown
             }
         }
@@ -184,18 +244,21 @@ impl Witness {
             Ok(seen) => seen,
             Err(observed) => return observed,
         };
+        let waits = |pending: &Proven| pending.checkpoint.agrees(&came.checkpoint);
+        if seen.pending.iter().any(waits) {
+            return Observed::Pending;
+        }
         seen.same_size(&came).unwrap_or_else(|| seen.wait(came))
     }
 
     /// Where a log is remembered; or, when that settles it, what became of its checkpoint.
     fn place(&mut self, log: LogId, came: &Proven) -> Result<&mut Seen, Observed> {
         if !self.logs.contains_key(&log) {
-            if self.logs.len() >= self.max_logs {
+            let known = self.newest(log.node).count();
+            if known >= MAX_LOGS || self.logs.len() >= self.max_logs {
                 return Err(Observed::Full);
             }
-            let seen =
-                Seen { newest: came.clone(), history: VecDeque::new(), pending: VecDeque::new(), fork: None };
-            self.logs.insert(log, seen);
+            self.logs.insert(log, Seen::new(came.clone()));
             return Err(Observed::First);
         }
         let seen = self.logs.get_mut(&log).expect("looked up above");
@@ -204,17 +267,33 @@ impl Witness {
 }
 
 impl Seen {
-    /// What becomes of a checkpoint of a size that is known.
+    const fn new(newest: Proven) -> Self {
+        let history = VecDeque::new();
+        let pending = VecDeque::new();
+        Self { newest, history, pending, fork: None, proven: false, gap: false, unanswered: 0 }
+    }
+
+    /// What becomes of a checkpoint of a size that is known. One that agrees with what only waits is not settled by that.
     fn same_size(&mut self, came: &Proven) -> Option<Observed> {
         let size = came.checkpoint.size;
-        let known = core::iter::once(&self.newest).chain(&self.pending).chain(&self.history);
-        let same = known.into_iter().find(|proven| proven.checkpoint.size == size)?;
-        if same.checkpoint.agrees(&came.checkpoint) {
-            return Some(Observed::Known);
+        let same = |known: &&Proven| known.checkpoint.size == size;
+        let shown = || core::iter::once(&self.newest).chain(&self.history).filter(same);
+        let other = |known: &&Proven| !known.checkpoint.agrees(&came.checkpoint);
+        if let Some(other) = shown().chain(self.pending.iter().filter(same)).find(other) {
+            let fork = Fork { kind: ForkKind::TwoRoots, first: other.clone(), second: came.clone() };
+            self.fork = Some(fork.clone());
+            return Some(Observed::Forked(Box::new(fork)));
         }
-        let fork = Fork { kind: ForkKind::TwoRoots, first: same.clone(), second: came.clone() };
-        self.fork = Some(fork.clone());
-        Some(Observed::Forked(Box::new(fork)))
+        shown().next().is_some().then_some(Observed::Known)
+    }
+
+    /// A newer checkpoint takes the place of the newest.
+    fn advance(&mut self, came: Proven) {
+        if self.history.len() >= HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(core::mem::replace(&mut self.newest, came));
+        (self.proven, self.unanswered) = (true, 0);
     }
 
     fn wait(&mut self, came: Proven) -> Observed {

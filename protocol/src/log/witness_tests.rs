@@ -1,6 +1,8 @@
 //! Logs that grow, and logs that fork.
 
-use super::{ForkKind, Hash, Journal, LogId, MAX_PENDING, Observed, Proven, Tree, Witness, leaf_hash};
+use super::{
+    ForkKind, Hash, Journal, LogId, MAX_LOGS, MAX_PENDING, Observed, Proven, Tree, Witness, leaf_hash,
+};
 use crate::{id::NodeId, identity::KeyPair, time::DtnTime};
 use alloc::vec::Vec;
 
@@ -117,6 +119,74 @@ fn what_is_remembered_is_bounded() {
     }
     assert_eq!(witness.hear(log.at(20)), Observed::Pending);
     assert_eq!(witness.to_prove(LOG), [1, 3, 4, 5, 20], "the oldest that waited has gone");
+    assert!(witness.to_prove(LOG).len() <= 1 + MAX_PENDING);
     let other = Journal::new(LogId { node: NodeId(8), born: 1 }).checkpoint(DtnTime(0));
     assert_eq!(witness.hear(Proven { checkpoint: other, bytes: Vec::new() }), Observed::Full);
+}
+
+#[test]
+fn a_checkpoint_that_is_shown_twice_is_no_better_proven() {
+    let (mut log, mut again, mut witness) = (Log::new(u64::MAX), Log::new(2), Witness::new(4));
+    witness.observe(log.at(3), &[]);
+    assert!(!witness.vouches(LOG), "nothing was proven yet");
+    let forked = again.at(8);
+    assert_eq!(witness.observe(forked.clone(), &[]), Observed::Pending);
+    assert_eq!(witness.observe(forked.clone(), &[]), Observed::Pending, "shown again, and still unproven");
+    assert_eq!(witness.hear(forked.clone()), Observed::Pending);
+    assert_eq!(witness.to_prove(LOG), [3, 8], "it waits once");
+    assert!(!witness.vouches(LOG));
+    // A proof that comes with it counts.
+    assert!(matches!(witness.observe(forked, &[again.proof(3, 8)]), Observed::Forked(_)));
+    let mut witness = Witness::new(4);
+    witness.observe(log.at(3), &[]);
+    let honest = log.at(8);
+    assert_eq!(witness.observe(honest.clone(), &[]), Observed::Pending);
+    assert_eq!(witness.observe(honest.clone(), &[log.proof(3, 8)]), Observed::Grown);
+    assert_eq!(witness.observe(honest, &[]), Observed::Known);
+    assert!(witness.vouches(LOG));
+}
+
+#[test]
+fn a_log_whose_owner_forgot_a_moment_is_followed_again_with_the_gap_on_record() {
+    let (mut log, mut other, mut witness) = (Log::new(u64::MAX), Log::new(2), Witness::new(4));
+    witness.observe(log.at(3), &[]);
+    let came = log.at(5);
+    assert_eq!(witness.observe(came, &[log.proof(3, 5)]), Observed::Grown);
+    assert_eq!(witness.observe(log.at(8), &[]), Observed::Pending);
+    let came = log.at(9);
+    assert_eq!(witness.observe(came, &[]), Observed::Pending);
+    // It cannot prove anything about five entries any more, but it can about nine.
+    let came = log.at(12);
+    assert_eq!(witness.observe(came, &[log.proof(9, 12)]), Observed::Resumed);
+    assert_eq!(witness.to_prove(LOG).first(), Some(&12));
+    assert!(!witness.vouches(LOG), "nobody signs for a log with a gap");
+    let Observed::Forked(fork) = witness.hear(other.at(5)) else { panic!("caught before the gap, too") };
+    assert_eq!(fork.kind, ForkKind::TwoRoots);
+}
+
+#[test]
+fn one_node_with_many_logs_takes_no_room_of_others() {
+    let mut witness = Witness::new(8);
+    let begin = |node: u64, born: u32| {
+        let checkpoint = Journal::new(LogId { node: NodeId(node), born }).checkpoint(DtnTime(0));
+        Proven { checkpoint, bytes: Vec::new() }
+    };
+    let taken = (0..100).filter(|born| witness.hear(begin(7, *born)) == Observed::First).count();
+    assert_eq!(taken, MAX_LOGS);
+    assert_eq!(witness.hear(begin(8, 1)), Observed::First, "others are still followed");
+    assert_eq!(witness.forget(NodeId(7)).len(), MAX_LOGS);
+    assert_eq!(witness.hear(begin(7, 500)), Observed::First, "after its key was taken back");
+}
+
+#[test]
+fn a_fork_that_was_proven_before_a_restart_stays_proven() {
+    let (mut log, mut other, mut witness) = (Log::new(u64::MAX), Log::new(2), Witness::new(4));
+    witness.observe(log.at(5), &[]);
+    let Observed::Forked(fork) = witness.hear(other.at(5)) else { panic!("caught") };
+    let mut back = Witness::new(4);
+    back.hear(log.at(5));
+    back.restore_fork(fork.first.clone(), fork.second.clone());
+    assert_eq!(back.forks().next(), Some((LOG, &*fork)));
+    assert_eq!(back.hear(log.at(9)), Observed::Distrusted);
+    assert_eq!(back.evidence().count(), 3, "the newest, and both halves");
 }

@@ -50,6 +50,13 @@ impl Node {
         }
     }
 
+    /// What a peer's streams were is no more.
+    pub(super) fn forget_acknowledgements(&mut self, peer: NodeId) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.durable.clear();
+        }
+    }
+
     /// A control message goes to `peer` within the acknowledgement delay.
     pub(super) fn arm_control(&mut self, peer: NodeId) {
         let delay = self.jittered(self.config.retransmission.ack_delay);
@@ -108,6 +115,7 @@ impl Node {
         for acknowledgement in &control.acknowledgements {
             let key = StreamKey { peer, purpose: acknowledgement.purpose };
             let mut freed = Vec::new();
+            self.begin_again(key, acknowledgement);
             if let Some(stream) = self.outgoing.get_mut(&key) {
                 stream.acknowledge(acknowledgement, &mut freed);
             }

@@ -31,7 +31,7 @@ impl Contracts {
 }
 
 /// The contract of an application's messages.
-const fn contract(purpose: Purpose) -> Option<&'static [u8]> {
+pub(super) const fn contract(purpose: Purpose) -> Option<&'static [u8]> {
     match purpose {
         Purpose::Telemetry => Some(b"telemetry"),
         Purpose::Command => Some(b"command"),
@@ -62,6 +62,7 @@ impl Node {
         {
             return Err(InputError::Refused { reason: "denied" });
         }
+        self.may_write(operation.name())?;
         let registry = self.registry().ok_or(InputError::NotConfigured { what: "shared state" })?;
         registry.admit(operation).map_err(|breach| InputError::Contract { reason: breach.reason() })
     }

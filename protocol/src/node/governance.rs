@@ -355,7 +355,7 @@ impl Node {
     /// A voter lies: both ballots are void, and kept as proof.
     fn expose(&mut self, exposure: &Exposure) {
         let [first, second] = &exposure.records;
-        self.keep_proof(exposure.voter, first, second);
+        self.keep_proof(exposure.voter, super::trust::Proof::Ballots, first, second);
         let (peer, at) = (exposure.voter, "two_ballots".into());
         self.write_down(Event::Caught { peer, at, first: Brief::of(first), second: Brief::of(second) });
         *self.refusals.entry("two_ballots").or_default() += 1;

@@ -335,12 +335,18 @@ impl Node {
             Standing::Duplicate => {
                 // Nothing secret in repeating an acknowledgement, so the signature need not be checked for it.
                 self.repeat_acknowledgement(key.peer);
-                self.note_unheard_answer(key.peer);
-                self.compare_with_taken(key, header, parsed, sealed);
+                if self.has_share(key.peer, sealed.len()) {
+                    self.on_repeated(key, header, parsed, sealed);
+                }
                 return Err(self.refuse("duplicate"));
             }
             Standing::StaleEpoch => return Err(self.refuse("old_incarnation")),
-            Standing::BeyondWindow => return Err(self.refuse("sequence_too_far")),
+            Standing::BeyondWindow => {
+                if self.has_share(key.peer, sealed.len()) {
+                    self.tell_where_a_stream_stands(key, header, parsed);
+                }
+                return Err(self.refuse("sequence_too_far"));
+            }
         }
         if !self.has_share(key.peer, sealed.len()) {
             return Err(self.refuse("share_exceeded"));

@@ -261,11 +261,12 @@ impl Node {
             return self.report(Report::ModuleRefused { reason: "plan_not_configured" });
         }
         let masked = self.planning.as_ref().is_some_and(|planning| planning.private.is_some());
-        // A notice says by itself who may send it.
-        let asks = match masked {
-            true => privacy::is_coordinators(payload),
-            false => Request::decode(payload).is_ok(),
-        };
+        let orders = matches!(Notice::decode(payload), Ok(Notice::Call { .. } | Notice::Allotment { .. }));
+        let asks = orders
+            || match masked {
+                true => privacy::is_coordinators(payload),
+                false => Request::decode(payload).is_ok(),
+            };
         let action = if asks { Action::Coordinate } else { Action::Contribute };
         if !self.admits_to(source, action) {
             return;

@@ -14,8 +14,8 @@ use crate::{
     envelope::Purpose,
     id::NodeId,
     log::{Brief, Event},
-    sync::{Actor, Delta, Dot, News, Op, Replica, SyncMessage, Trust, VersionVector},
-    time::Instant,
+    sync::{Actor, Applied, Delta, Dot, News, Op, Replica, SyncError, SyncMessage, Trust, VersionVector},
+    time::{DtnTime, Instant},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
@@ -349,12 +349,11 @@ impl Node {
 
     pub(super) fn on_delta(&mut self, source: NodeId, delta: &Delta) {
         let now = self.civil_now();
-        let Some(sharing) = self.shared.as_mut() else { return };
+        let Some(sharing) = self.shared.as_ref() else { return };
         if delta.actors().any(|actor| !sharing.config.members.contains(&actor.node)) {
             return self.report(Report::ModuleRefused { reason: "sync_unknown_actor" });
         }
-        let trust = Trust { directory: &self.config.directory, now };
-        let applied = match sharing.replica.apply_from(source, delta, trust) {
+        let applied = match self.apply_delta(source, delta, now) {
             Ok(applied) => applied,
             Err(error) => return self.report(Report::ModuleRefused { reason: error.reason() }),
         };
@@ -389,6 +388,49 @@ impl Node {
         if !applied.gaps.is_empty() || !applied.reseed.is_empty() {
             // An earlier delta was given up on its way, or what is here is not what the writer signed.
             self.tell_version(source, &applied.reseed);
+        }
+    }
+
+    /// Joins what its writers may say here, by the keys under which they may have signed it.
+    fn apply_delta(&mut self, source: NodeId, delta: &Delta, now: DtnTime) -> Result<Applied, SyncError> {
+        let writers = self.writers(delta);
+        let directory = writers.as_ref().unwrap_or(&self.config.directory);
+        let Some(sharing) = self.shared.as_mut() else { return Ok(Applied::default()) };
+        let mut applied = sharing.replica.apply_from(source, delta, Trust { directory, now })?;
+        if writers.is_none() {
+            return Ok(applied);
+        }
+        let refused = applied
+            .refused
+            .iter()
+            .filter_map(|(actor, error)| matches!(error, SyncError::Signature { .. }).then_some(*actor));
+        let unfit: Vec<Actor> = refused.chain(applied.reseed.iter().copied()).collect();
+        for actor in unfit {
+            // Whoever has written nothing since its key changed is still known by the signature of before.
+            for key in self.earlier_keys(actor.node) {
+                let directory = [(actor.node, key)].into_iter().collect();
+                let trust = Trust { directory: &directory, now };
+                let Some(sharing) = self.shared.as_mut() else { break };
+                let again = sharing.replica.apply_from(source, &delta.only(actor), trust)?;
+                applied.checked += again.checked;
+                if again.refused.is_empty() && again.reseed.is_empty() {
+                    applied.refused.retain(|(refused, _)| *refused != actor);
+                    applied.reseed.retain(|reseed| *reseed != actor);
+                    applied.news.extend(again.news);
+                    applied.gaps.extend(again.gaps);
+                    applied.joined.add(again.joined);
+                    break;
+                }
+            }
+        }
+        Ok(applied)
+    }
+
+    /// What this node has written is to be signed again: its key has changed.
+    pub(super) fn sign_shared_state_again(&mut self) {
+        if let Some(sharing) = &mut self.shared {
+            sharing.replica.forget_own_signature();
+            self.arm_push();
         }
     }
 

@@ -8,6 +8,8 @@ mod gossip;
 mod intake;
 mod journal;
 mod message;
+mod moments;
+mod revoked;
 
 use super::{InputError, Node, StreamKey};
 use crate::{
@@ -19,12 +21,13 @@ use crate::{
         Cause, Certificate, Clock, KeyId, KeyPair, Keyring, Learned, MAX_CHAIN, PublicKey, RevocationList,
         Revoked, Scope, Speaker, Standing, Statement, Succession, TimeRule, TrustError,
     },
-    log::{Brief, Event, Journal, LogId, MessageName, Witness},
+    log::{Brief, Event, Journal, LogId, MAX_LOGS, MessageName, Witness},
     planning::solver::Request as PlanRequest,
     time::{DtnTime, Instant},
 };
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     vec::Vec,
 };
@@ -71,6 +74,22 @@ pub struct Issuer {
     pub renew_before: Duration,
 }
 
+/// What two signed statements of one member prove together, and the name under which they are kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Proof {
+    /// Two votes of one voter.
+    Ballots,
+    /// Two payloads under one number.
+    Payloads,
+    /// Two keys that follow on one.
+    Succession,
+    /// Two logs of one birth.
+    Log {
+        /// The birth.
+        born: u32,
+    },
+}
+
 /// An envelope that was taken.
 #[derive(Debug)]
 struct Taken {
@@ -89,13 +108,24 @@ pub(super) struct Trusting {
     journal: Journal,
     /// Whether the journal has grown since it was last kept.
     unsaved: bool,
+    /// Whether the keyring has learned something since it was last kept.
+    keyring_unsaved: bool,
     witness: Witness,
     /// Others' signatures of this node's newest checkpoint that they have seen.
     cosignatures: BTreeMap<NodeId, Vec<u8>>,
-    /// The sizes of this node's log that each peer says to know.
-    known_by: BTreeMap<NodeId, Vec<u64>>,
-    /// Sizes that others were told lately, and may still answer to.
-    told: VecDeque<u64>,
+    moments: moments::Moments,
+    /// The log of each peer that it showed itself last.
+    shown: BTreeMap<NodeId, LogId>,
+    /// The version of the revocation list that each peer has, or was told.
+    lists: BTreeMap<NodeId, u64>,
+    /// What was last signed of each peer's log as a witness.
+    cosigned: BTreeMap<NodeId, (LogId, u64)>,
+    /// Keys that were taken back for a cause when that was last looked at.
+    taken_back: BTreeSet<(NodeId, KeyId)>,
+    /// Writers whose shared state is not taken here: each is written down once.
+    unwelcome: BTreeSet<NodeId>,
+    /// Peers that were asked, and have not answered yet.
+    asked: BTreeSet<NodeId>,
     taken: BTreeMap<StreamKey, VecDeque<Taken>>,
     detours: detour::Detours,
     /// What each member may still send, where that is limited.
@@ -116,10 +146,16 @@ impl Trusting {
             keyring,
             journal: Journal::new(LogId { node: id, born: incarnation }),
             unsaved: false,
-            witness: Witness::new(members.saturating_mul(2)),
+            keyring_unsaved: false,
+            witness: Witness::new(members.saturating_mul(MAX_LOGS)),
             cosignatures: BTreeMap::new(),
-            known_by: BTreeMap::new(),
-            told: VecDeque::new(),
+            moments: moments::Moments::default(),
+            shown: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
+            taken_back: BTreeSet::new(),
+            unwelcome: BTreeSet::new(),
+            asked: BTreeSet::new(),
             taken: BTreeMap::new(),
             detours: detour::Detours::default(),
             shares: BTreeMap::new(),
@@ -159,12 +195,18 @@ impl Node {
     /// Whether a member's role allows something here, as long as its certificate holds: what is judged long after it was said does not depend on
     /// when it is judged.
     pub(super) fn may_ever(&self, subject: NodeId, action: Action) -> bool {
-        let Some(trusting) = &self.trusting else { return true };
-        let Some(certificate) = trusting.keyring.certificate(subject) else { return false };
+        self.rule_ever(subject, action, None).is_none()
+    }
+
+    /// As [`Node::may_ever`], with a contract: the rule that denies it, or nothing.
+    fn rule_ever(&self, subject: NodeId, action: Action, contract: Option<&str>) -> Option<&str> {
+        let trusting = self.trusting.as_ref()?;
+        let Some(certificate) = trusting.keyring.certificate(subject) else { return Some("no_certificate") };
         let Certificate { role, scope, .. } = certificate.clone();
         let speaker = Speaker { node: subject, role, scope, standing: Standing::Valid };
-        let request = Request { action, contract: None, scope: &trusting.config.scope };
-        trusting.config.policy.decide(&speaker, &request).allowed
+        let request = Request { action, contract, scope: &trusting.config.scope };
+        let decision = trusting.config.policy.decide(&speaker, &request);
+        (!decision.allowed).then_some(decision.rule)
     }
 
     /// The door of the log: whether a member may read it here. The host asks before it shows entries; a refusal is written down with its rule.
@@ -190,7 +232,13 @@ impl Node {
             return parsed.verify(&directory).map_err(|error| self.refuse(error.reason()));
         }
         let mut verified = self.verify_by_keyring(&parsed);
-        if verified == Ok(false) && self.learn_keys_of_sender(&parsed) {
+        let lacks = match verified {
+            Ok(signed) => !signed,
+            Err(TrustError::NoCertificate { .. } | TrustError::Validity(_)) => true,
+            Err(TrustError::Revoked { revoked, .. }) => revoked.cause == Cause::Superseded,
+            Err(_) => false,
+        };
+        if lacks && self.learn_of_sender(&parsed) {
             verified = self.verify_by_keyring(&parsed);
         }
         match verified {
@@ -213,9 +261,10 @@ impl Node {
         verified.map(|speaker| speaker.is_some())
     }
 
-    /// Who has rotated its key tells so under the new one. The successions in such a message are judged by their own signatures, so they are
-    /// taken before that of the envelope holds. Whether there was one.
-    fn learn_keys_of_sender(&mut self, parsed: &Parsed<'_>) -> bool {
+    /// Who has rotated its key tells so under the new one, and whose certificate has ended brings the new one itself. Such statements are judged
+    /// by their own signatures, so those about the sender are taken before the envelope's holds. The first that does not hold ends it: what an
+    /// outsider makes up costs one check. Whether there was one.
+    fn learn_of_sender(&mut self, parsed: &Parsed<'_>) -> bool {
         let Header { sender, purpose, .. } = *parsed.header();
         if purpose != Purpose::Trust {
             return false;
@@ -224,44 +273,64 @@ impl Node {
         let Ok(message) = message::TrustMessage::decode(parsed.claimed_payload(), members) else {
             return false;
         };
-        let of_sender = message.statements.iter().filter(|statement| {
-            matches!(statement, Statement::Succession(bytes)
-                if Succession::peek(bytes).is_ok_and(|(subject, _)| subject == sender))
+        let of_sender = message.statements.iter().filter(|statement| match statement {
+            Statement::Certificate(bytes) => Certificate::claimed_subject(bytes) == Some(sender),
+            Statement::Succession(bytes) => {
+                Succession::peek(bytes).is_ok_and(|(subject, _)| subject == sender)
+            }
+            Statement::Revocations(_) => false,
         });
         let mut learned = false;
-        for statement in of_sender.take(MAX_CHAIN) {
-            learned |= self.learn(statement).is_ok();
+        for statement in of_sender.take(MAX_CHAIN + 1) {
+            match self.learn(statement) {
+                Ok(_) => learned = true,
+                Err(TrustError::Stale) => {}
+                Err(_) => break,
+            }
         }
         learned
     }
 
     /// Whether nothing is taken of what says to come from this node: its key is blocked or compromised.
     pub(super) fn is_blocked(&self, source: NodeId) -> bool {
-        let Some(Trusting { keyring, .. }) = &self.trusting else { return false };
-        let revoked = keyring.key(source).and_then(|key| keyring.revoked(source, KeyId::of(key)));
-        revoked.is_some_and(|revoked| revoked.cause != Cause::Superseded)
+        self.keyring().is_some_and(|keyring| keyring.blocked(source).is_some())
     }
 
     /// The door of a message: whether its source may have it take effect here. A refusal is written down with its rule.
     ///
     /// It stands behind the stream: a message that is denied counts as received, so that it is not sent again and again.
     pub(super) fn admits(&mut self, source: NodeId, purpose: Purpose) -> bool {
-        let actions: &[Action] = match purpose {
-            Purpose::Telemetry | Purpose::Event => &[Action::Report],
-            Purpose::Command => &[Action::Command],
-            Purpose::Sync => &[Action::Share],
-            // Which of them it is, the plan's door asks when it has read the message.
-            Purpose::Plan => &[Action::Contribute, Action::Coordinate],
+        let contract = super::contracts::contract(purpose).and_then(|name| core::str::from_utf8(name).ok());
+        match purpose {
+            Purpose::Telemetry | Purpose::Event => self.admits_with(source, Action::Report, contract),
+            Purpose::Command => self.admits_with(source, Action::Command, contract),
+            // What a delta is about, and who wrote it, the door of the replica asks when it has read the message; which of the two a plan's
+            // message is, the plan's.
+            Purpose::Sync => self.admits_any(source, &[Action::Share]),
+            Purpose::Plan => self.admits_any(source, &[Action::Contribute, Action::Coordinate]),
             // What comes with these is judged by its own signatures, record by record.
-            Purpose::Trust | Purpose::Governance | Purpose::GroupKey => return true,
-            Purpose::Acknowledgement | Purpose::Membership => return true,
-        };
-        let (last, others) = actions.split_last().expect("one action at least");
-        others.iter().any(|action| self.would_admit(source, *action)) || self.admits_to(source, *last)
+            Purpose::Trust | Purpose::Governance | Purpose::GroupKey => true,
+            Purpose::Acknowledgement | Purpose::Membership => true,
+        }
     }
 
-    fn would_admit(&self, source: NodeId, action: Action) -> bool {
-        match self.decide(source, action, None) {
+    /// Whether one of these actions is not denied whatever it is about: a rule about a contract can only be asked with one.
+    fn admits_any(&mut self, source: NodeId, actions: &[Action]) -> bool {
+        let (last, others) = actions.split_last().expect("one action at least");
+        let may =
+            others.iter().any(|action| self.may_at_all(source, *action)) || self.may_at_all(source, *last);
+        may || self.admits_to(source, *last)
+    }
+
+    /// Whether an action is allowed here with some contract.
+    fn may_at_all(&self, source: NodeId, action: Action) -> bool {
+        let Some(trusting) = &self.trusting else { return true };
+        let contracts = trusting.config.policy.contracts(action).map(Some);
+        contracts.chain([None]).any(|contract| self.would_admit(source, action, contract))
+    }
+
+    fn would_admit(&self, source: NodeId, action: Action, contract: Option<&str>) -> bool {
+        match self.decide(source, action, contract) {
             None => true,
             Some(decision) => decision.is_ok_and(|decision| decision.allowed),
         }
@@ -269,16 +338,25 @@ impl Node {
 
     /// The door of an action. A refusal is written down with its rule.
     pub(super) fn admits_to(&mut self, source: NodeId, action: Action) -> bool {
-        let rule = match self.decide(source, action, None) {
+        self.admits_with(source, action, None)
+    }
+
+    /// The door of an action with a contract. A refusal is written down with its rule.
+    pub(super) fn admits_with(&mut self, source: NodeId, action: Action, contract: Option<&str>) -> bool {
+        let rule = match self.decide(source, action, contract) {
             None => return true,
             Some(Ok(decision)) if decision.allowed => return true,
             Some(Ok(decision)) => decision.rule.into(),
             Some(Err(error)) => error.reason().into(),
         };
-        self.write_down(Event::Denied { subject: source, action: action.word().into(), rule });
+        self.deny(source, action, rule);
+        false
+    }
+
+    fn deny(&mut self, subject: NodeId, action: Action, rule: Box<str>) {
+        self.write_down(Event::Denied { subject, action: action.word().into(), rule });
         *self.refusals.entry("denied").or_default() += 1;
         self.report(super::Report::ModuleRefused { reason: "denied" });
-        false
     }
 
     /// Writes down that a version of the plan is committed, and this node's own part of it.
@@ -315,6 +393,14 @@ impl Node {
         self.write_down(Event::Accepted { message, payload: brief });
     }
 
+    /// A message came under a number that was used: its sender has not heard the answer, or says two things under one number.
+    pub(super) fn on_repeated(&mut self, key: StreamKey, header: &Header, parsed: Parsed<'_>, sealed: &[u8]) {
+        if self.may_doubt_way_of(key.peer) && self.verify_by_keyring(&parsed) == Ok(true) {
+            self.note_unheard_answer(key.peer);
+        }
+        self.compare_with_taken(key, header, parsed, sealed);
+    }
+
     /// A message came under a number that was used. If it says something else and the same sender signed it, the two prove that the sender
     /// lies: the first stands, and both are kept.
     pub(super) fn compare_with_taken(
@@ -341,7 +427,7 @@ impl Node {
             taken.retain(|taken| (taken.epoch, taken.sequence) != (header.incarnation, header.sequence));
         }
         let _ = self.refuse("equivocation");
-        self.keep_proof(key.peer, &bytes, sealed);
+        self.keep_proof(key.peer, Proof::Payloads, &bytes, sealed);
         self.write_down(Event::Caught { peer: key.peer, at: "two_payloads".into(), first, second: came });
     }
 
@@ -350,12 +436,17 @@ impl Node {
         let clock = self.trust_clock();
         let not_here = TrustError::NoCertificate { node: self.config.id };
         let trusting = self.trusting.as_mut().ok_or(not_here)?;
+        if !matches!(statement, Statement::Revocations(_)) {
+            self.signatures.checked += 1;
+        }
         let learned = match trusting.keyring.learn(statement, clock) {
             Ok(learned) => learned,
             Err(error) => {
                 if let TrustError::Forked { subject } = error {
-                    let (peer, second) = (subject, Brief::of(statement.parts().1));
-                    let first = Brief([0; 8]);
+                    let (_, rival) = statement.parts();
+                    let known = trusting.keyring.rival(rival).unwrap_or_default().to_vec();
+                    let (peer, first, second) = (subject, Brief::of(&known), Brief::of(rival));
+                    self.keep_proof(peer, Proof::Succession, &known, rival);
                     self.write_down(Event::Caught { peer, at: "succession_forked".into(), first, second });
                 }
                 return Err(error);
@@ -370,7 +461,10 @@ impl Node {
         if let Some(key) = trusting.keyring.key(about).cloned() {
             Arc::make_mut(&mut self.config.directory).insert(about, key);
         }
-        self.keep_keyring();
+        trusting.keyring_unsaved = true;
+        if matches!(learned, Learned::Revocations(_)) {
+            self.forget_taken_back();
+        }
         let statement = Brief::of(statement.parts().1);
         self.write_down(Event::Learned { what: what.into(), about, statement });
         if matches!(learned, Learned::Revocations(_)) {
@@ -380,31 +474,59 @@ impl Node {
         Ok(learned)
     }
 
-    /// This node's key hands over to `next`. What is not acknowledged yet is signed again; the host gives the new keys at a restart.
+    /// This node's key hands over to `next`; or `next` is the key that the authority has certified in place of one that was taken back. What is
+    /// not acknowledged yet is signed again; the host gives the new keys at a restart.
     pub(super) fn rotate_key(&mut self, next: KeyPair) -> Result<(), InputError> {
         let (id, since) = (self.config.id, self.civil_now());
         let not_here = InputError::NotConfigured { what: "trust by certificates" };
         let Some(trusting) = &self.trusting else { return Err(not_here) };
-        let number = trusting.keyring.successions(id) + 1;
-        let statement = Statement::Succession(Succession::sign(id, number, since, &self.keys, &next));
-        self.learn(&statement).map_err(|error| InputError::Refused { reason: error.reason() })?;
-        self.note_rotation(statement.parts().1);
+        let certified = trusting.keyring.key(id) == Some(next.public());
+        if !certified {
+            let number = trusting.keyring.successions(id) + 1;
+            let statement = Statement::Succession(Succession::sign(id, number, since, &self.keys, &next));
+            self.learn(&statement).map_err(|error| InputError::Refused { reason: error.reason() })?;
+            self.note_rotation(statement.parts().1);
+        }
         let former = core::mem::replace(&mut self.keys, next);
         self.keep_former_key(former);
         self.seal_again();
+        self.sign_shared_state_again();
+        self.tell_own_key();
+        if certified {
+            // Receivers have forgotten what hung on the key before.
+            let (now, mut peers) = (self.now, BTreeSet::new());
+            for (key, stream) in &mut self.outgoing {
+                stream.begin_again(now);
+                peers.insert(key.peer);
+            }
+            peers.into_iter().for_each(|peer| self.arm_control(peer));
+        }
         Ok(())
     }
 
-    /// Takes back the key in force of a member. Only where the authority's key is.
+    /// Takes back the key in force of a member; blocked or compromised, with all that it is known to follow from, since who holds the one may have
+    /// had the others. Only where the authority's key is.
     pub(super) fn revoke(&mut self, node: NodeId, cause: Cause) -> Result<(), InputError> {
-        let now = self.civil_now();
         let not_here = InputError::NotConfigured { what: "the authority's key" };
+        let now = self.civil_now();
         let Some(trusting) = &self.trusting else { return Err(not_here) };
         let Some(issuer) = &trusting.config.issuer else { return Err(not_here) };
-        let key = trusting.keyring.key(node).ok_or(InputError::Refused { reason: "no_certificate" })?;
-        let mut list = trusting.keyring.list().clone();
-        list.keys.insert((node, KeyId::of(key)), Revoked { since: now, cause });
-        let bytes = next_list(list, now, &issuer.keys);
+        let keyring = &trusting.keyring;
+        let mut list = keyring.list().clone();
+        let revoked = Revoked { since: now.max(keyring.heard()), cause };
+        let count = if cause == Cause::Superseded { 1 } else { usize::MAX };
+        let line: Vec<KeyId> = keyring.line(node).take(count).collect();
+        if line.is_empty() {
+            return Err(InputError::Refused { reason: "no_certificate" });
+        }
+        for key in line {
+            let known = list.keys.entry((node, key)).or_insert(revoked);
+            if known.cause < cause {
+                *known = revoked;
+            }
+        }
+        let exhausted = InputError::Refused { reason: "revocations_exhausted" };
+        let bytes = next_list(list, now.max(keyring.heard()), &issuer.keys).ok_or(exhausted)?;
         self.learn_own(&Statement::Revocations(bytes));
         Ok(())
     }
@@ -418,13 +540,15 @@ impl Node {
         let mut statements = Vec::new();
         let list = trusting.keyring.list();
         if now.0.saturating_sub(list.issued.0) >= millis(issuer.renew_before) / 2 {
-            statements.push(Statement::Revocations(next_list(list.clone(), now, &issuer.keys)));
+            let issued = now.max(trusting.keyring.heard());
+            statements.extend(next_list(list.clone(), issued, &issuer.keys).map(Statement::Revocations));
         }
         for node in trusting.keyring.summary().members.into_keys() {
             let Some(certificate) = trusting.keyring.certificate(node) else { continue };
             let Some(key) = trusting.keyring.key(node) else { continue };
+            let taken_back = trusting.keyring.blocked(node).is_some();
             let due = certificate.expires.0 <= now.0.saturating_add(millis(issuer.renew_before));
-            if !due || trusting.keyring.revoked(node, KeyId::of(key)).is_some() {
+            if !due || taken_back || trusting.keyring.revoked(node, KeyId::of(key)).is_some() {
                 continue;
             }
             let renewed = Certificate {
@@ -447,15 +571,16 @@ impl Node {
     }
 }
 
-/// The list that follows, without keys whose revocation is so old that no certificate of theirs can be left: at most so many stay.
-fn next_list(mut list: RevocationList, now: DtnTime, keys: &KeyPair) -> Vec<u8> {
+/// The list that follows, without keys whose revocation is so old that no certificate of theirs can be left: at most so many stay. `None`: there
+/// is no greater version.
+fn next_list(mut list: RevocationList, issued: DtnTime, keys: &KeyPair) -> Option<Vec<u8>> {
     while list.keys.len() > crate::identity::MAX_REVOKED {
         let oldest = list.keys.iter().min_by_key(|(_, revoked)| revoked.since).map(|(key, _)| *key);
         oldest.and_then(|key| list.keys.remove(&key));
     }
-    list.version += 1;
-    list.issued = now;
-    list.issue(keys)
+    list.version = list.version.checked_add(1)?;
+    list.issued = issued;
+    Some(list.issue(keys))
 }
 
 /// Milliseconds on the node's clock.

@@ -95,6 +95,21 @@ pub enum Op<'a> {
     },
 }
 
+impl<'a> Op<'a> {
+    /// The object that it writes to.
+    #[must_use]
+    pub const fn name(&self) -> &'a [u8] {
+        match self {
+            Self::SetAdd { name, .. }
+            | Self::SetRemove { name, .. }
+            | Self::Register { name, .. }
+            | Self::MapPut { name, .. }
+            | Self::MapRemove { name, .. }
+            | Self::Count { name, .. } => name,
+        }
+    }
+}
+
 /// Where a cell is. The order is the canonical order of cells.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CellKey {

@@ -66,6 +66,18 @@ impl Delta {
         self.runs.keys().copied()
     }
 
+    /// The objects that a node's cells in it belong to.
+    pub fn objects_of(&self, node: crate::id::NodeId) -> BTreeSet<&[u8]> {
+        let runs = self.runs.iter().filter(|(actor, _)| actor.node == node);
+        runs.flat_map(|(_, run)| &run.cells).map(|(key, _)| &*key.name).collect()
+    }
+
+    /// One actor's part of it.
+    #[must_use]
+    pub fn only(&self, actor: Actor) -> Self {
+        Self { runs: self.runs.get(&actor).map(|run| (actor, run.clone())).into_iter().collect() }
+    }
+
     /// The values that it carries of maps and registers, with the names of these; `None`: removed.
     pub fn values(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         self.runs.values().flat_map(|run| &run.cells).filter_map(|(key, cell)| match &cell.content {
@@ -84,6 +96,11 @@ impl Delta {
     #[must_use]
     pub fn signatures(&self) -> usize {
         self.runs.values().filter(|run| run.signature.is_some()).count()
+    }
+
+    /// Takes up another's parts; its actors are none of these.
+    pub fn add(&mut self, other: Self) {
+        self.runs.extend(other.runs);
     }
 
     /// Whether nothing is carried.

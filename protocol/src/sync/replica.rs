@@ -175,6 +175,11 @@ impl Replica {
         true
     }
 
+    /// This actor signs with another key from now on: what it has written is to be signed again.
+    pub fn forget_own_signature(&mut self) {
+        self.heads.remove(&self.actor);
+    }
+
     /// The signature of all that is here of `actor`.
     pub(super) fn head(&self, actor: Actor) -> Option<&Head> {
         self.heads.get(&actor).filter(|head| head.sequence == self.version.get(actor))

@@ -2,13 +2,15 @@
 
 use crate::fleet::{BEGIN, DAY, Fleet, keys};
 use cosmosmesh_protocol::{
-    access::{CERTIFICATE_GRACE, NO_RULE},
+    access::{Action, Actions, CERTIFICATE_GRACE, Effect, NO_RULE, Policy, Rule},
     envelope::{Header, Purpose, seal},
+    id::NodeId,
+    identity::Scope,
     log::Event,
     node::Kept,
     time::DtnTime,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -133,6 +135,46 @@ fn who_may_not_command_is_denied_by_a_named_rule_and_not_asked_again() {
     let [Event::Denied { subject, action, rule }] = &denied[..] else { panic!("once: {denied:?}") };
     assert_eq!((subject.0, &**action, &**rule), (3, "command", NO_RULE));
     assert_eq!(fleet.refusals(2, "denied"), 1);
+}
+
+#[test]
+fn a_rule_about_a_contract_is_kept_at_the_door_as_it_is_explained() {
+    let rule = |name: &str, effect, contract: Option<&str>| Rule {
+        name: name.into(),
+        effect,
+        roles: Vec::new(),
+        actions: Actions::all(),
+        contract: contract.map(Into::into),
+        scope: Scope::everything(),
+    };
+    let rules = vec![
+        rule("no-commands", Effect::Deny, Some("command")),
+        rule("no-readings", Effect::Deny, Some("telemetry")),
+        rule("no-goals", Effect::Deny, Some("goal")),
+        rule("all-else", Effect::Allow, None),
+    ];
+    let policy = Arc::new(Policy::new(rules, Vec::new()).expect("four rules"));
+    let hosts: [(u64, u64, &[u64]); 4] =
+        [(1, 1, &[2, 3, 4]), (2, 2, &[1, 3, 4]), (3, 3, &[1, 2, 4]), (4, 4, &[1, 2, 3])];
+    let mut fleet = Fleet::with(&hosts, |_, trust| trust.policy = policy.clone());
+    for (purpose, text) in
+        [(Purpose::Command, "dig"), (Purpose::Telemetry, "4 V"), (Purpose::Event, "a rock")]
+    {
+        fleet.submit(2, 3, purpose, text);
+    }
+    fleet.run_for(Duration::from_secs(3600));
+    assert_eq!(fleet.texts(3), ["a rock"]);
+    let node = &fleet.hosts[&3].node;
+    for (action, contract) in [(Action::Command, "command"), (Action::Report, "telemetry")] {
+        let explained = node.decide(NodeId(2), action, Some(contract)).expect("trust").expect("certified");
+        let told = fleet.events(3).into_iter().any(|event| {
+            matches!(event, Event::Denied { action: word, rule, .. } if &*word == action.word() && *rule == *explained.rule)
+        });
+        assert!(!explained.allowed && told, "{}", explained.rule);
+    }
+    assert!(
+        node.decide(NodeId(2), Action::Report, Some("event")).expect("trust").expect("certified").allowed
+    );
 }
 
 #[test]

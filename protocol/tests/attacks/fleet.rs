@@ -344,6 +344,11 @@ impl Fleet {
         self.hosts.get_mut(&name).expect("a host").keys = keys(key);
     }
 
+    /// The host has another key for its node's next restart.
+    pub(crate) fn give_keys(&mut self, name: u64, key: u64) {
+        self.hosts.get_mut(&name).expect("a host").keys = keys(key);
+    }
+
     /// The clock of one node, or what it takes for it.
     pub(crate) fn set_clock(&mut self, name: u64, utc: DtnTime) {
         let civil = UtcEstimate { at: self.now, utc, uncertainty: Duration::from_millis(10) };

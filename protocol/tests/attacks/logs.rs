@@ -1,11 +1,15 @@
 //! Attacks on logs: forks, cuts, forged checkpoints.
 
-use crate::fleet::{Fleet, keys};
+use crate::{
+    fleet::{Fleet, keys},
+    lines::trust_message,
+};
 use cosmosmesh_protocol::{
-    envelope::Purpose,
+    envelope::{Header, Purpose},
     id::NodeId,
-    log::{Event, SignedCheckpoint, Tree, leaf_hash},
+    log::{Checkpoint, Event, SignedCheckpoint, Tree, leaf_hash},
     node::Kept,
+    time::DtnTime,
 };
 use std::time::Duration;
 
@@ -46,6 +50,7 @@ fn every_checkpoint_that_others_hold_is_a_moment_of_the_log() {
 fn a_log_goes_on_after_a_restart_and_others_follow_it() {
     let mut fleet = Fleet::new();
     fleet.run_for(HOUR);
+    let before = fleet.entries(3).len() as u64;
     fleet.restart(3);
     fleet.submit(3, 2, Purpose::Telemetry, "back");
     fleet.run_for(HOUR);
@@ -57,6 +62,8 @@ fn a_log_goes_on_after_a_restart_and_others_follow_it() {
         assert_eq!(witness.forks().count(), 0);
         assert_eq!(tree(&fleet, 3).root(newest.size), Some(newest.root), "one log through both lives");
         assert_eq!(newest.log.born, 1);
+        assert!(newest.size > before, "{name} follows it on: {} after {before}", newest.size);
+        assert!(witness.vouches(newest.log), "with a proof from what it knew before");
     }
 }
 
@@ -83,6 +90,50 @@ fn two_logs_for_two_peers_are_caught_by_gossip_and_the_proof_spreads() {
         );
         assert_eq!(fleet.records(name, Kept::Proof).len(), 1);
     }
+    // Who was caught stays caught.
+    fleet.restart(1);
+    fleet.run_for(HOUR);
+    let witness = fleet.hosts[&1].node.witness().expect("trust is on");
+    assert_eq!(witness.forks().count(), 1);
+    let caught = fleet.events(1).into_iter().filter(|event| matches!(event, Event::Caught { .. })).count();
+    assert_eq!(caught, 1, "and is not caught anew");
+    assert!(!fleet.hosts[&33].node.cosignatures().expect("trust is on").contains_key(&NodeId(1)));
+}
+
+#[test]
+fn nobody_frames_another_by_a_signature_under_a_log_that_never_was() {
+    let mut fleet = Fleet::new();
+    fleet.run_for(HOUR);
+    let journal = fleet.hosts[&3].node.journal().expect("trust is on");
+    let (log, size, root) = (journal.id(), journal.size(), journal.root());
+    let time = DtnTime(0);
+    let made_up = Checkpoint { log, size: 1_000_000_000, root: [7; 32], time };
+    let other_root = Checkpoint { log, size, root: [7; 32], time };
+    let honest = Checkpoint { log, size, root, time };
+    let kept = |fleet: &Fleet| fleet.hosts[&3].node.cosignatures().expect("trust is on").clone();
+    let before = kept(&fleet);
+    // Node 4 is an observer, node 1 a witness.
+    let attempts = [(4, made_up), (4, other_root), (4, honest), (1, made_up), (1, other_root)];
+    for (number, (by, checkpoint)) in attempts.into_iter().enumerate() {
+        let message = trust_message(&[], &checkpoint.cosign(NodeId(by), &keys(by)));
+        let header = fleet.header(by, 3, Purpose::Trust, 1);
+        let header = Header { incarnation: 10 + number as u32, ..header };
+        assert_eq!(fleet.forge_bytes(&keys(by), header, &message), None);
+        assert_eq!(kept(&fleet), before);
+    }
+    assert_eq!(fleet.module_refusals(3).iter().filter(|reason| **reason == "cosignature_refused").count(), 5);
+}
+
+#[test]
+fn a_witness_signs_only_what_was_proven_to_have_grown() {
+    // Whatever its own settings say, an observer's signature is not kept.
+    let mut fleet = Fleet::with(
+        &[(1, 1, &[2, 3, 4]), (2, 2, &[1, 3, 4]), (3, 3, &[1, 2, 4]), (4, 4, &[1, 2, 3])],
+        |_, trust| trust.witness = true,
+    );
+    fleet.run_for(2 * HOUR);
+    let cosigned = fleet.hosts[&3].node.cosignatures().expect("trust is on");
+    assert_eq!(cosigned.keys().map(|node| node.0).collect::<Vec<_>>(), [1, 2], "by role");
 }
 
 #[test]

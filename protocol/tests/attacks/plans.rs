@@ -9,6 +9,7 @@ use cosmosmesh_protocol::{
     planning::{
         Outcome,
         generate::{Binding, FleetSpec},
+        notice::Notice,
         solver::{Contribution, Kind, MethodSettings, Pace, Question, Request},
     },
 };
@@ -138,4 +139,18 @@ fn a_coordinator_that_tells_two_stories_leaves_them_in_two_logs() {
     let (one, other) = (told(3), told(1));
     assert!(one.is_some() && other.is_some());
     assert_ne!(one, other, "an audit of both names the version: `cosmosmesh audit` says two plans");
+}
+
+#[test]
+fn a_contributor_gives_no_orders_in_the_form_of_a_notice() {
+    // Node 3 may contribute, and has a right to nothing else; by the plan's own settings it would lead.
+    let mut fleet = alone(&[(2, 2, &[])], 3);
+    let call = Notice::Call { horizon: 0, term: 0, round: 1 }.encode();
+    let granted = vec![0; 4];
+    let allotment = Notice::Allotment { horizon: 0, term: 0, attempt: 1, granted }.encode();
+    for (sequence, notice) in [call, allotment].iter().enumerate() {
+        assert_eq!(bring(&mut fleet, (3, 2), 1 + sequence as u64, notice), ["denied"]);
+    }
+    let join = Notice::Join.encode();
+    assert!(!bring(&mut fleet, (3, 2), 3, &join).contains(&"denied"), "it may want to take part");
 }

@@ -5,7 +5,7 @@ use cosmosmesh_protocol::{
     contract::{Field, Registry, Schema, Type, standard},
     envelope::Purpose,
     id::NodeId,
-    identity::KeyPair,
+    identity::{Cause, Certificate, KeyId, KeyPair, RevocationList, Revoked, Statement, Succession},
     node::{Input, SharedStateConfig},
     sync::{Op, Replica, SyncLimits, SyncMessage, VersionVector},
     time::DtnTime,
@@ -16,7 +16,13 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Node 3 alone, in shared state with 1, 2 and 4; the attacker brings it what he likes.
 fn victim() -> Fleet {
+    victim_at("")
+}
+
+/// As [`victim`], in a part of the fleet.
+fn victim_at(home: &str) -> Fleet {
     Fleet::built(&[(3, 3, &[])], &[], |_, config| {
+        config.trust.as_mut().expect("made above").scope = home.parse().expect("a scope");
         let limits = SyncLimits { cells: 1000, ..SyncLimits::default() };
         config.shared_state = Some(SharedStateConfig {
             members: (1..=4).map(NodeId).collect(),
@@ -103,6 +109,73 @@ fn a_flood_of_what_is_removed_again_is_refused_at_the_limit() {
     let mut honest = lawless(1);
     honest.write(Op::Register { name: b"goal", value: b"ridge" }, DtnTime::UNKNOWN).expect("a write");
     assert!(bring(&mut fleet, 1, 1, &delta(honest, &keys(1))).is_empty());
+}
+
+#[test]
+fn what_a_member_may_not_write_does_not_come_in_by_way_of_another() {
+    let mut fleet = victim();
+    let before = digest(&fleet);
+    let mut observer = lawless(4);
+    observer.write(Op::Register { name: b"goal", value: b"home" }, DtnTime::UNKNOWN).expect("a write");
+    assert_eq!(bring(&mut fleet, 2, 1, &delta(observer.clone(), &keys(4)))[0], "denied");
+    let entries = fleet.entries(3).len();
+    for sequence in 2..=20 {
+        bring(&mut fleet, 2, sequence, &delta(observer.clone(), &keys(4)));
+    }
+    let denied = fleet.events(3).into_iter().filter(
+        |event| matches!(event, cosmosmesh_protocol::log::Event::Denied { subject, .. } if subject.0 == 4),
+    );
+    assert_eq!(denied.count(), 1, "the writer is named, once");
+    assert!(fleet.entries(3).len() < entries + 40);
+    assert_eq!(digest(&fleet), before);
+}
+
+#[test]
+fn what_a_stolen_key_wrote_does_not_come_in_by_way_of_another_after_the_list() {
+    let mut fleet = victim();
+    let before = digest(&fleet);
+    let revoked = Revoked { since: DtnTime(crate::fleet::BEGIN), cause: Cause::Compromised };
+    let key = ((NodeId(1), KeyId::of(keys(1).public())), revoked);
+    let list = RevocationList { version: 2, issued: DtnTime(crate::fleet::BEGIN), keys: [key].into() };
+    let list = Statement::Revocations(list.issue(&crate::fleet::authority()));
+    fleet.input(3, Input::Learn(list)).expect("the authority's");
+    let mut thief = lawless(1);
+    thief.write(Op::Register { name: b"goal", value: b"crater" }, DtnTime::UNKNOWN).expect("a write");
+    assert!(!bring(&mut fleet, 2, 1, &delta(thief, &keys(1))).is_empty());
+    assert_eq!(digest(&fleet), before);
+    // The owner's, under the key that the authority has certified since, do.
+    let anew = crate::fleet::certificate(1, 11, 1, 60).issue(&crate::fleet::authority());
+    fleet.input(3, Input::Learn(Statement::Certificate(anew))).expect("newer");
+    let mut owner = lawless(1);
+    owner.write(Op::Register { name: b"goal", value: b"ridge" }, DtnTime::UNKNOWN).expect("a write");
+    assert_eq!(bring(&mut fleet, 2, 2, &delta(owner, &keys(11))), [""; 0]);
+    assert_ne!(digest(&fleet), before);
+}
+
+#[test]
+fn a_writer_for_another_part_of_the_fleet_does_not_come_in_by_way_of_another() {
+    let mut fleet = victim_at("moon/base");
+    let before = digest(&fleet);
+    let elsewhere =
+        Certificate { scope: "mars".parse().expect("a scope"), ..crate::fleet::certificate(1, 1, 1, 60) };
+    let statement = Statement::Certificate(elsewhere.issue(&crate::fleet::authority()));
+    fleet.input(3, Input::Learn(statement)).expect("newer");
+    let mut writer = lawless(1);
+    writer.write(Op::Register { name: b"goal", value: b"crater" }, DtnTime::UNKNOWN).expect("a write");
+    assert_eq!(bring(&mut fleet, 2, 1, &delta(writer, &keys(1)))[0], "denied");
+    assert_eq!(digest(&fleet), before);
+}
+
+#[test]
+fn what_a_writer_signed_before_its_key_changed_is_still_known_by_that() {
+    let mut fleet = victim();
+    let before = digest(&fleet);
+    let link = Succession::sign(NodeId(2), 1, DtnTime(crate::fleet::BEGIN), &keys(2), &keys(22));
+    fleet.input(3, Input::Learn(Statement::Succession(link))).expect("signed by the key in force");
+    let mut silent = lawless(2);
+    silent.write(Op::Register { name: b"goal", value: b"ridge" }, DtnTime::UNKNOWN).expect("a write");
+    assert_eq!(bring(&mut fleet, 1, 1, &delta(silent, &keys(2))), [""; 0]);
+    assert_ne!(digest(&fleet), before);
 }
 
 #[test]

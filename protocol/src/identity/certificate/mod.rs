@@ -180,6 +180,13 @@ impl Certificate {
         if signed.verify(DOMAIN, authority) { Ok(certificate) } else { Err(CertificateError::BadSignature) }
     }
 
+    /// Of whom a certificate says to be: unproven, to find out whether it is worth a check.
+    #[must_use]
+    pub fn claimed_subject(bytes: &[u8]) -> Option<NodeId> {
+        let signed = Sign1::parse(bytes, MAX_CERTIFICATE_LEN).ok()?;
+        Self::read(signed.payload()).ok().map(|certificate| certificate.subject)
+    }
+
     fn read(claims: &[u8]) -> Result<Self, CertificateError> {
         let mut reader = Reader::new(claims);
         let count = reader.map()?;

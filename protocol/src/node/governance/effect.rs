@@ -35,6 +35,7 @@ impl Node {
                 let statement = Brief(key.0);
                 self.write_down(Event::Learned { what: "block".into(), about: *node, statement });
                 self.rekey_groups();
+                self.forget_taken_back();
                 self.forget_blocked();
             }
             Content::Schema(schema) if *proposer == self.config.id => self.publish(schema),

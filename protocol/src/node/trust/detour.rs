@@ -19,6 +19,10 @@ const DOUBTFUL: u32 = 2;
 const AVOIDED: Duration = Duration::from_secs(600);
 const MAX_DOUBLINGS: u32 = 6;
 
+/// Answers that were not heard say little, since anybody can bring a copy of what a member sent: they count once in this time for each member, and
+/// never make a neighbour avoided for longer than [`AVOIDED`].
+const HEARD_OF: Duration = Duration::from_secs(60);
+
 /// What became of what left by a neighbour.
 #[derive(Clone, Copy, Debug, Default)]
 struct Neighbour {
@@ -36,6 +40,8 @@ pub(in crate::node) struct Detours {
     /// The neighbour by which the last answer to each member left: who sends again has not heard it.
     answers: BTreeMap<NodeId, NodeId>,
     neighbours: BTreeMap<NodeId, Neighbour>,
+    /// When an answer to each member was last found not to be heard.
+    unheard: BTreeMap<NodeId, Instant>,
 }
 
 impl Node {
@@ -49,7 +55,7 @@ impl Node {
     pub(in crate::node) fn note_silence(&mut self, stream: StreamKey, sequence: u64) {
         let Some(trusting) = self.trusting.as_mut() else { return };
         if let Some(neighbour) = trusting.detours.ways.remove(&(stream, sequence)) {
-            self.doubt(neighbour);
+            self.doubt(neighbour, MAX_DOUBLINGS);
         }
     }
 
@@ -64,22 +70,38 @@ impl Node {
         }
     }
 
-    /// A member sends again what was answered: the answer has not come through.
-    pub(in crate::node) fn note_unheard_answer(&mut self, member: NodeId) {
+    /// Whether it would count that an answer to a member was not heard: it left by a neighbour, and none was found so lately.
+    pub(super) fn may_doubt_way_of(&self, member: NodeId) -> bool {
+        let Some(trusting) = &self.trusting else { return false };
+        let lately = trusting.detours.unheard.get(&member).map(|at| at.saturating_add(HEARD_OF));
+        trusting.detours.answers.contains_key(&member) && lately.is_none_or(|until| until <= self.now)
+    }
+
+    /// A member sends again what was answered, and has signed it: the answer has not come through.
+    pub(super) fn note_unheard_answer(&mut self, member: NodeId) {
+        let now = self.now;
         let Some(trusting) = self.trusting.as_mut() else { return };
         if let Some(neighbour) = trusting.detours.answers.remove(&member) {
-            self.doubt(neighbour);
+            trusting.detours.unheard.insert(member, now);
+            self.doubt(neighbour, 0);
         }
     }
 
-    fn doubt(&mut self, neighbour: NodeId) {
+    fn doubt(&mut self, neighbour: NodeId, max_doublings: u32) {
         let now = self.now;
         let Some(trusting) = self.trusting.as_mut() else { return };
         let known = trusting.detours.neighbours.entry(neighbour).or_default();
-        known.silent = known.silent.saturating_add(1);
-        if let Some(further) = known.silent.checked_sub(DOUBTFUL) {
-            let span = AVOIDED.saturating_mul(1 << further.min(MAX_DOUBLINGS));
-            known.until = now.saturating_add(span);
+        if known.silent >= DOUBTFUL && known.until.saturating_add(AVOIDED) < now {
+            // Long since tried again: what was is no reason to avoid it for ever longer.
+            known.silent = DOUBTFUL - 1;
+        }
+        let further = (known.silent + 1).saturating_sub(DOUBTFUL).min(max_doublings);
+        if known.silent < DOUBTFUL + further {
+            known.silent += 1;
+        }
+        if known.silent >= DOUBTFUL {
+            let until = now.saturating_add(AVOIDED.saturating_mul(1 << further));
+            known.until = known.until.max(until);
         }
     }
 

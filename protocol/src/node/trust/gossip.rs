@@ -1,21 +1,24 @@
 //! How identities and checkpoints spread: every interval a node tells one other member what it has, and gets what it lacks.
 
-use super::message::{MAX_HEARD, TrustMessage};
+use super::{
+    Proof,
+    message::{MAX_HEARD, TrustMessage},
+};
 use crate::{
     access::Action,
     dtn::store::Priority,
     envelope::Purpose,
     id::NodeId,
-    identity::Statement,
+    identity::{Statement, TrustError},
     log::{Brief, Checkpoint, Event, Observed, Proven, SignedCheckpoint},
     node::{Node, Report, Submission, Timer},
 };
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 
-/// Sizes that were told lately, and may still be asked about.
-const MAX_TOLD: usize = 64;
-/// Room for statements in one message, in bytes; a list of revocations may take more.
+/// Room for statements in one message, in bytes; a list of revocations comes on top.
 const STATEMENTS: usize = 4096;
+/// So many members are told of a new key at once; the others in their turn.
+const TOLD_AT_ONCE: usize = 16;
 
 impl Node {
     pub(super) fn arm_trust(&mut self) {
@@ -28,10 +31,21 @@ impl Node {
     pub(in crate::node) fn on_trust_timer(&mut self) {
         self.issue();
         if let Some(partner) = self.next_trust_partner() {
-            let own = self.own_successions();
-            self.tell_trust(partner, true, own, Vec::new());
+            let own = self.own_credentials();
+            self.tell_trust(partner, true, own);
         }
         self.arm_trust();
+    }
+
+    /// This node signs with another key: the others cannot check what they get until they know it, so the first of them are told at once.
+    pub(super) fn tell_own_key(&mut self) {
+        let own = self.config.id;
+        let members = self.config.directory.members().map(|(node, _)| node).filter(|node| *node != own);
+        let members: Vec<NodeId> = members.take(TOLD_AT_ONCE).collect();
+        for member in members {
+            let credentials = self.own_credentials();
+            self.tell_trust(member, false, credentials);
+        }
     }
 
     fn next_trust_partner(&mut self) -> Option<NodeId> {
@@ -43,30 +57,34 @@ impl Node {
         others.get(trusting.turn % others.len().max(1)).copied()
     }
 
-    /// The successions on this node's certificate: without them nobody could verify what it signs now.
-    fn own_successions(&self) -> Vec<Statement> {
-        let chain = self.trusting.as_ref().map(|trusting| trusting.keyring.chain(self.config.id));
-        chain.into_iter().flatten().map(|link| Statement::Succession(link.clone())).collect()
+    /// This node's certificate and the successions on it: without them nobody could verify what it signs now.
+    fn own_credentials(&self) -> Vec<Statement> {
+        self.keyring().map_or_else(Vec::new, |keyring| keyring.credentials(self.config.id))
     }
 
     /// Tells a peer what this node has, its checkpoint with the proofs that the peer asked for, and what the peer lacks.
-    fn tell_trust(&mut self, peer: NodeId, asks: bool, statements: Vec<Statement>, cosignature: Vec<u8>) {
+    fn tell_trust(&mut self, peer: NodeId, asks: bool, mut statements: Vec<Statement>) {
         let time = self.civil_now();
+        let cosignature = self.cosign(peer).unwrap_or_default();
         let Some(trusting) = self.trusting.as_mut() else { return };
         let checkpoint = trusting.journal.checkpoint(time);
-        trusting.told.push_back(checkpoint.size);
-        if trusting.told.len() > MAX_TOLD {
-            trusting.told.pop_front();
+        trusting.moments.tell(peer, checkpoint.size);
+        // A list goes to everybody once without being asked for: also to those whose questions are not taken any more.
+        let known = trusting.lists.insert(peer, trusting.keyring.list().version).unwrap_or(0);
+        if !statements.iter().any(|statement| matches!(statement, Statement::Revocations(_))) {
+            statements.extend(trusting.keyring.list_after(known));
         }
-        let known = trusting.known_by.values().flatten().chain(&trusting.told);
-        let needed: BTreeSet<u64> = known.copied().collect();
-        trusting.journal.keep_only(&needed);
-        let sizes = trusting.known_by.get(&peer).map_or(&[][..], Vec::as_slice);
+        if asks {
+            trusting.asked.insert(peer);
+        }
+        trusting.journal.keep_only(&trusting.moments.needed());
+        let sizes = trusting.moments.known_by(peer);
         let proofs =
             sizes.iter().filter_map(|size| Some((*size, trusting.journal.consistency(*size)?))).collect();
-        // The peer's logs: one that lost its disk has several; the youngest is the one that grows.
-        let youngest = trusting.witness.newest(peer).last().map(|proven| proven.checkpoint.log);
-        let to_prove = youngest.map_or_else(Vec::new, |log| trusting.witness.to_prove(log));
+        // A peer that lost its disk has several logs: the one that it showed itself last is the one that grows.
+        let shown = trusting.shown.get(&peer).copied();
+        let log = shown.or_else(|| trusting.witness.newest(peer).last().map(|proven| proven.checkpoint.log));
+        let to_prove = log.map_or_else(Vec::new, |log| trusting.witness.to_prove(log));
         let message = TrustMessage {
             asks,
             summary: trusting.keyring.summary(),
@@ -129,47 +147,65 @@ impl Node {
         let Ok(message) = TrustMessage::decode(payload, members) else {
             return self.report(Report::ModuleRefused { reason: "trust_malformed" });
         };
+        let mut taught = false;
         for statement in &message.statements {
-            if let Err(error) = self.learn(statement)
-                && error != crate::identity::TrustError::Stale
-            {
-                self.report(Report::ModuleRefused { reason: error.reason() });
+            match self.learn(statement) {
+                Ok(_) => taught = true,
+                Err(TrustError::Stale) => {}
+                Err(error) => self.report(Report::ModuleRefused { reason: error.reason() }),
             }
         }
         self.on_cosignature(source, &message.cosignature);
-        let cosignature = self.on_checkpoint(source, &message);
+        self.on_checkpoint(source, &message);
         for bytes in &message.heard {
             self.on_heard_checkpoint(bytes);
         }
         let Some(trusting) = self.trusting.as_mut() else { return };
-        trusting.known_by.insert(source, message.to_prove);
-        let lacks =
-            trusting.keyring.lacking(&message.summary, STATEMENTS.max(trusting.keyring.list_len() + 8));
-        if message.asks || !lacks.is_empty() {
-            self.tell_trust(source, false, lacks, cosignature.unwrap_or_default());
+        trusting.moments.hear(source, message.to_prove);
+        trusting.lists.insert(source, message.summary.list);
+        if self.config.directory.len() <= 1 + trusting.moments.peers() {
+            // Everybody has said since the restart what it knows.
+            trusting.moments.restored.clear();
+        }
+        let lacks = trusting.keyring.lacking(&message.summary, self.config.id, STATEMENTS);
+        // Two that refuse each other's statements would answer each other without end: an answer is answered once, and on as long as it teaches.
+        let answers = trusting.asked.remove(&source);
+        if message.asks || ((answers || taught) && !lacks.is_empty()) {
+            self.tell_trust(source, false, lacks);
         }
     }
 
-    /// The sender's checkpoint, with proofs. Returns this node's signature of it, if it is a witness and the log has only grown.
-    fn on_checkpoint(&mut self, source: NodeId, message: &TrustMessage) -> Option<Vec<u8>> {
-        let proven = self.prove(&message.checkpoint).filter(|proven| proven.checkpoint.log.node == source)?;
-        let checkpoint = proven.checkpoint;
-        let trusting = self.trusting.as_mut()?;
+    /// The sender's checkpoint, with proofs.
+    fn on_checkpoint(&mut self, source: NodeId, message: &TrustMessage) {
+        let proven = self.prove(&message.checkpoint).filter(|proven| proven.checkpoint.log.node == source);
+        let Some((proven, trusting)) = proven.zip(self.trusting.as_mut()) else { return };
+        trusting.shown.insert(source, proven.checkpoint.log);
         let observed = trusting.witness.observe(proven.clone(), &message.proofs);
-        let good = matches!(observed, Observed::First | Observed::Grown | Observed::Known);
         self.on_observed(proven, observed);
+    }
+
+    /// This node's signature of a peer's log, if it is a witness and has seen that the log has only grown: a proof must have led to it, and to all
+    /// that was known before. Once for each checkpoint.
+    fn cosign(&mut self, peer: NodeId) -> Option<Vec<u8>> {
         let trusting = self.trusting.as_ref()?;
-        if !good || !trusting.config.witness || !self.may_witness() {
+        let log = *trusting.shown.get(&peer)?;
+        let newest = trusting.witness.newest(peer).find(|proven| proven.checkpoint.log == log)?.checkpoint;
+        let told = trusting.cosigned.get(&peer) == Some(&(log, newest.size));
+        if told
+            || !trusting.config.witness
+            || !trusting.witness.vouches(log)
+            || !self.may_witness(self.config.id)
+        {
             return None;
         }
+        self.trusting.as_mut()?.cosigned.insert(peer, (log, newest.size));
         self.signatures.made += 1;
-        Some(checkpoint.cosign(self.config.id, &self.keys))
+        Some(newest.cosign(self.config.id, &self.keys))
     }
 
-    /// A witness signs in a role of its own: a door like any other.
-    fn may_witness(&self) -> bool {
-        let decision = self.decide(self.config.id, Action::Witness, None);
-        decision.is_some_and(|decision| decision.is_ok_and(|decision| decision.allowed))
+    /// A witness signs in a role of its own: a door like any other, at both ends.
+    fn may_witness(&self, witness: NodeId) -> bool {
+        self.would_admit(witness, Action::Witness, None)
     }
 
     fn on_heard_checkpoint(&mut self, bytes: &[u8]) {
@@ -185,27 +221,26 @@ impl Node {
 
     /// A signed checkpoint whose signature holds.
     fn prove(&mut self, bytes: &[u8]) -> Option<Proven> {
-        let clock = self.trust_clock();
         let read = SignedCheckpoint::parse(bytes).ok()?;
-        self.signatures.checked += 1;
-        let checkpoint: Checkpoint = self.checkpoint_of(&read, clock)?;
+        let checkpoint = self.checkpoint_of(&read)?;
         Some(Proven { checkpoint, bytes: bytes.to_vec() })
     }
 
-    fn checkpoint_of(
-        &self,
-        read: &SignedCheckpoint<'_>,
-        clock: crate::identity::Clock,
-    ) -> Option<Checkpoint> {
-        let keyring = &self.trusting.as_ref()?.keyring;
-        let claimed = *read.claimed();
-        let signed = |key: &crate::identity::PublicKey| read.verify(key).is_ok();
-        keyring.verify(read.signer(), claimed.time, clock, signed).ok()?.map(|_| claimed)
+    /// Evidence is not an order: it stands under every late key of its signer, whatever times it or the keys' successions tell.
+    fn checkpoint_of(&mut self, read: &SignedCheckpoint<'_>) -> Option<Checkpoint> {
+        let trusting = self.trusting.as_ref()?;
+        let mut checked = 0;
+        let signed = trusting.keyring.evidence_keys(read.signer()).any(|key| {
+            checked += 1;
+            read.verify(key).is_ok()
+        });
+        self.signatures.checked += checked;
+        signed.then(|| *read.claimed())
     }
 
     fn on_observed(&mut self, proven: Proven, observed: Observed) {
         match observed {
-            Observed::First | Observed::Grown => {
+            Observed::First | Observed::Grown | Observed::Resumed => {
                 let Checkpoint { log, size, root, .. } = proven.checkpoint;
                 self.keep_checkpoint(&proven);
                 self.write_down(Event::Witnessed { peer: log.node, size, root: Brief::of(&root) });
@@ -213,7 +248,8 @@ impl Node {
             Observed::Forked(fork) => {
                 let (peer, at) = (fork.first.checkpoint.log.node, fork.kind.word());
                 let (first, second) = (Brief::of(&fork.first.bytes), Brief::of(&fork.second.bytes));
-                self.keep_proof(peer, &fork.first.bytes, &fork.second.bytes);
+                let born = fork.first.checkpoint.log.born;
+                self.keep_proof(peer, Proof::Log { born }, &fork.first.bytes, &fork.second.bytes);
                 self.write_down(Event::Caught { peer, at: at.into(), first, second });
                 *self.refusals.entry(at).or_default() += 1;
                 self.report(Report::ModuleRefused { reason: at });
@@ -222,19 +258,20 @@ impl Node {
         }
     }
 
-    /// Another's signature of this node's checkpoint.
+    /// Another's signature of this node's checkpoint: kept only from who may witness, and of what this log was. What somebody makes up is not
+    /// this node's to keep, for nobody could tell later that it did not sign that itself.
     fn on_cosignature(&mut self, source: NodeId, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
-        let clock = self.trust_clock();
         let Ok(read) = SignedCheckpoint::parse_cosignature(bytes) else { return };
-        let own = self.journal().map(crate::log::Journal::id);
-        if read.signer() != source || Some(read.claimed().log) != own {
-            return;
+        let Checkpoint { log, size, root, .. } = *read.claimed();
+        let Some(journal) = self.journal() else { return };
+        let own = log == journal.id() && journal.root_at(size) == Some(root);
+        if read.signer() != source || !own || !self.may_witness(source) {
+            return self.report(Report::ModuleRefused { reason: "cosignature_refused" });
         }
-        self.signatures.checked += 1;
-        if self.checkpoint_of(&read, clock).is_some()
+        if self.checkpoint_of(&read).is_some()
             && let Some(trusting) = self.trusting.as_mut()
         {
             trusting.cosignatures.insert(source, bytes.to_vec());

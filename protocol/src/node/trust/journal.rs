@@ -1,8 +1,8 @@
 //! What the node writes down, and how that and its keyring survive a restart.
 
-use super::{Trusting, clock_ms};
+use super::{Proof, Trusting, clock_ms, revoked::checkpoint_key};
 use crate::{
-    cbor,
+    cbor::{self, Reader},
     id::NodeId,
     identity::Keyring,
     log::{Checkpoint, Entry, Event, Journal, Proven, SignedCheckpoint, Witness},
@@ -31,8 +31,13 @@ impl Node {
         }
     }
 
-    /// Before a batch leaves: the log's state after it.
+    /// Before a batch leaves: the state of the log and of the keyring after it, once for all that was written and learned.
     pub(in crate::node) fn keep_journal(&mut self) {
+        if let Some(trusting) = self.trusting.as_mut().filter(|trusting| trusting.keyring_unsaved) {
+            trusting.keyring_unsaved = false;
+            let snapshot = trusting.keyring.snapshot();
+            self.put(vec![Kept::Keyring as u8], snapshot);
+        }
         let Some(trusting) = self.trusting.as_mut().filter(|trusting| trusting.unsaved) else { return };
         trusting.unsaved = false;
         let snapshot = trusting.journal.snapshot();
@@ -40,23 +45,28 @@ impl Node {
     }
 
     pub(in crate::node) fn keep_keyring(&mut self) {
-        let Some(trusting) = &self.trusting else { return };
-        let snapshot = trusting.keyring.snapshot();
-        self.put(vec![Kept::Keyring as u8], snapshot);
+        if let Some(trusting) = &mut self.trusting {
+            trusting.keyring_unsaved = true;
+        }
     }
 
     pub(super) fn keep_checkpoint(&mut self, proven: &Proven) {
-        let log = proven.checkpoint.log;
-        let mut key = vec![Kept::Checkpoint as u8];
-        key.extend_from_slice(&log.node.0.to_be_bytes());
-        key.extend_from_slice(&log.born.to_be_bytes());
-        self.put(key, proven.bytes.clone());
+        self.put(checkpoint_key(proven.checkpoint.log), proven.bytes.clone());
     }
 
-    /// Keeps two signed statements that exclude each other: the last such pair of each peer.
-    pub(in crate::node) fn keep_proof(&mut self, peer: NodeId, first: &[u8], second: &[u8]) {
+    /// Keeps two signed statements that exclude each other: the last such pair of each kind and peer, and of each log.
+    pub(in crate::node) fn keep_proof(&mut self, peer: NodeId, proof: Proof, first: &[u8], second: &[u8]) {
         let mut key = vec![Kept::Proof as u8];
         key.extend_from_slice(&peer.0.to_be_bytes());
+        match proof {
+            Proof::Payloads => key.push(0),
+            Proof::Succession => key.push(1),
+            Proof::Ballots => key.push(3),
+            Proof::Log { born } => {
+                key.push(2);
+                key.extend_from_slice(&born.to_be_bytes());
+            }
+        }
         let mut value = Vec::with_capacity(first.len() + second.len() + 8);
         cbor::put_head(&mut value, cbor::ARRAY, 2);
         cbor::put_bytes(&mut value, first);
@@ -74,7 +84,10 @@ impl Node {
         let missing = InputError::NotConfigured { what: "trust by certificates" };
         let trusting = self.trusting.as_mut().ok_or(missing)?;
         Ok(if kind == Kept::LogHead as u8 {
-            Journal::restore(id, value).ok().map(|journal| trusting.journal = journal)
+            Journal::restore(id, value).ok().map(|journal| {
+                trusting.moments.restore(journal.marks());
+                trusting.journal = journal;
+            })
         } else if kind == Kept::Keyring as u8 {
             let (authority, rule) = (trusting.config.authority.clone(), trusting.config.rule);
             Keyring::restore(authority, rule, self.config.directory.len(), value).ok().map(|keyring| {
@@ -86,14 +99,29 @@ impl Node {
                 trusting.witness.hear(proven);
             })
         } else {
-            // Entries and proofs are the host's to show.
+            if kind == Kept::Proof as u8
+                && let Some((first, second)) = fork_of(value)
+            {
+                // Who was caught stays caught.
+                trusting.witness.restore_fork(first, second);
+            }
+            // Entries and other proofs are the host's to show.
             Some(())
         })
     }
 
     /// Begins, or goes on with, the log.
     pub(in crate::node) fn start_log(&mut self) {
-        let incarnation = self.incarnation;
+        let (incarnation, clock) = (self.incarnation, self.trust_clock());
+        if let Some(trusting) = self.trusting.as_mut() {
+            // What the host has provisioned for this restart came after what was kept.
+            let restarted = incarnation > 1;
+            for statement in trusting.config.statements.iter().filter(|_| restarted) {
+                trusting.keyring_unsaved |= trusting.keyring.learn(statement, clock).is_ok();
+            }
+            trusting.taken_back = trusting.keyring.taken_back_for_cause();
+        }
+        self.seal_after_restart();
         if let Some(Trusting { keyring, .. }) = &self.trusting {
             let keys: Vec<_> = keyring
                 .summary()
@@ -133,6 +161,19 @@ impl Node {
         let (log, size, root) = (journal.id(), journal.size(), journal.root());
         Some(Checkpoint { log, size, root, time: self.civil_now() }.sign(&self.keys))
     }
+}
+
+/// The two checkpoints of a log's fork, if a kept proof is one.
+fn fork_of(value: &[u8]) -> Option<(Proven, Proven)> {
+    let mut reader = Reader::new(value);
+    reader.array_of(2).ok()?;
+    let mut half = || {
+        let bytes = reader.bytes().ok()?;
+        let checkpoint = *SignedCheckpoint::parse(bytes).ok()?.claimed();
+        Some(Proven { checkpoint, bytes: bytes.to_vec() })
+    };
+    let (first, second) = (half()?, half()?);
+    (first.checkpoint.log == second.checkpoint.log).then_some((first, second))
 }
 
 fn entry_key(index: u64) -> Vec<u8> {
