@@ -123,7 +123,7 @@ fn headers_outside_the_profile_are_refused() {
     assert_eq!(good[12], 3);
     assert_eq!(refused(&sealed_with(&long_field)), "non_canonical");
     let mut purpose = good.clone();
-    purpose[13] = 8;
+    purpose[13] = 23;
     assert_eq!(refused(&sealed_with(&purpose)), "unknown_purpose");
     purpose[13] = 0;
     assert_eq!(refused(&sealed_with(&purpose)), "unknown_purpose");
