@@ -299,7 +299,7 @@ impl JournalWriter {
     ///
     /// # Errors
     /// [`JournalError::Io`]: the first failure since the beginning.
-    pub fn finish(mut self, end: &LoggedEnd) -> Result<(), JournalError> {
+    pub fn finish(&mut self, end: &LoggedEnd) -> Result<(), JournalError> {
         let body = self.begin(END);
         body.extend_from_slice(&end.time.0.to_le_bytes());
         body.extend_from_slice(&end.fingerprint.0);
@@ -307,7 +307,7 @@ impl JournalWriter {
         self.put();
         self.flush();
         let failed = |source| JournalError::Io { path: self.path.clone(), source };
-        match self.failure {
+        match self.failure.take() {
             Some(error) => Err(failed(error)),
             None => self.out.get_ref().sync_all().map_err(failed),
         }
@@ -377,7 +377,8 @@ impl JournalReader {
         self.tail
     }
 
-    fn damaged(&self, what: &'static str) -> JournalError {
+    /// That the record just read does not hold what it should.
+    pub(super) fn damaged(&self, what: &'static str) -> JournalError {
         JournalError::Damaged { path: self.path.clone(), number: self.number, at: self.at, what }
     }
 

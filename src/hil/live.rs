@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Stamps are whole multiples of it, rounded up: a microsecond.
+/// Stamps and grants are whole multiples of it, rounded up: a microsecond. So no stamp is after the grant that follows it.
 const QUANTUM: i64 = 1_000;
 /// How long it sleeps before it looks whether it was asked to stop.
 const LOOK: Duration = Duration::from_millis(100);
@@ -54,6 +54,11 @@ struct Traffic {
     late_in: u64,
     in_delay: Spans,
     out_delay: Spans,
+}
+
+/// The next multiple of [`QUANTUM`] that is not before `time`.
+const fn rounded_up(time: SimTime) -> SimTime {
+    SimTime(time.0.saturating_add(QUANTUM - 1).div_euclid(QUANTUM) * QUANTUM)
 }
 
 /// How a session ended.
@@ -108,6 +113,11 @@ pub struct Live {
     slipped: Duration,
     ended: Ended,
     begun: bool,
+    /// Frames that were in the mailbox when it ended, by interface.
+    unheard: Vec<u64>,
+    /// What the run reached, once the log was ended with it, and whether that is on the disk.
+    reached: Option<(SimTime, Fingerprint)>,
+    unwritten: Option<JournalError>,
 }
 
 impl Live {
@@ -126,7 +136,8 @@ impl Live {
             in_delay: Spans::new(),
             out_delay: Spans::new(),
         };
-        let traffic = setup.wires.iter().map(traffic).collect();
+        let traffic: Vec<Traffic> = setup.wires.iter().map(traffic).collect();
+        let unheard = vec![0; traffic.len()];
         Self {
             setup,
             began: now,
@@ -141,6 +152,9 @@ impl Live {
             slipped: Duration::ZERO,
             ended: Ended::Whole,
             begun: false,
+            unheard,
+            reached: None,
+            unwritten: None,
         }
     }
 
@@ -150,11 +164,21 @@ impl Live {
         &self.ended
     }
 
-    /// Ends the log with what the session reached, and says how it went.
+    /// What the run reached, once it is over: the log is ended with it, whatever becomes of the run folder.
+    #[must_use]
+    pub const fn at_end(&self) -> Option<(SimTime, Fingerprint)> {
+        self.reached
+    }
+
+    /// Ends the log with what the session reached, if that has not been done, and says how it went.
     ///
     /// # Errors
     /// [`JournalError`] when the log could not be written.
     pub fn finish(mut self, end: SimTime, fingerprint: Fingerprint) -> Result<SessionReport, JournalError> {
+        self.reached(end, fingerprint);
+        if let Some(error) = self.unwritten {
+            return Err(error);
+        }
         let reason = self.ended.words();
         let counts: Vec<_> = self.setup.door.counts().collect();
         let traffic = self.traffic.iter().zip(&self.setup.wires).zip(counts).enumerate();
@@ -166,7 +190,7 @@ impl Live {
             frames_out: traffic.frames_out,
             bytes_out: traffic.bytes_out,
             send_errors: traffic.send_errors,
-            dropped: self.setup.mailbox.dropped(number as u32),
+            dropped: self.setup.mailbox.dropped(number as u32) + self.unheard[number],
             refused: wire.refused(),
             too_long: door.too_long,
             unreadable: door.not_a_bundle + door.unreadable,
@@ -177,7 +201,7 @@ impl Live {
         let report = SessionReport {
             clock: self.setup.mode.to_string(),
             policy: self.setup.policy.to_string(),
-            reason: reason.clone(),
+            reason,
             wall_s: clock::now().saturating_duration_since(self.began).as_secs_f64(),
             simulated_s: end.as_secs_f64(),
             lag: self.lag.summary(),
@@ -186,9 +210,18 @@ impl Live {
             slipped_ms: self.slipped.as_secs_f64() * 1e3,
             interfaces: interfaces.collect(),
         };
-        self.setup.journal.granted(self.granted);
-        self.setup.journal.finish(&LoggedEnd { time: end, fingerprint, reason })?;
         Ok(report)
+    }
+
+    /// Frames that came too late to be in the session are counted as dropped.
+    fn leave_out(&mut self, frames: &[Incoming]) {
+        for frame in frames {
+            self.unheard[frame.interface as usize] += 1;
+        }
+    }
+
+    fn log_failure(&self) -> Option<Ended> {
+        self.setup.journal.failure().map(|error| Ended::LogFailed { why: error.to_string() })
     }
 
     fn end(&mut self, how: Ended) -> Grant {
@@ -233,7 +266,7 @@ impl Live {
             .into_iter()
             .map(|frame| {
                 let raw = if stepped { self.granted } else { self.pacer.sim_at(frame.wall) };
-                let raw = SimTime(raw.0.saturating_add(QUANTUM - 1).div_euclid(QUANTUM) * QUANTUM);
+                let raw = rounded_up(raw);
                 (raw.max(self.granted), raw < self.granted, frame)
             })
             .collect();
@@ -253,13 +286,18 @@ impl Live {
             self.setup.door.enter(logged, arrivals);
         }
         // What happens now is included.
-        self.granted = self.granted.max(SimTime(now.0.saturating_add(1)));
+        let granted = self.granted.max(rounded_up(SimTime(now.0.saturating_add(1))));
         if any || wall.saturating_duration_since(self.told) >= TELL {
             self.told = wall;
-            self.setup.journal.granted(self.granted);
+            self.setup.journal.granted(granted);
             self.setup.journal.flush();
+            if let Some(how) = self.log_failure() {
+                // What is not in the log does not happen.
+                return self.end(how);
+            }
         }
-        Grant::Until(self.granted)
+        self.granted = granted;
+        Grant::Until(granted)
     }
 }
 
@@ -272,26 +310,30 @@ impl Outside for Live {
             self.pacer.rebase(now, SimTime::ZERO);
         }
         loop {
-            if let Some(error) = self.setup.journal.failure() {
-                let why = error.to_string();
-                return self.end(Ended::LogFailed { why });
+            if let Some(how) = self.log_failure() {
+                return self.end(how);
             }
             let news = self.setup.mailbox.look();
             let wall = clock::now();
             let mut now = self.now(wall, &news);
-            if news.ended || (self.setup.stop)() {
+            // A step is taken even when nothing is due in it: frames that come later are after it.
+            let stepping = matches!(self.setup.mode, ClockMode::Stepped(_)) && now >= self.granted;
+            // Steps that were asked for before the end are taken.
+            if news.ended && !stepping || (self.setup.stop)() {
                 // Up to now nothing else was due.
                 self.granted = self.granted.max(now.min(next));
+                self.leave_out(&news.frames);
                 return self.end(Ended::Stopped);
             }
             let due = now >= next;
             if due && !matches!(self.setup.mode, ClockMode::Stepped(_)) {
                 if let Err(how) = self.judge_lag(wall, next) {
+                    self.leave_out(&news.frames);
                     return self.end(how);
                 }
                 now = self.pacer.sim_at(wall);
             }
-            if due || !news.frames.is_empty() {
+            if due || stepping || !news.frames.is_empty() {
                 return self.advance(wall, now, news, arrivals);
             }
             let deadline = match self.setup.mode {
@@ -329,5 +371,16 @@ impl Outside for Live {
             });
         }
         self.setup.journal.flush();
+    }
+
+    fn reached(&mut self, end: SimTime, fingerprint: Fingerprint) {
+        if self.reached.replace((end, fingerprint)).is_some() {
+            return;
+        }
+        let late = self.setup.mailbox.look();
+        self.leave_out(&late.frames);
+        self.setup.journal.granted(self.granted);
+        let reason = self.ended.words();
+        self.unwritten = self.setup.journal.finish(&LoggedEnd { time: end, fingerprint, reason }).err();
     }
 }

@@ -90,8 +90,9 @@ impl Mailbox {
         entrance: Entrance,
         (rssi_dbm, snr_quarter_db): (Option<i16>, Option<i16>),
     ) -> bool {
-        let (wall, unix_ns) = (clock::now(), clock::unix_ns());
         let mut state = self.lock();
+        // Within the lock: who comes first has the earlier stamp.
+        let (wall, unix_ns) = (clock::now(), clock::unix_ns());
         let Some(lane) = state.lanes.get_mut(interface as usize) else { return false };
         lane.sequence += 1;
         if lane.waiting >= MAX_WAITING {
@@ -116,7 +117,9 @@ impl Mailbox {
 
     /// Asks a stepped clock for so many steps.
     pub fn step(&self, steps: u64) {
-        self.lock().steps += steps;
+        let mut state = self.lock();
+        state.steps = state.steps.saturating_add(steps);
+        drop(state);
         self.changed.notify_one();
     }
 

@@ -12,7 +12,7 @@ use super::{
     event::{Event, Incoming},
 };
 use crate::{
-    engine::RecordKind,
+    engine::{Fingerprint, RecordKind},
     link::{Flight, Frame, Passage},
     scenario::Scenario,
     units::{AssetIndex, SimTime},
@@ -206,6 +206,9 @@ pub trait Outside {
 
     /// Takes the frames that leave, in the order of time and interface.
     fn depart(&mut self, departures: &mut Vec<Departure>);
+
+    /// The run is over, and this is what it reached: told before anything is written about it.
+    fn reached(&mut self, _end: SimTime, _fingerprint: Fingerprint) {}
 }
 
 /// Nothing is outside: time is free.

@@ -149,3 +149,34 @@ fn a_link_is_real_between_two_simulated_nodes_by_the_commands_as_typed() {
     let again = cosmosmesh(folder.path(), &["replay", "runs/field.hil", "--threads", "2"]);
     assert_eq!(again.status.code(), Some(0), "{}", text(&again.stdout));
 }
+
+#[test]
+fn a_session_whose_run_folder_cannot_be_written_is_logged_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    field::scenario(folder.path(), "2 s", 0.0, &field::traffic("20 ms"));
+    let taken = folder.path().join("runs/field");
+    let meanwhile = thread::spawn(move || {
+        thread::sleep(field::ms(1200));
+        fs::create_dir_all(&taken).unwrap();
+        fs::write(taken.join("letter.txt"), "somebody's own").unwrap();
+    });
+    let live = cosmosmesh(folder.path(), &["hil", "field.ron", "--bind", "rover/uhf=udp:127.0.0.1:9"]);
+    meanwhile.join().unwrap();
+    assert_eq!(live.status.code(), Some(2), "{}", text(&live.stderr));
+    assert!(text(&live.stdout).contains("fingerprint"), "{}", text(&live.stdout));
+    let again = cosmosmesh(folder.path(), &["replay", "runs/field.hil"]);
+    assert_eq!(again.status.code(), Some(0), "{}{}", text(&again.stdout), text(&again.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_scenario_that_could_not_be_replayed_from_its_log_is_refused_before_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    field::scenario(folder.path(), "2 s", 0.0, &field::traffic("20 ms"));
+    fs::create_dir(folder.path().join("plans")).unwrap();
+    fs::rename(folder.path().join("plan.ionrc"), folder.path().join("plans/real.ionrc")).unwrap();
+    std::os::unix::fs::symlink("plans/real.ionrc", folder.path().join("plan.ionrc")).unwrap();
+    let refused = cosmosmesh(folder.path(), &["hil", "field.ron", "--bind", "rover/uhf=udp:127.0.0.1:9"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stdout));
+    assert!(text(&refused.stderr).contains("a replay could not read it"), "{}", text(&refused.stderr));
+}
