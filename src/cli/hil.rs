@@ -70,7 +70,7 @@ pub struct HilArgs {
     /// What happens when the simulation is late: best-effort, hard-limit(duration), or slip(duration).
     #[arg(long, value_name = "POLICY", default_value = "best-effort")]
     lag: LagPolicy,
-    /// The log [default: runs/NAME.hil].
+    /// The log [default: runs/NAME.hil]. One that is there already is kept: it gets a number.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Seed in place of the scenario's.
@@ -134,10 +134,10 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
     let (scenario, files) = Scenario::load_with_files(&args.scenario)?;
     let mut session = Session::new(&bindings, &scenario).map_err(|error| usage(&error))?;
     session.reality.links_alone = args.emulate_link;
+    let mut since = None;
     if args.wall_clock {
-        let ours = scenario.epoch.dtn_time_ms(SimTime::ZERO).and_then(|ms| i64::try_from(ms).ok());
-        let ours = ours.ok_or_else(|| usage(&"--wall-clock needs an epoch after the year 2000"))?;
-        session.reality.civil_offset_ms = crate::hil::dtn_now_ms() - ours;
+        let begins = session.go_by_time_of_day(&scenario);
+        since = Some(begins.ok_or_else(|| usage(&"--wall-clock needs an epoch after the year 2000"))?);
     }
     session.reality.check(&scenario).map_err(|error| usage(&error))?;
     if let Some(folder) = &args.write_nodes {
@@ -177,6 +177,7 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
         wires,
         mailbox,
         journal,
+        since,
         stop: Box::new(move || interrupted.flow().is_break()),
     });
     let folder = args.out.clone().unwrap_or_else(|| place(args, ""));
@@ -263,6 +264,7 @@ fn print(out: &mut impl Write, report: &SessionReport) -> io::Result<()> {
         let refused = [
             ("dropped", one.dropped),
             ("refused", one.refused),
+            ("lines lost", one.lines_lost),
             ("too long", one.too_long),
             ("unreadable", one.unreadable),
             ("send errors", one.send_errors),

@@ -41,6 +41,8 @@ pub struct Setup {
     pub mailbox: Arc<Mailbox>,
     /// The log.
     pub journal: JournalWriter,
+    /// When simulated time began, where that is settled already: what was due since is caught up. Otherwise when the kernel asks for it first.
+    pub since: Option<Instant>,
     /// Whether the user asked to stop.
     pub stop: Box<dyn Fn() -> bool + Send>,
 }
@@ -113,6 +115,10 @@ pub struct Live {
     slipped: Duration,
     ended: Ended,
     begun: bool,
+    /// What is due before it was due before there was a kernel: nobody is late with it.
+    caught_up: SimTime,
+    /// How late a frame went out, when it was later than the limit allows.
+    late_out: Option<Ended>,
     /// Frames that were in the mailbox when it ended, by interface.
     unheard: Vec<u64>,
     /// What the run reached, once the log was ended with it, and whether that is on the disk.
@@ -152,6 +158,8 @@ impl Live {
             slipped: Duration::ZERO,
             ended: Ended::Whole,
             begun: false,
+            caught_up: SimTime::ZERO,
+            late_out: None,
             unheard,
             reached: None,
             unwritten: None,
@@ -192,7 +200,8 @@ impl Live {
             send_errors: traffic.send_errors,
             dropped: self.setup.mailbox.dropped(number as u32) + self.unheard[number],
             refused: wire.refused(),
-            too_long: door.too_long,
+            lines_lost: wire.losses(),
+            too_long: door.too_long + self.setup.mailbox.too_long(number as u32),
             unreadable: door.not_a_bundle + door.unreadable,
             late_in: traffic.late_in,
             in_delay: traffic.in_delay.summary(),
@@ -243,6 +252,9 @@ impl Live {
 
     /// How late the simulation is with what was due at `next`; the clock is moved if the policy says so.
     fn judge_lag(&mut self, wall: Instant, next: SimTime) -> Result<(), Ended> {
+        if next < self.caught_up {
+            return Ok(());
+        }
         let lag = wall.saturating_duration_since(self.pacer.wall_at(next));
         self.lag.record(lag);
         self.late_events += u64::from(lag > LATE);
@@ -306,8 +318,13 @@ impl Outside for Live {
         if !self.begun {
             self.begun = true;
             let now = clock::now();
-            (self.began, self.told) = (now, now);
-            self.pacer.rebase(now, SimTime::ZERO);
+            let since = self.setup.since.unwrap_or(now);
+            (self.began, self.told) = (since, now);
+            self.pacer.rebase(since, SimTime::ZERO);
+            self.caught_up = self.pacer.sim_at(now);
+        }
+        if let Some(how) = self.late_out.take() {
+            return self.end(how);
         }
         loop {
             if let Some(how) = self.log_failure() {
@@ -356,8 +373,15 @@ impl Outside for Live {
             traffic.bytes_out += bytes.len() as u64;
             traffic.send_errors += u64::from(sent.is_err());
             let wall = clock::now();
-            if !stepped {
-                traffic.out_delay.record(wall.saturating_duration_since(self.pacer.wall_at(departure.time)));
+            if !stepped && departure.time >= self.caught_up {
+                let lag = wall.saturating_duration_since(self.pacer.wall_at(departure.time));
+                traffic.out_delay.record(lag);
+                // An event that began in time may take long: for who is on the wire, that is the lag.
+                if let LagPolicy::HardLimit(limit) = self.setup.policy
+                    && lag > limit
+                {
+                    self.late_out = Some(Ended::TooLate { lag, limit });
+                }
             }
             self.setup.journal.went_out(&LoggedFrame {
                 time: departure.time,
@@ -376,6 +400,9 @@ impl Outside for Live {
     fn reached(&mut self, end: SimTime, fingerprint: Fingerprint) {
         if self.reached.replace((end, fingerprint)).is_some() {
             return;
+        }
+        if let Some(how) = self.late_out.take() {
+            self.ended = how;
         }
         let late = self.setup.mailbox.look();
         self.leave_out(&late.frames);

@@ -4,8 +4,8 @@ use super::field::{self, Plan, ms};
 use cosmosmesh::{
     engine::Fingerprint,
     hil::{
-        Binding, ClockMode, Ended, JournalReader, JournalWriter, LoggedEnd, LoggedFrame, Replay, Replayed,
-        Session,
+        Binding, ClockMode, Ended, JournalReader, JournalWriter, LoggedEnd, LoggedFrame, Mailbox, Replay,
+        Replayed, Session,
     },
     scenario::Scenario,
     sim::{Entrance, Options, Simulation},
@@ -146,4 +146,97 @@ fn a_log_is_read_to_its_end_even_when_the_run_is_over_before_it() {
     let found = found.unwrap();
     assert_eq!((found.missing, found.extra), (5000, 0));
     assert_eq!(found.end.map(|end| end.reason).as_deref(), Some("over"));
+}
+
+#[test]
+fn a_counted_frame_from_outside_is_as_long_as_it_says_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = field::scenario(folder.path(), "4 s", 0.0, "");
+    let scenario = Scenario::load(&path).unwrap();
+    let binding: Binding = "rover/uhf=udp:127.0.0.1:9".parse().unwrap();
+    let mut door = Session::new(&[binding], &scenario).unwrap().door(&scenario);
+    let (mut arrivals, counted) = (Vec::new(), vec![0x42, 0x7f, 0xff, 0xff, 0xff, 0]);
+    door.enter(LoggedFrame { bytes: counted, ..frame(SimTime::ZERO) }, &mut arrivals);
+    assert!(arrivals.is_empty(), "two gibibytes on air");
+    assert_eq!(door.counts().map(|counts| counts.too_long).sum::<u64>(), 1);
+    door.enter(frame(SimTime::ZERO), &mut arrivals);
+    assert_eq!(arrivals.len(), 1);
+}
+
+#[test]
+fn long_frames_fill_the_bytes_there_are_and_those_above_the_limit_take_no_room() {
+    let mailbox = Mailbox::new(2);
+    mailbox.limit(1, 512);
+    assert!(!mailbox.post(1, vec![0; 513], None, None) && mailbox.post(1, vec![0; 512], None, None));
+    let posted = (0..200).filter(|_| mailbox.post(0, vec![0; 65_535], None, None)).count();
+    assert!(posted < 70, "{posted} datagrams wait");
+    assert_eq!((mailbox.too_long(1), mailbox.dropped(0)), (1, 200 - posted as u64));
+    assert!(mailbox.post(1, vec![0; 512], None, None), "each interface has its own room");
+}
+
+#[cfg(feature = "daemon")]
+mod modems {
+    use super::*;
+    use cosmosmesh::{
+        hil::{Outgoing, Wires, open},
+        units::AssetIndex,
+    };
+    use std::{
+        fs,
+        net::TcpListener,
+        sync::atomic::{AtomicU32, Ordering},
+        time::Duration,
+    };
+
+    fn wires(folder: &Path, mtu: u32, at: &TcpListener) -> Result<Wires, String> {
+        let path = field::scenario(folder, "4 s", 0.0, "");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("mtu_bytes: 512", &format!("mtu_bytes: {mtu}"))).unwrap();
+        let scenario = Scenario::load(&path).unwrap();
+        let bindings: [Binding; 1] =
+            [format!("rover/uhf=kiss:{}", at.local_addr().unwrap()).parse().unwrap()];
+        let session = Session::new(&bindings, &scenario).unwrap();
+        open(&bindings, &session, &scenario, &Arc::new(Mailbox::new(1))).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn frames_that_a_modem_cannot_carry_are_refused_before_the_session() {
+        let folder = tempfile::tempdir().unwrap();
+        let modem = TcpListener::bind("127.0.0.1:0").unwrap();
+        let refused = wires(folder.path(), 512, &modem).err().unwrap();
+        assert!(refused.contains("256 bytes at the most") && refused.contains("up to 512"), "{refused}");
+        assert!(wires(folder.path(), 256, &modem).is_ok());
+    }
+
+    #[test]
+    fn a_modem_that_accepts_and_closes_is_asked_once_a_second_and_one_that_takes_nothing_stops_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let modem = TcpListener::bind("127.0.0.1:0").unwrap();
+        let accepted = Arc::new(AtomicU32::new(0));
+        let (accepting, count) = (modem.try_clone().unwrap(), accepted.clone());
+        thread::spawn(move || {
+            for stream in accepting.incoming().take(1000) {
+                count.fetch_add(1, Ordering::Relaxed);
+                drop(stream);
+            }
+        });
+        let closing = wires(folder.path(), 256, &modem).unwrap();
+        thread::sleep(ms(1500));
+        assert!((1..=3).contains(&accepted.load(Ordering::Relaxed)), "{accepted:?} connections");
+        assert!(closing[0].1.losses() >= 1);
+        drop(closing);
+        // The backlog accepts, and nobody ever reads.
+        let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut wires = wires(folder.path(), 256, &deaf).unwrap();
+        thread::sleep(ms(100));
+        let (done, told) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let frame = Outgoing { from: AssetIndex(0), snr_db: None, bytes: &[0xc0; 256] };
+            let lost = (0..60_000).filter(|_| wires[0].1.send(&frame).is_err()).count();
+            done.send(lost).unwrap();
+        });
+        // Half a million bytes and more wait in the sockets and the channel; the rest is lost, and counted.
+        let lost = told.recv_timeout(Duration::from_secs(20)).expect("sending waits for nobody");
+        assert!(lost > 10_000, "{lost}");
+    }
 }
