@@ -80,7 +80,7 @@ fn main() {
     let journal = JournalWriter::create(&folder.path().join("bench.hil"), &header).expect("a log");
     let door = session.door(&scenario);
     let stop = Box::new(|| false);
-    let mut live = Live::new(Setup { mode, policy, door, wires, mailbox, journal, stop });
+    let mut live = Live::new(Setup { mode, policy, door, wires, mailbox, journal, since: None, stop });
     let simulation =
         Simulation::beside(Arc::new(scenario), Options::default(), session.reality).expect("it is set out");
     let mut digest = Digest::new();

@@ -9,6 +9,8 @@ mod daemons;
 mod field;
 #[path = "hil/kernel.rs"]
 mod kernel;
+#[path = "hil/logs.rs"]
+mod logs;
 #[cfg(feature = "daemon")]
 #[path = "hil/meshtastic.rs"]
 mod meshtastic;

@@ -4,8 +4,10 @@ use super::{
     CliError, Outcome,
     flight::{Beside, Output, Request, fly_loaded},
     interrupt,
+    replay::again,
 };
 use crate::{
+    engine::Fingerprint,
     hil::{
         Binding, ClockMode, Ended, JournalWriter, LagPolicy, Live, Mailbox, Session, SessionReport, Setup,
         open, write_nodes,
@@ -68,7 +70,7 @@ pub struct HilArgs {
     /// What happens when the simulation is late: best-effort, hard-limit(duration), or slip(duration).
     #[arg(long, value_name = "POLICY", default_value = "best-effort")]
     lag: LagPolicy,
-    /// The log [default: runs/NAME.hil].
+    /// The log [default: runs/NAME.hil]. One that is there already is kept: it gets a number.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Seed in place of the scenario's.
@@ -116,6 +118,14 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
             &"--wall-clock needs --clock realtime: this machine's time of day is neither scaled nor stepped",
         ));
     }
+    if args.lag != LagPolicy::BestEffort && matches!(args.clock, ClockMode::Stepped(_)) {
+        return Err(usage(&"--lag has no meaning with --clock stepped: a step takes as long as it takes"));
+    }
+    if args.wall_clock && matches!(args.lag, LagPolicy::Slip(_)) {
+        return Err(usage(
+            &"--wall-clock and --lag slip: a clock that slips does not stay with the time of day",
+        ));
+    }
     let ways = args.ways.iter().cloned().map(|way| Binding { way: true, ..way });
     let bindings: Vec<Binding> = args.bindings.iter().cloned().chain(ways).collect();
     if bindings.is_empty() {
@@ -124,10 +134,10 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
     let (scenario, files) = Scenario::load_with_files(&args.scenario)?;
     let mut session = Session::new(&bindings, &scenario).map_err(|error| usage(&error))?;
     session.reality.links_alone = args.emulate_link;
+    let mut since = None;
     if args.wall_clock {
-        let ours = scenario.epoch.dtn_time_ms(SimTime::ZERO).and_then(|ms| i64::try_from(ms).ok());
-        let ours = ours.ok_or_else(|| usage(&"--wall-clock needs an epoch after the year 2000"))?;
-        session.reality.civil_offset_ms = crate::hil::dtn_now_ms() - ours;
+        let begins = session.go_by_time_of_day(&scenario);
+        since = Some(begins.ok_or_else(|| usage(&"--wall-clock needs an epoch after the year 2000"))?);
     }
     session.reality.check(&scenario).map_err(|error| usage(&error))?;
     if let Some(folder) = &args.write_nodes {
@@ -139,14 +149,20 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
         }
         return Ok(Outcome::Done);
     }
+    let seed = args.seed.unwrap_or(scenario.seed);
+    let words = (args.clock.to_string(), args.lag.to_string());
+    let header = session.header(&scenario, files, seed, args.until, words);
+    // Better now than after the session.
+    if let Err(error) = again(&header) {
+        let reason =
+            format!("a replay could not read it from the log, which has its files without links: {error}");
+        return Err(CliError::Input { path: args.scenario.clone(), reason });
+    }
     let mailbox = Arc::new(Mailbox::new(session.bindings.len()));
     let wires = open(&bindings, &session, &scenario, &mailbox).map_err(|error| usage(&error))?;
     for (binding, wire) in &wires {
         writeln!(io::stderr(), "{binding}: {}", wire.place())?;
     }
-    let seed = args.seed.unwrap_or(scenario.seed);
-    let words = (args.clock.to_string(), args.lag.to_string());
-    let header = session.header(&scenario, files, seed, args.until, words);
     let log = args.log.clone().unwrap_or_else(|| place(args, ".hil"));
     let journal = JournalWriter::create(&log, &header)
         .map_err(|error| CliError::Input { path: log.clone(), reason: error.to_string() })?;
@@ -161,6 +177,7 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
         wires,
         mailbox,
         journal,
+        since,
         stop: Box::new(move || interrupted.flow().is_break()),
     });
     let folder = args.out.clone().unwrap_or_else(|| place(args, ""));
@@ -175,18 +192,28 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
         solver: None,
     };
     let beside = Beside { reality: session.reality, outside: &mut live };
-    let flown = fly_loaded(&request, scenario, beside, &mut |_| ControlFlow::Continue(()))?;
+    let flown = fly_loaded(&request, scenario, beside, &mut |_| ControlFlow::Continue(()));
     let ended = live.ended().clone();
     let failed =
         |error: &dyn std::fmt::Display| CliError::Input { path: log.clone(), reason: error.to_string() };
+    let flown = match (flown, live.at_end()) {
+        (Ok(flown), _) => flown,
+        (Err(error), None) => return Err(error),
+        // The session was flown and is logged; only its run folder is not there.
+        (Err(error), Some((end, fingerprint))) => {
+            let report = live.finish(end, fingerprint).map_err(|error| failed(&error))?;
+            tell(&report, fingerprint, &log)?;
+            return Err(error);
+        }
+    };
     let report = live.finish(flown.end, flown.fingerprint).map_err(|error| failed(&error))?;
     if let Some(folder) = &flown.folder {
         let path = folder.join("hil.json");
         let text = serde_json::to_string_pretty(&report).map_err(|error| failed(&error))?;
         std::fs::write(&path, format!("{text}\n")).map_err(|source| CliError::File { path, source })?;
     }
-    let mut out = io::stdout().lock();
     if args.json {
+        let mut out = io::stdout().lock();
         let value = serde_json::json!({
             "fingerprint": flown.fingerprint.to_string(),
             "log": log,
@@ -195,12 +222,17 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
         });
         writeln!(out, "{value:#}")?;
     } else {
-        print(&mut out, &report)?;
-        writeln!(out, "fingerprint  {}", flown.fingerprint)?;
-        writeln!(out, "log          {} (holds the seed, and so every simulated key)", log.display())?;
+        tell(&report, flown.fingerprint, &log)?;
     }
     let good = flown.oracles.holds() && !matches!(ended, Ended::TooLate { .. });
     Ok(if good { Outcome::Done } else { Outcome::No })
+}
+
+fn tell(report: &SessionReport, fingerprint: Fingerprint, log: &Path) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    print(&mut out, report)?;
+    writeln!(out, "fingerprint  {fingerprint}")?;
+    writeln!(out, "log          {} (holds the seed, and so every simulated key)", log.display())
 }
 
 fn print(out: &mut impl Write, report: &SessionReport) -> io::Result<()> {
@@ -232,6 +264,7 @@ fn print(out: &mut impl Write, report: &SessionReport) -> io::Result<()> {
         let refused = [
             ("dropped", one.dropped),
             ("refused", one.refused),
+            ("lines lost", one.lines_lost),
             ("too long", one.too_long),
             ("unreadable", one.unreadable),
             ("send errors", one.send_errors),
@@ -251,7 +284,18 @@ fn step_by_lines(mailbox: &Arc<Mailbox>) -> io::Result<()> {
         for line in io::stdin().lock().lines() {
             let Ok(line) = line else { break };
             // A number is so many steps.
-            mailbox.step(line.trim().parse().unwrap_or(1));
+            match line.trim() {
+                "" => mailbox.step(1),
+                number => match number.parse() {
+                    Ok(steps) => mailbox.step(steps),
+                    Err(_) => {
+                        let _ = writeln!(
+                            io::stderr(),
+                            "`{number}` is no number of steps; an empty line is one step"
+                        );
+                    }
+                },
+            }
         }
         mailbox.end();
     })?;

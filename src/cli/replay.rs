@@ -6,7 +6,7 @@ use super::{
     interrupt,
 };
 use crate::{
-    hil::{JournalReader, Replay, Session, Tail},
+    hil::{Header, JournalReader, Replay, Session, Tail},
     scenario::Scenario,
     units::SimTime,
 };
@@ -49,9 +49,7 @@ pub fn execute(args: &ReplayArgs) -> Result<Outcome, CliError> {
     let input =
         |error: &dyn std::fmt::Display| CliError::Input { path: args.log.clone(), reason: error.to_string() };
     let (reader, header) = JournalReader::open(&args.log).map_err(|error| input(&error))?;
-    let folder = Scratch::new()?;
-    let path = header.unpack(&folder.0)?.map_err(|error| input(&error))?;
-    let scenario = Scenario::load(&path)?;
+    let (_folder, path, scenario) = again(&header)?;
     let hash: String = scenario.hash.iter().map(|byte| format!("{byte:02x}")).collect();
     if hash != header.scenario_hash {
         return Err(input(&"the scenario in it is not the one that was run"));
@@ -98,11 +96,17 @@ pub fn execute(args: &ReplayArgs) -> Result<Outcome, CliError> {
     if found.missing > 0 {
         writeln!(out, "missing      {} frames that the session sent", found.missing)?;
     }
+    // A log that was cut may lack what the session sent last.
+    let extra = if found.end.is_some() { found.extra } else { 0 };
+    if extra > 0 {
+        writeln!(out, "too many     {extra} frames that the session did not send")?;
+    }
     let Some(end) = found.end else {
         writeln!(out, "compared     with nothing: the log does not say how the session ended")?;
         return Ok(Outcome::No);
     };
-    let same = end.fingerprint == flown.fingerprint && found.different.is_none() && found.missing == 0;
+    let same =
+        end.fingerprint == flown.fingerprint && found.different.is_none() && found.missing + extra == 0;
     if same {
         writeln!(out, "compared     the same as the live session ({})", end.reason)?;
     } else {
@@ -111,8 +115,19 @@ pub fn execute(args: &ReplayArgs) -> Result<Outcome, CliError> {
     Ok(if same { Outcome::Done } else { Outcome::No })
 }
 
+/// The scenario of a log, with the folder where it lies and its path there.
+///
+/// # Errors
+/// [`CliError`] when the files of the log are no scenario.
+pub(super) fn again(header: &Header) -> Result<(Scratch, PathBuf, Scenario), CliError> {
+    let folder = Scratch::new()?;
+    let path = header.unpack(&folder.0)?.map_err(|error| CliError::Usage(error.to_string()))?;
+    let scenario = Scenario::load(&path)?;
+    Ok((folder, path, scenario))
+}
+
 /// A folder for the scenario's files, removed at the end.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Result<Self, CliError> {

@@ -91,6 +91,16 @@ pub enum BindingError {
         /// What there is.
         known: String,
     },
+    /// The peer is the asset itself, or has no radio of the class.
+    #[error("`{asset}` has no peer `{found}` on `{class}`: that is an asset of its own with such a radio")]
+    Peer {
+        /// The asset.
+        asset: String,
+        /// What was typed.
+        found: String,
+        /// The class.
+        class: String,
+    },
     /// Whole bundles cannot cross the link.
     #[error("`{class}` speaks LTP: bind its frames (udp), not bundles (udpcl)")]
     Ltp {
@@ -154,6 +164,13 @@ pub fn resolve(binding: &Binding, scenario: &Scenario) -> Result<Interface, Bind
         return Err(BindingError::Ltp { class: binding.class.clone() });
     }
     let peer = binding.peer.as_deref().map(index).transpose()?;
+    let class = radios[radio].class;
+    if let Some(found) = peer
+        && (found == asset || !scenario.asset(found).radios.iter().any(|radio| radio.class == class))
+    {
+        let (asset, class) = (binding.asset.clone(), binding.class.clone());
+        return Err(BindingError::Peer { asset, found: scenario.asset(found).name.clone(), class });
+    }
     let part = if binding.way { Part::Way } else { Part::Node };
     Ok(Interface { asset, radio: radio as u32, peer, part })
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use cosmosmesh_protocol::{
     convergence::{
-        small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits},
+        small_frame::{Accepted, Fragmenter, Reassembler, ReassemblyLimits, on_air_len},
         udpcl::{Messages, UdpclMessage},
     },
     time::Instant,
@@ -65,7 +65,10 @@ impl Door {
         let Some(way) = self.ways.get_mut(interface as usize) else { return };
         let mut arrive = |bytes| arrivals.push(Arrival { time, interface, entrance, bytes });
         match way.framing {
-            Framing::Frames if bytes.len() > way.mtu => way.counts.too_long += 1,
+            // A counted payload is on air as long as it says it is: years, if a stranger may say so.
+            Framing::Frames if bytes.len() > way.mtu || on_air_len(&bytes) > way.mtu => {
+                way.counts.too_long += 1
+            }
             // A mesh radio has limits of its own.
             Framing::Frames | Framing::Mesh => arrive(bytes),
             Framing::Bundles => {

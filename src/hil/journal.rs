@@ -166,6 +166,12 @@ pub enum JournalError {
         /// Why.
         source: io::Error,
     },
+    /// What is there already is not a log, and stays.
+    #[error("{}: is there, and is no log of a session: it is not replaced", path.display())]
+    Taken {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is not a log, or of another version.
     #[error("{}: not a log of this version (its first line is not `cosmosmesh hil log 1`)", path.display())]
     NotALog {
@@ -196,19 +202,16 @@ pub struct JournalWriter {
 }
 
 impl JournalWriter {
-    /// Begins a log at `path`, mode 0600, in place of a file that is there.
+    /// Begins a log at `path`, mode 0600. A log that is there is kept as `path.1`, `path.2` and so on: a session with hardware cannot be had again.
     ///
     /// # Errors
-    /// [`JournalError::Io`].
+    /// [`JournalError::Io`], and [`JournalError::Taken`] where something is that is no log.
     pub fn create(path: &Path, header: &Header) -> Result<Self, JournalError> {
         let failed = |source| JournalError::Io { path: path.to_owned(), source };
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(failed)?;
         }
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
+        keep(path)?;
         let mut options = OpenOptions::new();
         // New, so that nobody has it open and its mode is the one that is asked for.
         options.write(true).create_new(true);
@@ -299,7 +302,7 @@ impl JournalWriter {
     ///
     /// # Errors
     /// [`JournalError::Io`]: the first failure since the beginning.
-    pub fn finish(mut self, end: &LoggedEnd) -> Result<(), JournalError> {
+    pub fn finish(&mut self, end: &LoggedEnd) -> Result<(), JournalError> {
         let body = self.begin(END);
         body.extend_from_slice(&end.time.0.to_le_bytes());
         body.extend_from_slice(&end.fingerprint.0);
@@ -307,11 +310,35 @@ impl JournalWriter {
         self.put();
         self.flush();
         let failed = |source| JournalError::Io { path: self.path.clone(), source };
-        match self.failure {
+        match self.failure.take() {
             Some(error) => Err(failed(error)),
             None => self.out.get_ref().sync_all().map_err(failed),
         }
     }
+}
+
+/// Moves a log that is at `path` to the first free number.
+fn keep(path: &Path) -> Result<(), JournalError> {
+    let failed = |source| JournalError::Io { path: path.to_owned(), source };
+    let is = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(failed)?,
+    };
+    let mut magic = [0; MAGIC.len()];
+    if !is.is_file()
+        || File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_err()
+        || magic != MAGIC
+    {
+        return Err(JournalError::Taken { path: path.to_owned() });
+    }
+    let aside = |number: u32| {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!(".{number}"));
+        PathBuf::from(aside)
+    };
+    let free = (1..).map(aside).find(|aside| fs::symlink_metadata(aside).is_err());
+    let free = free.ok_or_else(|| failed(io::ErrorKind::AlreadyExists.into()))?;
+    fs::rename(path, free).map_err(failed)
 }
 
 fn check(number: u64, body: &[u8]) -> [u8; CHECK_BYTES] {
@@ -377,7 +404,8 @@ impl JournalReader {
         self.tail
     }
 
-    fn damaged(&self, what: &'static str) -> JournalError {
+    /// That the record just read does not hold what it should.
+    pub(super) fn damaged(&self, what: &'static str) -> JournalError {
         JournalError::Damaged { path: self.path.clone(), number: self.number, at: self.at, what }
     }
 

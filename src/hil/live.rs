@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Stamps are whole multiples of it, rounded up: a microsecond.
+/// Stamps and grants are whole multiples of it, rounded up: a microsecond. So no stamp is after the grant that follows it.
 const QUANTUM: i64 = 1_000;
 /// How long it sleeps before it looks whether it was asked to stop.
 const LOOK: Duration = Duration::from_millis(100);
@@ -41,6 +41,8 @@ pub struct Setup {
     pub mailbox: Arc<Mailbox>,
     /// The log.
     pub journal: JournalWriter,
+    /// When simulated time began, where that is settled already: what was due since is caught up. Otherwise when the kernel asks for it first.
+    pub since: Option<Instant>,
     /// Whether the user asked to stop.
     pub stop: Box<dyn Fn() -> bool + Send>,
 }
@@ -54,6 +56,11 @@ struct Traffic {
     late_in: u64,
     in_delay: Spans,
     out_delay: Spans,
+}
+
+/// The next multiple of [`QUANTUM`] that is not before `time`.
+const fn rounded_up(time: SimTime) -> SimTime {
+    SimTime(time.0.saturating_add(QUANTUM - 1).div_euclid(QUANTUM) * QUANTUM)
 }
 
 /// How a session ended.
@@ -108,6 +115,15 @@ pub struct Live {
     slipped: Duration,
     ended: Ended,
     begun: bool,
+    /// What is due before it was due before there was a kernel: nobody is late with it.
+    caught_up: SimTime,
+    /// How late a frame went out, when it was later than the limit allows.
+    late_out: Option<Ended>,
+    /// Frames that were in the mailbox when it ended, by interface.
+    unheard: Vec<u64>,
+    /// What the run reached, once the log was ended with it, and whether that is on the disk.
+    reached: Option<(SimTime, Fingerprint)>,
+    unwritten: Option<JournalError>,
 }
 
 impl Live {
@@ -126,7 +142,8 @@ impl Live {
             in_delay: Spans::new(),
             out_delay: Spans::new(),
         };
-        let traffic = setup.wires.iter().map(traffic).collect();
+        let traffic: Vec<Traffic> = setup.wires.iter().map(traffic).collect();
+        let unheard = vec![0; traffic.len()];
         Self {
             setup,
             began: now,
@@ -141,6 +158,11 @@ impl Live {
             slipped: Duration::ZERO,
             ended: Ended::Whole,
             begun: false,
+            caught_up: SimTime::ZERO,
+            late_out: None,
+            unheard,
+            reached: None,
+            unwritten: None,
         }
     }
 
@@ -150,11 +172,21 @@ impl Live {
         &self.ended
     }
 
-    /// Ends the log with what the session reached, and says how it went.
+    /// What the run reached, once it is over: the log is ended with it, whatever becomes of the run folder.
+    #[must_use]
+    pub const fn at_end(&self) -> Option<(SimTime, Fingerprint)> {
+        self.reached
+    }
+
+    /// Ends the log with what the session reached, if that has not been done, and says how it went.
     ///
     /// # Errors
     /// [`JournalError`] when the log could not be written.
     pub fn finish(mut self, end: SimTime, fingerprint: Fingerprint) -> Result<SessionReport, JournalError> {
+        self.reached(end, fingerprint);
+        if let Some(error) = self.unwritten {
+            return Err(error);
+        }
         let reason = self.ended.words();
         let counts: Vec<_> = self.setup.door.counts().collect();
         let traffic = self.traffic.iter().zip(&self.setup.wires).zip(counts).enumerate();
@@ -166,9 +198,10 @@ impl Live {
             frames_out: traffic.frames_out,
             bytes_out: traffic.bytes_out,
             send_errors: traffic.send_errors,
-            dropped: self.setup.mailbox.dropped(number as u32),
+            dropped: self.setup.mailbox.dropped(number as u32) + self.unheard[number],
             refused: wire.refused(),
-            too_long: door.too_long,
+            lines_lost: wire.losses(),
+            too_long: door.too_long + self.setup.mailbox.too_long(number as u32),
             unreadable: door.not_a_bundle + door.unreadable,
             late_in: traffic.late_in,
             in_delay: traffic.in_delay.summary(),
@@ -177,7 +210,7 @@ impl Live {
         let report = SessionReport {
             clock: self.setup.mode.to_string(),
             policy: self.setup.policy.to_string(),
-            reason: reason.clone(),
+            reason,
             wall_s: clock::now().saturating_duration_since(self.began).as_secs_f64(),
             simulated_s: end.as_secs_f64(),
             lag: self.lag.summary(),
@@ -186,9 +219,18 @@ impl Live {
             slipped_ms: self.slipped.as_secs_f64() * 1e3,
             interfaces: interfaces.collect(),
         };
-        self.setup.journal.granted(self.granted);
-        self.setup.journal.finish(&LoggedEnd { time: end, fingerprint, reason })?;
         Ok(report)
+    }
+
+    /// Frames that came too late to be in the session are counted as dropped.
+    fn leave_out(&mut self, frames: &[Incoming]) {
+        for frame in frames {
+            self.unheard[frame.interface as usize] += 1;
+        }
+    }
+
+    fn log_failure(&self) -> Option<Ended> {
+        self.setup.journal.failure().map(|error| Ended::LogFailed { why: error.to_string() })
     }
 
     fn end(&mut self, how: Ended) -> Grant {
@@ -210,6 +252,9 @@ impl Live {
 
     /// How late the simulation is with what was due at `next`; the clock is moved if the policy says so.
     fn judge_lag(&mut self, wall: Instant, next: SimTime) -> Result<(), Ended> {
+        if next < self.caught_up {
+            return Ok(());
+        }
         let lag = wall.saturating_duration_since(self.pacer.wall_at(next));
         self.lag.record(lag);
         self.late_events += u64::from(lag > LATE);
@@ -233,7 +278,7 @@ impl Live {
             .into_iter()
             .map(|frame| {
                 let raw = if stepped { self.granted } else { self.pacer.sim_at(frame.wall) };
-                let raw = SimTime(raw.0.saturating_add(QUANTUM - 1).div_euclid(QUANTUM) * QUANTUM);
+                let raw = rounded_up(raw);
                 (raw.max(self.granted), raw < self.granted, frame)
             })
             .collect();
@@ -253,13 +298,18 @@ impl Live {
             self.setup.door.enter(logged, arrivals);
         }
         // What happens now is included.
-        self.granted = self.granted.max(SimTime(now.0.saturating_add(1)));
+        let granted = self.granted.max(rounded_up(SimTime(now.0.saturating_add(1))));
         if any || wall.saturating_duration_since(self.told) >= TELL {
             self.told = wall;
-            self.setup.journal.granted(self.granted);
+            self.setup.journal.granted(granted);
             self.setup.journal.flush();
+            if let Some(how) = self.log_failure() {
+                // What is not in the log does not happen.
+                return self.end(how);
+            }
         }
-        Grant::Until(self.granted)
+        self.granted = granted;
+        Grant::Until(granted)
     }
 }
 
@@ -268,30 +318,39 @@ impl Outside for Live {
         if !self.begun {
             self.begun = true;
             let now = clock::now();
-            (self.began, self.told) = (now, now);
-            self.pacer.rebase(now, SimTime::ZERO);
+            let since = self.setup.since.unwrap_or(now);
+            (self.began, self.told) = (since, now);
+            self.pacer.rebase(since, SimTime::ZERO);
+            self.caught_up = self.pacer.sim_at(now);
+        }
+        if let Some(how) = self.late_out.take() {
+            return self.end(how);
         }
         loop {
-            if let Some(error) = self.setup.journal.failure() {
-                let why = error.to_string();
-                return self.end(Ended::LogFailed { why });
+            if let Some(how) = self.log_failure() {
+                return self.end(how);
             }
             let news = self.setup.mailbox.look();
             let wall = clock::now();
             let mut now = self.now(wall, &news);
-            if news.ended || (self.setup.stop)() {
+            // A step is taken even when nothing is due in it: frames that come later are after it.
+            let stepping = matches!(self.setup.mode, ClockMode::Stepped(_)) && now >= self.granted;
+            // Steps that were asked for before the end are taken.
+            if news.ended && !stepping || (self.setup.stop)() {
                 // Up to now nothing else was due.
                 self.granted = self.granted.max(now.min(next));
+                self.leave_out(&news.frames);
                 return self.end(Ended::Stopped);
             }
             let due = now >= next;
             if due && !matches!(self.setup.mode, ClockMode::Stepped(_)) {
                 if let Err(how) = self.judge_lag(wall, next) {
+                    self.leave_out(&news.frames);
                     return self.end(how);
                 }
                 now = self.pacer.sim_at(wall);
             }
-            if due || !news.frames.is_empty() {
+            if due || stepping || !news.frames.is_empty() {
                 return self.advance(wall, now, news, arrivals);
             }
             let deadline = match self.setup.mode {
@@ -314,8 +373,15 @@ impl Outside for Live {
             traffic.bytes_out += bytes.len() as u64;
             traffic.send_errors += u64::from(sent.is_err());
             let wall = clock::now();
-            if !stepped {
-                traffic.out_delay.record(wall.saturating_duration_since(self.pacer.wall_at(departure.time)));
+            if !stepped && departure.time >= self.caught_up {
+                let lag = wall.saturating_duration_since(self.pacer.wall_at(departure.time));
+                traffic.out_delay.record(lag);
+                // An event that began in time may take long: for who is on the wire, that is the lag.
+                if let LagPolicy::HardLimit(limit) = self.setup.policy
+                    && lag > limit
+                {
+                    self.late_out = Some(Ended::TooLate { lag, limit });
+                }
             }
             self.setup.journal.went_out(&LoggedFrame {
                 time: departure.time,
@@ -329,5 +395,19 @@ impl Outside for Live {
             });
         }
         self.setup.journal.flush();
+    }
+
+    fn reached(&mut self, end: SimTime, fingerprint: Fingerprint) {
+        if self.reached.replace((end, fingerprint)).is_some() {
+            return;
+        }
+        if let Some(how) = self.late_out.take() {
+            self.ended = how;
+        }
+        let late = self.setup.mailbox.look();
+        self.leave_out(&late.frames);
+        self.setup.journal.granted(self.granted);
+        let reason = self.ended.words();
+        self.unwritten = self.setup.journal.finish(&LoggedEnd { time: end, fingerprint, reason }).err();
     }
 }

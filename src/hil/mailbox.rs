@@ -10,6 +10,10 @@ use std::{
 
 /// Frames of one interface that may wait; more are dropped and counted, as a network does.
 const MAX_WAITING: usize = 2048;
+/// Their bytes, likewise.
+const MAX_WAITING_BYTES: usize = 4 << 20;
+/// The longest frame of an interface that has no limit of its own: a datagram.
+const LONGEST: usize = 65_535;
 
 /// A frame as an interface heard it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +40,10 @@ pub struct Incoming {
 struct Lane {
     sequence: u64,
     waiting: usize,
+    waiting_bytes: usize,
+    longest: usize,
     dropped: u64,
+    too_long: u64,
 }
 
 #[derive(Debug, Default)]
@@ -67,8 +74,18 @@ impl Mailbox {
     /// For so many interfaces.
     #[must_use]
     pub fn new(interfaces: usize) -> Self {
-        let state = State { lanes: vec![Lane::default(); interfaces], ..State::default() };
+        let state = State {
+            lanes: vec![Lane { longest: LONGEST, ..Lane::default() }; interfaces],
+            ..State::default()
+        };
         Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Frames of an interface that are longer than this are refused.
+    pub fn limit(&self, interface: u32, longest: usize) {
+        if let Some(lane) = self.lock().lanes.get_mut(interface as usize) {
+            lane.longest = longest;
+        }
     }
 
     /// A frame came in by an interface: numbered and stamped with the machine's time. Says whether there was room.
@@ -90,15 +107,21 @@ impl Mailbox {
         entrance: Entrance,
         (rssi_dbm, snr_quarter_db): (Option<i16>, Option<i16>),
     ) -> bool {
-        let (wall, unix_ns) = (clock::now(), clock::unix_ns());
         let mut state = self.lock();
+        // Within the lock: who comes first has the earlier stamp.
+        let (wall, unix_ns) = (clock::now(), clock::unix_ns());
         let Some(lane) = state.lanes.get_mut(interface as usize) else { return false };
         lane.sequence += 1;
-        if lane.waiting >= MAX_WAITING {
+        if bytes.len() > lane.longest {
+            lane.too_long += 1;
+            return false;
+        }
+        if lane.waiting >= MAX_WAITING || lane.waiting_bytes + bytes.len() > MAX_WAITING_BYTES {
             lane.dropped += 1;
             return false;
         }
         lane.waiting += 1;
+        lane.waiting_bytes += bytes.len();
         let sequence = lane.sequence;
         state.frames.push_back(Incoming {
             interface,
@@ -116,7 +139,9 @@ impl Mailbox {
 
     /// Asks a stepped clock for so many steps.
     pub fn step(&self, steps: u64) {
-        self.lock().steps += steps;
+        let mut state = self.lock();
+        state.steps = state.steps.saturating_add(steps);
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -130,6 +155,12 @@ impl Mailbox {
     #[must_use]
     pub fn dropped(&self, interface: u32) -> u64 {
         self.lock().lanes.get(interface as usize).map_or(0, |lane| lane.dropped)
+    }
+
+    /// Frames that were longer than the interface's frames may be.
+    #[must_use]
+    pub fn too_long(&self, interface: u32) -> u64 {
+        self.lock().lanes.get(interface as usize).map_or(0, |lane| lane.too_long)
     }
 
     /// What there is, at once.
@@ -151,7 +182,9 @@ impl Mailbox {
     fn take(state: &mut State) -> News {
         let frames: Vec<Incoming> = state.frames.drain(..).collect();
         for frame in &frames {
-            state.lanes[frame.interface as usize].waiting -= 1;
+            let lane = &mut state.lanes[frame.interface as usize];
+            lane.waiting -= 1;
+            lane.waiting_bytes -= frame.bytes.len();
         }
         News { frames, steps: state.steps, ended: state.ended }
     }
@@ -178,5 +211,17 @@ mod tests {
         assert_eq!(news.frames.len(), MAX_WAITING + 1);
         assert!(mailbox.post(0, vec![3], None, None), "room again");
         assert_eq!(mailbox.look().frames[0].sequence, MAX_WAITING as u64 + 6);
+    }
+
+    #[test]
+    fn long_frames_fill_the_bytes_there_are_and_those_above_the_limit_take_no_room() {
+        let mailbox = Mailbox::new(2);
+        mailbox.limit(1, 512);
+        assert!(!mailbox.post(1, vec![0; 513], None, None) && mailbox.post(1, vec![0; 512], None, None));
+        let posted = (0..200).filter(|_| mailbox.post(0, vec![0; LONGEST], None, None)).count();
+        assert_eq!(posted, MAX_WAITING_BYTES / LONGEST);
+        assert_eq!((mailbox.too_long(1), mailbox.dropped(0)), (1, 200 - posted as u64));
+        mailbox.look();
+        assert!(mailbox.post(0, vec![0; LONGEST], None, None), "room again");
     }
 }

@@ -9,6 +9,7 @@ use crate::{
 };
 use cosmosmesh_protocol::identity::Did;
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs::{self, OpenOptions},
     io::{self, Write as _},
@@ -28,6 +29,12 @@ pub enum NodesError {
         binding: String,
         /// Why.
         reason: &'static str,
+    },
+    /// Somebody's identity is there already.
+    #[error("{}: holds another key, and is not replaced", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
     },
     /// The operating system refuses.
     #[error("{}: {source}", path.display())]
@@ -53,7 +60,7 @@ pub fn write_nodes(
     seed: u64,
 ) -> Result<Vec<PathBuf>, NodesError> {
     let streams = RandomStreams::new(seed);
-    let mut written = Vec::new();
+    let (mut written, mut assets) = (Vec::new(), BTreeSet::new());
     for (binding, one) in bindings.iter().zip(&session.reality.interfaces) {
         if binding.transport != "udpcl" {
             continue;
@@ -66,6 +73,9 @@ pub fn write_nodes(
         let peer = one
             .peer
             .ok_or_else(|| wrong("a daemon tells neighbours apart by their addresses: ASSET/RADIO>PEER"))?;
+        if !assets.insert(one.asset) {
+            return Err(wrong("the asset has two such bindings; one daemon gets one neighbour here"));
+        }
         let home = folder.join(&binding.asset);
         let state = home.join("state");
         let failed = |path: &Path| {
@@ -74,7 +84,11 @@ pub fn write_nodes(
         };
         fs::create_dir_all(&state).map_err(failed(&state))?;
         let key = state.join("key");
-        write_key(&key, streams.seed_256(Stream::Identity, u64::from(one.asset.0))).map_err(failed(&key))?;
+        if !write_key(&key, streams.seed_256(Stream::Identity, u64::from(one.asset.0)))
+            .map_err(failed(&key))?
+        {
+            return Err(NodesError::Key { path: key });
+        }
         let config = home.join("node.ron");
         let text = configuration(scenario, &streams, (one.asset, peer), (theirs, ours));
         fs::write(&config, text).map_err(failed(&config))?;
@@ -83,17 +97,20 @@ pub fn write_nodes(
     Ok(written)
 }
 
-fn write_key(path: &Path, seed: [u8; 32]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// Writes a key, if it is not there already; says whether it is there now, and not another one.
+fn write_key(path: &Path, seed: [u8; 32]) -> io::Result<bool> {
+    let digits: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = format!("ed25519-seed {digits}\n");
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => return Ok(found? == text),
     }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let digits: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
-    writeln!(options.open(path)?, "ed25519-seed {digits}")
+    options.open(path)?.write_all(text.as_bytes())?;
+    Ok(true)
 }
 
 fn configuration(

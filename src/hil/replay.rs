@@ -24,6 +24,8 @@ pub struct Replayed {
     pub different: Option<(u32, u64)>,
     /// Frames of the log that did not go out.
     pub missing: u64,
+    /// Frames that went out and are not in the log. A log that was cut may lack some.
+    pub extra: u64,
     /// How the live session ended; none when the log was cut.
     pub end: Option<LoggedEnd>,
     /// How the log ends.
@@ -69,11 +71,16 @@ impl Replay {
         }
     }
 
-    /// What was found.
+    /// Reads the rest of the log, which the kernel did not need, and says what was found.
     ///
     /// # Errors
     /// [`JournalError`] when the log is damaged.
-    pub fn finish(self) -> Result<Replayed, JournalError> {
+    pub fn finish(mut self) -> Result<Replayed, JournalError> {
+        let mut unused = Vec::new();
+        while !self.exhausted {
+            self.read_one(&mut unused);
+            unused.clear();
+        }
         match self.failure {
             Some(error) => Err(error),
             None => Ok(Replayed {
@@ -81,44 +88,54 @@ impl Replay {
                 frames_out: self.frames_out,
                 different: self.different,
                 missing: self.expected.len() as u64,
+                extra: self.early.len() as u64,
                 end: self.end,
                 tail: self.reader.tail().unwrap_or(Tail::Whole),
             }),
         }
     }
 
-    /// Reads on: frames that come in go to `arrivals`.
+    /// Reads on until the kernel has something to do: frames that come in go to `arrivals`, and a grant follows each batch of them.
     fn read(&mut self, arrivals: &mut Vec<Arrival>) {
         let before = self.granted;
-        // It goes on until the kernel has something to do.
         let enough = |replay: &Self, arrivals: &[Arrival]| {
-            arrivals.len() >= AHEAD || replay.expected.len() >= AHEAD && replay.granted > before
+            replay.granted > before && (arrivals.len() >= AHEAD || replay.expected.len() >= AHEAD)
         };
         while !self.exhausted && !enough(self, arrivals) {
-            match self.reader.next_entry() {
-                Ok(Some(Entry::In(frame))) => {
-                    self.frames_in += 1;
-                    self.granted = self.granted.max(frame.time);
-                    self.door.enter(frame, arrivals);
-                }
-                Ok(Some(Entry::Out(frame))) => {
-                    self.expected.push_back(frame);
-                    self.compare();
-                }
-                Ok(Some(Entry::Granted(time))) => self.granted = self.granted.max(time),
-                Ok(Some(Entry::End(end))) => {
-                    self.end = Some(end);
-                    self.exhausted = true;
-                    // To know how the log ends.
-                    self.failure = self.reader.next_entry().err();
-                }
-                Ok(None) => self.exhausted = true,
-                Err(error) => {
-                    self.failure = Some(error);
-                    self.exhausted = true;
-                }
-            }
+            self.read_one(arrivals);
         }
+    }
+
+    fn read_one(&mut self, arrivals: &mut Vec<Arrival>) {
+        match self.reader.next_entry() {
+            // The kernel has done what is before the last grant, and knows no time after the last one.
+            Ok(Some(Entry::In(frame))) if frame.time < self.granted || frame.time >= SimTime::MAX => {
+                self.fail(self.reader.damaged("its stamp is not after what had happened"));
+            }
+            // A stamp alone grants nothing: the live session may have ended before it.
+            Ok(Some(Entry::In(frame))) => {
+                self.frames_in += 1;
+                self.door.enter(frame, arrivals);
+            }
+            Ok(Some(Entry::Out(frame))) => {
+                self.expected.push_back(frame);
+                self.compare();
+            }
+            Ok(Some(Entry::Granted(time))) => self.granted = self.granted.max(time),
+            Ok(Some(Entry::End(end))) => {
+                self.end = Some(end);
+                self.exhausted = true;
+                // To know how the log ends.
+                self.failure = self.reader.next_entry().err();
+            }
+            Ok(None) => self.exhausted = true,
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn fail(&mut self, error: JournalError) {
+        self.failure = Some(error);
+        self.exhausted = true;
     }
 
     fn compare(&mut self) {

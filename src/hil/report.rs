@@ -66,6 +66,8 @@ pub struct InterfaceReport {
     pub dropped: u64,
     /// What came from strangers, or was no frame at all.
     pub refused: u64,
+    /// How often the line to the modem was lost.
+    pub lines_lost: u64,
     /// Frames longer than the link's MTU.
     pub too_long: u64,
     /// What held no bundle where bundles are expected, or made none on its way out.

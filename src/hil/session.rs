@@ -75,6 +75,14 @@ impl Session {
         Ok(Self { reality, framings, bindings })
     }
 
+    /// Lets simulated nodes go by this machine's time of day; gives the moment that is the scenario's epoch from now on. None when the epoch is before the
+    /// year 2000.
+    pub fn go_by_time_of_day(&mut self, scenario: &Scenario) -> Option<std::time::Instant> {
+        let ours = scenario.epoch.dtn_time_ms(SimTime::ZERO).and_then(|ms| i64::try_from(ms).ok())?;
+        self.reality.civil_offset_ms = super::clock::dtn_now_ms() - ours;
+        Some(super::clock::now())
+    }
+
     /// Of a log's header.
     ///
     /// # Errors
@@ -215,6 +223,13 @@ pub fn open(
     scenario: &Scenario,
     mailbox: &Arc<Mailbox>,
 ) -> Result<Wires, SessionError> {
+    for (number, (one, framing)) in session.reality.interfaces.iter().zip(&session.framings).enumerate() {
+        let class = scenario.asset(one.asset).radios[one.radio as usize].class;
+        if *framing == Framing::Frames {
+            // What is longer is not logged: the door would not let it in.
+            mailbox.limit(number as u32, scenario.classes[class].mtu_bytes as usize);
+        }
+    }
     let mut makers = Makers::new(session, scenario, mailbox);
     let one = |(number, text): (usize, &String)| match makers.wire(bindings.get(number), number as u32) {
         Ok(wire) => Ok((text.clone(), wire)),
@@ -266,6 +281,17 @@ impl<'a> Makers<'a> {
             let (net, shown) = (self.net()?, "emulated mesh radio".to_owned());
             return Ok(Box::new(MeshWire { net, interface: number, shown }));
         };
+        let most = match transport.as_str() {
+            "kiss" | "serial" => super::radio::MAX_INFORMATION,
+            "meshtastic" => super::radio::MAX_PAYLOAD,
+            _ => usize::MAX,
+        };
+        let one = &self.session.reality.interfaces[number as usize];
+        let class = self.scenario.asset(one.asset).radios[one.radio as usize].class;
+        let mtu = self.scenario.classes[class].mtu_bytes as usize;
+        if mtu > most {
+            return Err(WireError::Mtu { transport: transport.clone(), most, mtu });
+        }
         Ok(match transport.as_str() {
             "udp" | "udpcl" => Box::new(UdpWire::open(address, number, mailbox)?),
             "kiss" | "serial" => {

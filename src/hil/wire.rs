@@ -42,6 +42,11 @@ pub trait Wire: Send {
     fn refused(&self) -> u64 {
         0
     }
+
+    /// How often the way there was lost, and made anew.
+    fn losses(&self) -> u64 {
+        0
+    }
 }
 
 /// The real side of each interface, with its binding as typed.
@@ -65,6 +70,18 @@ pub enum WireError {
         found: String,
         /// What an address is.
         allowed: &'static str,
+    },
+    /// Frames of the link do not fit.
+    #[error(
+        "`{transport}` carries {most} bytes at the most, and frames of the link have up to {mtu}: give the class `mtu_bytes: {most}`"
+    )]
+    Mtu {
+        /// The transport.
+        transport: String,
+        /// The most that it carries, bytes.
+        most: usize,
+        /// The link's MTU, bytes.
+        mtu: usize,
     },
     /// Nothing listens beyond this machine unless it is told to.
     #[error("`{found}` is beyond this machine: say where to listen for it, as in udp:{found}@192.0.2.7:9000")]

@@ -12,7 +12,7 @@ use super::{
     event::{Event, Incoming},
 };
 use crate::{
-    engine::RecordKind,
+    engine::{Fingerprint, RecordKind},
     link::{Flight, Frame, Passage},
     scenario::Scenario,
     units::{AssetIndex, SimTime},
@@ -25,6 +25,8 @@ use std::collections::VecDeque;
 pub(super) const NOWHERE: AssetIndex = AssetIndex(u32::MAX);
 /// Frames that wait in a radio for their turn on air; one more is refused (`outside_queue_full`).
 const MAX_WAITING: usize = 256;
+/// What becomes of a frame from outside that is not on air before its radio serves nobody, or may not be sent at all.
+const LOST: RecordKind = RecordKind::InputRefused { reason: "outside_lost" };
 
 /// A radio that is real.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +208,9 @@ pub trait Outside {
 
     /// Takes the frames that leave, in the order of time and interface.
     fn depart(&mut self, departures: &mut Vec<Departure>);
+
+    /// The run is over, and this is what it reached: told before anything is written about it.
+    fn reached(&mut self, _end: SimTime, _fingerprint: Fingerprint) {}
 }
 
 /// Nothing is outside: time is free.
@@ -246,13 +251,6 @@ impl Port {
     /// Whether the asset's node is outside.
     pub(super) const fn is_whole(&self) -> bool {
         self.whole
-    }
-
-    /// What waits for a radio that serves nobody is sent into the void.
-    pub(super) fn forget(&mut self, radio: u32) {
-        if let Some(waiting) = self.waiting.get_mut(radio as usize) {
-            waiting.clear();
-        }
     }
 
     /// The interface that takes a frame from `peer` on a radio: the one for that peer, or else the one for all.
@@ -361,18 +359,36 @@ impl Cell<'_> {
         }
     }
 
+    /// What waits for a radio that serves nobody is sent into the void.
+    pub(super) fn forget_arrived(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, radio: u32) {
+        let waiting = self.port.waiting.get_mut(radio as usize).map_or(0, |waiting| {
+            let count = waiting.len();
+            waiting.clear();
+            count
+        });
+        (0..waiting).for_each(|_| self.record(around, now, LOST));
+    }
+
+    /// A frame does not get on air: of those from outside nobody else keeps a record.
+    pub(super) fn tell_lost(&mut self, around: &mut Surroundings<'_, '_>, now: SimTime, frame: &QueuedFrame) {
+        if frame.to_all || self.port.whole {
+            self.record(around, now, LOST);
+        }
+    }
+
     /// The next frame from outside for a radio; those whose peer is gone by now reach nobody.
-    pub(super) fn next_arrived(&mut self, course: &Course, radio: u32) -> Option<QueuedFrame> {
+    pub(super) fn next_arrived(
+        &mut self,
+        around: &mut Surroundings<'_, '_>,
+        now: SimTime,
+        radio: u32,
+    ) -> Option<QueuedFrame> {
         while let Some((peer, bytes)) = self.port.waiting.get_mut(radio as usize)?.pop_front() {
-            if let Some(window) = self.place_for(course, radio, peer) {
-                return Some(QueuedFrame {
-                    window,
-                    bytes,
-                    bundle: None,
-                    to_all: peer.is_none(),
-                    attack: None,
-                });
+            if let Some(window) = self.place_for(around.setting.course, radio, peer) {
+                let to_all = peer.is_none();
+                return Some(QueuedFrame { window, bytes, bundle: None, to_all, attack: None });
             }
+            self.record(around, now, LOST);
         }
         None
     }

@@ -65,7 +65,9 @@ impl Cell<'_> {
         let served = radio.open.iter().position(|open| open.window == place);
         let busy = served.map_or(SimTime::ZERO, |index| radio.open.remove(index).busy);
         radio.note_listening(now);
-        drop_frames(radio, place);
+        for frame in drop_frames(radio, place) {
+            self.tell_lost(around, now, &frame);
+        }
         let contact = window.contact;
         self.record(around, now, RecordKind::ContactClosed { peer: link.to, contact, busy });
         if served.is_some() && !self.battery.silent {
@@ -185,7 +187,7 @@ impl Cell<'_> {
         let flooded = around.setting.course.scenario.protocol.routing.floods_channel();
         let radio = &self.radios.0[number as usize];
         if radio.open.is_empty() || self.battery.silent || !(self.runtime.is_up() || self.port.is_whole()) {
-            self.port.forget(number);
+            self.forget_arrived(around, now, number);
             return;
         }
         // A frame that takes no time is on air until its node has heard that it left.
@@ -194,9 +196,15 @@ impl Cell<'_> {
             if flooded && shared && self.waits_for_channel(around, now, number) {
                 return;
             }
-            let next = self.radios.0[number as usize]
-                .transmitter
-                .dequeue()
+            // Frames from outside wait for their window until they are on air. One that was put back goes first.
+            let arrived = if self.radios.0[number as usize].busy_tries == 0 {
+                self.next_arrived(around, now, number)
+            } else {
+                None
+            };
+            let next = arrived
+                .or_else(|| self.radios.0[number as usize].transmitter.dequeue())
+                .or_else(|| self.next_arrived(around, now, number))
                 .or_else(|| self.ask(around, now, number));
             match next {
                 Some(frame) if shared => self.contend(around, now, number, frame),
@@ -222,9 +230,6 @@ impl Cell<'_> {
     /// The next frame of the node for this radio, from its peers in turn.
     fn ask(&mut self, around: &Surroundings<'_, '_>, now: SimTime, number: u32) -> Option<QueuedFrame> {
         let course = around.setting.course;
-        if let Some(frame) = self.next_arrived(course, number) {
-            return Some(frame);
-        }
         let radio = &mut self.radios.0[number as usize];
         for _ in 0..radio.open.len() {
             let place = radio.open[radio.turn % radio.open.len()].window;
@@ -270,7 +275,7 @@ impl Cell<'_> {
         let first = radio.busy_tries == 0 && !course.scenario.protocol.routing.floods_channel();
         let Some(allowed) = radio.duty.next_allowed(now, airtime) else {
             // Longer than the duty cycle ever allows: the frame is lost, and the node's layers see to it.
-            return;
+            return self.tell_lost(around, now, &frame);
         };
         if busy || first || allowed > now {
             let contention = radio.contention.expect("only shared channels contend");
@@ -312,7 +317,7 @@ impl Cell<'_> {
         let on_air = Frame { start: now, bytes, airtime };
         let Ok(flight) = Flight::depart(on_air, passage, &course.outages[self.asset.get()]) else {
             // The window closed while the frame waited in the radio.
-            return;
+            return self.tell_lost(around, now, &frame);
         };
         let radio = &mut self.radios.0[number as usize];
         radio.transmitter.forget_before(SimTime(now.0.saturating_sub(MEMORY.0)));
@@ -410,11 +415,12 @@ fn convergence(class: &LinkClass, contact: &Contact, now: SimTime, queue_frames:
     })
 }
 
-/// Drops the frames that wait for a window which is over.
-fn drop_frames(radio: &mut crate::world::Radio, place: u32) {
-    let kept: Vec<QueuedFrame> = radio.transmitter.clear().filter(|frame| frame.window != place).collect();
+/// Takes out the frames that wait for a window which is over.
+fn drop_frames(radio: &mut crate::world::Radio, place: u32) -> Vec<QueuedFrame> {
+    let (lost, kept): (Vec<_>, Vec<_>) = radio.transmitter.clear().partition(|frame| frame.window == place);
     for frame in kept {
         // They fitted before.
         let _ = radio.transmitter.enqueue(frame);
     }
+    lost
 }

@@ -116,6 +116,8 @@ fn a_session_later_than_its_limit_ends_with_1_and_mistakes_with_2() {
         (vec!["rover/uhf=carrier-pigeon:1"], "no transport"),
         (vec!["rover/uhf=udp:192.0.2.1:9"], "beyond this machine"),
         (vec!["rover/uhf"], "a binding is"),
+        (vec!["rover/uhf>rover=udp:127.0.0.1:9"], "has no peer `rover`"),
+        (vec!["rover/uhf=udp:127.0.0.1:9", "--clock", "stepped", "--lag", "slip"], "--lag has no meaning"),
         (vec!["rover/uhf=udp:127.0.0.1:9", "--clock", "fast"], "a clock is"),
         (vec!["rover/uhf=udp:127.0.0.1:9", "--clock", "scaled(2)", "--wall-clock"], "--wall-clock needs"),
     ] {
@@ -148,4 +150,57 @@ fn a_link_is_real_between_two_simulated_nodes_by_the_commands_as_typed() {
     assert!(metrics.to_string().contains("delivery.ratio"), "{metrics:#}");
     let again = cosmosmesh(folder.path(), &["replay", "runs/field.hil", "--threads", "2"]);
     assert_eq!(again.status.code(), Some(0), "{}", text(&again.stdout));
+}
+
+#[test]
+fn a_session_whose_run_folder_cannot_be_written_is_logged_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    field::scenario(folder.path(), "2 s", 0.0, &field::traffic("20 ms"));
+    let taken = folder.path().join("runs/field");
+    let meanwhile = thread::spawn(move || {
+        thread::sleep(field::ms(1200));
+        fs::create_dir_all(&taken).unwrap();
+        fs::write(taken.join("letter.txt"), "somebody's own").unwrap();
+    });
+    let live = cosmosmesh(folder.path(), &["hil", "field.ron", "--bind", "rover/uhf=udp:127.0.0.1:9"]);
+    meanwhile.join().unwrap();
+    assert_eq!(live.status.code(), Some(2), "{}", text(&live.stderr));
+    assert!(text(&live.stdout).contains("fingerprint"), "{}", text(&live.stdout));
+    let again = cosmosmesh(folder.path(), &["replay", "runs/field.hil"]);
+    assert_eq!(again.status.code(), Some(0), "{}{}", text(&again.stdout), text(&again.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_scenario_that_could_not_be_replayed_from_its_log_is_refused_before_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    field::scenario(folder.path(), "2 s", 0.0, &field::traffic("20 ms"));
+    fs::create_dir(folder.path().join("plans")).unwrap();
+    fs::rename(folder.path().join("plan.ionrc"), folder.path().join("plans/real.ionrc")).unwrap();
+    std::os::unix::fs::symlink("plans/real.ionrc", folder.path().join("plan.ionrc")).unwrap();
+    let refused = cosmosmesh(folder.path(), &["hil", "field.ron", "--bind", "rover/uhf=udp:127.0.0.1:9"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stdout));
+    assert!(text(&refused.stderr).contains("a replay could not read it"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn the_log_of_the_last_session_is_kept_and_what_is_no_log_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    field::scenario(folder.path(), "2 s", 0.0, &field::traffic("20 ms"));
+    let hil = |more: &[&str]| {
+        let arguments = ["hil", "field.ron", "--bind", "rover/uhf=udp:127.0.0.1:9", "--until", "0.3 s"];
+        cosmosmesh(folder.path(), &[&arguments, more].concat())
+    };
+    for _ in 0..2 {
+        let live = hil(&[]);
+        assert_eq!(live.status.code(), Some(0), "{}", text(&live.stderr));
+    }
+    for log in ["runs/field.hil", "runs/field.hil.1"] {
+        assert_eq!(cosmosmesh(folder.path(), &["replay", log]).status.code(), Some(0), "{log}");
+    }
+    let scenario = fs::read(folder.path().join("field.ron")).unwrap();
+    let refused = hil(&["--log", "field.ron"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("is no log"), "{}", text(&refused.stderr));
+    assert_eq!(fs::read(folder.path().join("field.ron")).unwrap(), scenario);
 }

@@ -117,7 +117,7 @@ impl<'a> Plan<'a> {
         (self.meanwhile)(mailbox.clone());
         let stop = Box::new(|| false);
         let (mode, policy) = (self.mode, self.policy);
-        let mut live = Live::new(Setup { mode, policy, door, wires, mailbox, journal, stop });
+        let mut live = Live::new(Setup { mode, policy, door, wires, mailbox, journal, since: None, stop });
         let options = Options { threads: threads(self.threads), until: self.until, ..Options::default() };
         let simulation = Simulation::beside(Arc::new(scenario), options, session.reality).unwrap();
         let (reached, end) = run(&simulation, &mut live);

@@ -274,3 +274,25 @@ fn between_two_simulated_nodes_a_real_way_carries_frames_and_the_link_adds_its_l
     let refused = simulation(&path, Reality { interfaces: half, ..Reality::default() }, 1).err();
     assert!(matches!(refused, Some(SimError::Bind(BindError::Way { .. }))));
 }
+
+#[test]
+fn frames_for_all_outlive_the_window_of_one_and_those_that_are_lost_are_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = field::scenario(folder.path(), "10 s", 0.0, "");
+    let lost = RecordKind::InputRefused { reason: "outside_lost" };
+    // Thirty frames of 50 ms on air, a tenth of a second before the habitat is gone.
+    let frames = |interface| (0..30).map(|_| frame(1900, interface, &[7; 400])).collect();
+    let reality = links_alone(vec![interface(ROVER, None), interface(RELAY, None)]);
+    let mut script = Script::new(frames(0), SimTime::from_secs(100));
+    let (reached, _) = field::run(&simulation(&path, reality, 1).unwrap(), &mut script);
+    assert_eq!(script.out.len(), 30, "the relay hears them all");
+    assert!(reached.records.iter().all(|one| one.kind != lost));
+    let reality = links_alone(vec![interface(ROVER, Some(HABITAT)), interface(HABITAT, None)]);
+    let mut script = Script::new(frames(0), SimTime::from_secs(100));
+    let (reached, _) = field::run(&simulation(&path, reality, 1).unwrap(), &mut script);
+    let count =
+        |wanted: fn(&RecordKind) -> bool| reached.records.iter().filter(|one| wanted(&one.kind)).count();
+    let sent = count(|kind| matches!(kind, RecordKind::FrameSent { .. }));
+    let lost = count(|kind| *kind == RecordKind::InputRefused { reason: "outside_lost" });
+    assert!(sent >= 2 && lost > 20 && sent + lost == 30, "{sent} sent, {lost} lost");
+}

@@ -8,6 +8,7 @@ mod net;
 mod packet;
 mod server;
 
+pub(super) use cosmosmesh_node::transport::{kiss::ax25::MAX_INFORMATION, meshtastic::MAX_PAYLOAD};
 pub(super) use modem::{KissModem, MeshModem, ModemWire};
 pub(super) use net::{MeshNet, MeshWire, Place};
 pub(super) use packet::MARK;

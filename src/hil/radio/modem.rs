@@ -19,7 +19,8 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::Duration,
@@ -29,6 +30,8 @@ use std::{
 const LOOK: Duration = Duration::from_millis(100);
 /// Between attempts at a modem that is not there.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Pieces, of a frame or a few, that may wait for a line to take them.
+const WRITING: usize = 64;
 
 /// A frame that a modem heard, with RSSI in dBm and SNR in quarters of a dB where it says.
 pub(in crate::hil) struct Heard {
@@ -125,14 +128,13 @@ impl Modem for KissModem {
 /// A Meshtastic radio; frames travel as private payloads to all.
 pub(in crate::hil) struct MeshModem {
     client: MeshtasticClient,
-    foreign: u64,
 }
 
 impl MeshModem {
     pub(in crate::hil) fn new() -> Self {
         // Nobody repeats: the link is the radio's own reach.
         let settings = ClientSettings { hop_limit: 0, ..ClientSettings::default() };
-        Self { client: MeshtasticClient::new(settings, clock::unix_ns() as u32), foreign: 0 }
+        Self { client: MeshtasticClient::new(settings, clock::unix_ns() as u32) }
     }
 }
 
@@ -153,7 +155,8 @@ impl Modem for MeshModem {
         while let Some(event) = self.client.poll_event() {
             if let MeshtasticEvent::Received { payload, rssi_dbm, snr_db, .. } = event {
                 let rssi_dbm = i16::try_from(rssi_dbm).ok().filter(|rssi| *rssi != 0);
-                let snr_quarter_db = Some((snr_db * 4.0).clamp(-512.0, 508.0) as i16);
+                // A field that the radio does not give is zero.
+                let snr_quarter_db = Some((snr_db * 4.0).clamp(-512.0, 508.0) as i16).filter(|snr| *snr != 0);
                 heard.push(Heard { bytes: payload, rssi_dbm, snr_quarter_db });
             }
         }
@@ -168,27 +171,50 @@ impl Modem for MeshModem {
     }
 
     fn refused(&self) -> u64 {
-        self.foreign + self.client.counts().values().sum::<u64>()
+        let unread = self.client.decoder().refused().values().sum::<u64>();
+        unread + self.client.counts().values().sum::<u64>()
     }
+}
+
+/// An open line, and what its writer has yet to write.
+struct Way {
+    line: Line,
+    writer: SyncSender<Vec<u8>>,
 }
 
 struct Shared<M> {
     modem: M,
-    line: Option<Line>,
+    way: Option<Way>,
 }
 
 impl<M: Modem> Shared<M> {
-    /// Writes what the modem is to get; a line that does not take it is given up, and made anew by the reader.
+    /// Hands what the modem is to get to the line's writer. What a slow line has no room for is lost, as on any medium.
     fn flush(&mut self) -> io::Result<()> {
         let bytes = self.modem.output();
-        let Some(line) = &self.line else { return Err(io::ErrorKind::NotConnected.into()) };
-        let written = if bytes.is_empty() { Ok(()) } else { line.write_all(&bytes) };
-        if written.is_err() {
-            line.shut_down();
-            self.line = None;
+        let Some(way) = &self.way else { return Err(io::ErrorKind::NotConnected.into()) };
+        if bytes.is_empty() {
+            return Ok(());
         }
-        written
+        way.writer.try_send(bytes).map_err(|error| match error {
+            TrySendError::Full(_) => io::ErrorKind::WouldBlock.into(),
+            TrySendError::Disconnected(_) => io::ErrorKind::BrokenPipe.into(),
+        })
     }
+}
+
+/// A thread of the line's own, since a modem may take its time: simulated time does not wait for it. It ends with its channel, or with the line.
+fn writer(line: &Line) -> io::Result<SyncSender<Vec<u8>>> {
+    let (writer, pieces) = sync_channel::<Vec<u8>>(WRITING);
+    let line = line.clone();
+    thread::Builder::new().name("hil write".to_owned()).spawn(move || {
+        for piece in pieces {
+            if line.write_all(&piece).is_err() {
+                // The reader makes it anew.
+                return line.shut_down();
+            }
+        }
+    })?;
+    Ok(writer)
 }
 
 /// What the threads of a modem share.
@@ -198,6 +224,8 @@ struct Parts<M> {
     began: std::time::Instant,
     interface: u32,
     mailbox: Arc<Mailbox>,
+    /// How often the line was lost.
+    losses: AtomicU64,
 }
 
 impl<M: Modem> Parts<M> {
@@ -217,7 +245,7 @@ impl<M: Modem> Parts<M> {
     fn take(&self, bytes: &[u8]) -> io::Result<()> {
         let mut heard = Vec::new();
         let mut shared = self.lock();
-        if shared.line.is_none() {
+        if shared.way.is_none() {
             return Err(io::ErrorKind::NotConnected.into());
         }
         shared.modem.take(self.now(), bytes, &mut heard);
@@ -231,24 +259,27 @@ impl<M: Modem> Parts<M> {
 
     /// Until the line is gone.
     fn serve(&self, line: Line) {
+        let Ok(writer) = writer(&line) else { return };
         {
             let mut shared = self.lock();
-            shared.line = Some(line.clone());
+            shared.way = Some(Way { line: line.clone(), writer });
             shared.modem.connected(self.now());
-            if shared.flush().is_err() {
-                return;
-            }
+            // A new writer has room.
+            let _ = shared.flush();
         }
         let mut buffer = [0; 4096];
         while !self.is_ending() {
             let Ok(length @ 1..) = line.read(&mut buffer) else { break };
-            if self.take(&buffer[..length]).is_err() {
+            // What a slow line has no room for is lost; the line is not.
+            let full = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+            if self.take(&buffer[..length]).is_err_and(|error| !full(&error)) {
                 break;
             }
         }
+        line.shut_down();
         let mut shared = self.lock();
         shared.modem.lost();
-        shared.line = None;
+        shared.way = None;
     }
 }
 
@@ -272,17 +303,27 @@ impl<M: Modem + 'static> ModemWire<M> {
         })?;
         let failed = |source| WireError::Io { what: format!("modem at {at}"), source };
         let first = Line::open(&at).map_err(failed)?;
-        let (shared, ending) = (Mutex::new(Shared { modem, line: None }), AtomicBool::new(false));
-        let parts = Arc::new(Parts { shared, ending, began: clock::now(), interface, mailbox });
+        let (shared, ending) = (Mutex::new(Shared { modem, way: None }), AtomicBool::new(false));
+        let parts = Arc::new(Parts {
+            shared,
+            ending,
+            began: clock::now(),
+            interface,
+            mailbox,
+            losses: AtomicU64::new(0),
+        });
         let (reading, ticking, place) = (parts.clone(), parts.clone(), at.clone());
         let thread = |what: &str| thread::Builder::new().name(format!("hil {what} {at}"));
         let reader = thread("read").spawn(move || {
             let mut next = Some(first);
             while !reading.is_ending() {
-                match next.take().map_or_else(|| Line::open(&place), Ok) {
-                    Ok(line) => reading.serve(line),
-                    Err(_) => thread::sleep(PAUSE),
+                if let Ok(line) = next.take().map_or_else(|| Line::open(&place), Ok) {
+                    reading.serve(line);
+                    reading.losses.fetch_add(1, Ordering::Relaxed);
                 }
+                // One that accepts and closes is not asked at once again either.
+                let looks = PAUSE.as_millis() / LOOK.as_millis();
+                (0..looks).take_while(|_| !reading.is_ending()).for_each(|_| thread::sleep(LOOK));
             }
         });
         reader.map_err(failed)?;
@@ -312,14 +353,18 @@ impl<M: Modem + 'static> Wire for ModemWire<M> {
     fn refused(&self) -> u64 {
         self.parts.lock().modem.refused()
     }
+
+    fn losses(&self) -> u64 {
+        self.parts.losses.load(Ordering::Relaxed)
+    }
 }
 
 impl<M> Drop for ModemWire<M> {
     fn drop(&mut self) {
         self.parts.ending.store(true, Ordering::Relaxed);
         let shared = self.parts.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = &shared.line {
-            line.shut_down();
+        if let Some(way) = &shared.way {
+            way.line.shut_down();
         }
     }
 }

@@ -73,13 +73,13 @@ struct Radio {
     pending: BTreeMap<u32, Pending>,
     seen: VecDeque<(u32, u32)>,
     next: u32,
+    refused: u64,
 }
 
 struct Inner {
     radios: BTreeMap<u32, Radio>,
     mailbox: Arc<Mailbox>,
     next_client: u64,
-    refused: u64,
 }
 
 /// All emulated radios of a session.
@@ -102,10 +102,10 @@ impl MeshNet {
             let (clients, pending, seen) = <_>::default();
             // Numbers of other sessions are different, as those of a radio that began anew are.
             let next = clock::unix_ns() as u32 | 1;
-            (place.interface, Radio { place, number, clients, pending, seen, next })
+            (place.interface, Radio { place, number, clients, pending, seen, next, refused: 0 })
         };
         let radios = places.into_iter().map(radio).collect();
-        let net = Self(Arc::new(Mutex::new(Inner { radios, mailbox, next_client: 0, refused: 0 })));
+        let net = Self(Arc::new(Mutex::new(Inner { radios, mailbox, next_client: 0 })));
         let weak = Arc::downgrade(&net.0);
         thread::Builder::new().name("hil mesh".to_owned()).spawn(move || {
             while let Some(inner) = weak.upgrade() {
@@ -224,8 +224,16 @@ impl Inner {
         let lora = LoRaConfig { use_preset: true, hop_limit: 3, tx_enabled: true, ..LoRaConfig::default() };
         parts.push(Payload::Config(Config { part: Some(config::Part::Lora(lora)) }));
         parts.push(Payload::ConfigCompleteId(id));
+        // As one piece: however many there are, a program that reads has the room.
+        let Some(radio) = self.radios.get_mut(&interface) else { return };
+        let mut bytes = Vec::new();
         for part in parts {
-            self.tell(interface, Some(client), part);
+            radio.next = radio.next.wrapping_add(1);
+            // A name that is too long for a message is left out.
+            let _ = put_message(&mut bytes, &FromRadio { id: radio.next, payload: Some(part) });
+        }
+        if radio.clients.get(&client).is_some_and(|writer| writer.try_send(bytes).is_err()) {
+            radio.clients.remove(&client);
         }
         self.queue_status(interface, Some(client), 0, 0);
     }
@@ -260,7 +268,7 @@ impl Inner {
         let own = radio.number;
         let id = if packet.id == 0 { clock::unix_ns() as u32 | 1 } else { packet.id };
         let Some(mesh_packet::Payload::Decoded(data)) = packet.payload else {
-            self.refused += 1;
+            radio.refused += 1;
             return self.queue_status(interface, None, NO_ROOM, id);
         };
         let port = u16::try_from(data.portnum).ok();
@@ -272,22 +280,34 @@ impl Inner {
             None
         };
         if let Some((res, error)) = refused {
-            self.refused += 1;
+            radio.refused += 1;
             self.queue_status(interface, None, res, id);
             return self.tell_outcome(interface, own, id, error);
         }
-        self.queue_status(interface, None, 0, id);
         if packet.to == own {
+            self.queue_status(interface, None, 0, id);
             // Such as settings, of which it has none.
             if packet.want_ack {
                 self.tell_outcome(interface, own, id, routing::NONE);
             }
             return;
         }
-        let want_ack = packet.want_ack && packet.to != BROADCAST;
+        let (to_all, asked) = (packet.to == BROADCAST, packet.want_ack);
+        let want_ack = asked && !to_all;
         let packet =
             Packet { want_ack, port: port.unwrap_or(0), to: packet.to, from: own, id, payload: data.payload };
-        self.mailbox.post(interface, packet.encode(), None, None);
+        if !self.mailbox.post(interface, packet.encode(), None, None) {
+            if let Some(radio) = self.radios.get_mut(&interface) {
+                radio.refused += 1;
+            }
+            self.queue_status(interface, None, NO_ROOM, id);
+            return self.tell_outcome(interface, own, id, routing::MAX_RETRANSMIT);
+        }
+        self.queue_status(interface, None, 0, id);
+        if to_all && asked {
+            // Nobody acknowledges what is for all: a radio answers for itself.
+            self.tell_outcome(interface, own, id, routing::NONE);
+        }
         if want_ack && let Some(radio) = self.radios.get_mut(&interface) {
             radio.pending.insert(id, Pending { packet, due: clock::now() + PATIENCE, left: TRIES - 1 });
         }
@@ -332,7 +352,7 @@ impl Inner {
                 let packet = Packet { want_ack: false, port: PRIVATE_APP as u16, to, from, id, payload };
                 self.deliver(interface, &packet, frame.snr_db);
             } else {
-                self.refused += u64::from(offered);
+                radio.refused += u64::from(offered);
             }
             return;
         };
@@ -419,7 +439,7 @@ impl Wire for MeshWire {
     }
 
     fn refused(&self) -> u64 {
-        self.net.lock().refused
+        self.net.lock().radios.get(&self.interface).map_or(0, |radio| radio.refused)
     }
 }
 

@@ -225,10 +225,13 @@ impl MeshtasticClient {
         if self.state == State::Closed {
             return;
         }
+        let quiet = bytes.is_empty();
         while let Some(message) = self.decoder.take(&mut bytes) {
             self.on_message(now, message);
         }
-        self.gap_due = self.decoder.is_inside().then(|| now.saturating_add(GAP));
+        // Only bytes make the wait longer: whoever looks at its timers often does not keep half a message for ever.
+        let running = self.gap_due.filter(|due| quiet && *due > now);
+        self.gap_due = self.decoder.is_inside().then(|| running.unwrap_or_else(|| now.saturating_add(GAP)));
     }
 
     /// Sends a payload on the client's port to a node, or to all.

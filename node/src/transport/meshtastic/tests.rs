@@ -269,6 +269,20 @@ fn a_radio_that_begins_anew_is_asked_anew() {
 }
 
 #[test]
+fn noise_like_a_header_is_given_up_after_the_gap_however_often_timers_are_looked_at() {
+    let mut client = ready(ClientSettings::default());
+    client.handle_bytes(at(1), &[START[0], START[1], 2, 0]);
+    let due = client.poll_timeout().expect("a gap");
+    // Half of the gap later, without bytes: it is not longer for that.
+    client.handle_bytes(at(1).saturating_add(Duration::from_millis(500)), &[]);
+    assert_eq!(client.poll_timeout(), Some(due));
+    assert!(due <= at(2), "{due:?}");
+    client.handle_timeout(due);
+    client.handle_bytes(due, &framed(From::Rebooted(true)));
+    assert_eq!(client.poll_event(), Some(MeshtasticEvent::NotReady), "the next message is read at once");
+}
+
+#[test]
 fn what_is_for_others_is_passed_over() {
     let mut client = ready(ClientSettings::default());
     let packet = |to, portnum, payload: &[u8]| {
