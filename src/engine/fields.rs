@@ -93,6 +93,7 @@ impl RecordKind {
             Self::FrameReceived { .. } => (4, "frame_received"),
             Self::FrameLost { .. } => (5, "frame_lost"),
             Self::Submitted { .. } => (6, "submitted"),
+            Self::Reworded { .. } => (62, "reworded"),
             Self::Delivered { .. } => (7, "delivered"),
             Self::Acknowledged { .. } => (8, "acknowledged"),
             Self::Abandoned { .. } => (9, "abandoned"),
@@ -139,6 +140,7 @@ impl RecordKind {
             | Self::FrameReceived { .. }
             | Self::FrameLost { .. } => self.link_fields(visit),
             Self::Submitted { .. }
+            | Self::Reworded { .. }
             | Self::Delivered { .. }
             | Self::Acknowledged { .. }
             | Self::Abandoned { .. }
@@ -296,7 +298,8 @@ impl RecordKind {
 
     fn message_fields(&self, visit: &mut impl FnMut(&'static str, Field<'_>)) {
         match self {
-            Self::Submitted { sequence, destination, kind, bytes } => {
+            Self::Submitted { sequence, destination, kind, bytes }
+            | Self::Reworded { sequence, destination, kind, bytes } => {
                 visit("destination", Field::Asset(*destination));
                 visit("stream", Field::Word(kind.word()));
                 visit("sequence", Field::Count(*sequence));

@@ -137,6 +137,17 @@ pub enum RecordKind {
         /// Payload bytes.
         bytes: u32,
     },
+    /// A module put other words into a message of which nothing had left.
+    Reworded {
+        /// Sequence number in the stream (asset → destination, kind).
+        sequence: u64,
+        /// Addressee.
+        destination: AssetIndex,
+        /// The stream.
+        kind: MessageKind,
+        /// Payload bytes now.
+        bytes: u32,
+    },
     /// A message reached the application or module it is for: verified, once, in order.
     Delivered {
         /// Who sent it.

@@ -52,6 +52,18 @@ impl NothingForged {
                     stream.outstanding.pop_first();
                 }
             }
+            RecordKind::Reworded { sequence, destination, kind, bytes } => {
+                let id = StreamId { source: record.asset, destination, kind };
+                let stream = self.streams.entry(id).or_default();
+                if !stream.submitted.contains(sequence) {
+                    report.push(record.time, "nothing forged", || {
+                        format!("{id} gave other words to message {sequence}, which it had not submitted")
+                    });
+                }
+                if let Some(message) = stream.outstanding.get_mut(&sequence) {
+                    message.0 = bytes;
+                }
+            }
             RecordKind::Delivered { source, .. } if self.unseen.contains(&source) => {}
             RecordKind::Delivered { source, sequence, kind, bytes, latency } => {
                 let id = StreamId { source, destination: record.asset, kind };

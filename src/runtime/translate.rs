@@ -49,6 +49,12 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             kind: kind(purpose),
             bytes: bytes as u32,
         },
+        Report::Reworded { destination, purpose, sequence, bytes } => RecordKind::Reworded {
+            sequence,
+            destination: at(destination),
+            kind: kind(purpose),
+            bytes: bytes as u32,
+        },
         Report::Consumed { source, purpose, sequence, bytes, .. } => RecordKind::Delivered {
             source: at(source),
             sequence,

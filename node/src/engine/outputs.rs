@@ -110,6 +110,7 @@ impl Engine {
             Report::CustodyReleased { .. } => self.counts.message("custody_released", "bundle"),
             Report::CustodyRefused { .. } => self.counts.message("custody_refused", "bundle"),
             Report::CustodyRepeated { .. } => self.counts.message("custody_repeated", "bundle"),
+            Report::Reworded { purpose, .. } => self.counts.message("reworded", purpose_word(purpose)),
             Report::Skipped { .. } => self.counts.message("skipped", "stream"),
             Report::Governance { slot, step, what, .. } => {
                 tracing::info!(slot, step = step.word(), what, "a step of the fleet's decisions");

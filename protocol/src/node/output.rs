@@ -242,6 +242,17 @@ pub enum Report {
         /// Its number in the stream.
         sequence: u64,
     },
+    /// A message of which nothing had left says something else under its number.
+    Reworded {
+        /// Addressee.
+        destination: NodeId,
+        /// What for.
+        purpose: Purpose,
+        /// Its number in the stream.
+        sequence: u64,
+        /// Payload bytes now.
+        bytes: usize,
+    },
     /// A message was given up: its lifetime or its attempts are spent.
     Abandoned {
         /// Addressee.

@@ -12,7 +12,7 @@ use crate::{
     dtn::store::Queue,
     envelope::{Header, Purpose, seal},
     id::NodeId,
-    node::{Followup, StreamKey},
+    node::{Followup, Report, StreamKey},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 use sha2::{Digest as _, Sha256};
@@ -118,6 +118,8 @@ impl Node {
         self.signatures.made += 1;
         self.release(key);
         self.keep_outgoing_message(stream, sequence, &message);
+        let StreamKey { peer: destination, purpose } = stream;
+        self.report_durable(Report::Reworded { destination, purpose, sequence, bytes: payload.len() });
         self.followups.push(Followup::Launch(stream, sequence));
         true
     }
