@@ -34,7 +34,7 @@ pub(super) enum Said {
     Ballot(Ballot),
 }
 
-/// A record whose form is right. Whether it holds, [`Record::verify`] tells.
+/// A record whose form is right. Whether it holds, `Record::verify` tells.
 #[derive(Clone, Debug)]
 pub struct Record<'a> {
     signed: Sign1<'a>,

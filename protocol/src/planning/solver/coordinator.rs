@@ -6,7 +6,7 @@
 //! such a result is first confirmed by all. After `patience` extensions in a row the plan is committed as
 //! [`Outcome::Absent`].
 //!
-//! **No rounds.** Other methods take a step `gather` after something arrived, and ask whose answer no longer stands ([`drift`]); where
+//! **No rounds.** Other methods take a step `gather` after something arrived, and ask whose answer no longer stands (`drift`); where
 //! the method does not tell, whoever the answer came from. A member that owes an answer for the deadline is asked again.
 //!
 //! **Sums.** A contribution says which earlier one it replaces (its base), and is accepted only when that is the one in the sum:
