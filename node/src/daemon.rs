@@ -13,6 +13,7 @@ use crate::{
     mailbox::{Event, Mailbox},
     store::{Keeper, Opener, Store},
     tls::{Tls, TlsSetup},
+    token::Token,
     transport::{
         ConnectionIds, StreamKind, datagram,
         stream::{Stopping, Streams},
@@ -251,7 +252,8 @@ impl Daemon {
             streams.keep_radio(place, radio.at.clone())?;
         }
         if let Some(listener) = sockets.control {
-            self.server = Some(http::Server::start(listener, self.door.clone())?);
+            let token = Token::keep(&self.config.token_file()).map_err(io::Error::other)?;
+            self.server = Some(http::Server::start(listener, self.door.clone(), token)?);
         }
         Ok(())
     }

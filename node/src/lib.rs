@@ -49,6 +49,7 @@ mod metrics;
 mod processor;
 mod store;
 mod tls;
+mod token;
 pub mod transport;
 mod trust;
 
@@ -67,3 +68,4 @@ pub use log::{LogFormat, LogLevel, start as start_log};
 pub use message::Message;
 pub use metrics::PeerStatus;
 pub use tls::Tls;
+pub use token::Token;

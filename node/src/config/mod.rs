@@ -139,6 +139,12 @@ impl Config {
         self.state.join("key")
     }
 
+    /// The file of its control's token, which is made when it starts.
+    #[must_use]
+    pub fn token_file(&self) -> PathBuf {
+        self.state.join("token")
+    }
+
     /// The file of its store.
     #[must_use]
     pub fn store_file(&self) -> PathBuf {
