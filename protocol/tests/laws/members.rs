@@ -109,7 +109,7 @@ pub(super) fn statements() -> Vec<Vec<u8>> {
         entry.encode(),
         Policy::default().encode(),
         message.encode(),
-        Content::Policy(Box::new(Policy::default())).encode(),
+        Content::Policy(Box::default()).encode(),
     ];
     (0..).zip(all).map(|(kind, bytes)| [&[kind][..], &bytes].concat()).collect()
 }
@@ -315,9 +315,7 @@ pub(super) fn said() -> Vec<Vec<u8>> {
         let at = Instant::ZERO.saturating_add(MINUTE * minute as u32);
         let first = &mut members[0];
         match minute {
-            5 => first
-                .input(Input::Propose(Box::new(Content::Policy(Box::new(Policy::default())))))
-                .expect("an admin"),
+            5 => first.input(Input::Propose(Box::new(Content::Policy(Box::default())))).expect("an admin"),
             15 => first.input(Input::RotateKey(Box::new(keys(101)))).expect("a key"),
             _ if minute.is_multiple_of(10) => {
                 let submission = Submission {
