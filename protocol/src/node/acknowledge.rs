@@ -60,6 +60,10 @@ impl Node {
 
     /// A control message goes to `peer` within the acknowledgement delay.
     pub(super) fn arm_control(&mut self, peer: NodeId) {
+        if self.is_blocked(peer) {
+            // It hears of it when its key is certified anew.
+            return;
+        }
         let delay = self.jittered(self.config.retransmission.ack_delay);
         self.timers.arm_by(Timer::Acknowledge(peer), self.now.saturating_add(delay));
     }
