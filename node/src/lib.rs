@@ -37,6 +37,7 @@ mod discovery;
 mod disk;
 mod door;
 mod engine;
+mod folder;
 mod histogram;
 mod http;
 mod inbox;
@@ -45,12 +46,15 @@ mod log;
 mod mailbox;
 mod message;
 mod metrics;
+mod opening;
 mod processor;
 mod store;
 mod tls;
 pub mod transport;
+mod unflushed;
 
 pub use client::{Client, ClientError};
+pub use clock::CivilClock;
 pub use config::{
     Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Radio, Requirements, Speaks,
     Station, Via,

@@ -5,6 +5,7 @@ mod place;
 mod preset;
 mod radio;
 mod raw;
+mod sense;
 
 pub use check::ConfigErrors;
 pub use place::ConfigError;
