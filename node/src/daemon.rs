@@ -3,6 +3,7 @@
 use crate::{
     clock::{CivilClock, Clock},
     config::{Config, Peer, Via},
+    credential::CredentialError,
     discovery::{self, Discovery},
     disk::{Disk, DiskError},
     door::Door,
@@ -18,6 +19,7 @@ use crate::{
         room::Room,
         stream::{Stopping, Streams},
     },
+    trust,
 };
 use cosmosmesh_protocol::{
     bundle::Policy,
@@ -26,8 +28,8 @@ use cosmosmesh_protocol::{
         strategy::{RoutingConfig, StaticRoute},
     },
     id::NodeId,
-    identity::{Did, KeyPair},
-    node::{BundleSecurity, BundleSettings, InputError, Node, NodeConfig, Retransmission},
+    identity::{Did, KeyPair, Keyring},
+    node::{BundleSecurity, BundleSettings, InputError, Node, NodeConfig, Retransmission, TrustConfig},
 };
 use std::{
     io,
@@ -108,6 +110,9 @@ pub enum StartError {
     /// TLS.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
+    /// What the authority has signed.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     /// The state's folder, a thread.
     #[error("{what}: {source}")]
     System {
@@ -180,12 +185,13 @@ impl Daemon {
         let sockets = Sockets::bind(&config)?;
         let uncertainty = Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms));
         let clock = Clock::start(uncertainty, start.civil);
-        let tls = tls_setup(&config, &keys)?;
+        let trust = trust::read(&config, &keys, clock.civil_now())?;
         let ways = (start.open_store, start.set_aside_store);
         let (opened, node) = opening::store(&config, &keys, &clock, ways, |disk| {
-            restore(&config, keys.clone(), disk, &clock)
+            restore((&config, trust.clone()), keys.clone(), disk, &clock)
         })?;
         let Opened { disk, open, set_aside } = opened;
+        let tls = tls_setup(&config, &keys, node.keyring().map(|keyring| (keyring, clock.clone())))?;
         let store = Store::new(disk, open, config.store_file())
             .map_err(|source| StartError::Store { path: config.store_file(), source })?;
         let mailbox = Mailbox::new();
@@ -395,23 +401,32 @@ fn failed(what: &'static str, address: Option<SocketAddr>, source: io::Error) ->
 }
 
 /// What protected sessions need, where they are wanted.
-fn tls_setup(config: &Config, keys: &KeyPair) -> Result<Option<TlsSetup>, StartError> {
+fn tls_setup(
+    config: &Config,
+    keys: &KeyPair,
+    keyring: Option<(&Keyring, Clock)>,
+) -> Result<Option<TlsSetup>, StartError> {
     if config.tls == Tls::Refuse {
         return Ok(None);
     }
     let members = config.peers.iter().filter_map(|peer| Some((peer.node, peer.key.clone()?)));
-    Ok(Some(TlsSetup::new(config.node, keys, members)?))
+    Ok(Some(TlsSetup::new(config.node, keys, members, keyring)?))
 }
 
 /// The node with what was kept of it, in a new incarnation.
-fn restore(config: &Config, keys: KeyPair, disk: &Disk, clock: &Clock) -> Result<Node, StartError> {
+fn restore(
+    (config, trust): (&Config, Option<TrustConfig>),
+    keys: KeyPair,
+    disk: &Disk,
+    clock: &Clock,
+) -> Result<Node, StartError> {
     let path = config.store_file();
     let failed = |source| StartError::Store { path: path.clone(), source };
     let incarnation = disk.begin_incarnation().map_err(failed)?;
     let records = disk.records().map_err(failed)?;
     let kept = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
     let seed = key::random()?;
-    let settings = node_config(config, &keys);
+    let settings = NodeConfig { trust, ..node_config(config, &keys) };
     Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept)
         .map_err(|source| StartError::Kept { path, source })
 }

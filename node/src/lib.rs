@@ -32,6 +32,7 @@ pub mod cli;
 mod client;
 mod clock;
 mod config;
+mod credential;
 mod daemon;
 mod discovery;
 mod disk;
@@ -51,14 +52,16 @@ mod processor;
 mod store;
 mod tls;
 pub mod transport;
+mod trust;
 mod unflushed;
 
 pub use client::{Client, ClientError};
 pub use clock::CivilClock;
 pub use config::{
     Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Radio, Requirements, Speaks,
-    Station, Via,
+    Station, Trust, Via,
 };
+pub use credential::CredentialError;
 pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
 pub use disk::{Disk, DiskError, Record};
 pub use door::Health;

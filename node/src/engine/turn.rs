@@ -1,7 +1,9 @@
 //! One turn of the engine: events in, deadlines, everything that follows from them.
 
-use super::{Answer, CIVIL_EVERY, Engine, LAST_WORDS, OVERDUE};
-use super::{connection::Connection, outputs::delivered_bytes};
+use super::{
+    Answer, CIVIL_EVERY, Engine, LAST_WORDS, LOOK_AT_TRUST, OVERDUE, connection::Connection,
+    outputs::delivered_bytes,
+};
 use crate::{mailbox::Event, store::Work, transport::ConnectionId};
 use cosmosmesh_protocol::{convergence::tcpcl::TerminationReason, node::Input, time::Instant};
 use std::{net::TcpStream, time::Duration};
@@ -69,6 +71,10 @@ impl Engine {
         }
         if self.parts.node.poll_timeout().is_some_and(|due| due <= now) {
             let _ = self.input(Input::Timeout);
+        }
+        if now >= self.trust_due {
+            self.trust_due = now.saturating_add(LOOK_AT_TRUST);
+            self.look_at_trust();
         }
         self.on_radio_time(now);
         let due: Vec<ConnectionId> =

@@ -14,3 +14,4 @@ mod pressure;
 mod radio;
 mod secure;
 mod store;
+mod trust;
