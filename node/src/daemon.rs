@@ -186,13 +186,13 @@ impl Daemon {
         let sockets = Sockets::bind(&config)?;
         let uncertainty = Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms));
         let clock = Clock::start(uncertainty, start.civil);
-        let trust = trust::read(&config, &keys)?;
+        let trust = trust::read(&config, &keys, clock.civil_now())?;
         let ways = (start.open_store, start.set_aside_store);
         let (opened, node) = opening::store(&config, &keys, &clock, ways, |disk| {
             restore((&config, trust.clone()), keys.clone(), disk, &clock)
         })?;
-        let tls = tls_setup(&config, &keys, node.keyring().map(|keyring| (keyring, clock.clone())))?;
         let Opened { disk, open, set_aside } = opened;
+        let tls = tls_setup(&config, &keys, node.keyring().map(|keyring| (keyring, clock.clone())))?;
         let store = Store::new(disk, open, config.store_file())
             .map_err(|source| StartError::Store { path: config.store_file(), source })?;
         let mailbox = Mailbox::new();

@@ -171,7 +171,8 @@ fn opener(path: PathBuf, open_at: Arc<OpenStore>, title: Title) -> Opener {
         match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(DiskError::Gone),
             Ok(found) if found.len() == 0 => return Err(DiskError::Empty),
-            other => drop(other?),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
         }
         let disk = open_at(&path)?;
         if disk.title()? == Some(title) { Ok(disk) } else { Err(DiskError::Other) }

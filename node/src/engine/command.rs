@@ -30,7 +30,8 @@ impl Command {
         let payload = match self {
             Self::Submit(submission, _) => submission.payload.len(),
             Self::SendBundle(submission, _) => submission.payload.len(),
-            Self::Take(..) => 0,
+            // A statement is a few hundred bytes.
+            Self::Learn(..) | Self::Take(..) => 0,
         };
         payload + size_of::<Self>()
     }

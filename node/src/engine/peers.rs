@@ -221,7 +221,7 @@ impl Engine {
             moved = true;
             let mtu = usize::from(self.parts.config.limits.udp_bytes);
             let sent = match (udpcl::datagram(&bundle, mtu), &self.parts.socket) {
-                (Ok(datagram), Some(socket)) => socket.send_to(&datagram, address),
+                (Ok(datagram), Some(socket)) => socket.send_to(datagram, address),
                 (Ok(_), None) => Err(io::ErrorKind::NotConnected.into()),
                 (Err(error), _) => {
                     // It will not fit the next time either.

@@ -1,7 +1,9 @@
 //! One turn of the engine: events in, deadlines, everything that follows from them.
 
-use super::{Answer, CIVIL_EVERY, Engine, LAST_WORDS, LOOK_AT_TRUST, OVERDUE};
-use super::{connection::Connection, outputs::delivered_bytes};
+use super::{
+    Answer, CIVIL_EVERY, Engine, LAST_WORDS, LOOK_AT_TRUST, OVERDUE, connection::Connection,
+    outputs::delivered_bytes,
+};
 use crate::{mailbox::Event, store::Work, transport::ConnectionId};
 use cosmosmesh_protocol::{convergence::tcpcl::TerminationReason, node::Input, time::Instant};
 use std::{net::TcpStream, time::Duration};
