@@ -473,6 +473,7 @@ fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {
             max_remembered: limits.remembered as usize,
             ..BundleSettings::default()
         },
+        discovery: config.gossip,
         ..NodeConfig::new(config.node, Arc::new(directory))
     }
 }

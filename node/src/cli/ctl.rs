@@ -275,7 +275,8 @@ fn peers(out: &mut impl Write, json: bool, peers: Vec<PeerStatus>) -> Result<Out
     }
     for peer in peers {
         let state = if peer.links_up > 0 { "up" } else { "down" };
-        writeln!(out, "{:>8}  {state:<4}  {}  {}", peer.node, peer.via, peer.addresses.join(", "))?;
+        let presence = peer.presence.map_or_else(String::new, |presence| format!("  {presence:<7}"));
+        writeln!(out, "{:>8}  {state:<4}{presence}  {}  {}", peer.node, peer.via, peer.addresses.join(", "))?;
     }
     Ok(Outcome::Done)
 }

@@ -168,7 +168,7 @@ fn configurations(authority: &Did, names: &[Did]) -> Result<Vec<(u64, String)>, 
         let issuer = if node == 1 { ", issuer: \"../authority\"" } else { "" };
         let mut text = format!(
             "// Node {node} of a fleet of {}, made by `up`.\n(\n    node: {node},\n    state: \"state\",\n    control: \"{}\",\n    \
-             listen: (tcpcl: \"{}\"),\n    tls: Require,\n    trust: (authority: \"{authority}\", certificate: \"certificate\"{issuer}),\n    \
+             listen: (tcpcl: \"{}\"),\n    tls: Require,\n    gossip: (),\n    trust: (authority: \"{authority}\", certificate: \"certificate\"{issuer}),\n    \
              peers: [\n",
             names.len(),
             control[place],

@@ -1,6 +1,7 @@
 //! How a daemon is set up: a RON file becomes a [`Config`], or a list of mistakes with file, line, column and field.
 
 mod check;
+mod gossip;
 mod place;
 mod preset;
 mod radio;
@@ -16,7 +17,7 @@ pub use raw::Limits;
 pub use trust::Trust;
 
 use crate::tls::Tls;
-use cosmosmesh_protocol::{id::NodeId, identity::PublicKey};
+use cosmosmesh_protocol::{id::NodeId, identity::PublicKey, node::DiscoveryConfig};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -48,6 +49,8 @@ pub struct Config {
     pub tls: Tls,
     /// Whose word counts, beside the keys of this configuration; those keys alone without it.
     pub trust: Option<Trust>,
+    /// Gossip among neighbours about who is there; none without it.
+    pub gossip: Option<DiscoveryConfig>,
     /// Who else there is.
     pub peers: Vec<Peer>,
     /// Modems and radios that peers are behind.

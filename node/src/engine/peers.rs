@@ -326,6 +326,7 @@ impl Engine {
                     .map(|connection| connection.from().to_string())
                     .collect(),
                 member: peer.key.is_some(),
+                presence: self.parts.node.presence(peer.node).map(|presence| presence.word().to_owned()),
             })
             .collect()
     }

@@ -8,6 +8,7 @@ mod delivery;
 mod discovery;
 mod faults;
 mod fleet;
+mod gossip;
 mod hostile;
 mod place;
 mod pressure;
