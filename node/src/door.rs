@@ -134,7 +134,12 @@ impl Door {
             troubles.push("the engine does not answer".to_owned());
         }
         let addresses = self.addresses;
-        let listens = [("tcpcl", addresses.tcpcl), ("mtcp", addresses.mtcp), ("udp", addresses.udp)];
+        let listens = [
+            ("tcpcl", addresses.tcpcl),
+            ("mtcp", addresses.mtcp),
+            ("udp", addresses.udp),
+            ("quic", addresses.quic),
+        ];
         let listens = listens.iter().filter_map(|(what, at)| at.map(|at| format!("{what} {at}")));
         Health {
             node: self.config.node.0,

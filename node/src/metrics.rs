@@ -162,7 +162,9 @@ impl Snapshot {
             }
         });
         gauge(&mut out, "member_presence", "What gossip says of a member.", |line| {
-            for (peer, state) in self.peers.iter().filter_map(|peer| Some((peer.node, peer.presence.as_ref()?))) {
+            for (peer, state) in
+                self.peers.iter().filter_map(|peer| Some((peer.node, peer.presence.as_ref()?)))
+            {
                 line(&format!("peer=\"{peer}\",state=\"{state}\""), 1);
             }
         });

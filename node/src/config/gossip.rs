@@ -49,8 +49,13 @@ mod tests {
         let pace = read("").expect("defaults").gossip.expect("it is there").pace;
         assert_eq!((pace.period, pace.suspicion), (Duration::from_secs(1), Duration::from_secs(5)));
         let told = read("period_ms: 200, round_trip_ms: 150, suspicion_ms: 100").expect_err("two mistakes");
-        assert!(told[0].contains("gossip.round_trip_ms: 150 is out of range: allowed are 10 to 100"), "{told:?}");
+        assert!(
+            told[0].contains("gossip.round_trip_ms: 150 is out of range: allowed are 10 to 100"),
+            "{told:?}"
+        );
         assert!(told[1].contains("gossip.suspicion_ms"), "{told:?}");
-        assert!(Config::parse("n", "(node: 1, state: \"s\")", Path::new("/")).expect("right").gossip.is_none());
+        assert!(
+            Config::parse("n", "(node: 1, state: \"s\")", Path::new("/")).expect("right").gossip.is_none()
+        );
     }
 }

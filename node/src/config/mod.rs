@@ -72,6 +72,8 @@ pub struct Listen {
     pub mtcp: Option<SocketAddr>,
     /// For UDPCL.
     pub udp: Option<SocketAddr>,
+    /// For TCPCLv4 over QUIC.
+    pub quic: Option<SocketAddr>,
 }
 
 /// Another node.
@@ -98,6 +100,8 @@ pub enum Via {
     Tcpcl(SocketAddr),
     /// We connect for what we send, and speak MTCP; it connects for what it sends.
     Mtcp(SocketAddr),
+    /// We connect by QUIC, and speak TCPCLv4 on a stream of it.
+    Quic(SocketAddr),
     /// One bundle in one datagram.
     Udp(SocketAddr),
     /// Small frames over a radio.

@@ -91,6 +91,8 @@ pub(super) struct RawListen {
     pub(super) mtcp: Option<SocketAddr>,
     #[serde(default)]
     pub(super) udp: Option<SocketAddr>,
+    #[serde(default)]
+    pub(super) quic: Option<SocketAddr>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,6 +115,7 @@ pub(super) enum RawVia {
     Tcpcl(SocketAddr),
     Mtcp(SocketAddr),
     Udp(SocketAddr),
+    Quic(SocketAddr),
     Radio {
         radio: String,
         #[serde(default)]

@@ -24,7 +24,10 @@ fn members_know_who_is_there_and_who_is_gone_and_who_came_back() {
     };
     let two = || {
         let peers = [place.peer(1, "Inbound"), place.peer(3, "Others")];
-        place.daemon(2, &format!("{GOSSIP}, listen: (tcpcl: \"{first}\"), peers: [{}], {QUICK}", peers.concat()))
+        place.daemon(
+            2,
+            &format!("{GOSSIP}, listen: (tcpcl: \"{first}\"), peers: [{}], {QUICK}", peers.concat()),
+        )
     };
     // Without gossip: it is counted there, and harms nobody.
     let three = {

@@ -12,6 +12,8 @@ mod gossip;
 mod hostile;
 mod place;
 mod pressure;
+#[cfg(feature = "quic")]
+mod quic;
 mod radio;
 mod secure;
 mod store;
