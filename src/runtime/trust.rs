@@ -118,7 +118,10 @@ fn kept_fork(value: &[u8]) -> Vec<Vec<u8>> {
     let mut reader = Reader::new(value);
     let halves = reader.array_of(2).and_then(|()| Ok([reader.bytes()?.to_vec(), reader.bytes()?.to_vec()]));
     let is_checkpoint = |half: &Vec<u8>| SignedCheckpoint::parse(half).is_ok();
-    halves.ok().filter(|halves| halves.iter().all(is_checkpoint)).map_or_else(Vec::new, |halves| halves.to_vec())
+    halves
+        .ok()
+        .filter(|halves| halves.iter().all(is_checkpoint))
+        .map_or_else(Vec::new, |halves| halves.to_vec())
 }
 
 #[cfg(test)]

@@ -468,7 +468,9 @@ impl Membership {
         let (state, heard) = (state.map(Member::state), self.heard.get(&node).copied());
         match (state, heard, expected) {
             // Whose whole last contact went by without a word is not silent as planned.
-            (None, Some(heard), Expectation::Silent { last: Some(last), .. }) if heard < last => Presence::Down,
+            (None, Some(heard), Expectation::Silent { last: Some(last), .. }) if heard < last => {
+                Presence::Down
+            }
             // While the plan says that it is silent, nothing can be told of it.
             (_, heard, Expectation::Silent { until, .. }) if heard.is_some() || until.is_some() => {
                 Presence::Silent { until }

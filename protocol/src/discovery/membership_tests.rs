@@ -238,7 +238,8 @@ fn a_life_that_its_owner_has_not_signed_is_not_believed_and_keys_cannot_be_subst
     let victim = fleet.members[&3].life();
     let later = Life { incarnation: u32::MAX, renewal: u16::MAX, ..victim };
     // The liar signs the advert itself, in the other's name.
-    let forged = Advert { life: later, refuted: 0, count: 1, capabilities: Capabilities::RELAY, store_bytes: 1 };
+    let forged =
+        Advert { life: later, refuted: 0, count: 1, capabilities: Capabilities::RELAY, store_bytes: 1 };
     let forged = forged.sign(&keys(1));
     let packet = fleet.claims(2, &[Member::new(later, 0, State::Alive)], &[fleet.advert(1), forged]);
     fleet.give(1, 2, &packet).unwrap();
@@ -307,7 +308,8 @@ fn made_up_incarnations_leave_a_healthy_node_able_to_refute_at_everybody() {
     let victim = fleet.members[&3].life();
     for round in 0..60_u16 {
         // To the victim: as suspected far ahead. To others: as alive, a little further each time, then suspected there.
-        let packet = fleet.claims(3, &[Member::new(victim, u16::MAX - 1 - round, State::Suspect)], &[fleet.advert(1)]);
+        let packet =
+            fleet.claims(3, &[Member::new(victim, u16::MAX - 1 - round, State::Suspect)], &[fleet.advert(1)]);
         fleet.give(1, 3, &packet).unwrap();
         for to in [2, 4] {
             for incarnation in 0..40 {

@@ -31,8 +31,9 @@ impl Queue {
         self.timers.insert((at, self.numbered), timer);
         if self.timers.len() > MAX_TIMERS {
             // Never one of those by which probes and announcements go on.
-            let is_verdict =
-                |entry: &(&(Instant, u64), &Timer<Life>)| matches!(entry.1, Timer::ChangeSuspectToDown { .. });
+            let is_verdict = |entry: &(&(Instant, u64), &Timer<Life>)| {
+                matches!(entry.1, Timer::ChangeSuspectToDown { .. })
+            };
             let latest = self.timers.iter().rev().find(is_verdict).map(|(key, _)| *key);
             match latest {
                 Some(latest) => drop(self.timers.remove(&latest)),

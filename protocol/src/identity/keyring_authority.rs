@@ -103,12 +103,7 @@ impl Keyring {
         self.put_list(list, signer, bytes).map(drop)
     }
 
-    fn put_list(
-        &mut self,
-        list: RevocationList,
-        signer: usize,
-        bytes: &[u8],
-    ) -> Result<Learned, TrustError> {
+    fn put_list(&mut self, list: RevocationList, signer: usize, bytes: &[u8]) -> Result<Learned, TrustError> {
         if list.version > MAX_VERSION {
             return Err(RevocationError::Version { found: list.version }.into());
         }
@@ -125,7 +120,8 @@ impl Keyring {
     /// What orders revocation lists: of which of the fleet's decisions upon its authority one is, then its version. 0 before the first.
     #[must_use]
     pub fn list_number(&self) -> u64 {
-        let generation = self.formers.get(self.list_signer).map_or(self.generation, |former| former.generation);
+        let generation =
+            self.formers.get(self.list_signer).map_or(self.generation, |former| former.generation);
         if self.list_bytes.is_empty() { 0 } else { number(generation, self.list.version) }
     }
 

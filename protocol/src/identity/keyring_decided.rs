@@ -135,7 +135,10 @@ mod tests {
         // The next authority's first list counts, whatever version the thief has used up.
         assert_eq!(ring.next_version(), Some(1));
         assert!(ring.revoke(&list(1, 210, &[67]), Clock::Unknown).is_ok());
-        assert_eq!((ring.next_version(), ring.revoked(NodeId(5), KeyId::of(keys(66).public()))), (Some(2), None));
+        assert_eq!(
+            (ring.next_version(), ring.revoked(NodeId(5), KeyId::of(keys(66).public()))),
+            (Some(2), None)
+        );
         assert!(ring.is_of_earlier_authority(NodeId(5)), "to be signed anew");
         let restored =
             Keyring::restore(keys(200).public().clone(), TimeRule::default(), 8, &ring.snapshot()).unwrap();

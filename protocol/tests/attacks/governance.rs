@@ -3,12 +3,13 @@
 use crate::fleet::{BEGIN, DAY, Fleet, authority, certificate, keys};
 use cosmosmesh_protocol::{
     access::{Action, Policy},
+    discovery::{Pace, Presence},
     envelope::Purpose,
     governance::{Content, Electorate},
     id::NodeId,
     identity::{Cause, KeyId, Statement},
     log::Event,
-    node::{GovernanceConfig, Input, InputError, Issuer, NodeConfig, Report, SubmitError},
+    node::{DiscoveryConfig, GovernanceConfig, Input, InputError, Issuer, NodeConfig, Report, SubmitError},
     time::DtnTime,
 };
 use std::time::Duration;
@@ -191,7 +192,9 @@ fn a_voter_that_rotates_often_is_seated_anew_and_votes_on() {
 #[test]
 fn a_voter_whose_key_is_taken_back_loses_its_seat_until_it_has_another() {
     let mut fleet = fleet();
-    fleet.input(1, Input::Revoke { node: NodeId(4), cause: Cause::Compromised }).expect("the authority's key");
+    fleet
+        .input(1, Input::Revoke { node: NodeId(4), cause: Cause::Compromised })
+        .expect("the authority's key");
     fleet.run_for(12 * HOUR);
     for name in 1..=3 {
         let ledger = fleet.hosts[&name].node.ledger().expect("a ledger");
@@ -262,4 +265,48 @@ fn an_authority_that_the_fleet_decides_upon_issues_and_the_earlier_one_does_no_m
         assert!(keyring.revoked(NodeId(4), KeyId::of(keys(4).public())).is_some(), "at {name}");
         assert_eq!(keyring.authority(), keys(222).public());
     }
+}
+
+#[test]
+fn an_authority_that_the_fleet_comes_back_to_issues_again() {
+    let mut fleet = fleet();
+    let revoke = |fleet: &mut Fleet, who: u64| {
+        fleet.input(who, Input::Revoke { node: NodeId(4), cause: Cause::Superseded }).is_ok()
+    };
+    for (number, (key, holder)) in [(keys(222), 2), (authority(), 1)].into_iter().enumerate() {
+        let (key, since) = (key.public().clone(), DtnTime(BEGIN + DAY + number as u64));
+        let content = Content::Authority { key, since, cause: Cause::Superseded };
+        fleet.input(1, Input::Propose(Box::new(content))).expect("an admin may");
+        fleet.run_for(HOUR);
+        assert_eq!(decisions(&fleet, 1), number + 1);
+        assert_eq!((revoke(&mut fleet, holder), revoke(&mut fleet, 3 - holder)), (true, false));
+    }
+}
+
+#[test]
+fn a_fleet_without_certificates_blocks_a_member_by_its_directory() {
+    let pairs: Vec<(u64, u64)> = (1..=4).flat_map(|a| (1..=4).map(move |b| (a, b))).collect();
+    let seconds = Duration::from_secs;
+    let pace = Pace { period: seconds(20), round_trip: seconds(5), suspicion: seconds(60) };
+    let mut fleet = Fleet::built(&ALL, &pairs, |_, config| {
+        governed(config);
+        config.trust = None;
+        let (max_light_time, margin) = (seconds(1), seconds(60));
+        config.discovery = Some(DiscoveryConfig { pace, max_light_time, margin });
+    });
+    fleet.run_for(HOUR / 4);
+    assert_eq!(fleet.hosts[&1].node.presence(NodeId(4)), Some(Presence::Alive));
+    let block =
+        Content::Block { node: NodeId(4), key: KeyId::of(keys(4).public()), since: DtnTime(BEGIN + DAY) };
+    fleet.input(1, Input::Propose(Box::new(block))).expect("everybody may");
+    fleet.run_for(HOUR);
+    for name in 1..=3 {
+        assert_eq!(fleet.hosts[&name].node.presence(NodeId(4)), Some(Presence::Down), "at {name}");
+        let refused = fleet.try_submit(name, 4, Purpose::Telemetry, "hello");
+        let unknown = SubmitError::UnknownDestination(NodeId(4));
+        assert_eq!(refused, Err(InputError::Submit(unknown)), "at {name}");
+    }
+    fleet.submit(4, 3, Purpose::Telemetry, "hello");
+    fleet.run_for(HOUR);
+    assert!(fleet.texts(3).is_empty());
 }
