@@ -365,14 +365,20 @@ impl Node {
     }
 
     /// Writes down that a version of the plan is committed, and this node's own part of it.
-    pub(super) fn note_plan_commit(&mut self, horizon: u64, request: &PlanRequest, outcome: &'static str) {
+    pub(super) fn note_plan_commit(
+        &mut self,
+        horizon: u64,
+        request: &PlanRequest,
+        outcome: &'static str,
+        digest: &[u8; 32],
+    ) {
         let asset = self.planning.as_ref().and_then(|planning| planning.asset.as_ref());
         let Some(asset) = asset.filter(|_| self.journal().is_some()) else { return };
         let values: Vec<u8> = asset.values().iter().flat_map(|value| value.to_be_bytes()).collect();
-        let prices: Vec<u8> = request.prices.iter().flat_map(|price| price.to_be_bytes()).collect();
-        let (outcome, values, prices) = (outcome.into(), Brief::of(&values), Brief::of(&prices));
+        let (outcome, values) = (outcome.into(), Brief::of(&values));
+        let version = Brief::cut(digest);
         let PlanRequest { term, round, .. } = *request;
-        self.write_down(Event::PlanCommitted { horizon, term, round, outcome, values, prices });
+        self.write_down(Event::PlanCommitted { horizon, term, round, outcome, values, version });
     }
 
     /// Writes down that a message was sent.
