@@ -46,6 +46,7 @@ mod log;
 mod mailbox;
 mod message;
 mod metrics;
+mod plan;
 mod processor;
 mod store;
 mod tls;
@@ -54,8 +55,8 @@ mod trust;
 
 pub use client::{Client, ClientError};
 pub use config::{
-    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Radio, Requirements, Speaks,
-    Station, Trust, Via,
+    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Plan, Preset, Radio, Requirements,
+    Speaks, Station, Trust, Via,
 };
 pub use credential::CredentialError;
 pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
@@ -66,4 +67,5 @@ pub use inbox::{InboxEntry, InboxNumber, Received};
 pub use log::{LogFormat, LogLevel, start as start_log};
 pub use message::Message;
 pub use metrics::PeerStatus;
+pub use plan::{PlanView, Price, Values, VersionView};
 pub use tls::Tls;

@@ -9,6 +9,7 @@ mod faults;
 mod fleet;
 mod hostile;
 mod place;
+mod plan;
 mod radio;
 mod secure;
 mod trust;
