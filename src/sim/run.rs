@@ -290,6 +290,9 @@ impl Simulation {
             if self.capture {
                 runtime.watch_departures();
             }
+            if port.application().is_some() {
+                runtime.attach_application();
+            }
             let mut origin = Origin::default();
             let commit = scenario.asset(asset).storage.commit;
             let restarts =

@@ -6,6 +6,7 @@ mod plan;
 mod preset;
 mod radio;
 mod raw;
+mod sense;
 mod trust;
 
 pub use check::ConfigErrors;

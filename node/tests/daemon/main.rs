@@ -1,6 +1,7 @@
 //! The daemon from outside: over real sockets, as a process that is killed, before peers that misbehave, on disks that fail.
 
 mod adapter;
+mod clocks;
 mod control;
 mod crash;
 mod delivery;
@@ -10,6 +11,8 @@ mod fleet;
 mod hostile;
 mod place;
 mod plan;
+mod pressure;
 mod radio;
 mod secure;
+mod store;
 mod trust;

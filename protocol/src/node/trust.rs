@@ -547,7 +547,8 @@ impl Node {
             }
         }
         let exhausted = InputError::Refused { reason: "revocations_exhausted" };
-        let bytes = next_list(list, now.max(keyring.heard()), &issuer.keys).ok_or(exhausted)?;
+        let version = keyring.next_version().ok_or(exhausted)?;
+        let bytes = next_list(list, version, now.max(keyring.heard()), &issuer.keys);
         self.learn_own(&Statement::Revocations(bytes));
         Ok(())
     }
@@ -557,18 +558,25 @@ impl Node {
         let (now, clock) = (self.civil_now(), self.trust_clock());
         let Some(trusting) = &self.trusting else { return };
         let (Some(issuer), Clock::Between { .. }) = (&trusting.config.issuer, clock) else { return };
+        if issuer.keys.public() != trusting.keyring.authority() {
+            return;
+        }
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let mut statements = Vec::new();
         let list = trusting.keyring.list();
         if now.0.saturating_sub(list.issued.0) >= millis(issuer.renew_before) / 2 {
             let issued = now.max(trusting.keyring.heard());
-            statements.extend(next_list(list.clone(), issued, &issuer.keys).map(Statement::Revocations));
+            let version = trusting.keyring.next_version();
+            let next = version.map(|version| next_list(list.clone(), version, issued, &issuer.keys));
+            statements.extend(next.map(Statement::Revocations));
         }
         for node in trusting.keyring.summary().members.into_keys() {
             let Some(certificate) = trusting.keyring.certificate(node) else { continue };
             let Some(key) = trusting.keyring.key(node) else { continue };
             let taken_back = trusting.keyring.blocked(node).is_some();
-            let due = certificate.expires.0 <= now.0.saturating_add(millis(issuer.renew_before));
+            // What an earlier key has signed is signed anew: it may be stolen, and is soon not taken any more.
+            let due = certificate.expires.0 <= now.0.saturating_add(millis(issuer.renew_before))
+                || trusting.keyring.is_of_earlier_authority(node);
             if !due || taken_back || trusting.keyring.revoked(node, KeyId::of(key)).is_some() {
                 continue;
             }
@@ -592,16 +600,14 @@ impl Node {
     }
 }
 
-/// The list that follows, without keys whose revocation is so old that no certificate of theirs can be left: at most so many stay. `None`: there
-/// is no greater version.
-fn next_list(mut list: RevocationList, issued: DtnTime, keys: &KeyPair) -> Option<Vec<u8>> {
+/// The list that follows, without keys whose revocation is so old that no certificate of theirs can be left: at most so many stay.
+fn next_list(mut list: RevocationList, version: u64, issued: DtnTime, keys: &KeyPair) -> Vec<u8> {
     while list.keys.len() > crate::identity::MAX_REVOKED {
         let oldest = list.keys.iter().min_by_key(|(_, revoked)| revoked.since).map(|(key, _)| *key);
         oldest.and_then(|key| list.keys.remove(&key));
     }
-    list.version = list.version.checked_add(1)?;
-    list.issued = issued;
-    Some(list.issue(keys))
+    (list.version, list.issued) = (version, issued);
+    list.issue(keys)
 }
 
 /// Milliseconds on the node's clock.
