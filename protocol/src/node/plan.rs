@@ -10,9 +10,11 @@ mod latest;
 mod membership;
 mod privacy;
 mod rounding;
+mod status;
 mod succession;
 
 pub use horizon::{PlanHorizon, Requests};
+pub use status::PlanStatus;
 
 use self::{
     commit::Distribution,
