@@ -270,7 +270,7 @@ impl Runtime {
         self.input_write(now, operation, storage, out);
     }
 
-    /// The coordinator begins its plan.
+    /// The plan begins: its coordinator opens it, and the others wait for that.
     pub fn start_plan(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) {
         self.input(now, Input::StartPlan, storage, out);
     }

@@ -148,6 +148,7 @@ impl Engine {
             | Report::PlanSolver { .. }
             | Report::PlanSpent { .. }
             | Report::PlanTerm { .. }
+            | Report::PlanVersion(_)
             | Report::PlanWindow(_)
             | Report::PlanCommitted { .. } => {}
         }

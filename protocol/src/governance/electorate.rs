@@ -134,7 +134,10 @@ mod tests {
             assert!(more >= electorate.way_on(), "of any {q} ballots of {n} one choice at least goes on");
             assert!(q - f > n - electorate.way_on(), "what {q} of {n} decided leaves nothing else a way on");
         }
-        assert_eq!([1, 2, 3, 4, 5, 6, 7, 10, 13].map(|n| of(n).unwrap().quorum()), [1, 2, 3, 3, 4, 5, 6, 8, 11]);
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6, 7, 10, 13].map(|n| of(n).unwrap().quorum()),
+            [1, 2, 3, 3, 4, 5, 6, 8, 11]
+        );
     }
 
     #[test]

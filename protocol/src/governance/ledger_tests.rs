@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     id::NodeId,
-    identity::{KeyPair, Succession},
+    identity::{Cause, KeyPair, Succession},
     log::Hash,
     time::DtnTime,
 };
@@ -19,7 +19,8 @@ pub(super) fn electorate(count: u64) -> Electorate {
 
 /// Something to decide upon: it changes nobody's vote.
 pub(super) fn content(number: u64) -> Content {
-    Content::Authority { key: keys(100).public().clone(), since: DtnTime(number) }
+    let (key, since, cause) = (keys(100).public().clone(), DtnTime(number), Cause::Superseded);
+    Content::Authority { key, since, cause }
 }
 
 fn digest(ledger: &Ledger) -> Hash {
@@ -134,9 +135,8 @@ fn of_a_liars_ballots_those_are_kept_that_others_make_matter() {
     ledger.propose(NodeId(1), &keys(1), &[], &content(1)).unwrap();
     let chosen = digest(&ledger);
     let (slot, parent) = (1, ledger.head());
-    let lie = |step, choice| {
-        record::sign_ballot(NodeId(7), &keys(7), &[], &Ballot { slot, parent, step, choice })
-    };
+    let lie =
+        |step, choice| record::sign_ballot(NodeId(7), &keys(7), &[], &Ballot { slot, parent, step, choice });
     for junk in [1, 2] {
         ledger.insert(&lie(0, Some([junk; 32]))).unwrap();
     }
@@ -326,12 +326,13 @@ fn who_is_seated_anew_votes_on_with_the_successions_since_alone() {
     assert!(ledger.vote(NodeId(2), &last(8), &links[..8], (0, None)).is_ok(), "eight are walked");
     let far = ledger.vote(NodeId(2), &last(10), &links, (0, None));
     assert_eq!(far, Err(GovernanceError::Seat { node: NodeId(2) }), "with ten it is seated anew");
-    for (seat, signs) in [(last(1), last(1)), (last(1), last(9)), (last(10), last(10)), (keys(99), keys(99))] {
+    for (seat, signs) in [(last(1), last(1)), (last(1), last(9)), (last(10), last(10)), (keys(99), keys(99))]
+    {
         let mut ledger = Ledger::new(electorate(4));
         ledger.electorate.seat(NodeId(2), seat.public().clone());
-        let known = links.iter().position(|link| {
-            Succession::claims(link).is_ok_and(|(_, link)| link.next == *signs.public())
-        });
+        let known = links
+            .iter()
+            .position(|link| Succession::claims(link).is_ok_and(|(_, link)| link.next == *signs.public()));
         let had = &links[..known.map_or(links.len(), |place| place + 1)];
         assert!(ledger.vote(NodeId(2), &signs, had, (0, None)).is_ok(), "{seat:?} {signs:?}");
         assert!(ledger.propose(NodeId(2), &signs, had, &content(1)).is_ok());

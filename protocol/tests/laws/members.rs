@@ -13,7 +13,7 @@ use cosmosmesh_protocol::{
     governance::{Content, Electorate, GovernanceMessage},
     id::NodeId,
     identity::{Certificate, KeyPair, RevocationList, Role, Scope, Statement, Succession, TimeRule},
-    log::{Checkpoint, Entry, Event, LogId, SignedCheckpoint},
+    log::{Brief, Checkpoint, Entry, Event, LogId, SignedCheckpoint},
     node::{
         Audience, Change, Convergence, DiscoveryConfig, GovernanceConfig, Input, InputError, Issuer, LinkId,
         LinkUp, Node, NodeConfig, Output, SealingConfig, Submission, TrustConfig, WholeLink,
@@ -96,10 +96,17 @@ pub(super) fn statements() -> Vec<Vec<u8>> {
     let log = LogId { node: NodeId(1), born: 1 };
     let checkpoint = Checkpoint { log, size: 3, root: [7; 32], time: UTC };
     let life = Life { node: NodeId(1), incarnation: 1, renewal: 0 };
-    let advert = Advert { life, capabilities: Capabilities::default(), store_bytes: 1 << 20 };
+    let capabilities = Capabilities::default();
+    let advert = Advert { life, refuted: 3, count: 4, capabilities, store_bytes: 1 << 20 };
     let entry = Entry { index: 0, clock_ms: 7, time: UTC, event: Event::Started { incarnation: 1 } };
-    let message =
-        GovernanceMessage { asks: true, decisions: 0, head: [0; 32], names: Vec::new(), records: Vec::new() };
+    let message = GovernanceMessage {
+        asks: true,
+        decisions: 0,
+        head: [0; 32],
+        range: (Brief([0; 8]), Brief([0xff; 8])),
+        names: Vec::new(),
+        records: Vec::new(),
+    };
     let all = [
         certificate(1),
         revocations(),

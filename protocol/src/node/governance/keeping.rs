@@ -117,7 +117,8 @@ impl Governing {
             key = former;
             leads
         };
-        let count = self.links.iter().rev().take(MAX_CHAIN).map_while(|link| leads(link).then_some(())).count();
+        let count =
+            self.links.iter().rev().take(MAX_CHAIN).map_while(|link| leads(link).then_some(())).count();
         self.links.drain(..self.links.len() - count);
     }
 

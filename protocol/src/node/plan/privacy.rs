@@ -341,7 +341,7 @@ impl Node {
         let MaskedRequest { request, receipt } = asked;
         let leads = request.term >= planning.term && source == planning.leader(request.term);
         if !leads || receipt.epoch != epoch(request.term) {
-            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+            return self.refuse_coordinator(source, request.term);
         }
         let entries = request.question.layout(request.prices.len()).entries();
         let opening = Opening { epoch: receipt.epoch, entries, width: width(&request.question) };
@@ -359,7 +359,7 @@ impl Node {
         let Some(planning) = self.planning.as_mut() else { return };
         let term = u32::try_from(opening.epoch.saturating_sub(1)).unwrap_or(u32::MAX);
         if opening.epoch == 0 || term < planning.term || source != planning.leader(term) {
-            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+            return self.refuse_coordinator(source, term);
         }
         if term > planning.term {
             planning.step_down(term);

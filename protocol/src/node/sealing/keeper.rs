@@ -71,7 +71,9 @@ impl Node {
     /// Whether this node belongs to the group and has no key of its present keeper.
     fn lacks_group_key(&self) -> bool {
         let own = self.config.id;
-        let (Some(sealing), Some((rank, keeper))) = (&self.sealing, self.group_keeper()) else { return false };
+        let (Some(sealing), Some((rank, keeper))) = (&self.sealing, self.group_keeper()) else {
+            return false;
+        };
         let belongs = sealing.keepers().any(|member| member == own);
         let has = self.sealing_key().is_some_and(|key| Epoch::of(key.epoch).rank == rank);
         belongs && keeper != own && (!has || sealing.misses)

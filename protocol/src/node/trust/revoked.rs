@@ -98,7 +98,8 @@ impl Node {
     /// it is told from where on the streams go on.
     pub(in crate::node) fn part_with(&mut self, node: NodeId) {
         let streams = self.outgoing.iter().filter(|(key, _)| key.peer == node);
-        let pending = streams.flat_map(|(key, stream)| stream.pending().map(|(sequence, _)| (*key, sequence)));
+        let pending =
+            streams.flat_map(|(key, stream)| stream.pending().map(|(sequence, _)| (*key, sequence)));
         for (stream, sequence) in pending.collect::<Vec<_>>() {
             self.abandon(stream, sequence);
         }
