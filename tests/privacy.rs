@@ -200,6 +200,34 @@ fn what_masks_cannot_do_is_a_mistake_of_the_scenario() {
 }
 
 #[test]
+fn keys_last_for_the_horizons_or_the_scenario_is_refused() {
+    use cosmosmesh::scenario::Scenario;
+    // Three horizons, and a total that binds only the first: answers are shorter from the second on, which costs each candidate a turn.
+    let rolling = "slots: 4,\n        rolling: (every: \"6 h\", horizons: 3),\n        constraints: [Total(name: \"early\", \
+         commodity: \"power\", max: 100.0, slots: (first: 0, last: 0))],";
+    let mut changes = vec![("duration: \"20 min\"", "duration: \"30 h\""), ("slots: 4,", rolling)];
+    let lists = [
+        "[4.0, 5.0, 3.0, 2.0]",
+        "[-1.0, -2.0, -1.5, -1.0]",
+        "[-2.0, -1.0, -2.5, -0.5]",
+        "[1.0, 0.5, 2.0, 1.0]",
+        "[-1.5, -0.5, -1.0, -2.0]",
+        "[0.5, 1.0, -0.5, 0.0]",
+    ];
+    changes.extend(lists.iter().map(|list| (*list, "1.0")));
+    let with = |coordinators: &str| {
+        let masks = MASKS.replace("committee:", &format!("{coordinators}committee:"));
+        let all = [changes.clone(), vec![(MASKS, masks.as_str())]].concat();
+        Scenario::parse("private.ron", &text(&all)).map_err(|mistakes| mistakes.to_string())
+    };
+    let published =
+        |scenario: Scenario| scenario.planning.expect("a plan").privacy.masks().expect("masks").epochs;
+    assert_eq!(with("").map(published), Ok(8));
+    assert_eq!(with("coordinators: 3, ").map(published), Ok(3));
+    assert!(with("coordinators: 2, ").is_err_and(|told| told.contains("from 3 to 1024")));
+}
+
+#[test]
 fn masks_are_on_where_somebody_can_open_them_and_off_with_a_reason_else() {
     use cosmosmesh::scenario::{PrivacySpec, Scenario};
     let privacy = |changes: &[(&str, &str)]| {

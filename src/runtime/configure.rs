@@ -83,7 +83,7 @@ impl Fleet {
                 let later = later_problems(plan, node);
                 let all = problems.values().chain(&later);
                 let roster: Vec<AssetIndex> = problems.keys().copied().collect();
-                Masks::new((spec, plan), (all, &roster), count, &streams, node)
+                Masks::new((spec, plan), (all, &roster), count, (&streams, most_at_once(plan)), node)
             });
             couplings = Some(assembly.couplings().clone());
         }
@@ -387,6 +387,24 @@ impl Fleet {
             lifetime: span(plan.lifetime),
         })
     }
+}
+
+/// The most that one participant can bring into a constraint that sums over slots: what it did before a horizon, what it does in it, and what it leaves for
+/// later stand in one entry, and are bounded slot by slot.
+fn most_at_once(plan: &PlanSpec) -> f64 {
+    let sums = plan.constraints.iter().filter(|constraint| !constraint.each_slot());
+    let most = sums.flat_map(|constraint| {
+        let bound = plan.participants.iter().filter(|one| constraint.binds(one.asset));
+        let terms = bound.flat_map(|one| &one.terms).filter(|term| term.commodity == constraint.commodity);
+        terms.map(|term| {
+            let slots = constraint.slots.clone().filter_map(|slot| {
+                let (least, most) = (term.min.get(slot)?, term.max.get(slot)?);
+                Some(least.abs().max(most.abs()))
+            });
+            slots.sum::<f64>()
+        })
+    });
+    most.fold(0.0, f64::max)
 }
 
 /// The participants' problems of later horizons, as far as they are known beforehand: for their bounds.

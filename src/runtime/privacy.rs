@@ -41,7 +41,7 @@ impl Masks {
         (spec, plan): (&MaskSpec, &PlanSpec),
         (problems, roster): (impl Iterator<Item = &'a LocalProblem>, &[AssetIndex]),
         couplings: usize,
-        streams: &RandomStreams,
+        (streams, least): (&RandomStreams, f64),
         node: impl Fn(AssetIndex) -> NodeId,
     ) -> Self {
         let member = |asset: &AssetIndex| (node(*asset), seed(streams, *asset));
@@ -53,9 +53,10 @@ impl Masks {
             plan: 1,
             k_min: spec.k_min as usize,
             cohort: spec.cohort as usize,
+            changes: spec.changes as usize,
             threshold: spec.threshold as usize,
             recoveries: spec.recoveries as usize,
-            greatest: greatest(problems, noise.as_ref()),
+            greatest: greatest(problems, least, noise.as_ref()),
             grain,
             epochs: Vec::new(),
         };
@@ -91,9 +92,14 @@ fn grain(tolerance: f64, assets: usize) -> u8 {
     if step < 2.0 { 0 } else { libm::ilogb(step).clamp(0, 30) as u8 }
 }
 
-/// The greatest magnitude of an entry of any asset's share, from the bounds of its problem; with noise, room for eight standard deviations.
-fn greatest<'a>(problems: impl Iterator<Item = &'a LocalProblem>, noise: Option<&NoiseSettings>) -> u64 {
-    let mut most = 0.0_f64;
+/// The greatest magnitude of an entry of any asset's share, from the bounds of its problems and at least so much; with noise, room for eight standard
+/// deviations.
+fn greatest<'a>(
+    problems: impl Iterator<Item = &'a LocalProblem>,
+    least: f64,
+    noise: Option<&NoiseSettings>,
+) -> u64 {
+    let mut most = least;
     for problem in problems {
         let parts = problem.parts();
         let mut sums = vec![0.0; parts.couplings];
@@ -185,6 +191,14 @@ mod tests {
             let found = epsilon(spent, 1e-6);
             assert!(found <= budget && found > 0.95 * budget, "{found} of {budget}");
         }
+    }
+
+    #[test]
+    fn shares_of_unevenly_bounded_totals_are_within_the_bound() {
+        // What a horizon's own problem shows of a total is less than what slots before and after it can bring.
+        let none = core::iter::empty();
+        assert!(greatest(none.clone(), 48.0, None) as f64 >= 48.0 * UNIT);
+        assert_eq!(greatest(none, 0.0, None), (1e-3 * UNIT) as u64);
     }
 
     #[test]

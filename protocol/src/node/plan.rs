@@ -299,7 +299,8 @@ impl Node {
     fn on_notice(&mut self, source: NodeId, notice: Notice) {
         let Some(planning) = self.planning.as_mut() else { return };
         if let Notice::Call { term, .. } | Notice::Allotment { term, .. } = notice {
-            if term < planning.term || source != planning.leader(term) {
+            let keyless = planning.private.as_ref().is_some_and(|private| !private.covers(term));
+            if term < planning.term || source != planning.leader(term) || keyless {
                 return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
             }
             if term > planning.term {

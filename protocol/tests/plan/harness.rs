@@ -95,7 +95,8 @@ fn masks(node: u64, changes: usize) -> PrivacyConfig {
     let mut enrolment = Enrolment {
         plan: 1,
         k_min: 2,
-        cohort: 1,
+        cohort: 2,
+        changes,
         threshold: 0,
         recoveries: 0,
         greatest: 1 << 34,

@@ -10,6 +10,7 @@ use super::{Node, PlanStage, Planning};
 use crate::{
     id::NodeId,
     node::{Report, Timer},
+    planning::secure::Window,
 };
 
 impl Planning {
@@ -58,6 +59,10 @@ impl Node {
         let Some(planning) = self.planning.as_mut() else { return };
         let (Some(place), Some(heard)) = (planning.place(id), planning.heard.clone()) else { return };
         let Some(term) = planning.term.checked_add(place) else { return };
+        if planning.private.as_ref().is_some_and(|private| !private.covers(term)) {
+            // The term stays: the coordinator may only be out of reach, and nobody else can ask.
+            return self.report(Report::PlanWindow(Window::Unopened { reason: "no_epoch" }));
+        }
         planning.term = term;
         (planning.auction, planning.commit) = (None, None);
         let (stage, round) = (PlanStage(heard.horizon), heard.round.saturating_add(1));

@@ -73,6 +73,8 @@ pub struct Enrolment {
     pub k_min: usize,
     /// The least number of assets that are counted for the first time in one round.
     pub cohort: usize,
+    /// By how many assets sums from nothing have to differ within a horizon; 1 for any.
+    pub changes: usize,
     /// Shares that recover a member's key, or 0.
     pub threshold: usize,
     /// Recoveries in an epoch.
@@ -133,6 +135,7 @@ impl Enrolment {
             grain,
             k_min: self.k_min,
             cohort: self.cohort,
+            changes: self.changes.max(1),
             threshold: self.threshold,
             recoveries: self.recoveries,
             committee,
@@ -150,6 +153,7 @@ impl Enrolment {
             k_min: self.k_min,
             tolerated: 1,
             cohort: self.cohort,
+            changes: self.changes.max(1),
             seats: seats.iter().map(|seat| seat.node).collect(),
             roster: roster.iter().map(|asset| asset.node).collect(),
         }

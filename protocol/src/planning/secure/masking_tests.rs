@@ -27,6 +27,7 @@ fn enrolment() -> Enrolment {
         plan: 1,
         k_min: 3,
         cohort: 1,
+        changes: 1,
         threshold: 3,
         recoveries: 1,
         greatest: 8 << FRACTION_BITS,
@@ -83,7 +84,7 @@ fn asked(round: u32, accepted: u32, counted: u64, resolved: u64) -> MaskedReques
         prices: vec![f64::from(round), -1.0],
         question: Question::Proximal { rho: 1.0, shift: vec![0.5 / f64::from(round), 0.25] },
     };
-    MaskedRequest { request, receipt: Receipt { epoch: 1, counted, resolved } }
+    MaskedRequest { request, receipt: Receipt { epoch: 1, generation: 1, counted, resolved } }
 }
 
 fn bytes(reply: Option<Reply>) -> Vec<u8> {
@@ -99,10 +100,12 @@ fn a_restarted_asset_neither_reuses_a_mask_nor_forgets_what_it_spent() {
     let (mut solver, mut masking) = (asset(), fresh());
     let first = bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
     let (solver_kept, masks_kept) = (solver.snapshot(), masking.snapshot());
+    let ledger_kept = masking.ledger().expect("noise").snapshot();
     // It comes back, and is asked something else meanwhile: it says the same bytes again, and pays once.
     let (mut solver, mut masking) = (asset(), fresh());
     solver.restore(&solver_kept).expect("its own");
     masking.restore(&masks_kept).expect("its own");
+    masking.restore_ledger(&ledger_kept).expect("its own");
     let again = bytes(masking.on_request(&mut solver, &asked(2, 0, 0, 0)).expect("answers"));
     assert_eq!(again, first);
     assert_eq!(masking.ledger().expect("noise").releases(), 1);
@@ -125,11 +128,36 @@ fn what_was_spent_stays_spent_in_the_next_epoch() {
     bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
     bytes(masking.on_request(&mut solver, &asked(2, 1, 1, 1)).expect("answers"));
     assert!(masking.is_spent());
-    let mut renewed = masking.renewed(masks(2));
+    let mut renewed = masking.renewed(masks(2)).expect("as long");
     let mut later = asked(1, 0, 0, 0);
     (later.request.term, later.receipt.epoch) = (1, 2);
     assert_eq!(renewed.on_request(&mut solver, &later), Ok(Some(Reply::Spent)));
     assert_eq!(renewed.ledger().expect("noise").releases(), 2);
+}
+
+#[test]
+fn noise_follows_answers_of_another_length() {
+    let masking = Masking::new(masks(1)).with_noise(noise(8, WhenSpent::KeepLast), seed(OWN.0).noise());
+    let (mut solver, mut masking) = (asset(), masking);
+    bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
+    let spent = masking.ledger().expect("noise").spent();
+    // The next horizon has another price, and answers are longer by as much.
+    let enrolment = enrolment();
+    let terms = enrolment.terms(2, ENTRIES + 1, Width::Shares).expect("published");
+    let longer =
+        privacy::Asset::new(terms, OWN, &seed(OWN.0).asset(2), &enrolment.policy()).expect("enrolled");
+    let mut masking = masking.renewed(longer).expect("in range");
+    let problem =
+        LocalProblem::new(ProblemParts { couplings: ENTRIES + 1, ..asset().problem().parts().clone() });
+    let mut solver = Asset::new(OWN, problem.expect("valid"), QpSettings::default()).expect("solvable");
+    let mut later = asked(1, 0, 0, 0);
+    (later.request.term, later.receipt.epoch) = (1, 2);
+    later.request.prices.push(0.0);
+    later.request.question = Question::Proximal { rho: 1.0, shift: vec![0.5; ENTRIES + 1] };
+    bytes(masking.on_request(&mut solver, &later).expect("answers"));
+    // Δ² grows with the number of entries: from two to three, the second answer costs half as much again.
+    let ledger = masking.ledger().expect("noise");
+    assert_eq!((ledger.releases(), ledger.spent()), (2, spent + spent / 2 * 3));
 }
 
 #[test]

@@ -127,6 +127,7 @@ impl Run {
             k_min: unmasking.k_min,
             tolerated: 1,
             cohort: 1,
+            changes: 1,
             seats: nodes.clone().collect(),
             roster: members,
         };
@@ -252,7 +253,8 @@ fn terms(members: &[NodeId], entries: usize, unmasking: Unmasking) -> Result<Enr
         bound,
         grain: 0,
         k_min: unmasking.k_min,
-        cohort: 1,
+        cohort: unmasking.k_min,
+        changes: unmasking.k_min,
         threshold: 0,
         recoveries: 0,
         committee: committee.collect(),

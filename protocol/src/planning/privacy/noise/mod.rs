@@ -164,6 +164,15 @@ impl Mechanism {
         &self.ledger
     }
 
+    /// The same noise for shares of another length. What was spent stays spent.
+    ///
+    /// # Errors
+    /// [`PrivacyError::Terms`] when there are no entries, or too many.
+    pub fn resized(&self, entries: usize) -> Result<Self, PrivacyError> {
+        let ledger = self.ledger;
+        Ok(Self { ledger, ..Self::new(self.settings, entries)? })
+    }
+
     /// The ledger, to take a snapshot back.
     pub const fn ledger_mut(&mut self) -> &mut Ledger {
         &mut self.ledger
