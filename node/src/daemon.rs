@@ -3,6 +3,7 @@
 use crate::{
     clock::Clock,
     config::{Config, Durability, Via},
+    credential::CredentialError,
     discovery::{self, Discovery},
     disk::{Disk, DiskError},
     door::Door,
@@ -16,6 +17,7 @@ use crate::{
         ConnectionIds, StreamKind, datagram,
         stream::{Stopping, Streams},
     },
+    trust,
 };
 use cosmosmesh_protocol::{
     bundle::Policy,
@@ -23,8 +25,8 @@ use cosmosmesh_protocol::{
         store::StoreLimits,
         strategy::{RoutingConfig, StaticRoute},
     },
-    identity::{Did, KeyPair},
-    node::{BundleSecurity, BundleSettings, InputError, Node, NodeConfig, Retransmission},
+    identity::{Did, KeyPair, Keyring},
+    node::{BundleSecurity, BundleSettings, InputError, Node, NodeConfig, Retransmission, TrustConfig},
 };
 use std::{
     fs, io,
@@ -85,6 +87,9 @@ pub enum StartError {
     /// TLS.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
+    /// What the authority has signed.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     /// The state's folder, a thread.
     #[error("{what}: {source}")]
     System {
@@ -156,8 +161,9 @@ impl Daemon {
         }
         let sockets = Sockets::bind(&config)?;
         let clock = Clock::start(Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms)));
-        let tls = tls_setup(&config, &keys)?;
-        let node = restore(&config, keys, &disk, &clock, set_aside.is_some())?;
+        let trust = trust::read(&config, &keys)?;
+        let node = restore((&config, trust), keys.clone(), &disk, &clock, set_aside.is_some())?;
+        let tls = tls_setup(&config, &keys, node.keyring().map(|keyring| (keyring, clock)))?;
         let store = Store::new(disk, open);
         let mailbox = Mailbox::new();
         let system = |what: &str| {
@@ -413,17 +419,21 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// What protected sessions need, where they are wanted.
-fn tls_setup(config: &Config, keys: &KeyPair) -> Result<Option<TlsSetup>, StartError> {
+fn tls_setup(
+    config: &Config,
+    keys: &KeyPair,
+    keyring: Option<(&Keyring, Clock)>,
+) -> Result<Option<TlsSetup>, StartError> {
     if config.tls == Tls::Refuse {
         return Ok(None);
     }
     let members = config.peers.iter().filter_map(|peer| Some((peer.node, peer.key.clone()?)));
-    Ok(Some(TlsSetup::new(config.node, keys, members)?))
+    Ok(Some(TlsSetup::new(config.node, keys, members, keyring)?))
 }
 
 /// The node with what was kept of it, in a new incarnation.
 fn restore(
-    config: &Config,
+    (config, trust): (&Config, Option<TrustConfig>),
     keys: KeyPair,
     disk: &Disk,
     clock: &Clock,
@@ -438,7 +448,7 @@ fn restore(
     let records = disk.records().map_err(failed)?;
     let kept = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
     let seed = key::random()?;
-    let settings = node_config(config, &keys);
+    let settings = NodeConfig { trust, ..node_config(config, &keys) };
     Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept)
         .map_err(|source| StartError::Kept { path, source })
 }

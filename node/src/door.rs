@@ -13,7 +13,7 @@ use crate::{
 };
 use cosmosmesh_protocol::{
     id::EndpointId,
-    identity::Did,
+    identity::{Did, Statement},
     node::{BundleSubmission, Submission},
     time::Instant,
 };
@@ -110,6 +110,13 @@ impl Door {
             bytes <= MAX_TOLD_BYTES || bytes == message.payload.len()
         };
         Ok(entries.into_iter().map(Message::from).take_while(within).collect())
+    }
+
+    /// Tells the node what the authority has signed; what becomes of each statement.
+    pub(crate) fn learn(&self, statements: Vec<Statement>) -> Vec<Result<(), Refusal>> {
+        let learn =
+            |statement| self.ask(|reply| Command::Learn(statement, reply)).and_then(|learned| learned);
+        statements.into_iter().map(learn).collect()
     }
 
     /// The inbox is dealt with up to `through`; returns when that is durable.

@@ -32,6 +32,7 @@ pub mod cli;
 mod client;
 mod clock;
 mod config;
+mod credential;
 mod daemon;
 mod discovery;
 mod disk;
@@ -49,12 +50,14 @@ mod processor;
 mod store;
 mod tls;
 pub mod transport;
+mod trust;
 
 pub use client::{Client, ClientError};
 pub use config::{
     Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Radio, Requirements, Speaks,
-    Station, Via,
+    Station, Trust, Via,
 };
+pub use credential::CredentialError;
 pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
 pub use disk::{Disk, DiskError, Record};
 pub use door::Health;

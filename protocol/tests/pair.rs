@@ -569,6 +569,24 @@ fn what_was_given_up_in_the_middle_does_not_hold_up_what_follows() {
 }
 
 #[test]
+fn a_peer_that_is_silent_for_a_day_is_told_ever_more_rarely_and_heard_at_once_when_it_is_back() {
+    let mut chain = Chain::new(2);
+    chain.lose_every = 1;
+    chain.submit(1, 2, "lost");
+    chain.run_for(Duration::from_secs(4 * 3600));
+    let before = chain.sent;
+    chain.run_for(Duration::from_secs(24 * 3600));
+    let in_a_day = chain.sent - before;
+    assert!(in_a_day < 7000, "{in_a_day} frames to a peer that never answers");
+    chain.lose_every = usize::MAX;
+    for index in 0..3 {
+        chain.submit(1, 2, &format!("reading {index}"));
+    }
+    chain.run_for(Duration::from_secs(60));
+    assert_eq!(chain.texts(2), numbered(3));
+}
+
+#[test]
 fn a_bundle_on_its_way_survives_the_crash_of_its_relay() {
     let mut chain = Chain::new(3);
     chain.input(2, Input::LinkDown { link: LinkId(3) });

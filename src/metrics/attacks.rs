@@ -74,6 +74,8 @@ impl AttackRecorder {
                 set.count(format!("attack.answer.{attack}.{answer}"), count, "1");
             }
         }
+        let ratio = (self.submitted > 0).then(|| self.delivered as f64 / self.submitted as f64);
+        set.set("attack.honest_ratio", ratio, "1");
         set.count("attack.honest_submitted", self.submitted, "1");
         set.count("attack.honest_delivered", self.delivered, "1");
         self.honest.write("attack.honest_latency_s", set);

@@ -182,7 +182,7 @@ impl Expected {
         use Better::{Either, Higher, Lower};
         use Tolerance::{Absolute, Relative};
         let (tolerance, better) = match name {
-            "delivery.ratio" => (Absolute(0.005), Higher),
+            "delivery.ratio" | "attack.honest_ratio" => (Absolute(0.005), Higher),
             "delivery.delivered" | "delivery.bytes" => (Relative(0.01), Higher),
             "delivery.duplicates_delivered" | "sync.replicas_diverged" => (Absolute(0.0), Lower),
             "energy.min_state_of_charge" => (Absolute(0.01), Higher),

@@ -5,9 +5,11 @@ use crate::metrics::{Metric, MetricsSet};
 use std::fmt::Write as _;
 
 /// What people look at first: name and words for it.
-pub(super) const HEADLINES: [(&str, &str); 13] = [
+pub(super) const HEADLINES: [(&str, &str); 15] = [
+    ("attack.honest_ratio", "Messages delivered that honest members sent"),
     ("delivery.ratio", "Messages delivered"),
     ("delivery.delivered", "Application messages that arrived"),
+    ("attack.honest_latency_s.p50", "Latency of honest messages, median"),
     ("delivery.latency_s.p50", "Delivery latency, median"),
     ("delivery.latency_s.p99", "Delivery latency, 99\u{a0}%"),
     ("plan.time_to_gap_1e3_s", "Time until the plan's gap stays below 10⁻³"),
@@ -38,6 +40,12 @@ pub(super) fn headlines(
         // A fleet that only plans sends no messages of applications.
         let silent = value(metrics, "delivery.submitted") == 0.0 && value(metrics, "plan.rounds") > 0.0;
         if name.starts_with("delivery.") && silent {
+            return None;
+        }
+        // What adversaries send counts in `delivery.*`, and says nothing of how the fleet fares.
+        let attacked = metrics.get("attack.honest_submitted").is_some();
+        if attacked && matches!(name, "delivery.ratio" | "delivery.latency_s.p50" | "delivery.latency_s.p99")
+        {
             return None;
         }
         // Where nobody has a battery, both figures of energy are empty words.

@@ -69,7 +69,10 @@ pub fn share(value: f64) -> String {
 
 /// Metrics that are shares of a whole, read best in per cent.
 fn is_share(name: &str) -> bool {
-    matches!(name, "delivery.ratio" | "link.contact_utilisation" | "energy.min_state_of_charge")
+    matches!(
+        name,
+        "delivery.ratio" | "attack.honest_ratio" | "link.contact_utilisation" | "energy.min_state_of_charge"
+    )
 }
 
 fn three_digits(value: f64) -> String {

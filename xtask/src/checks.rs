@@ -50,7 +50,8 @@ fn small_target() -> Result<(), Failure> {
             ))
         })?;
     }
-    cargo(&["build", "--locked", "--package", "cosmosmesh-protocol", "--target", SMALL_TARGET])
+    // Checked and not generated: whether there is a standard library is a question of names and types.
+    cargo(&["check", "--locked", "--package", "cosmosmesh-protocol", "--target", SMALL_TARGET])
 }
 
 fn is_installed(target: &str) -> bool {

@@ -89,6 +89,12 @@ enum Request {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         program: Vec<OsString>,
     },
+    /// Tells the node what the authority has signed since: certificates, and keys that were taken back. It tells the others.
+    Learn {
+        /// Files of statements.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Shuts the node down in order.
     Shutdown,
 }
@@ -191,11 +197,38 @@ pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
         }
         Request::Receive { wait_s, most, keep } => receive(&client, out, args.json, (*wait_s, *most, *keep)),
         Request::Attach { program } => attach_program(&client, address(args)?, program),
+        Request::Learn { files } => learn(&client, out, args.json, files),
         Request::Shutdown => {
             client.shutdown()?;
             Ok(Outcome::Done)
         }
     }
+}
+
+fn learn(client: &Client, out: &mut impl Write, json: bool, files: &[PathBuf]) -> Result<Outcome, CliError> {
+    let mut outcome = Outcome::Done;
+    for file in files {
+        let text = fs::read_to_string(file);
+        let text = text.map_err(|source| CliError::File { path: file.clone(), source })?;
+        for learned in client.learn(&text)? {
+            if json {
+                tell(out, &learned)?;
+                continue;
+            }
+            let name = file.display();
+            match learned {
+                Ok(()) => writeln!(out, "{name}: learned")?,
+                Err(refusal) => {
+                    // What is known already is no news, and no mistake.
+                    if refusal.reason != "trust_stale" {
+                        outcome = Outcome::No;
+                    }
+                    writeln!(out, "{name}: {refusal}")?;
+                }
+            }
+        }
+    }
+    Ok(outcome)
 }
 
 fn attach_program(sending: &Client, address: SocketAddr, program: &[OsString]) -> Result<Outcome, CliError> {

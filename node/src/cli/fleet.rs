@@ -1,8 +1,12 @@
-//! `cosmosmesh up` and `down`: a fleet on this machine, with keys and configurations made for it.
+//! `cosmosmesh up` and `down`: a fleet on this machine, with keys, certificates and configurations made for it.
 
-use super::{CliError, Outcome};
-use crate::{client::Client, clock::monotonic, config::Config, key};
+use super::{CliError, Outcome, certify};
+use crate::{client::Client, clock::monotonic, config::Config, credential, key};
 use clap::Args;
+use cosmosmesh_protocol::{
+    id::NodeId,
+    identity::{Did, Role, Scope},
+};
 use std::{
     fmt::Write as _,
     fs::{self, File},
@@ -50,6 +54,41 @@ fn config_file(folder: &Path, node: u64) -> PathBuf {
     folder.join(format!("node-{node}")).join("node.ron")
 }
 
+/// A node of the fleet: where its configuration is, where it is asked, and by which name it is known again.
+struct Member {
+    node: u64,
+    file: PathBuf,
+    control: SocketAddr,
+    did: String,
+}
+
+impl Member {
+    fn read(folder: &Path, node: u64) -> Result<Self, CliError> {
+        let file = config_file(folder, node);
+        let config = Config::read(&file)?;
+        let control = config.control;
+        let control = control
+            .ok_or_else(|| CliError::Usage(format!("{}: it says no `control` address", file.display())))?;
+        let did = key::did(&key::read(&config.key_file())?).to_string();
+        Ok(Self { node, file, control, did })
+    }
+
+    /// A hold on it, if it runs: another node may have been given the address since.
+    fn running(&self) -> Option<Client> {
+        let client = Client::connect(self.control).ok()?;
+        client.health().is_ok_and(|health| health.did == self.did).then_some(client)
+    }
+
+    fn is_joined(&self) -> bool {
+        let peers = self.running().and_then(|client| client.peers().ok());
+        peers.is_some_and(|peers| peers.iter().all(|peer| peer.links_up > 0))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.file.with_file_name("log")
+    }
+}
+
 pub(super) fn up(args: &UpArgs) -> Result<Outcome, CliError> {
     let files: Vec<PathBuf> = (1..=args.nodes).map(|node| config_file(&args.folder, node)).collect();
     match files.iter().filter(|file| file.exists()).count() {
@@ -62,130 +101,160 @@ pub(super) fn up(args: &UpArgs) -> Result<Outcome, CliError> {
             )));
         }
     }
-    let mut started: Vec<(PathBuf, Child)> = Vec::new();
-    let outcome = start_fleet(&files, &mut started).and_then(|()| wait_until_joined(&files, &mut started));
-    if outcome.is_err() {
-        // A fleet is there as a whole or not at all.
+    let members = (1..=args.nodes).map(|node| Member::read(&args.folder, node));
+    let members = members.collect::<Result<Vec<Member>, CliError>>()?;
+    let missing: Vec<&Member> = members.iter().filter(|member| member.running().is_none()).collect();
+    let mut started: Vec<(&Member, Child)> = Vec::new();
+    let outcome =
+        start_fleet(&missing, &mut started).and_then(|()| wait_until_joined(&members, &mut started));
+    if let Err(error) = outcome {
+        // What was started now is there as a whole or not at all.
         for (_, child) in &mut started {
             let _ = child.kill();
             let _ = child.wait();
         }
-        return outcome.map(|()| Outcome::Done);
+        return Err(error);
     }
     let out = &mut io::stdout().lock();
-    for ((file, child), node) in started.iter().zip(1_u64..) {
-        let control = control_of(file)?;
-        writeln!(out, "node {node}: control {control}, process {}, {}", child.id(), file.display())?;
+    for member in &members {
+        let Member { node, file, control, .. } = member;
+        let process = started.iter().find(|(other, _)| other.node == *node);
+        let process =
+            process.map_or_else(|| "ran already".to_owned(), |(_, child)| format!("process {}", child.id()));
+        writeln!(out, "node {node}: control {control}, {process}, {}", file.display())?;
     }
     Ok(Outcome::Done)
 }
 
-/// Keys and configurations: the node with the lower number connects to the one with the higher.
+/// How long the certificates of a fleet hold, in days. Node 1 has the authority's key, and renews them.
+const CERTIFICATE_DAYS: u64 = 365;
+
+/// Keys, certificates and configurations, in a folder that takes its name when all is in it.
 fn make_fleet(args: &UpArgs) -> Result<(), CliError> {
-    // Held all at once, so that no port is given twice.
-    let listeners: Vec<TcpListener> =
-        (0..2 * args.nodes).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
-    let ports: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-    let (control, tcpcl) = ports.split_at(ports.len() / 2);
+    let mut name = args.folder.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = args.folder.with_file_name(name);
+    if new.exists() {
+        // Of somebody who was interrupted: nothing has run with it.
+        fs::remove_dir_all(&new).map_err(failed(&new))?;
+    }
+    let authority = key::create(&new.join("authority"))?;
     let mut names = Vec::new();
     for node in 1..=args.nodes {
-        let state = args.folder.join(format!("node-{node}")).join("state");
-        names.push(key::did(&key::read_or_create(&state.join("key"))?));
+        let home = new.join(format!("node-{node}"));
+        let keys = key::create(&home.join("state").join("key"))?;
+        let grant = (Role::Operator, &Scope::everything());
+        let text = certify::certificate(&authority, NodeId(node), keys.public(), grant, CERTIFICATE_DAYS)?;
+        credential::write(&home.join("certificate"), &text)?;
+        names.push(key::did(&keys));
     }
-    for node in 1..=args.nodes {
-        let place = node as usize - 1;
+    for (node, text) in configurations(&key::did(&authority), &names)? {
+        let path = config_file(&new, node);
+        fs::write(&path, text).map_err(failed(&path))?;
+    }
+    fs::rename(&new, &args.folder).map_err(failed(&args.folder))
+}
+
+/// The configurations: the node with the lower number connects to the one with the higher, inside of TLS.
+fn configurations(authority: &Did, names: &[Did]) -> Result<Vec<(u64, String)>, CliError> {
+    // Held all at once, so that no port is given twice.
+    let listeners: Vec<TcpListener> =
+        (0..2 * names.len()).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
+    let ports: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+    let (control, tcpcl) = ports.split_at(names.len());
+    let mut made = Vec::new();
+    for (place, node) in (1..=names.len() as u64).enumerate() {
+        let issuer = if node == 1 { ", issuer: \"../authority\"" } else { "" };
         let mut text = format!(
             "// Node {node} of a fleet of {}, made by `up`.\n(\n    node: {node},\n    state: \"state\",\n    control: \"{}\",\n    \
-             listen: (tcpcl: \"{}\"),\n    peers: [\n",
-            args.nodes, control[place], tcpcl[place]
+             listen: (tcpcl: \"{}\"),\n    tls: Require,\n    trust: (authority: \"{authority}\", certificate: \"certificate\"{issuer}),\n    \
+             peers: [\n",
+            names.len(),
+            control[place],
+            tcpcl[place]
         );
-        for peer in (1..=args.nodes).filter(|peer| *peer != node) {
-            let other = peer as usize - 1;
+        for (other, peer) in (1..=names.len() as u64).enumerate().filter(|(other, _)| *other != place) {
             let via = if node < peer { format!("Tcpcl(\"{}\")", tcpcl[other]) } else { "Inbound".to_owned() };
             // Writing into a text cannot fail.
             let _ = writeln!(text, "        (node: {peer}, did: \"{}\", via: {via}),", names[other]);
         }
         text.push_str("    ],\n)\n");
-        let path = config_file(&args.folder, node);
-        fs::write(&path, text).map_err(failed(&path))?;
+        made.push((node, text));
     }
-    Ok(())
+    Ok(made)
 }
 
-fn start_fleet(files: &[PathBuf], started: &mut Vec<(PathBuf, Child)>) -> Result<(), CliError> {
+fn start_fleet<'a>(missing: &[&'a Member], started: &mut Vec<(&'a Member, Child)>) -> Result<(), CliError> {
     let program = std::env::current_exe()?;
-    for file in files {
-        let path = file.with_file_name("log");
+    for member in missing {
+        let path = member.log();
         let log = File::options().append(true).create(true).open(&path).map_err(failed(&path))?;
         let mut command = Command::new(&program);
-        command.args(["node", "--log", "json", "--config"]).arg(file);
+        command.args(["node", "--log", "json", "--config"]).arg(&member.file);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // An interrupt at the terminal is for what runs there, not for the fleet.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        started.push((file.clone(), command.spawn().map_err(failed(&program))?));
+        started.push((member, command.spawn().map_err(failed(&program))?));
     }
     Ok(())
 }
 
-fn control_of(file: &Path) -> Result<SocketAddr, CliError> {
-    let control = Config::read(file)?.control;
-    control.ok_or_else(|| CliError::Usage(format!("{}: it says no `control` address", file.display())))
-}
-
-fn wait_until_joined(files: &[PathBuf], started: &mut [(PathBuf, Child)]) -> Result<(), CliError> {
+fn wait_until_joined(members: &[Member], started: &mut [(&Member, Child)]) -> Result<(), CliError> {
     let begun = monotonic();
-    for file in files {
-        let control = control_of(file)?;
-        while !is_joined(control) {
-            for (file, child) in started.iter_mut() {
+    for member in members {
+        loop {
+            // First of all: who answers at an address may be another than who was started for it.
+            for (other, child) in started.iter_mut() {
                 if child.try_wait()?.is_some() {
-                    let log = file.with_file_name("log");
-                    return Err(CliError::Usage(format!("a node ended: {} says why", log.display())));
+                    let log = other.log();
+                    return Err(CliError::Usage(format!(
+                        "node {} ended: {} says why",
+                        other.node,
+                        log.display()
+                    )));
                 }
             }
+            if member.is_joined() {
+                break;
+            }
             if begun.elapsed() > PATIENCE {
-                return Err(CliError::Usage(format!(
-                    "{}: not joined in {} s",
-                    file.display(),
-                    PATIENCE.as_secs()
-                )));
+                let (file, patience) = (member.file.display(), PATIENCE.as_secs());
+                return Err(CliError::Usage(format!("{file}: not joined in {patience} s")));
             }
             thread::sleep(Duration::from_millis(50));
         }
     }
     Ok(())
-}
-
-fn is_joined(control: SocketAddr) -> bool {
-    let peers = Client::connect(control).and_then(|client| client.peers());
-    peers.is_ok_and(|peers| peers.iter().all(|peer| peer.links_up > 0))
 }
 
 pub(super) fn down(args: &DownArgs) -> Result<Outcome, CliError> {
-    let files: Vec<PathBuf> =
-        (1..=32).map(|node| config_file(&args.folder, node)).take_while(|file| file.exists()).collect();
-    if files.is_empty() {
+    let nodes: Vec<u64> = (1..=32).take_while(|node| config_file(&args.folder, *node).exists()).collect();
+    if nodes.is_empty() {
         let folder = args.folder.display();
         return Err(CliError::Usage(format!("{folder}: no fleet is there (`up` makes one)")));
     }
-    let mut running = Vec::new();
-    for file in &files {
-        let control = control_of(file)?;
-        // One that does not answer has ended already.
-        if Client::connect(control).is_ok_and(|client| client.shutdown().is_ok()) {
-            running.push(control);
-        }
-    }
+    let members = nodes.iter().map(|node| Member::read(&args.folder, *node));
+    let members = members.collect::<Result<Vec<Member>, CliError>>()?;
+    // One that does not answer has ended already; one that answers by another name is somebody else's.
+    let running: Vec<&Member> = members
+        .iter()
+        .filter(|member| member.running().is_some_and(|client| client.shutdown().is_ok()))
+        .collect();
     let begun = monotonic();
-    for control in &running {
-        while Client::connect(*control).is_ok() {
+    for member in &running {
+        while member.running().is_some() {
             if begun.elapsed() > PATIENCE {
-                return Err(CliError::Usage(format!("{control}: does not end")));
+                return Err(CliError::Usage(format!("{}: does not end", member.control)));
             }
             thread::sleep(Duration::from_millis(50));
         }
     }
-    writeln!(io::stdout().lock(), "{} of {} nodes were running, and have ended", running.len(), files.len())?;
+    writeln!(
+        io::stdout().lock(),
+        "{} of {} nodes were running, and have ended",
+        running.len(),
+        members.len()
+    )?;
     Ok(Outcome::Done)
 }

@@ -1,11 +1,13 @@
-//! The command line of the daemon: `node`, `ctl`, `up`, `down`.
+//! The command line of the daemon: `node`, `ctl`, `certify`, `up`, `down`.
 
+mod certify;
 mod ctl;
 mod fleet;
 mod node;
 
 use crate::{
-    adapter::AttachError, client::ClientError, config::ConfigErrors, daemon::StartError, key::KeyError,
+    adapter::AttachError, client::ClientError, config::ConfigErrors, credential::CredentialError,
+    daemon::StartError, key::KeyError,
 };
 use clap::Subcommand;
 use std::{
@@ -21,6 +23,8 @@ pub enum Command {
     Node(node::NodeArgs),
     /// Asks something of a node that runs.
     Ctl(ctl::CtlArgs),
+    /// Makes an authority, and signs who speaks for whom.
+    Certify(certify::CertifyArgs),
     /// Starts a fleet of nodes on this machine.
     Up(fleet::UpArgs),
     /// Stops the fleet that `up` started.
@@ -45,6 +49,9 @@ pub enum CliError {
     /// The private key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// What an authority has signed.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     /// The node does not start.
     #[error(transparent)]
     Start(#[from] Box<StartError>),
@@ -79,6 +86,7 @@ impl Command {
         match self {
             Self::Node(args) => node::execute(&args),
             Self::Ctl(args) => ctl::execute(&args),
+            Self::Certify(args) => certify::execute(&args),
             Self::Up(args) => fleet::up(&args),
             Self::Down(args) => fleet::down(&args),
         }

@@ -4,6 +4,7 @@ mod http;
 
 use crate::{
     config::Config,
+    credential,
     daemon::{Daemon, StartError},
     door::{Door, Health},
     engine::{Accepted, Refusal, purpose_word},
@@ -240,6 +241,21 @@ impl Client {
             Way::Remote(connection) => {
                 request(connection, "POST", &format!("/v1/take?through={number}"), &[]).map(drop)
             }
+        }
+    }
+
+    /// Tells the daemon what the authority has signed, in the lines of a file of statements; what became of each.
+    ///
+    /// # Errors
+    /// [`ClientError`]; with reason `bad_body` when a line holds no statement.
+    pub fn learn(&self, statements: &str) -> Result<Vec<Result<(), Refusal>>, ClientError> {
+        match &self.way {
+            Way::Embedded(daemon) => {
+                let parsed = credential::parse(statements)
+                    .map_err(|line| Refusal::new("bad_body", format!("line {line} holds no statement")))?;
+                Ok(daemon.door().learn(parsed))
+            }
+            Way::Remote(connection) => ask(connection, "POST", "/v1/learn", statements.as_bytes()),
         }
     }
 

@@ -5,6 +5,7 @@ use super::{
     place::{ConfigError, Step, find, path_of},
     radio::{Radio, check_radio, station},
     raw::{RawAt, RawConfig, RawPeer, RawVia},
+    trust::check_trust,
 };
 use crate::tls::Tls;
 use cosmosmesh_protocol::{
@@ -54,6 +55,7 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
     check_addresses(&raw, &mut mistakes);
     check_limits(&raw, &mut mistakes);
     check_routes(&raw, &mut mistakes);
+    let trust = check_trust(&raw, folder, &mut mistakes);
     let radios: Vec<Option<Radio>> =
         (0..raw.radios.len()).map(|place| check_radio(&raw.radios, place, &mut mistakes)).collect();
     let mut peers: Vec<Peer> = Vec::new();
@@ -82,6 +84,7 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
         mdns: raw.mdns,
         beyond_loopback: raw.beyond_loopback,
         tls: raw.tls,
+        trust,
         peers,
         radios: radios.into_iter().flatten().collect(),
         routes: raw.routes.iter().map(|route| (NodeId(route.to), NodeId(route.via))).collect(),
@@ -338,7 +341,7 @@ mod tests {
             mistakes("(\n  node: 1,\n  stat: \"x\",\n)"),
             [
                 "node.ron:3:3: stat: Unexpected field named `stat` in `Node`, expected one of `node`, `names`, `preset`, `state`, \
-              `control`, `listen`, `mdns`, `beyond_loopback`, `tls`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
+              `control`, `listen`, `mdns`, `beyond_loopback`, `tls`, `trust`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
             ]
         );
         let wrong_type = mistakes("(node: 1, state: \"x\",\n peers: [\n  (node: \"two\", via: Inbound)])");

@@ -5,12 +5,14 @@ mod place;
 mod preset;
 mod radio;
 mod raw;
+mod trust;
 
 pub use check::ConfigErrors;
 pub use place::ConfigError;
 pub use preset::{Durability, Preset, Requirements};
 pub use radio::{Radio, Speaks, Station};
 pub use raw::Limits;
+pub use trust::Trust;
 
 use crate::tls::Tls;
 use cosmosmesh_protocol::{id::NodeId, identity::PublicKey};
@@ -43,6 +45,8 @@ pub struct Config {
     pub beyond_loopback: bool,
     /// Whether TCPCL sessions are protected.
     pub tls: Tls,
+    /// Whose word counts, beside the keys of this configuration; those keys alone without it.
+    pub trust: Option<Trust>,
     /// Who else there is.
     pub peers: Vec<Peer>,
     /// Modems and radios that peers are behind.

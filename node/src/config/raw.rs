@@ -25,6 +25,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) tls: Tls,
     #[serde(default)]
+    pub(super) trust: Option<RawTrust>,
+    #[serde(default)]
     pub(super) peers: Vec<RawPeer>,
     #[serde(default)]
     pub(super) radios: Vec<RawRadio>,
@@ -34,6 +36,32 @@ pub(super) struct RawConfig {
     pub(super) cpu: Option<u16>,
     #[serde(default)]
     pub(super) limits: Limits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Trust")]
+pub(super) struct RawTrust {
+    pub(super) authority: String,
+    pub(super) certificate: PathBuf,
+    #[serde(default)]
+    pub(super) statements: Vec<PathBuf>,
+    #[serde(default)]
+    pub(super) issuer: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) scope: String,
+    #[serde(default = "default_grace_days")]
+    pub(super) grace_days: u16,
+    #[serde(default = "default_interval_s")]
+    pub(super) interval_s: u32,
+}
+
+/// Longer than a solar conjunction of Mars keeps quiet.
+const fn default_grace_days() -> u16 {
+    14
+}
+
+const fn default_interval_s() -> u32 {
+    60
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -6,6 +6,7 @@ use cosmosmesh_protocol::{
     bundle::BundleId,
     envelope::Purpose,
     id::NodeId,
+    identity::Statement,
     node::{BundleSubmission, Input, InputError, Submission},
 };
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ pub(crate) enum Command {
     Submit(Submission, Reply<Result<Accepted, Refusal>>),
     /// Send a bundle without an envelope.
     SendBundle(BundleSubmission, Reply<Result<Accepted, Refusal>>),
+    /// The authority has signed something.
+    Learn(Statement, Reply<Result<(), Refusal>>),
     /// The inbox is dealt with up to here.
     Take(InboxNumber, Reply<()>),
 }
@@ -91,6 +94,15 @@ impl Engine {
                 Ok(()) => self.requests.bundles.push_back(reply),
                 Err(error) => self.refuse_submission(error, &reply),
             },
+            Command::Learn(statement, reply) => {
+                let learned = self.input(Input::Learn(statement));
+                // Who lost the authority's word with it loses its sessions now.
+                self.look_at_trust();
+                let _ = reply.send(learned.map_err(|error| match error {
+                    InputError::Refused { reason } => Refusal::new(reason, error.to_string()),
+                    _ => Refusal::new("input", error.to_string()),
+                }));
+            }
             Command::Take(number, reply) => {
                 self.taken = self.taken.max(Some(number));
                 self.taking.push(reply);

@@ -54,6 +54,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const TELL_EVERY: Duration = Duration::from_millis(20);
 /// How often civil time is asked for anew.
 const CIVIL_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked whether the peers of sessions still have the authority's word; each heartbeat comes by here.
+const LOOK_AT_TRUST: Duration = Duration::from_secs(1);
 /// How long an input that took longer than its budget is told of.
 const ALARM: Duration = Duration::from_secs(60);
 /// How long a connection that is over may take to write its last words.
@@ -128,6 +130,7 @@ pub(crate) struct Engine {
     /// When an input last took longer than its budget.
     over_budget_at: Option<Instant>,
     civil_due: Instant,
+    trust_due: Instant,
     published: Instant,
     stopping: Option<Instant>,
 }
@@ -158,6 +161,7 @@ impl Engine {
             accepted_at: BTreeMap::new(),
             over_budget_at: None,
             civil_due: Instant::ZERO,
+            trust_due: Instant::ZERO,
             published: Instant::ZERO,
             stopping: None,
         };

@@ -1,8 +1,12 @@
 //! Sessions inside of TLS: bytes of the socket on one side, bytes of the session on the other.
 
 use super::{Engine, connection::Connection};
+use crate::{tls, transport::ConnectionId};
 use cosmosmesh_protocol::{
     convergence::tcpcl::{Role, Session, TlsOutcome},
+    id::NodeId,
+    identity::Statement,
+    node::Input,
     time::Instant,
 };
 use std::io::{Read as _, Write as _};
@@ -64,6 +68,7 @@ impl Engine {
     /// The session wants TLS from here on.
     pub(super) fn start_tls(&mut self, connection: &mut Connection, role: Role) {
         let now = self.now();
+        self.tell_trust_to_tls();
         let begun = match (&self.parts.tls, role) {
             (Some(setup), Role::Active) => setup.connect(connection.from().ip()),
             (Some(setup), Role::Passive) => setup.accept(),
@@ -92,21 +97,24 @@ impl Engine {
             Ok(taken) => {
                 if !secured.told && !secured.tls.is_handshaking() {
                     secured.told = true;
-                    let peer = self.parts.tls.as_ref().and_then(|setup| setup.peer(&secured.tls));
-                    session.tls_done(
-                        now,
-                        match peer {
-                            Some(peer) => TlsOutcome::Done { node_ids: vec![peer.endpoint(0).to_string()] },
-                            None => TlsOutcome::Failed,
-                        },
-                    );
+                    let peer = self.parts.tls.as_ref().map(|setup| setup.peer(&secured.tls));
+                    let outcome = match &peer {
+                        Some(Ok((peer, _))) => {
+                            TlsOutcome::Done { node_ids: vec![peer.endpoint(0).to_string()] }
+                        }
+                        Some(Err(_)) | None => TlsOutcome::Failed,
+                    };
+                    session.tls_done(now, outcome);
                     secured.feed(now, session);
+                    if let Some(Ok((peer, shown))) = peer {
+                        self.learn_of_peer(peer, shown);
+                    }
                 }
                 taken
             }
             Err(error) => {
                 tracing::warn!(%from, %error, "TLS is refused");
-                self.counts.refuse("tls", reason(&error));
+                self.counts.refuse("tls", tls::reason(&error));
                 if secured.told {
                     session.connection_lost(now);
                 } else {
@@ -116,16 +124,44 @@ impl Engine {
             }
         }
     }
-}
 
-/// A stable word.
-const fn reason(error: &rustls::Error) -> &'static str {
-    match error {
-        rustls::Error::InvalidCertificate(_) => "certificate",
-        rustls::Error::NoCertificatesPresented => "no_certificate",
-        rustls::Error::AlertReceived(_) => "refused_by_peer",
-        rustls::Error::InvalidMessage(_) | rustls::Error::InappropriateMessage { .. } => "not_tls",
-        rustls::Error::DecryptError => "decrypt",
-        _ => "handshake",
+    /// What the node knows of the authority's word is what sessions are judged by.
+    fn tell_trust_to_tls(&self) {
+        if let (Some(setup), Some(keyring)) = (&self.parts.tls, self.parts.node.keyring()) {
+            setup.learn(keyring);
+        }
+    }
+
+    /// What a peer has shown of its authority's word in a handshake that held: without it the node could not judge what it signs.
+    pub(super) fn learn_of_peer(&mut self, peer: NodeId, shown: Vec<Statement>) {
+        let Some(keyring) = self.parts.node.keyring() else { return };
+        let known = keyring.credentials(peer);
+        for statement in shown.into_iter().filter(|statement| !known.contains(statement)) {
+            // One that is older than what is known is no news.
+            let _ = self.input(Input::Learn(statement));
+        }
+    }
+
+    /// Ends sessions whose peers the authority's word does not cover any more.
+    pub(super) fn look_at_trust(&mut self) {
+        if self.parts.tls.is_none() || self.parts.node.keyring().is_none() {
+            return;
+        }
+        self.tell_trust_to_tls();
+        let Some(setup) = &self.parts.tls else { return };
+        let mut over: Vec<(ConnectionId, &'static str)> = Vec::new();
+        for (id, connection) in &self.connections {
+            let Some(secured) = connection.secured.as_ref().filter(|secured| secured.told) else { continue };
+            if let Err(stranger) = setup.peer(&secured.tls) {
+                tracing::warn!(from = %connection.from(), %stranger, "a session ends: its peer may have none any more");
+                over.push((*id, stranger.reason()));
+            }
+        }
+        for (id, reason) in over {
+            self.counts.refuse("tls", reason);
+            if let Some(connection) = self.connections.get(&id) {
+                connection.cut();
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! One turn of the engine: events in, deadlines, everything that follows from them.
 
-use super::{CIVIL_EVERY, Engine, LAST_WORDS};
+use super::{CIVIL_EVERY, Engine, LAST_WORDS, LOOK_AT_TRUST};
 use crate::{mailbox::Event, store::Work, transport::ConnectionId};
 use cosmosmesh_protocol::{convergence::tcpcl::TerminationReason, node::Input, time::Instant};
 use std::{net::TcpStream, time::Duration};
@@ -62,6 +62,10 @@ impl Engine {
         }
         if self.parts.node.poll_timeout().is_some_and(|due| due <= now) {
             let _ = self.input(Input::Timeout);
+        }
+        if now >= self.trust_due {
+            self.trust_due = now.saturating_add(LOOK_AT_TRUST);
+            self.look_at_trust();
         }
         self.on_radio_time(now);
         let due: Vec<ConnectionId> = self

@@ -1,7 +1,7 @@
 //! What is answered to which request.
 
 use super::{Response, request::Request};
-use crate::{door::Door, engine::Refusal};
+use crate::{credential, door::Door, engine::Refusal};
 use cosmosmesh_protocol::{
     convergence::mtcp,
     dtn::store::Priority,
@@ -43,6 +43,7 @@ const ROUTES: &[(&str, &str, Route)] = &[
     ("POST", "/v1/bundle", bundle),
     ("GET", "/v1/inbox", inbox),
     ("POST", "/v1/take", take),
+    ("POST", "/v1/learn", learn),
     ("POST", "/v1/shutdown", shutdown),
 ];
 
@@ -157,6 +158,14 @@ fn take(door: &Door, request: &Request) -> Result<Response, Refusal> {
     check_fields(request, &["through"])?;
     door.take(field(request, "through")?.ok_or_else(|| bad("through", "a message's number"))?)?;
     Ok(Response::text(200, ""))
+}
+
+/// Statements of the authority, one a line.
+fn learn(door: &Door, request: &Request) -> Result<Response, Refusal> {
+    let text = std::str::from_utf8(&request.body).unwrap_or_default();
+    let statements = credential::parse(text)
+        .map_err(|line| Refusal::new("bad_body", format!("line {line} holds no statement")))?;
+    Ok(Response::json(200, &door.learn(statements)))
 }
 
 fn shutdown(door: &Door, _request: &Request) -> Result<Response, Refusal> {

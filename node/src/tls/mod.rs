@@ -1,23 +1,35 @@
-//! TLS 1.3 with mutual authentication by the members' own Ed25519 keys: no authority, no names, no dates.
+//! TLS 1.3 with mutual authentication by the members' own Ed25519 keys.
 //!
-//! A node's certificate is self-signed by its key. A peer is who it is by the key of its certificate, which must be one that the
-//! configuration knows; that it holds the key, the handshake proves (RFC 8446 §4.4.3). What else a certificate says is not looked at.
+//! A node's certificate is self-signed by its key; that it holds the key, the handshake proves (RFC 8446 §4.4.3). A peer is who it is by that
+//! key. Without an authority it must be one that the configuration knows. With one, the authority must have certified it for that peer (a CWT),
+//! as far as is known here or as the peer shows: its TLS certificate carries what the authority says of its key. Names, dates and issuers of the
+//! TLS certificate itself are not looked at.
 
 mod certificate;
 mod verifier;
 
+use crate::{
+    clock::Clock,
+    credential::{MAX_PACKED, pack},
+};
 use cosmosmesh_protocol::{
     id::NodeId,
-    identity::{KeyPair, PublicKey},
+    identity::{KeyPair, Keyring, PublicKey, Statement},
 };
 use rustls::{
     ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, SignatureAlgorithm,
     SignatureScheme,
+    client::ResolvesClientCert,
     pki_types::{CertificateDer, ServerName},
-    sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey},
+    server::{ClientHello, ResolvesServerCert},
+    sign::{CertifiedKey, Signer, SigningKey},
 };
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
-use verifier::{Members, key_of};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+pub(crate) use verifier::Stranger;
+use verifier::{Members, key_of, shown};
 
 /// Whether sessions are protected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -33,13 +45,15 @@ pub enum Tls {
 
 /// What all sessions of a node share.
 pub(crate) struct TlsSetup {
+    node: NodeId,
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
     members: Arc<Members>,
+    own: Arc<Own>,
 }
 
 impl TlsSetup {
-    /// For the holder of `keys`; peers are those of `members`.
+    /// For the holder of `keys`; peers are those of `members`, with what the authority says of them in `keyring`, if there is one.
     ///
     /// # Errors
     /// When the library lacks what TLS 1.3 needs.
@@ -47,13 +61,14 @@ impl TlsSetup {
         node: NodeId,
         keys: &KeyPair,
         members: impl IntoIterator<Item = (NodeId, PublicKey)>,
+        keyring: Option<(&Keyring, Clock)>,
     ) -> Result<Self, rustls::Error> {
-        let members = members.into_iter().map(|(node, key)| (*key.as_bytes(), node));
-        let members = Arc::new(Members(members.collect::<BTreeMap<_, _>>()));
+        let configured = members.into_iter().map(|(node, key)| (*key.as_bytes(), node)).collect();
+        let authority = keyring.map(|(keyring, clock)| (Mutex::new(keyring.clone()), clock));
+        let members = Arc::new(Members::new(configured, authority));
+        let credential = keyring.map_or_else(Vec::new, |(keyring, _)| own_credential(node, keyring));
+        let own = Arc::new(Own::new(node, keys.clone(), credential));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let certificate = CertificateDer::from(certificate::self_signed(node, keys));
-        let own = CertifiedKey::new(vec![certificate], Arc::new(OwnKey(keys.clone())));
-        let own = Arc::new(SingleCertAndKey::from(own));
         let versions = &[&rustls::version::TLS13];
         let mut client = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(versions)?
@@ -65,9 +80,15 @@ impl TlsSetup {
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)?
             .with_client_cert_verifier(members.clone())
-            .with_cert_resolver(own);
+            .with_cert_resolver(own.clone());
         server.send_tls13_tickets = 0;
-        Ok(Self { client: Arc::new(client), server: Arc::new(server), members })
+        Ok(Self { node, client: Arc::new(client), server: Arc::new(server), members, own })
+    }
+
+    /// The node may have learned what the authority says: peers are judged by it, and this node's own certificate shows it.
+    pub(crate) fn learn(&self, keyring: &Keyring) {
+        self.members.learn(keyring);
+        self.own.show(own_credential(self.node, keyring));
     }
 
     /// Begins a handshake as the side that connected to `address`.
@@ -81,10 +102,85 @@ impl TlsSetup {
         Ok(ServerConnection::new(self.server.clone())?.into())
     }
 
-    /// Who is at the other end, once the handshake is done.
-    pub(crate) fn peer(&self, connection: &Connection) -> Option<NodeId> {
-        let certificate = connection.peer_certificates()?.first()?;
-        self.members.holder(&key_of(certificate)?)
+    /// Who is at the other end, once the handshake is done, as of now; and what it shows of what the authority says.
+    ///
+    /// # Errors
+    /// Why it should have no session, or no longer.
+    pub(crate) fn peer(&self, connection: &Connection) -> Result<(NodeId, Vec<Statement>), Stranger> {
+        let certificate = connection.peer_certificates().and_then(<[_]>::first).ok_or(Stranger::Malformed)?;
+        let key = key_of(certificate).ok_or(Stranger::Malformed)?;
+        let statements = shown(certificate);
+        Ok((self.members.holder(&key, &statements)?, statements))
+    }
+}
+
+/// What the authority says of a node's own key.
+fn own_credential(node: NodeId, keyring: &Keyring) -> Vec<u8> {
+    let packed = pack(&keyring.credentials(node));
+    // A line of successions that is too long is left out: peers learn it over the mesh.
+    if packed.len() <= MAX_PACKED { packed } else { Vec::new() }
+}
+
+/// Why a handshake failed: a stable word.
+pub(crate) fn reason(error: &rustls::Error) -> &'static str {
+    match error {
+        error if verifier::stranger(error).is_some() => {
+            verifier::stranger(error).map_or("certificate", |stranger| stranger.reason())
+        }
+        rustls::Error::InvalidCertificate(_) => "certificate",
+        rustls::Error::NoCertificatesPresented => "no_certificate",
+        rustls::Error::AlertReceived(_) => "refused_by_peer",
+        rustls::Error::InvalidMessage(_) | rustls::Error::InappropriateMessage { .. } => "not_tls",
+        rustls::Error::DecryptError => "decrypt",
+        _ => "handshake",
+    }
+}
+
+/// This node's certificate, made anew when the authority says something else of its key.
+#[derive(Debug)]
+struct Own {
+    node: NodeId,
+    keys: KeyPair,
+    current: Mutex<(Vec<u8>, Arc<CertifiedKey>)>,
+}
+
+impl Own {
+    fn new(node: NodeId, keys: KeyPair, credential: Vec<u8>) -> Self {
+        let made = Arc::new(certified(node, &keys, &credential));
+        Self { node, keys, current: Mutex::new((credential, made)) }
+    }
+
+    fn show(&self, credential: Vec<u8>) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.0 != credential {
+            let made = certified(self.node, &self.keys, &credential);
+            *current = (credential, Arc::new(made));
+        }
+    }
+
+    fn current(&self) -> Arc<CertifiedKey> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+}
+
+fn certified(node: NodeId, keys: &KeyPair, credential: &[u8]) -> CertifiedKey {
+    let certificate = CertificateDer::from(certificate::self_signed(node, keys, credential));
+    CertifiedKey::new(vec![certificate], Arc::new(OwnKey(keys.clone())))
+}
+
+impl ResolvesClientCert for Own {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.current())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+impl ResolvesServerCert for Own {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current())
     }
 }
 
@@ -113,96 +209,4 @@ impl Signer for OwnKey {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys(node: u8) -> KeyPair {
-        KeyPair::from_seed([node; 32])
-    }
-
-    fn setup(own: u8, known: &[u8]) -> TlsSetup {
-        let members = known.iter().map(|node| (NodeId(u64::from(*node)), keys(*node).public().clone()));
-        TlsSetup::new(NodeId(u64::from(own)), &keys(own), members).unwrap()
-    }
-
-    /// Moves bytes until nobody has any, and gives what each side says of the other.
-    fn shake(one: &TlsSetup, other: &TlsSetup) -> Result<(Option<NodeId>, Option<NodeId>), rustls::Error> {
-        let address: IpAddr = [127, 0, 0, 1].into();
-        let (mut client, mut server) = (one.connect(address).unwrap(), other.accept().unwrap());
-        for _ in 0..10 {
-            let mut bytes = Vec::new();
-            while client.wants_write() {
-                client.write_tls(&mut bytes).unwrap();
-            }
-            server.read_tls(&mut bytes.as_slice()).unwrap();
-            server.process_new_packets()?;
-            let mut bytes = Vec::new();
-            while server.wants_write() {
-                server.write_tls(&mut bytes).unwrap();
-            }
-            client.read_tls(&mut bytes.as_slice()).unwrap();
-            client.process_new_packets()?;
-        }
-        assert!(!client.is_handshaking() && !server.is_handshaking());
-        Ok((one.peer(&client), other.peer(&server)))
-    }
-
-    #[test]
-    fn two_members_know_each_other_by_their_keys() {
-        let found = shake(&setup(1, &[2, 3]), &setup(2, &[1])).unwrap();
-        assert_eq!(found, (Some(NodeId(2)), Some(NodeId(1))));
-    }
-
-    #[test]
-    fn a_key_that_nobody_knows_is_refused_on_either_side() {
-        assert!(shake(&setup(1, &[2]), &setup(2, &[3])).is_err());
-        assert!(shake(&setup(1, &[3]), &setup(2, &[1])).is_err());
-    }
-
-    #[test]
-    fn who_shows_no_certificate_is_refused() {
-        #[derive(Debug)]
-        struct Nothing;
-        impl rustls::client::ResolvesClientCert for Nothing {
-            fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-                None
-            }
-            fn has_certs(&self) -> bool {
-                false
-            }
-        }
-        let mut shy = setup(1, &[2]);
-        let mut client = (*shy.client).clone();
-        client.client_auth_cert_resolver = Arc::new(Nothing);
-        shy.client = Arc::new(client);
-        let refused = shake(&shy, &setup(2, &[1])).expect_err("a certificate is asked for");
-        assert_eq!(refused, rustls::Error::NoCertificatesPresented);
-    }
-
-    #[test]
-    fn a_certificate_that_was_changed_or_is_none_is_refused() {
-        for spoil in
-            [|bytes: &mut Vec<u8>| bytes.truncate(40), |bytes: &mut Vec<u8>| *bytes = vec![0x30; 300]]
-        {
-            let mut bad = setup(1, &[2]);
-            let mut bytes = certificate::self_signed(NodeId(1), &keys(1));
-            spoil(&mut bytes);
-            let own = CertifiedKey::new(vec![CertificateDer::from(bytes)], Arc::new(OwnKey(keys(1))));
-            let mut client = (*bad.client).clone();
-            client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(own));
-            bad.client = Arc::new(client);
-            assert!(shake(&bad, &setup(2, &[1])).is_err());
-        }
-    }
-
-    #[test]
-    fn a_certificate_of_another_is_worth_nothing_without_its_key() {
-        let mut thief = setup(9, &[2]);
-        let stolen = CertificateDer::from(certificate::self_signed(NodeId(1), &keys(1)));
-        let own = CertifiedKey::new(vec![stolen], Arc::new(OwnKey(keys(9))));
-        let mut client = (*thief.client).clone();
-        client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(own));
-        thief.client = Arc::new(client);
-        assert!(shake(&thief, &setup(2, &[1])).is_err());
-    }
-}
+mod tests;

@@ -1,11 +1,14 @@
-//! Who may be at the other end: the members, by the keys of their certificates.
+//! Who may be at the other end: the members, by the keys of their certificates, and by what the fleet's authority says of those keys.
 
+use super::certificate::credential;
+use crate::{clock::Clock, credential::unpack};
 use cosmosmesh_protocol::{
     id::NodeId,
-    identity::{PublicKey, SIGNATURE_LEN},
+    identity::{Certificate, KeyId, Keyring, PublicKey, SIGNATURE_LEN, Statement, TrustError},
 };
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerIncompatible,
+    SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::{
@@ -13,15 +16,55 @@ use rustls::{
         danger::{ClientCertVerified, ClientCertVerifier},
     },
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// What comes before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410 §4).
 pub(super) const SPKI_PREFIX: [u8; 12] =
     [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// The members by their keys.
+/// Why a key gets no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stranger {
+    /// The certificate cannot be read.
+    #[error("the certificate cannot be read")]
+    Malformed,
+    /// The key is nobody's that is known.
+    #[error("the key is nobody's that is known here")]
+    UnknownKey,
+    /// The authority's word for the key is of somebody who is no peer here.
+    #[error("node {node} is no peer here")]
+    NoPeer {
+        /// Whose the key is.
+        node: NodeId,
+    },
+    /// The authority says of the key what makes it worthless, or nothing that holds.
+    #[error(transparent)]
+    Trust(TrustError),
+}
+
+impl Stranger {
+    /// A stable word.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed => "certificate_malformed",
+            Self::UnknownKey => "unknown_key",
+            Self::NoPeer { .. } => "no_peer",
+            Self::Trust(error) => error.reason(),
+        }
+    }
+}
+
+/// The members.
 #[derive(Debug)]
-pub(super) struct Members(pub(super) BTreeMap<[u8; 32], NodeId>);
+pub(super) struct Members {
+    /// Those of the configuration, by their keys.
+    configured: BTreeMap<[u8; 32], NodeId>,
+    /// What the authority says, where there is one: then it alone tells which key is whose.
+    authority: Option<(Mutex<Keyring>, Clock)>,
+}
 
 /// The Ed25519 key of a certificate.
 pub(super) fn key_of(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
@@ -31,16 +74,90 @@ pub(super) fn key_of(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
     PublicKey::from_bytes(key.try_into().ok()?).ok()
 }
 
+/// What the holder of a certificate shows of what the authority says.
+pub(super) fn shown(certificate: &CertificateDer<'_>) -> Vec<Statement> {
+    credential(certificate).and_then(unpack).unwrap_or_default()
+}
+
+fn lock(keyring: &Mutex<Keyring>) -> MutexGuard<'_, Keyring> {
+    keyring.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Members {
-    /// Whose key it is. The one place that says who may have a session: the configuration's keys now; a credential that authorises a key would
-    /// be looked at here.
-    pub(super) fn holder(&self, key: &PublicKey) -> Option<NodeId> {
-        self.0.get(key.as_bytes()).copied()
+    pub(super) const fn new(
+        configured: BTreeMap<[u8; 32], NodeId>,
+        authority: Option<(Mutex<Keyring>, Clock)>,
+    ) -> Self {
+        Self { configured, authority }
+    }
+
+    /// The node has learned something.
+    pub(super) fn learn(&self, keyring: &Keyring) {
+        if let Some((known, _)) = &self.authority {
+            lock(known).clone_from(keyring);
+        }
+    }
+
+    /// Whose key it is, as of now. The one place that says who may have a session: the configuration's keys, or, with an authority, the keys
+    /// that it has certified, by what is known here and by what the peer shows of it.
+    pub(super) fn holder(&self, key: &PublicKey, shown: &[Statement]) -> Result<NodeId, Stranger> {
+        let Some((known, clock)) = &self.authority else {
+            return self.configured.get(key.as_bytes()).copied().ok_or(Stranger::UnknownKey);
+        };
+        let known = lock(known);
+        let mut peers = self.configured.values().copied();
+        if let Some(node) = peers.find(|node| known.key(*node) == Some(key)) {
+            return standing(&known, *clock, node, key);
+        }
+        let Some(Statement::Certificate(first)) = shown.first() else { return Err(Stranger::UnknownKey) };
+        let node = Certificate::claimed_subject(first).ok_or(Stranger::Malformed)?;
+        if !self.configured.values().any(|peer| *peer == node) {
+            return Err(Stranger::NoPeer { node });
+        }
+        // What a peer shows counts for its own session; the node itself learns it when the session is there.
+        let mut keyring = known.clone();
+        drop(known);
+        let now = keyring.rule().clock(clock.civil(), clock.now());
+        for statement in shown {
+            match keyring.learn(statement, now) {
+                Ok(_) | Err(TrustError::Stale) => {}
+                Err(error) => return Err(Stranger::Trust(error)),
+            }
+        }
+        if keyring.key(node) == Some(key) {
+            standing(&keyring, *clock, node, key)
+        } else {
+            // An earlier key of that node, or one that its certificate does not name.
+            Err(Stranger::UnknownKey)
+        }
     }
 
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
-        let key = key_of(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        self.holder(&key).map(drop).ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+        let key = key_of(certificate).ok_or(Stranger::Malformed);
+        key.and_then(|key| self.holder(&key, &shown(certificate))).map(drop).map_err(|stranger| {
+            Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(stranger))))
+        })
+    }
+}
+
+/// The node, if the authority's word for it holds now.
+fn standing(keyring: &Keyring, clock: Clock, node: NodeId, key: &PublicKey) -> Result<NodeId, Stranger> {
+    let now = keyring.rule().clock(clock.civil(), clock.now());
+    let speaker = keyring.speaker(node, now).map_err(Stranger::Trust)?;
+    // A key that another took the place of may still sign what is under way, and opens no sessions.
+    match keyring.revoked(node, KeyId::of(key)) {
+        Some(revoked) => Err(Stranger::Trust(TrustError::Revoked { node, revoked })),
+        None => Ok(speaker.node),
+    }
+}
+
+/// Why a handshake was refused, where that was our own judgement of the peer's key.
+pub(super) fn stranger(error: &Error) -> Option<Stranger> {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
+            inner.downcast_ref::<Stranger>().copied()
+        }
+        _ => None,
     }
 }
 

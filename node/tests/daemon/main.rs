@@ -11,3 +11,4 @@ mod hostile;
 mod place;
 mod radio;
 mod secure;
+mod trust;

@@ -74,7 +74,7 @@ fn a_key_that_is_not_configured_gets_no_session() {
     let three = dialling(&place, address, "Require", 3);
     send(&three, 2, "let me in");
     wait_until("the certificate is refused", || {
-        two.metrics().expect("metrics").contains("door=\"tls\",reason=\"certificate\"")
+        two.metrics().expect("metrics").contains("door=\"tls\",reason=\"unknown_key\"")
     });
     assert!(two.receive(Duration::from_millis(300)).expect("an answer").is_none());
 }

@@ -61,13 +61,23 @@ pub struct Outgoing {
     acknowledged: u64,
     /// When the receiver must hear of abandoned messages (again).
     forward_due: Option<Instant>,
+    /// How often in a row it was told of them and answered nothing.
+    forwards_unheard: u32,
 }
 
 impl Outgoing {
     /// A stream opened in incarnation `epoch`.
     #[must_use]
     pub const fn new(epoch: u32, window: u64) -> Self {
-        Self { epoch, next_sequence: 1, pending: BTreeMap::new(), window, acknowledged: 0, forward_due: None }
+        Self {
+            epoch,
+            next_sequence: 1,
+            pending: BTreeMap::new(),
+            window,
+            acknowledged: 0,
+            forward_due: None,
+            forwards_unheard: 0,
+        }
     }
 
     /// A stream as it was persisted. `forward_due`: the receiver may not have heard of everything that was abandoned.
@@ -80,6 +90,7 @@ impl Outgoing {
             window,
             acknowledged: 0,
             forward_due: Some(forward_due),
+            forwards_unheard: 0,
         }
     }
 
@@ -123,7 +134,9 @@ impl Outgoing {
         for &(first, last) in &ack.ranges {
             self.free(first, last, freed);
         }
-        if self.forward_through() <= self.acknowledged {
+        let back = core::mem::take(&mut self.forwards_unheard) > 1;
+        if back || self.forward_through() <= self.acknowledged {
+            // A receiver that speaks again is told at once and not at the end of a pause that grew with its silence.
             self.forward_due = None;
         }
     }
@@ -174,6 +187,7 @@ impl Outgoing {
     pub fn begin_again(&mut self, now: Instant) {
         self.acknowledged = 0;
         self.forward_due = Some(now);
+        self.forwards_unheard = 0;
     }
 
     /// When the forward is to be sent (again).
@@ -182,8 +196,15 @@ impl Outgoing {
         self.forward_due
     }
 
+    /// How often in a row the receiver was told of abandoned messages and answered nothing.
+    #[must_use]
+    pub const fn forwards_unheard(&self) -> u32 {
+        self.forwards_unheard
+    }
+
     /// The forward was sent; `again` is when to repeat it unless it was acknowledged.
     pub fn forward_sent(&mut self, again: Instant) {
+        self.forwards_unheard = self.forwards_unheard.saturating_add(1);
         self.forward_due = (self.forward_through() > self.acknowledged).then_some(again);
     }
 
@@ -286,5 +307,18 @@ mod tests {
         stream.acknowledge(&ack(2, &[]), &mut Vec::new());
         assert_eq!(stream.forward_due(), None);
         assert_eq!(stream.forward(Purpose::Event), None);
+    }
+
+    #[test]
+    fn a_receiver_that_speaks_again_is_told_at_once_of_what_it_did_not_hear() {
+        let mut stream = stream_of(3);
+        assert!(stream.abandon(1, Instant::ZERO).is_some());
+        for seconds in [10, 30, 70] {
+            stream.forward_sent(Instant::from_nanos(seconds * 1_000_000_000));
+        }
+        assert_eq!(stream.forwards_unheard(), 3);
+        stream.acknowledge(&ack(0, &[(2, 2)]), &mut Vec::new());
+        assert_eq!((stream.forwards_unheard(), stream.forward_due()), (0, None));
+        assert!(stream.forward(Purpose::Event).is_some());
     }
 }

@@ -14,8 +14,10 @@ use crate::{
 };
 use alloc::{collections::BTreeSet, vec::Vec};
 
-/// Longest certificate in bytes: a full electorate whose voters have all rotated their keys does not fit, and seats them anew first.
+/// Longest certificate in bytes. [`Electorate::max_links`] is such that every decision has one.
 pub const MAX_CERTIFICATE_LEN: usize = 56 * 1024;
+/// What is in it beside records: the heads of its array and of the list of ballots, kind and slot.
+pub(super) const FRAME_LEN: usize = 32;
 const KIND: u64 = 2;
 
 /// A certificate whose form is right.
@@ -73,6 +75,11 @@ impl<'a> Certificate<'a> {
             .collect::<Result<Vec<_>, GovernanceError>>()?;
         reader.end()?;
         Ok(Self { slot, proposal, ballots })
+    }
+
+    /// Signatures that are checked when it is.
+    pub(super) fn signatures(&self) -> u64 {
+        self.proposal.iter().chain(&self.ballots).map(Record::signatures).sum()
     }
 
     /// What it proves to whoever knows the history before it: a quorum commits to one choice in one step. Form first, signatures last.

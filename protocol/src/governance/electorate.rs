@@ -1,6 +1,10 @@
 //! [`Electorate`]: who votes, and how many make a quorum.
 
-use super::error::GovernanceError;
+use super::{
+    certificate::{FRAME_LEN, MAX_CERTIFICATE_LEN},
+    error::GovernanceError,
+    record::{MAX_BALLOT_LEN, MAX_LINK_LEN, MAX_LINKS, MAX_PROPOSAL_LEN},
+};
 use crate::{
     cbor::{self, CborError, Reader},
     id::NodeId,
@@ -39,16 +43,28 @@ impl Electorate {
         self.0.len()
     }
 
-    /// More than two thirds of them: q = ⌊2n/3⌋ + 1.
+    /// How many make a quorum: q = ⌊2(n + f)/3⌋ + 1, so that of any q ballots for one of two things more than n − q + f are for one of them.
     #[must_use]
     pub fn quorum(&self) -> usize {
-        2 * self.len() / 3 + 1
+        2 * (self.len() + self.tolerated()) / 3 + 1
     }
 
     /// How many of them may lie without harm to a decision: f = ⌊(n−1)/6⌋.
     #[must_use]
     pub fn tolerated(&self) -> usize {
         (self.len() - 1) / 6
+    }
+
+    /// So many ballots for something in a step show that nothing else was decided in it: n − q + f + 1.
+    pub(super) fn way_on(&self) -> usize {
+        self.len() - self.quorum() + self.tolerated() + 1
+    }
+
+    /// Most successions from the key of a voter's seat to the one that signs: as many as a certificate with a quorum of such records has room for.
+    #[must_use]
+    pub fn max_links(&self) -> usize {
+        let room = MAX_CERTIFICATE_LEN - FRAME_LEN - MAX_PROPOSAL_LEN - self.quorum() * MAX_BALLOT_LEN;
+        (room / ((1 + self.quorum()) * MAX_LINK_LEN)).min(MAX_LINKS)
     }
 
     /// The key under which a voter was given its vote.
@@ -113,9 +129,27 @@ mod tests {
             let (n, q, f) = (electorate.len(), electorate.quorum(), electorate.tolerated());
             assert!(q <= n && 3 * q > 2 * n, "more than two thirds of {n}");
             assert!(2 * q - n > 2 * f, "two quorums of {n} share more than the liars");
-            assert!(2 * (q - f) > n, "with all ballots of {n} there, one choice at least goes on");
+            assert!(q <= n - f, "with all liars of {n} silent the others are a quorum");
+            let more = q.div_ceil(2);
+            assert!(more >= electorate.way_on(), "of any {q} ballots of {n} one choice at least goes on");
+            assert!(q - f > n - electorate.way_on(), "what {q} of {n} decided leaves nothing else a way on");
         }
-        assert_eq!([1, 2, 3, 4, 5, 7, 10].map(|n| of(n).unwrap().quorum()), [1, 2, 3, 3, 4, 5, 7]);
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6, 7, 10, 13].map(|n| of(n).unwrap().quorum()),
+            [1, 2, 3, 3, 4, 5, 6, 8, 11]
+        );
+    }
+
+    #[test]
+    fn a_certificate_of_voters_who_have_all_rotated_has_room() {
+        for count in 1..=MAX_VOTERS as u64 {
+            let electorate = of(count).unwrap();
+            let (q, links) = (electorate.quorum(), electorate.max_links());
+            let (ballots, proposal) =
+                (q * (MAX_BALLOT_LEN + links * MAX_LINK_LEN), MAX_PROPOSAL_LEN + links * MAX_LINK_LEN);
+            assert!(links >= 1 && FRAME_LEN + ballots + proposal <= MAX_CERTIFICATE_LEN, "{count} voters");
+        }
+        assert_eq!([4, 13, 64].map(|n| of(n).unwrap().max_links()), [8, 8, 2]);
     }
 
     #[test]

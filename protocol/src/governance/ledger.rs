@@ -6,12 +6,12 @@ use super::{
     content::Content,
     electorate::Electorate,
     error::GovernanceError,
-    record::{MAX_LINKS, Record, Said, sign_ballot, sign_proposal},
+    record::{Record, Said, sign_ballot, sign_proposal},
     slot::{Cast, MAX_STEPS, Slot},
 };
 use crate::{
     id::NodeId,
-    identity::KeyPair,
+    identity::{KeyId, KeyPair, Succession},
     log::{Brief, Hash},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -48,6 +48,8 @@ pub struct Decision {
 /// Two ballots of one voter in one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposure {
+    /// Whether one key signed both. Else the other may be in a thief's hand, and nothing is proven of the voter.
+    pub one_key: bool,
     /// Who.
     pub voter: NodeId,
     /// In which slot.
@@ -77,7 +79,7 @@ pub enum Inserted {
         /// What it chooses.
         choice: Choice,
     },
-    /// A voter was caught: both ballots are void.
+    /// Two ballots stand in a voter's name.
     Exposed(Exposure),
     /// A certificate has decided the open slot.
     Decided,
@@ -102,6 +104,7 @@ pub struct Ledger {
     pub(super) decisions: Vec<Decision>,
     pub(super) proposals: BTreeMap<Hash, Proposal>,
     pub(super) slot: Slot,
+    signatures: u64,
 }
 
 impl Ledger {
@@ -114,7 +117,14 @@ impl Ledger {
             decisions: Vec::new(),
             proposals: BTreeMap::new(),
             slot: Slot::default(),
+            signatures: 0,
         }
+    }
+
+    /// Signatures that were checked so far.
+    #[must_use]
+    pub const fn signatures(&self) -> u64 {
+        self.signatures
     }
 
     /// The slot that is open, from 1.
@@ -170,7 +180,7 @@ impl Ledger {
         self.slot.ballots.contains_key(&(0, voter))
     }
 
-    /// How many have approved `choice` in the open slot, void ballots aside.
+    /// How many have approved `choice` in the open slot.
     #[must_use]
     pub fn approvals(&self, choice: Choice) -> usize {
         self.slot.approvals(choice)
@@ -187,9 +197,37 @@ impl Ledger {
         links: &[Vec<u8>],
         content: &Content,
     ) -> Result<Vec<u8>, GovernanceError> {
-        let record = sign_proposal(voter, keys, links, (self.slot(), &self.head()), content);
+        let path = self.path(voter, keys, links)?;
+        let record = sign_proposal(voter, keys, path, (self.slot(), &self.head()), content);
         self.insert(&record)?;
         Ok(record)
+    }
+
+    /// Whether these successions lead from the key of a voter's seat to `keys`, and are not too many.
+    #[must_use]
+    pub fn may_vote(&self, voter: NodeId, keys: &KeyPair, links: &[Vec<u8>]) -> bool {
+        self.path(voter, keys, links).is_ok()
+    }
+
+    /// The successions that lead from the key of a voter's seat to its own, of all that it had.
+    fn path<'l>(
+        &self,
+        voter: NodeId,
+        keys: &KeyPair,
+        links: &'l [Vec<u8>],
+    ) -> Result<&'l [Vec<u8>], GovernanceError> {
+        let seat = self.electorate.key(voter).ok_or(GovernanceError::NoVote { node: voter })?;
+        if seat == keys.public() {
+            return Ok(&[]);
+        }
+        let id = KeyId::of(seat);
+        let follows = |link: &Vec<u8>| Succession::claims(link).is_ok_and(|(former, _)| former == id);
+        let from = links.iter().rposition(follows).ok_or(GovernanceError::BadSignature { node: voter })?;
+        let path = &links[from..];
+        if path.len() > self.electorate.max_links() {
+            return Err(GovernanceError::Seat { node: voter });
+        }
+        Ok(path)
     }
 
     /// What `voter` says next in the open slot, if anything: the step and the choice. `stance`: what it thinks of a proposal; `give_up`: it has
@@ -215,14 +253,14 @@ impl Ledger {
                 return Some((0, None));
             }
         }
-        let next = self.slot.next_commit(&self.electorate, voter, give_up && !self.is_idle());
-        next.filter(|(_, choice)| choice.is_none_or(|digest| self.proposals.contains_key(&digest)))
+        // To what a quorum has approved, also before it is here: others have it.
+        self.slot.next_commit(&self.electorate, voter, give_up && !self.is_idle())
     }
 
     /// Signs and takes a ballot of `voter`. Returns its record, for the other members.
     ///
     /// # Errors
-    /// [`GovernanceError`] when the keys are not the voter's.
+    /// [`GovernanceError`] when the keys are not the voter's, or so many successions away from its seat that it has to be seated anew.
     pub fn vote(
         &mut self,
         voter: NodeId,
@@ -231,7 +269,7 @@ impl Ledger {
         (step, choice): (u32, Choice),
     ) -> Result<Vec<u8>, GovernanceError> {
         let ballot = Ballot { slot: self.slot(), parent: self.head(), step, choice };
-        let record = sign_ballot(voter, keys, &links[..links.len().min(MAX_LINKS)], &ballot);
+        let record = sign_ballot(voter, keys, self.path(voter, keys, links)?, &ballot);
         self.insert(&record)?;
         Ok(record)
     }
@@ -279,15 +317,38 @@ impl Ledger {
             return Ok(Inserted::Known);
         }
         let proposer = record.voter;
-        // Two, so that a proposer who tells others something else does not keep the one from being known that they approve.
-        if self.proposals.values().filter(|known| known.proposer == proposer).count() >= 2 {
-            return Err(GovernanceError::Full { what: "proposal" });
-        }
+        let room = self.room_for_proposal(proposer, &digest)?;
         content.check(&self.electorate)?;
-        record.verify(&self.electorate)?;
+        self.verify(record)?;
         let proposal = Proposal { proposer, content: content.clone(), record: bytes.to_vec() };
+        if let Some(other) = room {
+            self.proposals.remove(&other);
+        }
         self.proposals.insert(digest, proposal);
         Ok(Inserted::Proposed { proposer, digest })
+    }
+
+    /// The proposal that goes for another one of its proposer; none while there are fewer than two. A proposer may tell each voter something else:
+    /// what more than the liars approve takes the place of what fewer do, so that what a quorum approves comes to all.
+    fn room_for_proposal(&self, proposer: NodeId, digest: &Hash) -> Result<Option<Hash>, GovernanceError> {
+        let own = self.proposals.iter().filter(|(_, known)| known.proposer == proposer);
+        let own: Vec<(usize, Hash)> =
+            own.map(|(known, _)| (self.slot.approvals(Some(*known)), *known)).collect();
+        if own.len() < 2 {
+            return Ok(None);
+        }
+        let support = self.slot.approvals(Some(*digest));
+        let (least, known) = own.into_iter().min().expect("two");
+        if support > self.electorate.tolerated() && support > least {
+            Ok(Some(known))
+        } else {
+            Err(GovernanceError::Full { what: "proposal" })
+        }
+    }
+
+    fn verify(&mut self, record: &Record<'_>) -> Result<(), GovernanceError> {
+        self.signatures += record.signatures();
+        record.verify(&self.electorate)
     }
 
     fn insert_ballot(
@@ -300,20 +361,33 @@ impl Ledger {
             return Err(GovernanceError::Unknown { found: u64::from(ballot.step) });
         }
         let place = (ballot.step, record.voter);
+        let (choice, voter) = (ballot.choice, record.voter);
         let known = self.slot.ballots.get(&place);
-        if known.is_some_and(|known| known.choice == ballot.choice || known.second.is_some()) {
+        if known.is_some_and(|known| known.says(choice)) {
             return Ok(Inserted::Known);
         }
-        record.verify(&self.electorate)?;
-        let (voter, slot) = (record.voter, ballot.slot);
+        let exposed = known.is_some_and(Cast::is_exposed);
+        let weaker = exposed.then(|| self.slot.weaker(&self.electorate, place, choice)).flatten();
+        if exposed && weaker.is_none() {
+            return Ok(Inserted::Known);
+        }
+        self.verify(record)?;
+        let voted = Inserted::Voted { voter, step: ballot.step, choice };
         let Some(known) = self.slot.ballots.get_mut(&place) else {
-            let cast = Cast { choice: ballot.choice, record: bytes.to_vec(), second: None };
-            self.slot.ballots.insert(place, cast);
-            return Ok(Inserted::Voted { voter, step: ballot.step, choice: ballot.choice });
+            self.slot.ballots.insert(place, Cast::new(choice, bytes.to_vec()));
+            return Ok(voted);
         };
-        known.second = Some(bytes.to_vec());
-        let records = [known.record.clone(), bytes.to_vec()];
-        Ok(Inserted::Exposed(Exposure { voter, slot, records }))
+        if let Some(weaker) = weaker {
+            known.replace(weaker, choice, bytes.to_vec());
+            return Ok(voted);
+        }
+        let first = known.records().next().cloned().unwrap_or_default();
+        known.add(choice, bytes.to_vec());
+        let seat = self.electorate.key(voter);
+        let signer = |record: &Record<'_>| record.signer().or_else(|| seat.cloned());
+        let one_key = Record::parse(&first).is_ok_and(|first| signer(&first) == signer(record));
+        let (slot, records) = (ballot.slot, [first, bytes.to_vec()]);
+        Ok(Inserted::Exposed(Exposure { one_key, voter, slot, records }))
     }
 
     fn insert_certificate(&mut self, bytes: &[u8]) -> Result<Inserted, GovernanceError> {
@@ -323,21 +397,26 @@ impl Ledger {
             return Err(GovernanceError::Slot { found: slot, open });
         }
         if slot < open {
-            return self.compare(&certificate);
+            return self.compare(&certificate, bytes);
         }
         if self.decisions.len() >= MAX_DECISIONS {
             return Err(GovernanceError::Full { what: "decision" });
         }
+        self.signatures += certificate.signatures();
         let proven = certificate.prove(&self.electorate, &self.head())?;
         self.decide(proven.choice, proven.adopted, bytes.to_vec());
         Ok(Inserted::Decided)
     }
 
     /// A certificate of a slot that is decided: it should say the same.
-    fn compare(&self, certificate: &Certificate<'_>) -> Result<Inserted, GovernanceError> {
+    fn compare(&mut self, certificate: &Certificate<'_>, bytes: &[u8]) -> Result<Inserted, GovernanceError> {
         let slot = certificate.slot;
         let known = &self.decisions[slot as usize - 1];
+        if known.certificate == bytes {
+            return Ok(Inserted::Known);
+        }
         let parent = self.head_at(slot - 1).expect("a decision has a head before it");
+        self.signatures += certificate.signatures();
         let Ok(proven) = certificate.prove(&known.electorate, &parent) else { return Ok(Inserted::Known) };
         if head(&parent, slot, proven.choice) == known.head {
             Ok(Inserted::Known)
@@ -357,9 +436,7 @@ impl Ledger {
         let slot = self.decisions.len() as u64 + 1;
         let bytes = certificate::encode(slot, proposal.map(|proposal| proposal.record.as_slice()), &ballots);
         let adopted = proposal.map(|proposal| (proposal.proposer, proposal.content.clone()));
-        if bytes.len() > MAX_CERTIFICATE_LEN {
-            return None;
-        }
+        assert!(bytes.len() <= MAX_CERTIFICATE_LEN, "no record is longer than has room in a certificate");
         self.decide(choice, adopted, bytes);
         self.decisions.last()
     }
@@ -385,8 +462,7 @@ impl Ledger {
     pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
         let proposals = self.proposals.values().map(|proposal| proposal.record.as_slice());
         let ballots = self.slot.ballots.values();
-        let ballots =
-            ballots.flat_map(|cast| [Some(&cast.record), cast.second.as_ref()].into_iter().flatten());
+        let ballots = ballots.flat_map(Cast::records);
         proposals.chain(ballots.map(Vec::as_slice))
     }
 }

@@ -110,22 +110,49 @@ fn what_may_have_been_decided_goes_on_and_nothing_else() {
 }
 
 #[test]
-fn two_ballots_in_one_step_are_a_proof_and_both_are_void() {
+fn two_ballots_in_one_step_are_a_proof_and_take_nothing_back() {
     let (mut ledger, digest) = approved_by(&[1, 2, 3]);
     let other = Ledger::new(electorate(4)).vote(NodeId(3), &keys(3), &[], (0, None)).unwrap();
     let Ok(Inserted::Exposed(exposure)) = ledger.insert(&other) else { panic!("not caught") };
-    assert_eq!((exposure.voter, exposure.slot), (NodeId(3), 1));
-    assert_eq!(ledger.approvals(Some(digest)), 2);
-    assert_eq!(ledger.next_ballot(NodeId(1), ALL, false), None);
+    assert_eq!((exposure.voter, exposure.slot, exposure.one_key), (NodeId(3), 1, true));
+    assert_eq!(ledger.approvals(Some(digest)), 3, "what others have seen stands");
+    assert_eq!(ledger.next_ballot(NodeId(1), ALL, false), Some((1, Some(digest))));
     assert_eq!(ledger.insert(&other), Ok(Inserted::Known));
-    // Who did not know has built a certificate, and all take it.
-    let (mut early, digest) = approved_by(&[1, 2, 3]);
-    for voter in 1..=3 {
-        vote(&mut early, voter, 1, Some(digest));
+    // In a step of commitments it counts for both, and is one voter.
+    for (voter, choice) in [(1, Some(digest)), (2, None), (3, Some(digest))] {
+        vote(&mut ledger, voter, 1, choice);
     }
-    let certificate = early.close().unwrap().certificate.clone();
-    assert_eq!(ledger.insert(&certificate), Ok(Inserted::Decided));
-    assert_eq!(ledger.head(), early.head());
+    let ballot = Ballot { slot: 1, parent: ledger.head(), step: 1, choice: None };
+    let other = record::sign_ballot(NodeId(3), &keys(3), &[], &ballot);
+    assert!(matches!(ledger.insert(&other), Ok(Inserted::Exposed(_))));
+    assert_eq!(ledger.close(), None, "two for each, and three voters");
+}
+
+#[test]
+fn of_a_liars_ballots_those_are_kept_that_others_make_matter() {
+    let mut ledger = Ledger::new(electorate(7));
+    ledger.propose(NodeId(1), &keys(1), &[], &content(1)).unwrap();
+    let chosen = digest(&ledger);
+    let (slot, parent) = (1, ledger.head());
+    let lie =
+        |step, choice| record::sign_ballot(NodeId(7), &keys(7), &[], &Ballot { slot, parent, step, choice });
+    for junk in [1, 2] {
+        ledger.insert(&lie(0, Some([junk; 32]))).unwrap();
+    }
+    assert_eq!(ledger.insert(&lie(0, Some(chosen))), Ok(Inserted::Known), "nobody else has said that");
+    for voter in 1..=5 {
+        vote(&mut ledger, voter, 0, Some(chosen));
+    }
+    assert!(matches!(ledger.insert(&lie(0, Some(chosen))), Ok(Inserted::Voted { .. })));
+    assert_eq!(ledger.approvals(Some(chosen)), 6, "a quorum, as whoever got that ballot first has seen");
+    assert_eq!(ledger.insert(&lie(0, Some([3; 32]))), Ok(Inserted::Known));
+    for junk in [1, 2] {
+        ledger.insert(&lie(1, Some([junk; 32]))).unwrap();
+    }
+    for choice in [None, Some(chosen)] {
+        assert!(matches!(ledger.insert(&lie(1, choice)), Ok(Inserted::Voted { .. })), "{choice:?}");
+    }
+    assert_eq!(ledger.insert(&lie(1, Some([3; 32]))), Ok(Inserted::Known));
 }
 
 #[test]
@@ -213,8 +240,11 @@ fn two_certificates_for_one_slot_are_refused_and_told() {
     let (mut one, two) = (decide(true), decide(false));
     let error = one.insert(&two.decisions()[0].certificate).unwrap_err();
     assert_eq!(error, GovernanceError::Split { slot: 1 });
-    let said = GovernanceMessage::of(&two, true, Vec::new());
-    assert_eq!(one.lacking(&said), Err(GovernanceError::Split { slot: 1 }));
+    // What another says of its history is no proof; what it lacks then is all.
+    let said = GovernanceMessage::asking(&two, 0);
+    assert!(one.differs(&said));
+    assert_eq!(one.lacking(&said), [one.decisions()[0].certificate.clone()]);
+    assert!(!one.differs(&GovernanceMessage::asking(&one, 0)));
 }
 
 #[test]
@@ -245,7 +275,7 @@ fn who_gets_or_loses_a_vote_counts_from_the_next_slot_on() {
     assert_eq!(late, Err(GovernanceError::NoVote { node: NodeId(4) }));
     // Whoever comes late learns electorate after electorate.
     let mut behind = Ledger::new(electorate(4));
-    for certificate in ledger.lacking(&GovernanceMessage::of(&behind, true, Vec::new())).unwrap() {
+    for certificate in ledger.lacking(&GovernanceMessage::asking(&behind, 0)) {
         assert_eq!(behind.insert(&certificate), Ok(Inserted::Decided));
     }
     assert_eq!((behind.head(), behind.electorate()), (ledger.head(), ledger.electorate()));
@@ -281,6 +311,65 @@ fn a_ledger_survives_a_restart_with_its_ballots() {
     assert_eq!((back.head(), back.snapshot()), (ledger.head(), ledger.snapshot()));
     assert!(back.has_approved(NodeId(2)) && !back.has_approved(NodeId(1)));
     assert!(back.restore(&[0x9b, 255, 255, 255, 255, 255, 255, 255, 255]).is_err());
+}
+
+#[test]
+fn who_is_seated_anew_votes_on_with_the_successions_since_alone() {
+    let mut ledger = Ledger::new(electorate(4));
+    let chain: Vec<Vec<u8>> = (0..9)
+        .map(|n| Succession::sign(NodeId(2), n + 1, DtnTime(5), &keys(20 + n), &keys(21 + n)))
+        .collect();
+    let first = Succession::sign(NodeId(2), 1, DtnTime(5), &keys(2), &keys(20));
+    let links: Vec<Vec<u8>> = [first].into_iter().chain(chain).collect();
+    let last = |count: usize| keys(19 + count as u64);
+    assert!(ledger.vote(NodeId(2), &last(8), &links[..8], (0, None)).is_ok(), "eight are walked");
+    let far = ledger.vote(NodeId(2), &last(10), &links, (0, None));
+    assert_eq!(far, Err(GovernanceError::Seat { node: NodeId(2) }), "with ten it is seated anew");
+    for (seat, signs) in [(last(1), last(1)), (last(1), last(9)), (last(10), last(10)), (keys(99), keys(99))]
+    {
+        let mut ledger = Ledger::new(electorate(4));
+        ledger.electorate.seat(NodeId(2), seat.public().clone());
+        let known = links
+            .iter()
+            .position(|link| Succession::claims(link).is_ok_and(|(_, link)| link.next == *signs.public()));
+        let had = &links[..known.map_or(links.len(), |place| place + 1)];
+        assert!(ledger.vote(NodeId(2), &signs, had, (0, None)).is_ok(), "{seat:?} {signs:?}");
+        assert!(ledger.propose(NodeId(2), &signs, had, &content(1)).is_ok());
+    }
+}
+
+#[test]
+fn two_ballots_of_two_keys_of_one_voter_are_no_proof_of_the_voter() {
+    let mut ledger = Ledger::new(electorate(4));
+    let link = Succession::sign(NodeId(2), 1, DtnTime(5), &keys(2), &keys(22));
+    ledger.vote(NodeId(2), &keys(22), &[link], (0, Some([1; 32]))).unwrap();
+    let ballot = Ballot { slot: 1, parent: ledger.head(), step: 0, choice: None };
+    let stolen = record::sign_ballot(NodeId(2), &keys(2), &[], &ballot);
+    let Ok(Inserted::Exposed(exposure)) = ledger.insert(&stolen) else { panic!("not told") };
+    assert!(!exposure.one_key);
+}
+
+#[test]
+fn a_table_with_more_records_than_a_message_names_comes_over_part_by_part() {
+    let mut ledger = Ledger::new(electorate(20));
+    for step in 1..=MAX_STEPS {
+        for voter in 1..=20 {
+            vote(&mut ledger, voter, step, None);
+        }
+    }
+    let mut behind = Ledger::new(electorate(20));
+    for turn in 0..8 {
+        let said = GovernanceMessage::asking(&behind, turn);
+        let said = GovernanceMessage::decode(&said.encode()).expect("its own");
+        for record in ledger.lacking(&said) {
+            behind.insert(&record).unwrap();
+        }
+    }
+    assert_eq!(behind.records().count(), 640);
+    // Who has all of it is told nothing more, whatever part it asks about.
+    for turn in 0..3 {
+        assert!(ledger.lacking(&GovernanceMessage::asking(&behind, turn)).is_empty());
+    }
 }
 
 #[test]

@@ -12,13 +12,13 @@ use alloc::{collections::BTreeSet, vec::Vec};
 
 /// Longest message in bytes.
 pub const MAX_MESSAGE_LEN: usize = 61 * 1024;
-/// Most names of records in a message. Who has more tells the first ones, and is sent some again.
+/// Most names of records in a message. Who has more tells those of a range, and another range in its turn.
 const MAX_NAMES: usize = 512;
 /// Most records in a message.
 const MAX_RECORDS: usize = 512;
 
 /// A message of one replica to another.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GovernanceMessage {
     /// Whether an answer is asked for.
     pub asks: bool,
@@ -26,28 +26,44 @@ pub struct GovernanceMessage {
     pub decisions: u64,
     /// The head of its history.
     pub head: Hash,
-    /// Short names of what it has of the open slot.
+    /// The range of names that this message is about, both ends included.
+    pub range: (Brief, Brief),
+    /// Short names of what it has of the open slot in that range, rising.
     pub names: Vec<Brief>,
     /// Certificates in order, then records.
     pub records: Vec<Vec<u8>>,
 }
 
 impl GovernanceMessage {
-    /// What a replica has, and what it gives.
+    /// What a replica has, and asks about. `turn`: counts such messages; with more records than one has room for, each is about others.
     #[must_use]
-    pub fn of(ledger: &Ledger, asks: bool, records: Vec<Vec<u8>>) -> Self {
-        let names = ledger.names().take(MAX_NAMES).collect();
-        Self { asks, decisions: ledger.slot() - 1, head: ledger.head(), names, records }
+    pub fn asking(ledger: &Ledger, turn: usize) -> Self {
+        let mut names: Vec<Brief> = ledger.names().collect();
+        names.sort_unstable();
+        let parts = names.len().div_ceil(MAX_NAMES).max(1);
+        let from = turn % parts * MAX_NAMES;
+        let first = if from == 0 { LEAST } else { names[from] };
+        let last = names.get(from + MAX_NAMES).map_or(GREATEST, |next| before(*next));
+        let names = names.into_iter().skip(from).take(MAX_NAMES).collect();
+        Self { asks: true, names, range: (first, last), ..Self::giving(ledger, Vec::new()) }
     }
 
-    /// The message as bytes: `[asks, decisions, head, names, [record…]]`.
+    /// What a replica gives.
+    #[must_use]
+    pub fn giving(ledger: &Ledger, records: Vec<Vec<u8>>) -> Self {
+        let (range, names) = ((LEAST, GREATEST), Vec::new());
+        Self { asks: false, decisions: ledger.slot() - 1, head: ledger.head(), range, names, records }
+    }
+
+    /// The message as bytes: `[asks, decisions, head, range, names, [record…]]`.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
-        cbor::put_head(&mut out, cbor::ARRAY, 5);
+        cbor::put_head(&mut out, cbor::ARRAY, 6);
         cbor::put_uint(&mut out, u64::from(self.asks));
         cbor::put_uint(&mut out, self.decisions);
         cbor::put_bytes(&mut out, &self.head);
+        cbor::put_bytes(&mut out, &[self.range.0.0, self.range.1.0].concat());
         cbor::put_head(&mut out, cbor::BYTES, self.names.len() as u64 * 8);
         self.names.iter().for_each(|name| out.extend_from_slice(&name.0));
         cbor::put_head(&mut out, cbor::ARRAY, self.records.len() as u64);
@@ -64,7 +80,7 @@ impl GovernanceMessage {
             return Err(GovernanceError::TooLong { found: bytes.len(), max: MAX_MESSAGE_LEN });
         }
         let mut reader = Reader::new(bytes);
-        reader.array_of(5)?;
+        reader.array_of(6)?;
         let asks = match reader.uint()? {
             0 => false,
             1 => true,
@@ -74,6 +90,11 @@ impl GovernanceMessage {
         let at = reader.position();
         let head = super::ballot::read_hash(&mut reader)?;
         let head = head.ok_or(CborError::Items { at, expected: 32, found: 0 })?;
+        let (at, range) = (reader.position(), reader.bytes()?);
+        let [first, last] = *range.as_chunks::<8>().0 else {
+            return Err(CborError::Items { at, expected: 16, found: range.len() as u64 }.into());
+        };
+        let range = (Brief(first), Brief(last));
         let (at, names) = (reader.position(), reader.bytes()?);
         let (names, rest) = names.as_chunks::<8>();
         if !rest.is_empty() || names.len() > MAX_NAMES {
@@ -95,37 +116,54 @@ impl GovernanceMessage {
             records.push(record.to_vec());
         }
         reader.end()?;
-        Ok(Self { asks, decisions, head, names, records })
+        Ok(Self { asks, decisions, head, range, names, records })
     }
 }
 
 impl Ledger {
+    /// Whether the sender of a message says to have another history than this: unproven. What it lacks then is all, and what both have decided
+    /// otherwise proves it.
+    #[must_use]
+    pub fn differs(&self, other: &GovernanceMessage) -> bool {
+        self.head_at(other.decisions).is_some_and(|head| head != other.head)
+    }
+
     /// What the sender of a message lacks, in an order in which each can be judged, until a message is full.
-    ///
-    /// # Errors
-    /// [`GovernanceError::Split`] when its history is another one.
-    pub fn lacking(&self, other: &GovernanceMessage) -> Result<Vec<Vec<u8>>, GovernanceError> {
-        if self.head_at(other.decisions).is_some_and(|head| head != other.head) {
-            return Err(GovernanceError::Split { slot: other.decisions });
-        }
-        let known = usize::try_from(other.decisions).unwrap_or(usize::MAX);
+    #[must_use]
+    pub fn lacking(&self, other: &GovernanceMessage) -> Vec<Vec<u8>> {
+        let decisions = if self.differs(other) { 0 } else { other.decisions };
+        let known = usize::try_from(decisions).unwrap_or(usize::MAX);
         let certificates = self.decisions.iter().skip(known).map(|decision| decision.certificate.as_slice());
         let names: BTreeSet<Brief> = other.names.iter().copied().collect();
         let same_slot = other.decisions < self.slot();
-        let records = self.records().filter(|record| same_slot && !names.contains(&Brief::of(record)));
-        let mut left = MAX_MESSAGE_LEN - 64 - MAX_NAMES * 8;
+        let lacks = |record: &&[u8]| {
+            let name = Brief::of(record);
+            (other.range.0..=other.range.1).contains(&name) && !names.contains(&name)
+        };
+        let records = self.records().filter(|record| same_slot && lacks(record));
+        let mut left = MAX_MESSAGE_LEN - FRAME - MAX_NAMES * 8;
         let fits = |record: &&[u8]| {
             let room = left.checked_sub(record.len() + 5);
             left = room.unwrap_or(0);
             room.is_some()
         };
         let chosen = certificates.chain(records).take_while(fits).take(MAX_RECORDS);
-        Ok(chosen.map(<[u8]>::to_vec).collect())
+        chosen.map(<[u8]>::to_vec).collect()
     }
 }
 
+/// Everything but names and records.
+const FRAME: usize = 96;
+const LEAST: Brief = Brief([0; 8]);
+const GREATEST: Brief = Brief([0xff; 8]);
+
+/// The name before another in order.
+const fn before(name: Brief) -> Brief {
+    Brief(u64::from_be_bytes(name.0).saturating_sub(1).to_be_bytes())
+}
+
 const _: () =
-    assert!(MAX_CERTIFICATE_LEN + 64 + 5 + MAX_NAMES * 8 <= MAX_MESSAGE_LEN, "one certificate fits");
+    assert!(MAX_CERTIFICATE_LEN + FRAME + 5 + MAX_NAMES * 8 <= MAX_MESSAGE_LEN, "one certificate fits");
 const _: () = assert!(MAX_STEPS as usize * MAX_VOTERS < 1 << 16, "a slot is bounded");
 
 #[cfg(test)]
@@ -139,6 +177,7 @@ mod tests {
             asks: true,
             decisions: 3,
             head: [7; 32],
+            range: (Brief([0; 8]), Brief([9; 8])),
             names: [Brief([1; 8]), Brief([2; 8])].to_vec(),
             records: [[1, 2, 3].to_vec(), Vec::new()].to_vec(),
         };

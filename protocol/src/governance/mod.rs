@@ -11,26 +11,27 @@
 //!
 //! # Why all replicas hold one history
 //!
-//! With n voters, a quorum is q = ⌊2n/3⌋ + 1, and f = ⌊(n−1)/6⌋ of them may lie. The electorate of a slot is a function of the decisions
+//! With n voters, f = ⌊(n−1)/6⌋ of them may lie, and a quorum is q = ⌊2(n+f)/3⌋ + 1. The electorate of a slot is a function of the decisions
 //! before it, so that by induction all replicas count the same n, q and f, and no replica counts a ballot of a slot whose electorate it does not know.
 //!
-//! 1. *One proposal at most can be approved by a quorum.* Two quorums share 2q − n > n/3 voters, and an honest voter approves once.
+//! 1. *One proposal at most can be approved by a quorum.* Two quorums share 2q − n > 2f voters, and an honest voter approves once.
 //! 2. *One choice at most is decided in a step*, for the same reason.
 //! 3. *What may have been decided in a step stands in all later ones.* A ballot for c in step s + 1 counts only with at least q ballots in step s,
 //!    more than n − q + f of them for c. If another choice was decided in step s, at least q − f honest voters chose that, which leaves at most
-//!    n − q + f ballots for c: c cannot go on. By induction it never comes back.
-//! 4. *Nothing depends on a clock or on the order of messages.* Every count above only grows with what a replica has. Clocks tell a voter when to
-//!    give a proposal up ([`Ledger::next_ballot`]), never what a ballot is worth.
+//!    n − q + f voters with a ballot for c, liars with two of them included: c cannot go on. By induction it never comes back.
+//! 4. *Nothing depends on a clock or on the order of messages.* Every count above only grows with what a replica has: a voter that has said two
+//!    things counts for both. Clocks tell a voter when to give a proposal up ([`Ledger::next_ballot`]), never what a ballot is worth.
 //!
 //! A part of the fleet with fewer than q voters can therefore decide nothing, and what it has signed hinders nobody's history: when the link is
-//! back it takes the certificates. With n − q voters gone for good the others go on deciding: a proposal that a quorum approves is committed, for any
-//! other they commit to nothing and the slot closes (liveness needs that they hear each other for a while, as in the One-Third Rule algorithm,
-//! Charron-Bost and Schiper 2009, from which rule 3 is taken).
+//! back it takes the certificates. *Liveness* needs q honest voters that hear each other for a while: whatever n − q others do, or do not, each of
+//! the q commits in each step, and of q ballots for two choices more than n − q + f are for one of them (3q > 2n + 2f), so that there is always a way on;
+//! once all have seen the same ballots they choose the same, and that is decided. (As in the One-Third Rule algorithm, Charron-Bost and Schiper 2009,
+//! from which rule 3 is taken.) A liar that releases ballots in just the right moments can delay that, step by step: a slot has 32.
 //!
-//! *Voters who lie.* Two different ballots of one voter in one step are kept as proof and told ([`Inserted::Exposed`]); from then on neither
-//! counts towards a quorum at whoever knows. A certificate that others built before they knew stands: whether it is valid depends on its own bytes
-//! alone, so that all take it. With more than 2q − n − 1 liars in one step two certificates for one slot could exist; a replica that sees both refuses
-//! the second and says so ([`GovernanceError::Split`]): that needs hands.
+//! *Voters who lie.* Two different ballots of one voter in one step are kept as proof and told ([`Inserted::Exposed`]). Of a liar's ballots two
+//! are kept in each step: those that others' ballots make matter, so that in the end all keep the same. A certificate's validity depends on its own
+//! bytes alone, so that all take it. With f + 1 liars two certificates for one slot can exist, so with one in a fleet of six or fewer; a replica that sees
+//! both refuses the second and says so ([`GovernanceError::Split`]): that needs hands.
 //!
 //! A voter keeps its ballots before it sends them. One that lost its disk must not vote in the slot that was open: its host gives it another
 //! number, or it counts as one of the f.

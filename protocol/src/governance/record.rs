@@ -9,7 +9,7 @@ use super::{
 use crate::{
     cbor::{self, CborError, Reader},
     id::NodeId,
-    identity::{KeyPair, MAX_SUCCESSION_LEN, PublicKey, Sign1, Succession, kid_node, node_kid, sign1},
+    identity::{KeyPair, PublicKey, Sign1, Succession, kid_node, node_kid, sign1},
     log::Hash,
 };
 use alloc::vec::Vec;
@@ -18,9 +18,17 @@ use sha2::{Digest as _, Sha256};
 /// Most successions from the key under which a voter was seated to the one that signs; with more it is seated anew.
 pub const MAX_LINKS: usize = 8;
 /// Longest record in bytes.
-pub const MAX_RECORD_LEN: usize = MAX_CONTENT_LEN + MAX_LINKS * (MAX_SUCCESSION_LEN + 4) + 256;
+pub const MAX_RECORD_LEN: usize = MAX_PROPOSAL_LEN + MAX_LINKS * MAX_LINK_LEN;
+/// Longest record of a proposal in bytes, links aside.
+pub(super) const MAX_PROPOSAL_LEN: usize = MAX_CONTENT_LEN + 256 + RECORD_FRAME;
+/// Longest record of a ballot in bytes, links aside.
+pub(super) const MAX_BALLOT_LEN: usize = MAX_SIGNED_BALLOT + RECORD_FRAME;
+/// Longest link of a record in bytes, with its head. A succession has 240 bytes at the most.
+pub(super) const MAX_LINK_LEN: usize = 244;
 /// Longest signed ballot in bytes.
-const MAX_BALLOT_LEN: usize = 256;
+const MAX_SIGNED_BALLOT: usize = 184;
+/// What the array and the heads of its items take, with the head of the record itself.
+const RECORD_FRAME: usize = 12;
 
 const PROPOSAL_DOMAIN: &[u8] = b"cosmosmesh-proposal-v1";
 const BALLOT_DOMAIN: &[u8] = b"cosmosmesh-ballot-v1";
@@ -60,9 +68,9 @@ impl<'a> Record<'a> {
         if found > MAX_LINKS as u64 {
             return Err(CborError::Items { at, expected: MAX_LINKS as u64, found }.into());
         }
-        let links = (0..found).map(|_| reader.bytes()).collect::<Result<_, _>>()?;
+        let links = (0..found).map(|_| short_link(&mut reader)).collect::<Result<_, _>>()?;
         reader.end()?;
-        let max = if kind == 0 { MAX_CONTENT_LEN + 256 } else { MAX_BALLOT_LEN };
+        let max = if kind == 0 { MAX_CONTENT_LEN + 256 } else { MAX_SIGNED_BALLOT };
         let signed = Sign1::parse(signed, max)?;
         let voter = kid_node(signed.kid()).ok_or(GovernanceError::Unknown { found: 0 })?;
         let said = match kind {
@@ -81,10 +89,24 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Signatures that are checked when it is.
+    pub(super) const fn signatures(&self) -> u64 {
+        1 + 2 * self.links.len() as u64
+    }
+
+    /// The key that is said to have signed: that of the last link, or none for that of the seat.
+    pub(super) fn signer(&self) -> Option<PublicKey> {
+        self.links.last().and_then(|link| Succession::claims(link).ok()).map(|(_, claimed)| claimed.next)
+    }
+
     /// Checks that a voter of `electorate` has signed it, under the key of its seat or one that follows on that.
     pub(super) fn verify(&self, electorate: &Electorate) -> Result<(), GovernanceError> {
         let node = self.voter;
         let seat = electorate.key(node).ok_or(GovernanceError::NoVote { node })?;
+        if self.links.len() > electorate.max_links() {
+            // Else a certificate might not have room for it.
+            return Err(GovernanceError::Seat { node });
+        }
         let mut key: PublicKey = seat.clone();
         for link in &self.links {
             let (_, number) = Succession::peek(link)?;
@@ -96,6 +118,13 @@ impl<'a> Record<'a> {
         };
         if self.signed.verify(domain, &key) { Ok(()) } else { Err(GovernanceError::BadSignature { node }) }
     }
+}
+
+/// A link's bytes, if it is no longer than it may be.
+fn short_link<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], GovernanceError> {
+    let link = reader.bytes()?;
+    let (found, max) = (link.len(), MAX_LINK_LEN - 4);
+    if found > max { Err(GovernanceError::TooLong { found, max }) } else { Ok(link) }
 }
 
 fn proposal(voter: NodeId, payload: &[u8]) -> Result<Said, GovernanceError> {
@@ -146,4 +175,28 @@ fn wrap(kind: u64, signed: &[u8], links: &[Vec<u8>]) -> Vec<u8> {
     cbor::put_head(&mut out, cbor::ARRAY, links.len() as u64);
     links.iter().for_each(|link| cbor::put_bytes(&mut out, link));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::DtnTime;
+
+    fn keys(number: u8) -> KeyPair {
+        KeyPair::from_seed([number; 32])
+    }
+
+    #[test]
+    fn the_longest_ballot_and_the_longest_link_are_as_long_as_is_reckoned() {
+        let voter = NodeId(u64::MAX);
+        let link = Succession::sign(voter, u64::MAX, DtnTime(u64::MAX), &keys(1), &keys(2));
+        assert!(link.len() + 4 <= MAX_LINK_LEN, "{}", link.len());
+        let ballot = Ballot { slot: u64::MAX, parent: [7; 32], step: u32::MAX, choice: Some([7; 32]) };
+        let record = sign_ballot(voter, &keys(2), &[], &ballot);
+        assert!(record.len() + 4 <= MAX_BALLOT_LEN, "{}", record.len());
+        assert!(Record::parse(&record).is_ok());
+        let with = sign_ballot(voter, &keys(2), &[link], &ballot);
+        assert!(with.len() + 4 <= MAX_BALLOT_LEN + MAX_LINK_LEN, "{}", with.len());
+        assert!(Record::parse(&with).is_ok_and(|record| record.signer().as_ref() == Some(keys(2).public())));
+    }
 }

@@ -2,12 +2,13 @@
 
 use super::{Followup, Node, Report, StreamKey, Timer, forward::Origin, keep, send::ACKNOWLEDGEMENT_BYTES};
 use crate::{
-    delivery::{Acknowledgement, Control, Incoming, Pending},
+    delivery::{Acknowledgement, Control, Forward, Incoming, Pending},
     dtn::store::Priority,
     envelope::{Header, Purpose, seal},
     id::NodeId,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::time::Duration;
 
 /// What the node remembers of a peer for control messages.
 #[derive(Debug, Default)]
@@ -59,6 +60,10 @@ impl Node {
 
     /// A control message goes to `peer` within the acknowledgement delay.
     pub(super) fn arm_control(&mut self, peer: NodeId) {
+        if self.is_blocked(peer) {
+            // It hears of it when its key is certified anew.
+            return;
+        }
         let delay = self.jittered(self.config.retransmission.ack_delay);
         self.timers.arm_by(Timer::Acknowledge(peer), self.now.saturating_add(delay));
     }
@@ -69,7 +74,7 @@ impl Node {
         let owes = core::mem::take(&mut entry.owes);
         let control = Control {
             acknowledgements: if owes { entry.durable.values().cloned().collect() } else { Vec::new() },
-            forwards: self.forwards(peer),
+            forwards: self.forwards(peer, owes),
         };
         if control == Control::default() {
             return;
@@ -94,19 +99,36 @@ impl Node {
         }
     }
 
-    fn forwards(&mut self, peer: NodeId) -> Vec<crate::delivery::Forward> {
-        let expires = self.now.saturating_add(self.config.control_lifetime);
-        let again = self.now.saturating_add(self.round_trip(peer, ACKNOWLEDGEMENT_BYTES, expires));
+    /// The forwards that are due for `peer`; with an acknowledgement that goes to it anyway (`along`), all of them.
+    fn forwards(&mut self, peer: NodeId, along: bool) -> Vec<Forward> {
         let mut forwards = Vec::new();
         for purpose in Purpose::ALL {
-            let Some(stream) = self.outgoing.get_mut(&StreamKey { peer, purpose }) else { continue };
-            if let Some(forward) = stream.forward(purpose) {
-                forwards.push(forward);
+            let key = StreamKey { peer, purpose };
+            let Some(stream) = self.outgoing.get(&key) else { continue };
+            let Some(forward) = stream.forward(purpose) else { continue };
+            if let Some(due) = stream.forward_due().filter(|due| !along && *due > self.now) {
+                self.timers.arm_by(Timer::Acknowledge(peer), due);
+                continue;
+            }
+            let again = self.now.saturating_add(self.pause_of_forward(peer, stream.forwards_unheard()));
+            self.timers.arm_by(Timer::Acknowledge(peer), again);
+            if let Some(stream) = self.outgoing.get_mut(&key) {
                 stream.forward_sent(again);
-                self.timers.arm_by(Timer::Acknowledge(peer), again);
+                forwards.push(forward);
             }
         }
         forwards
+    }
+
+    /// How long to wait for the answer to a forward that was not heard `unheard` times before.
+    ///
+    /// A forward has no lifetime: it stands until it is acknowledged, which a member that is gone never does. Each one without an
+    /// answer doubles the pause, so that a peer that is away or shut out costs a few frames a day.
+    fn pause_of_forward(&mut self, peer: NodeId, unheard: u32) -> Duration {
+        let expires = self.now.saturating_add(self.config.control_lifetime);
+        let answer = self.round_trip(peer, ACKNOWLEDGEMENT_BYTES, expires);
+        let doubled = answer.saturating_mul(1 << unheard.min(MAX_FORWARD_DOUBLINGS));
+        answer.max(doubled.min(LONGEST_FORWARD_PAUSE))
     }
 
     /// A verified control message.
@@ -151,7 +173,7 @@ impl Node {
         }
     }
 
-    fn on_forward(&mut self, key: StreamKey, forward: &crate::delivery::Forward) {
+    fn on_forward(&mut self, key: StreamKey, forward: &Forward) {
         let window = self.config.window;
         self.forget_old_epoch(key, forward.epoch);
         let stream = self.incoming.entry(key).or_insert_with(|| Incoming::new(window));
@@ -175,3 +197,9 @@ impl Node {
         }
     }
 }
+
+/// How often the pause between two forwards doubles at the most.
+const MAX_FORWARD_DOUBLINGS: u32 = 16;
+
+/// The longest pause between two forwards, unless one answer takes longer.
+const LONGEST_FORWARD_PAUSE: Duration = Duration::from_secs(6 * 3600);

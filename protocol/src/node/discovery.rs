@@ -197,6 +197,14 @@ impl Node {
         self.send_gossip();
     }
 
+    /// A member is blocked by the directory.
+    pub(super) fn forget_presence(&mut self, node: NodeId) {
+        if let Some(discovering) = self.discovering.as_mut() {
+            discovering.membership.block(self.now, node);
+        }
+        self.send_gossip();
+    }
+
     /// Any verified message of a member tells that it was there.
     pub(super) fn note_heard(&mut self, node: NodeId) {
         if let Some(discovering) = self.discovering.as_mut() {

@@ -5,19 +5,17 @@
 //! its opinion votes as [`GovernanceConfig::approves`] says. A proposer whom the policy does not let change it is rejected at every voter.
 
 mod effect;
+mod exchange;
 mod keeping;
+mod seats;
 
-use super::{GovernanceStep, InputError, Issuer, Node, Report, Submission, Timer};
+use super::{GovernanceStep, InputError, Issuer, Node, Report, Timer};
 use crate::{
     access::Action,
-    dtn::store::Priority,
-    envelope::Purpose,
-    governance::{
-        Choice, Content, Decision, Electorate, Exposure, GovernanceError, GovernanceMessage, Inserted,
-        Ledger, MAX_LINKS, Proposal, Stance,
-    },
+    governance::{Choice, Content, Decision, Electorate, Ledger, Proposal, Stance},
     id::NodeId,
     log::{Brief, Event, Hash},
+    time::{DtnTime, Instant},
 };
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -55,12 +53,16 @@ pub struct GovernanceConfig {
 pub(super) struct Governing {
     config: GovernanceConfig,
     ledger: Ledger,
-    /// Opinions by the digest of the content.
-    opinions: BTreeMap<Hash, bool>,
+    /// Opinions by the digest of the content, the oldest first.
+    opinions: VecDeque<(Hash, bool)>,
     /// What this node wants to propose, and how often it has.
     wanted: VecDeque<(Content, u8)>,
-    /// The successions since this voter got its vote.
+    /// The successions that lead to this node's key, the last few.
     links: Vec<Vec<u8>>,
+    /// Since when this voter waits, by the clock.
+    waits_since: DtnTime,
+    /// When each member was last asked for what it says to have.
+    asked: BTreeMap<NodeId, Instant>,
     /// Decisions that have taken effect here.
     applied: u64,
     /// Whether the table has changed since it was last kept.
@@ -72,13 +74,31 @@ impl Governing {
     pub(super) fn new(config: GovernanceConfig) -> Self {
         Self {
             ledger: Ledger::new(config.electorate.clone()),
-            opinions: BTreeMap::new(),
+            opinions: VecDeque::new(),
             wanted: VecDeque::new(),
             links: Vec::new(),
+            waits_since: DtnTime::UNKNOWN,
+            asked: BTreeMap::new(),
             applied: 0,
             unsaved: false,
             turn: 0,
             config,
+        }
+    }
+
+    fn opinion(&self, content: &Hash) -> Option<bool> {
+        self.opinions.iter().find(|(known, _)| known == content).map(|(_, approves)| *approves)
+    }
+
+    /// Remembers an opinion. With too many the oldest goes that is about nothing on the table.
+    fn remember(&mut self, content: Hash, approves: bool) {
+        self.opinions.retain(|(known, _)| *known != content);
+        self.opinions.push_back((content, approves));
+        if self.opinions.len() > MAX_OPINIONS {
+            let table: Vec<Hash> =
+                self.ledger.proposals().values().map(|proposal| proposal.content.digest()).collect();
+            let oldest = self.opinions.iter().position(|(known, _)| !table.contains(known)).unwrap_or(0);
+            self.opinions.remove(oldest);
         }
     }
 }
@@ -95,21 +115,6 @@ impl Node {
         let interval = governing.config.interval;
         let at = self.now.saturating_add(self.jittered(interval));
         self.timers.arm(Timer::Governance, at);
-    }
-
-    pub(super) fn on_governance_timer(&mut self) {
-        let own = self.config.id;
-        let others = self.config.directory.members().map(|(node, _)| node).filter(|node| *node != own);
-        let others: Vec<NodeId> = others.collect();
-        if let Some(governing) = self.governing.as_mut() {
-            governing.turn = governing.turn.wrapping_add(1);
-            let partner = others.get(governing.turn % others.len().max(1)).copied();
-            let message = GovernanceMessage::of(&governing.ledger, true, Vec::new());
-            if let Some(partner) = partner {
-                self.send_governance(partner, &message);
-            }
-        }
-        self.arm_governance();
     }
 
     /// The host wants the fleet to decide upon something.
@@ -130,7 +135,7 @@ impl Node {
             return Err(InputError::Refused { reason: "denied" });
         }
         let governing = self.governing.as_mut().expect("looked at above");
-        governing.opinions.insert(content.digest(), true);
+        governing.remember(content.digest(), true);
         governing.wanted.push_back((content, 0));
         governing.unsaved = true;
         self.advance_governance(false);
@@ -142,24 +147,10 @@ impl Node {
         let Some(governing) = self.governing.as_mut() else {
             return Err(InputError::NotConfigured { what: "governance" });
         };
-        if governing.opinions.len() >= MAX_OPINIONS && !governing.opinions.contains_key(&content) {
-            return Err(self.refuse("governance_full"));
-        }
-        governing.opinions.insert(content, approves);
+        governing.remember(content, approves);
         governing.unsaved = true;
         self.advance_governance(false);
         Ok(())
-    }
-
-    /// This node's key has a successor: its ballots show it from now on.
-    pub(super) fn note_rotation(&mut self, statement: &[u8]) {
-        if let Some(governing) = self.governing.as_mut() {
-            governing.links.push(statement.to_vec());
-            governing.unsaved = true;
-            if governing.links.len() > MAX_LINKS {
-                self.report(Report::ModuleRefused { reason: "governance_seat" });
-            }
-        }
     }
 
     /// Says what this voter has to say, closes what is decided, and lets it take effect. `give_up`: its patience is over.
@@ -177,10 +168,14 @@ impl Node {
         let Some(governing) = &self.governing else { return };
         if governing.ledger.is_idle() {
             self.timers.disarm(Timer::Patience);
-        } else {
+        } else if !self.timers.is_armed(Timer::Patience) {
             let patience = governing.config.patience;
             let at = self.now.saturating_add(self.jittered(patience));
-            self.timers.arm_by(Timer::Patience, at);
+            self.timers.arm(Timer::Patience, at);
+            let since = self.civil_now();
+            if let Some(governing) = self.governing.as_mut() {
+                (governing.waits_since, governing.unsaved) = (since, true);
+            }
         }
     }
 
@@ -195,7 +190,7 @@ impl Node {
         let Some(governing) = &self.governing else { return Stance::Undecided };
         let decided = self.decide(proposal.proposer, action(&proposal.content), None);
         let may = decided.is_none_or(|decision| decision.is_ok_and(|decision| decision.allowed));
-        match governing.opinions.get(&proposal.content.digest()) {
+        match governing.opinion(&proposal.content.digest()) {
             _ if !may => Stance::Reject,
             Some(true) => Stance::Approve,
             Some(false) => Stance::Reject,
@@ -210,10 +205,13 @@ impl Node {
         let Some(governing) = self.governing.as_mut() else { return false };
         let (slot, record) =
             (governing.ledger.slot(), governing.ledger.vote(own, &self.keys, &governing.links, next));
-        let Ok(record) = record.inspect_err(|error| {
-            *self.refusals.entry(error.reason()).or_default() += 1;
-        }) else {
-            return false;
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                *self.refusals.entry(error.reason()).or_default() += 1;
+                self.report(Report::ModuleRefused { reason: error.reason() });
+                return false;
+            }
         };
         governing.unsaved = true;
         self.signatures.made += 1;
@@ -276,91 +274,12 @@ impl Node {
         self.note(decision.slot, step, about, what, Brief(head_brief(&decision.head)));
         if let (Some(governing), Some((_, content))) = (self.governing.as_mut(), &decision.adopted) {
             governing.wanted.retain(|(wanted, _)| wanted != content);
-            governing.opinions.remove(&content.digest());
+            let digest = content.digest();
+            governing.opinions.retain(|(known, _)| *known != digest);
         }
         self.take_effect(decision);
         // A new slot: others' patience has begun anew, and so has this one's.
         self.timers.disarm(Timer::Patience);
-    }
-
-    /// A message of another member. What is in it is judged record by record.
-    pub(super) fn on_governance_message(&mut self, source: NodeId, payload: &[u8]) {
-        if self.governing.is_none() {
-            return self.report(Report::ModuleRefused { reason: "governance_not_configured" });
-        }
-        let message = match GovernanceMessage::decode(payload) {
-            Ok(message) => message,
-            Err(error) => return self.report(Report::ModuleRefused { reason: error.reason() }),
-        };
-        let mut behind = false;
-        for record in &message.records {
-            behind |= self.take_record(record);
-        }
-        self.advance_governance(false);
-        let Some(governing) = &self.governing else { return };
-        behind |= message.decisions >= governing.ledger.slot();
-        if !message.asks && !behind {
-            return;
-        }
-        match governing.ledger.lacking(&message) {
-            Ok(records) => {
-                let records = if message.asks { records } else { Vec::new() };
-                let answer = GovernanceMessage::of(&governing.ledger, behind, records);
-                if behind || !answer.records.is_empty() {
-                    self.send_governance(source, &answer);
-                }
-            }
-            Err(error) => {
-                let _ = self.refuse(error.reason());
-            }
-        }
-    }
-
-    /// Takes one record. Returns whether this node is behind whoever sent it.
-    fn take_record(&mut self, record: &[u8]) -> bool {
-        let Some(governing) = self.governing.as_mut() else { return false };
-        let slot = governing.ledger.slot();
-        self.signatures.checked += 1;
-        match governing.ledger.insert(record) {
-            Ok(Inserted::Known) => {}
-            Ok(Inserted::Proposed { proposer, digest }) => {
-                governing.unsaved = true;
-                let what = governing.ledger.proposals().get(&digest).map_or("nothing", |p| p.content.word());
-                self.note(slot, GovernanceStep::Proposed, Some(proposer), what, Brief::of(record));
-            }
-            Ok(Inserted::Voted { voter, step, choice }) => {
-                governing.unsaved = true;
-                self.note_ballot(slot, voter, step, choice);
-            }
-            Ok(Inserted::Exposed(exposure)) => {
-                governing.unsaved = true;
-                self.expose(&exposure);
-            }
-            Ok(Inserted::Decided) => {
-                governing.unsaved = true;
-                let decision = governing.ledger.decisions().last().cloned();
-                if let Some(decision) = decision {
-                    self.on_decision(&decision);
-                }
-            }
-            Err(GovernanceError::Slot { found, open }) if found > open => return true,
-            Err(error) => {
-                let _ = self.refuse(error.reason());
-                self.report(Report::ModuleRefused { reason: error.reason() });
-            }
-        }
-        false
-    }
-
-    /// A voter lies: both ballots are void, and kept as proof.
-    fn expose(&mut self, exposure: &Exposure) {
-        let [first, second] = &exposure.records;
-        self.keep_proof(exposure.voter, super::trust::Proof::Ballots, first, second);
-        let (peer, at) = (exposure.voter, "two_ballots".into());
-        self.write_down(Event::Caught { peer, at, first: Brief::of(first), second: Brief::of(second) });
-        *self.refusals.entry("two_ballots").or_default() += 1;
-        let record = Brief::of(second);
-        self.note(exposure.slot, GovernanceStep::Exposed, Some(exposure.voter), "nothing", record);
     }
 
     fn note_ballot(&mut self, slot: u64, voter: NodeId, step: u32, choice: Choice) {
@@ -387,31 +306,6 @@ impl Node {
         let who = about.unwrap_or(NodeId(0));
         self.write_down(Event::Governed { slot, step: step.word().into(), about: who, record });
         self.report(Report::Governance { slot, step, about, what, record });
-    }
-
-    /// Tells every other member of a record.
-    fn tell_all(&mut self, record: Vec<u8>) {
-        let own = self.config.id;
-        let Some(governing) = &self.governing else { return };
-        let message = GovernanceMessage {
-            names: Vec::new(),
-            ..GovernanceMessage::of(&governing.ledger, false, [record].to_vec())
-        };
-        let others = self.config.directory.members().map(|(node, _)| node).filter(|node| *node != own);
-        for node in others.collect::<Vec<_>>() {
-            self.send_governance(node, &message);
-        }
-    }
-
-    fn send_governance(&mut self, destination: NodeId, message: &GovernanceMessage) {
-        let Some(governing) = &self.governing else { return };
-        let lifetime = governing.config.lifetime;
-        let (purpose, priority) = (Purpose::Governance, Priority::Normal);
-        let submission = Submission { destination, purpose, priority, lifetime, payload: message.encode() };
-        if self.send(submission).is_err() {
-            // The exchange mends it.
-            self.report(Report::ModuleRefused { reason: "governance_not_sent" });
-        }
     }
 }
 

@@ -250,7 +250,7 @@ impl Node {
         Some(())
     }
 
-    fn put_expiry(&self, value: &mut Vec<u8>, priority: Priority, left: Duration) {
+    pub(super) fn put_expiry(&self, value: &mut Vec<u8>, priority: Priority, left: Duration) {
         let left = left.as_millis() as u64;
         let civil = self.civil_now();
         let expiry = if civil == DtnTime::UNKNOWN { 0 } else { civil.0.saturating_add(left) };
@@ -259,7 +259,7 @@ impl Node {
         value.extend_from_slice(&left.to_be_bytes());
     }
 
-    fn parse_expiry<'a>(&self, value: &'a [u8]) -> Option<(Priority, Duration, &'a [u8])> {
+    pub(super) fn parse_expiry<'a>(&self, value: &'a [u8]) -> Option<(Priority, Duration, &'a [u8])> {
         let (priority, rest) = value.split_first()?;
         let (expiry, rest) = rest.split_first_chunk::<8>()?;
         let (left, rest) = rest.split_first_chunk::<8>()?;

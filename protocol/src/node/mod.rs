@@ -421,6 +421,7 @@ impl Node {
                 Timer::Governance => self.on_governance_timer(),
                 Timer::Patience => self.advance_governance(true),
                 Timer::Membership => self.on_membership_timer(),
+                Timer::Sealing => self.on_sealing_timer(),
                 Timer::PlanRound => self.on_plan_round(),
                 Timer::PlanSuccession => self.on_plan_succession(),
                 Timer::PlanJoin => self.on_plan_join(),

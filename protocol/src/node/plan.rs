@@ -325,7 +325,7 @@ impl Node {
 
     /// Its number, if it was sent.
     fn send_plan(&mut self, destination: NodeId, payload: Vec<u8>) -> Option<u64> {
-        let lifetime = self.planning.as_ref()?.config.lifetime;
+        let lifetime = self.planning.as_ref().filter(|_| !self.is_blocked(destination))?.config.lifetime;
         let (purpose, priority) = (Purpose::Plan, Priority::Expedited);
         let sent = self.send(Submission { destination, purpose, priority, lifetime, payload });
         if sent.is_err() {

@@ -107,6 +107,9 @@ pub enum SubmitError {
     /// The group's key has not come yet.
     #[error("no key of the group yet")]
     NoGroupKey,
+    /// The destination's key is blocked or compromised: who holds it is not to have what is sent.
+    #[error("the key of node {0} is taken back")]
+    Blocked(NodeId),
     /// The bundle store is full of what is as urgent.
     #[error("the bundle store is full")]
     StoreFull,
@@ -134,6 +137,7 @@ impl SubmitError {
             Self::NoCustodian => "no_custodian",
             Self::Flags { .. } => "flags",
             Self::NoGroupKey => "no_group_key",
+            Self::Blocked(_) => "blocked_destination",
             Self::StoreFull => "store_full",
             Self::StreamFull(_) => "stream_full",
             Self::RateExceeded(_) => "rate_exceeded",

@@ -57,6 +57,10 @@ impl Node {
         if self.config.directory.key(destination).is_none() {
             return Err(SubmitError::UnknownDestination(destination));
         }
+        if purpose != Purpose::Trust && self.is_blocked(destination) {
+            // It gets nothing more but what tells it why.
+            return Err(SubmitError::Blocked(destination));
+        }
         if payload.len() > self.config.max_payload {
             return Err(SubmitError::PayloadTooLarge { found: payload.len(), max: self.config.max_payload });
         }
@@ -187,7 +191,7 @@ impl Node {
         self.put_in_flight(stream, sequence, self.now.saturating_add(pause));
     }
 
-    fn abandon(&mut self, stream: StreamKey, sequence: u64) {
+    pub(super) fn abandon(&mut self, stream: StreamKey, sequence: u64) {
         let now = self.now;
         let Some(outgoing) = self.outgoing.get_mut(&stream) else { return };
         let Some(message) = outgoing.abandon(sequence, now) else { return };
@@ -197,7 +201,7 @@ impl Node {
         self.report(Report::Abandoned { destination: stream.peer, purpose: stream.purpose, sequence });
         self.on_module_message_lost(stream, sequence);
         if stream.purpose == Purpose::GroupKey {
-            self.give_group_key(stream.peer);
+            self.on_group_message_lost(stream.peer);
         }
         if forward {
             self.arm_control(stream.peer);

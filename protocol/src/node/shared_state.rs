@@ -221,7 +221,8 @@ impl Node {
     pub(super) fn push_shared_state(&mut self) {
         self.sign_shared_state();
         let Some(sharing) = &self.shared else { return };
-        let peers: Vec<NodeId> = sharing.peers.keys().copied().collect();
+        let peers: Vec<NodeId> =
+            sharing.peers.keys().copied().filter(|peer| !self.is_blocked(*peer)).collect();
         for peer in peers {
             while self.push_to(peer).is_some() {}
         }
@@ -261,7 +262,7 @@ impl Node {
     }
 
     pub(super) fn send_sync(&mut self, destination: NodeId, message: &SyncMessage) -> Option<u64> {
-        let lifetime = self.shared.as_ref()?.config.lifetime;
+        let lifetime = self.shared.as_ref().filter(|_| !self.is_blocked(destination))?.config.lifetime;
         let (purpose, priority) = (Purpose::Sync, Priority::Normal);
         let submission = Submission { destination, purpose, priority, lifetime, payload: message.encode() };
         match self.send(submission) {

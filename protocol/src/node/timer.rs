@@ -31,6 +31,8 @@ pub(crate) enum Timer {
     Patience,
     /// When something of the membership is due: a probe, a suspicion, an advert.
     Membership,
+    /// When a message has waited long enough for a group's key, or one is asked for.
+    Sealing,
     /// When a round of planning has waited long enough.
     PlanRound,
     /// When the plan's coordinator has been silent for too long.
@@ -76,6 +78,11 @@ impl Timers {
         if self.armed.get(&timer).is_none_or(|armed| *armed > at) {
             self.arm(timer, at);
         }
+    }
+
+    /// Whether `timer` has a deadline.
+    pub(crate) fn is_armed(&self, timer: Timer) -> bool {
+        self.armed.contains_key(&timer)
     }
 
     /// Forgets `timer`.

@@ -79,6 +79,11 @@ pub struct Issuer {
 pub(super) enum Proof {
     /// Two votes of one voter.
     Ballots,
+    /// Two decisions in one slot.
+    Split {
+        /// The slot.
+        slot: u64,
+    },
     /// Two payloads under one number.
     Payloads,
     /// Two keys that follow on one.
@@ -439,6 +444,11 @@ impl Node {
         if !matches!(statement, Statement::Revocations(_)) {
             self.signatures.checked += 1;
         }
+        let subject = match statement {
+            Statement::Certificate(bytes) => Certificate::claimed_subject(bytes),
+            Statement::Succession(_) | Statement::Revocations(_) => None,
+        };
+        let blocked = subject.filter(|node| trusting.keyring.blocked(*node).is_some());
         let learned = match trusting.keyring.learn(statement, clock) {
             Ok(learned) => learned,
             Err(error) => {
@@ -468,9 +478,12 @@ impl Node {
         let statement = Brief::of(statement.parts().1);
         self.write_down(Event::Learned { what: what.into(), about, statement });
         if matches!(learned, Learned::Revocations(_)) {
-            self.rekey_groups();
             self.forget_blocked();
         }
+        if let Some(back) = blocked.filter(|node| !self.is_blocked(*node)) {
+            self.send_again(back);
+        }
+        self.rekey_groups();
         Ok(learned)
     }
 
@@ -488,11 +501,13 @@ impl Node {
             self.note_rotation(statement.parts().1);
         }
         let former = core::mem::replace(&mut self.keys, next);
-        self.keep_former_key(former);
+        self.keep_former_key(&former, certified);
         self.seal_again();
         self.sign_shared_state_again();
         self.tell_own_key();
+        self.check_seat();
         if certified {
+            self.forget_rotations();
             // Receivers have forgotten what hung on the key before.
             let (now, mut peers) = (self.now, BTreeSet::new());
             for (key, stream) in &mut self.outgoing {

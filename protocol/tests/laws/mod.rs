@@ -3,6 +3,7 @@
 
 mod bundles;
 mod links;
+mod members;
 mod messages;
 mod nodes;
 mod security;
@@ -43,7 +44,7 @@ const fn stream(name: &'static str, feed: fn(&[u8]) -> Verdict, examples: fn() -
 }
 
 /// All doors.
-pub(crate) const DOORS: [Door; 18] = [
+pub(crate) const DOORS: [Door; 20] = [
     message("bundle", bundles::bundle, bundles::bundles),
     message("bundle, lenient", bundles::lenient_bundle, bundles::bundles),
     message("status report", bundles::status_report, bundles::status_reports),
@@ -51,6 +52,8 @@ pub(crate) const DOORS: [Door; 18] = [
     stream("fragments", bundles::fragments, bundles::fragment_runs),
     message("envelope", bundles::envelope, bundles::envelopes),
     stream("messages", messages::messages, messages::examples),
+    message("statement", members::statement, members::statements),
+    stream("member", members::member, members::said),
     message("secured bundle", security::secured_bundle, security::secured_bundles),
     message("integrity block", security::integrity_block, security::integrity_blocks),
     message("confidentiality block", security::confidentiality_block, security::confidentiality_blocks),

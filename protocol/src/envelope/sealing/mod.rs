@@ -20,7 +20,7 @@ mod recipient;
 
 pub use error::SealError;
 pub use group::{GroupKey, group_epoch};
-pub use recipient::{open_sealed, seal_to, sealed_for};
+pub use recipient::{AgreementKey, open_sealed, seal_to, sealed_for};
 
 use super::header::Purpose;
 use crate::{cbor, id::NodeId};

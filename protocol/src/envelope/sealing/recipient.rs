@@ -9,11 +9,13 @@ use crate::{
     identity::{KEY_ID_LEN, KeyId, KeyPair, PublicKey},
 };
 use alloc::vec::Vec;
+use core::fmt;
 use hpke::{
     Deserializable as _, OpModeR, OpModeS, Serializable as _, aead::ChaCha20Poly1305, kdf::HkdfSha256,
     kem::X25519HkdfSha256, single_shot_open, single_shot_seal_with_rng,
 };
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 type Kem = X25519HkdfSha256;
 type PrivateKey = <Kem as hpke::Kem>::PrivateKey;
@@ -110,11 +112,53 @@ pub fn sealed_for(bytes: &[u8]) -> Result<KeyId, SealError> {
 /// # Errors
 /// [`SealError`]: nothing of it can be trusted.
 pub fn open_sealed(keys: &KeyPair, binding: &[u8], bytes: &[u8]) -> Result<Vec<u8>, SealError> {
-    let found = sealed_for(bytes)?;
-    if found != KeyId::of(keys.public()) {
-        return Err(SealError::OtherKey { found });
+    AgreementKey::of(keys).open(binding, bytes)
+}
+
+/// The half of a key pair that opens what was sealed for it, and signs nothing. Erased from memory when dropped.
+#[derive(Clone)]
+pub struct AgreementKey {
+    id: KeyId,
+    secret: Zeroizing<[u8; 32]>,
+}
+
+impl AgreementKey {
+    /// That of a key pair.
+    #[must_use]
+    pub fn of(keys: &KeyPair) -> Self {
+        Self { id: KeyId::of(keys.public()), secret: keys.agreement_secret() }
     }
-    open_with(&keys.agreement_secret(), b"", binding, &parse(bytes)?)
+
+    /// The key as bytes: the name of the pair, and the secret.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([&self.id.0[..], &self.secret[..]].concat())
+    }
+
+    /// The key of these bytes; `None` when they are none.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (id, secret) = bytes.split_first_chunk::<KEY_ID_LEN>()?;
+        Some(Self { id: KeyId(*id), secret: Zeroizing::new(secret.try_into().ok()?) })
+    }
+
+    /// Opens what was sealed for it, bound to `binding`.
+    ///
+    /// # Errors
+    /// [`SealError`]: nothing of it can be trusted.
+    pub fn open(&self, binding: &[u8], bytes: &[u8]) -> Result<Vec<u8>, SealError> {
+        let found = sealed_for(bytes)?;
+        if found != self.id {
+            return Err(SealError::OtherKey { found });
+        }
+        open_with(&self.secret, b"", binding, &parse(bytes)?)
+    }
+}
+
+impl fmt::Debug for AgreementKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgreementKey").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 fn open_with(

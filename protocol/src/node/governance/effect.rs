@@ -34,9 +34,15 @@ impl Node {
                 self.keep_keyring();
                 let statement = Brief(key.0);
                 self.write_down(Event::Learned { what: "block".into(), about: *node, statement });
-                self.rekey_groups();
+                if self.trusting.is_none() {
+                    // Where keys are the directory's there is no list to go by.
+                    self.part_with(*node);
+                    self.forget_waiting(*node);
+                    self.forget_presence(*node);
+                }
                 self.forget_taken_back();
                 self.forget_blocked();
+                self.rekey_groups();
             }
             Content::Schema(schema) if *proposer == self.config.id => self.publish(schema),
             _ => self.repeat_effect(content),

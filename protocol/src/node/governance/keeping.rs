@@ -2,12 +2,15 @@
 
 use crate::{
     cbor::{self, CborError, Reader},
-    governance::{Content, Decision, GovernanceError, MAX_LINKS},
-    node::{InputError, Node, keep::Kept},
+    governance::{Content, Decision, GovernanceError},
+    identity::{KeyId, MAX_CHAIN, Succession},
+    node::{InputError, Node, Timer, keep::Kept},
+    time::DtnTime,
 };
 use alloc::{vec, vec::Vec};
+use core::time::Duration;
 
-use super::{Governing, MAX_OPINIONS, MAX_WANTED};
+use super::{Governing, MAX_WANTED};
 
 impl Node {
     /// Before a batch leaves: what lies on the table after it.
@@ -47,6 +50,8 @@ impl Node {
         let Some(governing) = self.governing.as_mut() else { return };
         let decisions = governing.ledger.decisions().to_vec();
         let applied = governing.applied;
+        let own = KeyId::of(self.keys.public());
+        governing.keep_links_to(own);
         let authority =
             |decision: &Decision| matches!(decision.adopted, Some((_, Content::Authority { .. })));
         if decisions.iter().any(authority) {
@@ -60,15 +65,29 @@ impl Node {
             }
         }
         self.arm_governance();
+        self.wait_on();
         self.advance_governance(false);
+    }
+
+    /// A voter that waited before a restart goes on waiting, and does not begin anew: as far as a clock tells.
+    fn wait_on(&mut self) {
+        let now = self.civil_now();
+        let Some(governing) = self.governing.as_ref().filter(|it| !it.ledger.is_idle()) else { return };
+        let since = governing.waits_since;
+        if since == DtnTime::UNKNOWN || now < since {
+            return;
+        }
+        let left = governing.config.patience.saturating_sub(Duration::from_millis(now.0 - since.0));
+        let at = self.now.saturating_add(self.jittered(left));
+        self.timers.arm(Timer::Patience, at);
     }
 }
 
 impl Governing {
-    /// `[applied, table, [digest, approves]…, [content, attempts]…, [succession…]]`.
+    /// `[applied, table, [digest, approves]…, [content, attempts]…, [succession…], waits since]`.
     fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        cbor::put_head(&mut out, cbor::ARRAY, 5);
+        cbor::put_head(&mut out, cbor::ARRAY, 6);
         cbor::put_uint(&mut out, self.applied);
         cbor::put_bytes(&mut out, &self.ledger.snapshot());
         cbor::put_head(&mut out, cbor::ARRAY, self.opinions.len() as u64);
@@ -85,34 +104,49 @@ impl Governing {
         }
         cbor::put_head(&mut out, cbor::ARRAY, self.links.len() as u64);
         self.links.iter().for_each(|link| cbor::put_bytes(&mut out, link));
+        cbor::put_uint(&mut out, self.waits_since.0);
         out
+    }
+
+    /// Drops links that do not lead, one after the other, to the node's key: its host may have given it another.
+    fn keep_links_to(&mut self, key: KeyId) {
+        let mut key = key;
+        let mut leads = |link: &Vec<u8>| {
+            let Ok((former, link)) = Succession::claims(link) else { return false };
+            let leads = KeyId::of(&link.next) == key;
+            key = former;
+            leads
+        };
+        let count =
+            self.links.iter().rev().take(MAX_CHAIN).map_while(|link| leads(link).then_some(())).count();
+        self.links.drain(..self.links.len() - count);
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), GovernanceError> {
         let mut reader = Reader::new(bytes);
-        reader.array_of(5)?;
+        reader.array_of(6)?;
         self.applied = reader.uint()?;
         self.ledger.restore(reader.bytes()?)?;
-        for _ in 0..counted(&mut reader, MAX_OPINIONS + MAX_WANTED)? {
+        // What is too much is let go, as it would have been before: a node does not fail to come back for what it thought of proposals.
+        for _ in 0..reader.array()? {
             reader.array_of(2)?;
             let (at, digest) = (reader.position(), reader.bytes()?);
             let digest = digest.try_into().map_err(|_| CborError::NotDeterministic { at })?;
-            self.opinions.insert(digest, reader.uint()? == 1);
+            let approves = reader.uint()? == 1;
+            self.remember(digest, approves);
         }
-        for _ in 0..counted(&mut reader, MAX_WANTED)? {
+        for _ in 0..reader.array()? {
             reader.array_of(2)?;
             let content = Content::decode(reader.bytes()?)?;
             let attempts = u8::try_from(reader.uint()?).unwrap_or(u8::MAX);
-            self.wanted.push_back((content, attempts));
+            if self.wanted.len() < MAX_WANTED {
+                self.wanted.push_back((content, attempts));
+            }
         }
-        for _ in 0..counted(&mut reader, MAX_LINKS + crate::identity::MAX_CHAIN)? {
+        for _ in 0..reader.array()? {
             self.links.push(reader.bytes()?.to_vec());
         }
+        self.waits_since = DtnTime(reader.uint()?);
         Ok(reader.end()?)
     }
-}
-
-fn counted(reader: &mut Reader<'_>, max: usize) -> Result<u64, CborError> {
-    let (at, found, expected) = (reader.position(), reader.array()?, max as u64);
-    if found > expected { Err(CborError::Items { at, expected, found }) } else { Ok(found) }
 }

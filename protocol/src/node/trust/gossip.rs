@@ -40,7 +40,8 @@ impl Node {
     /// This node signs with another key: the others cannot check what they get until they know it, so the first of them are told at once.
     pub(super) fn tell_own_key(&mut self) {
         let own = self.config.id;
-        let members = self.config.directory.members().map(|(node, _)| node).filter(|node| *node != own);
+        let members = self.config.directory.members().map(|(node, _)| node);
+        let members = members.filter(|node| *node != own && !self.is_blocked(*node));
         let members: Vec<NodeId> = members.take(TOLD_AT_ONCE).collect();
         for member in members {
             let credentials = self.own_credentials();
@@ -50,11 +51,19 @@ impl Node {
 
     fn next_trust_partner(&mut self) -> Option<NodeId> {
         let own = self.config.id;
-        let trusting = self.trusting.as_mut()?;
-        let others = self.config.directory.members().map(|(node, _)| node).filter(|node| *node != own);
+        let others = self.config.directory.members().map(|(node, _)| node);
+        let others = others.filter(|node| *node != own && self.is_worth_telling(*node));
         let others: Vec<NodeId> = others.collect();
+        let trusting = self.trusting.as_mut()?;
         trusting.turn = trusting.turn.wrapping_add(1);
         others.get(trusting.turn % others.len().max(1)).copied()
+    }
+
+    /// Whether a member is told what this node knows: one that is blocked hears of the list that says so, and no more.
+    fn is_worth_telling(&self, node: NodeId) -> bool {
+        let Some(trusting) = &self.trusting else { return false };
+        let told = trusting.lists.get(&node).copied().unwrap_or(0);
+        !self.is_blocked(node) || told < trusting.keyring.list().version
     }
 
     /// This node's certificate and the successions on it: without them nobody could verify what it signs now.

@@ -62,6 +62,10 @@ impl Node {
             Proof::Payloads => key.push(0),
             Proof::Succession => key.push(1),
             Proof::Ballots => key.push(3),
+            Proof::Split { slot } => {
+                key.push(4);
+                key.extend_from_slice(&slot.to_be_bytes());
+            }
             Proof::Log { born } => {
                 key.push(2);
                 key.extend_from_slice(&born.to_be_bytes());

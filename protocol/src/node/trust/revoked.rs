@@ -12,7 +12,7 @@ use crate::{
     id::NodeId,
     identity::{Cause, Directory, PublicKey},
     log::LogId,
-    node::{InputError, Node, Report, StreamKey, keep},
+    node::{InputError, Node, Report, StreamKey, Timer, keep},
     sync::Delta,
 };
 use alloc::{
@@ -94,7 +94,29 @@ impl Node {
         Err(InputError::Refused { reason: "denied" })
     }
 
+    /// A member is blocked: nothing more is sent to it. What was under way is given up, as if it had never answered; when its key is certified anew
+    /// it is told from where on the streams go on.
+    pub(in crate::node) fn part_with(&mut self, node: NodeId) {
+        let streams = self.outgoing.iter().filter(|(key, _)| key.peer == node);
+        let pending =
+            streams.flat_map(|(key, stream)| stream.pending().map(|(sequence, _)| (*key, sequence)));
+        for (stream, sequence) in pending.collect::<Vec<_>>() {
+            self.abandon(stream, sequence);
+        }
+        self.timers.disarm(Timer::Acknowledge(node));
+    }
+
+    /// A member that was blocked is one again, under a key that was certified anew.
+    pub(super) fn send_again(&mut self, node: NodeId) {
+        if self.outgoing.keys().any(|stream| stream.peer == node) {
+            self.arm_control(node);
+        }
+    }
+
     fn forget_member(&mut self, node: NodeId, stolen: bool) {
+        if self.is_blocked(node) {
+            self.part_with(node);
+        }
         let streams: Vec<StreamKey> = self.incoming.keys().filter(|key| key.peer == node).copied().collect();
         for key in streams {
             let early: Vec<u64> =
@@ -106,6 +128,8 @@ impl Node {
         }
         self.replay.forget(node);
         self.forget_acknowledgements(node);
+        self.forget_waiting(node);
+        self.retire_group_keys(node);
         let Some(trusting) = self.trusting.as_mut() else { return };
         trusting.taken.retain(|key, _| key.peer != node);
         trusting.shown.remove(&node);

@@ -1,0 +1,2 @@
+#![no_main]
+cosmosmesh_fuzz::door!("member");

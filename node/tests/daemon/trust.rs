@@ -1,0 +1,170 @@
+//! Sessions by what an authority has signed, and how they end when it takes that back.
+
+use super::place::{Place, QUICK, free, program, receive, send, wait_until};
+use cosmosmesh_node::Client;
+use std::{net::SocketAddr, path::PathBuf, process::Output};
+
+/// A place with an authority.
+struct Fleet {
+    place: Place,
+    authority: String,
+}
+
+fn run(words: &[&str]) -> Output {
+    program().args(words).output().expect("it runs")
+}
+
+fn text(output: Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+impl Fleet {
+    fn new() -> Self {
+        let place = Place::new();
+        let key = place.path().join("authority");
+        let authority = text(run(&["certify", "authority", "--key", key.to_str().expect("text")]));
+        Self { authority: authority.trim().to_owned(), place }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    /// Has a certificate made for a node, by the key in the file `by`.
+    fn certify(&self, node: u64, by: &str) {
+        let (key, out) = (self.path(by), self.path(&format!("certificate-{node}")));
+        let (node, did) = (node.to_string(), self.place.did(node));
+        let (key, out) = (key.to_str().expect("text"), out.to_str().expect("text"));
+        text(run(&[
+            "certify", "issue", "--key", key, "--node", &node, "--did", &did, "--role", "operator", "--out",
+            out,
+        ]));
+    }
+
+    fn trust(&self, node: u64, more: &str) -> String {
+        let authority = &self.authority;
+        format!(
+            "tls: Require, trust: (authority: \"{authority}\", certificate: \"certificate-{node}\", interval_s: 1{more}), {QUICK}"
+        )
+    }
+
+    fn listening(&self, address: SocketAddr, more: &str) -> Client {
+        let peers = self.place.peer(1, "Inbound");
+        let trust = self.trust(2, more);
+        Client::of(
+            self.place.daemon(2, &format!("listen: (tcpcl: \"{address}\"), peers: [{peers}], {trust}")),
+        )
+    }
+
+    fn dialling(&self, address: SocketAddr) -> Client {
+        let peers = self.place.peer(2, &format!("Tcpcl(\"{address}\")"));
+        Client::of(self.place.daemon(1, &format!("peers: [{peers}], {}", self.trust(1, ""))))
+    }
+
+    /// Takes a node's key back, in the file `revocations`.
+    fn revoke(&self, node: u64) {
+        let (key, list) = (self.path("authority"), self.path("revocations"));
+        let (number, did) = (node.to_string(), self.place.did(node));
+        let (key, list) = (key.to_str().expect("text"), list.to_str().expect("text"));
+        let words = ["certify", "revoke", "--key", key, "--node", &number, "--did", &did];
+        text(run(&[words.as_slice(), &["--cause", "compromised", "--list", list]].concat()));
+    }
+}
+
+fn refused(at: &Client, reason: &str) -> bool {
+    at.metrics().expect("metrics").contains(&format!("door=\"tls\",reason=\"{reason}\""))
+}
+
+#[test]
+fn members_that_show_their_certificates_exchange_messages_until_a_key_is_taken_back() {
+    let (fleet, address) = (Fleet::new(), free());
+    fleet.certify(1, "authority");
+    fleet.certify(2, "authority");
+    // Neither has the other's certificate: each shows its own.
+    let two = fleet.listening(address, "");
+    let one = fleet.dialling(address);
+    send(&one, 2, "there");
+    assert_eq!(receive(&two), "there");
+    send(&two, 1, "back");
+    assert_eq!(receive(&one), "back");
+    assert!(!two.metrics().expect("metrics").contains("door=\"tls\""));
+
+    fleet.revoke(1);
+    let list = std::fs::read_to_string(fleet.path("revocations")).expect("a list");
+    assert!(two.learn(&list).expect("an answer").iter().all(Result::is_ok));
+    wait_until("its session ends", || two.peers().expect("peers")[0].links_up == 0);
+    wait_until("it gets no other", || refused(&two, "key_compromised"));
+    let again = two.learn(&list).expect("an answer");
+    assert_eq!(again[0].as_ref().map_err(|refusal| refusal.reason.as_str()), Err("trust_stale"));
+    assert!(two.learn("certificate zz").is_err());
+}
+
+#[test]
+fn a_certificate_of_another_authority_gets_no_session() {
+    let (fleet, address) = (Fleet::new(), free());
+    fleet.certify(2, "authority");
+    let two = fleet.listening(address, "");
+    // Node 1 has an authority of its own, and knows that of the fleet by nothing but its name.
+    let other = Fleet::new();
+    let peers = format!("(node: 2, did: \"{}\", via: Tcpcl(\"{address}\")),", fleet.place.did(2));
+    std::fs::create_dir_all(other.place.state(1)).expect("a folder");
+    fleet.place.did(1);
+    std::fs::copy(fleet.place.state(1).join("key"), other.place.state(1).join("key")).expect("its key");
+    other.certify(1, "authority");
+    let one = other.place.daemon(1, &format!("peers: [{peers}], {}", other.trust(1, "")));
+    wait_until("each refuses the other", || {
+        refused(&two, "refused_by_peer") || refused(&two, "other_authority")
+    });
+    assert!(two.peers().expect("peers").iter().all(|peer| peer.links_up == 0));
+    drop(one);
+}
+
+#[test]
+fn what_was_taken_back_before_the_start_is_refused_from_the_first_handshake_on() {
+    let (fleet, address) = (Fleet::new(), free());
+    fleet.certify(1, "authority");
+    fleet.certify(2, "authority");
+    fleet.revoke(1);
+    let two = fleet.listening(address, ", statements: [\"revocations\"]");
+    let one = fleet.dialling(address);
+    send(&one, 2, "let me in");
+    wait_until("it is refused", || refused(&two, "key_compromised"));
+    assert_eq!(two.peers().expect("peers")[0].links_up, 0);
+}
+
+#[test]
+fn a_node_without_a_certificate_of_its_own_does_not_start() {
+    let fleet = Fleet::new();
+    let start = |more: &str| {
+        let config = fleet.place.config(2, &fleet.trust(2, more));
+        cosmosmesh_node::Daemon::start(config).map(drop).map_err(|error| error.to_string())
+    };
+    assert!(start("").expect_err("no file").contains("certificate-2"));
+    fleet.place.did(9);
+    fleet.certify(9, "authority");
+    std::fs::rename(fleet.path("certificate-9"), fleet.path("certificate-2")).expect("renamed");
+    assert!(start("").expect_err("another's").contains("no certificate of node 2"));
+    std::fs::copy(fleet.place.state(9).join("key"), fleet.path("other")).expect("a key");
+    fleet.certify(2, "other");
+    assert!(start("").expect_err("of another").contains("signed by key"));
+    fleet.certify(2, "authority");
+    assert!(start(", issuer: \"other\"").expect_err("a wrong key").contains("not the authority's key"));
+    assert_eq!(start(", issuer: \"authority\""), Ok(()));
+}
+
+#[test]
+fn statements_are_shown_and_judged_on_the_command_line() {
+    let fleet = Fleet::new();
+    fleet.certify(2, "authority");
+    fleet.revoke(1);
+    fleet.revoke(3);
+    let file = |name: &str| fleet.path(name).to_str().expect("text").to_owned();
+    let show = |authority: &str| {
+        run(&["certify", "show", &file("certificate-2"), &file("revocations"), "--authority", authority])
+    };
+    let told = text(show(&fleet.authority));
+    assert!(told.contains("node 2, did:key:z6Mk") && told.contains("role operator"), "{told}");
+    assert!(told.contains("version 2, 2 keys") && told.contains("compromised"), "{told}");
+    assert_eq!(show(&fleet.place.did(5)).status.code(), Some(1), "another's");
+}

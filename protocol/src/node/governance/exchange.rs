@@ -1,0 +1,168 @@
+//! How records and decisions come to all: told to every member at once, and one member after the other is asked for what that missed.
+
+use crate::{
+    dtn::store::Priority,
+    envelope::Purpose,
+    governance::{Exposure, GovernanceError, GovernanceMessage, Inserted},
+    id::NodeId,
+    log::{Brief, Event},
+    node::{GovernanceStep, Node, Report, Submission, trust::Proof},
+};
+use alloc::vec::Vec;
+
+impl Node {
+    pub(in crate::node) fn on_governance_timer(&mut self) {
+        let others = self.governance_members();
+        if let Some(governing) = self.governing.as_mut() {
+            governing.turn = governing.turn.wrapping_add(1);
+            let turn = governing.turn;
+            if let Some(partner) = others.get(turn % others.len().max(1)).copied() {
+                // One member after the other is asked about one part of the table, then each about the next.
+                self.ask_governance(partner, turn / others.len());
+            }
+        }
+        self.mind_seats();
+        self.arm_governance();
+    }
+
+    /// The other members, but for those that are blocked: nothing of theirs is taken.
+    fn governance_members(&self) -> Vec<NodeId> {
+        let own = self.config.id;
+        let members = self.config.directory.members().map(|(node, _)| node);
+        members.filter(|node| *node != own && !self.is_blocked(*node)).collect()
+    }
+
+    fn ask_governance(&mut self, partner: NodeId, turn: usize) {
+        let now = self.now;
+        let Some(governing) = self.governing.as_mut() else { return };
+        governing.asked.insert(partner, now);
+        let message = GovernanceMessage::asking(&governing.ledger, turn);
+        self.send_governance(partner, &message);
+    }
+
+    /// A message of another member. What is in it is judged record by record.
+    pub(in crate::node) fn on_governance_message(&mut self, source: NodeId, payload: &[u8]) {
+        if self.governing.is_none() {
+            return self.report(Report::ModuleRefused { reason: "governance_not_configured" });
+        }
+        let message = match GovernanceMessage::decode(payload) {
+            Ok(message) => message,
+            Err(error) => return self.report(Report::ModuleRefused { reason: error.reason() }),
+        };
+        let (mut behind, mut taught) = (false, false);
+        for record in &message.records {
+            match self.take_record(record) {
+                Taken::New => taught = true,
+                Taken::Beyond => behind = true,
+                Taken::Nothing => {}
+            }
+        }
+        self.advance_governance(false);
+        let (now, turn) = (self.now, self.governing.as_ref().map_or(0, |governing| governing.turn));
+        let Some(governing) = &self.governing else { return };
+        behind |= message.decisions >= governing.ledger.slot();
+        // What a member says to have is unproven: it is asked again at once only when it has taught something.
+        let asked = governing.asked.get(&source).map(|at| at.saturating_add(governing.config.interval));
+        let asks = behind && (taught || asked.is_none_or(|next| next <= now));
+        if message.asks {
+            if governing.ledger.differs(&message) {
+                *self.refusals.entry("governance_other_history").or_default() += 1;
+            }
+            let records = governing.ledger.lacking(&message);
+            if !records.is_empty() {
+                let answer = GovernanceMessage::giving(&governing.ledger, records);
+                self.send_governance(source, &answer);
+            }
+        }
+        if asks {
+            self.ask_governance(source, turn);
+        }
+    }
+
+    /// Takes one record.
+    fn take_record(&mut self, record: &[u8]) -> Taken {
+        let Some(governing) = self.governing.as_mut() else { return Taken::Nothing };
+        let (slot, checked) = (governing.ledger.slot(), governing.ledger.signatures());
+        let inserted = governing.ledger.insert(record);
+        self.signatures.checked += governing.ledger.signatures() - checked;
+        governing.unsaved |= !matches!(inserted, Ok(Inserted::Known) | Err(_));
+        match inserted {
+            Ok(Inserted::Known) => return Taken::Nothing,
+            Ok(Inserted::Proposed { proposer, digest }) => {
+                let what = governing.ledger.proposals().get(&digest).map_or("nothing", |p| p.content.word());
+                self.note(slot, GovernanceStep::Proposed, Some(proposer), what, Brief::of(record));
+            }
+            Ok(Inserted::Voted { voter, step, choice }) => self.note_ballot(slot, voter, step, choice),
+            Ok(Inserted::Exposed(exposure)) => self.expose(&exposure),
+            Ok(Inserted::Decided) => {
+                let decision = governing.ledger.decisions().last().cloned();
+                if let Some(decision) = decision {
+                    self.on_decision(&decision);
+                }
+            }
+            Err(GovernanceError::Slot { found, open }) if found > open => return Taken::Beyond,
+            Err(error) => {
+                if let GovernanceError::Split { slot } = error {
+                    self.keep_split(slot, record);
+                }
+                let _ = self.refuse(error.reason());
+                self.report(Report::ModuleRefused { reason: error.reason() });
+                return Taken::Nothing;
+            }
+        }
+        Taken::New
+    }
+
+    /// Two decisions in one slot: more voters lied than the rules bear. Both certificates are kept, for whoever has to mend it.
+    fn keep_split(&mut self, slot: u64, second: &[u8]) {
+        let place = usize::try_from(slot).ok().and_then(|slot| slot.checked_sub(1));
+        let known = place.and_then(|place| self.ledger()?.decisions().get(place));
+        let Some(first) = known.map(|decision| decision.certificate.clone()) else { return };
+        self.keep_proof(NodeId(0), Proof::Split { slot }, &first, second);
+    }
+
+    /// Two ballots stand in a voter's name. Both are kept as proof; of the voter, if one key has signed both.
+    fn expose(&mut self, exposure: &Exposure) {
+        let [first, second] = &exposure.records;
+        let at = if exposure.one_key { "two_ballots" } else { "two_ballots_of_two_keys" };
+        self.keep_proof(exposure.voter, Proof::Ballots, first, second);
+        if exposure.one_key {
+            let (peer, at) = (exposure.voter, at.into());
+            self.write_down(Event::Caught { peer, at, first: Brief::of(first), second: Brief::of(second) });
+        }
+        *self.refusals.entry(at).or_default() += 1;
+        let record = Brief::of(second);
+        self.note(exposure.slot, GovernanceStep::Exposed, Some(exposure.voter), "nothing", record);
+    }
+
+    /// Tells every other member of a record.
+    pub(super) fn tell_all(&mut self, record: Vec<u8>) {
+        let Some(governing) = &self.governing else { return };
+        let message = GovernanceMessage::giving(&governing.ledger, [record].to_vec());
+        for node in self.governance_members() {
+            self.send_governance(node, &message);
+        }
+    }
+
+    fn send_governance(&mut self, destination: NodeId, message: &GovernanceMessage) {
+        let Some(governing) = &self.governing else { return };
+        let lifetime = governing.config.lifetime;
+        let (purpose, priority) = (Purpose::Governance, Priority::Normal);
+        let submission = Submission { destination, purpose, priority, lifetime, payload: message.encode() };
+        if self.send(submission).is_err() {
+            // The exchange mends it.
+            self.report(Report::ModuleRefused { reason: "governance_not_sent" });
+        }
+    }
+}
+
+/// What came of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// It was new.
+    New,
+    /// It was known, or is refused.
+    Nothing,
+    /// It is of a slot that this node has not come to.
+    Beyond,
+}
