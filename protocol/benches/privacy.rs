@@ -53,6 +53,7 @@ fn fleet(assets: u64, bound: u64) -> Fleet {
         entries: SLOTS,
         bits: Terms::fewest_bits(bound, assets as usize).unwrap(),
         bound,
+        total: None,
         grain: 0,
         k_min: 3,
         cohort: 3,

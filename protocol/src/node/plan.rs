@@ -28,7 +28,7 @@ use crate::{
     planning::{
         QpSettings,
         notice::Notice,
-        solver::{Asset, Contribution, Coordinator, MethodSettings, Request, choose},
+        solver::{Asset, Contribution, Coordinator, Kind, MethodSettings, Request, choose},
     },
     time::Instant,
 };
@@ -165,6 +165,11 @@ impl Planning {
             let span = (now, now.saturating_add(outlook));
             let choice = choose(plan, id, &members, config.couplings.len(), span, config.pace.deadline);
             (settings.kind, settings.curvature) = (choice.kind, choice.curvature);
+            if config.privacy.as_ref().is_some_and(|masks| masks.noise.is_some()) {
+                // Noise is on shares: methods that need more than shares would be told nothing.
+                settings.kind =
+                    if choice.kind.rounds() { Kind::Exchange } else { Kind::AsynchronousExchange };
+            }
             why = choice.reason.word();
         }
         settings = settings.fit(config.couplings.len(), max_payload);

@@ -58,6 +58,7 @@ fn masked(hosts: &[(u64, u64, &[u64])], kind: Kind) -> Fleet {
         threshold: 0,
         recoveries: 0,
         greatest: 1 << 34,
+        total: None,
         grain: 0,
         epochs: Vec::new(),
     };

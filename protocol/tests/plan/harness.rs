@@ -100,6 +100,7 @@ fn masks(node: u64, changes: usize) -> PrivacyConfig {
         threshold: 0,
         recoveries: 0,
         greatest: 1 << 34,
+        total: None,
         grain: 0,
         epochs: Vec::new(),
     };

@@ -107,14 +107,11 @@ impl Checker<'_> {
 
     fn noise(&mut self, raw: &RawNoise, plan_raw: &RawPlan, plan: &PlanSpec) -> NoiseSpec {
         if let (Some(solver), Some(kind)) = (&plan_raw.solver, plan.solver)
-            && kind != Kind::AsynchronousExchange
+            && !matches!(kind, Kind::Exchange | Kind::AsynchronousExchange)
         {
             let found = format!("{} under noise", self.written(&solver.place));
-            let allowed = "AsynchronousExchange or Auto: the answers of other methods hold squares, values or slopes, which noise would spoil";
+            let allowed = "Exchange, AsynchronousExchange or Auto: other methods live on squares, values or slopes, which noise would spoil";
             self.report(&solver.place, Mistake::Inconsistent, found, allowed);
-        } else if plan_raw.solver.is_none() {
-            let allowed = "`solver: AsynchronousExchange` or `solver: Auto` beside it: the answers of other methods hold squares, values or slopes, which noise would spoil";
-            self.report(&raw.clip.place, Mistake::Inconsistent, "noise with the solver Exchange", allowed);
         }
         let delta = raw.delta.as_ref().map_or(1e-6, |delta| delta.value);
         if let Some(number) = &raw.delta {

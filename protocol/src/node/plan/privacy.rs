@@ -97,7 +97,10 @@ impl Private {
                 let policy = enrolment.policy();
                 let masks = privacy::Asset::new(terms.clone(), self.own, &seed.asset(epoch), &policy)?;
                 let before = self.party.as_mut().and_then(Party::take_masking);
-                Some(before.map_or_else(|| self.begun(masks.clone()), |last| last.renewed(masks.clone()))?)
+                Some(
+                    before
+                        .map_or_else(|| self.begun(masks.clone()), |last| Ok(last.renewed(masks.clone())))?,
+                )
             }
             false => None,
         };
@@ -543,6 +546,7 @@ mod tests {
             threshold: 3,
             recoveries: 1,
             greatest: 1 << 34,
+            total: None,
             grain: 0,
             epochs: Vec::new(),
         };

@@ -293,7 +293,7 @@ impl Aggregator {
             standings[one.place] = Standing { counted: one.sequence, resolved: one.sequence };
         }
         let assets = standings.iter().filter(|standing| standing.counted > 0).count();
-        let most = self.terms.parts().bound * assets as u64;
+        let most = self.terms.parts().bound.saturating_mul(assets as u64).min(self.terms.total());
         if let Some(entry) = sum.iter().position(|value| value.unsigned_abs() > most) {
             self.drop_round(frozen);
             return Err(PrivacyError::Implausible { entry, assets });

@@ -165,6 +165,12 @@ impl Asset {
         &self.counted
     }
 
+    /// The share that is on its way.
+    #[cfg(test)]
+    pub(in crate::planning) fn outstanding(&self) -> Option<&[i64]> {
+        self.outstanding.as_ref().map(|said| said.share.as_slice())
+    }
+
     /// The generation of the sum that it is counted in; 0 before the first.
     #[must_use]
     pub const fn generation(&self) -> u64 {
@@ -231,7 +237,7 @@ impl Asset {
         let counted = self.shares(&mut reader)?;
         let outstanding = match reader.array()? {
             0 => None,
-            _ => Some(self.outstanding(&mut reader)?),
+            _ => Some(self.read_outstanding(&mut reader)?),
         };
         reader.end()?;
         (self.sequence, self.ground, self.from) = (sequence, ground, from);
@@ -239,7 +245,7 @@ impl Asset {
         Ok(())
     }
 
-    fn outstanding(&self, reader: &mut Reader<'_>) -> Result<Outstanding, PrivacyError> {
+    fn read_outstanding(&self, reader: &mut Reader<'_>) -> Result<Outstanding, PrivacyError> {
         let (share, change) = (self.shares(reader)?, self.shares(reader)?);
         let (from, horizon, generation) = (reader.uint()?, reader.uint()?, reader.uint()?);
         let question = reader.bytes()?;

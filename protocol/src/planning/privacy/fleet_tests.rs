@@ -41,6 +41,7 @@ pub(crate) fn parts() -> TermsParts {
         entries: ENTRIES,
         bits: 64,
         bound: 1 << 40,
+        total: None,
         grain: 0,
         k_min: 3,
         cohort: 1,

@@ -52,8 +52,10 @@ pub struct TermsParts {
     pub entries: usize,
     /// Bits of an entry on the wire, 2 to 64: arithmetic is mod 2^bits, which divides 2⁶⁴.
     pub bits: u8,
-    /// The greatest magnitude of an entry of one share, in steps. All shares together stay below 2^(bits − 1).
+    /// The greatest magnitude of an entry of one share, in steps.
     pub bound: u64,
+    /// The greatest magnitude of an entry of all shares together, in steps, below 2^(bits − 1); `None` for as much as all bounds.
+    pub total: Option<u64>,
     /// Bits of a solver's fixed point that are rounded off before anything is masked, 0 to [`MAX_GRAIN`]: a step is so many times coarser.
     pub grain: u8,
     /// The least number of survivors that are opened, at least 2.
@@ -100,6 +102,12 @@ impl Terms {
     #[must_use]
     pub const fn parts(&self) -> &TermsParts {
         &self.parts
+    }
+
+    /// The greatest magnitude of an entry of all shares together, in steps.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        total(&self.parts)
     }
 
     /// SHA-256 of the terms' bytes.
@@ -243,7 +251,8 @@ fn check(parts: &TermsParts) -> Result<(), PrivacyError> {
     range("bits", parts.bits.into(), 2, 64)?;
     range("committee", seats, 2, MAX_COMMITTEE as u64)?;
     range("roster", assets, 2, MAX_MEMBERS as u64)?;
-    range("bound", parts.bound, 1, greatest_bound(parts.bits, assets))?;
+    range("bound", parts.bound, 1, greatest_bound(parts.bits, 1))?;
+    range("total", total(parts), parts.bound, greatest_bound(parts.bits, 1))?;
     range("grain", parts.grain.into(), 0, MAX_GRAIN.into())?;
     range("k_min", parts.k_min as u64, 2, assets)?;
     range("cohort", parts.cohort as u64, 1, assets)?;
@@ -261,6 +270,10 @@ fn check(parts: &TermsParts) -> Result<(), PrivacyError> {
     Ok(())
 }
 
+fn total(parts: &TermsParts) -> u64 {
+    parts.total.unwrap_or_else(|| parts.bound.saturating_mul(parts.roster.len() as u64))
+}
+
 /// The greatest bound whose sum over all assets has a sign in so many bits.
 fn greatest_bound(bits: u8, assets: u64) -> u64 {
     ((1_u64 << (bits - 1)) - 1) / assets.max(1)
@@ -275,9 +288,9 @@ fn check_key(node: NodeId, key: &[u8; KEY_LEN]) -> Result<(), PrivacyError> {
 
 fn encode(parts: &TermsParts) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + 80 * parts.committee.len() + 44 * parts.roster.len());
-    cbor::put_head(&mut out, ARRAY, 13);
+    cbor::put_head(&mut out, ARRAY, 14);
     let numbers = [parts.plan, parts.epoch, parts.entries as u64, parts.bits.into(), parts.bound];
-    for value in numbers.into_iter().chain([parts.grain.into()]) {
+    for value in numbers.into_iter().chain([total(parts), parts.grain.into()]) {
         cbor::put_uint(&mut out, value);
     }
     for value in [parts.k_min, parts.cohort, parts.changes, parts.threshold, parts.recoveries] {
@@ -299,9 +312,10 @@ fn encode(parts: &TermsParts) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> Result<TermsParts, PrivacyError> {
     let mut reader = cbor::Reader::new(bytes);
-    reader.array_of(13)?;
+    reader.array_of(14)?;
     let (plan, epoch, entries) = (reader.uint()?, reader.uint()?, size(reader.uint()?));
     let (bits, bound) = (u8::try_from(reader.uint()?).unwrap_or(u8::MAX), reader.uint()?);
+    let total = Some(reader.uint()?);
     let grain = u8::try_from(reader.uint()?).unwrap_or(u8::MAX);
     let (k_min, cohort, changes) = (size(reader.uint()?), size(reader.uint()?), size(reader.uint()?));
     let (threshold, recoveries) = (size(reader.uint()?), size(reader.uint()?));
@@ -323,6 +337,7 @@ fn decode(bytes: &[u8]) -> Result<TermsParts, PrivacyError> {
         entries,
         bits,
         bound,
+        total,
         grain,
         k_min,
         cohort,

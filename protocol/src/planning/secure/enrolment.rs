@@ -81,6 +81,8 @@ pub struct Enrolment {
     pub recoveries: usize,
     /// The greatest magnitude of an entry of a share, in steps of the solver's fixed point: published, as the bounds are that it comes from.
     pub greatest: u64,
+    /// The greatest magnitude of an entry of all shares together, likewise; `None` for as much as all of `greatest`.
+    pub total: Option<u64>,
     /// Bits of the solver's fixed point that are rounded off.
     pub grain: u8,
     /// By epoch from 1: the committee and the roster, each in ascending order of nodes.
@@ -120,18 +122,21 @@ impl Enrolment {
         let keys = epoch.checked_sub(1).and_then(|place| self.epochs.get(usize::try_from(place).ok()?));
         let (committee, roster) = keys.ok_or(PrivacyError::NoKeys { epoch, published })?.clone();
         let widest = (MAX_SHARE as u64) << FRACTION_BITS;
-        let (greatest, grain) = match width {
-            Width::Shares => (self.greatest.min(widest), self.grain),
-            Width::Any => (widest, 0),
+        let (greatest, total, grain) = match width {
+            Width::Shares => (self.greatest.min(widest), self.total, self.grain),
+            Width::Any => (widest, None, 0),
         };
-        // Rounded up, and a step more for what is rounded to the nearest.
-        let bound = (greatest >> grain) + 1;
+        // Rounded up, and a step more for what is rounded to the nearest: of the total, a step for each.
+        let (bound, assets) = ((greatest >> grain) + 1, roster.len() as u64);
+        let all = bound.saturating_mul(assets);
+        let total = total.map_or(all, |total| ((total >> grain) + 1 + assets).clamp(bound, all));
         let terms = Terms::new(TermsParts {
             plan: self.plan,
             epoch,
             entries,
-            bits: Terms::fewest_bits(bound, roster.len()).unwrap_or(64),
+            bits: Terms::fewest_bits(total, 1).unwrap_or(64),
             bound,
+            total: Some(total),
             grain,
             k_min: self.k_min,
             cohort: self.cohort,

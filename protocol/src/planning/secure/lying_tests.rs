@@ -38,6 +38,7 @@ fn fleet() -> Fleet {
         threshold: 3,
         recoveries: 1,
         greatest: 8 << FRACTION_BITS,
+        total: None,
         grain: 0,
         epochs: Vec::new(),
     };

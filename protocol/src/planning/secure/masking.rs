@@ -69,24 +69,17 @@ impl Masking {
         Self { masks, outstanding: None, counted: 0, noise: None }
     }
 
-    /// With noise on every entry of every new answer, from a secret seed of the caller's random source. Meant for methods whose answers are shares alone: the
-    /// solver goes on as if the noise were not there.
+    /// With noise on every share of every new answer, from a secret seed of the caller's random source; squares behind it are not told. Meant for methods that
+    /// need shares alone, as exchange without adaptation and asynchronous exchange do: the solver goes on as if the noise were not there.
     #[must_use]
     pub fn with_noise(self, mechanism: Mechanism, seed: [u8; 32]) -> Self {
         Self { noise: Some(Noise { mechanism, seed: Zeroizing::new(seed) }), ..self }
     }
 
     /// The masks of a later epoch: nothing is counted in it yet. What was spent stays spent; what an answer costs follows from its length.
-    ///
-    /// # Errors
-    /// [`PrivacyError::Terms`], as [`Mechanism::resized`].
-    pub fn renewed(self, masks: privacy::Asset) -> Result<Self, PrivacyError> {
-        let entries = masks.terms().parts().entries;
-        let mut noise = self.noise;
-        if let Some(noise) = &mut noise {
-            noise.mechanism = noise.mechanism.resized(entries)?;
-        }
-        Ok(Self { noise, ..Self::new(masks) })
+    #[must_use]
+    pub fn renewed(self, masks: privacy::Asset) -> Self {
+        Self { noise: self.noise, ..Self::new(masks) }
     }
 
     /// Learns what became of the last answer, and answers what is asked; `None` when there is nothing to say: the plan is committed, the
@@ -170,7 +163,8 @@ impl Masking {
     fn release(&mut self, whole: &[i64], shares: usize) -> Result<Option<Vec<i64>>, SecureError> {
         let parts = self.masks.terms().parts();
         let (bound, grain) = (parts.bound, u32::from(parts.grain));
-        let limit = i64::try_from(bound).unwrap_or(i64::MAX);
+        // Squares of all assets together stay within the bits too.
+        let limit = i64::try_from(self.masks.terms().total() / parts.roster.len() as u64).unwrap_or(i64::MAX);
         let Some(noise) = &mut self.noise else {
             let half = (1_i64 << grain) >> 1;
             let steps = whole.iter().enumerate().map(|(place, value)| {
@@ -181,10 +175,18 @@ impl Masking {
             return Ok(Some(steps.collect()));
         };
         let widest = bound.saturating_mul(1 << grain).min(i64::MAX as u64);
+        if noise.mechanism.entries() != shares {
+            noise.mechanism = noise.mechanism.resized(shares)?;
+        }
         let terms = self.masks.terms().digest();
         let mut rng = noise.stream(terms, parts.epoch, self.masks.sequence() + 1);
-        match noise.mechanism.release(whole, widest, &mut rng)? {
-            Release::Noisy(noisy) => Ok(Some(noisy.into_iter().map(|value| value >> grain).collect())),
+        let share = whole.get(..shares).unwrap_or_default();
+        match noise.mechanism.release(share, widest, &mut rng)? {
+            Release::Noisy(noisy) => {
+                let noisy = noisy.into_iter().map(|value| value >> grain);
+                // Squares would tell what the noise hides: they are said to be large whatever they are, which costs nothing and ends no plan early.
+                Ok(Some(noisy.chain(vec![limit; whole.len() - shares]).collect()))
+            }
             Release::Spent(_) => Ok(None),
         }
     }

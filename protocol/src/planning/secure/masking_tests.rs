@@ -31,6 +31,7 @@ fn enrolment() -> Enrolment {
         threshold: 3,
         recoveries: 1,
         greatest: 8 << FRACTION_BITS,
+        total: None,
         grain: 6,
         epochs: Vec::new(),
     };
@@ -41,8 +42,12 @@ fn enrolment() -> Enrolment {
 }
 
 fn masks(epoch: u64) -> privacy::Asset {
+    masks_of(epoch, ENTRIES)
+}
+
+fn masks_of(epoch: u64, entries: usize) -> privacy::Asset {
     let enrolment = enrolment();
-    let terms = enrolment.terms(epoch, ENTRIES, Width::Shares).expect("published");
+    let terms = enrolment.terms(epoch, entries, Width::Shares).expect("published");
     privacy::Asset::new(terms, OWN, &seed(OWN.0).asset(epoch), &enrolment.policy()).expect("enrolled")
 }
 
@@ -128,7 +133,7 @@ fn what_was_spent_stays_spent_in_the_next_epoch() {
     bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
     bytes(masking.on_request(&mut solver, &asked(2, 1, 1, 1)).expect("answers"));
     assert!(masking.is_spent());
-    let mut renewed = masking.renewed(masks(2)).expect("as long");
+    let mut renewed = masking.renewed(masks(2));
     let mut later = asked(1, 0, 0, 0);
     (later.request.term, later.receipt.epoch) = (1, 2);
     assert_eq!(renewed.on_request(&mut solver, &later), Ok(Some(Reply::Spent)));
@@ -146,7 +151,7 @@ fn noise_follows_answers_of_another_length() {
     let terms = enrolment.terms(2, ENTRIES + 1, Width::Shares).expect("published");
     let longer =
         privacy::Asset::new(terms, OWN, &seed(OWN.0).asset(2), &enrolment.policy()).expect("enrolled");
-    let mut masking = masking.renewed(longer).expect("in range");
+    let mut masking = masking.renewed(longer);
     let problem =
         LocalProblem::new(ProblemParts { couplings: ENTRIES + 1, ..asset().problem().parts().clone() });
     let mut solver = Asset::new(OWN, problem.expect("valid"), QpSettings::default()).expect("solvable");
@@ -158,6 +163,29 @@ fn noise_follows_answers_of_another_length() {
     // Δ² grows with the number of entries: from two to three, the second answer costs half as much again.
     let ledger = masking.ledger().expect("noise");
     assert_eq!((ledger.releases(), ledger.spent()), (2, spent + spent / 2 * 3));
+}
+
+#[test]
+fn under_noise_squares_say_nothing() {
+    let fresh = || Masking::new(masks_of(1, ENTRIES + 2)).with_noise(noise(9, WhenSpent::KeepLast), [5; 32]);
+    let exchange = |prices: f64| {
+        let mut asked = asked(1, 0, 0, 0);
+        asked.request.prices = vec![prices; ENTRIES];
+        asked.request.question = Question::Exchange { rho: 1.0, relaxation: 1.0, shift: vec![0.0; ENTRIES] };
+        asked
+    };
+    let said = |prices: f64| {
+        let (mut solver, mut masking) = (asset(), fresh());
+        bytes(masking.on_request(&mut solver, &exchange(prices)).expect("answers"));
+        assert_eq!(masking.ledger().expect("noise").spent(), noise(9, WhenSpent::KeepLast).cost());
+        masking.masks().repeat().expect("outstanding");
+        let limit = masking.masks().terms().total() / 5;
+        (masking.masks().outstanding().expect("said")[ENTRIES..].to_vec(), limit as i64)
+    };
+    for prices in [-2.0, 0.0, 3.0] {
+        let (squares, limit) = said(prices);
+        assert_eq!(squares, vec![limit; 2], "whatever they are");
+    }
 }
 
 #[test]
@@ -182,6 +210,10 @@ fn epochs_have_published_keys_and_no_more_than_that() {
     assert!(keys(1) != keys(2) && keys(2) != keys(3));
     // As wide as the published bounds ask, with the sum of all five: 8 · 2²⁴ · 5 and a sign.
     assert_eq!(terms(1).expect("published").parts().bits, 31);
+    // Narrower where it is published that all together are less: 10 · 2²⁴ and a sign.
+    let narrow = Enrolment { total: Some(10 << FRACTION_BITS), ..enrolment.clone() };
+    let narrow = narrow.terms(1, ENTRIES, Width::Shares).expect("published");
+    assert_eq!((narrow.parts().bits, narrow.parts().bound), (29, terms(1).expect("published").parts().bound));
     let wide = enrolment.terms(1, ENTRIES, Width::Any).expect("published");
     assert!(wide.parts().bits > 50 && wide.parts().grain == 0);
     assert!(enrolment.seats(NodeId(20)) && !enrolment.seats(OWN));

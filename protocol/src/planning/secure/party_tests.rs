@@ -114,6 +114,7 @@ impl Mesh {
             entries: coordinator.entries(),
             bits: 64,
             bound: (MAX_SHARE as u64) << FRACTION_BITS,
+            total: None,
             grain: 0,
             k_min: 4,
             cohort: 4,

@@ -251,6 +251,7 @@ fn terms(members: &[NodeId], entries: usize, unmasking: Unmasking) -> Result<Enr
         entries,
         bits: Terms::fewest_bits(bound, members.len()).unwrap_or(64),
         bound,
+        total: None,
         grain: 0,
         k_min: unmasking.k_min,
         cohort: unmasking.k_min,

@@ -140,6 +140,12 @@ impl Mechanism {
         grains.into_iter().map(|grain| grain as i64).collect()
     }
 
+    /// Entries of a share.
+    #[must_use]
+    pub const fn entries(&self) -> usize {
+        self.entries
+    }
+
     /// Whether the budget does not cover another release.
     #[must_use]
     pub const fn is_spent(&self) -> bool {
