@@ -50,7 +50,7 @@ record! {
         patience: Optional<Duration>, "round_timeout", "How long the coordinator waits for the committee before it asks again, then recovers a member, then gives the sum up; more than zero.";
         coordinators: Optional<u32>, "8, or as many as the horizons need and two more for each candidate", "For how many coordinators in a row keys are published: as many as the horizons need (one, and one for each candidate whenever the number of prices changes) to 1024.";
         changes: Optional<u32>, "k_min", "How many participants have to come or go within a horizon before the others begin their sum anew, 1 to 10000. Until then the last answer of who is gone stays in the plan, and who joins waits for the next horizon; 1 shows the share of a single one.";
-        noise: Optional<RawNoise>, "none", "Noise on every answer, so that even sums tell little: local differential privacy. For the solvers Exchange and AsynchronousExchange, which need shares alone; `Auto` picks between them.";
+        noise: Optional<RawNoise>, "none", "Noise on every answer, so that even sums tell little: local differential privacy. For the solvers Exchange and AsynchronousExchange, which need shares alone; `Auto` takes the latter.";
     }
 }
 
