@@ -491,8 +491,8 @@ fn a_coordinator_that_told_two_stories_is_named(run: &Path) {
         }
         for bytes in entries.iter_mut().filter(|_| name == "workshop") {
             let mut entry = Entry::decode(bytes).expect("an entry");
-            if let Event::PlanCommitted { prices, .. } = &mut entry.event {
-                *prices = Brief([0; 8]);
+            if let Event::PlanCommitted { version, .. } = &mut entry.event {
+                *version = Brief([0; 8]);
                 *bytes = entry.encode();
             }
         }

@@ -14,6 +14,9 @@ mod logs;
 #[cfg(feature = "daemon")]
 #[path = "hil/meshtastic.rs"]
 mod meshtastic;
+#[cfg(feature = "daemon")]
+#[path = "hil/programs.rs"]
+mod programs;
 #[path = "hil/sessions.rs"]
 mod sessions;
 #[path = "../examples/udp_pair/driver.rs"]

@@ -1,8 +1,8 @@
 //! [`Daemon`]: a node with its store, its sockets and its engine, in this process.
 
 use crate::{
-    clock::Clock,
-    config::{Config, Durability, Via},
+    clock::{CivilClock, Clock},
+    config::{Config, Peer, Via},
     credential::CredentialError,
     discovery::{self, Discovery},
     disk::{Disk, DiskError},
@@ -11,10 +11,12 @@ use crate::{
     http,
     key::{self, KeyError},
     mailbox::{Event, Mailbox},
-    store::{Keeper, Opener, Store},
+    opening::{self, Opened},
+    store::{Keeper, Store},
     tls::{Tls, TlsSetup},
     transport::{
         ConnectionIds, StreamKind, datagram,
+        room::Room,
         stream::{Stopping, Streams},
     },
     trust,
@@ -25,17 +27,15 @@ use cosmosmesh_protocol::{
         store::StoreLimits,
         strategy::{RoutingConfig, StaticRoute},
     },
+    id::NodeId,
     identity::{Did, KeyPair, Keyring},
     node::{BundleSecurity, BundleSettings, InputError, Node, NodeConfig, Retransmission, TrustConfig},
 };
 use std::{
-    fs, io,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -56,7 +56,7 @@ pub enum StartError {
     },
     /// The store is there, and cannot be read. It is left as it is.
     #[error(
-        "{}: {source}\nThe file was left as it is: it may hold messages that nobody else has. To set it aside and begin an empty store, \
+        "{}: {source}\nNothing was changed: there may be messages in it that nobody else has. To set it aside and begin an empty store, \
          start once with --set-aside-store",
         path.display()
     )]
@@ -66,8 +66,31 @@ pub enum StartError {
         /// What is wrong.
         source: DiskError,
     },
+    /// There is a store, and not the key of the node that it is the memory of.
+    #[error(
+        "{}: the key is gone, and the store {} is there: another key would be another node. Put it back; or, to set the store aside and begin as \
+         another node, start once with --set-aside-store",
+        path.display(), store.display()
+    )]
+    KeyGone {
+        /// Where the key should be.
+        path: PathBuf,
+        /// The store.
+        store: PathBuf,
+    },
+    /// A store that takes the place of a lost one counts from civil time, which nobody has set.
+    #[error(
+        "the machine does not know the time: with it, the node's next incarnation is to be told from those that were lost with the store"
+    )]
+    NoClock,
+    /// A peer has our key.
+    #[error("peer {peer} is given this node's own did")]
+    OwnKey {
+        /// Which.
+        peer: NodeId,
+    },
     /// What was kept is not a node's, or of another version.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}\nTo set it aside and begin an empty store, start once with --set-aside-store", path.display())]
     Kept {
         /// The file.
         path: PathBuf,
@@ -108,8 +131,10 @@ pub type OpenStore = Box<dyn Fn(&Path) -> Result<Disk, DiskError> + Send + Sync>
 pub struct Start {
     /// An unreadable store is renamed and an empty one begun, instead of not starting.
     pub set_aside_store: bool,
-    /// Opens the store another way: for tests of disks that fail.
+    /// Opens the store, which is there, another way: for tests of disks that fail.
     pub open_store: Option<OpenStore>,
+    /// Tells civil time instead of the machine: for tests of clocks that jump.
+    pub civil: Option<CivilClock>,
 }
 
 /// Where a daemon can be reached: the addresses it was told, with the ports that it got.
@@ -151,20 +176,24 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub fn start_with(config: Config, start: Start) -> Result<Self, StartError> {
-        let keys = key::read_or_create(&config.key_file())?;
+        let keys = opening::keys(&config, start.set_aside_store)?;
         let did = key::did(&keys);
-        let (disk, open, set_aside) = open_store(&config, start)?;
-        let config = Arc::new(config);
-        if let Some(cpu) = config.cpu {
-            let failed = |source| StartError::System { what: format!("processor {cpu}"), source };
-            crate::processor::check(cpu).map_err(failed)?;
+        if let Some(peer) = config.peers.iter().find(|peer| peer.key.as_ref() == Some(did.key())) {
+            return Err(StartError::OwnKey { peer: peer.node });
         }
+        let config = Arc::new(config);
         let sockets = Sockets::bind(&config)?;
-        let clock = Clock::start(Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms)));
-        let trust = trust::read(&config, &keys)?;
-        let node = restore((&config, trust), keys.clone(), &disk, &clock, set_aside.is_some())?;
-        let tls = tls_setup(&config, &keys, node.keyring().map(|keyring| (keyring, clock)))?;
-        let store = Store::new(disk, open);
+        let uncertainty = Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms));
+        let clock = Clock::start(uncertainty, start.civil);
+        let trust = trust::read(&config, &keys, clock.civil_now())?;
+        let ways = (start.open_store, start.set_aside_store);
+        let (opened, node) = opening::store(&config, &keys, &clock, ways, |disk| {
+            restore((&config, trust.clone()), keys.clone(), disk, &clock)
+        })?;
+        let Opened { disk, open, set_aside } = opened;
+        let tls = tls_setup(&config, &keys, node.keyring().map(|keyring| (keyring, clock.clone())))?;
+        let store = Store::new(disk, open, config.store_file())
+            .map_err(|source| StartError::Store { path: config.store_file(), source })?;
         let mailbox = Mailbox::new();
         let system = |what: &str| {
             let what = what.to_owned();
@@ -175,8 +204,7 @@ impl Daemon {
             mailbox: mailbox.clone(),
             stopping: Arc::new(Stopping::default()),
             ids: Arc::new(ConnectionIds::default()),
-            open: Arc::new(AtomicUsize::new(0)),
-            most: usize::from(config.limits.connections),
+            room: Room::new(usize::from(config.limits.connections)),
         };
         let (shared, datagrams_dropped) = (Arc::new(Shared::default()), Arc::new(AtomicU64::new(0)));
         let addresses = sockets.addresses();
@@ -185,7 +213,7 @@ impl Daemon {
         let parts = Parts {
             config: config.clone(),
             node,
-            clock,
+            clock: clock.clone(),
             mailbox: mailbox.clone(),
             store: store.clone(),
             keeper,
@@ -337,9 +365,8 @@ impl Sockets {
             let bound = address.map(TcpListener::bind).transpose();
             bound.map_err(|source| failed(what, address, source))
         };
-        let reached = config.peers.iter().any(|peer| matches!(peer.via, Via::Udp(_)));
-        // Without an address of its own, a socket for what is sent.
-        let udp = config.listen.udp.or(reached.then(|| SocketAddr::from(([127, 0, 0, 1], 0))));
+        // Without an address of its own, a socket for what is sent: to peers of this machine, which are of one family.
+        let udp = config.listen.udp.or_else(|| config.peers.iter().find_map(own_side));
         Ok(Self {
             control: listen("control", config.control)?,
             tcpcl: listen("TCPCL", config.listen.tcpcl)?,
@@ -359,63 +386,18 @@ impl Sockets {
     }
 }
 
+/// Where datagrams to a peer of this machine leave from.
+const fn own_side(peer: &Peer) -> Option<SocketAddr> {
+    match peer.via {
+        Via::Udp(SocketAddr::V4(_)) => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)),
+        Via::Udp(SocketAddr::V6(_)) => Some(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)),
+        _ => None,
+    }
+}
+
 fn failed(what: &'static str, address: Option<SocketAddr>, source: io::Error) -> StartError {
     let address = address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
     StartError::Listen { what, address, source }
-}
-
-type Opened = (Disk, Opener, Option<PathBuf>);
-
-/// Opens the store, or says what is wrong with it. It is never emptied: at most renamed, when that was asked for.
-fn open_store(config: &Config, start: Start) -> Result<Opened, StartError> {
-    let path = config.store_file();
-    fs::create_dir_all(&config.state)
-        .map_err(|source| StartError::System { what: config.state.display().to_string(), source })?;
-    let durability = config.preset.requires().durability;
-    let open_at = start.open_store.unwrap_or_else(|| {
-        Box::new(move |path: &Path| match durability {
-            Durability::Power => Disk::open(path),
-            Durability::Process => Disk::open_unflushed(path),
-        })
-    });
-    let store_path = path.clone();
-    let open: Opener = Box::new(move || open_at(&store_path));
-    match open().and_then(examined) {
-        Ok(disk) => Ok((disk, open, None)),
-        Err(source) if source.is_corruption() && start.set_aside_store => {
-            let aside = set_aside(&path)
-                .map_err(|source| StartError::System { what: path.display().to_string(), source })?;
-            tracing::error!(%source, aside = %aside.display(), "the store is unreadable: it was set aside, and an empty one begun");
-            let disk = open().map_err(|source| StartError::Store { path, source })?;
-            Ok((disk, open, Some(aside)))
-        }
-        Err(source) if source.is_corruption() => Err(StartError::CorruptStore { path, source }),
-        Err(source) => Err(StartError::Store { path, source }),
-    }
-}
-
-/// The disk, if all of it can be read.
-fn examined(disk: Disk) -> Result<Disk, DiskError> {
-    match disk.examine() {
-        Ok(()) => Ok(disk),
-        Err(error) => {
-            // Closing it would write to a file that is to stay as it is.
-            std::mem::forget(disk);
-            Err(error)
-        }
-    }
-}
-
-/// Renames a file to a name that nothing has.
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    for number in 1..=u16::MAX {
-        let aside = path.with_extension(format!("redb.corrupt-{number}"));
-        if !aside.exists() {
-            fs::rename(path, &aside)?;
-            return Ok(aside);
-        }
-    }
-    Err(io::Error::from(io::ErrorKind::AlreadyExists))
 }
 
 /// What protected sessions need, where they are wanted.
@@ -437,14 +419,10 @@ fn restore(
     keys: KeyPair,
     disk: &Disk,
     clock: &Clock,
-    lost: bool,
 ) -> Result<Node, StartError> {
     let path = config.store_file();
     let failed = |source| StartError::Store { path: path.clone(), source };
-    // With the store, the count of incarnations is gone: seconds since 2000 are more than there ever were.
-    let seconds = clock.civil().map_or(0, |estimate| estimate.utc.as_millis() / 1000);
-    let least = if lost { u32::try_from(seconds).unwrap_or(u32::MAX) } else { 1 };
-    let incarnation = disk.begin_incarnation_from(least).map_err(failed)?;
+    let incarnation = disk.begin_incarnation().map_err(failed)?;
     let records = disk.records().map_err(failed)?;
     let kept = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
     let seed = key::random()?;

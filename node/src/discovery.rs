@@ -69,7 +69,7 @@ mod with_mdns {
             own: &Did,
             tcpcl: Option<SocketAddr>,
         ) -> Result<Self, mdns_sd::Error> {
-            let local = !config.beyond_loopback;
+            let local = !(config.beyond_loopback && config.preset.requires().beyond_loopback);
             if local {
                 self.daemon.disable_interface(IfKind::All)?;
                 self.daemon.enable_interface(IfKind::LoopbackV4)?;

@@ -1,15 +1,20 @@
 //! The node's records, its inbox and its incarnation in one `redb` database.
 
-use crate::inbox::{self, InboxEntry, InboxNumber};
-use cosmosmesh_protocol::node::{Batch, Change, Ticket};
+use crate::{
+    inbox::{self, InboxEntry, InboxNumber},
+    unflushed::Unflushed,
+};
+use cosmosmesh_protocol::{
+    identity::{Did, PublicKey},
+    node::{Batch, Change, Ticket},
+};
 use redb::{
-    BackendError, Builder, Database, Durability, ReadableDatabase as _, ReadableTable as _,
-    ReadableTableMetadata as _, StorageBackend, TableDefinition, WriteTransaction, backends::FileBackend,
+    Builder, Database, Durability, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    StorageBackend, TableDefinition, WriteTransaction, backends::FileBackend,
 };
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io,
-    ops::Bound,
     panic::{self, AssertUnwindSafe},
     path::Path,
 };
@@ -18,13 +23,42 @@ const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("re
 const INBOX: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("inbox");
 /// Running numbers: of the inbox, of incarnations; and the format's.
 const NUMBERS: TableDefinition<'static, &str, u64> = TableDefinition::new("numbers");
+/// Which store it is, and whose.
+const TITLE: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("title");
+const STORE: &str = "store";
+const KEY: &str = "key";
 const INCARNATION: &str = "incarnation";
 const NEXT_IN_INBOX: &str = "next in inbox";
+/// Bytes of the inbox's entries.
+const INBOX_BYTES: &str = "bytes in inbox";
 const FORMAT: &str = "format";
 /// The last ticket that is durable, counted from 1, and 0 at the start of an incarnation.
 const TICKETS: &str = "tickets";
+/// Bytes of the inbox that are looked at in one go.
+const EXAMINED_BYTES: usize = 1 << 20;
 /// Version of what the tables hold.
 const FORMAT_VERSION: u64 = 1;
+
+/// Which store it is, and whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Title {
+    /// Random, from when it was begun.
+    pub(crate) store: [u8; 16],
+    /// The public key of the node that it is the memory of.
+    pub(crate) key: [u8; 32],
+}
+
+impl Title {
+    /// [`DiskError::Key`] where the keys differ.
+    pub(crate) fn check_key(&self, own: &PublicKey) -> Result<(), DiskError> {
+        if self.key == *own.as_bytes() {
+            return Ok(());
+        }
+        let found = PublicKey::from_bytes(&self.key).map_err(|_| DiskError::Damaged)?;
+        let [found, own] = [found, own.clone()].map(|key| Box::new(Did::new(key)));
+        Err(DiskError::Key { found, own })
+    }
+}
 
 /// Why the disk could not do it. Nothing is half done: what was asked for is there as a whole or not at all.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +78,26 @@ pub enum DiskError {
     /// Parts of the file contradict each other.
     #[error("damaged: its parts contradict each other")]
     Damaged,
+    /// There was a store, and there is none.
+    #[error("the store is gone: a file was here, and it held what was acknowledged")]
+    Gone,
+    /// The file holds nothing: no store is ever so.
+    #[error("the file is empty, which no store is")]
+    Empty,
+    /// It is not the store that was here.
+    #[error("another store is here than there was")]
+    Other,
+    /// It is an older state of the store than what was acknowledged.
+    #[error("the store is older than what was acknowledged")]
+    Older,
+    /// It is the store of another node.
+    #[error("it is the store of {found}, and the key here is that of {own}")]
+    Key {
+        /// Whose store it is.
+        found: Box<Did>,
+        /// Whose key is here.
+        own: Box<Did>,
+    },
     /// The file cannot be opened.
     #[error(transparent)]
     File(#[from] io::Error),
@@ -73,6 +127,11 @@ impl DiskError {
             )
             | Self::Format { .. }
             | Self::Damaged
+            | Self::Gone
+            | Self::Empty
+            | Self::Other
+            | Self::Older
+            | Self::Key { .. }
             | Self::Inbox(_) => true,
             Self::Database(redb::Error::Io(error)) => {
                 matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
@@ -106,15 +165,37 @@ impl Disk {
         guarded(|| Self::prepare(Builder::new().create(path)?))
     }
 
-    /// The same without flushing anything: what is committed survives the end of the process at any moment, and not that of the machine,
-    /// after which the file may be unreadable.
+    /// Opens the database at `path`, which is there. `flushed`: what is committed survives the end of the machine too; otherwise it survives the
+    /// end of the process at any moment, and not that of the machine, after which the file may be unreadable.
     ///
     /// # Errors
-    /// [`DiskError`].
-    pub fn open_unflushed(path: impl AsRef<Path>) -> Result<Self, DiskError> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let backend = Unflushed(FileBackend::new(file)?);
-        guarded(|| Self::prepare(Builder::new().create_with_backend(backend)?))
+    /// [`DiskError`]; [`DiskError::Gone`] and [`DiskError::Empty`] where none is there.
+    pub fn open_existing(path: impl AsRef<Path>, flushed: bool) -> Result<Self, DiskError> {
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(DiskError::Gone),
+            other => other?,
+        };
+        if file.metadata()?.len() == 0 {
+            return Err(DiskError::Empty);
+        }
+        if flushed {
+            return guarded(|| Self::prepare(Builder::new().create_with_backend(FileBackend::new(file)?)?));
+        }
+        guarded(|| Self::prepare(Builder::new().create_with_backend(Unflushed(FileBackend::new(file)?))?))
+    }
+
+    /// Begins a store in a file that is empty. Its first incarnation will be `incarnation`.
+    pub(crate) fn begin(file: File, title: &Title, incarnation: u32) -> Result<Self, DiskError> {
+        guarded(|| {
+            let disk = Self::prepare(Builder::new().create_with_backend(FileBackend::new(file)?)?)?;
+            disk.set_title(title)?;
+            disk.transact(|transaction| {
+                let before = u64::from(incarnation.saturating_sub(1));
+                transaction.open_table(NUMBERS)?.insert(INCARNATION, before)?;
+                Ok(())
+            })?;
+            Ok(disk)
+        })
     }
 
     /// The same over a storage of the caller's, such as one that loses power in a test.
@@ -122,24 +203,75 @@ impl Disk {
     /// # Errors
     /// [`DiskError`].
     pub fn open_on(backend: impl StorageBackend) -> Result<Self, DiskError> {
-        Self::prepare(Builder::new().create_with_backend(backend)?)
+        guarded(|| Self::prepare(Builder::new().create_with_backend(backend)?))
     }
 
     fn prepare(database: Database) -> Result<Self, DiskError> {
         let disk = Self { database };
         // Nothing is written to a store before it is known to be one of ours.
         match disk.format()? {
-            Some(FORMAT_VERSION) => return Ok(disk),
+            Some(FORMAT_VERSION) => disk.count_inbox()?,
             Some(found) => return Err(DiskError::Format { found }),
-            None => {}
+            None => disk.transact(|transaction| {
+                transaction.open_table(RECORDS)?;
+                transaction.open_table(INBOX)?;
+                let mut numbers = transaction.open_table(NUMBERS)?;
+                numbers.insert(FORMAT, FORMAT_VERSION)?;
+                numbers.insert(INBOX_BYTES, 0)?;
+                Ok(())
+            })?,
         }
-        disk.transact(|transaction| {
-            transaction.open_table(RECORDS)?;
-            transaction.open_table(INBOX)?;
-            transaction.open_table(NUMBERS)?.insert(FORMAT, FORMAT_VERSION)?;
-            Ok(())
-        })?;
         Ok(disk)
+    }
+
+    /// Counts the inbox's bytes in a store of a version that did not.
+    fn count_inbox(&self) -> Result<(), DiskError> {
+        let reading = self.database.begin_read()?;
+        if reading.open_table(NUMBERS)?.get(INBOX_BYTES)?.is_some() {
+            return Ok(());
+        }
+        let mut bytes = 0;
+        for entry in reading.open_table(INBOX)?.iter()? {
+            bytes += entry?.1.value().len() as u64;
+        }
+        self.transact(|transaction| {
+            transaction.open_table(NUMBERS)?.insert(INBOX_BYTES, bytes)?;
+            Ok(())
+        })
+    }
+
+    /// Which store it is; none of a version that did not say it.
+    pub(crate) fn title(&self) -> Result<Option<Title>, DiskError> {
+        guarded(|| {
+            let table = match self.database.begin_read()?.open_table(TITLE) {
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+                other => other?,
+            };
+            let (store, key) = (table.get(STORE)?, table.get(KEY)?);
+            let (Some(store), Some(key)) = (store, key) else { return Err(DiskError::Damaged) };
+            let damaged = |_| DiskError::Damaged;
+            let store = store.value().try_into().map_err(damaged)?;
+            Ok(Some(Title { store, key: key.value().try_into().map_err(damaged)? }))
+        })
+    }
+
+    pub(crate) fn set_title(&self, title: &Title) -> Result<(), DiskError> {
+        self.transact(|transaction| {
+            let mut table = transaction.open_table(TITLE)?;
+            table.insert(STORE, title.store.as_slice())?;
+            table.insert(KEY, title.key.as_slice())?;
+            Ok(())
+        })
+    }
+
+    /// Its incarnation, and how many of that one's tickets are durable.
+    pub(crate) fn standing(&self) -> Result<(u32, u64), DiskError> {
+        guarded(|| {
+            let numbers = self.database.begin_read()?.open_table(NUMBERS)?;
+            let number = |name| Ok::<u64, DiskError>(numbers.get(name)?.map_or(0, |number| number.value()));
+            let incarnation = u32::try_from(number(INCARNATION)?).map_err(|_| DiskError::Damaged)?;
+            Ok((incarnation, number(TICKETS)?))
+        })
     }
 
     /// The version of what the tables hold; none of a new file.
@@ -159,30 +291,22 @@ impl Disk {
         guarded(|| {
             self.records()?;
             let mut after = None;
-            while let Some(last) = self.inbox_after(after, 256)?.last() {
+            while let Some(last) = self.inbox_within(after, 256, EXAMINED_BYTES)?.last() {
                 after = Some(last.number);
             }
             Ok(())
         })
     }
 
-    /// Begins a new incarnation of the node: 1 at first, then one more each time. Durable when it returns.
+    /// Begins a new incarnation of the node: 1 at first, or what the store was begun with, then one more each time. Durable when it returns.
     ///
     /// # Errors
     /// [`DiskError`].
     pub fn begin_incarnation(&self) -> Result<u32, DiskError> {
-        self.begin_incarnation_from(1)
-    }
-
-    /// The same, with no number below `least`: for a store that takes the place of one which was lost with its count.
-    ///
-    /// # Errors
-    /// [`DiskError`].
-    pub fn begin_incarnation_from(&self, least: u32) -> Result<u32, DiskError> {
         self.transact(|transaction| {
             let mut numbers = transaction.open_table(NUMBERS)?;
             let last = numbers.get(INCARNATION)?.map_or(0, |number| number.value());
-            let next = u32::try_from(last + 1).map_err(|_| DiskError::Incarnations)?.max(least);
+            let next = u32::try_from(last + 1).map_err(|_| DiskError::Incarnations)?;
             numbers.insert(INCARNATION, u64::from(next))?;
             numbers.insert(TICKETS, 0)?;
             Ok(next)
@@ -194,8 +318,7 @@ impl Disk {
     /// # Errors
     /// [`DiskError`].
     pub fn has(&self, ticket: Ticket) -> Result<bool, DiskError> {
-        let numbers = self.database.begin_read()?.open_table(NUMBERS)?;
-        Ok(numbers.get(TICKETS)?.is_some_and(|tickets| tickets.value() > ticket.0))
+        Ok(self.standing()?.1 > ticket.0)
     }
 
     /// Makes a batch durable: all of it, or nothing of it.
@@ -229,18 +352,24 @@ impl Disk {
                 return Ok(());
             }
             let mut table = transaction.open_table(INBOX)?;
+            let mut bytes = numbers.get(INBOX_BYTES)?.map_or(0, |number| number.value());
             if let Some(taken) = taken {
-                table.retain_in(..=taken.0, |_, _| false)?;
+                table.retain_in(..=taken.0, |_, value| {
+                    bytes = bytes.saturating_sub(value.len() as u64);
+                    false
+                })?;
             }
             let mut next = numbers.get(NEXT_IN_INBOX)?.map_or(0, |number| number.value());
             for batch in batches {
                 let messages = batch.deliveries.iter().map(inbox::encode_message);
                 for value in messages.chain(batch.bundles.iter().map(inbox::encode_bundle)) {
                     table.insert(next, value.as_slice())?;
+                    bytes += value.len() as u64;
                     next += 1;
                 }
             }
             numbers.insert(NEXT_IN_INBOX, next)?;
+            numbers.insert(INBOX_BYTES, bytes)?;
             Ok(())
         })
     }
@@ -250,13 +379,15 @@ impl Disk {
     /// # Errors
     /// [`DiskError`].
     pub fn records(&self) -> Result<Vec<Record>, DiskError> {
-        let table = self.database.begin_read()?.open_table(RECORDS)?;
-        let mut records = Vec::new();
-        for entry in table.iter()? {
-            let (key, value) = entry?;
-            records.push((key.value().to_vec(), value.value().to_vec()));
-        }
-        Ok(records)
+        guarded(|| {
+            let table = self.database.begin_read()?.open_table(RECORDS)?;
+            let mut records = Vec::new();
+            for entry in table.iter()? {
+                let (key, value) = entry?;
+                records.push((key.value().to_vec(), value.value().to_vec()));
+            }
+            Ok(records)
+        })
     }
 
     /// The oldest message that the application has not taken.
@@ -264,11 +395,7 @@ impl Disk {
     /// # Errors
     /// [`DiskError`].
     pub fn next_in_inbox(&self) -> Result<Option<InboxEntry>, DiskError> {
-        let table = self.database.begin_read()?.open_table(INBOX)?;
-        let Some((number, value)) = table.first()? else { return Ok(None) };
-        let number = InboxNumber(number.value());
-        let received = inbox::decode(value.value()).ok_or(DiskError::Inbox(number))?;
-        Ok(Some(InboxEntry { number, received }))
+        Ok(self.inbox_within(None, 1, usize::MAX)?.pop())
     }
 
     /// Messages that the application has not taken, the oldest first: those after `after`, at most `most`.
@@ -276,26 +403,49 @@ impl Disk {
     /// # Errors
     /// [`DiskError`].
     pub fn inbox_after(&self, after: Option<InboxNumber>, most: usize) -> Result<Vec<InboxEntry>, DiskError> {
-        let table = self.database.begin_read()?.open_table(INBOX)?;
-        let Some(first) = after.map_or(Some(0), |after| after.0.checked_add(1)) else {
-            return Ok(Vec::new());
-        };
-        let mut entries = Vec::new();
-        for entry in table.range(first..)?.take(most) {
-            let (number, value) = entry?;
-            let number = InboxNumber(number.value());
-            let received = inbox::decode(value.value()).ok_or(DiskError::Inbox(number))?;
-            entries.push(InboxEntry { number, received });
-        }
-        Ok(entries)
+        self.inbox_within(after, most, usize::MAX)
     }
 
-    /// How many messages the application has not taken.
+    /// The same, of at most `most_bytes`: but one message at least, however large.
     ///
     /// # Errors
     /// [`DiskError`].
-    pub fn inbox_len(&self) -> Result<u64, DiskError> {
-        Ok(self.database.begin_read()?.open_table(INBOX)?.len()?)
+    pub fn inbox_within(
+        &self,
+        after: Option<InboxNumber>,
+        most: usize,
+        most_bytes: usize,
+    ) -> Result<Vec<InboxEntry>, DiskError> {
+        let Some(first) = after.map_or(Some(0), |after| after.0.checked_add(1)) else {
+            return Ok(Vec::new());
+        };
+        guarded(|| {
+            let table = self.database.begin_read()?.open_table(INBOX)?;
+            let (mut entries, mut bytes) = (Vec::new(), 0_usize);
+            for entry in table.range(first..)?.take(most) {
+                let (number, value) = entry?;
+                bytes = bytes.saturating_add(value.value().len());
+                if bytes > most_bytes && !entries.is_empty() {
+                    break;
+                }
+                let number = InboxNumber(number.value());
+                let received = inbox::decode(value.value()).ok_or(DiskError::Inbox(number))?;
+                entries.push(InboxEntry { number, received });
+            }
+            Ok(entries)
+        })
+    }
+
+    /// How many messages the application has not taken, and how many bytes they are.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn inbox_size(&self) -> Result<(u64, u64), DiskError> {
+        guarded(|| {
+            let reading = self.database.begin_read()?;
+            let bytes = reading.open_table(NUMBERS)?.get(INBOX_BYTES)?.map_or(0, |number| number.value());
+            Ok((reading.open_table(INBOX)?.len()?, bytes))
+        })
     }
 
     /// The application has dealt with a message: it does not come again, not even after a crash.
@@ -304,7 +454,11 @@ impl Disk {
     /// [`DiskError`]; the message is then still there.
     pub fn take(&self, number: InboxNumber) -> Result<(), DiskError> {
         self.transact(|transaction| {
-            transaction.open_table(INBOX)?.remove(number.0)?;
+            let gone =
+                transaction.open_table(INBOX)?.remove(number.0)?.map_or(0, |value| value.value().len());
+            let mut numbers = transaction.open_table(NUMBERS)?;
+            let bytes = numbers.get(INBOX_BYTES)?.map_or(0, |number| number.value());
+            numbers.insert(INBOX_BYTES, bytes.saturating_sub(gone as u64))?;
             Ok(())
         })
     }
@@ -313,70 +467,18 @@ impl Disk {
         &self,
         body: impl FnOnce(&WriteTransaction) -> Result<T, DiskError>,
     ) -> Result<T, DiskError> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        transaction.set_two_phase_commit(true);
-        let result = body(&transaction)?;
-        transaction.commit()?;
-        Ok(result)
+        guarded(|| {
+            let mut transaction = self.database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            transaction.set_two_phase_commit(true);
+            let result = body(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        })
     }
 }
 
-/// Reads a file that may be damaged: the database panics where its pages contradict each other.
+/// Works on a file that may be damaged: the database panics where its pages contradict each other. What has panicked is of no use any more.
 fn guarded<T>(read: impl FnOnce() -> Result<T, DiskError>) -> Result<T, DiskError> {
     panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(DiskError::Damaged))
-}
-
-/// A file that is never flushed.
-#[derive(Debug)]
-struct Unflushed(FileBackend);
-
-impl StorageBackend for Unflushed {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.0.close()
-    }
-
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.unlock_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_shared_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.query_lock_range(start, end)
-    }
 }

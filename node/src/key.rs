@@ -1,9 +1,10 @@
 //! The node's private key in a file that nobody else can read.
 
+use crate::folder;
 use cosmosmesh_protocol::identity::{Did, KeyPair};
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -62,23 +63,19 @@ pub fn read(path: &Path) -> Result<KeyPair, KeyError> {
     Ok(KeyPair::from_seed(seed))
 }
 
-/// Makes a key at `path` with mode 0600. An existing file is left as it is, and an error.
+/// Makes a key at `path` with mode 0600. An existing file is left as it is, and an error. After a crash at any moment, the whole key is there or
+/// none; it is durable when this returns.
 ///
 /// # Errors
 /// [`KeyError`].
 pub fn create(path: &Path) -> Result<KeyPair, KeyError> {
     let failed = |source| KeyError::File { path: path.to_owned(), source };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
+    if let Some(parent) = path.parent() {
+        folder::make(parent).map_err(failed)?;
     }
     let seed = random()?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(failed)?;
     let digits: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
-    writeln!(file, "{PREFIX}{digits}").and_then(|()| file.sync_all()).map_err(failed)?;
+    folder::write_new(path, format!("{PREFIX}{digits}\n").as_bytes()).map_err(failed)?;
     Ok(KeyPair::from_seed(seed))
 }
 
@@ -87,8 +84,13 @@ pub fn create(path: &Path) -> Result<KeyPair, KeyError> {
 /// # Errors
 /// [`KeyError`].
 pub fn read_or_create(path: &Path) -> Result<KeyPair, KeyError> {
+    let is = |error: &KeyError, kind| matches!(error, KeyError::File { source, .. } if source.kind() == kind);
     match read(path) {
-        Err(KeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => create(path),
+        Err(error) if is(&error, io::ErrorKind::NotFound) => match create(path) {
+            // Somebody else was faster.
+            Err(error) if is(&error, io::ErrorKind::AlreadyExists) => read(path),
+            made => made,
+        },
         other => other,
     }
 }
@@ -135,7 +137,21 @@ fn check_permissions(_path: &Path, _file: &File) -> Result<(), KeyError> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _, thread};
+
+    #[test]
+    fn whoever_asks_for_a_key_at_once_gets_the_same_whole_one() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("state/key");
+            let made: Vec<_> = thread::scope(|scope| {
+                let asked: Vec<_> = (0..4).map(|_| scope.spawn(|| read_or_create(&path))).collect();
+                asked.into_iter().map(|asked| asked.join().unwrap().unwrap().public().clone()).collect()
+            });
+            assert!(made.iter().all(|key| *key == made[0]));
+            assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+        }
+    }
 
     #[test]
     fn a_key_is_made_once_and_for_its_owner_only() {

@@ -38,6 +38,7 @@ mod discovery;
 mod disk;
 mod door;
 mod engine;
+mod folder;
 mod histogram;
 mod http;
 mod inbox;
@@ -46,13 +47,16 @@ mod log;
 mod mailbox;
 mod message;
 mod metrics;
+mod opening;
 mod processor;
 mod store;
 mod tls;
 pub mod transport;
 mod trust;
+mod unflushed;
 
 pub use client::{Client, ClientError};
+pub use clock::CivilClock;
 pub use config::{
     Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Radio, Requirements, Speaks,
     Station, Trust, Via,

@@ -3,7 +3,7 @@
 use crate::{
     engine::Command,
     store::Work,
-    transport::{ConnectionId, wire::Wire},
+    transport::{ConnectionId, room::Slot, wire::Wire},
 };
 use cosmosmesh_protocol::node::Transfer;
 use std::{
@@ -20,6 +20,10 @@ use std::{
 const MAX_DATAGRAMS: usize = 1024;
 /// Requests of applications that wait; one more waits outside.
 const MAX_COMMANDS: usize = 1024;
+/// Their bytes, after which one more waits outside.
+const MAX_COMMAND_BYTES: usize = 16 << 20;
+/// Bytes of requests that are taken at once, after which no more are.
+const MAX_TAKEN_BYTES: usize = 4 << 20;
 
 /// Something that another thread has to tell.
 pub(crate) enum Event {
@@ -27,6 +31,8 @@ pub(crate) enum Event {
     Durable(Work),
     /// The disk cannot, and is tried again: why.
     StoreFailing(String),
+    /// The thread that writes has ended by a defect of ours.
+    StoreGone,
     /// A connection was made.
     Opened(Opened),
     /// A radio can be spoken with.
@@ -35,14 +41,14 @@ pub(crate) enum Event {
     Bytes { connection: ConnectionId, buffer: Vec<u8>, length: usize },
     /// What was to be written has been, in part at least.
     Written { connection: ConnectionId },
+    /// Nothing can be written any more. The end is told behind what came before it.
+    Unwritable { connection: ConnectionId },
     /// A connection is over.
     Gone { connection: ConnectionId },
-    /// A connection was not wanted, for want of room.
-    TurnedAway,
     /// A datagram came in.
     Datagram { from: SocketAddr, bytes: Vec<u8> },
-    /// A bundle came from another daemon of this process.
-    Neighbour { from: u64, transfer: Transfer, bundle: Vec<u8> },
+    /// A bundle came from another daemon of this process, which is to be told what became of it.
+    Neighbour { from: u64, transfer: Transfer, bundle: Vec<u8>, reply: Arc<Mailbox> },
     /// What another daemon of this process did with a bundle.
     Answered { from: u64, transfer: Transfer, taken: bool },
     /// Another daemon of this process can be reached, or no longer.
@@ -71,6 +77,8 @@ pub(crate) struct Opened {
     pub(crate) writer: SyncSender<Vec<u8>>,
     /// Bytes that the writer has not written.
     pub(crate) outstanding: Arc<crate::transport::Outstanding>,
+    /// Its place among all connections.
+    pub(crate) slot: Arc<Slot>,
 }
 
 /// A line to a radio as its reader hands it over.
@@ -91,19 +99,22 @@ pub(crate) struct RadioOpened {
 
 #[derive(Default)]
 struct Lanes {
-    /// Bounded by what the engine has started itself: a few for each connection.
+    /// Bounded by what the engine has started itself, and by the places of connections: a few for each.
     urgent: VecDeque<Event>,
-    /// Bytes, bounded by each connection's credits; datagrams, by [`MAX_DATAGRAMS`].
+    /// What connections brought, bounded by each one's credits, and their ends behind it.
+    bytes: VecDeque<Event>,
+    /// Datagrams, bounded by [`MAX_DATAGRAMS`]; bundles of this process, by the windows of their links.
     traffic: VecDeque<Event>,
     datagrams: usize,
-    commands: VecDeque<Event>,
+    commands: VecDeque<Command>,
+    command_bytes: usize,
     closed: bool,
 }
 
 /// What is listened to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Open {
-    /// Peers.
+    /// Peers whose bundles come without a connection. The engine leaves those of others to their connections.
     pub(crate) traffic: bool,
     /// Applications.
     pub(crate) commands: bool,
@@ -132,7 +143,13 @@ impl Mailbox {
         self.filled.notify_one();
     }
 
-    /// Posts bytes of a connection, within its credits.
+    /// Posts what came on a connection, within its credits, or its end.
+    pub(crate) fn post_bytes(&self, event: Event) {
+        self.lock().bytes.push_back(event);
+        self.filled.notify_one();
+    }
+
+    /// Posts a bundle of this process, within its link's window.
     pub(crate) fn post_traffic(&self, event: Event) {
         self.lock().traffic.push_back(event);
         self.filled.notify_one();
@@ -154,13 +171,16 @@ impl Mailbox {
     /// Posts a request of an application, and waits for room for as long as `patience`. Says whether it was posted.
     pub(crate) fn post_command(&self, command: Command, patience: Duration) -> bool {
         let lanes = self.lock();
-        let full = |lanes: &mut Lanes| lanes.commands.len() >= MAX_COMMANDS && !lanes.closed;
-        let waited = self.room.wait_timeout_while(lanes, patience, full);
+        let has_room =
+            |lanes: &Lanes| lanes.commands.len() < MAX_COMMANDS && lanes.command_bytes < MAX_COMMAND_BYTES;
+        let waits = |lanes: &mut Lanes| !has_room(lanes) && !lanes.closed;
+        let waited = self.room.wait_timeout_while(lanes, patience, waits);
         let (mut lanes, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if lanes.closed || lanes.commands.len() >= MAX_COMMANDS {
+        if lanes.closed || !has_room(&lanes) {
             return false;
         }
-        lanes.commands.push_back(Event::Command(command));
+        lanes.command_bytes += command.bytes();
+        lanes.commands.push_back(command);
         drop(lanes);
         self.filled.notify_one();
         true
@@ -172,31 +192,39 @@ impl Mailbox {
         self.room.notify_all();
     }
 
-    /// Takes up to `most` events, after waiting for one for at most `patience`. Traffic and requests stay where they are unless `open` to them.
-    pub(crate) fn take(&self, patience: Duration, open: Open, most: usize) -> Vec<Event> {
+    /// Takes up to `most` events, after waiting for one for at most `patience`, and says whether what connections brought is left. Traffic and requests
+    /// stay where they are unless `open` to them.
+    pub(crate) fn take(&self, patience: Duration, open: Open, most: usize) -> (Vec<Event>, bool) {
         let empty = |lanes: &mut Lanes| {
             lanes.urgent.is_empty()
+                && lanes.bytes.is_empty()
                 && (lanes.traffic.is_empty() || !open.traffic)
                 && (lanes.commands.is_empty() || !open.commands)
         };
         let waited = self.filled.wait_timeout_while(self.lock(), patience, empty);
         let (mut lanes, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let mut taken: Vec<Event> = lanes.urgent.drain(..).collect();
+        let mut bytes_asked = 0;
         while taken.len() < most {
             // One of each in turn, so that neither peers nor applications starve the others.
+            let bytes = lanes.bytes.pop_front();
             let traffic = if open.traffic { lanes.traffic.pop_front() } else { None };
-            let command = if open.commands { lanes.commands.pop_front() } else { None };
-            if traffic.is_none() && command.is_none() {
+            let asks = open.commands && bytes_asked < MAX_TAKEN_BYTES;
+            let command = if asks { lanes.commands.pop_front() } else { None };
+            if bytes.is_none() && traffic.is_none() && command.is_none() {
                 break;
             }
             if matches!(traffic, Some(Event::Datagram { .. })) {
                 lanes.datagrams -= 1;
             }
-            taken.extend(traffic.into_iter().chain(command));
+            bytes_asked += command.as_ref().map_or(0, Command::bytes);
+            taken.extend(bytes.into_iter().chain(traffic).chain(command.map(Event::Command)));
         }
+        lanes.command_bytes -= bytes_asked;
+        let left = !lanes.bytes.is_empty();
         drop(lanes);
         self.room.notify_all();
-        taken
+        (taken, left)
     }
 }
 
@@ -211,6 +239,7 @@ pub(crate) fn reply<T>() -> (Reply<T>, Receiver<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cosmosmesh_protocol::{dtn::store::Priority, envelope::Purpose, id::NodeId, node::Submission};
 
     const NOW: Duration = Duration::ZERO;
     const ALL: Open = Open { traffic: true, commands: true };
@@ -225,7 +254,7 @@ mod tests {
         let mailbox = Mailbox::new();
         let taken = (0..5000).filter(|_| mailbox.post_datagram(datagram())).count();
         assert_eq!(taken, MAX_DATAGRAMS);
-        assert_eq!(mailbox.take(NOW, ALL, 100).len(), 100);
+        assert_eq!(mailbox.take(NOW, ALL, 100).0.len(), 100);
         assert!(mailbox.post_datagram(datagram()), "what was taken makes room");
     }
 
@@ -234,8 +263,31 @@ mod tests {
         let mailbox = Mailbox::new();
         mailbox.post_datagram(datagram());
         mailbox.post_urgent(Event::Stop);
-        assert!(matches!(mailbox.take(NOW, NONE, 10).as_slice(), [Event::Stop]));
-        assert!(mailbox.take(NOW, NONE, 10).is_empty());
-        assert_eq!(mailbox.take(NOW, ALL, 10).len(), 1);
+        let gone = || Event::Gone { connection: ConnectionId(1) };
+        mailbox.post_bytes(gone());
+        let (taken, left) = mailbox.take(NOW, NONE, 10);
+        assert!(matches!(taken.as_slice(), [Event::Stop, Event::Gone { .. }]) && !left);
+        assert!(mailbox.take(NOW, NONE, 10).0.is_empty());
+        assert_eq!(mailbox.take(NOW, ALL, 10).0.len(), 1);
+        (0..5).for_each(|_| mailbox.post_bytes(gone()));
+        assert!(mailbox.take(NOW, ALL, 3).1, "two are left");
+    }
+
+    #[test]
+    fn requests_are_bounded_by_their_bytes_and_a_turn_takes_only_some_of_them() {
+        let mailbox = Mailbox::new();
+        let post = || {
+            let submission = Submission {
+                destination: NodeId(2),
+                purpose: Purpose::Event,
+                priority: Priority::Normal,
+                lifetime: Duration::from_secs(1),
+                payload: vec![0; 1 << 20],
+            };
+            mailbox.post_command(Command::Submit(submission, reply().0), NOW)
+        };
+        assert_eq!((0..100).filter(|_| post()).count(), MAX_COMMAND_BYTES >> 20);
+        assert_eq!(mailbox.take(NOW, ALL, 100).0.len(), MAX_TAKEN_BYTES >> 20);
+        assert!(post(), "what was taken makes room");
     }
 }

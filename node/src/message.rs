@@ -4,6 +4,7 @@ use crate::{
     engine::purpose_word,
     inbox::{InboxEntry, Received},
 };
+use cosmosmesh_protocol::node::Delivery;
 use serde::{Deserialize, Serialize};
 
 /// What came for the application, and waits until it is taken.
@@ -30,20 +31,28 @@ pub struct Message {
     pub payload: Vec<u8>,
 }
 
+impl Message {
+    /// A message of a member, as the application is given it under a number.
+    #[must_use]
+    pub fn of_delivery(number: u64, message: Delivery) -> Self {
+        Self {
+            number,
+            source: message.source.endpoint(0).to_string(),
+            purpose: Some(purpose_word(message.purpose).to_owned()),
+            sequence: message.sequence,
+            epoch: message.epoch,
+            created_ms: message.created.as_millis(),
+            destination: None,
+            payload: message.payload,
+        }
+    }
+}
+
 impl From<InboxEntry> for Message {
     fn from(entry: InboxEntry) -> Self {
         let number = entry.number.0;
         match entry.received {
-            Received::Message(message) => Self {
-                number,
-                source: message.source.endpoint(0).to_string(),
-                purpose: Some(purpose_word(message.purpose).to_owned()),
-                sequence: message.sequence,
-                epoch: message.epoch,
-                created_ms: message.created.as_millis(),
-                destination: None,
-                payload: message.payload,
-            },
+            Received::Message(message) => Self::of_delivery(number, message),
             Received::Bundle(bundle) => Self {
                 number,
                 source: bundle.source.to_string(),

@@ -7,15 +7,21 @@ use crate::{
 };
 use cosmosmesh_protocol::node::Batch;
 use std::{
+    fs::{self, Metadata},
+    io,
+    panic::{self, AssertUnwindSafe},
+    path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
+/// Bytes of the inbox that are read for one who asks.
+const MAX_READ_BYTES: usize = 16 << 20;
 /// How long a disk that fails is left alone.
 const REST: Duration = Duration::from_millis(500);
 
@@ -36,18 +42,31 @@ pub(crate) struct Store {
     /// Empty while a disk that failed is not open again.
     disk: RwLock<Option<Disk>>,
     open: Opener,
+    path: PathBuf,
+    /// Which file it is that is open.
+    file: Mutex<Option<FileId>>,
+    incarnation: u32,
+    /// Tickets of this incarnation whose durability was told.
+    durable: AtomicU64,
     /// Counts deliveries, so that who waits for one notices.
     deliveries: Mutex<u64>,
     delivered: Condvar,
 }
 
 impl Store {
-    pub(crate) fn new(disk: Disk, open: Opener) -> Arc<Self> {
-        let (deliveries, delivered) = (Mutex::new(0), Condvar::new());
-        Arc::new(Self { disk: RwLock::new(Some(disk)), open, deliveries, delivered })
+    /// Of the disk that is the file at `path`.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub(crate) fn new(disk: Disk, open: Opener, path: PathBuf) -> Result<Arc<Self>, DiskError> {
+        let (incarnation, durable) = disk.standing()?;
+        let file = Mutex::new(Some(file_id(&path)?));
+        let (durable, deliveries, delivered) = (AtomicU64::new(durable), Mutex::new(0), Condvar::new());
+        let disk = RwLock::new(Some(disk));
+        Ok(Arc::new(Self { disk, open, path, file, incarnation, durable, deliveries, delivered }))
     }
 
-    /// Messages that wait, after `after`; waits for one at most for `patience`. None while the disk fails.
+    /// Messages that wait, after `after`, not much more than [`MAX_READ_BYTES`]; waits for one at most for `patience`. None while the disk fails.
     pub(crate) fn inbox(
         &self,
         after: Option<InboxNumber>,
@@ -66,14 +85,14 @@ impl Store {
 
     fn read(&self, after: Option<InboxNumber>, most: usize) -> Result<Vec<InboxEntry>, DiskError> {
         match &*self.disk.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(disk) => disk.inbox_after(after, most),
+            Some(disk) => disk.inbox_within(after, most, MAX_READ_BYTES),
             None => Ok(Vec::new()),
         }
     }
 
-    /// How many messages wait; none known while the disk fails.
-    pub(crate) fn inbox_len(&self) -> Option<u64> {
-        self.disk.read().unwrap_or_else(PoisonError::into_inner).as_ref()?.inbox_len().ok()
+    /// How many messages wait, and how many bytes they are; not known while the disk fails.
+    pub(crate) fn inbox_size(&self) -> Option<(u64, u64)> {
+        self.disk.read().unwrap_or_else(PoisonError::into_inner).as_ref()?.inbox_size().ok()
     }
 
     /// Wakes who waits for a delivery.
@@ -82,24 +101,59 @@ impl Store {
         self.delivered.notify_all();
     }
 
-    fn commit(&self, work: &mut Work) -> Result<(), DiskError> {
+    fn commit(&self, work: &Work) -> Result<(), DiskError> {
         if let Some(disk) = &*self.disk.read().unwrap_or_else(PoisonError::into_inner) {
-            return disk.commit_all(&work.batches, work.taken);
+            // A file that was removed can still be written, and nobody will ever read it.
+            if Some(file_id(&self.path)?) != *self.file.lock().unwrap_or_else(PoisonError::into_inner) {
+                return Err(DiskError::Gone);
+            }
+            disk.commit_all(&work.batches, work.taken)?;
+        } else {
+            let disk = (self.open)()?;
+            let (incarnation, tickets) = disk.standing()?;
+            if (incarnation, true) != (self.incarnation, tickets >= self.durable.load(Ordering::Relaxed)) {
+                return Err(DiskError::Older);
+            }
+            // The commit that failed may be there nevertheless: messages would come twice.
+            let there = work.batches.iter().take_while(|batch| batch.ticket.0 < tickets).count();
+            disk.commit_all(&work.batches[there..], work.taken)?;
+            *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file_id(&self.path)?);
+            *self.disk.write().unwrap_or_else(PoisonError::into_inner) = Some(disk);
         }
-        let disk = (self.open)()?;
-        // The commit that failed may be there nevertheless: messages would come twice.
-        let mut there = 0;
-        while there < work.batches.len() && disk.has(work.batches[there].ticket)? {
-            there += 1;
+        if let Some(last) = work.batches.last() {
+            self.durable.store(last.ticket.0 + 1, Ordering::Relaxed);
         }
-        disk.commit_all(&work.batches[there..], work.taken)?;
-        *self.disk.write().unwrap_or_else(PoisonError::into_inner) = Some(disk);
         Ok(())
     }
 
+    /// Closes it. A database that has panicked may do so once more.
     fn close(&self) {
-        *self.disk.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let disk = self.disk.write().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(disk)));
     }
+}
+
+/// Which file a name leads to.
+type FileId = (u64, u64);
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> Result<FileId, DiskError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// Elsewhere a file that is open cannot be removed.
+#[cfg(not(unix))]
+fn file_id(path: &Path) -> Result<FileId, DiskError> {
+    metadata(path).map(|_| (0, 0))
+}
+
+fn metadata(path: &Path) -> Result<Metadata, DiskError> {
+    fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => DiskError::Gone,
+        _ => error.into(),
+    })
 }
 
 /// The thread that writes.
@@ -110,7 +164,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn start(store: Arc<Store>, mailbox: Arc<Mailbox>) -> std::io::Result<Self> {
+    pub(crate) fn start(store: Arc<Store>, mailbox: Arc<Mailbox>) -> io::Result<Self> {
         // The engine hands over the next group when it has heard of the one before.
         let (work, todo) = sync_channel(1);
         let gives_up = Arc::new(AtomicBool::new(false));
@@ -121,12 +175,10 @@ impl Keeper {
         Ok(Self { work: Some(work), gives_up, thread: Some(thread) })
     }
 
-    /// Hands over a group. The one before was answered.
-    pub(crate) fn commit(&self, work: Work) {
-        if let Some(sender) = &self.work {
-            // The thread ends only after this sender.
-            let _ = sender.send(work);
-        }
+    /// Hands over a group. The one before was answered. Says whether there is still a thread that writes.
+    #[must_use]
+    pub(crate) fn commit(&self, work: Work) -> bool {
+        self.work.as_ref().is_some_and(|sender| sender.send(work).is_ok())
     }
 
     /// Ends the thread. A group that the disk cannot take is given up: nobody was told that it is durable.
@@ -139,13 +191,27 @@ impl Keeper {
     }
 }
 
+/// Tells when its thread ends by a defect of ours.
+struct Alarm<'a>(&'a Mailbox);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.post_urgent(Event::StoreGone);
+        }
+    }
+}
+
 fn keep(store: &Store, mailbox: &Mailbox, todo: &Receiver<Work>, gives_up: &AtomicBool) {
-    for mut work in todo {
+    let _alarm = Alarm(mailbox);
+    for work in todo {
         let mut failed = false;
-        while let Err(error) = store.commit(&mut work) {
+        while let Err(error) = store.commit(&work) {
             failed = true;
-            // A database that had an error is of no use until it is opened again.
-            store.close();
+            // A database that had an error is of no use until it is opened again. One that was put away is whole, and may be put back.
+            if !matches!(error, DiskError::Gone) {
+                store.close();
+            }
             mailbox.post_urgent(Event::StoreFailing(error.to_string()));
             thread::sleep(REST);
             if gives_up.load(Ordering::Relaxed) {

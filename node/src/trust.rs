@@ -1,7 +1,6 @@
 //! How this node trusts: from the configuration's files to what the node is told.
 
 use crate::{
-    clock::civil,
     config::{Config, Trust},
     credential::{self, CredentialError},
     daemon::StartError,
@@ -11,6 +10,7 @@ use cosmosmesh_protocol::{
     access::Policy,
     identity::{Certificate, KeyPair, TimeRule},
     node::{Issuer, TrustConfig},
+    time::DtnTime,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -21,16 +21,20 @@ const LIFETIME: Duration = DAY;
 const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 const RENEW_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 
-/// Reads what the authority has signed; nothing without an authority.
+/// Reads what the authority has signed; nothing without an authority. `now`: civil time, where it is known.
 ///
 /// # Errors
 /// A file that cannot be read; a certificate that is not the authority's for this node and its key.
-pub(crate) fn read(config: &Config, keys: &KeyPair) -> Result<Option<TrustConfig>, StartError> {
+pub(crate) fn read(
+    config: &Config,
+    keys: &KeyPair,
+    now: Option<DtnTime>,
+) -> Result<Option<TrustConfig>, StartError> {
     let Some(trust) = &config.trust else { return Ok(None) };
     let Trust { authority, certificate, statements: files, issuer, scope, grace, interval } = trust;
     let own = credential::own_certificate(certificate, config.node, keys, authority)?;
     if let Ok(opened) = Certificate::open(own.parts().1, authority)
-        && civil().is_some_and(|now| opened.expires <= now)
+        && now.is_some_and(|now| opened.expires <= now)
     {
         tracing::warn!("this node's certificate has ended: it goes on in grace, and hopes for a renewal");
     }

@@ -189,3 +189,14 @@ fn no_two_bundles_have_one_name_though_the_clock_steps_back_or_the_node_crashes(
     names.dedup();
     assert_eq!(names.len(), 8);
 }
+
+#[test]
+fn a_clock_that_was_far_ahead_for_a_moment_dates_no_later_bundle_and_no_name_comes_twice() {
+    let (mut node, day) = (relay_with(config(2), &[]), 86_400_000);
+    let clock = [1000, 1000, 1000, 4000 * day, 4000 * day, 1005, 1000, 1000, 2000 * day, 1000, 3000 * day];
+    let mut names: Vec<(u64, u64)> = (1..).zip(clock).map(|(t, utc)| created(&mut node, t, utc)).collect();
+    assert!(names.iter().zip(clock).all(|((time, _), told)| time.abs_diff(told) <= 60_000), "{names:?}");
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), clock.len());
+}

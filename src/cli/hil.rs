@@ -9,8 +9,8 @@ use super::{
 use crate::{
     engine::Fingerprint,
     hil::{
-        Binding, ClockMode, Ended, JournalWriter, LagPolicy, Live, Mailbox, Session, SessionReport, Setup,
-        open, write_nodes,
+        Attachment, Binding, ClockMode, Ended, JournalWriter, LagPolicy, Live, Mailbox, Session,
+        SessionReport, Setup, open, write_nodes,
     },
     scenario::{Scenario, parse_duration},
     units::SimTime,
@@ -32,6 +32,7 @@ use std::{
   cosmosmesh hil scenarios/hil_link.ron --bind rover/uhf=udpcl:127.0.0.1:4561@127.0.0.1:4560 --wall-clock
   cosmosmesh hil scenarios/hil_link.ron --emulate-link --bind rover/uhf=udpcl:127.0.0.1:4561@127.0.0.1:4571 \\
       --bind habitat/uhf=udpcl:127.0.0.1:4562@127.0.0.1:4572
+  cosmosmesh hil scenarios/hil_link.ron --attach 'rover=python3 node/examples/adapters/rover.py 2'
   cosmosmesh replay runs/hil_link.hil
 
 A bound asset is not simulated: what comes in by its interface is sent by its radio, with that radio's airtime and queue, and what reaches it after \
@@ -41,6 +42,9 @@ peer is real: bind both ends, and two real modems carry what two simulated nodes
 Transports: udp:PEER[@LOCAL] (a datagram is a frame of the link); udpcl:PEER[@LOCAL] (a datagram is a bundle, as between daemons); and in a program built \
 with the feature `daemon` kiss:HOST:PORT[#OWN>PEER] and serial:DEVICE[@BAUD][#OWN>PEER] (a KISS modem, with callsigns; frames of at most 256 bytes), meshtastic:HOST:PORT or :DEVICE (a real radio; frames of at most 233 \
 bytes), meshtastic-radio:HOST:PORT (an emulated radio, for programs that drive a real one; also at every other asset, beside its node).
+
+--attach needs the feature `daemon` too. The node stays simulated: what the program sends is submitted to it, beside what the scenario gives the asset to do, and \
+what is delivered to the asset is told to the program. `take` lets more messages come (64 are given ahead). The session goes on when a program ends.
 
 The log holds the scenario, its seed (and with it the keys of all simulated nodes) and every real frame: its mode is 0600.
 
@@ -55,6 +59,9 @@ pub struct HilArgs {
     /// The way from a simulated asset to its peer is real: what its radio sends there goes out, and what comes in it hears.
     #[arg(long = "bind-way", value_name = "ASSET/RADIO>PEER=TRANSPORT:ADDRESS")]
     ways: Vec<Binding>,
+    /// A program, run by the shell, is the application of a simulated asset: it speaks JSON lines, as with `ctl attach` beside a daemon.
+    #[arg(long = "attach", value_name = "ASSET=COMMAND")]
+    attachments: Vec<Attachment>,
     /// Simulate only links: no node but those that are bound.
     #[arg(long)]
     emulate_link: bool,
@@ -128,11 +135,16 @@ pub fn execute(args: &HilArgs) -> Result<Outcome, CliError> {
     }
     let ways = args.ways.iter().cloned().map(|way| Binding { way: true, ..way });
     let bindings: Vec<Binding> = args.bindings.iter().cloned().chain(ways).collect();
-    if bindings.is_empty() {
-        return Err(usage(&"nothing is bound: say --bind ASSET/RADIO=TRANSPORT:ADDRESS, or --bind-way"));
+    if bindings.is_empty() && args.attachments.is_empty() {
+        return Err(usage(
+            &"nothing is real: say --bind ASSET/RADIO=TRANSPORT:ADDRESS, --bind-way, or --attach ASSET=COMMAND",
+        ));
     }
     let (scenario, files) = Scenario::load_with_files(&args.scenario)?;
     let mut session = Session::new(&bindings, &scenario).map_err(|error| usage(&error))?;
+    for attachment in &args.attachments {
+        session.attach(attachment, &scenario).map_err(|error| usage(&error))?;
+    }
     session.reality.links_alone = args.emulate_link;
     let mut since = None;
     if args.wall_clock {

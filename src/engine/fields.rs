@@ -218,11 +218,12 @@ impl RecordKind {
                     visit(name, Field::Count(u64::from(*count)));
                 }
             }
-            Self::PlanCommitted { horizon, term, round, outcome } => {
+            Self::PlanCommitted { horizon, term, round, outcome, digest } => {
                 visit("horizon", Field::Count(*horizon));
                 visit("term", Field::Count(u64::from(*term)));
                 visit("round", Field::Count(u64::from(*round)));
                 visit("outcome", Field::Word(outcome));
+                visit("digest", Field::Digest(digest));
             }
             Self::PlanEpoch { .. }
             | Self::PlanWindow { .. }

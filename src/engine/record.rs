@@ -324,6 +324,8 @@ pub enum RecordKind {
         round: u32,
         /// How it ended.
         outcome: &'static str,
+        /// What all members were told of it.
+        digest: [u8; 32],
     },
     /// This coordinator begins an epoch of masks.
     PlanEpoch {

@@ -34,6 +34,8 @@ pub enum Framing {
     Bundles,
     /// Packets of an emulated mesh radio, behind a mark.
     Mesh,
+    /// Requests of an application, and what it is told.
+    Application,
 }
 
 impl Framing {
@@ -44,13 +46,16 @@ impl Framing {
             Self::Frames => "frames",
             Self::Bundles => "bundles",
             Self::Mesh => "mesh",
+            Self::Application => "application",
         }
     }
 
     /// The framing of that word.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
-        [Self::Frames, Self::Bundles, Self::Mesh].into_iter().find(|framing| framing.word() == word)
+        [Self::Frames, Self::Bundles, Self::Mesh, Self::Application]
+            .into_iter()
+            .find(|framing| framing.word() == word)
     }
 
     /// What a transport carries.

@@ -69,8 +69,8 @@ impl Door {
             Framing::Frames if bytes.len() > way.mtu || on_air_len(&bytes) > way.mtu => {
                 way.counts.too_long += 1
             }
-            // A mesh radio has limits of its own.
-            Framing::Frames | Framing::Mesh => arrive(bytes),
+            // A mesh radio has limits of its own, and so has a node.
+            Framing::Frames | Framing::Mesh | Framing::Application => arrive(bytes),
             Framing::Bundles => {
                 for message in Messages::new(&bytes) {
                     match message {
@@ -89,7 +89,7 @@ impl Door {
     pub fn leave(&mut self, departure: &Departure) -> Option<Vec<u8>> {
         let way = self.ways.get_mut(departure.interface as usize)?;
         match way.framing {
-            Framing::Frames | Framing::Mesh => Some(departure.bytes.clone()),
+            Framing::Frames | Framing::Mesh | Framing::Application => Some(departure.bytes.clone()),
             Framing::Bundles => way.gather(departure),
         }
     }

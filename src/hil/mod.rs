@@ -9,6 +9,7 @@
 //! stands between log and kernel ([`Door`]) is the same code for both. `docs/FROM_SIM_TO_RADIO.md` walks through it, and
 //! [ADR 0012](../../docs/adr/0012-hardware-in-the-loop.md) says why it is so.
 
+mod attachment;
 mod binding;
 mod clock;
 mod door;
@@ -17,12 +18,15 @@ mod live;
 mod mailbox;
 mod nodes;
 #[cfg(feature = "daemon")]
+mod program;
+#[cfg(feature = "daemon")]
 mod radio;
 mod replay;
 mod report;
 mod session;
 mod wire;
 
+pub use attachment::{Attachment, AttachmentError};
 pub use binding::{Binding, BindingError, Framing, resolve};
 pub use clock::{ClockMode, LagPolicy, Pacer, dtn_now_ms};
 pub use door::{Door, DoorCounts};

@@ -1,6 +1,7 @@
 //! [`Session`]: from bindings to what the kernel needs, live and again from the header of a log.
 
 use super::{
+    attachment::{Attachment, AttachmentError},
     binding::{Binding, BindingError, Framing, resolve},
     door::Door,
     journal::{Header, LoggedInterface, SourceFile},
@@ -21,8 +22,10 @@ pub struct Session {
     pub reality: Reality,
     /// What each interface carries.
     pub framings: Vec<Framing>,
-    /// The bindings as typed.
+    /// The bindings and attachments as typed.
     pub bindings: Vec<String>,
+    /// The programs, whose interfaces are the last ones. Of a log, none: they have spoken.
+    pub attachments: Vec<Attachment>,
 }
 
 /// Why a session cannot begin.
@@ -72,7 +75,19 @@ impl Session {
             interfaces.push(one);
         }
         let reality = Reality { interfaces, ..Reality::default() };
-        Ok(Self { reality, framings, bindings })
+        Ok(Self { reality, framings, bindings, attachments: Vec::new() })
+    }
+
+    /// Lets a program be the application of a simulated asset.
+    ///
+    /// # Errors
+    /// [`AttachmentError`].
+    pub fn attach(&mut self, attachment: &Attachment, scenario: &Scenario) -> Result<(), AttachmentError> {
+        self.reality.interfaces.push(attachment.resolve(scenario)?);
+        self.framings.push(Framing::Application);
+        self.bindings.push(attachment.to_string());
+        self.attachments.push(attachment.clone());
+        Ok(())
     }
 
     /// Lets simulated nodes go by this machine's time of day; gives the moment that is the scenario's epoch from now on. None when the epoch is before the
@@ -102,12 +117,17 @@ impl Session {
                 asset: AssetIndex(one.asset),
                 radio: one.radio,
                 peer: one.peer.map(AssetIndex),
-                part: if one.way { Part::Way } else { one.mark.map_or(Part::Node, Part::Service) },
+                part: match (framing, one.way) {
+                    (Framing::Application, _) => Part::Application,
+                    (_, true) => Part::Way,
+                    (_, false) => one.mark.map_or(Part::Node, Part::Service),
+                },
             });
         }
         let bindings = header.interfaces.iter().map(|one| one.binding.clone()).collect();
         let (links_alone, civil_offset_ms) = (header.links_alone, header.civil_offset_ms);
-        Ok(Self { reality: Reality { interfaces, links_alone, civil_offset_ms }, framings, bindings })
+        let reality = Reality { interfaces, links_alone, civil_offset_ms };
+        Ok(Self { reality, framings, bindings, attachments: Vec::new() })
     }
 
     /// Between log and kernel.
@@ -132,7 +152,7 @@ impl Session {
             radio: one.radio,
             peer: one.peer.map(|peer| peer.0),
             mark: match one.part {
-                Part::Node | Part::Way => None,
+                Part::Node | Part::Way | Part::Application => None,
                 Part::Service(mark) => Some(mark),
             },
             way: one.part == Part::Way,
@@ -213,7 +233,7 @@ use super::radio::MARK;
 #[cfg(not(feature = "daemon"))]
 const MARK: u8 = 0x4f;
 
-/// Opens the real sides of a session's bindings, which are its first interfaces.
+/// Opens the real sides of a session's bindings, which are its first interfaces, and of its attachments, which are its last.
 ///
 /// # Errors
 /// [`SessionError::Wire`].
@@ -231,9 +251,17 @@ pub fn open(
         }
     }
     let mut makers = Makers::new(session, scenario, mailbox);
-    let one = |(number, text): (usize, &String)| match makers.wire(bindings.get(number), number as u32) {
-        Ok(wire) => Ok((text.clone(), wire)),
-        Err(source) => Err(SessionError::Wire { binding: text.clone(), source }),
+    let programs = session.bindings.len() - session.attachments.len();
+    let one = |(number, text): (usize, &String)| {
+        let attachment = number.checked_sub(programs).and_then(|place| session.attachments.get(place));
+        let wire = match attachment {
+            Some(attachment) => makers.program(attachment, number as u32),
+            None => makers.wire(bindings.get(number), number as u32),
+        };
+        match wire {
+            Ok(wire) => Ok((text.clone(), wire)),
+            Err(source) => Err(SessionError::Wire { binding: text.clone(), source }),
+        }
     };
     session.bindings.iter().enumerate().map(one).collect()
 }
@@ -255,6 +283,10 @@ impl<'a> Makers<'a> {
         Self { mailbox }
     }
 
+    fn program(&mut self, _: &Attachment, _: u32) -> Result<Box<dyn Wire>, WireError> {
+        Err(WireError::Transport { found: "program".to_owned(), known: TRANSPORTS })
+    }
+
     fn wire(&mut self, binding: Option<&Binding>, number: u32) -> Result<Box<dyn Wire>, WireError> {
         match binding {
             Some(binding) if matches!(binding.transport.as_str(), "udp" | "udpcl") => {
@@ -272,6 +304,14 @@ impl<'a> Makers<'a> {
 impl<'a> Makers<'a> {
     const fn new(session: &'a Session, scenario: &'a Scenario, mailbox: &'a Arc<Mailbox>) -> Self {
         Self { mailbox, session, scenario, net: None }
+    }
+
+    fn program(&mut self, attachment: &Attachment, number: u32) -> Result<Box<dyn Wire>, WireError> {
+        let Attachment { asset: name, command } = attachment;
+        let asset = self.session.reality.interfaces[number as usize].asset;
+        let node = self.scenario.asset(asset).node;
+        let wire = super::program::ProgramWire::start(command, (name, node), number, self.mailbox.clone())?;
+        Ok(Box::new(wire))
     }
 
     fn wire(&mut self, binding: Option<&Binding>, number: u32) -> Result<Box<dyn Wire>, WireError> {

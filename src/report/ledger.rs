@@ -381,17 +381,17 @@ impl Audit {
         found.into_iter().for_each(|lie| self.lie(node, lie));
     }
 
-    /// A version of the plan has the same prices for everyone.
+    /// A version of the plan has the same digest for everyone.
     fn check_plans(&mut self) {
         let mut first: BTreeMap<(u64, u32, u32), (NodeId, Brief)> = BTreeMap::new();
         let mut found = Vec::new();
         for (node, entries) in &self.decoded {
             for entry in entries {
-                let Event::PlanCommitted { horizon, term, round, prices, .. } = &entry.event else {
+                let Event::PlanCommitted { horizon, term, round, version, .. } = &entry.event else {
                     continue;
                 };
-                let (peer, known) = *first.entry((*horizon, *term, *round)).or_insert((*node, *prices));
-                if known != *prices {
+                let (peer, known) = *first.entry((*horizon, *term, *round)).or_insert((*node, *version));
+                if known != *version {
                     let (entry, horizon, peer) = (entry.index, *horizon, self.logs.name(peer));
                     found.push((*node, LieKind::TwoPlans { entry, horizon, peer }));
                 }
@@ -485,11 +485,11 @@ impl Audit {
             Event::Denied { subject, action, rule } => {
                 format!("denied {} to {action}: {rule}", name(subject))
             }
-            Event::PlanCommitted { horizon, term, round, outcome, values, prices } => {
+            Event::PlanCommitted { horizon, term, round, outcome, values, version } => {
                 format!(
-                    "committed the plan of horizon {horizon} at round {round} of term {term}: {outcome}, own part {}, prices {}",
-                    hex(values),
-                    hex(prices)
+                    "committed the plan of horizon {horizon} at round {round} of term {term}, version {}: {outcome}, own part {}",
+                    hex(version),
+                    hex(values)
                 )
             }
             Event::Reconciled { peer, writes, taken } => {

@@ -245,7 +245,7 @@ impl Tables {
             versions: Table::create(
                 folder,
                 "versions.csv",
-                &["time_s", "asset", "horizon", "term", "round", "outcome"],
+                &["time_s", "asset", "horizon", "term", "round", "outcome", "version"],
             )?,
             plan: facts.plan.clone(),
             horizon: BTreeMap::new(),
@@ -333,8 +333,10 @@ impl Tables {
                 self.horizon.insert(asset, *horizon);
                 Ok(())
             }
-            RecordKind::PlanCommitted { horizon, term, round, outcome } => {
-                self.versions.row(&[&time, &name(asset), horizon, term, round, outcome])
+            RecordKind::PlanCommitted { horizon, term, round, outcome, digest } => {
+                // As the logs have it.
+                let version: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+                self.versions.row(&[&time, &name(asset), horizon, term, round, outcome, &version])
             }
             &RecordKind::Delivered { source, sequence, kind, bytes, latency } => self.deliveries.row(&[
                 &time,

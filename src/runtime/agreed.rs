@@ -5,30 +5,24 @@ use crate::{engine::Record, units::SimTime};
 use cosmosmesh_protocol::{
     contract::{MIN_CURVATURE, Record as Contract, Value},
     node::Report,
+    planning::Version,
     sync::Op,
 };
 
 /// Prices in a record at most, as the contract has it.
 const PRICES: usize = 1_024;
 
-/// What this node, as a coordinator, has agreed on.
+/// What this node, as a coordinator, has agreed on, and is to write.
 #[derive(Debug, Default)]
 pub(super) struct Agreed {
-    /// The prices of the last round that it closed.
-    prices: Option<Vec<f64>>,
-    /// Horizon, round and prices of a version that is to be written.
-    due: Option<(u64, u32, Vec<f64>)>,
+    due: Option<Version>,
 }
 
 impl Agreed {
+    /// Members hear of versions too: only the coordinator that committed one writes it, and only what it committed itself.
     pub(super) fn note(&mut self, report: &Report) {
-        match report {
-            Report::PlanRound(round) => self.prices = Some(round.prices.clone()),
-            // Members hear of versions too: only who closed its rounds writes it.
-            Report::PlanCommitted { horizon, round, .. } => {
-                self.due = self.prices.take().map(|prices| (*horizon, *round, prices));
-            }
-            _ => {}
+        if let Report::PlanVersion(version) = report {
+            self.due = Some(version.clone());
         }
     }
 }
@@ -36,7 +30,8 @@ impl Agreed {
 impl Runtime {
     /// Writes the version that was committed, if there is one and this asset shares state. Prices are published anyway; shares are nobody's to tell.
     pub(super) fn publish_plan(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) {
-        let Some((horizon, round, prices)) = self.agreed.due.take() else { return };
+        let Some(Version { round, prices, .. }) = self.agreed.due.take() else { return };
+        let horizon = self.carried.horizon;
         let registry = self.node.as_ref().and_then(|node| node.registry());
         let Some(schema) = registry.and_then(|registry| registry.newest("plan")) else { return };
         let plan = self.fleet.scenario().planning.as_ref();

@@ -375,6 +375,10 @@ impl Fleet {
                 .filter(|participant| participant.joins.is_none())
                 .map(|participant| self.node(participant.asset))
                 .collect(),
+            joiners: (plan.participants.iter())
+                .filter(|participant| participant.joins.is_some())
+                .map(|participant| self.node(participant.asset))
+                .collect(),
             horizon,
             requests,
             absence: Some(span(plan.absence)),
@@ -465,7 +469,8 @@ fn pace(plan: &PlanSpec) -> Pace {
         deadline,
         // Long enough that what comes through one contact makes one step, short beside any light time between planets.
         gather: (deadline / 100).min(Duration::from_secs(10)),
-        quorum: plan.participants.len().div_ceil(2),
+        // A majority: no two coordinators of a fleet that is cut in two have one each.
+        quorum: plan.participants.len() / 2 + 1,
         max_rounds: plan.max_rounds,
         ..Pace::default()
     }

@@ -9,7 +9,7 @@ use crate::{
 use cosmosmesh_protocol::{
     discovery::Pace,
     governance::{Content, Electorate},
-    identity::{KeyId, KeyPair},
+    identity::{Cause, KeyId, KeyPair},
     node::{Audience, DiscoveryConfig, GovernanceConfig, Input, Issuer, SealingConfig},
     time::DtnTime,
 };
@@ -55,7 +55,9 @@ impl Fleet {
                 Content::Block { node: self.node(*who), key: KeyId::of(&key(*who)), since }
             }
             Decision::Authority(who) => {
-                Content::Authority { key: self.standby_key(*who).public().clone(), since }
+                // The fleet decides over the authority's head: it no longer trusts the key.
+                let cause = Cause::Compromised;
+                Content::Authority { key: self.standby_key(*who).public().clone(), since, cause }
             }
         })
     }

@@ -78,9 +78,13 @@ impl Runtime {
         self.input(now, input, storage, out);
     }
 
-    /// After a restart: whoever should have joined or left meanwhile does so now.
+    /// After a restart: the plan may have begun meanwhile, and whoever should have joined or left meanwhile does so now.
     pub(super) fn resume_presence(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) {
         let fleet = self.fleet.clone();
+        let plan = fleet.scenario().planning.as_ref();
+        if self.node.is_some() && plan.is_some_and(|plan| plan.start <= now && plan.begins_with(self.asset)) {
+            self.start_plan(now, storage, out);
+        }
         let Some(participant) = fleet.participant(self.asset) else { return };
         if participant.leaves.is_some_and(|leaves| leaves <= now) {
             self.plan_presence(now, false, storage, out);

@@ -4,6 +4,7 @@
 
 mod adversary;
 mod agreed;
+mod application;
 mod audit;
 mod configure;
 mod governance;
@@ -16,6 +17,7 @@ mod translate;
 mod trust;
 
 pub use adversary::answer_of;
+pub use application::Said;
 pub use configure::{Fleet, keys_of};
 pub use horizon::Carried;
 pub use message::{Content, Message};
@@ -55,6 +57,8 @@ pub struct Runtime {
     signatures: Signatures,
     /// What it is up to, if its host is an adversary.
     mischief: Option<Box<adversary::Mischief>>,
+    /// Its application, if that is outside of the simulation.
+    application: Option<Box<application::Application>>,
 }
 
 impl Runtime {
@@ -81,6 +85,7 @@ impl Runtime {
             watching: false,
             signatures: Signatures::default(),
             mischief,
+            application: None,
         }
     }
 
@@ -99,6 +104,7 @@ impl Runtime {
             watching: false,
             signatures: Signatures::default(),
             mischief: None,
+            application: None,
         }
     }
 
@@ -141,6 +147,7 @@ impl Runtime {
         self.signatures = self.signatures();
         self.node = None;
         self.armed = None;
+        self.forget_asked();
     }
 
     /// The node comes back from what was kept.
@@ -244,20 +251,7 @@ impl Runtime {
         storage: &mut Storage,
         out: &mut Vec<Record>,
     ) {
-        let (destination, purpose) = (submission.destination, submission.purpose);
-        if self.node.is_none() {
-            let kind = translate::kind(purpose);
-            let destination = self.fleet.asset(destination);
-            let refused = RecordKind::SubmissionRefused { destination, kind, reason: "asset_down" };
-            out.push(Record { time: now, asset: self.asset, kind: refused });
-            return;
-        }
-        if let Err(InputError::Submit(error)) = self.try_input(now, Input::Submit(submission), storage, out) {
-            let kind = translate::kind(purpose);
-            let destination = self.fleet.asset(destination);
-            let refused = RecordKind::SubmissionRefused { destination, kind, reason: error.reason() };
-            out.push(Record { time: now, asset: self.asset, kind: refused });
-        }
+        self.submit_for(now, None, submission, storage, out);
     }
 
     /// The application writes to shared state.
@@ -276,7 +270,7 @@ impl Runtime {
         self.input_write(now, operation, storage, out);
     }
 
-    /// The coordinator begins its plan.
+    /// The plan begins: its coordinator opens it, and the others wait for that.
     pub fn start_plan(&mut self, now: SimTime, storage: &mut Storage, out: &mut Vec<Record>) {
         self.input(now, Input::StartPlan, storage, out);
     }
@@ -400,6 +394,9 @@ impl Runtime {
         for report in batch.reports {
             self.record(now, report, out);
         }
+        if self.application.is_some() {
+            batch.deliveries.iter().for_each(|delivery| self.note_delivery(delivery));
+        }
         out.extend(batch.deliveries.iter().map(|delivery| {
             let kind = translate::delivery(&self.fleet, delivery);
             Record { time: now, asset: self.asset, kind }
@@ -421,6 +418,7 @@ impl Runtime {
             out.push(Record { time: now, asset: self.asset, kind });
         }
         self.agreed.note(&report);
+        self.note_accepted(&report);
         let kind = match report {
             Report::BundleAccepted { id, destination, bytes } => {
                 self.datagram_accepted(id.creation, &destination, bytes)

@@ -79,7 +79,9 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         | Report::Status { .. }
         | Report::CustodyReleased { .. }
         | Report::CustodyRefused { .. }
-        | Report::CustodyRepeated { .. } => return None,
+        | Report::CustodyRepeated { .. }
+        // Its members tell of it too.
+        | Report::PlanVersion(_) => return None,
         Report::BundleDropped { reason, bytes } => {
             RecordKind::BundleDropped { reason: drop_reason(reason), bytes }
         }
@@ -133,8 +135,8 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
         Report::PlanSpent { rho, epsilon, delta, releases, exhausted } => {
             RecordKind::PlanSpent { rho, epsilon, delta, releases, exhausted }
         }
-        Report::PlanCommitted { horizon, term, round, outcome } => {
-            RecordKind::PlanCommitted { horizon, term, round, outcome: outcome.word() }
+        Report::PlanCommitted { horizon, term, round, outcome, digest } => {
+            RecordKind::PlanCommitted { horizon, term, round, outcome: outcome.word(), digest }
         }
         Report::PlanMember { horizon, round, member, present, why } => {
             RecordKind::PlanMember { horizon, round, member: at(member), present, why }

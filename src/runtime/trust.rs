@@ -7,8 +7,9 @@ use crate::{
     units::{AssetIndex, SimTime},
 };
 use cosmosmesh_protocol::{
+    cbor::Reader,
     identity::{Cause, Certificate, KeyPair, RevocationList, Statement, TimeRule},
-    log::{Checkpoint, Entry, Event, LogId, Tree, leaf_hash},
+    log::{Checkpoint, Entry, Event, LogId, SignedCheckpoint, Tree, leaf_hash},
     node::{Input, Issuer, Kept, Node, TrustConfig},
     time::DtnTime,
 };
@@ -91,12 +92,15 @@ impl Runtime {
         let time = self.fleet.civil(self.asset, now).map_or(DtnTime::UNKNOWN, |estimate| estimate.utc);
         let log = LogId { node: self.fleet.node(self.asset), born };
         let checkpoint = Checkpoint { log, size, root, time }.sign(&self.fleet.keys(self.asset));
-        let kept = |(key, value): (&Vec<u8>, &Vec<u8>)| {
-            (key.first() == Some(&(Kept::Checkpoint as u8))).then(|| value.clone())
+        // Of a node that is down at the end, what it had kept: checkpoints, and both halves of forks.
+        let kept = |(key, value): (&Vec<u8>, &Vec<u8>)| match key.first() {
+            Some(kind) if *kind == Kept::Checkpoint as u8 => [value.clone()].to_vec(),
+            Some(kind) if *kind == Kept::Proof as u8 => kept_fork(value),
+            _ => Vec::new(),
         };
         let seen = match self.node.as_ref().and_then(Node::witness) {
             Some(witness) => witness.evidence().map(|proven| proven.bytes.clone()).collect(),
-            None => storage.records().iter().filter_map(kept).collect(),
+            None => storage.records().iter().flat_map(kept).collect(),
         };
         let cosignatures = self.node.as_ref().and_then(Node::cosignatures);
         let cosignatures = cosignatures.into_iter().flat_map(|known| known.values().cloned()).collect();
@@ -107,4 +111,37 @@ impl Runtime {
 
 fn span(time: SimTime) -> Duration {
     Duration::from_nanos(u64::try_from(time.as_nanos()).unwrap_or(0))
+}
+
+/// The two checkpoints of a kept proof; none if it proves something else than a fork of a log.
+fn kept_fork(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut reader = Reader::new(value);
+    let halves = reader.array_of(2).and_then(|()| Ok([reader.bytes()?.to_vec(), reader.bytes()?.to_vec()]));
+    let is_checkpoint = |half: &Vec<u8>| SignedCheckpoint::parse(half).is_ok();
+    halves
+        .ok()
+        .filter(|halves| halves.iter().all(is_checkpoint))
+        .map_or_else(Vec::new, |halves| halves.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cosmosmesh_protocol::{cbor, id::NodeId};
+
+    #[test]
+    fn both_halves_of_a_kept_fork_are_found_and_other_proofs_are_none() {
+        let keys = KeyPair::from_seed([7; 32]);
+        let log = LogId { node: NodeId(7), born: 1 };
+        let half = |root: u8| Checkpoint { log, size: 3, root: [root; 32], time: DtnTime(9) }.sign(&keys);
+        let proof = |halves: [&[u8]; 2]| {
+            let mut value = Vec::new();
+            cbor::put_head(&mut value, cbor::ARRAY, 2);
+            halves.iter().for_each(|half| cbor::put_bytes(&mut value, half));
+            value
+        };
+        assert_eq!(kept_fork(&proof([&half(1), &half(2)])), [half(1), half(2)]);
+        assert!(kept_fork(&proof([&half(1), b"a ballot"])).is_empty());
+        assert!(kept_fork(b"").is_empty());
+    }
 }

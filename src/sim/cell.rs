@@ -114,6 +114,7 @@ impl Cell<'_> {
         self.origin.moment = (now, reached.max(step));
         self.act(around, now, event);
         self.settle(around, now);
+        self.tell_application(around, now);
         around.steps.resize(around.records.len(), self.origin.moment.1);
     }
 

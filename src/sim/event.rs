@@ -40,7 +40,7 @@ pub(super) enum Event {
     Write,
     /// A member publishes a data contract: its place in the scenario's list.
     Publish(u32),
-    /// The coordinator begins the plan.
+    /// The plan begins.
     StartPlan,
     /// An adversary's turn: its place in the scenario's list.
     Attack(u32),

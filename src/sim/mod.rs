@@ -1,6 +1,7 @@
 //! The simulation: one loop over events, the real protocol at every asset, a trace out.
 
 mod agenda;
+mod application;
 mod cell;
 mod event;
 mod ledger;
@@ -11,5 +12,6 @@ mod run;
 mod stretch;
 mod transmit;
 
+pub use application::{Answer, Asked};
 pub use outside::{Arrival, BindError, Departure, Entrance, Free, Grant, Interface, Outside, Part, Reality};
 pub use run::{Options, Progress, SimError, Simulation, Summary};

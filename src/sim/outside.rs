@@ -14,7 +14,7 @@ use super::{
 use crate::{
     engine::{Fingerprint, RecordKind},
     link::{Flight, Frame, Passage},
-    scenario::Scenario,
+    scenario::{Scenario, Service},
     units::{AssetIndex, SimTime},
     world::{Course, QueuedFrame},
 };
@@ -51,6 +51,8 @@ pub enum Part {
     /// The way to the peer: the node is simulated, and what its radio sends there goes out instead of flying, and what comes in is heard from there, with the
     /// link's light time and loss, in its windows.
     Way,
+    /// The application of the simulated node: what comes in is an [`Asked`](super::Asked), what goes out an [`Answer`](super::Answer). It has no radio.
+    Application,
 }
 
 /// What is real in a run.
@@ -86,6 +88,12 @@ pub enum BindError {
     /// Two interfaces for the same frames.
     #[error("`{asset}`: two interfaces for one radio and peer")]
     Twice {
+        /// The asset's name.
+        asset: String,
+    },
+    /// An application speaks with a simulated node by its streams of messages.
+    #[error("`{asset}`: an application is beside a simulated node, in a scenario whose service is Streams")]
+    Application {
         /// The asset's name.
         asset: String,
     },
@@ -133,6 +141,10 @@ impl Reality {
             }
             if one.part == Part::Way && (one.peer.is_none() || self.has_node(one.asset)) {
                 return Err(BindError::Way { asset: name() });
+            }
+            let streams = scenario.protocol.service == Service::Streams;
+            if one.part == Part::Application && (self.has_node(one.asset) || !streams) {
+                return Err(BindError::Application { asset: name() });
             }
             if one.part == Part::Node && !self.links_alone {
                 let shared = scenario.shared_state.as_ref();
@@ -261,7 +273,7 @@ impl Port {
                     Part::Node => true,
                     Part::Service(mark) => bytes.first() == Some(&mark),
                     // What is heard from there is for the node.
-                    Part::Way => false,
+                    Part::Way | Part::Application => false,
                 }
         };
         let fitting = || self.ends.iter().filter(|(_, one)| fits(one));
@@ -271,6 +283,12 @@ impl Port {
 }
 
 impl Port {
+    /// The interface of the node's application, if that is outside.
+    pub(super) fn application(&self) -> Option<u32> {
+        let is = |(_, one): &&(u32, Interface)| one.part == Part::Application;
+        self.ends.iter().find(is).map(|(number, _)| *number)
+    }
+
     /// The interface through which frames to a peer leave instead of flying.
     pub(super) fn way(&self, radio: u32, peer: AssetIndex) -> Option<u32> {
         let leads = |one: &Interface| one.part == Part::Way && one.radio == radio && one.peer == Some(peer);
@@ -327,6 +345,9 @@ impl Cell<'_> {
         let Arrival { interface, entrance, bytes, .. } = arrival;
         let end = self.port.ends.iter().find(|(number, _)| *number == interface);
         let Some((radio, peer, part)) = end.map(|(_, one)| (one.radio, one.peer, one.part)) else { return };
+        if part == Part::Application {
+            return self.asks(around, now, &bytes);
+        }
         if let (Part::Way, Some(peer)) = (part, peer) {
             if bytes.is_empty() {
                 let kind = RecordKind::InputRefused { reason: "outside_empty" };

@@ -290,6 +290,9 @@ impl Simulation {
             if self.capture {
                 runtime.watch_departures();
             }
+            if port.application().is_some() {
+                runtime.attach_application();
+            }
             let mut origin = Origin::default();
             let commit = scenario.asset(asset).storage.commit;
             let restarts =
@@ -332,7 +335,7 @@ impl Simulation {
         }
     }
 
-    /// Windows, faults and the plan's start.
+    /// Windows, faults and the plan's start, which everyone who takes part is told: a coordinator that is not there is missed.
     fn first_events(&self, asset: AssetIndex) -> Vec<(SimTime, Event)> {
         let scenario = &self.course.scenario;
         let mut events = Vec::new();
@@ -367,7 +370,7 @@ impl Simulation {
         let schemas = scenario.shared_state.iter().flat_map(|shared| shared.schemas.iter().enumerate());
         let own = schemas.filter(|(_, publication)| publication.asset == asset);
         events.extend(own.map(|(number, publication)| (publication.at, Event::Publish(number as u32))));
-        if let Some(plan) = scenario.planning.as_ref().filter(|plan| plan.coordinator == asset) {
+        if let Some(plan) = scenario.planning.as_ref().filter(|plan| plan.begins_with(asset)) {
             events.push((plan.start, Event::StartPlan));
         }
         events.extend(scenario.planning.iter().flat_map(|plan| plan_events(plan, asset)));

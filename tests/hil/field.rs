@@ -73,6 +73,8 @@ pub(crate) struct Reached {
 pub(crate) struct Plan<'a> {
     pub(crate) scenario: &'a Path,
     pub(crate) bindings: &'a [String],
+    /// Programs that are applications.
+    pub(crate) attachments: &'a [String],
     pub(crate) mode: ClockMode,
     pub(crate) policy: LagPolicy,
     pub(crate) links_alone: bool,
@@ -88,6 +90,7 @@ impl<'a> Plan<'a> {
         Self {
             scenario,
             bindings,
+            attachments: &[],
             mode: ClockMode::Realtime,
             policy: LagPolicy::BestEffort,
             links_alone: false,
@@ -103,6 +106,9 @@ impl<'a> Plan<'a> {
         let (scenario, files) = Scenario::load_with_files(self.scenario).unwrap();
         let bindings: Vec<Binding> = self.bindings.iter().map(|text| text.parse().unwrap()).collect();
         let mut session = Session::new(&bindings, &scenario).unwrap();
+        for text in self.attachments {
+            session.attach(&text.parse().unwrap(), &scenario).unwrap();
+        }
         session.reality.links_alone = self.links_alone;
         if self.civil_offset {
             let ours = scenario.epoch.dtn_time_ms(SimTime::ZERO).unwrap() as i64;

@@ -17,13 +17,16 @@
 //! A `record` has the fields of the contract of its purpose (telemetry, command, event) by their names, bytes in hexadecimal digits. A message
 //! that was not taken is given again to the next run of the program. At most [`MAX_UNTAKEN`] messages are given ahead.
 //!
-//! [`Said`] and [`Told`] are the lines, without processes: for a program beside a simulated asset. [`attach`] runs a program with a [`crate::Client`].
+//! [`Said`] and [`Told`] are the lines, without processes: for a program beside a simulated asset. [`Program`] is
+//! a program that runs, and [`attach`] runs one with a [`crate::Client`].
 
 mod line;
+mod process;
 mod program;
 mod record;
 
 pub use line::{LineError, Said, Send, Told};
+pub use process::{Heard, Program, ProgramError, Teller};
 pub use program::{AttachError, MAX_UNTAKEN, attach};
 pub use record::{RecordTextError, from_json, to_json};
 

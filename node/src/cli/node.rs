@@ -6,6 +6,7 @@ use crate::{
     daemon::{Daemon, Start},
     key,
     log::{self, LogFormat, LogLevel},
+    opening,
 };
 use clap::Args;
 use std::{
@@ -40,7 +41,7 @@ pub struct NodeArgs {
 pub(super) fn execute(args: &NodeArgs) -> Result<Outcome, CliError> {
     let config = Config::read(&args.config)?;
     if args.identity {
-        let keys = key::read_or_create(&config.key_file())?;
+        let keys = opening::keys(&config, false).map_err(Box::new)?;
         writeln!(io::stdout().lock(), "{}", key::did(&keys))?;
         return Ok(Outcome::Done);
     }

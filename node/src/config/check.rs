@@ -5,6 +5,7 @@ use super::{
     place::{ConfigError, Step, find, path_of},
     radio::{Radio, check_radio, station},
     raw::{RawAt, RawConfig, RawPeer, RawVia},
+    sense::check_sense,
     trust::check_trust,
 };
 use crate::tls::Tls;
@@ -55,6 +56,7 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
     check_addresses(&raw, &mut mistakes);
     check_limits(&raw, &mut mistakes);
     check_routes(&raw, &mut mistakes);
+    check_sense(&raw, &mut mistakes);
     let trust = check_trust(&raw, folder, &mut mistakes);
     let radios: Vec<Option<Radio>> =
         (0..raw.radios.len()).map(|place| check_radio(&raw.radios, place, &mut mistakes)).collect();
@@ -211,6 +213,7 @@ fn check_limits(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
     within("store_bundles", u64::from(limits.store_bundles), 16, 1 << 24);
     within("remembered", u64::from(limits.remembered), 64, 1 << 24);
     within("inbox", limits.inbox, 1, 1 << 32);
+    within("inbox_bytes", limits.inbox_bytes, 1 << 12, 1 << 50);
     within("connections", u64::from(limits.connections), 1, 4096);
     within("bundle_bytes", u64::from(limits.bundle_bytes), 1 << 12, 1 << 30);
     within("window", u64::from(limits.window), 1, MAX_WINDOW);
@@ -308,22 +311,24 @@ fn check_peer(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use cosmosmesh_protocol::identity::KeyPair;
 
-    const DID: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+    pub(in crate::config) const DID: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
 
-    fn mistakes(text: &str) -> Vec<String> {
+    pub(in crate::config) fn mistakes(text: &str) -> Vec<String> {
         let read = Config::parse("node.ron", text, Path::new("/folder"));
         read.err().map_or(Vec::new(), |errors| errors.0.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn what_is_written_is_what_is_meant() {
+        let other = Did::new(KeyPair::from_seed([3; 32]).public().clone());
         let text = format!(
             "(node: 1, names: [\"rover\"], preset: Production, state: \"state\", control: \"127.0.0.1:7480\",
               listen: (tcpcl: \"127.0.0.1:4556\"),
-              peers: [(node: 2, did: \"{DID}\", via: Tcpcl(\"127.0.0.2:4556\")), (node: 3, did: \"{DID}\", via: Others)],
+              peers: [(node: 2, did: \"{DID}\", via: Tcpcl(\"127.0.0.2:4556\")), (node: 3, did: \"{other}\", via: Others)],
               routes: [(to: 3, via: 2)], limits: (inbox: 7))"
         );
         let config = Config::parse("node.ron", &text, Path::new("/folder")).unwrap();
@@ -391,7 +396,7 @@ mod tests {
             .len()
         };
         assert_eq!(with("Development", ""), 1);
-        assert_eq!(with("Development", "beyond_loopback: true,"), 1);
+        assert_eq!(with("Development", "beyond_loopback: true,"), 2);
         assert_eq!(with("Lightweight", ""), 1);
         assert_eq!(with("Lightweight", "beyond_loopback: true,"), 0);
         assert_eq!(with("Production", "beyond_loopback: true,"), 1);

@@ -5,6 +5,7 @@ mod place;
 mod preset;
 mod radio;
 mod raw;
+mod sense;
 mod trust;
 
 pub use check::ConfigErrors;

@@ -169,6 +169,8 @@ pub struct Limits {
     pub remembered: u32,
     /// Messages that wait for the application. With so many, nothing more is read from peers.
     pub inbox: u64,
+    /// Their bytes, with the same effect.
+    pub inbox_bytes: u64,
     /// Connections at a time, those that we made included.
     pub connections: u16,
     /// Largest bundle, in bytes.
@@ -200,6 +202,7 @@ impl Default for Limits {
             store_bundles: 65_536,
             remembered: 1 << 18,
             inbox: 65_536,
+            inbox_bytes: 256 << 20,
             connections: 128,
             bundle_bytes: 1 << 20,
             window: 4096,

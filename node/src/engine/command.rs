@@ -24,6 +24,19 @@ pub(crate) enum Command {
     Take(InboxNumber, Reply<()>),
 }
 
+impl Command {
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let payload = match self {
+            Self::Submit(submission, _) => submission.payload.len(),
+            Self::SendBundle(submission, _) => submission.payload.len(),
+            // A statement is a few hundred bytes.
+            Self::Learn(..) | Self::Take(..) => 0,
+        };
+        payload + size_of::<Self>()
+    }
+}
+
 /// A message or bundle that is durable here, and on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {

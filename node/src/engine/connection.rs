@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Tls,
     mailbox::Opened,
-    transport::{ConnectionId, Outstanding, StreamKind, wire::Wire},
+    transport::{ConnectionId, Outstanding, StreamKind, room::Slot, wire::Wire},
 };
 use cosmosmesh_protocol::{
     convergence::{
@@ -32,20 +32,21 @@ use std::{
 };
 
 /// Bytes that may wait for a writer before the node keeps what it has.
-const MAX_OUTSTANDING: usize = 256 << 10;
+pub(super) const MAX_OUTSTANDING: usize = 256 << 10;
 /// Bytes that are written at once.
-const PIECE_BYTES: usize = 64 << 10;
-/// Bundles that came by MTCP and wait for the disk before no more are read.
-const MAX_UNANSWERED: usize = 1024;
+pub(super) const PIECE_BYTES: usize = 64 << 10;
+/// Bundles of a link that wait for the disk before no more are read, and their bytes.
+pub(super) const MAX_UNANSWERED: usize = 1024;
+const MAX_UNANSWERED_BYTES: usize = 16 << 20;
 
 /// A buffer that came in, and how much of it is used up.
-struct Unread {
-    buffer: Vec<u8>,
-    length: usize,
-    used: usize,
+pub(super) struct Unread {
+    pub(super) buffer: Vec<u8>,
+    pub(super) length: usize,
+    pub(super) used: usize,
 }
 
-enum Protocol {
+pub(super) enum Protocol {
     Tcpcl(Box<Session>),
     /// Bundles that come in, and since when the one that is not whole has been coming.
     MtcpIn(mtcp::Parser, Option<Instant>),
@@ -53,6 +54,8 @@ enum Protocol {
     MtcpOut {
         pieces: u64,
         waiting: VecDeque<(u64, Transfer)>,
+        /// Pieces that were written when it was last looked, and since when there are no more.
+        written: (u64, Instant),
     },
 }
 
@@ -61,22 +64,29 @@ pub(super) struct Closing {
     pub(super) until: Instant,
     pub(super) stream: Wire,
     pub(super) outstanding: Arc<Outstanding>,
+    /// Its place is taken until then.
+    _slot: Arc<Slot>,
 }
 
 /// One connection.
 pub(super) struct Connection {
-    protocol: Protocol,
+    pub(super) protocol: Protocol,
     dialled: Option<usize>,
     /// Whose links it serves, once that is known.
-    peer: Option<usize>,
+    pub(super) peer: Option<usize>,
     /// No new bundle is started.
-    ending: bool,
+    pub(super) ending: bool,
+    /// Its reader has ended: nothing comes behind what is unread.
+    pub(super) gone: bool,
+    /// Its writer has failed.
+    pub(super) unwritable: bool,
+    pub(super) slot: Arc<Slot>,
     stream: Wire,
-    from: SocketAddr,
+    pub(super) from: SocketAddr,
     credits: Sender<Vec<u8>>,
-    writer: SyncSender<Vec<u8>>,
-    outstanding: Arc<Outstanding>,
-    unread: VecDeque<Unread>,
+    pub(super) writer: SyncSender<Vec<u8>>,
+    pub(super) outstanding: Arc<Outstanding>,
+    pub(super) unread: VecDeque<Unread>,
     patience: Duration,
     /// TLS, once the session has asked for it.
     pub(super) secured: Option<Secured>,
@@ -109,8 +119,14 @@ impl Connection {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.protocol {
             Protocol::Tcpcl(session) => session.poll_timeout(),
-            Protocol::MtcpIn(_, since) => since.map(|since| since.saturating_add(self.patience)),
-            Protocol::MtcpOut { .. } => None,
+            // What we leave unread is not the peer's slowness.
+            Protocol::MtcpIn(_, since) if self.unread.is_empty() => {
+                since.map(|since| since.saturating_add(self.patience))
+            }
+            Protocol::MtcpOut { waiting, written: (_, since), .. } if !waiting.is_empty() => {
+                Some(since.saturating_add(self.patience))
+            }
+            Protocol::MtcpIn(..) | Protocol::MtcpOut { .. } => None,
         }
     }
 
@@ -140,7 +156,7 @@ impl Connection {
         let _ = self.writer.try_send(piece);
     }
 
-    fn use_up(&mut self) {
+    pub(super) fn use_up(&mut self) {
         if let Some(unread) = self.unread.pop_front() {
             let _ = self.credits.send(unread.buffer);
         }
@@ -149,7 +165,8 @@ impl Connection {
 
 impl Engine {
     pub(super) fn on_opened(&mut self, opened: Opened) {
-        let Opened { connection: id, dialled, kind, stream, from, credits, writer, outstanding } = opened;
+        let Opened { connection: id, dialled, kind, stream, from, credits, writer, outstanding, slot } =
+            opened;
         if self.stopping.is_some() {
             return stream.shut_down();
         }
@@ -161,12 +178,15 @@ impl Engine {
                 (Protocol::Tcpcl(Box::new(session)), None)
             }
             (StreamKind::Mtcp, Some(place)) => {
-                (Protocol::MtcpOut { pieces: 0, waiting: VecDeque::new() }, Some(place))
+                let (pieces, waiting, written) = (0, VecDeque::new(), (0, now));
+                (Protocol::MtcpOut { pieces, waiting, written }, Some(place))
             }
             (StreamKind::Mtcp, None) => {
                 let Some(place) = self.mtcp_peer(from) else {
                     self.counts.refuse("mtcp", "unknown_peer");
-                    tracing::warn!(%from, "an MTCP connection of nobody that is known");
+                    if let Some(more) = self.may_tell("mtcp_unknown_peer") {
+                        tracing::warn!(%from, more, "an MTCP connection of nobody that is known");
+                    }
                     return stream.shut_down();
                 };
                 let most = u64::from(self.parts.config.limits.bundle_bytes);
@@ -174,13 +194,21 @@ impl Engine {
             }
         };
         tracing::debug!(%from, ?kind, dialled = dialled.is_some(), "connected");
-        let patience = Duration::from_secs(u64::from(self.parts.config.limits.patience_s));
-        let (ending, unread) = (false, VecDeque::new());
+        let mut patience = Duration::from_secs(u64::from(self.parts.config.limits.patience_s));
+        if let (Protocol::MtcpOut { .. }, Some(place)) = (&protocol, peer) {
+            // A piece may take its time on a slow way.
+            let nanos = (2 * PIECE_BYTES as u64 * 8).saturating_mul(1_000_000_000);
+            patience += Duration::from_nanos(nanos / self.parts.config.peers[place].rate_bps);
+        }
+        let (ending, gone, unread) = (false, false, VecDeque::new());
         let connection = Connection {
             protocol,
             dialled,
             peer,
             ending,
+            gone,
+            unwritable: false,
+            slot,
             stream,
             from,
             credits,
@@ -192,6 +220,12 @@ impl Engine {
         };
         self.connections.insert(id, connection);
         if let (StreamKind::Mtcp, Some(place)) = (kind, dialled) {
+            // The end of the one before may not have been told yet. What it had under way goes back to the node.
+            let before = self.peers[place].connections[OURS];
+            if let Some((before, older)) = before.and_then(|id| Some((id, self.connections.remove(&id)?))) {
+                older.cut();
+                self.close(before, older);
+            }
             self.peers[place].connections[OURS] = Some(id);
             self.link_up(place, OURS, self.parts.config.limits.bundle_bytes);
         }
@@ -258,8 +292,14 @@ impl Engine {
         };
         let over = match &connection.protocol {
             Protocol::Tcpcl(session) => session.is_closed(),
-            Protocol::MtcpIn(..) => connection.ending,
-            Protocol::MtcpOut { waiting, .. } => connection.ending && waiting.is_empty(),
+            Protocol::MtcpIn(parser, _) => {
+                let read_out = connection.gone && connection.unread.is_empty();
+                if read_out && !parser.is_between_bundles() {
+                    self.counts.refuse("mtcp", "bundle_cut_off");
+                }
+                connection.ending || read_out
+            }
+            Protocol::MtcpOut { waiting, .. } => connection.gone || connection.ending && waiting.is_empty(),
         };
         if over {
             self.close(id, connection);
@@ -269,10 +309,23 @@ impl Engine {
         moved || over
     }
 
+    /// Whether what a connection brings is left to TCP for now. Who has not said who it is may go on doing so.
+    pub(super) fn is_held(&self, connection: &Connection) -> bool {
+        let Some(place) = connection.peer else { return false };
+        let kind = match connection.protocol {
+            Protocol::Tcpcl(_) => StreamKind::Tcpcl,
+            Protocol::MtcpIn(..) | Protocol::MtcpOut { .. } => StreamKind::Mtcp,
+        };
+        let side = Self::side_of(connection.dialled.is_some(), kind);
+        let (frames, bytes) = self.unanswered(place, side);
+        frames >= MAX_UNANSWERED || bytes >= MAX_UNANSWERED_BYTES || self.is_shut()
+    }
+
     fn pump_session(&mut self, id: ConnectionId, connection: &mut Connection) -> bool {
         let now = self.now();
         let mut moved = self.session_outputs(id, connection);
-        while let Some(mut unread) = connection.unread.pop_front() {
+        let mut held = self.is_held(connection);
+        while !held && let Some(mut unread) = connection.unread.pop_front() {
             let bytes = &unread.buffer[unread.used..unread.length];
             let taken = if connection.secured.is_some() {
                 self.open_tls(connection, bytes)
@@ -290,8 +343,17 @@ impl Engine {
             } else if taken == 0 {
                 break;
             }
+            held = self.is_held(connection);
         }
-        if connection.unread.is_empty() && connection.secured.is_some() {
+        let lost = held && connection.unwritable;
+        if let Some(session) = connection.session() {
+            session.hold(now, held);
+            if lost {
+                // Its reader does not get as far as the end; what is left unread is said again.
+                session.connection_lost(now);
+            }
+        }
+        if !held && connection.unread.is_empty() && connection.secured.is_some() {
             // What TLS has opened may wait for room in the session.
             self.open_tls(connection, &[]);
             moved |= self.session_outputs(id, connection);
@@ -405,13 +467,16 @@ impl Engine {
         };
         if let Some(reason) = refusal {
             self.counts.refuse("tcpcl", reason);
-            tracing::warn!(node_id, from = %connection.from, reason, "a session of somebody else");
+            if let Some(more) = self.may_tell(reason) {
+                tracing::warn!(node_id, from = %connection.from, reason, more, "a session of somebody else");
+            }
             connection.terminate(now, TerminationReason::CONTACT_FAILURE);
             return;
         }
         let Some(place) = place else { return };
         let side = Self::side_of(connection.dialled.is_some(), StreamKind::Tcpcl);
         connection.peer = Some(place);
+        connection.slot.is_known_now();
         if let Some(before) = self.peers[place].connections[side].replace(id)
             && let Some(older) = self.connections.get_mut(&before)
         {
@@ -424,80 +489,6 @@ impl Engine {
         self.link_up(place, side, mtu);
     }
 
-    fn pump_mtcp_in(&mut self, connection: &mut Connection) -> bool {
-        let Some(place) = connection.peer else { return false };
-        let (now, mut moved) = (self.now(), false);
-        while let Some(mut unread) = connection.unread.pop_front() {
-            let Protocol::MtcpIn(parser, since) = &mut connection.protocol else { return moved };
-            let mut rest = &unread.buffer[unread.used..unread.length];
-            let mut failed = None;
-            while !rest.is_empty() && self.unanswered(place, OURS) < MAX_UNANSWERED {
-                match parser.take(&mut rest) {
-                    Ok(Some(bundle)) => {
-                        moved = true;
-                        self.frame(place, OURS, &bundle, Answer::Nobody);
-                        *since = None;
-                    }
-                    Ok(None) => {}
-                    Err(error) => {
-                        failed = Some(error.reason());
-                        break;
-                    }
-                }
-            }
-            if parser.is_between_bundles() {
-                *since = None;
-            } else if since.is_none() {
-                *since = Some(now);
-            }
-            unread.used = unread.length - rest.len();
-            let whole = rest.is_empty();
-            connection.unread.push_front(unread);
-            if let Some(reason) = failed {
-                self.counts.refuse("mtcp", reason);
-                tracing::warn!(from = %connection.from, reason, "an MTCP stream is given up");
-                connection.ending = true;
-                return moved;
-            }
-            if !whole {
-                break;
-            }
-            connection.use_up();
-        }
-        moved
-    }
-
-    fn pump_mtcp_out(&mut self, connection: &mut Connection) -> bool {
-        let now = self.now();
-        let Some(place) = connection.peer else { return false };
-        let (link, mut moved) = (link_of(place, OURS), false);
-        let written = connection.outstanding.chunks_written();
-        let Protocol::MtcpOut { pieces, waiting } = &mut connection.protocol else { return false };
-        while let Some((_, transfer)) = waiting.pop_front_if(|(piece, _)| *piece < written) {
-            moved = true;
-            // As far as MTCP can tell: TCP has it.
-            let _ = self.input(Input::Transmitted { link, transfer });
-        }
-        while !connection.ending && connection.outstanding.bytes() < MAX_OUTSTANDING {
-            let mut piece = Vec::new();
-            while piece.len() < PIECE_BYTES
-                && let Some((transfer, bundle)) = self.parts.node.poll_bundle(now, link)
-            {
-                self.counts.sent(self.parts.config.peers[place].node.0, bundle.len());
-                mtcp::put_frame(&mut piece, &bundle);
-                waiting.push_back((*pieces, transfer));
-            }
-            if piece.is_empty() {
-                break;
-            }
-            moved = true;
-            *pieces += 1;
-            connection.outstanding.add(piece.len());
-            let _ = connection.writer.try_send(piece);
-        }
-        moved
-    }
-
     pub(super) fn on_connection_deadline(&mut self, id: ConnectionId, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match &mut connection.protocol {
@@ -507,7 +498,11 @@ impl Engine {
                 connection.ending = true;
                 self.counts.refuse("mtcp", "bundle_too_slow");
             }
-            Protocol::MtcpOut { .. } => {}
+            Protocol::MtcpOut { .. } => {
+                connection.gone = true;
+                connection.cut();
+                self.counts.refuse("mtcp", "takes_nothing");
+            }
         }
     }
 
@@ -515,29 +510,11 @@ impl Engine {
     pub(super) fn on_gone(&mut self, id: ConnectionId) {
         let now = self.now();
         let Some(connection) = self.connections.get_mut(&id) else { return self.on_radio_gone(id) };
-        match &mut connection.protocol {
-            // What came before is dealt with first; it is lost when the session has no room for it now.
-            Protocol::Tcpcl(_) => {
-                self.pump(id);
-                if let Some(session) = self.connections.get_mut(&id).and_then(Connection::session) {
-                    session.connection_lost(now);
-                }
-            }
-            Protocol::MtcpIn(..) => {
-                self.pump(id);
-                let Some(mut connection) = self.connections.remove(&id) else { return };
-                let whole = matches!(&connection.protocol, Protocol::MtcpIn(parser, _) if parser.is_between_bundles());
-                if !whole {
-                    self.counts.refuse("mtcp", "bundle_cut_off");
-                }
-                connection.ending = true;
-                self.close(id, connection);
-            }
-            Protocol::MtcpOut { .. } => {
-                if let Some(connection) = self.connections.remove(&id) {
-                    self.close(id, connection);
-                }
-            }
+        connection.gone = true;
+        // What came before is dealt with first. A session says again what it has no room for now; who speaks MTCP does not.
+        self.pump(id);
+        if let Some(session) = self.connections.get_mut(&id).and_then(Connection::session) {
+            session.connection_lost(now);
         }
     }
 
@@ -563,7 +540,10 @@ impl Engine {
             connection.write(last);
         }
         let until = self.now().saturating_add(LAST_WORDS);
-        let Connection { stream, outstanding, .. } = connection;
-        self.closing.push(Closing { until, stream, outstanding });
+        let Connection { stream, outstanding, slot, .. } = connection;
+        // A writer that has nothing to write ends by itself.
+        if outstanding.bytes() > 0 {
+            self.closing.push(Closing { until, stream, outstanding, _slot: slot });
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod command;
 mod connection;
+mod mtcp;
 mod outputs;
 mod peers;
 mod radio;
@@ -46,6 +47,8 @@ use std::{
 
 /// Batches that wait for the disk before nothing more is taken from peers and applications.
 const MAX_UNWRITTEN: usize = 4096;
+/// The same in bytes: of bundles that came and batches that follow from them, those that are being written included.
+const MAX_WAITING_BYTES: usize = 128 << 20;
 /// Events that are dealt with before the disk and the sockets get their share.
 const EVENTS_PER_TURN: usize = 512;
 /// The longest sleep: a heartbeat for those who look.
@@ -53,7 +56,15 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How old what others see of a busy engine may be.
 const TELL_EVERY: Duration = Duration::from_millis(20);
 /// How often civil time is asked for anew.
-const CIVIL_EVERY: Duration = Duration::from_secs(10);
+const CIVIL_EVERY: Duration = Duration::from_secs(1);
+/// A turn that comes so late was no turn of ours: the process was stopped, or the machine asleep. What peers said meanwhile is yet to be read.
+const STALLED: Duration = Duration::from_secs(3);
+/// How long it may take to be read.
+const CATCHING_UP: Duration = Duration::from_secs(1);
+/// How long what is due on a connection waits for events before it.
+const OVERDUE: Duration = Duration::from_secs(2);
+/// How often the same mishap is logged.
+const SELDOM: Duration = Duration::from_secs(10);
 /// How often it is looked whether the peers of sessions still have the authority's word; each heartbeat comes by here.
 const LOOK_AT_TRUST: Duration = Duration::from_secs(1);
 /// How long an input that took longer than its budget is told of.
@@ -75,14 +86,33 @@ impl Shared {
 }
 
 /// Who is told what became of a frame, in the order of the frames of a link.
-#[derive(Clone, Copy, Debug)]
 enum Answer {
     /// A session that holds its final acknowledgement.
     Session(ConnectionId, u64),
-    /// Another daemon of this process, peer by place.
-    Process(usize, Transfer),
+    /// Another daemon of this process.
+    Process(Arc<Mailbox>, Transfer),
     /// Nobody: the protocol has no answers.
     Nobody,
+}
+
+/// Frames of a link that wait for their answer.
+#[derive(Default)]
+struct Unanswered {
+    frames: VecDeque<(Answer, usize)>,
+    bytes: usize,
+}
+
+impl Unanswered {
+    fn push(&mut self, answer: Answer, bytes: usize) {
+        self.frames.push_back((answer, bytes));
+        self.bytes += bytes;
+    }
+
+    fn pop(&mut self) -> Option<(Answer, usize)> {
+        let (answer, bytes) = self.frames.pop_front()?;
+        self.bytes -= bytes;
+        Some((answer, bytes))
+    }
 }
 
 /// What the engine is made of.
@@ -112,8 +142,13 @@ pub(crate) struct Engine {
     radios: Vec<RadioState>,
     connections: BTreeMap<ConnectionId, Connection>,
     closing: Vec<Closing>,
-    answers: BTreeMap<LinkId, VecDeque<Answer>>,
+    answers: BTreeMap<LinkId, Unanswered>,
+    /// Bytes of all frames that wait for their answer.
+    unanswered_bytes: usize,
     unwritten: Vec<Batch>,
+    /// Bytes of these batches, and of the group that is being written.
+    unwritten_bytes: usize,
+    writing_bytes: usize,
     /// Since when the disk has been writing a group.
     writing: Option<Instant>,
     taken: Option<InboxNumber>,
@@ -121,8 +156,9 @@ pub(crate) struct Engine {
     taking: Vec<Reply<()>>,
     taking_written: Vec<Reply<()>>,
     requests: Requests,
-    /// Messages for the application on the disk.
+    /// Messages for the application on the disk, and their bytes.
     inbox: u64,
+    inbox_bytes: u64,
     store_failing: Option<String>,
     counts: Counts,
     /// When messages were accepted whose acknowledgement is not here.
@@ -133,6 +169,13 @@ pub(crate) struct Engine {
     trust_due: Instant,
     published: Instant,
     stopping: Option<Instant>,
+    /// Until when peers are not judged by what they have not said.
+    catching_up: Instant,
+    /// What connections brought waits in the mailbox.
+    behind: bool,
+    /// Mishaps that were logged lately, and how often they have happened since.
+    told: BTreeMap<&'static str, (Instant, u64)>,
+    turned_away: u64,
 }
 
 impl Engine {
@@ -141,7 +184,7 @@ impl Engine {
         let peers = parts.config.peers.iter().map(|_| PeerState::default()).collect();
         let radios = parts.config.radios.iter().zip(&parts.radio_seeds);
         let radios = radios.map(|(radio, seed)| RadioState::new(radio, *seed)).collect();
-        let inbox = parts.store.inbox_len().unwrap_or(0);
+        let (inbox, inbox_bytes) = parts.store.inbox_size().unwrap_or((0, 0));
         let mut engine = Self {
             parts,
             peers,
@@ -149,13 +192,17 @@ impl Engine {
             connections: BTreeMap::new(),
             closing: Vec::new(),
             answers: BTreeMap::new(),
+            unanswered_bytes: 0,
             unwritten: Vec::new(),
+            unwritten_bytes: 0,
+            writing_bytes: 0,
             writing: None,
             taken: None,
             taking: Vec::new(),
             taking_written: Vec::new(),
             requests: Requests::default(),
             inbox,
+            inbox_bytes,
             store_failing: None,
             counts: Counts::default(),
             accepted_at: BTreeMap::new(),
@@ -164,6 +211,10 @@ impl Engine {
             trust_due: Instant::ZERO,
             published: Instant::ZERO,
             stopping: None,
+            catching_up: Instant::ZERO,
+            behind: false,
+            told: BTreeMap::new(),
+            turned_away: 0,
         };
         engine.introduce_peers();
         engine.publish();
@@ -177,12 +228,17 @@ impl Engine {
         {
             tracing::error!(cpu, %error, "the engine runs on any processor");
         }
-        let mut told = true;
+        let (mut told, mut before) = (true, self.now());
         while !self.is_finished() {
             let now = self.now();
+            if now.saturating_since(before) >= STALLED {
+                self.catching_up = now.saturating_add(CATCHING_UP);
+            }
+            before = now;
             let longest = if told { HEARTBEAT } else { TELL_EVERY };
             let patience = self.next_deadline(now).saturating_since(now).min(longest);
-            let events = self.parts.mailbox.take(patience, self.open(), EVENTS_PER_TURN);
+            let (events, behind) = self.parts.mailbox.take(patience, self.open(), EVENTS_PER_TURN);
+            self.behind = behind;
             let idle = events.is_empty();
             for event in events {
                 self.on_event(event);
@@ -205,8 +261,37 @@ impl Engine {
 
     /// Who is listened to: nobody while the disk is behind, no peer while the application leaves too much lying.
     fn open(&self) -> Open {
-        let commands = self.unwritten.len() < MAX_UNWRITTEN;
-        Open { traffic: commands && self.inbox < self.parts.config.limits.inbox, commands }
+        Open { traffic: !self.is_shut(), commands: !self.is_behind() }
+    }
+
+    /// Whether the disk has more to write than it should.
+    fn is_behind(&self) -> bool {
+        let bytes = self.unanswered_bytes + self.unwritten_bytes + self.writing_bytes;
+        self.unwritten.len() >= MAX_UNWRITTEN || bytes >= MAX_WAITING_BYTES
+    }
+
+    /// Whether no bundle is taken from peers.
+    fn is_shut(&self) -> bool {
+        let limits = &self.parts.config.limits;
+        let full = self.inbox >= limits.inbox || self.inbox_bytes >= limits.inbox_bytes;
+        // Who is asked to end says so behind what it has sent.
+        self.is_behind() || full && self.stopping.is_none()
+    }
+
+    /// Whether a mishap is to be logged now, and how often it has happened since it last was: peers cause as many as they like.
+    fn may_tell(&mut self, what: &'static str) -> Option<u64> {
+        let now = self.now();
+        match self.told.get_mut(what) {
+            Some((at, since)) if now.saturating_since(*at) < SELDOM => {
+                *since += 1;
+                None
+            }
+            before => {
+                let since = before.map_or(0, |(_, since)| *since);
+                self.told.insert(what, (now, 0));
+                Some(since)
+            }
+        }
     }
 
     fn is_finished(&self) -> bool {
@@ -236,6 +321,13 @@ impl Engine {
         for (reason, count) in self.parts.node.refusals() {
             counts.refused.insert(("node", reason), *count);
         }
+        let away = self.parts.streams.room.count_turned_away();
+        if away > 0 {
+            counts.refused.insert(("connection", "too_many_connections"), away);
+        }
+        if away > std::mem::replace(&mut self.turned_away, away) && self.may_tell("turned_away").is_some() {
+            tracing::warn!(away, "connections were turned away or ended: as many as allowed are open");
+        }
         let dropped = self.parts.datagrams_dropped.load(Ordering::Relaxed);
         if dropped > 0 {
             counts.refused.insert(("udp", "too_many_datagrams"), dropped);
@@ -247,8 +339,14 @@ impl Engine {
         let queues = BTreeMap::from([
             ("store", self.parts.node.stored() as u64),
             ("inbox", self.inbox),
+            ("inbox_bytes", self.inbox_bytes),
             ("unwritten", self.unwritten.len() as u64),
+            ("unwritten_bytes", (self.unwritten_bytes + self.writing_bytes) as u64),
+            ("unanswered_bytes", self.unanswered_bytes as u64),
             ("connections", self.connections.len() as u64),
+            ("connection_places", self.parts.streams.room.taken() as u64),
+            ("closing", self.closing.len() as u64),
+            ("radio_again", self.radios.iter().map(|radio| radio.waiting() as u64).sum()),
             ("requests", self.requests.len() as u64),
             ("unacknowledged", self.accepted_at.len() as u64),
         ]);
@@ -272,8 +370,12 @@ impl Engine {
         if let Some(why) = &self.store_failing {
             troubles.push(format!("the store cannot be written, and nothing is acknowledged: {why}"));
         }
-        if self.inbox >= self.parts.config.limits.inbox {
-            troubles.push(format!("the inbox is full: {} messages wait for the application", self.inbox));
+        let limits = &self.parts.config.limits;
+        if self.inbox >= limits.inbox || self.inbox_bytes >= limits.inbox_bytes {
+            let (messages, bytes) = (self.inbox, self.inbox_bytes);
+            troubles.push(format!(
+                "the inbox is full: {messages} messages of {bytes} bytes wait for the application"
+            ));
         }
         if self.stopping.is_some() {
             troubles.push("shutting down".to_owned());

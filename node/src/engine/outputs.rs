@@ -1,11 +1,11 @@
 //! What the node says: batches for the disk, reports for counters and for those who wait.
 
-use super::{Answer, Engine};
-use crate::clock;
+use super::{Answer, Engine, Unanswered};
+use crate::mailbox::Event;
 use cosmosmesh_protocol::{
     convergence::tcpcl::TransferRefusal,
     envelope::Purpose,
-    node::{Batch, DropReason, LinkId, Output, Report},
+    node::{Batch, Change, DropReason, LinkId, Output, Report},
 };
 use std::time::Duration;
 
@@ -42,11 +42,29 @@ const fn drop_word(reason: DropReason) -> &'static str {
     }
 }
 
+/// Bytes of what a batch delivers, as the inbox holds it, about.
+pub(super) fn delivered_bytes(batch: &Batch) -> usize {
+    let messages = batch.deliveries.iter().map(|delivery| 30 + delivery.payload.len());
+    messages.chain(batch.bundles.iter().map(|bundle| 100 + bundle.payload.len())).sum()
+}
+
+/// About how much memory a batch takes, in bytes.
+fn batch_bytes(batch: &Batch) -> usize {
+    let change = |change: &Change| match change {
+        Change::Put { key, value } => key.len() + value.len(),
+        Change::Delete { key } => key.len(),
+    };
+    size_of::<Batch>() + batch.changes.iter().map(change).sum::<usize>() + delivered_bytes(batch)
+}
+
 impl Engine {
     pub(super) fn drain_node(&mut self) {
         while let Some(output) = self.parts.node.poll_output() {
             match output {
-                Output::Persist(batch) => self.unwritten.push(batch),
+                Output::Persist(batch) => {
+                    self.unwritten_bytes += batch_bytes(&batch);
+                    self.unwritten.push(batch);
+                }
                 Output::Report(report) => self.on_report(report),
             }
         }
@@ -59,7 +77,7 @@ impl Engine {
         }
         for delivery in &batch.deliveries {
             self.counts.message("delivered", purpose_word(delivery.purpose));
-            if let Some(now) = clock::civil().filter(|_| delivery.created.0 > 0) {
+            if let Some(now) = self.parts.clock.civil_now().filter(|_| delivery.created.0 > 0) {
                 // Of clocks that differ by more than the way took, nothing can be said.
                 let millis = now.0.saturating_sub(delivery.created.0);
                 self.counts.delivery.record(Duration::from_millis(millis));
@@ -130,6 +148,7 @@ impl Engine {
             | Report::PlanSolver { .. }
             | Report::PlanSpent { .. }
             | Report::PlanTerm { .. }
+            | Report::PlanVersion(_)
             | Report::PlanWindow(_)
             | Report::PlanCommitted { .. } => {}
         }
@@ -138,7 +157,9 @@ impl Engine {
     /// Tells the peer what became of the oldest frame of a link.
     fn answer(&mut self, link: LinkId, taken: bool) {
         let now = self.now();
-        match self.answers.get_mut(&link).and_then(std::collections::VecDeque::pop_front) {
+        let answered = self.answers.get_mut(&link).and_then(Unanswered::pop);
+        self.unanswered_bytes -= answered.as_ref().map_or(0, |(_, bytes)| *bytes);
+        match answered.map(|(answer, _)| answer) {
             Some(Answer::Session(connection, transfer)) => {
                 // A session that ended meanwhile has told the peer that it may not have come.
                 if let Some(session) = self.connections.get_mut(&connection).and_then(|c| c.session()) {
@@ -149,7 +170,9 @@ impl Engine {
                     }
                 }
             }
-            Some(Answer::Process(place, transfer)) => self.answer_neighbour(place, transfer, taken),
+            Some(Answer::Process(neighbour, transfer)) => {
+                neighbour.post_urgent(Event::Answered { from: self.parts.config.node.0, transfer, taken });
+            }
             Some(Answer::Nobody) | None => {}
         }
         if !taken {

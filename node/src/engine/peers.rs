@@ -15,6 +15,7 @@ use cosmosmesh_protocol::{
     time::Instant,
 };
 use std::{
+    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -38,6 +39,8 @@ pub(super) struct PeerState {
 
 /// What a radio takes to begin, beside the airtime.
 const KEYING: Duration = Duration::from_millis(500);
+/// How long a peer is sent nothing whose datagram the system did not take.
+const UNSENT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The link of a peer that we make, or that needs no connection.
 pub(super) const OURS: usize = 0;
@@ -48,6 +51,17 @@ pub(super) const fn link_of(place: usize, side: usize) -> LinkId {
     LinkId((place * 2 + side) as u32)
 }
 
+/// A stable word for why a datagram was not sent.
+fn unsent_word(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NetworkUnreachable => "network_unreachable",
+        io::ErrorKind::HostUnreachable => "host_unreachable",
+        io::ErrorKind::ConnectionRefused => "connection_refused",
+        io::ErrorKind::PermissionDenied => "send_not_permitted",
+        _ => "send_failed",
+    }
+}
+
 impl Engine {
     /// Tells the node of links that need no connection, and what the others speak: so that frames which come before are understood.
     pub(super) fn introduce_peers(&mut self) {
@@ -55,16 +69,11 @@ impl Engine {
         for place in 0..self.peers.len() {
             match self.parts.config.peers[place].via {
                 Via::Udp(_) => self.link_up(place, OURS, u32::from(self.parts.config.limits.udp_bytes)),
-                Via::Mtcp(_) => {
+                Via::Mtcp(_) | Via::Process => {
                     self.link_up(place, OURS, self.parts.config.limits.bundle_bytes);
                     self.link_down(place, OURS);
                 }
-                Via::Tcpcl(_)
-                | Via::Discovered
-                | Via::Inbound
-                | Via::Process
-                | Via::Others
-                | Via::Radio { .. } => {}
+                Via::Tcpcl(_) | Via::Discovered | Via::Inbound | Via::Others | Via::Radio { .. } => {}
             }
         }
     }
@@ -173,15 +182,18 @@ impl Engine {
     pub(super) fn frame(&mut self, place: usize, side: usize, bundle: &[u8], answer: Answer) {
         let link = link_of(place, side);
         self.counts.received(self.parts.config.peers[place].node.0, bundle.len());
-        self.answers.entry(link).or_default().push_back(answer);
+        self.answers.entry(link).or_default().push(answer, bundle.len());
+        self.unanswered_bytes += bundle.len();
         if let Err(error) = self.input(Input::Frame { link, bytes: bundle }) {
             tracing::debug!(peer = %self.parts.config.peers[place].node, %error, "a bundle was refused");
         }
     }
 
-    /// How many bundles of a link wait for the disk.
-    pub(super) fn unanswered(&self, place: usize, side: usize) -> usize {
-        self.answers.get(&link_of(place, side)).map_or(0, std::collections::VecDeque::len)
+    /// How many bundles of a link wait for the disk, and how many bytes they are.
+    pub(super) fn unanswered(&self, place: usize, side: usize) -> (usize, usize) {
+        self.answers
+            .get(&link_of(place, side))
+            .map_or((0, 0), |waiting| (waiting.frames.len(), waiting.bytes))
     }
 
     /// Sends what is due to a peer without a connection; says whether there was anything.
@@ -209,17 +221,20 @@ impl Engine {
             moved = true;
             let mtu = usize::from(self.parts.config.limits.udp_bytes);
             let sent = match (udpcl::datagram(&bundle, mtu), &self.parts.socket) {
-                // What the system does not take is lost like any datagram: end-to-end retransmission repairs it.
-                (Ok(datagram), Some(socket)) => socket.send_to(datagram, address).map_or(0, |sent| sent),
-                (Ok(_), None) => 0,
+                (Ok(datagram), Some(socket)) => socket.send_to(datagram, address),
+                (Ok(_), None) => Err(io::ErrorKind::NotConnected.into()),
                 (Err(error), _) => {
+                    // It will not fit the next time either.
                     self.counts.refuse("udp", error.reason());
-                    0
+                    let _ = self.input(Input::Transmitted { link, transfer });
+                    continue;
                 }
             };
-            if sent > 0 {
-                self.counts.sent(self.parts.config.peers[place].node.0, bundle.len());
+            if let Err(error) = sent {
+                self.on_datagram_unsent(place, transfer, &error);
+                return moved;
             }
+            self.counts.sent(self.parts.config.peers[place].node.0, bundle.len());
             let bits = (bundle.len() as u64).saturating_mul(8_000_000_000);
             let airtime = Duration::from_nanos(bits / self.parts.config.peers[place].rate_bps);
             // The socket's buffer evens out a few milliseconds; sleeping for less costs more than it saves.
@@ -230,6 +245,17 @@ impl Engine {
         }
     }
 
+    /// The system did not take a datagram: its bundle is tried again in a while.
+    fn on_datagram_unsent(&mut self, place: usize, transfer: Transfer, error: &io::Error) {
+        let (peer, link) = (self.parts.config.peers[place].node, link_of(place, OURS));
+        self.counts.refuse("udp", unsent_word(error));
+        if let Some(more) = self.may_tell("datagram_unsent") {
+            tracing::warn!(%peer, %error, more, "a datagram cannot be sent");
+        }
+        self.peers[place].free_at = self.now().saturating_add(UNSENT_PAUSE);
+        let _ = self.input(Input::TransmissionFailed { link, transfer });
+    }
+
     fn pump_neighbour(&mut self, place: usize) -> bool {
         let Some(mailbox) = self.peers[place].mailbox.clone() else { return false };
         let (link, own, mut moved) = (link_of(place, OURS), self.parts.config.node.0, false);
@@ -237,7 +263,8 @@ impl Engine {
         while let Some((transfer, bundle)) = self.parts.node.poll_bundle(now, link) {
             self.counts.sent(self.parts.config.peers[place].node.0, bundle.len());
             // Bounded by the link's window on this side.
-            mailbox.post_traffic(Event::Neighbour { from: own, transfer, bundle });
+            let reply = self.parts.mailbox.clone();
+            mailbox.post_traffic(Event::Neighbour { from: own, transfer, bundle, reply });
             moved = true;
         }
         moved
@@ -258,15 +285,9 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_neighbour(&mut self, from: u64, transfer: Transfer, bundle: &[u8]) {
+    pub(super) fn on_neighbour(&mut self, from: u64, answer: Answer, bundle: &[u8]) {
         if let Some(place) = self.process_peer(from) {
-            self.frame(place, OURS, bundle, Answer::Process(place, transfer));
-        }
-    }
-
-    pub(super) fn answer_neighbour(&self, place: usize, transfer: Transfer, taken: bool) {
-        if let Some(mailbox) = &self.peers[place].mailbox {
-            mailbox.post_urgent(Event::Answered { from: self.parts.config.node.0, transfer, taken });
+            self.frame(place, OURS, bundle, answer);
         }
     }
 

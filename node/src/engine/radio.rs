@@ -96,6 +96,14 @@ impl RadioState {
         client.into_iter().chain((self.free_at > now).then_some(self.free_at)).min()
     }
 
+    /// Packets that wait to be sent once more.
+    pub(super) fn waiting(&self) -> usize {
+        match &self.speech {
+            Speech::Kiss(_) => 0,
+            Speech::Meshtastic(mesh) => mesh.again.len(),
+        }
+    }
+
     /// No more bytes are moved.
     pub(super) fn cut(&self) {
         if let Some(line) = &self.line {
@@ -218,6 +226,10 @@ impl Engine {
         let Some(peer) = self.parts.config.peers.iter().position(|peer| peer.via == wanted) else {
             return self.counts.refuse("radio", "unknown_station");
         };
+        if self.is_shut() {
+            // The air does not wait: it is as if it had not been heard, and is sent again from end to end.
+            return self.counts.radio(place, "no_room");
+        }
         self.counts.radio(place, "received");
         self.counts.received_bytes(self.parts.config.peers[peer].node.0, bytes.len());
         if let Err(error) = self.input(Input::Frame { link: link_of(peer, OURS), bytes }) {

@@ -113,12 +113,14 @@ impl Engine {
                 taken
             }
             Err(error) => {
-                tracing::warn!(%from, %error, "TLS is refused");
                 self.counts.refuse("tls", tls::reason(&error));
                 if secured.told {
                     session.connection_lost(now);
                 } else {
                     session.tls_done(now, TlsOutcome::Failed);
+                }
+                if let Some(more) = self.may_tell("tls_refused") {
+                    tracing::warn!(%from, %error, more, "TLS is refused");
                 }
                 bytes.len()
             }

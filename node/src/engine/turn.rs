@@ -1,6 +1,9 @@
 //! One turn of the engine: events in, deadlines, everything that follows from them.
 
-use super::{CIVIL_EVERY, Engine, LAST_WORDS, LOOK_AT_TRUST};
+use super::{
+    Answer, CIVIL_EVERY, Engine, LAST_WORDS, LOOK_AT_TRUST, OVERDUE, connection::Connection,
+    outputs::delivered_bytes,
+};
 use crate::{mailbox::Event, store::Work, transport::ConnectionId};
 use cosmosmesh_protocol::{convergence::tcpcl::TerminationReason, node::Input, time::Instant};
 use std::{net::TcpStream, time::Duration};
@@ -16,6 +19,8 @@ impl Engine {
                 self.store_failing = Some(why);
                 self.publish();
             }
+            // Without it nothing would ever be acknowledged again: whoever started us is to start us anew.
+            Event::StoreGone => panic!("the thread that writes the store has ended"),
             Event::Opened(opened) => self.on_opened(opened),
             Event::RadioOpened(opened) => self.on_radio_opened(opened),
             Event::Bytes { connection, buffer, length } => self.on_bytes(connection, buffer, length),
@@ -26,13 +31,16 @@ impl Engine {
                     self.on_radio_written(connection);
                 }
             }
-            Event::Gone { connection } => self.on_gone(connection),
-            Event::TurnedAway => {
-                self.counts.refuse("connection", "too_many_connections");
-                tracing::warn!("a connection was turned away: as many as allowed are open");
+            Event::Unwritable { connection } => {
+                if let Some(state) = self.connections.get_mut(&connection) {
+                    state.unwritable = true;
+                }
             }
+            Event::Gone { connection } => self.on_gone(connection),
             Event::Datagram { from, bytes } => self.on_datagram(from, &bytes),
-            Event::Neighbour { from, transfer, bundle } => self.on_neighbour(from, transfer, &bundle),
+            Event::Neighbour { from, transfer, bundle, reply } => {
+                self.on_neighbour(from, Answer::Process(reply, transfer), &bundle);
+            }
             Event::Answered { from, transfer, taken } => self.on_neighbour_answer(from, transfer, taken),
             Event::Paired { peer, mailbox } => self.on_paired(peer, mailbox),
             Event::Command(command) => self.on_command(command),
@@ -43,6 +51,7 @@ impl Engine {
     /// When the engine has something to do without being told.
     pub(super) fn next_deadline(&self, now: Instant) -> Instant {
         let sessions = self.connections.values().filter_map(|connection| connection.deadline());
+        let sessions = sessions.map(|due| due.max(self.catching_up));
         let closing = self.closing.iter().map(|closing| closing.until);
         let paced = self.peers.iter().map(|peer| peer.free_at).filter(|free| *free > now);
         let node = self.parts.node.poll_timeout();
@@ -68,21 +77,30 @@ impl Engine {
             self.look_at_trust();
         }
         self.on_radio_time(now);
-        let due: Vec<ConnectionId> = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.deadline().is_some_and(|due| due <= now))
-            .map(|(id, _)| *id)
-            .collect();
+        let due: Vec<ConnectionId> =
+            self.connections.keys().copied().filter(|id| self.is_due(*id, now)).collect();
         for id in due {
-            self.on_connection_deadline(id, now);
+            // What has come is read before anybody is called silent.
+            self.pump(id);
+            if self.is_due(id, now) {
+                self.on_connection_deadline(id, now);
+            }
         }
         self.closing.retain(|closing| {
-            if closing.until <= now {
+            let writes = closing.outstanding.bytes() > 0;
+            if writes && closing.until <= now {
                 closing.stream.shut_down();
             }
-            closing.until > now
+            writes && closing.until > now
         });
+    }
+
+    /// Whether something is due on a connection. While what connections brought lies unread, their time is not up, within bounds.
+    fn is_due(&self, id: ConnectionId, now: Instant) -> bool {
+        let due = self.connections.get(&id).and_then(Connection::deadline);
+        due.is_some_and(|due| {
+            due <= now && now >= self.catching_up && (!self.behind || now.saturating_since(due) >= OVERDUE)
+        })
     }
 
     /// Does all that follows from what happened, until nothing more does.
@@ -116,10 +134,12 @@ impl Engine {
             self.taking_written = std::mem::take(&mut self.taking);
         }
         self.writing = Some(self.now());
-        self.parts.keeper.commit(work);
+        self.writing_bytes = std::mem::take(&mut self.unwritten_bytes);
+        assert!(self.parts.keeper.commit(work), "the thread that writes the store has ended");
     }
 
     fn on_durable(&mut self, work: Work) {
+        self.writing_bytes = 0;
         if let Some(begun) = self.writing.take() {
             self.counts.commit.record(self.now().saturating_since(begun));
         }
@@ -132,13 +152,13 @@ impl Engine {
                 // Who asked may have gone.
                 let _ = reply.send(());
             }
-            self.inbox = self.parts.store.inbox_len().unwrap_or(self.inbox);
+            (self.inbox, self.inbox_bytes) =
+                self.parts.store.inbox_size().unwrap_or((self.inbox, self.inbox_bytes));
         } else {
-            self.inbox += work
-                .batches
-                .iter()
-                .map(|batch| (batch.deliveries.len() + batch.bundles.len()) as u64)
-                .sum::<u64>();
+            for batch in &work.batches {
+                self.inbox += (batch.deliveries.len() + batch.bundles.len()) as u64;
+                self.inbox_bytes += delivered_bytes(batch) as u64;
+            }
         }
         for batch in work.batches {
             let ticket = batch.ticket;

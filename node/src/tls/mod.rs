@@ -64,9 +64,10 @@ impl TlsSetup {
         keyring: Option<(&Keyring, Clock)>,
     ) -> Result<Self, rustls::Error> {
         let configured = members.into_iter().map(|(node, key)| (*key.as_bytes(), node)).collect();
+        let known = keyring.as_ref().map(|(keyring, _)| *keyring);
         let authority = keyring.map(|(keyring, clock)| (Mutex::new(keyring.clone()), clock));
         let members = Arc::new(Members::new(configured, authority));
-        let credential = keyring.map_or_else(Vec::new, |(keyring, _)| own_credential(node, keyring));
+        let credential = known.map_or_else(Vec::new, |keyring| own_credential(node, keyring));
         let own = Arc::new(Own::new(node, keys.clone(), credential));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = &[&rustls::version::TLS13];

@@ -108,7 +108,7 @@ fn authority() -> KeyPair {
 }
 
 fn clock() -> Clock {
-    Clock::start(Duration::from_secs(1))
+    Clock::start(Duration::from_secs(1), None)
 }
 
 /// A certificate of a node for the key of `holder`, from an hour ago on for `hours`.

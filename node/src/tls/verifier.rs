@@ -107,7 +107,7 @@ impl Members {
         let known = lock(known);
         let mut peers = self.configured.values().copied();
         if let Some(node) = peers.find(|node| known.key(*node) == Some(key)) {
-            return standing(&known, *clock, node, key);
+            return standing(&known, clock, node, key);
         }
         let Some(Statement::Certificate(first)) = shown.first() else { return Err(Stranger::UnknownKey) };
         let node = Certificate::claimed_subject(first).ok_or(Stranger::Malformed)?;
@@ -125,7 +125,7 @@ impl Members {
             }
         }
         if keyring.key(node) == Some(key) {
-            standing(&keyring, *clock, node, key)
+            standing(&keyring, clock, node, key)
         } else {
             // An earlier key of that node, or one that its certificate does not name.
             Err(Stranger::UnknownKey)
@@ -141,7 +141,7 @@ impl Members {
 }
 
 /// The node, if the authority's word for it holds now.
-fn standing(keyring: &Keyring, clock: Clock, node: NodeId, key: &PublicKey) -> Result<NodeId, Stranger> {
+fn standing(keyring: &Keyring, clock: &Clock, node: NodeId, key: &PublicKey) -> Result<NodeId, Stranger> {
     let now = keyring.rule().clock(clock.civil(), clock.now());
     let speaker = keyring.speaker(node, now).map_err(Stranger::Trust)?;
     // A key that another took the place of may still sign what is under way, and opens no sessions.

@@ -5,6 +5,7 @@
 pub(crate) mod datagram;
 pub mod kiss;
 pub mod meshtastic;
+pub(crate) mod room;
 pub(crate) mod stream;
 pub mod wire;
 

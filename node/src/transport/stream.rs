@@ -2,9 +2,11 @@
 
 use super::{
     ConnectionId, ConnectionIds, Outstanding, StreamKind,
+    room::{Room, Slot},
     wire::{Wire, WireAt},
 };
 use crate::{
+    clock::monotonic,
     discovery::Found,
     mailbox::{Event, Mailbox, Opened, RadioOpened},
 };
@@ -13,7 +15,6 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
     thread,
@@ -31,6 +32,8 @@ const DIAL_PATIENCE: Duration = Duration::from_secs(5);
 /// Pauses between attempts at a peer that is not there: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A connection that lasted so long was not refused, whatever became of it.
+const LONG_ENOUGH: Duration = Duration::from_secs(10);
 /// How often it is looked whether a peer was found.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -73,10 +76,8 @@ pub(crate) struct Streams {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) stopping: Arc<Stopping>,
     pub(crate) ids: Arc<ConnectionIds>,
-    /// Connections that are open.
-    pub(crate) open: Arc<AtomicUsize>,
-    /// Most connections.
-    pub(crate) most: usize,
+    /// Places for connections.
+    pub(crate) room: Arc<Room>,
 }
 
 impl Streams {
@@ -99,20 +100,14 @@ impl Streams {
         if self.stopping.is_stopping() {
             return;
         }
-        if self.open.fetch_add(1, Ordering::AcqRel) >= self.most {
-            self.open.fetch_sub(1, Ordering::AcqRel);
-            self.mailbox.post_urgent(Event::TurnedAway);
-            return;
-        }
+        let id = self.ids.next();
+        let stream = Wire::from(stream);
+        let Some(slot) = self.room.admit(id, from.ip().to_canonical(), stream.clone()) else { return };
         let streams = self.clone();
         let reader = thread::Builder::new().name(format!("read {from}"));
-        let started = reader.spawn(move || {
-            streams.serve(stream, from, kind, None);
-            streams.open.fetch_sub(1, Ordering::AcqRel);
-        });
+        let started = reader.spawn(move || streams.serve(id, stream, from, (kind, None), &slot));
         if started.is_err() {
-            self.open.fetch_sub(1, Ordering::AcqRel);
-            self.mailbox.post_urgent(Event::TurnedAway);
+            self.room.turned_away();
         }
     }
 
@@ -141,14 +136,15 @@ impl Streams {
                 if let Some(address) = address
                     && let Ok(stream) = TcpStream::connect_timeout(&address, DIAL_PATIENCE)
                 {
-                    streams.open.fetch_add(1, Ordering::AcqRel);
-                    // A peer that takes connections and ends them is not asked faster than one that is not there.
-                    if streams.serve(stream, address, kind, Some(peer)) > 0 {
+                    let (id, begun) = (streams.ids.next(), monotonic());
+                    let slot = streams.room.take(id);
+                    streams.serve(id, stream.into(), address, (kind, Some(peer)), &slot);
+                    // A peer that takes connections and ends them, or is not who it should be, is not asked faster than one that is not there.
+                    if slot.was_known() || begun.elapsed() >= LONG_ENOUGH {
                         pause = FIRST_PAUSE;
                     }
-                    streams.open.fetch_sub(1, Ordering::AcqRel);
                 }
-                if streams.stopping.pause(pause) {
+                if streams.stopping.pause(varied(pause)) {
                     return;
                 }
                 // Where nobody is known to be, nobody is asked too often.
@@ -178,13 +174,15 @@ impl Streams {
                                 outstanding,
                             })
                         };
-                        if streams.move_bytes(stream, &at.to_string(), tell) > 0 {
+                        let (id, begun) = (streams.ids.next(), monotonic());
+                        streams.move_bytes(id, stream, &at.to_string(), None, tell);
+                        if begun.elapsed() >= LONG_ENOUGH {
                             pause = FIRST_PAUSE;
                         }
                     }
                     Err(error) => tracing::debug!(%at, %error, "a radio cannot be spoken with"),
                 }
-                if streams.stopping.pause(pause) {
+                if streams.stopping.pause(varied(pause)) {
                     return;
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -193,20 +191,36 @@ impl Streams {
         Ok(())
     }
 
-    /// Moves bytes until the connection is over; gives how many came in.
-    fn serve(&self, stream: TcpStream, from: SocketAddr, kind: StreamKind, dialled: Option<usize>) -> u64 {
+    /// Moves bytes until the connection is over.
+    fn serve(
+        &self,
+        id: ConnectionId,
+        stream: Wire,
+        from: SocketAddr,
+        (kind, dialled): (StreamKind, Option<usize>),
+        slot: &Arc<Slot>,
+    ) {
         // Without it, a peer waits 40 ms for the end of what is smaller than a segment.
-        if stream.set_nodelay(true).is_err() {
-            return 0;
+        if stream.send_at_once().is_err() {
+            return;
         }
-        self.move_bytes(stream.into(), &from.to_string(), |pipes, stream| {
+        self.move_bytes(id, stream, &from.to_string(), Some(slot), |pipes, stream| {
             let Pipes { connection, credits, writer, outstanding } = pipes;
-            Event::Opened(Opened { connection, dialled, kind, stream, from, credits, writer, outstanding })
-        })
+            let slot = slot.clone();
+            let opened =
+                Opened { connection, dialled, kind, stream, from, credits, writer, outstanding, slot };
+            Event::Opened(opened)
+        });
     }
 
-    fn move_bytes(&self, stream: Wire, name: &str, opened: impl FnOnce(Pipes, Wire) -> Event) -> u64 {
-        let connection = self.ids.next();
+    fn move_bytes(
+        &self,
+        connection: ConnectionId,
+        stream: Wire,
+        name: &str,
+        slot: Option<&Arc<Slot>>,
+        opened: impl FnOnce(Pipes, Wire) -> Event,
+    ) {
         let (credits, buffers) = channel();
         for _ in 0..BUFFERS {
             let _ = credits.send(vec![0; BUFFER_BYTES]);
@@ -214,32 +228,38 @@ impl Streams {
         let (writer, pieces) = sync_channel(PIECES);
         let outstanding = Arc::new(Outstanding::default());
         let (mailbox, waiting, writing) = (self.mailbox.clone(), outstanding.clone(), stream.clone());
-        let started = thread::Builder::new()
-            .name(format!("write {name}"))
-            .spawn(move || write(&writing, &pieces, connection, &mailbox, &waiting));
+        let held = slot.cloned();
+        let started = thread::Builder::new().name(format!("write {name}")).spawn(move || {
+            write(&writing, &pieces, connection, &mailbox, &waiting);
+            drop(held);
+        });
         if started.is_err() {
-            return 0;
+            self.room.turned_away();
+            return;
         }
         let pipes = Pipes { connection, credits, writer, outstanding };
         self.mailbox.post_urgent(opened(pipes, stream.clone()));
-        let count = self.read(&stream, &buffers, connection);
-        self.mailbox.post_traffic(Event::Gone { connection });
-        count
+        self.read(&stream, &buffers, connection);
+        self.mailbox.post_bytes(Event::Gone { connection });
     }
 
-    fn read(&self, stream: &Wire, buffers: &Receiver<Vec<u8>>, connection: ConnectionId) -> u64 {
-        let mut count = 0;
+    fn read(&self, stream: &Wire, buffers: &Receiver<Vec<u8>>, connection: ConnectionId) {
         // Without a credit nothing is read, and TCP slows the peer down. The engine forgets a connection by dropping its credits.
         while let Ok(mut buffer) = buffers.recv() {
             let read = stream.read(&mut buffer).unwrap_or(0);
             if read == 0 {
                 break;
             }
-            count += read as u64;
-            self.mailbox.post_traffic(Event::Bytes { connection, buffer, length: read });
+            self.mailbox.post_bytes(Event::Bytes { connection, buffer, length: read });
         }
-        count
     }
+}
+
+/// A pause of about `span`: so that those who lost the same peer do not all come back at once.
+fn varied(span: Duration) -> Duration {
+    // Without randomness, they do.
+    let quarter = getrandom::u32().map_or(256, |number| number % 512);
+    span * (768 + quarter) / 1024
 }
 
 fn write(
@@ -251,8 +271,9 @@ fn write(
 ) {
     for piece in pieces {
         if stream.write_all(&piece).is_err() {
-            // The reader notices, and tells.
-            return stream.shut_down();
+            // The reader notices, and tells, unless what came before is left to TCP.
+            stream.shut_down();
+            return mailbox.post_urgent(Event::Unwritable { connection });
         }
         if outstanding.written(piece.len()) {
             mailbox.post_urgent(Event::Written { connection });

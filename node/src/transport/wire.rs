@@ -110,6 +110,17 @@ impl Wire {
         }
     }
 
+    /// Small pieces do not wait for one another.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub(crate) fn send_at_once(&self) -> io::Result<()> {
+        match &*self.kind {
+            Kind::Tcp(stream) => stream.set_nodelay(true),
+            Kind::Serial(_) => Ok(()),
+        }
+    }
+
     /// Waits for bytes, and reads some; 0 when it is over.
     ///
     /// # Errors

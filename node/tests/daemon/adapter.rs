@@ -2,13 +2,17 @@
 
 use super::place::{Place, pair, program, wait_until};
 use cosmosmesh_node::{
-    Client,
-    adapter::{AttachError, attach},
+    Client, Daemon,
+    adapter::{AttachError, ProgramError, attach},
 };
 use std::{
     path::PathBuf,
-    process::{Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    process::{Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -93,7 +97,7 @@ fn a_program_that_says_a_line_without_end_or_never_ends_is_stopped() {
     let [sending, receiving] = clients();
     let endless = "import sys\nwhile True: sys.stdout.write('x' * 65536)";
     let result = attach(&mut python(endless), &sending, &receiving, &never);
-    assert!(matches!(result, Err(AttachError::LongLine)), "{result:?}");
+    assert!(matches!(result, Err(AttachError::Program(ProgramError::LongLine))), "{result:?}");
     let deaf = "import time\nwhile True: time.sleep(1)";
     let status = thread::scope(|scope| {
         scope.spawn(|| {
@@ -105,6 +109,47 @@ fn a_program_that_says_a_line_without_end_or_never_ends_is_stopped() {
     assert!(!status.success());
     let mut missing = Command::new("/nowhere/at/all");
     assert!(matches!(attach(&mut missing, &sending, &receiving, &never), Err(AttachError::Program(_))));
+}
+
+/// Attaches a program that is told to stop after a moment, and gives how it ended, if it did.
+fn attach_and_stop(mut command: Command, one: &Arc<Daemon>) -> Option<ExitStatus> {
+    let clients = [Client::of(one.clone()), Client::of(one.clone())];
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let later = stop.clone();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(500));
+            later.store(true, Ordering::Release);
+        });
+        let ended = attach(&mut command, &clients[0], &clients[1], &stop);
+        tell.send(ended.expect("it was killed")).expect("somebody waits");
+    });
+    told.recv_timeout(Duration::from_secs(20)).ok()
+}
+
+#[test]
+fn a_program_that_does_not_read_what_it_is_told_is_ended_all_the_same() {
+    let place = Place::new();
+    let (one, two) = pair(&place);
+    let sender = Client::of(two);
+    // Far more than a pipe holds.
+    (0..20).for_each(|_| super::place::send(&sender, 1, &"x".repeat(50_000)));
+    let ended = attach_and_stop(python("import time\nwhile True: time.sleep(1)"), &one);
+    assert!(!ended.expect("it ends").success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_program_has_started_does_not_keep_it_from_ending() {
+    let place = Place::new();
+    let (one, _two) = pair(&place);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "python3 -c 'import time\nwhile True: time.sleep(1)' & wait"]);
+    assert!(!attach_and_stop(shell, &one).expect("it ends").success());
+    let mut apart = Command::new("sh");
+    apart.args(["-c", "setsid sleep 60 & wait"]);
+    assert!(attach_and_stop(apart, &one).is_some(), "not even what holds its output open");
 }
 
 #[test]

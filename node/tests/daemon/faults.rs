@@ -1,7 +1,7 @@
 //! A machine that does not do what it should: ports, disks, stores, keys, configurations.
 
 use super::place::{LIFETIME, PATIENCE, Place, QUICK, free, pair, program, receive, send, wait_until};
-use cosmosmesh_node::{Client, Daemon, Disk, Start, StartError};
+use cosmosmesh_node::{Client, Config, Daemon, Disk, Start, StartError};
 use cosmosmesh_protocol::{envelope::Purpose, id::NodeId};
 use redb::{StorageBackend, backends::FileBackend};
 use std::{
@@ -111,15 +111,17 @@ fn an_engine_is_pinned_to_its_processor_and_a_processor_that_is_not_there_is_ref
     let metrics = client.metrics().expect("metrics");
     assert!(metrics.contains("cosmosmesh_input_budget_seconds 0.02"), "the budget is told: {metrics}");
     assert!(metrics.contains("cosmosmesh_input_budget_alarm 0"), "{metrics}");
-    let threads = fs::read_dir("/proc/self/task").expect("threads");
-    let pinned = threads.filter_map(|thread| {
+    let pinned = |thread: io::Result<fs::DirEntry>| {
         let status = fs::read_to_string(thread.ok()?.path().join("status")).ok()?;
         let is_engine = status.starts_with("Name:\tengine\n");
         is_engine.then(|| status.contains(&format!("Cpus_allowed_list:\t{first}\n")))
+    };
+    wait_until(&format!("one engine is on processor {first} alone"), || {
+        fs::read_dir("/proc/self/task").expect("threads").filter_map(pinned).any(|pinned| pinned)
     });
-    assert!(pinned.into_iter().any(|pinned| pinned), "one engine is on processor {first} alone");
-    let error = Daemon::start(place.config(2, "cpu: 9999")).err().expect("no such processor");
-    assert!(error.to_string().starts_with("processor 9999: "), "{error}");
+    let text = place.text(2, "cpu: 9999");
+    let error = Config::parse("test.ron", &text, place.path()).map(drop).expect_err("no such processor");
+    assert!(error.to_string().contains("cpu: processor 9999: "), "{error}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The daemon from outside: over real sockets, as a process that is killed, before peers that misbehave, on disks that fail.
 
 mod adapter;
+mod clocks;
 mod control;
 mod crash;
 mod delivery;
@@ -9,6 +10,8 @@ mod faults;
 mod fleet;
 mod hostile;
 mod place;
+mod pressure;
 mod radio;
 mod secure;
+mod store;
 mod trust;

@@ -66,6 +66,10 @@ impl Capabilities {
 pub struct Advert {
     /// Its present life: nobody else can say which one that is.
     pub life: Life,
+    /// How often it has refuted a suspicion in that life: its incarnation in the gossip. What others say of that is held against this.
+    pub refuted: u16,
+    /// Which of its adverts in that life this is: an older one does not come again.
+    pub count: u32,
     /// What it can do.
     pub capabilities: Capabilities,
     /// Bytes of bundles that it can store.
@@ -106,13 +110,15 @@ impl AdvertError {
 }
 
 impl Advert {
-    /// The advert as its node signs it: `[incarnation, renewal, capabilities, store bytes]`, some 100 bytes in all.
+    /// The advert as its node signs it: `[incarnation, renewal, refuted, count, capabilities, store bytes]`, some 100 bytes in all.
     #[must_use]
     pub fn sign(&self, keys: &KeyPair) -> Vec<u8> {
         let mut payload = Vec::with_capacity(24);
-        cbor::put_head(&mut payload, cbor::ARRAY, 4);
+        cbor::put_head(&mut payload, cbor::ARRAY, 6);
         cbor::put_uint(&mut payload, u64::from(self.life.incarnation));
         cbor::put_uint(&mut payload, u64::from(self.life.renewal));
+        cbor::put_uint(&mut payload, u64::from(self.refuted));
+        cbor::put_uint(&mut payload, u64::from(self.count));
         cbor::put_uint(&mut payload, u64::from(self.capabilities.0));
         cbor::put_uint(&mut payload, self.store_bytes);
         sign1(keys, &node_kid(self.life.node), DOMAIN, &payload)
@@ -135,19 +141,20 @@ impl Advert {
         let signed = Sign1::parse(bytes, MAX_ADVERT_LEN)?;
         let node = kid_node(signed.kid()).ok_or(AdvertError::Range { found: 0 })?;
         let mut reader = Reader::new(signed.payload());
-        reader.array_of(4)?;
+        reader.array_of(6)?;
         let (incarnation, renewal) = (reader.uint()?, reader.uint()?);
+        let (refuted, count) = (reader.uint()?, reader.uint()?);
         let (capabilities, store_bytes) = (reader.uint()?, reader.uint()?);
         reader.end()?;
         let small = |found: u64| u32::try_from(found).map_err(|_| AdvertError::Range { found });
-        let range = AdvertError::Range { found: renewal };
-        let renewal = u16::try_from(renewal).map_err(|_| range)?;
+        let smaller = |found: u64| u16::try_from(found).map_err(|_| AdvertError::Range { found });
+        let (renewal, refuted, count) = (smaller(renewal)?, smaller(refuted)?, small(count)?);
         let life = Life { node, incarnation: small(incarnation)?, renewal };
         let capabilities = Capabilities(small(capabilities)?);
         if !signed.verify(DOMAIN, key) {
             return Err(AdvertError::BadSignature);
         }
-        Ok(Self { life, capabilities, store_bytes })
+        Ok(Self { life, refuted, count, capabilities, store_bytes })
     }
 }
 
@@ -160,7 +167,7 @@ mod tests {
         let keys = KeyPair::from_seed([3; 32]);
         let life = Life { node: NodeId(3), incarnation: 2, renewal: 1 };
         let capabilities = Capabilities::RELAY.with(Capabilities::WITNESS);
-        let advert = Advert { life, capabilities, store_bytes: 1 << 20 };
+        let advert = Advert { life, refuted: 7, count: 9, capabilities, store_bytes: 1 << 20 };
         let bytes = advert.sign(&keys);
         assert!(bytes.len() <= MAX_ADVERT_LEN);
         assert_eq!(Advert::open(&bytes, keys.public()), Ok(advert));

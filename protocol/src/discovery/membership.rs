@@ -20,10 +20,12 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
 /// Largest packet of the gossip, in bytes, adverts aside.
 pub const MAX_PACKET: usize = 512;
-/// How far above the incarnation that is known a third party's word is taken.
+/// How far above a member's own word on its incarnation others' are taken.
 pub const MAX_STEP: u16 = 4;
 /// Adverts in a packet: the sender's own, and others' in turn.
 const ADVERTS: usize = 3;
+/// Of whom the plan knows nothing, and gossip neither, a word is due within so many periods.
+const SILENCE: u32 = 64;
 
 /// How fast gossip goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +89,9 @@ pub struct Packet {
 struct Known {
     advert: Advert,
     bytes: Vec<u8>,
-    /// The greatest incarnation that it was heard in, or a third party told within the bound.
+    /// The greatest incarnation that it was heard in itself.
+    heard: u16,
+    /// Or that a third party told within the bound.
     incarnation: u16,
 }
 
@@ -97,6 +101,8 @@ pub struct Membership {
     queue: Queue,
     pace: Pace,
     known: BTreeMap<NodeId, Known>,
+    /// This node's own incarnation, and of which life.
+    own: (Life, u16),
     /// When members of other places were last heard, by any message of theirs.
     heard: BTreeMap<NodeId, Instant>,
     max_members: usize,
@@ -128,7 +134,8 @@ impl Membership {
             suspect_to_down_after: pace.suspicion,
             remove_down_after: None,
             max_packet_size: NonZeroUsize::new(MAX_PACKET).expect("not zero"),
-            notify_down_members: true,
+            // Nobody takes another's word for its own death, and who speaks is alive again: see `hear_out`.
+            notify_down_members: false,
             periodic_announce: every(8, ONE),
             periodic_announce_to_down_members: every(12, ONE),
             periodic_gossip: None,
@@ -139,6 +146,7 @@ impl Membership {
             queue: Queue::default(),
             pace,
             known: BTreeMap::new(),
+            own: (life, 0),
             heard: BTreeMap::new(),
             max_members,
             turn: 0,
@@ -150,6 +158,12 @@ impl Membership {
     #[must_use]
     pub fn life(&self) -> Life {
         *self.foca.identity()
+    }
+
+    /// How often this node has refuted a suspicion in its present life.
+    #[must_use]
+    pub fn refuted(&self) -> u16 {
+        if self.own.0 == self.life() { self.own.1 } else { 0 }
     }
 
     /// What was not believed, by reason.
@@ -187,10 +201,11 @@ impl Membership {
         let _ = self.foca.announce(life, &mut self.queue);
     }
 
-    /// Any message of a member, by whatever way: it was alive when it wrote that.
-    pub fn note_heard(&mut self, now: Instant, node: NodeId) {
+    /// Any message of a member, by whatever way: it was alive at `at`, when it wrote that.
+    pub fn note_heard(&mut self, at: Instant, node: NodeId) {
         if self.heard.len() < self.max_members || self.heard.contains_key(&node) {
-            self.heard.insert(node, now);
+            let heard = self.heard.entry(node).or_insert(at);
+            *heard = at.max(*heard);
         }
     }
 
@@ -198,14 +213,21 @@ impl Membership {
     pub fn on_deadline(&mut self, now: Instant, expected: impl Fn(NodeId) -> Expectation) {
         self.queue.now = now;
         while let Some(timer) = self.queue.pop_due() {
-            if let Timer::ChangeSuspectToDown { member_id, .. } = &timer
-                && let Expectation::Silent { until } = expected(member_id.node)
-            {
-                // Nobody is dead for keeping to the plan: it is asked again when a word is due. Without a next contact, now and then.
-                let pause = now.saturating_add(self.pace.period.saturating_mul(64));
-                let at = until.map_or(pause, |until| until.max(now).saturating_add(self.pace.suspicion));
-                self.queue.arm(at, timer);
-                continue;
+            if let Timer::ChangeSuspectToDown { member_id, .. } = &timer {
+                // Nobody is dead for keeping to the plan, nor for a link that is too slow for probes: it is asked again when a word is due. Without
+                // a next contact, now and then.
+                let pause = now.saturating_add(self.pace.period.saturating_mul(SILENCE));
+                let at = match expected(member_id.node) {
+                    Expectation::Heard => None,
+                    Expectation::Slow { .. } => Some(pause),
+                    Expectation::Silent { until, .. } => {
+                        Some(until.map_or(pause, |until| until.max(now).saturating_add(self.pace.suspicion)))
+                    }
+                };
+                if let Some(at) = at {
+                    self.queue.arm(at, timer);
+                    continue;
+                }
             }
             if self.foca.handle_timer(timer, &mut self.queue).is_err() {
                 self.refuse("gossip_timer");
@@ -265,16 +287,17 @@ impl Membership {
         }
         let known = self.known.get(&node);
         let (newer, full) = (
-            known.is_none_or(|known| known.advert.life <= advert.life),
+            known.is_none_or(|known| (known.advert.life, known.advert.count) < (advert.life, advert.count)),
             known.is_none() && self.known.len() >= self.max_members,
         );
         if full {
             return self.refuse("gossip_full");
         }
         if newer {
-            let incarnation =
-                known.filter(|known| known.advert.life == advert.life).map_or(0, |known| known.incarnation);
-            self.known.insert(node, Known { advert, bytes: bytes.to_vec(), incarnation });
+            let same = known.filter(|known| known.advert.life == advert.life);
+            let (heard, incarnation) = same.map_or((0, 0), |known| (known.heard, known.incarnation));
+            let (heard, incarnation) = (heard.max(advert.refuted), incarnation.max(advert.refuted));
+            self.known.insert(node, Known { advert, bytes: bytes.to_vec(), heard, incarnation });
         }
     }
 
@@ -296,7 +319,13 @@ impl Membership {
         }
         if let Some(known) = self.known.get_mut(&from) {
             // Its own word.
+            known.heard = known.heard.max(header.src_incarnation);
             known.incarnation = known.incarnation.max(header.src_incarnation);
+        }
+        if header.message == Message::TurnUndead {
+            // That it is dead a node knows better, and another's suspicion it refutes. It would begin another life for everybody who says so.
+            self.refuse("gossip_undead");
+            return Ok(());
         }
         let mut checked = packet[..packet.len() - rest.len()].to_vec();
         if rest.len() >= 2 && header.message != Message::Broadcast {
@@ -349,10 +378,15 @@ impl Membership {
         let (life, incarnation) = (*member.id(), member.incarnation());
         let own = self.life();
         if life.node == own.node {
-            // That it is dead, a node knows better; it refutes a suspicion of its present life that is not made up.
+            // That it is dead, a node knows better; it refutes a suspicion of its present life, in an incarnation that others may hold it to have.
+            let most = self.refuted().saturating_add(MAX_STEP);
             return match member.state() {
                 State::Alive => None,
-                State::Suspect | State::Down if life == own && incarnation < u16::MAX => {
+                State::Suspect | State::Down if life == own && incarnation <= most => {
+                    if incarnation >= self.refuted() {
+                        // From the last one on, the protocol begins another life.
+                        self.own = (own, incarnation.saturating_add(1));
+                    }
                     Some(Member::new(life, incarnation, State::Suspect))
                 }
                 State::Suspect | State::Down => {
@@ -370,7 +404,7 @@ impl Membership {
             return None;
         };
         let most = if member.state() == State::Alive {
-            known.incarnation.saturating_add(MAX_STEP)
+            known.heard.saturating_add(MAX_STEP)
         } else {
             known.incarnation
         };
@@ -381,7 +415,7 @@ impl Membership {
         known.incarnation = known.incarnation.max(incarnation);
         match member.state() {
             State::Alive => Some(member),
-            State::Suspect | State::Down if matches!(expected(life.node), Expectation::Silent { .. }) => {
+            State::Suspect | State::Down if expected(life.node) != Expectation::Heard => {
                 self.refuse("gossip_planned_silence");
                 None
             }
@@ -424,23 +458,43 @@ impl Membership {
         Some(Packet { to, bytes })
     }
 
-    /// What is believed of a member.
+    /// What is believed of a member at `now`.
     #[must_use]
-    pub fn presence(&self, node: NodeId, expected: Expectation, blocked: bool) -> Presence {
+    pub fn presence(&self, now: Instant, node: NodeId, expected: Expectation, blocked: bool) -> Presence {
         if blocked {
             return Presence::Blocked;
         }
         let state = self.foca.iter_membership_state().find(|member| member.id().node == node);
-        match (state.map(Member::state), expected) {
+        let (state, heard) = (state.map(Member::state), self.heard.get(&node).copied());
+        match (state, heard, expected) {
+            // Whose whole last contact went by without a word is not silent as planned.
+            (None, Some(heard), Expectation::Silent { last: Some(last), .. }) if heard < last => {
+                Presence::Down
+            }
             // While the plan says that it is silent, nothing can be told of it.
-            (_, Expectation::Silent { until }) if self.heard.contains_key(&node) || until.is_some() => {
+            (_, heard, Expectation::Silent { until, .. }) if heard.is_some() || until.is_some() => {
                 Presence::Silent { until }
             }
-            (Some(State::Alive), _) => Presence::Alive,
-            (Some(State::Suspect), _) => Presence::Suspect,
-            (Some(State::Down), _) => Presence::Down,
-            (None, _) if self.heard.contains_key(&node) => Presence::Alive,
-            (None, _) => Presence::Unknown,
+            // Probes do not go by a slow contact: any word in it counts.
+            (_, Some(heard), Expectation::Slow { since: Some(since) }) if heard < since => Presence::Suspect,
+            (_, Some(_), Expectation::Slow { since: Some(_) }) => Presence::Alive,
+            (Some(State::Alive), ..) => Presence::Alive,
+            (Some(State::Suspect), ..) => Presence::Suspect,
+            (Some(State::Down), ..) => Presence::Down,
+            (None, Some(heard), _) => self.outside(now.saturating_since(heard)),
+            (None, None, _) => Presence::Unknown,
+        }
+    }
+
+    /// What is believed of one that neither gossip nor the plan tells of, that was heard so long ago.
+    fn outside(&self, silence: Duration) -> Presence {
+        let due = self.pace.period.saturating_mul(SILENCE);
+        if silence <= due {
+            Presence::Alive
+        } else if silence <= due.saturating_mul(2) {
+            Presence::Suspect
+        } else {
+            Presence::Down
         }
     }
 }

@@ -58,7 +58,7 @@ impl Fleet {
     fn expected(silent: &BTreeMap<u64, u64>, now: u64, node: NodeId) -> Expectation {
         match silent.get(&node.0) {
             Some(until) if now < *until => {
-                Expectation::Silent { until: Some(Instant::from_nanos(until * SECOND)) }
+                Expectation::Silent { until: Some(Instant::from_nanos(until * SECOND)), last: None }
             }
             _ => Expectation::Heard,
         }
@@ -73,8 +73,9 @@ impl Fleet {
     }
 
     fn advert(&self, node: u64) -> Vec<u8> {
-        let life = self.members[&node].life();
-        Advert { life, capabilities: Capabilities::RELAY, store_bytes: 1 }.sign(&keys(node))
+        let (life, refuted) = (self.members[&node].life(), self.members[&node].refuted());
+        let count = u32::from(refuted) + 1;
+        Advert { life, refuted, count, capabilities: Capabilities::RELAY, store_bytes: 1 }.sign(&keys(node))
     }
 
     fn run(&mut self, seconds: u64) {
@@ -102,16 +103,26 @@ impl Fleet {
 
     fn presence(&self, at: u64, of: u64) -> Presence {
         let expected = Self::expected(&self.silent, self.now, NodeId(of));
-        self.members[&at].presence(NodeId(of), expected, self.strangers.contains(&of))
+        self.members[&at].presence(self.at(), NodeId(of), expected, self.strangers.contains(&of))
     }
 
     /// A packet of member 1 with claims about others.
     fn claims(&self, to: u64, claims: &[Member<Life>], adverts: &[Vec<u8>]) -> Vec<u8> {
+        self.packet(to, Message::Gossip, claims, adverts)
+    }
+
+    fn packet(
+        &self,
+        to: u64,
+        message: Message<Life>,
+        claims: &[Member<Life>],
+        adverts: &[Vec<u8>],
+    ) -> Vec<u8> {
         let header = Header {
             src: self.members[&1].life(),
             src_incarnation: 0,
             dst: self.members[&to].life(),
-            message: Message::Gossip,
+            message,
         };
         let mut gossip = Vec::new();
         codec::Plain.encode_header(&header, &mut gossip).unwrap();
@@ -227,7 +238,9 @@ fn a_life_that_its_owner_has_not_signed_is_not_believed_and_keys_cannot_be_subst
     let victim = fleet.members[&3].life();
     let later = Life { incarnation: u32::MAX, renewal: u16::MAX, ..victim };
     // The liar signs the advert itself, in the other's name.
-    let forged = Advert { life: later, capabilities: Capabilities::RELAY, store_bytes: 1 }.sign(&keys(1));
+    let forged =
+        Advert { life: later, refuted: 0, count: 1, capabilities: Capabilities::RELAY, store_bytes: 1 };
+    let forged = forged.sign(&keys(1));
     let packet = fleet.claims(2, &[Member::new(later, 0, State::Alive)], &[fleet.advert(1), forged]);
     fleet.give(1, 2, &packet).unwrap();
     assert_eq!((fleet.refused(2, "bad_advert_signature"), fleet.refused(2, "gossip_life")), (1, 1));
@@ -271,6 +284,90 @@ fn packets_in_anothers_name_and_broken_packets_are_refused() {
     cbor::put_head(&mut oversize, cbor::ARRAY, 2);
     cbor::put_bytes(&mut oversize, &vec![0; MAX_PACKET + 1]);
     assert!(fleet.give(1, 2, &oversize).is_err());
+}
+
+#[test]
+fn nobody_ends_anothers_life_by_saying_that_it_is_dead() {
+    let mut fleet = Fleet::new(4);
+    fleet.run(120);
+    let victim = fleet.members[&3].life();
+    let packet = fleet.packet(3, Message::TurnUndead, &[], &[fleet.advert(1)]);
+    for _ in 0..70_000_u32 {
+        fleet.give(1, 3, &packet).unwrap();
+    }
+    assert_eq!(fleet.refused(3, "gossip_undead"), 70_000);
+    assert_eq!(fleet.members[&3].life(), victim, "no life was spent");
+    fleet.run(60);
+    assert_eq!((fleet.presence(2, 3), fleet.presence(3, 2)), (Presence::Alive, Presence::Alive));
+}
+
+#[test]
+fn made_up_incarnations_leave_a_healthy_node_able_to_refute_at_everybody() {
+    let mut fleet = Fleet::new(4);
+    fleet.run(120);
+    let victim = fleet.members[&3].life();
+    for round in 0..60_u16 {
+        // To the victim: as suspected far ahead. To others: as alive, a little further each time, then suspected there.
+        let packet =
+            fleet.claims(3, &[Member::new(victim, u16::MAX - 1 - round, State::Suspect)], &[fleet.advert(1)]);
+        fleet.give(1, 3, &packet).unwrap();
+        for to in [2, 4] {
+            for incarnation in 0..40 {
+                let claim = Member::new(victim, round * 4 + incarnation, State::Alive);
+                let packet = fleet.claims(to, &[claim], &[]);
+                fleet.give(1, to, &packet).unwrap();
+            }
+            let suspect = |incarnation| Member::new(victim, incarnation, State::Suspect);
+            for incarnation in (0..round * 4 + 40).rev() {
+                let packet = fleet.claims(to, &[suspect(incarnation)], &[]);
+                fleet.give(1, to, &packet).unwrap();
+            }
+        }
+        fleet.run(10);
+        for at in [2, 4] {
+            assert_ne!(fleet.presence(at, 3), Presence::Down, "at {at} in round {round}");
+        }
+    }
+    assert!(fleet.refused(3, "gossip_incarnation") >= 60);
+    fleet.run(120);
+    assert_eq!((fleet.presence(2, 3), fleet.presence(4, 3)), (Presence::Alive, Presence::Alive));
+    assert_eq!(fleet.members[&3].life(), victim);
+}
+
+#[test]
+fn an_older_advert_of_the_same_life_does_not_come_again() {
+    let mut fleet = Fleet::new(3);
+    fleet.run(60);
+    let life = fleet.members[&3].life();
+    let say = |count: u32, capabilities| {
+        Advert { life, refuted: 0, count, capabilities, store_bytes: 1 }.sign(&keys(3))
+    };
+    let (older, newer) = (say(100, Capabilities::RELAY), say(101, Capabilities::WITNESS));
+    for advert in [older.clone(), newer, older] {
+        let packet = fleet.claims(2, &[], &[fleet.advert(1), advert]);
+        fleet.give(1, 2, &packet).unwrap();
+    }
+    let known = fleet.members[&2].advert(NodeId(3)).map(|advert| advert.capabilities);
+    assert_eq!(known, Some(Capabilities::WITNESS));
+}
+
+#[test]
+fn who_is_outside_the_gossip_and_misses_its_contacts_is_not_alive_for_ever() {
+    let mut member = Membership::new(NodeId(1), 1, pace(), 16, [1; 32]);
+    let at = |seconds: u64| Instant::from_nanos(seconds * SECOND);
+    member.note_heard(at(1000), NodeId(9));
+    let believed = |now: u64, expected| member.presence(at(now), NodeId(9), expected, false);
+    let slow = |since| Expectation::Slow { since: Some(at(since)) };
+    let silent = |until, last| Expectation::Silent { until: Some(at(until)), last: Some(at(last)) };
+    assert_eq!(believed(1500, slow(900)), Presence::Alive, "heard in this contact");
+    let until = Some(at(5000));
+    assert_eq!(believed(3000, silent(5000, 900)), Presence::Silent { until }, "between contacts");
+    assert_eq!(believed(5600, slow(5000)), Presence::Suspect, "nothing yet in this one");
+    assert_eq!(believed(8000, silent(9000, 5000)), Presence::Down, "the whole contact without a word");
+    // Of whom the plan knows nothing a word is due in a while.
+    assert_eq!(believed(1600, Expectation::Heard), Presence::Alive);
+    assert_eq!(believed(1700, Expectation::Heard), Presence::Suspect);
+    assert_eq!(believed(1000 + 1400, Expectation::Heard), Presence::Down);
 }
 
 #[test]

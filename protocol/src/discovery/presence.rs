@@ -5,12 +5,19 @@ use crate::time::Instant;
 /// What the contact plan says about a word of a member, directly or by others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expectation {
-    /// It should be heard now.
+    /// It should be heard now, and gossip with it.
     Heard,
+    /// It should be heard now, by a contact that is too slow for gossip.
+    Slow {
+        /// When that contact began; `None`: the plan does not know it.
+        since: Option<Instant>,
+    },
     /// It is silent, as planned, until then; `None`: the plan knows no further contact.
     Silent {
         /// Until when.
         until: Option<Instant>,
+        /// When its last contact to here began, of those that the plan knows.
+        last: Option<Instant>,
     },
 }
 

@@ -9,7 +9,7 @@ use alloc::{
 use core::time::Duration;
 use foca::{Notification, Runtime, Timer};
 
-/// Most timers. One for each member, and a few: with more, the latest are let go, and counted.
+/// Most timers. One for each member, and a few: with more, the latest verdict upon a suspect is let go, and counted; a suspect then stays one.
 const MAX_TIMERS: usize = 1024;
 /// Most packets that wait to be sent. With so many, further ones are lost, as on a bad link.
 const MAX_PACKETS: usize = 128;
@@ -30,7 +30,15 @@ impl Queue {
         self.numbered += 1;
         self.timers.insert((at, self.numbered), timer);
         if self.timers.len() > MAX_TIMERS {
-            self.timers.pop_last();
+            // Never one of those by which probes and announcements go on.
+            let is_verdict = |entry: &(&(Instant, u64), &Timer<Life>)| {
+                matches!(entry.1, Timer::ChangeSuspectToDown { .. })
+            };
+            let latest = self.timers.iter().rev().find(is_verdict).map(|(key, _)| *key);
+            match latest {
+                Some(latest) => drop(self.timers.remove(&latest)),
+                None => drop(self.timers.pop_last()),
+            }
             self.dropped += 1;
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     cbor::{self, CborError, Reader},
     contract::Schema,
     id::NodeId,
-    identity::{KEY_ID_LEN, KeyId, PublicKey},
+    identity::{Cause, KEY_ID_LEN, KeyId, PublicKey},
     log::Hash,
     time::DtnTime,
 };
@@ -53,6 +53,8 @@ pub enum Content {
         key: PublicKey,
         /// From when on, by the proposer's clock: what the earlier key signed for a later time counts no more.
         since: DtnTime,
+        /// Why: `Superseded` where the earlier key was lost; else somebody may have it, and it counts for nothing new, whatever times it writes.
+        cause: Cause,
     },
 }
 
@@ -80,7 +82,7 @@ impl Content {
             Self::Seat { .. } => (2, 2),
             Self::Unseat { .. } => (3, 1),
             Self::Block { .. } => (4, 3),
-            Self::Authority { .. } => (5, 2),
+            Self::Authority { .. } => (5, 3),
         };
         cbor::put_head(&mut out, cbor::ARRAY, 1 + fields);
         cbor::put_uint(&mut out, kind);
@@ -97,9 +99,10 @@ impl Content {
                 cbor::put_bytes(&mut out, &key.0);
                 cbor::put_uint(&mut out, since.0);
             }
-            Self::Authority { key, since } => {
+            Self::Authority { key, since, cause } => {
                 cbor::put_bytes(&mut out, key.as_bytes());
                 cbor::put_uint(&mut out, since.0);
+                cbor::put_uint(&mut out, *cause as u64);
             }
         }
         out
@@ -125,7 +128,11 @@ impl Content {
                 key: key_id(&mut reader)?,
                 since: DtnTime(reader.uint()?),
             },
-            (5, 3) => Self::Authority { key: read_key(&mut reader)?, since: DtnTime(reader.uint()?) },
+            (5, 4) => Self::Authority {
+                key: read_key(&mut reader)?,
+                since: DtnTime(reader.uint()?),
+                cause: read_cause(&mut reader)?,
+            },
             (found, _) => return Err(GovernanceError::Unknown { found }),
         };
         reader.end()?;
@@ -168,6 +175,12 @@ fn schema(text: &str) -> Result<Schema, GovernanceError> {
     if schema.text() == text { Ok(schema) } else { Err(GovernanceError::Schema) }
 }
 
+fn read_cause(reader: &mut Reader<'_>) -> Result<Cause, GovernanceError> {
+    let found = reader.uint()?;
+    let cause = Cause::ALL.into_iter().find(|cause| *cause as u64 == found);
+    cause.ok_or(GovernanceError::Unknown { found })
+}
+
 fn key_id(reader: &mut Reader<'_>) -> Result<KeyId, GovernanceError> {
     let (at, bytes) = (reader.position(), reader.bytes()?);
     let (expected, found) = (KEY_ID_LEN as u64, bytes.len() as u64);
@@ -193,7 +206,7 @@ mod tests {
             Content::Seat { node, key: key(7) },
             Content::Unseat { node },
             Content::Block { node, key: KeyId([1; 8]), since },
-            Content::Authority { key: key(8), since },
+            Content::Authority { key: key(8), since, cause: Cause::Compromised },
         ]
         .to_vec()
     }

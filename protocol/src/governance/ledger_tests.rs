@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     id::NodeId,
-    identity::{KeyPair, Succession},
+    identity::{Cause, KeyPair, Succession},
     log::Hash,
     time::DtnTime,
 };
@@ -19,7 +19,8 @@ pub(super) fn electorate(count: u64) -> Electorate {
 
 /// Something to decide upon: it changes nobody's vote.
 pub(super) fn content(number: u64) -> Content {
-    Content::Authority { key: keys(100).public().clone(), since: DtnTime(number) }
+    let (key, since, cause) = (keys(100).public().clone(), DtnTime(number), Cause::Superseded);
+    Content::Authority { key, since, cause }
 }
 
 fn digest(ledger: &Ledger) -> Hash {

@@ -104,6 +104,10 @@ pub struct Speaker {
 struct AuthorityKey {
     key: PublicKey,
     until: DtnTime,
+    /// How many decisions of the fleet upon its authority came before this key.
+    generation: u64,
+    /// The fleet has replaced it because somebody else may have it: what it has signed counts as far as it is installed.
+    stolen: bool,
 }
 
 /// Keys, certificates and revocations. Lookups cost O(log members); at most `max_members` are remembered, each with at most [`MAX_CHAIN`]
@@ -124,6 +128,10 @@ pub struct Keyring {
     members: BTreeMap<NodeId, Member>,
     list: RevocationList,
     list_bytes: Vec<u8>,
+    /// Which key has signed that, by its place among the authority's; their number for the one in force.
+    list_signer: usize,
+    /// How many decisions of the fleet upon its authority there were.
+    generation: u64,
     /// The latest time that the authority has signed: it never runs backwards, whatever a later list says.
     heard: DtnTime,
     /// Whether a second key was found to follow on one of the authority's: told once.
@@ -156,6 +164,8 @@ impl Keyring {
             members: BTreeMap::new(),
             list: RevocationList::default(),
             list_bytes: Vec::new(),
+            list_signer: 0,
+            generation: 0,
             heard: DtnTime::UNKNOWN,
             authority_forked: false,
         }
@@ -218,26 +228,6 @@ impl Keyring {
         let certificate = self.open_certificate(bytes, clock)?;
         self.rule.judge(&certificate, clock, self.heard())?;
         self.put(certificate, bytes)
-    }
-
-    fn open_certificate(&self, bytes: &[u8], clock: Clock) -> Result<Certificate, TrustError> {
-        let error = match Certificate::open(bytes, &self.authority) {
-            Ok(certificate) => return Ok(certificate),
-            Err(error) => error,
-        };
-        let CertificateError::OtherAuthority { found, .. } = error else { return Err(error.into()) };
-        // What an earlier key signed before it handed over stays signed.
-        let former = self.formers.iter().find(|former| KeyId::of(&former.key) == found).ok_or(error)?;
-        let certificate = Certificate::open(bytes, &former.key)?;
-        let counts = certificate.not_before <= former.until && self.still_takes(former, clock);
-        if counts { Ok(certificate) } else { Err(error.into()) }
-    }
-
-    /// Whether statements of a key that the authority has retired are still taken: for the time of grace after it. Later on whoever holds that
-    /// key could only date back what nobody has seen.
-    fn still_takes(&self, former: &AuthorityKey, clock: Clock) -> bool {
-        let grace = u64::try_from(self.rule.grace.as_millis()).unwrap_or(u64::MAX);
-        self.earliest(clock).0 <= former.until.0.saturating_add(grace)
     }
 
     fn put(&mut self, certificate: Certificate, bytes: &[u8]) -> Result<Learned, TrustError> {
@@ -337,7 +327,7 @@ impl Keyring {
             Clock::Between { .. } => self.not_after_now(link.since, clock),
         };
         let key = core::mem::replace(&mut self.authority, link.next);
-        self.formers.push(AuthorityKey { key, until });
+        self.formers.push(AuthorityKey { key, until, generation: self.generation, stolen: false });
         self.authority_chain.push(bytes.to_vec());
         Ok(Learned::Succession(AUTHORITY))
     }
@@ -352,30 +342,6 @@ impl Keyring {
         }
         let member = self.members.get(&claimed.subject)?;
         member.link_after(member.place_of(former)?)
-    }
-
-    /// Takes a revocation list, from whoever brings it. It holds from then on for all that comes, in flight or not.
-    ///
-    /// # Errors
-    /// [`TrustError`] when it is not the authority's, or no newer than the one in force.
-    pub fn revoke(&mut self, bytes: &[u8], clock: Clock) -> Result<Learned, TrustError> {
-        let list = match RevocationList::open(bytes, &self.authority) {
-            Err(RevocationError::OtherAuthority) => {
-                let earlier = |former: &AuthorityKey| {
-                    let list = RevocationList::open(bytes, &former.key).ok()?;
-                    (list.issued <= former.until && self.still_takes(former, clock)).then_some(list)
-                };
-                self.formers.iter().find_map(earlier).ok_or(RevocationError::OtherAuthority)?
-            }
-            opened => opened?,
-        };
-        if list.version <= self.list.version {
-            return Err(TrustError::Stale);
-        }
-        self.heard = self.heard.max(list.issued);
-        self.list = list;
-        self.list_bytes = bytes.to_vec();
-        Ok(Learned::Revocations(self.list.version))
     }
 
     /// Why nothing counts of what a member signs now: its key, or one that its key follows from, was blocked or compromised.
@@ -507,6 +473,8 @@ fn is_for_cause(revoked: &Revoked) -> bool {
 #[path = "keyring_line.rs"]
 mod line;
 use line::Member;
+#[path = "keyring_authority.rs"]
+mod authority;
 #[path = "keyring_decided.rs"]
 mod decided;
 #[path = "keyring_wire.rs"]

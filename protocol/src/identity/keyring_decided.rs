@@ -29,13 +29,18 @@ impl Keyring {
         &self.authority
     }
 
-    /// The fleet has decided that another key is the authority's. What the earlier one signed for times up to `since` stays signed.
-    pub fn adopt_authority(&mut self, key: PublicKey, since: DtnTime) {
+    /// The fleet has decided that another key is the authority's, since the earlier one was lost (`Superseded`), or somebody else may have it. What
+    /// a lost one signed for times up to `since` is taken as what any retired key signed; what one signed that others may have counts as far as it is
+    /// installed here, and so do the keys from which it followed.
+    pub fn adopt_authority(&mut self, key: PublicKey, since: DtnTime, cause: Cause) {
+        let (generation, stolen) = (self.generation, cause != Cause::Superseded);
+        self.generation += 1;
+        self.formers.iter_mut().for_each(|former| former.stolen |= stolen);
         if key == self.authority {
             return;
         }
         let key = core::mem::replace(&mut self.authority, key);
-        self.formers.push(AuthorityKey { key, until: since });
+        self.formers.push(AuthorityKey { key, until: since, generation, stolen });
         self.root = self.authority.clone();
         self.authority_chain.clear();
     }
@@ -57,7 +62,9 @@ impl Keyring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Certificate, Clock, KeyPair, Role, Scope, Succession, TimeRule, TrustError};
+    use crate::identity::{
+        Certificate, Clock, KeyPair, RevocationList, Role, Scope, Succession, TimeRule, TrustError,
+    };
 
     fn keys(number: u8) -> KeyPair {
         KeyPair::from_seed([number; 32])
@@ -81,7 +88,7 @@ mod tests {
         let link = Succession::sign(NodeId(0), 1, DtnTime(50_000), &keys(200), &keys(201));
         ring.succeed(&link, Clock::Unknown).unwrap();
         ring.install(&certificate(5, 100, 201), Clock::Unknown).unwrap();
-        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000));
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Superseded);
         let late = ring.install(&certificate(5, 300, 201), Clock::Unknown);
         assert!(matches!(late, Err(TrustError::Certificate(_))), "signed for a time after it was replaced");
         assert!(ring.install(&certificate(5, 150, 201), Clock::Unknown).is_ok(), "signed before");
@@ -105,5 +112,57 @@ mod tests {
         assert_eq!(restored, ring);
         ring.install(&certificate(6, 300, 200), Clock::Unknown).unwrap();
         assert!(ring.speaker(NodeId(5), Clock::Unknown).is_ok());
+    }
+
+    fn list(version: u64, authority: u8, blocked: &[u8]) -> Vec<u8> {
+        let revoked = Revoked { since: DtnTime(1000), cause: Cause::Blocked };
+        let entry = |key: &u8| ((NodeId(5), KeyId::of(keys(*key).public())), revoked);
+        RevocationList { version, issued: DtnTime(150_000), keys: blocked.iter().map(entry).collect() }
+            .issue(&keys(authority))
+    }
+
+    #[test]
+    fn whoever_has_stolen_the_authoritys_key_changes_nothing_after_the_fleet_has_replaced_it() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.install(&certificate(5, 100, 200), Clock::Unknown).unwrap();
+        ring.revoke(&list((1 << 48) - 1, 200, &[66]), Clock::Unknown).unwrap();
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Compromised);
+        assert!(ring.speaker(NodeId(5), Clock::Unknown).is_ok(), "what is installed holds");
+        for back_dated in [certificate(6, 150, 200), certificate(5, 150, 200)] {
+            assert!(ring.install(&back_dated, Clock::Unknown).is_err());
+        }
+        assert_eq!(ring.revoke(&list(9, 200, &[5]), Clock::Unknown).unwrap_err().reason(), "other_authority");
+        // The next authority's first list counts, whatever version the thief has used up.
+        assert_eq!(ring.next_version(), Some(1));
+        assert!(ring.revoke(&list(1, 210, &[67]), Clock::Unknown).is_ok());
+        assert_eq!(
+            (ring.next_version(), ring.revoked(NodeId(5), KeyId::of(keys(66).public()))),
+            (Some(2), None)
+        );
+        assert!(ring.is_of_earlier_authority(NodeId(5)), "to be signed anew");
+        let restored =
+            Keyring::restore(keys(200).public().clone(), TimeRule::default(), 8, &ring.snapshot()).unwrap();
+        assert_eq!(restored, ring);
+        ring.install(&certificate(5, 300, 210), Clock::Unknown).unwrap();
+        assert!(!ring.is_of_earlier_authority(NodeId(5)));
+    }
+
+    #[test]
+    fn a_retired_key_adds_nothing_to_what_is_known_whatever_times_it_writes() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.install(&certificate(5, 100, 200), Clock::Unknown).unwrap();
+        ring.revoke(&list(1, 200, &[66]), Clock::Unknown).unwrap();
+        let link = Succession::sign(NodeId(0), 1, DtnTime(200_000), &keys(200), &keys(201));
+        ring.succeed(&link, Clock::Unknown).unwrap();
+        let mut other = Certificate::open(&certificate(5, 150, 200), keys(200).public()).unwrap();
+        other.role = Role::Admin;
+        assert!(ring.install(&other.issue(&keys(200)), Clock::Unknown).is_err(), "another role");
+        assert!(ring.install(&certificate(6, 150, 200), Clock::Unknown).is_err(), "another key");
+        assert!(ring.install(&certificate(5, 150, 200), Clock::Unknown).is_ok(), "the same for longer");
+        assert!(ring.revoke(&list(2, 200, &[]), Clock::Unknown).is_err(), "nobody is let back in");
+        assert!(ring.revoke(&list(1 << 40, 200, &[66]), Clock::Unknown).is_err(), "no version is used up");
+        assert!(ring.revoke(&list(2, 200, &[66]), Clock::Unknown).is_ok());
+        assert!(ring.revoke(&list(3, 201, &[66]), Clock::Unknown).is_ok());
+        assert!(ring.revoke(&list(4, 200, &[66]), Clock::Unknown).is_err(), "a later key has signed one");
     }
 }

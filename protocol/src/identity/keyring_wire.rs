@@ -12,7 +12,7 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// A signed statement on its way from one keyring to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Statement {
 /// What a keyring has, in short: how two of them find out what one lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Version of the revocation list.
+    /// Which revocation list: see [`Keyring::list_number`].
     pub list: u64,
     /// Successions of the authority.
     pub authority: u64,
@@ -112,7 +112,7 @@ pub enum KeyringError {
     #[error(transparent)]
     Statement(#[from] TrustError),
     /// A version that this code does not know.
-    #[error("version {found}, expected 3")]
+    #[error("version {found}, expected 4")]
     Version {
         /// The version found.
         found: u64,
@@ -126,7 +126,7 @@ impl Keyring {
         let member =
             |(node, member): (&NodeId, &Member)| (*node, (member.certificate.not_before, member.links()));
         Summary {
-            list: self.list.version,
+            list: self.list_number(),
             authority: self.authority_chain.len() as u64,
             members: self.members.iter().map(member).collect(),
         }
@@ -156,16 +156,16 @@ impl Keyring {
                 }
             }
         }
-        if other.list < self.list.version {
+        if other.list < self.list_number() {
             out.statements.push(Statement::Revocations(self.list_bytes.clone()));
         }
         out.statements
     }
 
-    /// The revocation list in force, for one that is known to have none newer than `known`.
+    /// The revocation list in force, for one that is known to have none newer than `known`, a [`Keyring::list_number`].
     #[must_use]
     pub fn list_after(&self, known: u64) -> Option<Statement> {
-        (known < self.list.version).then(|| Statement::Revocations(self.list_bytes.clone()))
+        (known < self.list_number()).then(|| Statement::Revocations(self.list_bytes.clone()))
     }
 
     /// What another needs in order to take a member's word: its certificate, and the successions since.
@@ -191,7 +191,7 @@ impl Keyring {
         }
     }
 
-    /// The keyring as bytes: `[version, [root or empty, [authority key, until]…], [authority links], [until…], list, heard,
+    /// The keyring as bytes: `[version, [generation, root or empty, [authority key, until, generation, stolen]…], [authority links], [until…], list, heard,
     /// [certificate, place of its key, key in force, [earlier key, until, link or empty, forked]…]…, [node, key, since]…]`.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
@@ -231,12 +231,15 @@ impl Keyring {
 
     fn put_root(&self, out: &mut Vec<u8>) {
         let before = self.before_root();
-        cbor::put_head(out, cbor::ARRAY, 1 + before.len() as u64);
+        cbor::put_head(out, cbor::ARRAY, 2 + before.len() as u64);
+        cbor::put_uint(out, self.generation);
         cbor::put_bytes(out, if before.is_empty() { &[] } else { self.root.as_bytes() });
         for former in before {
-            cbor::put_head(out, cbor::ARRAY, 2);
+            cbor::put_head(out, cbor::ARRAY, 4);
             cbor::put_bytes(out, former.key.as_bytes());
             cbor::put_uint(out, former.until.0);
+            cbor::put_uint(out, former.generation);
+            cbor::put_uint(out, u64::from(former.stolen));
         }
     }
 
@@ -279,7 +282,7 @@ impl Keyring {
         }
         reader.end()?;
         if !list.is_empty() {
-            ring.revoke(list, Clock::Unknown)?;
+            ring.restore_list(list)?;
         }
         // Last: what was kept of a key that the authority has retired since was taken in its time.
         ring.heard = ring.heard.max(heard);
@@ -287,13 +290,16 @@ impl Keyring {
     }
 
     fn read_root(&mut self, reader: &mut Reader<'_>) -> Result<(), CborError> {
-        let (items, at) = (reader.array()?, reader.position());
-        let root = reader.bytes()?;
+        let items = reader.array()?;
+        self.generation = reader.uint()?;
+        let (at, root) = (reader.position(), reader.bytes()?);
         let mut before = Vec::new();
-        for _ in 1..items {
-            reader.array_of(2)?;
+        for _ in 2..items {
+            reader.array_of(4)?;
             let (at, key) = (reader.position(), reader.bytes()?);
-            before.push(AuthorityKey { key: read_key(at, key)?, until: DtnTime(reader.uint()?) });
+            let (key, until) = (read_key(at, key)?, DtnTime(reader.uint()?));
+            let (generation, stolen) = (reader.uint()?, reader.uint()? != 0);
+            before.push(AuthorityKey { key, until, generation, stolen });
         }
         if !root.is_empty() {
             self.restore_root(read_key(at, root)?, before);
@@ -303,7 +309,7 @@ impl Keyring {
 
     fn restore_member(&mut self, reader: &mut Reader<'_>) -> Result<(), KeyringError> {
         let bytes = reader.bytes()?;
-        let certificate = self.open_certificate(bytes, Clock::Unknown)?;
+        let certificate = self.open_installed(bytes)?;
         let mut member = Member::new(certificate, bytes);
         let node = member.certificate.subject;
         let at = reader.position();

@@ -33,7 +33,8 @@ pub enum Cause {
 }
 
 impl Cause {
-    const ALL: [Self; 3] = [Self::Superseded, Self::Blocked, Self::Compromised];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Superseded, Self::Blocked, Self::Compromised];
 
     /// A stable word.
     #[must_use]
@@ -93,6 +94,12 @@ pub enum RevocationError {
     /// The signature is not the authority's.
     #[error("bad signature")]
     BadSignature,
+    /// A version beyond all that there are, or too far ahead for a key that the authority has retired.
+    #[error("version {found}")]
+    Version {
+        /// The version found.
+        found: u64,
+    },
 }
 
 impl RevocationError {
@@ -106,6 +113,7 @@ impl RevocationError {
             Self::Entry { .. } => "revocations_malformed",
             Self::OtherAuthority => "other_authority",
             Self::BadSignature => "bad_revocation_signature",
+            Self::Version { .. } => "revocations_version",
         }
     }
 }

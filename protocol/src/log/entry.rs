@@ -22,8 +22,13 @@ impl Brief {
     /// Of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let digest: [u8; 32] = Sha256::digest(bytes).into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
+        Self::cut(&Sha256::digest(bytes).into())
+    }
+
+    /// Of a SHA-256 digest.
+    #[must_use]
+    pub const fn cut(digest: &[u8; 32]) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = *digest;
         Self([a, b, c, d, e, f, g, h])
     }
 }
@@ -93,8 +98,8 @@ pub enum Event {
         outcome: Box<str>,
         /// Of this node's own part of it.
         values: Brief,
-        /// Of the prices that it was told: the same for all, or their coordinator lies.
-        prices: Brief,
+        /// Of the version's digest ([`Version::digest`](crate::planning::Version::digest)): the same for all, or their coordinator lies.
+        version: Brief,
     },
     /// Shared state was reconciled with what a peer sent.
     Reconciled {
@@ -207,13 +212,13 @@ impl Entry {
                 put_cut(&mut out, action);
                 put_cut(&mut out, rule);
             }
-            Event::PlanCommitted { horizon, term, round, outcome, values, prices } => {
+            Event::PlanCommitted { horizon, term, round, outcome, values, version } => {
                 cbor::put_uint(&mut out, *horizon);
                 cbor::put_uint(&mut out, u64::from(*term));
                 cbor::put_uint(&mut out, u64::from(*round));
                 put_cut(&mut out, outcome);
                 cbor::put_bytes(&mut out, &values.0);
-                cbor::put_bytes(&mut out, &prices.0);
+                cbor::put_bytes(&mut out, &version.0);
             }
             Event::Reconciled { peer, writes, taken } => {
                 cbor::put_uint(&mut out, peer.0);
@@ -289,7 +294,7 @@ fn read_event(reader: &mut Reader<'_>) -> Result<Event, CborError> {
             round: small(reader)?,
             outcome: text(reader)?,
             values: brief(reader)?,
-            prices: brief(reader)?,
+            version: brief(reader)?,
         },
         6 => {
             Event::Reconciled { peer: NodeId(reader.uint()?), writes: reader.uint()?, taken: brief(reader)? }

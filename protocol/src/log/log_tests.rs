@@ -275,7 +275,7 @@ fn events() -> Vec<Event> {
             round: 17,
             outcome: "converged".into(),
             values: brief,
-            prices: brief,
+            version: brief,
         },
         Event::Reconciled { peer, writes: 12, taken: brief },
         Event::Learned { what: "revocations".into(), about, statement: brief },

@@ -233,8 +233,10 @@ pub struct PlanConfig {
     pub successors: Vec<NodeId>,
     /// How long a coordinator is silent before its first successor takes its place; none for never.
     pub succession: Option<Duration>,
-    /// Who takes part.
+    /// Who takes part from the beginning.
     pub participants: Vec<NodeId>,
+    /// Who may join later; nobody else is taken in.
+    pub joiners: Vec<NodeId>,
     /// The horizon that the problem is of.
     pub horizon: u64,
     /// Which variables are requests.

@@ -10,7 +10,7 @@ use crate::{
     envelope::{Header, Purpose, seal},
     id::NodeId,
     identity::PublicKey,
-    time::Instant,
+    time::{DtnTime, Instant},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
@@ -79,7 +79,7 @@ impl Node {
     pub fn presence(&self, node: NodeId) -> Option<Presence> {
         let discovering = self.discovering.as_ref()?;
         let expected = self.expected(node);
-        Some(discovering.membership.presence(node, expected, self.is_blocked(node)))
+        Some(discovering.membership.presence(self.now, node, expected, self.is_blocked(node)))
     }
 
     pub(super) fn start_discovery(&mut self) {
@@ -116,27 +116,35 @@ impl Node {
     fn expected(&self, node: NodeId) -> Expectation {
         let Some(discovering) = &self.discovering else { return Expectation::Heard };
         let (now, own) = (self.now, self.config.id);
-        if self.links.is_up_to(node) {
+        let (margin, max) = (discovering.config.margin, discovering.config.max_light_time);
+        if self.links.is_up_to(node) && self.is_fast(node) {
             return Expectation::Heard;
         }
         // Contacts come in the order in which they end, from those that have not ended for longer than light takes: the first few tell.
         let earliest = Instant::from_nanos(now.as_nanos().saturating_sub(LONGEST_LIGHT_NS));
         let contacts = self.plan.from_node(node, earliest).map(|(_, contact)| contact);
-        let mut next: Option<Instant> = None;
+        let (mut next, mut last, mut slow): (Option<Instant>, Option<Instant>, _) = (None, None, None);
         for contact in contacts.filter(|contact| contact.to == own).take(MAX_CONTACTS) {
-            let first = contact.start.saturating_add(contact.owlt).saturating_add(discovering.config.margin);
-            let last = contact.end.saturating_add(contact.owlt);
-            if first <= now && now < last {
-                return Expectation::Heard;
-            }
-            if first > now {
+            let first = contact.start.saturating_add(contact.owlt).saturating_add(margin);
+            let end = contact.end.saturating_add(contact.owlt);
+            if first <= now && now < end {
+                if contact.owlt <= max {
+                    return Expectation::Heard;
+                }
+                slow = slow.or(Some(contact.start));
+            } else if first > now {
                 next = Some(next.map_or(first, |known| known.min(first)));
+            } else {
+                last = last.max(Some(contact.start));
             }
         }
-        if next.is_some() {
-            return Expectation::Silent { until: next };
+        match (slow, next) {
+            (Some(_), _) => Expectation::Slow { since: slow },
+            _ if self.links.is_up_to(node) => Expectation::Slow { since: None },
+            (None, Some(_)) => Expectation::Silent { until: next, last },
+            _ if self.plan_knows(node) => Expectation::Silent { until: None, last },
+            _ => Expectation::Heard,
         }
-        if self.plan_knows(node) { Expectation::Silent { until: None } } else { Expectation::Heard }
     }
 
     fn plan_knows(&self, node: NodeId) -> bool {
@@ -205,10 +213,14 @@ impl Node {
         self.send_gossip();
     }
 
-    /// Any verified message of a member tells that it was there.
-    pub(super) fn note_heard(&mut self, node: NodeId) {
+    /// Any verified message of a member tells that it was there when it made that: now, where one of the two has no clock.
+    pub(super) fn note_heard(&mut self, node: NodeId, created: DtnTime) {
+        let civil = self.civil_now();
+        let clocks = created != DtnTime::UNKNOWN && civil != DtnTime::UNKNOWN;
+        let age = if clocks { civil.0.saturating_sub(created.0) } else { 0 };
+        let at = self.now.as_nanos().saturating_sub(age.saturating_mul(1_000_000));
         if let Some(discovering) = self.discovering.as_mut() {
-            discovering.membership.note_heard(self.now, node);
+            discovering.membership.note_heard(Instant::from_nanos(at), node);
         }
     }
 
@@ -256,16 +268,18 @@ impl Node {
 
     /// This node's own advert: signed anew when it, or the key, has changed.
     fn signed_advert(&mut self) -> Vec<u8> {
-        let life = self.membership().map(Membership::life);
-        let Some(life) = life else { return Vec::new() };
+        let Some(membership) = self.membership() else { return Vec::new() };
+        let (life, refuted) = (membership.life(), membership.refuted());
         let (capabilities, store_bytes) = (self.capabilities(), self.config.store.bytes);
-        let advert = Advert { life, capabilities, store_bytes };
         let known = self.discovering.as_ref().and_then(|discovering| discovering.advert.as_ref());
+        let count = known.filter(|(said, ..)| said.life == life).map_or(0, |(said, ..)| said.count);
+        let advert = Advert { life, refuted, count, capabilities, store_bytes };
         if let Some((_, _, bytes)) =
             known.filter(|(said, key, _)| *said == advert && key == self.keys.public())
         {
             return bytes.clone();
         }
+        let advert = Advert { count: count.saturating_add(1), ..advert };
         let bytes = advert.sign(&self.keys);
         self.signatures.made += 1;
         if let Some(discovering) = self.discovering.as_mut() {

@@ -15,6 +15,8 @@ use crate::{
 use alloc::vec::Vec;
 use core::time::Duration;
 
+/// How long creation times stand still where the clock was set back, in milliseconds.
+const MAX_STANDSTILL_MS: u64 = 60_000;
 /// Service number of a node's administrative endpoint (RFC 9171 §4.2.5.1.2).
 pub(super) const ADMINISTRATIVE: u64 = 0;
 /// Service number at which nodes take envelopes.
@@ -87,14 +89,29 @@ impl Node {
     /// A creation time and a sequence number that no other bundle of this node has, whatever its clock does.
     pub(super) fn next_creation(&mut self) -> CreationTimestamp {
         let (last, sequence) = self.last_creation;
-        // Where the clock steps back, time stands still until it has caught up.
-        let time = self.civil_now().max(last);
+        let (highest, rise) = &mut self.creation_numbers;
+        let mut time = self.civil.map_or(DtnTime::UNKNOWN, |estimate| estimate.dtn_time(self.now));
+        if time != DtnTime::UNKNOWN && last.0.saturating_sub(time.0) > MAX_STANDSTILL_MS {
+            // It was wrong by far, and nobody is to wait until it is right again: from here on, numbers alone tell creations apart.
+            *rise = true;
+        } else {
+            // Where the clock steps back a little, time stands still until it has caught up.
+            time = time.max(last);
+        }
         // The clock may also be behind that of the incarnation before.
         let epoch =
             if time == DtnTime::UNKNOWN { self.incarnation } else { self.incarnation.saturating_sub(1) };
         let first = u64::from(epoch) << 32;
-        let sequence =
-            if time == last && (sequence, last) != (0, DtnTime::UNKNOWN) { sequence + 1 } else { first };
+        let sequence = if *rise {
+            first.max(*highest + 1)
+        } else if time == last && (sequence, last) != (0, DtnTime::UNKNOWN) {
+            sequence + 1
+        } else {
+            first
+        };
+        if time != DtnTime::UNKNOWN {
+            *highest = sequence.max(*highest);
+        }
         self.last_creation = (time, sequence);
         CreationTimestamp { time, sequence }
     }

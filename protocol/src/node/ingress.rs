@@ -304,11 +304,16 @@ impl Node {
             self.replay.check(&header).map_err(|error| self.refuse(error.reason()))?;
             let opened = self.verify(parsed)?;
             self.replay.commit(&header).map_err(|error| self.refuse(error.reason()))?;
+            self.note_heard(header.sender, header.created);
             return self.on_control(header.sender, opened.payload).map_err(|reason| self.refuse(reason));
         }
         if header.purpose == Purpose::Membership {
             self.replay.check(&header).map_err(|error| self.refuse(error.reason()))?;
+            if !self.has_share(header.sender, bundle.payload().len()) {
+                return Err(self.refuse("share_exceeded"));
+            }
             let opened = self.verify(parsed)?;
+            self.spend_share(header.sender, bundle.payload().len());
             self.replay.commit(&header).map_err(|error| self.refuse(error.reason()))?;
             return self.on_gossip(header.sender, opened.payload).map_err(|reason| self.refuse(reason));
         }
@@ -353,7 +358,7 @@ impl Node {
         }
         let opened = self.verify(parsed)?;
         self.spend_share(key.peer, sealed.len());
-        self.note_heard(key.peer);
+        self.note_heard(key.peer, header.created);
         self.note_taken(key, header, sealed, opened.payload);
         let message =
             Message { sequence: header.sequence, created: header.created, payload: opened.payload.to_vec() };

@@ -163,7 +163,7 @@ pub enum Input<'a> {
         /// The other member.
         peer: NodeId,
     },
-    /// The coordinator is to begin its plan.
+    /// The plan begins: everyone who takes part from the beginning is told, and again after a restart. Its coordinator opens it.
     StartPlan,
     /// Time has passed: the plan's next horizon begins. Every node that takes part is told, the coordinator last.
     PlanHorizon(Box<PlanHorizon>),

@@ -266,9 +266,13 @@ impl Node {
         let priority = Priority::ALL.into_iter().find(|known| *known as u8 == *priority)?;
         let (expiry, left) = (u64::from_be_bytes(*expiry), u64::from_be_bytes(*left));
         let civil = self.civil_now();
-        // Without a clock on either side of the crash, time that passed in between cannot be counted.
-        let left =
-            if expiry == 0 || civil == DtnTime::UNKNOWN { left } else { expiry.saturating_sub(civil.0) };
+        // Without a clock on either side of the crash, time that passed in between cannot be counted. A clock that was set back makes nothing
+        // last longer than it had left.
+        let left = if expiry == 0 || civil == DtnTime::UNKNOWN {
+            left
+        } else {
+            expiry.saturating_sub(civil.0).min(left)
+        };
         Some((priority, Duration::from_millis(left), rest))
     }
 

@@ -127,6 +127,8 @@ pub struct Node {
     now: Instant,
     civil: Option<UtcEstimate>,
     last_creation: (DtnTime, u64),
+    /// The largest number of a creation so far, and whether each is to have a larger one: since the clock was set far back.
+    creation_numbers: (u64, bool),
 
     links: Links,
     plan: ContactPlan,
@@ -241,6 +243,7 @@ impl Node {
             now: start,
             civil: None,
             last_creation: (DtnTime::UNKNOWN, 0),
+            creation_numbers: (0, false),
             links: Links::default(),
             plan: ContactPlan::default(),
             router: Router::new(config.route_slack, route::SEARCHES),

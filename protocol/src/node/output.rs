@@ -8,7 +8,7 @@ use crate::{
     envelope::Purpose,
     id::{EndpointId, NodeId},
     log::Brief,
-    planning::{Outcome, RoundReport, secure::Window},
+    planning::{Outcome, RoundReport, Version, secure::Window},
     sync::Dot,
     time::DtnTime,
 };
@@ -380,7 +380,11 @@ pub enum Report {
         round: u32,
         /// How it ended.
         outcome: Outcome,
+        /// What all members were told of it ([`Version::digest`]).
+        digest: [u8; 32],
     },
+    /// This coordinator committed a version.
+    PlanVersion(Version),
     /// This coordinator goes on with a member more, or without one.
     PlanMember {
         /// The horizon.

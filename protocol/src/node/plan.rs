@@ -3,6 +3,8 @@
 mod answer;
 mod ask;
 mod commit;
+mod election;
+mod heard;
 mod horizon;
 mod latest;
 mod membership;
@@ -14,6 +16,8 @@ pub use horizon::{PlanHorizon, Requests};
 
 use self::{
     commit::Distribution,
+    election::Standing,
+    heard::Heard,
     horizon::PlanStage,
     latest::Latest,
     membership::{Joining, Membership},
@@ -46,6 +50,10 @@ pub(super) struct Planning {
     term: u32,
     /// The last request heard of it, without its question: where a successor goes on.
     heard: Option<Heard>,
+    /// This node would take the place of a coordinator that is silent.
+    standing: Option<Standing>,
+    /// The greatest term that this member voted for.
+    voted: u32,
     membership: Membership,
     /// The version that this coordinator committed last.
     commit: Option<Distribution>,
@@ -62,18 +70,8 @@ pub(super) struct Planning {
     gone: bool,
     /// The asset's kept state, until what its requests were fixed to is known too.
     kept: Vec<u8>,
-}
-
-/// What a coordinator last said.
-#[derive(Clone, Debug)]
-struct Heard {
-    at: Instant,
-    horizon: u64,
-    round: u32,
-    prices: Vec<f64>,
-    committed: bool,
-    /// It called for bids: rounds go on with whole requests.
-    calling: bool,
+    /// What was kept last of a coordinator without an asset.
+    kept_led: Vec<u8>,
 }
 
 impl Planning {
@@ -91,6 +89,8 @@ impl Planning {
             private: config.privacy.clone().map(|masks| privacy::Private::new(id, masks)),
             term: 0,
             heard: None,
+            standing: None,
+            voted: 0,
             membership: Membership::new(&config.participants),
             commit: None,
             auction: None,
@@ -100,6 +100,7 @@ impl Planning {
             own_due: None,
             gone: false,
             kept: Vec::new(),
+            kept_led: Vec::new(),
             config,
         }
     }
@@ -110,6 +111,9 @@ impl Planning {
         if key.get(1).is_some_and(|part| *part >= privacy::FIRST) {
             return self.take_back_masks(now, key, value);
         }
+        if key.get(1) == Some(&heard::LED) {
+            return self.take_back_led(now, value);
+        }
         if key.len() > 1 {
             self.choice = Choice::restore(value, self.config.horizon)?;
             let kept = core::mem::take(&mut self.kept);
@@ -118,9 +122,7 @@ impl Planning {
         let stage = PlanStage(u64::from_be_bytes(*value.first_chunk()?));
         if stage.horizon() < self.config.horizon {
             // The plan went on meanwhile: should nobody ask, this node does in its turn.
-            let prices = vec![0.0; self.config.couplings.len()];
-            let horizon = PlanStage::relaxed(self.config.horizon).0;
-            self.heard = Some(Heard { at: now, horizon, round: 0, prices, committed: false, calling: false });
+            self.heard = Some(self.unheard(now));
             return Some(());
         }
         if !stage.is_relaxed() {
@@ -193,51 +195,38 @@ impl Planning {
             None => Some(coordinator.request(member)?.encode()),
         }
     }
-
-    fn hear(&mut self, now: Instant, request: &Request) {
-        self.joining = None;
-        self.heard = Some(Heard {
-            at: now,
-            horizon: request.horizon,
-            round: request.round,
-            prices: request.prices.clone(),
-            committed: request.committed.is_some(),
-            calling: false,
-        });
-    }
-
-    /// A coordinator called for bids: it is there, and rounds go on with whole requests.
-    fn hear_call(&mut self, now: Instant, stage: PlanStage, round: u32) {
-        self.joining = None;
-        let prices = self.heard.take().map(|heard| heard.prices);
-        let prices = prices.unwrap_or_else(|| vec![0.0; self.config.couplings.len()]);
-        let (horizon, committed) = (stage.0, false);
-        self.heard = Some(Heard { at: now, horizon, round, prices, committed, calling: true });
-    }
 }
 
 impl Node {
+    /// The plan begins. Whoever takes part is told, so that a coordinator which is not there is missed.
     pub(super) fn start_plan(&mut self) -> Result<(), InputError> {
         let (now, id) = (self.now, self.config.id);
-        let planning = self.planning.as_mut().filter(|planning| planning.leader(planning.term) == id);
-        let planning = planning.ok_or(InputError::NotConfigured { what: "coordinating a plan" })?;
-        if planning.coordinator.is_none() {
-            let stage = PlanStage::relaxed(planning.config.horizon);
-            let begun = planning.coordinate(id, now, &self.plan, self.config.max_payload, 1);
-            let refused = || InputError::NotConfigured { what: "this plan" };
-            let (mut coordinator, settings, why) = begun.ok_or_else(refused)?;
-            let prices = vec![0.0; planning.config.couplings.len()];
-            let asked = match planning.config.horizon {
-                0 => coordinator.start(now),
-                _ => coordinator.resume(now, stage.0, 1, &prices).map_err(|_| refused())?,
-            };
-            planning.coordinator = Some(coordinator);
-            if !self.open_masks(settings) {
-                return Err(InputError::NotConfigured { what: "keys for the plan's masks" });
+        let planning = self.planning.as_mut().ok_or(InputError::NotConfigured { what: "planning" })?;
+        // After a restart: what was heard before tells where the plan is, and a new coordinator is due in its turn.
+        let begun = planning.heard.is_some() || planning.coordinator.is_some();
+        if begun || planning.leader(planning.term) != id {
+            if !begun {
+                planning.heard = Some(planning.unheard(now));
             }
-            self.report(Report::PlanSolver { solver: settings.kind.word(), why });
-            self.run_masks(asked);
+            self.watch_coordinator();
+            return Ok(());
         }
+        let stage = PlanStage::relaxed(planning.config.horizon);
+        let started = planning.coordinate(id, now, &self.plan, self.config.max_payload, 1);
+        let refused = || InputError::NotConfigured { what: "this plan" };
+        let (mut coordinator, settings, why) = started.ok_or_else(refused)?;
+        let prices = vec![0.0; planning.config.couplings.len()];
+        let asked = match planning.config.horizon {
+            0 => coordinator.start(now),
+            _ => coordinator.resume(now, stage.0, 1, &prices).map_err(|_| refused())?,
+        };
+        planning.coordinator = Some(coordinator);
+        if !self.open_masks(settings) {
+            return Err(InputError::NotConfigured { what: "keys for the plan's masks" });
+        }
+        self.report(Report::PlanSolver { solver: settings.kind.word(), why });
+        self.run_masks(asked);
+        self.keep_led();
         Ok(())
     }
 
@@ -257,7 +246,16 @@ impl Node {
             return None;
         }
         self.run_masks(asked);
+        self.keep_led();
         Some(settings)
+    }
+
+    /// Keeps where a coordinator without an asset is.
+    fn keep_led(&mut self) {
+        let now = self.now;
+        if let Some((key, state)) = self.planning.as_mut().and_then(|planning| planning.led(now)) {
+            self.put(key, state);
+        }
     }
 
     /// A verified message of another member.
@@ -266,7 +264,13 @@ impl Node {
             return self.report(Report::ModuleRefused { reason: "plan_not_configured" });
         }
         let masked = self.planning.as_ref().is_some_and(|planning| planning.private.is_some());
-        let orders = matches!(Notice::decode(payload), Ok(Notice::Call { .. } | Notice::Allotment { .. }));
+        let leads = self.planning.as_ref().is_some_and(|planning| planning.candidates().contains(&source));
+        let orders = match Notice::decode(payload) {
+            Ok(Notice::Call { .. } | Notice::Allotment { .. } | Notice::Stand { .. }) => true,
+            // Members and coordinators say whom they follow.
+            Ok(Notice::Follows { .. }) => leads,
+            _ => false,
+        };
         let asks = orders
             || match masked {
                 true => privacy::is_coordinators(payload),
@@ -288,7 +292,7 @@ impl Node {
         }
         if let Ok(request) = Request::decode(payload) {
             if request.term < planning.term || source != planning.leader(request.term) {
-                return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+                return self.refuse_coordinator(source, request.term);
             }
             return self.on_request(source, &request);
         }
@@ -306,7 +310,7 @@ impl Node {
         if let Notice::Call { term, .. } | Notice::Allotment { term, .. } = notice {
             let keyless = planning.private.as_ref().is_some_and(|private| !private.covers(term));
             if term < planning.term || source != planning.leader(term) || keyless {
-                return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+                return self.refuse_coordinator(source, term);
             }
             if term > planning.term {
                 planning.step_down(term);
@@ -315,7 +319,17 @@ impl Node {
         match notice {
             Notice::Join => self.on_join(source),
             Notice::Leave => self.on_leave(source),
-            Notice::Held { horizon, term, round } => self.on_held(source, horizon, term, round),
+            Notice::Held { horizon, term, round, digest } => {
+                self.on_held(source, (horizon, term, round), &digest);
+            }
+            Notice::Follows { horizon, term, committed } => {
+                self.on_follows(source, PlanStage(horizon), term, committed);
+            }
+            Notice::Stand { term, tries, .. } => self.on_stand(source, term, tries),
+            Notice::Vote { horizon, term, round, calling, prices } => {
+                let heard = Heard { at: self.now, term, horizon, round, prices, committed: false, calling };
+                self.on_vote(source, heard);
+            }
             Notice::Call { horizon, round, .. } => self.on_call(source, PlanStage(horizon), round),
             Notice::Allotment { horizon, attempt, granted, .. } => {
                 self.on_allotment(source, horizon, attempt, &granted);

@@ -365,14 +365,20 @@ impl Node {
     }
 
     /// Writes down that a version of the plan is committed, and this node's own part of it.
-    pub(super) fn note_plan_commit(&mut self, horizon: u64, request: &PlanRequest, outcome: &'static str) {
+    pub(super) fn note_plan_commit(
+        &mut self,
+        horizon: u64,
+        request: &PlanRequest,
+        outcome: &'static str,
+        digest: &[u8; 32],
+    ) {
         let asset = self.planning.as_ref().and_then(|planning| planning.asset.as_ref());
         let Some(asset) = asset.filter(|_| self.journal().is_some()) else { return };
         let values: Vec<u8> = asset.values().iter().flat_map(|value| value.to_be_bytes()).collect();
-        let prices: Vec<u8> = request.prices.iter().flat_map(|price| price.to_be_bytes()).collect();
-        let (outcome, values, prices) = (outcome.into(), Brief::of(&values), Brief::of(&prices));
+        let (outcome, values) = (outcome.into(), Brief::of(&values));
+        let version = Brief::cut(digest);
         let PlanRequest { term, round, .. } = *request;
-        self.write_down(Event::PlanCommitted { horizon, term, round, outcome, values, prices });
+        self.write_down(Event::PlanCommitted { horizon, term, round, outcome, values, version });
     }
 
     /// Writes down that a message was sent.
@@ -541,7 +547,8 @@ impl Node {
             }
         }
         let exhausted = InputError::Refused { reason: "revocations_exhausted" };
-        let bytes = next_list(list, now.max(keyring.heard()), &issuer.keys).ok_or(exhausted)?;
+        let version = keyring.next_version().ok_or(exhausted)?;
+        let bytes = next_list(list, version, now.max(keyring.heard()), &issuer.keys);
         self.learn_own(&Statement::Revocations(bytes));
         Ok(())
     }
@@ -551,18 +558,25 @@ impl Node {
         let (now, clock) = (self.civil_now(), self.trust_clock());
         let Some(trusting) = &self.trusting else { return };
         let (Some(issuer), Clock::Between { .. }) = (&trusting.config.issuer, clock) else { return };
+        if issuer.keys.public() != trusting.keyring.authority() {
+            return;
+        }
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let mut statements = Vec::new();
         let list = trusting.keyring.list();
         if now.0.saturating_sub(list.issued.0) >= millis(issuer.renew_before) / 2 {
             let issued = now.max(trusting.keyring.heard());
-            statements.extend(next_list(list.clone(), issued, &issuer.keys).map(Statement::Revocations));
+            let version = trusting.keyring.next_version();
+            let next = version.map(|version| next_list(list.clone(), version, issued, &issuer.keys));
+            statements.extend(next.map(Statement::Revocations));
         }
         for node in trusting.keyring.summary().members.into_keys() {
             let Some(certificate) = trusting.keyring.certificate(node) else { continue };
             let Some(key) = trusting.keyring.key(node) else { continue };
             let taken_back = trusting.keyring.blocked(node).is_some();
-            let due = certificate.expires.0 <= now.0.saturating_add(millis(issuer.renew_before));
+            // What an earlier key has signed is signed anew: it may be stolen, and is soon not taken any more.
+            let due = certificate.expires.0 <= now.0.saturating_add(millis(issuer.renew_before))
+                || trusting.keyring.is_of_earlier_authority(node);
             if !due || taken_back || trusting.keyring.revoked(node, KeyId::of(key)).is_some() {
                 continue;
             }
@@ -586,16 +600,14 @@ impl Node {
     }
 }
 
-/// The list that follows, without keys whose revocation is so old that no certificate of theirs can be left: at most so many stay. `None`: there
-/// is no greater version.
-fn next_list(mut list: RevocationList, issued: DtnTime, keys: &KeyPair) -> Option<Vec<u8>> {
+/// The list that follows, without keys whose revocation is so old that no certificate of theirs can be left: at most so many stay.
+fn next_list(mut list: RevocationList, version: u64, issued: DtnTime, keys: &KeyPair) -> Vec<u8> {
     while list.keys.len() > crate::identity::MAX_REVOKED {
         let oldest = list.keys.iter().min_by_key(|(_, revoked)| revoked.since).map(|(key, _)| *key);
         oldest.and_then(|key| list.keys.remove(&key));
     }
-    list.version = list.version.checked_add(1)?;
-    list.issued = issued;
-    Some(list.issue(keys))
+    (list.version, list.issued) = (version, issued);
+    list.issue(keys)
 }
 
 /// Milliseconds on the node's clock.

@@ -20,6 +20,7 @@ pub mod qp;
 pub mod schedule;
 pub mod secure;
 pub mod solver;
+mod version;
 
 #[cfg(test)]
 mod oracle;
@@ -34,3 +35,4 @@ pub use problem::{Hessian, LocalProblem, ProblemError, ProblemParts, Row, Shared
 pub use qp::{Qp, QpError, QpSettings, QpSolution, Stop};
 pub use schedule::{Commodity, Schedule};
 pub use solver::RoundReport;
+pub use version::Version;

@@ -3,7 +3,10 @@
 //! ```cddl
 //! notice = ["join"]                                                        ; member → candidates: ask me too
 //!        / ["leave"]                                                       ; member → candidates: plan without me
-//!        / ["held", horizon: uint, term: uint, round: uint]                ; member → coordinator: I hold this version
+//!        / ["held", horizon: uint, term: uint, round: uint, digest: bytes .size 32] ; member → coordinator: I hold this version
+//!        / ["follows", horizon: uint, term: uint, committed: bool]         ; to one of a lesser term, and to a candidate: this one is followed
+//!        / ["stand", horizon: uint, term: uint, tries: uint]               ; candidate → member: do you miss the coordinator too?
+//!        / ["vote", horizon: uint, term: uint, round: uint, calling: bool, [* price: float64]] ; member → candidate: yes, and this I heard last
 //!        / ["call", horizon: uint, term: uint, round: uint]                ; coordinator → member: bids for requests, please
 //!        / ["bids", horizon: uint, term: uint, [* bid], [* use]]           ; member → coordinator
 //!        / ["allot", horizon: uint, term: uint, attempt: uint, [* variable: uint]] ; coordinator → member: granted, in the order of rank
@@ -55,6 +58,39 @@ pub enum Notice {
         term: u32,
         /// The round that ended it.
         round: u32,
+        /// The version's digest, of what this member holds ([`Version`](super::Version)).
+        digest: [u8; 32],
+    },
+    /// Which coordinator the sender follows: an answer to one of a lesser term, or to a candidate.
+    Follows {
+        /// The solver's horizon.
+        horizon: u64,
+        /// The term of the coordinator that it follows.
+        term: u32,
+        /// Whether that one has committed a version in the horizon.
+        committed: bool,
+    },
+    /// A candidate misses the coordinator, and would take its place.
+    Stand {
+        /// The solver's horizon in which it would go on.
+        horizon: u64,
+        /// The term that would be its own.
+        term: u32,
+        /// How often it has asked before, without a word of the coordinator since.
+        tries: u32,
+    },
+    /// A member misses the coordinator too, and has heard this of it.
+    Vote {
+        /// The solver's horizon of the last request it heard.
+        horizon: u64,
+        /// The candidate's term.
+        term: u32,
+        /// The round of that request.
+        round: u32,
+        /// Whether bids were called for after it.
+        calling: bool,
+        /// The prices of that request.
+        prices: Vec<f64>,
     },
     /// The relaxed plan is agreed on; bids are due.
     Call {
@@ -125,9 +161,25 @@ impl Notice {
         match self {
             Self::Join => encoder.array(1)?.str("join").map(|_| ()),
             Self::Leave => encoder.array(1)?.str("leave").map(|_| ()),
-            Self::Held { horizon, term, round } => {
-                head(4, "held", *horizon, *term)?;
-                encoder.u32(*round).map(|_| ())
+            Self::Held { horizon, term, round, digest } => {
+                head(5, "held", *horizon, *term)?;
+                encoder.u32(*round)?.bytes(digest).map(|_| ())
+            }
+            Self::Follows { horizon, term, committed } => {
+                head(4, "follows", *horizon, *term)?;
+                encoder.bool(*committed).map(|_| ())
+            }
+            Self::Stand { horizon, term, tries } => {
+                head(4, "stand", *horizon, *term)?;
+                encoder.u32(*tries).map(|_| ())
+            }
+            Self::Vote { horizon, term, round, calling, prices } => {
+                head(6, "vote", *horizon, *term)?;
+                encoder.u32(*round)?.bool(*calling)?.array(prices.len() as u64)?;
+                for price in prices {
+                    encoder.f64(*price)?;
+                }
+                Ok(())
             }
             Self::Call { horizon, term, round } => {
                 head(4, "call", *horizon, *term)?;
@@ -165,7 +217,7 @@ impl Notice {
         let notice = match (word, fields) {
             ("join", 1) => Self::Join,
             ("leave", 1) => Self::Leave,
-            (word, 4..=5) => {
+            (word, 4..=6) => {
                 let (horizon, term) = (number(&mut decoder)?, small(&mut decoder)?);
                 Self::read(word, fields, horizon, term, &mut decoder)?.ok_or(malformed)?
             }
@@ -182,7 +234,18 @@ impl Notice {
         decoder: &mut Decoder<'_>,
     ) -> Result<Option<Self>, MessageError> {
         Ok(Some(match (word, fields) {
-            ("held", 4) => Self::Held { horizon, term, round: small(decoder)? },
+            ("held", 5) => {
+                let (round, position) = (small(decoder)?, decoder.position());
+                let digest = decoder.bytes().ok().and_then(|bytes| bytes.try_into().ok());
+                let digest = digest.ok_or(MessageError::Malformed { position })?;
+                Self::Held { horizon, term, round, digest }
+            }
+            ("follows", 4) => Self::Follows { horizon, term, committed: flag(decoder)? },
+            ("stand", 4) => Self::Stand { horizon, term, tries: small(decoder)? },
+            ("vote", 6) => {
+                let (round, calling) = (small(decoder)?, flag(decoder)?);
+                Self::Vote { horizon, term, round, calling, prices: read_prices(decoder)? }
+            }
             ("call", 4) => Self::Call { horizon, term, round: small(decoder)? },
             ("bids", 5) => {
                 let count = length(decoder, MAX_REQUESTS)?;
@@ -222,6 +285,11 @@ fn write_variables(encoder: &mut Encoder<&mut Vec<u8>>, variables: &[usize]) -> 
 fn small(decoder: &mut Decoder<'_>) -> Result<u32, MessageError> {
     let position = decoder.position();
     u32::try_from(number(decoder)?).map_err(|_| MessageError::Malformed { position })
+}
+
+fn flag(decoder: &mut Decoder<'_>) -> Result<bool, MessageError> {
+    let position = decoder.position();
+    decoder.bool().map_err(|_| MessageError::Malformed { position })
 }
 
 fn place(decoder: &mut Decoder<'_>) -> Result<usize, MessageError> {
@@ -270,6 +338,15 @@ fn read_uses(decoder: &mut Decoder<'_>) -> Result<Vec<(usize, f64)>, MessageErro
     Ok(uses)
 }
 
+fn read_prices(decoder: &mut Decoder<'_>) -> Result<Vec<f64>, MessageError> {
+    let count = length(decoder, MAX_COUPLINGS)?;
+    let mut prices = Vec::with_capacity(count);
+    for _ in 0..count {
+        prices.push(real(decoder)?);
+    }
+    Ok(prices)
+}
+
 fn read_variables(decoder: &mut Decoder<'_>) -> Result<Vec<usize>, MessageError> {
     let count = length(decoder, MAX_REQUESTS)?;
     let mut variables = Vec::with_capacity(count);
@@ -290,7 +367,10 @@ mod tests {
         vec![
             Notice::Join,
             Notice::Leave,
-            Notice::Held { horizon: 256, term: 1, round: 17 },
+            Notice::Held { horizon: 256, term: 1, round: 17, digest: [7; 32] },
+            Notice::Follows { horizon: 256, term: 2, committed: true },
+            Notice::Stand { horizon: 256, term: 4, tries: 1 },
+            Notice::Vote { horizon: 257, term: 4, round: 18, calling: true, prices: vec![0.5, -2.0] },
             Notice::Call { horizon: 1, term: 0, round: 30 },
             Notice::Bids { horizon: 1, term: 0, bids: vec![bid], rest: vec![(7, 0.25)] },
             Notice::Allotment { horizon: 1, term: 0, attempt: 2, granted: vec![9, 3] },
@@ -313,7 +393,7 @@ mod tests {
 
     #[test]
     fn lists_without_their_bytes_are_refused_before_allocation() {
-        let mut bytes = notices()[5].encode();
+        let mut bytes = notices()[8].encode();
         let end = bytes.len() - 3;
         assert_eq!(bytes[end], 0x82);
         bytes.truncate(end);
@@ -325,7 +405,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), which in 0..7_usize, at in 0..64_usize) {
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), which in 0..10_usize, at in 0..64_usize) {
             let _ = Notice::decode(&bytes);
             let mut mutated = notices()[which].encode();
             let at = at % mutated.len();

@@ -1,11 +1,12 @@
 //! Sealed messages at whole nodes: who reads them, and who does not any more.
 
-use crate::fleet::{Fleet, keys};
+use crate::fleet::{BEGIN, DAY, Fleet, authority, certificate, keys};
 use cosmosmesh_protocol::{
     envelope::{Parsed, Purpose, seal},
     id::NodeId,
-    identity::Cause,
-    node::{Audience, Input, Kept, SealingConfig},
+    identity::{Cause, KeyId, RevocationList, Revoked, Statement},
+    node::{Audience, Input, InputError, Kept, SealingConfig, SubmitError},
+    time::DtnTime,
 };
 use std::time::Duration;
 
@@ -71,6 +72,7 @@ fn a_rotated_key_still_opens_what_was_sealed_for_the_one_before() {
     fleet.submit(2, 3, Purpose::Command, "dig");
     fleet.run_for(Duration::from_secs(20));
     fleet.rotate(3, 33);
+    fleet.restart(3);
     for other in [1, 2, 4] {
         fleet.meet(3, other, true);
     }
@@ -100,16 +102,29 @@ fn a_group_gets_a_new_key_when_a_member_is_taken_out_who_cannot_read_on() {
         assert_eq!(fleet.hosts[&name].node.group_epoch(), Some(2), "at {name}");
     }
     assert_eq!(fleet.hosts[&4].node.group_epoch(), Some(1), "the key of the epoch before is all it has");
-    fleet.submit(2, 4, Purpose::Command, "not for you");
+    let refused = fleet.try_submit(2, 4, Purpose::Command, "not for you");
+    assert_eq!(refused, Err(InputError::Submit(SubmitError::Blocked(NodeId(4)))));
     fleet.submit(2, 3, Purpose::Command, "dig");
     fleet.run_for(HOUR);
     assert_eq!(fleet.texts(4), ["look"]);
     assert_eq!(fleet.texts(3), ["dig"]);
+    // Certified anew, it belongs to the group again, under a key that its former one does not open.
+    let statement = Statement::Certificate(certificate(4, 44, 1, 30).issue(&authority()));
+    for name in [1, 4] {
+        fleet.input(name, Input::Learn(statement.clone())).expect("the authority's word");
+    }
+    fleet.input(4, Input::RotateKey(Box::new(keys(44)))).expect("certified");
+    fleet.run_for(12 * HOUR);
+    for name in 1..=4 {
+        assert_eq!(fleet.hosts[&name].node.group_epoch(), Some(3), "at {name}");
+    }
+    fleet.submit(2, 4, Purpose::Command, "again");
+    fleet.run_for(HOUR);
+    assert_eq!(fleet.texts(4), ["look", "again"]);
 }
 
-#[test]
-fn a_message_waits_for_the_groups_key_also_over_a_restart() {
-    // Nothing passes between the keeper and member 3 but what member 2 carries, and the keeper's keys go to 3 directly.
+/// A command of member 2, sealed in an epoch whose key member 3 has not, comes to member 3 by the attacker's link.
+fn an_early_command() -> Fleet {
     let mut fleet = fleet(&group());
     fleet.run_for(HOUR);
     for (a, b) in [(1, 3), (1, 4), (3, 4), (2, 3)] {
@@ -117,9 +132,6 @@ fn a_message_waits_for_the_groups_key_also_over_a_restart() {
     }
     fleet.input(1, Input::Revoke { node: NodeId(4), cause: Cause::Blocked }).expect("the authority");
     fleet.run_for(Duration::from_secs(5));
-    assert_eq!(fleet.hosts[&2].node.group_epoch(), Some(2), "the next key is at member 2");
-    assert_eq!(fleet.hosts[&3].node.group_epoch(), Some(1), "and not at member 3");
-    // What member 2 signs now goes by the attacker's link, before anything else comes through.
     fleet.submit(2, 3, Purpose::Command, "dig");
     let pending = fleet.records(2, Kept::OutgoingMessage);
     let envelope = pending.iter().map(|record| record[17..].to_vec()).find(|envelope| {
@@ -128,8 +140,104 @@ fn a_message_waits_for_the_groups_key_also_over_a_restart() {
         })
     });
     assert_eq!(crate::fleet::refused(fleet.bring(3, 2, 78, envelope.expect("it is kept"))), None);
-    assert!(fleet.texts(3).is_empty(), "it waits");
     assert_eq!(fleet.records(3, Kept::Sealed).len(), 1);
+    fleet
+}
+
+#[test]
+fn what_waits_for_a_key_goes_when_its_sender_is_blocked_also_over_a_restart() {
+    for restarts in [false, true] {
+        let mut fleet = an_early_command();
+        let key = KeyId::of(keys(2).public());
+        let revoked = Revoked { since: DtnTime(BEGIN), cause: Cause::Compromised };
+        let list = RevocationList { version: 9, issued: DtnTime(BEGIN + DAY), ..RevocationList::default() };
+        let list = RevocationList { keys: [((NodeId(2), key), revoked)].into_iter().collect(), ..list };
+        let list = Statement::Revocations(list.issue(&authority()));
+        if restarts {
+            fleet.restart(3);
+        }
+        fleet.input(3, Input::Learn(list)).expect("the authority's list");
+        assert!(fleet.records(3, Kept::Sealed).is_empty(), "it goes at once");
+        fleet.restart(3);
+        fleet.meet(1, 3, true);
+        fleet.run_for(6 * HOUR);
+        assert!(fleet.hosts[&3].node.group_epoch() >= Some(2), "the key has come");
+        assert!(fleet.texts(3).is_empty(), "and opened nothing of what was there");
+    }
+}
+
+#[test]
+fn one_sender_with_made_up_epochs_takes_its_own_part_of_the_room() {
+    use cosmosmesh_protocol::envelope::sealing::{GroupKey, binding};
+    use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
+    let members = (1..=4).map(NodeId).collect();
+    let mut fleet = fleet(&Audience::Group { keeper: NodeId(1), members, lifetime: 6 * HOUR });
+    fleet.run_for(HOUR);
+    let mut rng = ChaCha8Rng::from_seed([1; 32]);
+    let mut early = |fleet: &mut Fleet, from: u64, sequence: u64, epoch: u64| {
+        let bound = binding(NodeId(from), Purpose::Telemetry);
+        let payload = GroupKey::generate(epoch, &mut rng).seal(NodeId(from), &bound, b"x", &mut rng);
+        let header = fleet.header(from, 3, Purpose::Telemetry, sequence);
+        assert_eq!(fleet.forge_bytes(&keys(from), header, &payload), None, "a member's own envelope");
+    };
+    for sequence in 1..=300 {
+        early(&mut fleet, 2, sequence, 2 + sequence % 3);
+    }
+    assert_eq!((fleet.records(3, Kept::Sealed).len(), fleet.refusals(3, "seal_no_room")), (32, 268));
+    early(&mut fleet, 2, 301, 1 << 63);
+    assert_eq!(fleet.refusals(3, "seal_epoch"), 1, "no such epoch is near");
+    early(&mut fleet, 4, 1, 2);
+    assert_eq!(fleet.records(3, Kept::Sealed).len(), 33, "another's still waits");
+    // And none of it for ever.
+    fleet.run_for(7 * HOUR);
+    assert!(fleet.records(3, Kept::Sealed).is_empty());
+}
+
+#[test]
+fn a_keeper_and_a_member_that_lost_their_disks_read_on_and_no_epoch_begins_again() {
+    let mut fleet = fleet(&group());
+    fleet.run_for(HOUR);
+    fleet.lose_disk(3);
+    fleet.run_for(6 * HOUR);
+    assert_eq!(fleet.hosts[&3].node.group_epoch(), Some(1), "it has asked");
+    fleet.lose_disk(1);
+    fleet.run_for(6 * HOUR);
+    let epoch = fleet.hosts[&1].node.group_epoch().expect("an epoch");
+    assert!(epoch > 1, "the keeper does not know which epochs there were");
+    for name in 2..=4 {
+        assert_eq!(fleet.hosts[&name].node.group_epoch(), Some(epoch), "at {name}");
+    }
+    fleet.submit(1, 3, Purpose::Command, "dig");
+    fleet.run_for(HOUR);
+    assert_eq!(fleet.texts(3), ["dig"]);
+}
+
+#[test]
+fn when_the_keeper_is_blocked_another_takes_its_place_and_the_keeper_reads_nothing_more() {
+    let members = (1..=4).map(NodeId).collect();
+    let mut fleet = fleet(&Audience::Group { keeper: NodeId(2), members, lifetime: 240 * HOUR });
+    fleet.run_for(HOUR);
+    assert!((1..=4).all(|name| fleet.hosts[&name].node.group_epoch() == Some(1)));
+    fleet.input(1, Input::Revoke { node: NodeId(2), cause: Cause::Compromised }).expect("the authority");
+    fleet.run_for(12 * HOUR);
+    let epoch = fleet.hosts[&1].node.group_epoch();
+    assert!(epoch > Some(1));
+    for name in [3, 4] {
+        assert_eq!(fleet.hosts[&name].node.group_epoch(), epoch, "at {name}");
+    }
+    assert_ne!(fleet.hosts[&2].node.group_epoch(), epoch);
+    fleet.submit(4, 3, Purpose::Telemetry, "ice");
+    fleet.run_for(HOUR);
+    assert_eq!(fleet.texts(3), ["ice"]);
+}
+
+#[test]
+fn a_message_waits_for_the_groups_key_also_over_a_restart() {
+    // Nothing passes between the keeper and member 3 but what member 2 carries, and the keeper's keys go to 3 directly.
+    let mut fleet = an_early_command();
+    assert_eq!(fleet.hosts[&2].node.group_epoch(), Some(2), "the next key is at member 2");
+    assert_eq!(fleet.hosts[&3].node.group_epoch(), Some(1), "and not at member 3");
+    assert!(fleet.texts(3).is_empty(), "it waits");
     fleet.restart(3);
     fleet.meet(2, 3, true);
     fleet.meet(1, 3, true);

@@ -254,6 +254,16 @@ impl Fleet {
     }
 
     pub(crate) fn submit(&mut self, from: u64, to: u64, purpose: Purpose, text: &str) {
+        self.try_submit(from, to, purpose, text).expect("taken");
+    }
+
+    pub(crate) fn try_submit(
+        &mut self,
+        from: u64,
+        to: u64,
+        purpose: Purpose,
+        text: &str,
+    ) -> Result<(), InputError> {
         let submission = Submission {
             destination: NodeId(to),
             purpose,
@@ -261,7 +271,7 @@ impl Fleet {
             lifetime: Duration::from_millis(10_000 * DAY),
             payload: text.as_bytes().to_vec(),
         };
-        self.input(from, Input::Submit(submission)).expect("taken");
+        self.input(from, Input::Submit(submission))
     }
 
     /// The attacker brings an envelope in a bundle from `source` to a node.

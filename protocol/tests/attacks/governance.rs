@@ -3,12 +3,13 @@
 use crate::fleet::{BEGIN, DAY, Fleet, authority, certificate, keys};
 use cosmosmesh_protocol::{
     access::{Action, Policy},
+    discovery::{Pace, Presence},
     envelope::Purpose,
     governance::{Content, Electorate},
     id::NodeId,
     identity::{Cause, KeyId, Statement},
     log::Event,
-    node::{GovernanceConfig, Input, InputError, Issuer, NodeConfig},
+    node::{DiscoveryConfig, GovernanceConfig, Input, InputError, Issuer, NodeConfig, Report, SubmitError},
     time::DtnTime,
 };
 use std::time::Duration;
@@ -146,13 +147,99 @@ fn a_member_that_the_fleet_blocks_is_heard_no_more_even_by_its_friends() {
     fleet.run_for(HOUR);
     assert!(fleet.texts(3).is_empty());
     assert!(fleet.refusals(3, "blocked_source") + fleet.refusals(3, "key_blocked") > 0);
+    // And nothing more is sent to it, by nobody.
+    let refused = fleet.try_submit(3, 4, Purpose::Telemetry, "hello");
+    assert_eq!(refused, Err(InputError::Submit(SubmitError::Blocked(NodeId(4)))));
+    fleet.hosts.values_mut().for_each(|host| host.reports.clear());
+    fleet.run_for(24 * HOUR);
+    for name in 1..=3 {
+        // But for the list of keys that are taken back, once.
+        let to_it = |report: &&Report| match report {
+            Report::Accepted { destination, purpose, .. }
+            | Report::Retransmitted { destination, purpose, .. } => {
+                *destination == NodeId(4) && *purpose != Purpose::Trust
+            }
+            _ => false,
+        };
+        assert_eq!(fleet.hosts[&name].reports.iter().filter(to_it).count(), 0, "at {name}");
+    }
+}
+
+#[test]
+fn a_voter_that_rotates_often_is_seated_anew_and_votes_on() {
+    let mut fleet = fleet();
+    for key in 30..35 {
+        fleet.rotate(3, key);
+        fleet.run_for(6 * HOUR);
+    }
+    // Five successions away from its seat: who holds the authority's key has proposed the new key, and the fleet has decided so.
+    for name in 1..=4 {
+        let ledger = fleet.hosts[&name].node.ledger().expect("a ledger");
+        assert_eq!(ledger.electorate().key(NodeId(3)), Some(keys(34).public()), "at {name}");
+        assert!(ledger.is_idle());
+    }
+    // Its vote is needed, under that key and the next.
+    cut_off(&mut fleet, 4, false);
+    fleet.restart(3);
+    fleet.rotate(3, 35);
+    let before = decisions(&fleet, 1);
+    fleet.input(1, Input::Propose(Box::new(strict()))).expect("an admin may");
+    fleet.run_for(12 * HOUR);
+    assert_eq!(decisions(&fleet, 1), before + 1);
+    assert!(!may_command(&fleet, 3, 2));
+}
+
+#[test]
+fn a_voter_whose_key_is_taken_back_loses_its_seat_until_it_has_another() {
+    let mut fleet = fleet();
+    fleet
+        .input(1, Input::Revoke { node: NodeId(4), cause: Cause::Compromised })
+        .expect("the authority's key");
+    fleet.run_for(12 * HOUR);
+    for name in 1..=3 {
+        let ledger = fleet.hosts[&name].node.ledger().expect("a ledger");
+        assert_eq!(ledger.electorate().key(NodeId(4)), None, "at {name}");
+    }
+}
+
+#[test]
+fn a_voter_with_many_opinions_and_many_failed_proposals_comes_back_after_a_restart() {
+    let mut fleet = fleet();
+    cut_off(&mut fleet, 1, false);
+    for number in 0..100_u8 {
+        fleet.input(1, Input::Opinion { content: [number; 32], approves: true }).expect("an opinion");
+    }
+    for number in 0..8 {
+        let (key, since, cause) = (keys(222).public().clone(), DtnTime(BEGIN + number), Cause::Superseded);
+        let content = Content::Authority { key, since, cause };
+        fleet.input(1, Input::Propose(Box::new(content))).expect("an admin may");
+    }
+    fleet.run_for(HOUR);
+    fleet.restart(1);
+    assert!(fleet.hosts[&1].node.ledger().is_some_and(|ledger| !ledger.is_idle()));
+}
+
+#[test]
+fn patience_does_not_begin_anew_with_every_restart() {
+    let mut fleet = fleet();
+    // Two of four are cut off; the other two wait, and one restarts again and again.
+    cut_off(&mut fleet, 3, false);
+    cut_off(&mut fleet, 4, false);
+    fleet.input(1, Input::Propose(Box::new(strict()))).expect("an admin may");
+    for _ in 0..10 {
+        fleet.run_for(HOUR);
+        fleet.restart(2);
+    }
+    let committed = |event: &Event| matches!(event, Event::Governed { step, about, .. } if **step == *"committed" && *about == NodeId(2));
+    assert!(fleet.events(2).iter().any(committed), "it has given up after six hours and a bit");
 }
 
 #[test]
 fn an_authority_that_the_fleet_decides_upon_issues_and_the_earlier_one_does_no_more() {
     let mut fleet = fleet();
     let since = DtnTime(BEGIN + DAY);
-    let content = Content::Authority { key: keys(222).public().clone(), since };
+    let cause = Cause::Compromised;
+    let content = Content::Authority { key: keys(222).public().clone(), since, cause };
     fleet.input(1, Input::Propose(Box::new(content))).expect("an admin may");
     fleet.run_for(HOUR);
     let late = certificate(3, 33, 2, 40);
@@ -161,6 +248,12 @@ fn an_authority_that_the_fleet_decides_upon_issues_and_the_earlier_one_does_no_m
     let learn = |fleet: &mut Fleet, statement| crate::fleet::refused(fleet.input(2, Input::Learn(statement)));
     assert_eq!(learn(&mut fleet, by(&authority())), Some("other_authority"));
     assert_eq!(learn(&mut fleet, by(&keys(222))), None);
+    // It signs every member's certificate anew: nothing of the key that may be stolen is needed any more.
+    fleet.run_for(10 * HOUR);
+    for name in 1..=4 {
+        let keyring = fleet.hosts[&name].node.keyring().expect("a keyring");
+        assert!((1..=4).all(|of| !keyring.is_of_earlier_authority(NodeId(of))), "at {name}");
+    }
     // It takes keys back, and its list is taken: node 2 holds its key.
     fleet.input(2, Input::Revoke { node: NodeId(4), cause: Cause::Blocked }).expect("the authority's key");
     fleet.run_for(10 * HOUR);
@@ -172,4 +265,48 @@ fn an_authority_that_the_fleet_decides_upon_issues_and_the_earlier_one_does_no_m
         assert!(keyring.revoked(NodeId(4), KeyId::of(keys(4).public())).is_some(), "at {name}");
         assert_eq!(keyring.authority(), keys(222).public());
     }
+}
+
+#[test]
+fn an_authority_that_the_fleet_comes_back_to_issues_again() {
+    let mut fleet = fleet();
+    let revoke = |fleet: &mut Fleet, who: u64| {
+        fleet.input(who, Input::Revoke { node: NodeId(4), cause: Cause::Superseded }).is_ok()
+    };
+    for (number, (key, holder)) in [(keys(222), 2), (authority(), 1)].into_iter().enumerate() {
+        let (key, since) = (key.public().clone(), DtnTime(BEGIN + DAY + number as u64));
+        let content = Content::Authority { key, since, cause: Cause::Superseded };
+        fleet.input(1, Input::Propose(Box::new(content))).expect("an admin may");
+        fleet.run_for(HOUR);
+        assert_eq!(decisions(&fleet, 1), number + 1);
+        assert_eq!((revoke(&mut fleet, holder), revoke(&mut fleet, 3 - holder)), (true, false));
+    }
+}
+
+#[test]
+fn a_fleet_without_certificates_blocks_a_member_by_its_directory() {
+    let pairs: Vec<(u64, u64)> = (1..=4).flat_map(|a| (1..=4).map(move |b| (a, b))).collect();
+    let seconds = Duration::from_secs;
+    let pace = Pace { period: seconds(20), round_trip: seconds(5), suspicion: seconds(60) };
+    let mut fleet = Fleet::built(&ALL, &pairs, |_, config| {
+        governed(config);
+        config.trust = None;
+        let (max_light_time, margin) = (seconds(1), seconds(60));
+        config.discovery = Some(DiscoveryConfig { pace, max_light_time, margin });
+    });
+    fleet.run_for(HOUR / 4);
+    assert_eq!(fleet.hosts[&1].node.presence(NodeId(4)), Some(Presence::Alive));
+    let block =
+        Content::Block { node: NodeId(4), key: KeyId::of(keys(4).public()), since: DtnTime(BEGIN + DAY) };
+    fleet.input(1, Input::Propose(Box::new(block))).expect("everybody may");
+    fleet.run_for(HOUR);
+    for name in 1..=3 {
+        assert_eq!(fleet.hosts[&name].node.presence(NodeId(4)), Some(Presence::Down), "at {name}");
+        let refused = fleet.try_submit(name, 4, Purpose::Telemetry, "hello");
+        let unknown = SubmitError::UnknownDestination(NodeId(4));
+        assert_eq!(refused, Err(InputError::Submit(unknown)), "at {name}");
+    }
+    fleet.submit(4, 3, Purpose::Telemetry, "hello");
+    fleet.run_for(HOUR);
+    assert!(fleet.texts(3).is_empty());
 }

@@ -30,6 +30,7 @@ fn alone(hosts: &[(u64, u64, &[u64])], coordinator: u64) -> Fleet {
             successors: Vec::new(),
             succession: None,
             participants: [2, 3].map(NodeId).to_vec(),
+            joiners: Vec::new(),
             horizon: 0,
             requests: Requests { own: Vec::new(), couplings: Vec::new() },
             absence: None,
@@ -71,6 +72,7 @@ fn masked(hosts: &[(u64, u64, &[u64])], kind: Kind) -> Fleet {
             successors: vec![NodeId(1)],
             succession: None,
             participants: [2, 3].map(NodeId).to_vec(),
+            joiners: Vec::new(),
             horizon: 0,
             requests: Requests { own: Vec::new(), couplings: Vec::new() },
             absence: None,
@@ -189,7 +191,7 @@ fn a_coordinator_that_tells_two_stories_leaves_them_in_two_logs() {
     }
     let told = |name: u64| {
         fleet.events(name).into_iter().find_map(|event| match event {
-            Event::PlanCommitted { horizon: 0, term: 0, round: 2, prices, .. } => Some(prices),
+            Event::PlanCommitted { horizon: 0, term: 0, round: 2, version, .. } => Some(version),
             _ => None,
         })
     };

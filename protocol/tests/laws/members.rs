@@ -96,7 +96,8 @@ pub(super) fn statements() -> Vec<Vec<u8>> {
     let log = LogId { node: NodeId(1), born: 1 };
     let checkpoint = Checkpoint { log, size: 3, root: [7; 32], time: UTC };
     let life = Life { node: NodeId(1), incarnation: 1, renewal: 0 };
-    let advert = Advert { life, capabilities: Capabilities::default(), store_bytes: 1 << 20 };
+    let capabilities = Capabilities::default();
+    let advert = Advert { life, refuted: 3, count: 4, capabilities, store_bytes: 1 << 20 };
     let entry = Entry { index: 0, clock_ms: 7, time: UTC, event: Event::Started { incarnation: 1 } };
     let message = GovernanceMessage {
         asks: true,

@@ -11,10 +11,10 @@ use cosmosmesh_protocol::{
     identity::{Directory, KeyPair},
     node::{
         BundleSettings, Change, Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, PlanConfig,
-        PrivacyConfig, Report, Requests, Retransmission,
+        PlanHorizon, PrivacyConfig, Report, Requests, Retransmission,
     },
     planning::{
-        FleetProblem, Outcome,
+        FleetProblem, LocalProblem, Outcome,
         generate::{Binding, FleetSpec, Planted},
         secure::{Enrolment, EpochSeed},
         solver::{Kind, MethodSettings, Pace},
@@ -40,6 +40,9 @@ pub(crate) struct Fleet {
     pub(crate) hosts: BTreeMap<u64, Host>,
     pub(crate) flights: Vec<(Instant, u64, u64, Vec<u8>)>,
     pub(crate) setup: Setup,
+    /// Those that are cut off from the rest: what crosses over is lost.
+    pub(crate) cut: Vec<u64>,
+    horizon: u64,
     directory: Arc<Directory>,
     incarnation: u32,
 }
@@ -72,8 +75,16 @@ pub(crate) struct Setup {
     pub(crate) contested: Vec<usize>,
     pub(crate) max_attempts: u32,
     pub(crate) max_rounds: u32,
+    /// How many answers a version needs.
+    pub(crate) quorum: usize,
     /// Under masks, how many members have to come or go before the sum begins anew.
     pub(crate) masks: Option<usize>,
+    /// Who takes the coordinator's place.
+    pub(crate) successors: Vec<u64>,
+    /// Who may join later.
+    pub(crate) joiners: Vec<u64>,
+    /// Whose own host believes so, and nobody else.
+    pub(crate) strangers: Vec<u64>,
 }
 
 impl Setup {
@@ -81,9 +92,39 @@ impl Setup {
         let Planted { problem, best, .. } = planted();
         let requests = vec![Vec::new(); NODES as usize];
         let members = (1..=NODES).collect();
-        let (max_attempts, max_rounds) = (20, 500);
-        let contested = Vec::new();
-        Self { problem, best, solver, members, requests, contested, max_attempts, max_rounds, masks: None }
+        let (max_attempts, max_rounds, quorum) = (20, 500, 3);
+        let (contested, masks, joiners, strangers) = (Vec::new(), None, Vec::new(), Vec::new());
+        let successors = vec![2, 3];
+        Self {
+            problem,
+            best,
+            solver,
+            members,
+            requests,
+            contested,
+            max_attempts,
+            max_rounds,
+            quorum,
+            masks,
+            successors,
+            joiners,
+            strangers,
+        }
+    }
+}
+
+impl Setup {
+    /// The first coordinator has no part of its own.
+    pub(crate) fn without_own_part(mut self) -> Self {
+        self.members.retain(|node| *node != 1);
+        self
+    }
+
+    fn part(&self, node: u64) -> Option<LocalProblem> {
+        let mut parts = self.members.iter().chain(&self.joiners).chain(&self.strangers);
+        let takes_part = parts.any(|one| *one == node);
+        let local = self.problem.locals().iter().find(|(id, _)| *id == NodeId(node));
+        local.filter(|_| takes_part).map(|(_, problem)| problem.clone())
     }
 }
 
@@ -112,7 +153,7 @@ fn masks(node: u64, changes: usize) -> PrivacyConfig {
 
 pub(crate) fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> NodeConfig {
     let (solver, kind) = (setup.solver, setup.solver.unwrap_or_default());
-    let problem = setup.problem.locals().iter().find(|(id, _)| *id == NodeId(node));
+    let problem = setup.part(node);
     NodeConfig {
         id: NodeId(node),
         directory: directory.clone(),
@@ -145,9 +186,10 @@ pub(crate) fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> No
         sealing: None,
         plan: Some(PlanConfig {
             coordinator: NodeId(1),
-            successors: vec![NodeId(2), NodeId(3)],
+            successors: setup.successors.iter().copied().map(NodeId).collect(),
             succession: Some(Duration::from_secs(300)),
             participants: setup.members.iter().copied().map(NodeId).collect(),
+            joiners: setup.joiners.iter().copied().map(NodeId).collect(),
             horizon: 0,
             requests: Requests {
                 own: setup.requests[node as usize - 1].clone(),
@@ -159,12 +201,12 @@ pub(crate) fn config(node: u64, directory: &Arc<Directory>, setup: &Setup) -> No
             pace: Pace {
                 deadline: Duration::from_secs(60),
                 gather: Duration::from_secs(1),
-                quorum: 2,
+                quorum: setup.quorum,
                 patience: 1000,
                 max_rounds: setup.max_rounds,
             },
             couplings: setup.problem.couplings().clone(),
-            problem: problem.map(|(_, problem)| problem.clone()),
+            problem,
             privacy: setup.masks.map(|changes| masks(node, changes)),
             lifetime: Duration::from_secs(7200),
         }),
@@ -185,6 +227,8 @@ impl Fleet {
             hosts: BTreeMap::new(),
             flights: Vec::new(),
             setup,
+            cut: Vec::new(),
+            horizon: 0,
             directory: directory.clone(),
             incarnation: 1,
         };
@@ -261,9 +305,39 @@ impl Fleet {
         for peer in (1..=NODES).filter(|peer| *peer != node) {
             while let Some(frame) = host.node.poll_transmit(now, LinkId(peer as u32)) {
                 let airtime = Duration::from_nanos(frame.len() as u64 * 8 * 1_000_000_000 / RATE_BPS);
-                self.flights.push((now.saturating_add(airtime + OWLT), node, peer, frame));
+                if self.cut.contains(&node) == self.cut.contains(&peer) {
+                    self.flights.push((now.saturating_add(airtime + OWLT), node, peer, frame));
+                }
             }
         }
+    }
+
+    /// The plan begins: everyone is told.
+    pub(crate) fn start(&mut self) {
+        for node in (1..=NODES).rev() {
+            self.input(node, Input::StartPlan);
+        }
+    }
+
+    /// Hosts enter the next horizon, of the same problem; prices are carried over.
+    pub(crate) fn enter_horizon(&mut self, horizon: u64, nodes: &[u64]) {
+        self.horizon = horizon;
+        for node in nodes.iter().rev().copied() {
+            let next = self.horizon_of(node);
+            self.input(node, Input::PlanHorizon(Box::new(next)));
+        }
+    }
+
+    fn horizon_of(&self, node: u64) -> PlanHorizon {
+        let couplings = self.setup.problem.couplings().clone();
+        let moved = (0..couplings.len()).map(Some).collect();
+        let own = self.setup.requests[node as usize - 1].clone();
+        let requests = Requests { own, couplings: self.setup.contested.clone() };
+        PlanHorizon { horizon: self.horizon, couplings, problem: self.setup.part(node), moved, requests }
+    }
+
+    pub(crate) fn put_down(&mut self, node: u64) {
+        self.hosts.get_mut(&node).expect("a host").down = true;
     }
 
     pub(crate) fn run_for(&mut self, span: Duration) {
@@ -303,13 +377,15 @@ impl Fleet {
     pub(crate) fn restart(&mut self, node: u64) {
         self.incarnation += 1;
         let (now, incarnation) = (self.now, self.incarnation);
-        let settings = config(node, &self.directory, &self.setup);
+        let mut settings = config(node, &self.directory, &self.setup);
+        settings.plan.as_mut().expect("it plans").horizon = self.horizon;
         let host = self.hosts.get_mut(&node).expect("a host");
         let kept = host.kept.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         host.node =
             Node::restore(settings, keys(node), [99; 32], now, incarnation, None, kept).expect("its own");
         host.down = false;
         self.connect(node);
+        self.input(node, Input::StartPlan);
     }
 
     pub(crate) fn gap(&self) -> f64 {

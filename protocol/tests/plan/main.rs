@@ -5,6 +5,7 @@ mod harness;
 mod members;
 mod rounding;
 mod slots;
+mod succession;
 
 use cosmosmesh_protocol::{
     id::NodeId,

@@ -12,7 +12,7 @@ use cosmosmesh_protocol::{
 use std::time::Duration;
 
 /// A fleet that can plan whoever is missing: each may do nothing.
-fn setup(kind: Kind) -> Setup {
+pub(crate) fn setup(kind: Kind) -> Setup {
     const SLOTS: usize = 3;
     let local = |node: u64| {
         let preferred = |slot: usize| ((5 * node as usize + 3 * slot) % 7) as f64 - 3.0;
@@ -38,7 +38,7 @@ fn setup(kind: Kind) -> Setup {
 }
 
 /// The gap of some members' plans to the optimum among them.
-fn gap_among(fleet: &Fleet, members: &[u64]) -> f64 {
+pub(crate) fn gap_among(fleet: &Fleet, members: &[u64]) -> f64 {
     let locals = fleet.setup.problem.locals().iter();
     let locals = locals.filter(|(node, _)| members.contains(&node.0)).cloned().collect();
     let problem = FleetProblem::new(fleet.setup.problem.couplings().clone(), locals).expect("reachable");
@@ -56,7 +56,7 @@ fn latest(fleet: &Fleet, node: u64) -> Vec<f64> {
     values.next().expect("a plan")
 }
 
-fn members(fleet: &Fleet, coordinator: u64) -> Vec<(u64, bool, &'static str)> {
+pub(crate) fn members(fleet: &Fleet, coordinator: u64) -> Vec<(u64, bool, &'static str)> {
     let reports = fleet.hosts[&coordinator].reports.iter();
     let members = reports.filter_map(|report| match report {
         Report::PlanMember { member, present, why, .. } => Some((member.0, *present, *why)),
@@ -101,6 +101,7 @@ fn a_late_member_is_taken_in_and_one_that_leaves_is_planned_without() {
     for kind in [Kind::QuasiNewton, Kind::AsynchronousExchange] {
         let mut fewer = setup(kind);
         fewer.members = vec![1, 2, 4];
+        fewer.joiners = vec![3];
         let mut fleet = Fleet::with(fewer);
         fleet.input(1, Input::StartPlan);
         fleet.run_for(Duration::from_secs(5));

@@ -39,7 +39,7 @@ fn satellite(index: usize) -> LocalProblem {
     .expect("valid")
 }
 
-fn auction(kind: Kind) -> (Setup, Rounded) {
+pub(crate) fn auction(kind: Kind) -> (Setup, Rounded) {
     let antennas = (0..SLOTS).map(|t| Coupling::mutual_exclusion(format!("antenna[{t}]"), 1.0));
     let couplings =
         Couplings::new(antennas.chain([Coupling::budget("budget", 2.5)]).collect()).expect("valid");
@@ -54,7 +54,7 @@ fn auction(kind: Kind) -> (Setup, Rounded) {
     (setup, rounded)
 }
 
-fn assert_rounded(fleet: &Fleet, rounded: &Rounded, what: &str) {
+pub(crate) fn assert_rounded(fleet: &Fleet, rounded: &Rounded, what: &str) {
     let held = fleet.held();
     for (values, granted) in held.iter().zip(&rounded.choice) {
         let whole: Vec<f64> = granted.iter().map(|granted| if *granted { 1.0 } else { 0.0 }).collect();
@@ -90,7 +90,7 @@ fn nodes_make_requests_whole_as_the_central_rule_does() {
 }
 
 /// When something of the run happens first at the coordinator, in whole seconds.
-fn moment(kind: Kind, holds: impl Fn(&Fleet) -> bool) -> u64 {
+pub(crate) fn moment(kind: Kind, holds: impl Fn(&Fleet) -> bool) -> u64 {
     let mut fleet = Fleet::with(auction(kind).0);
     fleet.input(1, Input::StartPlan);
     (0..5000)

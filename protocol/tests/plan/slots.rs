@@ -70,6 +70,7 @@ fn hub_config(id: u64, hub: u64, directory: &Arc<Directory>, planted: &Planted) 
         plan: Some(PlanConfig {
             coordinator: NodeId(hub),
             successors: Vec::new(),
+            joiners: Vec::new(),
             succession: None,
             participants: planted.problem.locals().iter().map(|(node, _)| *node).collect(),
             requests: Requests::default(),

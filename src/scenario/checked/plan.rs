@@ -131,6 +131,14 @@ pub struct Rolling {
 }
 
 impl PlanSpec {
+    /// Whether an asset is there when the plan begins: it coordinates, may have to, or takes part from the beginning.
+    #[must_use]
+    pub fn begins_with(&self, asset: AssetIndex) -> bool {
+        let participant = self.participants.iter().find(|participant| participant.asset == asset);
+        let leads = self.coordinator == asset || self.successors.contains(&asset);
+        participant.map_or(leads, |participant| participant.joins.is_none())
+    }
+
     /// How many horizons there are, 1 or more.
     #[must_use]
     pub fn horizons(&self) -> u64 {

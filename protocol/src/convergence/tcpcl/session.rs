@@ -151,6 +151,8 @@ pub struct Session {
     last_active: Instant,
     /// Whether bytes of the peer were left to TCP when this was last looked at.
     deaf: bool,
+    /// Whether the driver leaves them there.
+    held: bool,
     /// A message that came in part.
     head: Vec<u8>,
     /// Messages to the peer, but segments and answers to segments.
@@ -180,6 +182,7 @@ impl Session {
             last_received: now,
             last_active: now,
             deaf: false,
+            held: false,
             head: Vec::new(),
             control: Vec::new(),
             outputs: VecDeque::new(),
@@ -229,6 +232,14 @@ impl Session {
                     && self.reception.has_room(self.config.max_held)
             }
         }
+    }
+
+    /// Tells that the driver leaves bytes of the peer to TCP for now, or no longer. Meanwhile, silence of an established session is nobody's fault,
+    /// and its time begins anew afterwards.
+    pub fn hold(&mut self, now: Instant, held: bool) {
+        self.now = self.now.max(now);
+        self.held = held;
+        self.heed();
     }
 
     /// What happened, oldest first; `None` when nothing is left to tell.
@@ -354,7 +365,7 @@ impl Session {
     /// may still lie in TCP.
     fn heed(&mut self) {
         let was_deaf = self.deaf;
-        self.deaf = !self.wants_bytes();
+        self.deaf = self.held || !self.wants_bytes();
         if was_deaf && !self.deaf {
             self.last_received = self.now;
             self.transmission.restart(self.now);

@@ -194,6 +194,20 @@ fn a_silent_peer_ends_the_session_after_two_intervals() {
 }
 
 #[test]
+fn silence_is_no_fault_of_a_peer_whose_bytes_are_left_to_tcp() {
+    let mut lone = Lone::established(config("ipn:1.0"));
+    lone.end.session.hold(after(60), true);
+    lone.wait_until(after(1000));
+    assert!(!lone.end.outputs.iter().any(|output| matches!(output, Output::Ending { .. })));
+    assert!(lone.sent().contains(&Message::Keepalive), "it is told that we are there");
+    lone.end.session.hold(after(1000), false);
+    lone.wait_until(after(1119));
+    assert!(!lone.end.outputs.iter().any(|output| matches!(output, Output::Ending { .. })));
+    lone.wait_until(after(1120));
+    assert!(lone.end.outputs.iter().any(|output| matches!(output, Output::Ending { .. })));
+}
+
+#[test]
 fn an_idle_session_ends_though_it_is_kept_alive() {
     let mut ours = config("ipn:1.0");
     ours.idle_shutdown = Some(Duration::from_secs(90));

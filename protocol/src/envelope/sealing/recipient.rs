@@ -182,6 +182,10 @@ fn open_with(
 }
 
 #[cfg(test)]
+#[path = "rfc9180_tests.rs"]
+mod rfc9180_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{

@@ -132,6 +132,12 @@ impl CertificateError {
     }
 }
 
+/// The key that a certificate says to be signed by: unproven.
+pub(super) fn claimed_signer(bytes: &[u8]) -> Option<KeyId> {
+    let signed = Sign1::parse(bytes, MAX_CERTIFICATE_LEN).ok()?;
+    signed.kid().try_into().ok().map(KeyId)
+}
+
 impl Certificate {
     /// The certificate as the authority signs it. Times are cut to whole seconds.
     #[must_use]

@@ -21,9 +21,9 @@ impl Node {
         governing.applied = decision.slot;
         let Some((proposer, content)) = &decision.adopted else { return };
         match content {
-            Content::Authority { key, since } => {
+            Content::Authority { key, since, cause } => {
                 let Some(trusting) = self.trusting.as_mut() else { return };
-                trusting.keyring.adopt_authority(key.clone(), *since);
+                trusting.keyring.adopt_authority(key.clone(), *since, *cause);
                 let statement = Brief::of(key.as_bytes());
                 self.write_down(Event::Learned { what: "authority".into(), about: NodeId(0), statement });
                 self.keep_keyring();
@@ -73,12 +73,13 @@ impl Node {
         }
     }
 
-    /// Who holds the key of the authority in force issues with it; who holds another one no more.
+    /// Who holds the key of the authority in force issues with it; who holds another one no more, until the fleet comes back to that.
     pub(super) fn choose_issuer(&mut self) {
+        let held = self.config.trust.as_ref().and_then(|trust| trust.issuer.clone());
         let standby = self.governing.as_ref().and_then(|governing| governing.config.standby.clone());
         let Some(trusting) = self.trusting.as_mut() else { return };
         let authority = trusting.keyring.authority();
-        let issuer = trusting.config.issuer.take().into_iter().chain(standby);
+        let issuer = trusting.config.issuer.take().into_iter().chain(held).chain(standby);
         trusting.config.issuer = issuer.into_iter().find(|issuer| issuer.keys.public() == authority);
     }
 

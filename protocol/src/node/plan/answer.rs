@@ -1,10 +1,10 @@
 //! The asset's side: what a request leads to.
 
-use super::{Node, PlanStage, latest::Slot};
+use super::{Node, PlanStage, heard::mark, latest::Slot};
 use crate::{
     id::NodeId,
     node::{Kept, Report},
-    planning::{notice::Notice, solver::Request},
+    planning::{Version, notice::Notice, solver::Request},
 };
 use alloc::{vec, vec::Vec};
 
@@ -15,10 +15,13 @@ impl Node {
         if source != own && request.term > planning.term {
             planning.step_down(request.term);
         }
-        let news = planning.heard.as_ref().is_none_or(|heard| {
-            (heard.horizon, heard.round) < (request.horizon, request.round)
-                || (!heard.committed && request.committed.is_some())
-        });
+        if !planning.is_current(PlanStage(request.horizon)) {
+            // Of the last horizon, or of one that this host has not reached: nobody is asked anything, and somebody coordinates.
+            planning.is_alive(now);
+            self.watch_coordinator();
+            return self.report(Report::ModuleRefused { reason: "plan_horizon" });
+        }
+        let news = planning.heard.as_ref().is_none_or(|heard| heard.mark() < mark(request));
         planning.hear(now, request);
         let gone = planning.gone;
         self.watch_coordinator();
@@ -50,11 +53,12 @@ impl Node {
         }
         if let (Some(outcome), true) = (request.committed, news) {
             let (horizon, term, round) = (stage.horizon(), request.term, request.round);
-            self.note_plan_commit(horizon, request, outcome.word());
-            self.report(Report::PlanCommitted { horizon, term, round, outcome });
+            let digest = Version::of(request).map_or([0; 32], |version| version.digest());
+            self.note_plan_commit(horizon, request, outcome.word(), &digest);
+            self.report(Report::PlanCommitted { horizon, term, round, outcome, digest });
         }
         if request.committed.is_some() && source != own {
-            self.acknowledge_version(source, request.horizon, request.term, request.round);
+            self.acknowledge_version(source, request);
         }
         match contribution {
             Some(contribution) if source == own => self.on_contribution(own, &contribution),

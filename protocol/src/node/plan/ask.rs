@@ -100,7 +100,8 @@ impl Node {
         let others: Vec<NodeId> =
             others.into_iter().filter(|member| planning.asking(*member).is_some()).collect();
         if others.is_empty() {
-            if asked_itself && coordinator.waits_for_only(own) {
+            let alone = coordinator.members().all(|member| member == own);
+            if asked_itself && (alone || coordinator.waits_for_only(own)) {
                 planning.own_due = Some(now.saturating_add(OWN_PAUSE));
                 self.arm_plan_round();
             }
@@ -126,6 +127,7 @@ impl Node {
         for report in reports {
             self.report(Report::PlanRound(report));
         }
+        self.keep_led();
         self.arm_plan_round();
     }
 

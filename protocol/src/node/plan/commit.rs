@@ -1,13 +1,21 @@
 //! The end of a plan: a version is committed, and told until everyone holds it.
 //!
-//! A version of the plan is (horizon, term, round): what every member answered last when its coordinator said so. The coordinator's
-//! envelope signs it, as it signs every request. Members answer that they hold it; who does not is told again at each deadline,
-//! at most [`MAX_REPEATS`] times, and whenever it asks ([`super::membership`]).
+//! A version of the plan is (horizon, term, round): what of every member is in the sum when its coordinator says so. The coordinator's
+//! envelope signs it, as it signs every request. What all members are told of it has a digest ([`Version::digest`]). Members answer that they hold it, and
+//! which digest it has; who does not is told again at each deadline, at most [`MAX_REPEATS`] times, and whenever it asks ([`super::membership`]).
+//!
+//! Nothing is committed that less than the quorum has answered in the coordinator's term: a coordinator that is cut off with a few
+//! goes on asking. With a quorum that is a majority, no two coordinators can commit side by side.
 
 use super::{Node, PlanStage, latest::Slot};
 use crate::{
     id::NodeId,
-    planning::{Outcome, notice::Notice, solver::Coordinator},
+    node::Report,
+    planning::{
+        Outcome, Version,
+        notice::Notice,
+        solver::{Coordinator, Request},
+    },
     time::Instant,
 };
 use alloc::{collections::BTreeSet, vec::Vec};
@@ -39,6 +47,14 @@ impl Node {
             return;
         }
         let stage = PlanStage(coordinator.horizon());
+        let quorum = planning.config.pace.quorum;
+        let answered = coordinator.members().filter(|member| coordinator.has_share(*member)).count();
+        if outcome == Outcome::Absent && answered < quorum {
+            let (round, prices) = (coordinator.round().saturating_add(1), coordinator.prices().to_vec());
+            self.report(Report::ModuleRefused { reason: "plan_no_quorum" });
+            self.coordinate_from(stage, round, &prices);
+            return;
+        }
         if planning.config.requests.any() && stage.is_relaxed() {
             let (round, prices) = (coordinator.round(), coordinator.prices().to_vec());
             return self.call_for_bids(stage.next(), round, prices);
@@ -53,6 +69,10 @@ impl Node {
         let due = now.saturating_add(planning.config.pace.deadline);
         let told: Vec<NodeId> = waiting.iter().copied().collect();
         planning.commit = Some(Distribution { waiting, due, repeats: 0 });
+        if let Some(version) = coordinator.version() {
+            self.report(Report::PlanVersion(version));
+        }
+        self.keep_led();
         self.arm_plan_round();
         self.tell(&told);
         let Some(coordinator) = self.planning.as_ref().and_then(|planning| planning.coordinator.as_ref())
@@ -90,12 +110,16 @@ impl Node {
         self.arm_plan_round();
     }
 
-    /// A member holds a version.
-    pub(super) fn on_held(&mut self, from: NodeId, horizon: u64, term: u32, round: u32) {
+    /// A member holds a version. One that holds another under the same name is told of, and is asked again.
+    pub(super) fn on_held(&mut self, from: NodeId, name: (u64, u32, u32), digest: &[u8; 32]) {
         let Some(planning) = self.planning.as_mut() else { return };
         let Some(coordinator) = &planning.coordinator else { return };
-        if (horizon, term, round) != (coordinator.horizon(), planning.term, coordinator.round()) {
+        let Some(version) = coordinator.version() else { return };
+        if name != (version.horizon, version.term, version.round) {
             return;
+        }
+        if version.digest() != *digest {
+            return self.report(Report::ModuleRefused { reason: "plan_other_version" });
         }
         if let Some(commit) = planning.commit.as_mut() {
             commit.waiting.remove(&from);
@@ -104,7 +128,10 @@ impl Node {
     }
 
     /// Tells the coordinator that its version is held here.
-    pub(super) fn acknowledge_version(&mut self, coordinator: NodeId, horizon: u64, term: u32, round: u32) {
-        self.send_plan(coordinator, Notice::Held { horizon, term, round }.encode());
+    pub(super) fn acknowledge_version(&mut self, coordinator: NodeId, request: &Request) {
+        let Some(version) = Version::of(request) else { return };
+        let (horizon, term, round) = (version.horizon, version.term, version.round);
+        let digest = version.digest();
+        self.send_plan(coordinator, Notice::Held { horizon, term, round, digest }.encode());
     }
 }

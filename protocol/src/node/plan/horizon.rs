@@ -109,14 +109,19 @@ impl Node {
             let price = |from: &Option<usize>| from.and_then(|from| list.get(from).copied()).unwrap_or(0.0);
             next.moved.iter().map(price).collect()
         };
-        if let Some(coordinator) = planning.coordinator.as_ref().filter(|coordinator| coordinator.round() > 0)
-        {
-            let (prices, round) = (carry(coordinator.prices()), coordinator.round().saturating_add(1));
-            self.coordinate_from(stage, round, &prices);
-        } else if let Some(heard) = &mut planning.heard {
+        let led = planning.coordinator.as_ref().map(|own| (own.round(), carry(own.prices())));
+        let heard = planning.heard.as_ref().map(|heard| (heard.round, carry(&heard.prices)));
+        if let Some((round, prices)) = heard.clone() {
             // Should its coordinator not open it, a candidate does, from where the last horizon's prices lead.
-            let (round, prices) = (heard.round, carry(&heard.prices));
-            *heard = Heard { at: now, horizon: stage.0, round, prices, committed: false, calling: false };
+            let (term, horizon) = (planning.term, stage.0);
+            let (committed, calling) = (false, false);
+            planning.heard = Some(Heard { at: now, term, horizon, round, prices, committed, calling });
+        }
+        planning.standing = None;
+        // A successor that called for bids first has no round of its own yet: it goes on from what it heard.
+        let began = led.as_ref().filter(|(round, _)| *round > 0).cloned();
+        if let Some((round, prices)) = led.and(began.or(heard)) {
+            self.coordinate_from(stage, round.saturating_add(1), &prices);
         }
         self.watch_coordinator();
         Ok(())

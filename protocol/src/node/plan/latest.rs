@@ -22,6 +22,8 @@ use sha2::{Digest as _, Sha256};
 pub(super) enum Slot {
     Request,
     Answer,
+    /// Calls, allotments, and what candidates say: each takes the place of the last.
+    Notice,
 }
 
 /// The last message in a slot.
@@ -33,7 +35,7 @@ struct Sent {
     digest: [u8; 32],
 }
 
-/// What was said last: one request and one answer for each member.
+/// What was said last: one request, one answer and one notice for each member.
 #[derive(Debug, Default)]
 pub(super) struct Latest {
     sent: BTreeMap<(NodeId, Slot), Sent>,

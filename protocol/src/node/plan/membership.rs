@@ -2,7 +2,7 @@
 //!
 //! **Joining.** A member that nobody asks tells every candidate that it is there, again and again with growing pauses, until it is
 //! asked. The coordinator takes it in at once: the sum begins anew with it, from the prices of the last round. While requests
-//! are being rounded, and once the plan is committed, it waits for the next horizon.
+//! are being rounded, and once the plan is committed, it waits for the next horizon. Whom the mission does not name is not taken in.
 //!
 //! **Leaving.** A member that says so, or from which nothing came for [`PlanConfig::absence`](crate::node::PlanConfig::absence) after
 //! it was asked, is retired: what it answered last leaves the sum with it, and the others agree as if it gave and took nothing.
@@ -47,6 +47,13 @@ pub(super) struct Joining {
     tries: u32,
 }
 
+impl Joining {
+    /// The first one is due then.
+    pub(super) const fn at(due: Instant) -> Self {
+        Self { due, tries: 0 }
+    }
+}
+
 impl Membership {
     pub(super) fn new(members: &[NodeId]) -> Self {
         let present = members.iter().copied().collect();
@@ -59,6 +66,11 @@ impl Membership {
 
     pub(super) fn holds(&self, node: NodeId) -> bool {
         self.present.contains(&node)
+    }
+
+    /// Those who take part, be they silent or not: who has a say in who coordinates.
+    pub(super) fn electorate(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.present.union(&self.retired).copied()
     }
 
     pub(super) fn asked(&mut self, now: Instant, members: &[NodeId]) {
@@ -118,6 +130,11 @@ impl Membership {
 }
 
 impl Planning {
+    /// Whether the mission names a node as one that takes part, from the beginning or later: a stranger's share is in no sum.
+    fn is_enrolled(&self, node: NodeId) -> bool {
+        self.config.participants.contains(&node) || self.config.joiners.contains(&node)
+    }
+
     /// Everyone who may coordinate.
     pub(super) fn candidates(&self) -> Vec<NodeId> {
         core::iter::once(self.config.coordinator).chain(self.config.successors.iter().copied()).collect()
@@ -132,7 +149,7 @@ impl Node {
         let planning =
             planning.ok_or(crate::node::InputError::NotConfigured { what: "a part in the plan" })?;
         planning.gone = false;
-        planning.joining = Some(Joining { due: now, tries: 0 });
+        planning.joining = Some(Joining::at(now));
         self.on_plan_join();
         Ok(())
     }
@@ -190,6 +207,9 @@ impl Node {
     /// A member is there: it is taken in, or told again what it missed.
     pub(super) fn on_join(&mut self, from: NodeId) {
         let Some(planning) = self.planning.as_mut() else { return };
+        if !planning.is_enrolled(from) {
+            return self.report(Report::ModuleRefused { reason: "plan_not_enrolled" });
+        }
         planning.membership.heard(from);
         let new = planning.membership.take(from);
         if planning

@@ -393,7 +393,7 @@ impl Node {
         let MaskedRequest { request, receipt } = asked;
         let leads = request.term >= planning.term && source == planning.leader(request.term);
         if !leads || receipt.epoch != epoch(request.term) {
-            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+            return self.refuse_coordinator(source, request.term);
         }
         // Masks are bound to the question where all are asked one: who is asked to answer by another method is asked to do without.
         let waits = request.question.one_at_a_time();
@@ -416,7 +416,7 @@ impl Node {
         let Some(planning) = self.planning.as_mut() else { return };
         let term = u32::try_from(opening.epoch.saturating_sub(1)).unwrap_or(u32::MAX);
         if opening.epoch == 0 || term < planning.term || source != planning.leader(term) {
-            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+            return self.refuse_coordinator(source, term);
         }
         let asset = planning.asset.is_some();
         let Some(private) = &mut planning.private else { return };

@@ -8,9 +8,10 @@
 //! the granted request that ranks last is withdrawn, as in the central reference.
 //!
 //! A successor that heard of a call, or of rounds after one, calls again: members answer with the relaxed plan that they
-//! had at the first call, so that equal bids are decided alike. A member that does not answer is retired.
+//! had at the first call, so that equal bids are decided alike. A member that does not answer is retired, unless fewer than the quorum would be
+//! left: then it is the coordinator that is cut off, and it goes on asking.
 
-use super::{Node, PlanStage};
+use super::{Node, PlanStage, latest::Slot};
 use crate::{
     id::NodeId,
     node::{Kept, Report},
@@ -39,10 +40,13 @@ pub(super) struct Choice {
     relaxed: Vec<f64>,
     /// The stage for which requests are decided, and those that were taken, ascending.
     taken: Option<(u64, Vec<usize>)>,
-    /// The last allotment answered: term, attempt and what was declined of it.
-    answered: Option<(u32, u32, Vec<usize>)>,
+    /// The last allotment answered: its name, and what was declined of it.
+    answered: Option<(AllotmentName, Vec<usize>)>,
     requests: Vec<usize>,
 }
+
+/// Term, stage and attempt: a later allotment has a greater name.
+type AllotmentName = (u32, u64, u32);
 
 /// What a coordinator is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +70,8 @@ pub(super) struct Auction {
     /// What else is in the couplings, by member.
     rest: BTreeMap<NodeId, Vec<(usize, f64)>>,
     declined: BTreeSet<(NodeId, usize)>,
-    withdrawn: usize,
+    /// Those of them that were granted first: nobody declined them.
+    withdrawn: BTreeSet<(NodeId, usize)>,
     granted: BTreeMap<NodeId, Vec<usize>>,
     attempt: u32,
     due: Instant,
@@ -177,7 +182,7 @@ impl Node {
             bids: Vec::new(),
             rest: BTreeMap::new(),
             declined: BTreeSet::new(),
-            withdrawn: 0,
+            withdrawn: BTreeSet::new(),
             granted: BTreeMap::new(),
             attempt: 0,
             due: now.saturating_add(planning.config.pace.deadline),
@@ -185,7 +190,7 @@ impl Node {
         });
         let call = Notice::Call { horizon: stage.0, term: planning.term, round };
         for member in others {
-            self.send_plan(member, call.encode());
+            self.send_latest(member, Slot::Notice, round, call.encode());
         }
         self.arm_plan_round();
         self.on_call(own, stage, round);
@@ -195,11 +200,15 @@ impl Node {
     pub(super) fn on_call(&mut self, source: NodeId, stage: PlanStage, round: u32) {
         let now = self.now;
         let Some(planning) = self.planning.as_mut() else { return };
+        if !planning.is_current(stage) {
+            planning.is_alive(now);
+            return self.watch_coordinator();
+        }
         planning.hear_call(now, stage, round);
         self.watch_coordinator();
         let Some(planning) = self.planning.as_mut() else { return };
         let (Some(asset), Some(problem)) = (&planning.asset, &planning.config.problem) else { return };
-        if planning.gone || PlanStage(asset.horizon()).horizon() != stage.horizon() {
+        if planning.gone {
             return;
         }
         if planning.choice.relaxed.is_empty() {
@@ -328,7 +337,7 @@ impl Node {
             if member == own {
                 mine = Some(granted);
             } else {
-                self.send_plan(member, notice.encode());
+                self.send_latest(member, Slot::Notice, round, notice.encode());
             }
         }
         self.arm_plan_round();
@@ -343,16 +352,26 @@ impl Node {
     pub(super) fn on_allotment(&mut self, source: NodeId, stage: u64, attempt: u32, granted: &[usize]) {
         let now = self.now;
         let Some(planning) = self.planning.as_mut() else { return };
+        if !planning.is_current(PlanStage(stage)) {
+            // Of the last horizon: what it grants is over.
+            planning.is_alive(now);
+            return self.watch_coordinator();
+        }
         let round = planning.heard.as_ref().map_or(0, |heard| heard.round);
         planning.hear_call(now, PlanStage(stage), round);
+        if planning.gone {
+            return self.watch_coordinator();
+        }
         let Some(problem) = &planning.config.problem else { return };
         let term = planning.term;
+        let name = (term, stage, attempt);
         let declined = match &planning.choice.answered {
-            Some((at, number, declined)) if (*at, *number) == (term, attempt) => declined.clone(),
-            Some((at, number, _)) if (*at, *number) > (term, attempt) => return,
+            Some((last, declined)) if *last == name => declined.clone(),
+            Some((last, _)) if *last > name => return,
             _ => planning.choice.take(stage, problem, &planning.config.requests.own, granted),
         };
-        planning.choice.answered = Some((term, attempt, declined.clone()));
+        planning.choice.horizon = PlanStage(stage).horizon();
+        planning.choice.answered = Some((name, declined.clone()));
         self.keep_choice();
         self.watch_coordinator();
         if source == self.config.id {
@@ -387,10 +406,7 @@ impl Node {
         let Some(auction) = self.planning.as_ref().and_then(|planning| planning.auction.as_ref()) else {
             return;
         };
-        match auction.withdrawn {
-            0 => self.allot(),
-            _ => self.solve_rest(),
-        }
+        if auction.withdrawn.is_empty() { self.allot() } else { self.solve_rest() }
     }
 
     /// The plan of the continuous rest, with the requests fixed, from the relaxed plan's prices.
@@ -404,8 +420,8 @@ impl Node {
             horizon,
             bids: auction.bids.len(),
             granted,
-            declined: auction.declined.len() - auction.withdrawn,
-            withdrawn: auction.withdrawn,
+            declined: auction.declined.difference(&auction.withdrawn).count(),
+            withdrawn: auction.withdrawn.len(),
         };
         let (stage, round, prices) = (auction.stage, auction.round.saturating_add(1), auction.prices.clone());
         self.report(report);
@@ -430,7 +446,7 @@ impl Node {
             list.retain(|one| *one != variable);
         }
         auction.declined.insert((node, variable));
-        auction.withdrawn += 1;
+        auction.withdrawn.insert((node, variable));
         (auction.stage, auction.attempt) = (auction.stage.next(), auction.attempt + 1);
         (auction.step, auction.repeats) = (Step::Answers, 0);
         (auction.round, auction.prices) = (round, prices);
@@ -459,6 +475,11 @@ impl Node {
         }
         let gone: Vec<NodeId> = auction.waiting.iter().copied().collect();
         let (stage, round) = (auction.stage, auction.round);
+        if auction.members.len() < gone.len() + planning.config.pace.quorum.max(1) {
+            // It is this coordinator that is cut off: once it is not, everyone has as much time again.
+            auction.repeats = 0;
+            return self.tell_auction(true);
+        }
         for member in gone {
             self.retire(member, stage, round);
             self.leave_auction(member);
@@ -477,6 +498,7 @@ impl Node {
         auction.rest.remove(&member);
         auction.granted.remove(&member);
         auction.declined.retain(|(node, _)| *node != member);
+        auction.withdrawn.retain(|(node, _)| *node != member);
         auction.waiting.remove(&member);
         if auction.waiting.is_empty() && auction.is_open() {
             match auction.step {

@@ -1,16 +1,18 @@
-//! Who coordinates when the coordinator is silent.
+//! Whose turn it is when the coordinator is silent, and which of two coordinators is followed.
 //!
 //! Candidates stand in an order that everyone knows: the coordinator, then its successors. The term counts through them, over and
-//! over, so that the coordinator of a term needs no vote. A candidate that hears nothing of the coordinator for its place in the
-//! order times the configured silence begins the next term that is its own, from the prices that it heard last: nothing but a
-//! round's answers is lost, and those are asked for again. Everyone follows the greatest term. Two coordinators (of a fleet that
-//! was cut in two) last until the one of the lesser term hears of the other.
+//! over, so that every term has one candidate. A candidate that hears nothing of the coordinator for its place in the
+//! order times the configured silence stands for the next term that is its own ([`super::election`]). Elected, it goes on from the newest prices that a
+//! majority heard: nothing but a round's answers is lost, and those are asked for again. Everyone follows the greatest term in which it was
+//! asked. Of two coordinators (of a fleet that was cut in two) the one of the lesser term hears of the other from whoever refuses it
+//! ([`Notice::Follows`]); on a member's word it asks the other itself, and only that one's own word deposes it.
 
-use super::{Node, PlanStage, Planning};
+use super::{Node, PlanStage, Planning, latest::Slot, membership::Joining};
 use crate::{
     id::NodeId,
     node::{Report, Timer},
-    planning::secure::Window,
+    planning::notice::Notice,
+    time::Instant,
 };
 
 impl Planning {
@@ -24,7 +26,7 @@ impl Planning {
     }
 
     /// How many terms it takes from this one to the next of `id`; `None` when it is no candidate.
-    fn place(&self, id: NodeId) -> Option<u32> {
+    pub(super) fn place(&self, id: NodeId) -> Option<u32> {
         let count = self.config.successors.len() as u32 + 1;
         (1..=count).find(|ahead| self.leader(self.term.wrapping_add(*ahead)) == id)
     }
@@ -33,49 +35,91 @@ impl Planning {
     pub(super) fn step_down(&mut self, term: u32) {
         self.term = term;
         (self.coordinator, self.auction, self.commit) = (None, None, None);
+        self.standing = None;
+    }
+
+    /// When silence makes a candidate of `id`, or it asks for votes again.
+    pub(super) fn succession_due(&self, id: NodeId) -> Option<Instant> {
+        let silence = self.config.succession?;
+        let heard = self.heard.as_ref().filter(|heard| !heard.committed)?;
+        let place = self.place(id).filter(|_| self.coordinator.is_none())?;
+        let again = self.standing.as_ref().map(super::Standing::due);
+        Some(again.unwrap_or_else(|| heard.at.saturating_add(silence * place)))
     }
 }
 
 impl Node {
-    /// Sets the time at which silence makes this node a coordinator.
+    /// Sets the time at which silence makes this node a candidate.
     pub(in crate::node) fn watch_coordinator(&mut self) {
         let id = self.config.id;
         let Some(planning) = &self.planning else { return };
-        let due = planning.config.succession.and_then(|silence| {
-            let heard = planning.heard.as_ref().filter(|heard| !heard.committed)?;
-            let place = planning.place(id).filter(|_| planning.coordinator.is_none())?;
-            Some(heard.at.saturating_add(silence * place))
-        });
-        match due {
+        match planning.succession_due(id) {
             Some(at) => self.timers.arm(Timer::PlanSuccession, at),
             None => self.timers.disarm(Timer::PlanSuccession),
         }
         self.watch_join();
     }
 
-    pub(in crate::node) fn on_plan_succession(&mut self) {
-        let (now, id) = (self.now, self.config.id);
-        let max_payload = self.config.max_payload;
+    /// Refuses a coordinator that is none, and tells one of a lesser term which one is followed here.
+    pub(super) fn refuse_coordinator(&mut self, source: NodeId, term: u32) {
+        self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
+        let known = self.planning.as_ref();
+        if known.is_some_and(|planning| source == planning.leader(term) && term < planning.term) {
+            self.tell_term(source);
+        }
+    }
+
+    /// Tells another node whom this one follows.
+    pub(super) fn tell_term(&mut self, to: NodeId) {
+        let Some(planning) = &self.planning else { return };
+        let (horizon, term) = (PlanStage::relaxed(planning.config.horizon).0, planning.term);
+        let committed = match &planning.coordinator {
+            Some(_) => planning.commit.is_some(),
+            None => planning.heard.as_ref().is_some_and(|heard| heard.committed),
+        };
+        let follows = Notice::Follows { horizon, term, committed };
+        self.send_latest(to, Slot::Notice, 0, follows.encode());
+    }
+
+    /// Somebody says whom it follows.
+    pub(super) fn on_follows(&mut self, source: NodeId, stage: PlanStage, term: u32, committed: bool) {
+        let (now, own) = (self.now, self.config.id);
         let Some(planning) = self.planning.as_mut() else { return };
-        let (Some(place), Some(heard)) = (planning.place(id), planning.heard.clone()) else { return };
-        let Some(term) = planning.term.checked_add(place) else { return };
+        let leader = planning.leader(term);
+        if term < planning.term {
+            if planning.candidates().contains(&source) {
+                self.tell_term(source);
+            }
+            return;
+        }
         if planning.private.as_ref().is_some_and(|private| !private.covers(term)) {
-            // The term stays: the coordinator may only be out of reach, and nobody else can ask.
-            return self.report(Report::PlanWindow(Window::Unopened { reason: "no_epoch" }));
+            // Nobody can be answered in a term without keys: it deposes nobody.
+            return;
         }
-        planning.term = term;
-        (planning.auction, planning.commit) = (None, None);
-        let (stage, round) = (PlanStage(heard.horizon), heard.round.saturating_add(1));
-        let begun = planning.coordinate(id, now, &self.plan, max_payload, round);
-        let Some((coordinator, settings, _)) = begun else { return };
-        self.report(Report::PlanSolver { solver: settings.kind.word(), why: "the coordinator is silent" });
-        self.report(Report::PlanTerm { term, coordinator: id });
-        let calls = heard.calling || !stage.is_relaxed();
-        if let (true, Some(planning)) = (calls && !stage.is_last(), self.planning.as_mut()) {
-            // What others were granted is not known here: equal bids are decided alike once more.
-            planning.coordinator = Some(coordinator);
-            return self.call_for_bids(stage.next(), round, heard.prices);
+        if source != leader {
+            // Only the coordinator of a term may say that it is one.
+            if term > planning.term && leader != own {
+                self.tell_term(leader);
+            }
+            return;
         }
-        self.coordinate_from(stage, round, &heard.prices);
+        if term > planning.term {
+            planning.step_down(term);
+            if planning.asset.is_some() && !planning.gone {
+                // It may have been retired meanwhile.
+                planning.joining = Some(Joining::at(now));
+            }
+        }
+        let joining = planning.joining;
+        planning.is_alive(now);
+        planning.joining = joining;
+        let current = planning.is_current(stage);
+        let without_part = planning.asset.is_none() || planning.gone;
+        if let (Some(heard), true) = (&mut planning.heard, current && committed && without_part) {
+            // Without a part there is nothing more to hear in this horizon.
+            heard.committed = true;
+        }
+        self.arm_plan_round();
+        self.on_plan_join();
     }
 }

@@ -63,7 +63,7 @@ impl Node {
     fn is_worth_telling(&self, node: NodeId) -> bool {
         let Some(trusting) = &self.trusting else { return false };
         let told = trusting.lists.get(&node).copied().unwrap_or(0);
-        !self.is_blocked(node) || told < trusting.keyring.list().version
+        !self.is_blocked(node) || told < trusting.keyring.list_number()
     }
 
     /// This node's certificate and the successions on it: without them nobody could verify what it signs now.
@@ -79,7 +79,7 @@ impl Node {
         let checkpoint = trusting.journal.checkpoint(time);
         trusting.moments.tell(peer, checkpoint.size);
         // A list goes to everybody once without being asked for: also to those whose questions are not taken any more.
-        let known = trusting.lists.insert(peer, trusting.keyring.list().version).unwrap_or(0);
+        let known = trusting.lists.insert(peer, trusting.keyring.list_number()).unwrap_or(0);
         if !statements.iter().any(|statement| matches!(statement, Statement::Revocations(_))) {
             statements.extend(trusting.keyring.list_after(known));
         }

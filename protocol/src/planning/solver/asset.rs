@@ -40,6 +40,8 @@ pub(super) struct Answer {
     /// Exchange: the target `t`.
     pub(super) target: Vec<f64>,
     pub(super) rho: f64,
+    /// The plan that it tells of.
+    pub(super) x: Vec<f64>,
 }
 
 /// One asset's problem and its place in the rounds. Sans-IO; memory is a few vectors, with Anderson two per remembered round.
@@ -137,8 +139,8 @@ impl Asset {
             };
             let request = Request { horizon, round: 0, prices: carry(&request.prices), ..request.clone() };
             let (share, target) = (carry(&answer.share), carry(&answer.target));
-            next.last =
-                Some((request, Answer { round: 0, entries: Vec::new(), share, target, rho: answer.rho }));
+            let (round, rho, entries, x) = (0, answer.rho, Vec::new(), Vec::new());
+            next.last = Some((request, Answer { round, entries, share, target, rho, x }));
         }
         next.horizon = horizon;
         *self = next;
@@ -169,6 +171,7 @@ impl Asset {
         self.settle(request.accepted);
         if request.committed.is_some() {
             self.committed = request.committed;
+            self.agree(request);
             return Ok(None);
         }
         let outstanding = current > 0 && current != request.accepted;
@@ -191,6 +194,20 @@ impl Asset {
         let solved = self.solve(request)?;
         self.take(request, solved)?;
         Ok(self.outstanding())
+    }
+
+    /// What is committed is what the coordinator's sum holds of this asset, not an answer that is still on its way. Of an affine model that is
+    /// the plan which it foresees at the prices agreed on.
+    fn agree(&mut self, request: &Request) {
+        let Some(base) = &self.base else { return };
+        if let Question::Intercept { proximal, .. } = request.question {
+            // A plan that cannot be had leaves the last answer's.
+            if let Ok(x) = self.plan(&request.prices, proximal) {
+                self.x = x;
+            }
+        } else if base.x.len() == self.x.len() {
+            self.x.clone_from(&base.x);
+        }
     }
 
     /// Another coordinator took over: its rounds are its own, whatever the last one's were, and it counts on no answer yet. A plan
@@ -426,7 +443,7 @@ impl Asset {
             .iter()
             .map(|&entry| libm::ldexp(entry as f64, -(FRACTION_BITS as i32)));
         let (round, target, rho) = (request.round, solved.target, solved.rho);
-        let answer = Answer { round, share: share.collect(), entries, target, rho };
+        let answer = Answer { round, share: share.collect(), entries, target, rho, x: solved.x.clone() };
         self.last = Some((request.clone(), answer));
         self.residual = solved.residual;
         self.x = solved.x;

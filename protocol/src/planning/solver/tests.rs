@@ -249,6 +249,57 @@ fn an_asset_renews_no_more_than_it_can_remember() {
 }
 
 #[test]
+fn what_is_committed_is_what_is_in_the_sum_and_not_what_is_on_its_way() {
+    let Fleet { coordinator, mut assets, .. } = fleet(Kind::Exchange, Pace::default());
+    let open = coordinator.request(assets[0].node()).expect("a member");
+    let asked = |round: u32, accepted: u32, price: f64| Request {
+        round,
+        accepted,
+        prices: vec![price; open.prices.len()],
+        ..open.clone()
+    };
+    let asset = &mut assets[0];
+    asset.on_request(&asked(1, 0, 0.0)).expect("solvable").expect("an answer");
+    let counted = asset.values().to_vec();
+    asset.on_request(&asked(2, 1, 3.0)).expect("solvable").expect("an answer");
+    assert_ne!(asset.values(), counted, "other prices, another plan");
+    // After a crash too.
+    let planted = small(4, Binding::Mixed);
+    let (node, problem) = planted.problem.locals()[0].clone();
+    let mut restored = Asset::new(node, problem, QpSettings::default()).expect("feasible");
+    restored.restore(&asset.snapshot()).expect("its own");
+    // Time is up: the second answer never came.
+    let commit = Request { committed: Some(Outcome::RoundLimit), ..asked(3, 1, 3.0) };
+    for asset in [asset, &mut restored] {
+        assert_eq!(asset.on_request(&commit), Ok(None));
+        assert_eq!(asset.values(), counted);
+    }
+}
+
+#[test]
+fn what_is_committed_of_a_model_is_the_plan_at_the_prices_agreed_on() {
+    let Fleet { coordinator, mut assets, .. } = fleet(Kind::Asynchronous, Pace::default());
+    let open = coordinator.request(assets[0].node()).expect("a member");
+    let curvature = Curvature::Diagonal;
+    let question = Question::Intercept { curvature, blend: 0.0, proximal: 0.0 };
+    let asked = |round: u32, price: f64| Request {
+        round,
+        prices: vec![price; open.prices.len()],
+        question: question.clone(),
+        ..open.clone()
+    };
+    let asset = &mut assets[0];
+    asset.on_request(&asked(1, 0.0)).expect("solvable").expect("an answer");
+    let commit = Request { committed: Some(Outcome::Absent), accepted: 1, ..asked(2, 3.0) };
+    assert_eq!(asset.on_request(&commit), Ok(None));
+    let committed = asset.values().to_vec();
+    let mut other = assets[0].clone();
+    other.on_request(&Request { term: 1, ..asked(3, 3.0) }).expect("solvable").expect("an answer");
+    let apart = committed.iter().zip(other.values()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(apart < 1e-7, "{apart}");
+}
+
+#[test]
 fn refused_contributions_change_nothing() {
     let mut fleet = fleet(Kind::Exchange, Pace::default());
     fleet.coordinator.start(Instant::ZERO);

@@ -51,7 +51,7 @@ impl Session {
         let contact = Some((self.since.saturating_add(config.contact_timeout), Timer::Contact));
         let ending = Some((self.since.saturating_add(config.ending_timeout), Timer::Ending));
         // Bytes that we do not take are no silence, and acknowledgements may be among them.
-        let listens = !self.deaf && self.wants_bytes();
+        let listens = !self.deaf && !self.held && self.wants_bytes();
         let acknowledgement = self
             .transmission
             .deadline(config.acknowledgement_timeout)

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Coordinator, Phase};
 use crate::{
     id::NodeId,
-    planning::{exchange::PlanError, message::Outcome},
+    planning::{exchange::PlanError, message::Outcome, version::Version},
     time::Instant,
 };
 
@@ -105,6 +105,13 @@ impl Coordinator {
     #[must_use]
     pub fn has_share(&self, node: NodeId) -> bool {
         self.position(node).is_ok_and(|place| self.members[place].accepted > 0)
+    }
+
+    /// The version that was committed, if one was.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        let (horizon, term, round) = (self.horizon, self.term, self.round);
+        Some(Version { horizon, term, round, outcome: self.outcome()?, prices: self.prices().to_vec() })
     }
 
     /// Members that answer no more.

@@ -1,0 +1,236 @@
+//! How key and store of a node are found at its start: never made anew where there were some, unless that is asked for.
+//!
+//! A store that is lost with its count of incarnations would make this node say other things under numbers that its peers know. So a marker
+//! beside the key tells that there was one, and which.
+
+use crate::{
+    clock::Clock,
+    config::{Config, Durability},
+    daemon::{OpenStore, StartError},
+    disk::{Disk, DiskError, Title},
+    folder, key,
+    store::Opener,
+};
+use cosmosmesh_protocol::{identity::KeyPair, node::Node};
+use std::{
+    error::Error,
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What the only line of a marker begins with.
+const PREFIX: &str = "cosmosmesh-store ";
+
+/// A store that was opened.
+pub(crate) struct Opened {
+    pub(crate) disk: Disk,
+    /// Opens it again, and no other.
+    pub(crate) open: Opener,
+    /// Where a store was set aside.
+    pub(crate) set_aside: Option<PathBuf>,
+}
+
+/// The node's key, made where there is none and never was one.
+pub(crate) fn keys(config: &Config, set_aside_store: bool) -> Result<KeyPair, StartError> {
+    let (path, store) = (config.key_file(), config.store_file());
+    let had_one = store.exists() || marker_file(config).exists();
+    if had_one && !path.exists() && !set_aside_store {
+        return Err(StartError::KeyGone { path, store });
+    }
+    Ok(key::read_or_create(&path)?)
+}
+
+/// Opens the store and restores the node from it, or says what is wrong with it. It is never emptied: at most renamed, when that was asked for.
+pub(crate) fn store(
+    config: &Config,
+    keys: &KeyPair,
+    clock: &Clock,
+    (open_at, set_aside): (Option<OpenStore>, bool),
+    restore: impl Fn(&Disk) -> Result<Node, StartError>,
+) -> Result<(Opened, Node), StartError> {
+    let path = config.store_file();
+    folder::make(&config.state).map_err(|source| system(&config.state, source))?;
+    let flushed = config.preset.requires().durability == Durability::Power;
+    let open_at =
+        Arc::new(open_at.unwrap_or_else(|| Box::new(move |path| Disk::open_existing(path, flushed))));
+    let why: Box<dyn Error> = match find(config, keys, &open_at) {
+        Ok((disk, title)) => match restore(&disk) {
+            Err(StartError::Kept { source, .. }) if set_aside => {
+                drop(disk);
+                Box::new(source)
+            }
+            node => {
+                let open = opener(path, open_at, title);
+                return Ok((Opened { disk, open, set_aside: None }, node?));
+            }
+        },
+        Err(Trouble::Disk(source)) if source.is_corruption() && set_aside => Box::new(source),
+        Err(Trouble::Disk(source)) if source.is_corruption() => {
+            return Err(StartError::CorruptStore { path, source });
+        }
+        Err(Trouble::Disk(source)) => return Err(StartError::Store { path, source }),
+        Err(Trouble::System(path, source)) => return Err(system(&path, source)),
+    };
+    let opened = begin_anew(config, keys, clock, open_at, &*why)?;
+    let node = restore(&opened.disk)?;
+    Ok((opened, node))
+}
+
+/// Sets the store aside, and begins an empty one whose incarnations are above all that there ever were.
+fn begin_anew(
+    config: &Config,
+    keys: &KeyPair,
+    clock: &Clock,
+    open_at: Arc<OpenStore>,
+    why: &dyn Error,
+) -> Result<Opened, StartError> {
+    let (path, marker) = (config.store_file(), marker_file(config));
+    // With the store, the count of incarnations is gone: seconds since 2000 are more than there ever were.
+    let seconds = clock.civil().map(|estimate| estimate.utc.as_millis() / 1000);
+    let incarnation = seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(StartError::NoClock)?;
+    let at = |source| system(&path, source);
+    let aside = if path.exists() { Some(set_aside(&path).map_err(at)?) } else { None };
+    tracing::error!(%why, aside = ?aside, "the store is unusable: it was set aside, and an empty one begun");
+    let title = new_title(keys).map_err(at)?;
+    // From here to the end, marker and store do not fit, and the node does not start: it is asked again whether that is meant.
+    let failed = |source| StartError::Store { path: path.clone(), source };
+    begin(&path, &title, incarnation).map_err(failed)?;
+    match fs::remove_file(&marker) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(system(&marker, source)),
+        _ => {}
+    }
+    write_marker(&marker, &title).map_err(|source| system(&marker, source))?;
+    let disk = open_at(&path).map_err(failed)?;
+    Ok(Opened { disk, open: opener(path, open_at, title), set_aside: aside })
+}
+
+/// What keeps a store from being opened.
+enum Trouble {
+    Disk(DiskError),
+    System(PathBuf, io::Error),
+}
+
+impl From<DiskError> for Trouble {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// The store that is there, all of which can be read; a new one where there never was one.
+fn find(config: &Config, keys: &KeyPair, open_at: &OpenStore) -> Result<(Disk, Title), Trouble> {
+    let (path, marker) = (config.store_file(), marker_file(config));
+    let at = |path: &Path, source| Trouble::System(path.to_owned(), source);
+    let marked = read_marker(&marker).map_err(|source| at(&marker, source))?;
+    match (fs::metadata(&path), marked) {
+        (Ok(found), _) if found.len() == 0 => return Err(DiskError::Empty.into()),
+        (Ok(_), _) => {}
+        (Err(error), _) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path, error)),
+        (Err(_), Some(_)) => return Err(DiskError::Gone.into()),
+        (Err(_), None) => begin(&path, &new_title(keys).map_err(|source| at(&path, source))?, 1)?,
+    }
+    if folder::keep_from_others(&path).map_err(|source| at(&path, source))? {
+        tracing::warn!(path = %path.display(), "others could look into the store until now");
+    }
+    let disk = open_at(&path)?;
+    if let Err(error) = disk.examine() {
+        // Closing it would write to a file that is to stay as it is.
+        std::mem::forget(disk);
+        return Err(error.into());
+    }
+    let title = titled(&disk, keys, marked)?;
+    if marked.is_none() {
+        write_marker(&marker, &title).map_err(|source| at(&marker, source))?;
+    }
+    Ok((disk, title))
+}
+
+/// Which store it is: ours, and the one that the marker tells of.
+fn titled(disk: &Disk, keys: &KeyPair, marked: Option<[u8; 16]>) -> Result<Title, DiskError> {
+    let title = match (disk.title()?, marked) {
+        (Some(title), _) => title,
+        (None, Some(_)) => return Err(DiskError::Other),
+        // Of a version that gave it no name, and no marker.
+        (None, None) => {
+            let title = new_title(keys)?;
+            disk.set_title(&title)?;
+            title
+        }
+    };
+    title.check_key(keys.public())?;
+    if marked.is_some_and(|marked| marked != title.store) {
+        return Err(DiskError::Other);
+    }
+    Ok(title)
+}
+
+/// Opens a store again after it failed: the same one.
+fn opener(path: PathBuf, open_at: Arc<OpenStore>, title: Title) -> Opener {
+    Box::new(move || {
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(DiskError::Gone),
+            Ok(found) if found.len() == 0 => return Err(DiskError::Empty),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let disk = open_at(&path)?;
+        if disk.title()? == Some(title) { Ok(disk) } else { Err(DiskError::Other) }
+    })
+}
+
+/// Makes a store that is there as a whole or not at all.
+fn begin(path: &Path, title: &Title, incarnation: u32) -> Result<(), DiskError> {
+    let fresh = path.with_extension("redb.new");
+    // What was left of one that was never used.
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    drop(Disk::begin(folder::new_file(&fresh)?, title, incarnation)?);
+    Ok(folder::put_in_place(&fresh, path)?)
+}
+
+fn new_title(keys: &KeyPair) -> io::Result<Title> {
+    let mut store = [0; 16];
+    getrandom::fill(&mut store).map_err(io::Error::other)?;
+    Ok(Title { store, key: *keys.public().as_bytes() })
+}
+
+fn marker_file(config: &Config) -> PathBuf {
+    config.state.join("store.id")
+}
+
+fn write_marker(path: &Path, title: &Title) -> io::Result<()> {
+    let digits: String = title.store.iter().map(|byte| format!("{byte:02x}")).collect();
+    folder::write_new(path, format!("{PREFIX}{digits}\n").as_bytes())
+}
+
+/// Which store was begun here, if one was.
+fn read_marker(path: &Path) -> io::Result<Option<[u8; 16]>> {
+    let mut text = String::new();
+    match fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?.take(256).read_to_string(&mut text)?,
+    };
+    let store = text.trim_end().strip_prefix(PREFIX).and_then(crate::message::hex::bytes);
+    let store = store.and_then(|bytes| bytes.try_into().ok());
+    store.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not the name of a store"))
+}
+
+/// Renames a file to a name that nothing has.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    folder::keep_from_others(path)?;
+    for number in 1..=u16::MAX {
+        let aside = path.with_extension(format!("redb.corrupt-{number}"));
+        if !aside.exists() {
+            fs::rename(path, &aside)?;
+            return Ok(aside);
+        }
+    }
+    Err(io::Error::from(io::ErrorKind::AlreadyExists))
+}
+
+fn system(path: &Path, source: io::Error) -> StartError {
+    StartError::System { what: path.display().to_string(), source }
+}

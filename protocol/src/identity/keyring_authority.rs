@@ -1,0 +1,147 @@
+//! Whose signature counts as the authority's: that of the key in force, and for a while a little of those before it.
+//!
+//! Whoever holds a key that was retired writes what times he likes. So what such a key has signed counts for the time of grace, and adds nothing to what is
+//! known here: a member that is not known, the same certificate for longer, a list that takes at least as much back. What a key has signed that the
+//! fleet replaced because it was stolen counts as far as it is installed, and no further. The authority signs its certificates anew under its next key.
+
+use super::{
+    AuthorityKey, Certificate, CertificateError, Clock, KeyId, Keyring, Learned, RevocationError,
+    RevocationList, TrustError, is_for_cause,
+};
+use crate::{id::NodeId, identity::certificate};
+
+/// So much further than the one in force may the version of a list be that a retired key has signed.
+const MAX_STEP: u64 = 16;
+/// Versions are below this: above stands which of the fleet's decisions the authority is of.
+const MAX_VERSION: u64 = (1 << VERSION_BITS) - 1;
+const VERSION_BITS: u32 = 48;
+
+impl Keyring {
+    pub(super) fn open_certificate(&self, bytes: &[u8], clock: Clock) -> Result<Certificate, TrustError> {
+        let error = match Certificate::open(bytes, &self.authority) {
+            Ok(certificate) => return Ok(certificate),
+            Err(error) => error,
+        };
+        let former = self.former_of(error)?;
+        let certificate = Certificate::open(bytes, &former.key)?;
+        let counts = certificate.not_before <= former.until
+            && self.still_takes(former, clock)
+            && self.adds_nothing(&certificate);
+        if counts { Ok(certificate) } else { Err(error.into()) }
+    }
+
+    /// A certificate that was installed before a restart.
+    pub(super) fn open_installed(&self, bytes: &[u8]) -> Result<Certificate, TrustError> {
+        match Certificate::open(bytes, &self.authority) {
+            Ok(certificate) => Ok(certificate),
+            Err(error) => Ok(Certificate::open(bytes, &self.former_of(error)?.key)?),
+        }
+    }
+
+    /// The earlier key of the authority that is said to have signed.
+    fn former_of(&self, error: CertificateError) -> Result<&AuthorityKey, TrustError> {
+        let CertificateError::OtherAuthority { found, .. } = error else { return Err(error.into()) };
+        let former = self.formers.iter().rev().find(|former| KeyId::of(&former.key) == found);
+        Ok(former.ok_or(error)?)
+    }
+
+    /// Whether a certificate says nothing of a member that is not known of it, but for how long.
+    fn adds_nothing(&self, certificate: &Certificate) -> bool {
+        self.members.get(&certificate.subject).is_none_or(|member| {
+            member.place_of(KeyId::of(&certificate.key)).is_some()
+                && member.certificate.role == certificate.role
+                && member.certificate.scope == certificate.scope
+        })
+    }
+
+    /// Whether statements of a key that the authority has retired are still taken: for the time of grace after it, and not if it was stolen.
+    fn still_takes(&self, former: &AuthorityKey, clock: Clock) -> bool {
+        let grace = u64::try_from(self.rule.grace.as_millis()).unwrap_or(u64::MAX);
+        !former.stolen && self.earliest(clock).0 <= former.until.0.saturating_add(grace)
+    }
+
+    /// Takes a revocation list, from whoever brings it. It holds from then on for all that comes, in flight or not. Lists of an authority that the
+    /// fleet has decided upon count before those of the one before, whatever their versions.
+    ///
+    /// # Errors
+    /// [`TrustError`] when it is not the authority's, or no newer than the one in force.
+    pub fn revoke(&mut self, bytes: &[u8], clock: Clock) -> Result<Learned, TrustError> {
+        let (list, signer) = match RevocationList::open(bytes, &self.authority) {
+            Err(RevocationError::OtherAuthority) => self.open_retired_list(bytes, clock)?,
+            opened => (opened?, self.formers.len()),
+        };
+        self.put_list(list, signer, bytes)
+    }
+
+    /// A list that a retired key has signed, and the place of that key.
+    fn open_retired_list(&self, bytes: &[u8], clock: Clock) -> Result<(RevocationList, usize), TrustError> {
+        let earlier = |(place, former): (usize, &AuthorityKey)| {
+            let list = RevocationList::open(bytes, &former.key).ok()?;
+            let counts = list.issued <= former.until && self.still_takes(former, clock);
+            (counts && place >= self.list_signer).then_some((list, place))
+        };
+        let opened = self.formers.iter().enumerate().rev().find_map(earlier);
+        let (list, place) = opened.ok_or(RevocationError::OtherAuthority)?;
+        let known = &self.list;
+        if known.version > 0 && list.version > known.version + MAX_STEP {
+            return Err(RevocationError::Version { found: list.version }.into());
+        }
+        let for_cause = known.keys.iter().filter(|(_, revoked)| is_for_cause(revoked));
+        let kept = for_cause.map(|(key, _)| key).all(|key| list.keys.get(key).is_some_and(is_for_cause));
+        if kept { Ok((list, place)) } else { Err(RevocationError::OtherAuthority.into()) }
+    }
+
+    /// A list that was in force before a restart.
+    pub(super) fn restore_list(&mut self, bytes: &[u8]) -> Result<(), TrustError> {
+        let opened = self.formers.iter().enumerate().rev().find_map(|(place, former)| {
+            RevocationList::open(bytes, &former.key).ok().map(|list| (list, place))
+        });
+        let (list, signer) = match opened {
+            Some(opened) => opened,
+            None => (RevocationList::open(bytes, &self.authority)?, self.formers.len()),
+        };
+        self.put_list(list, signer, bytes).map(drop)
+    }
+
+    fn put_list(&mut self, list: RevocationList, signer: usize, bytes: &[u8]) -> Result<Learned, TrustError> {
+        if list.version > MAX_VERSION {
+            return Err(RevocationError::Version { found: list.version }.into());
+        }
+        let generation = self.formers.get(signer).map_or(self.generation, |former| former.generation);
+        if number(generation, list.version) <= self.list_number() {
+            return Err(TrustError::Stale);
+        }
+        self.heard = self.heard.max(list.issued);
+        (self.list, self.list_signer) = (list, signer);
+        self.list_bytes = bytes.to_vec();
+        Ok(Learned::Revocations(self.list.version))
+    }
+
+    /// What orders revocation lists: of which of the fleet's decisions upon its authority one is, then its version. 0 before the first.
+    #[must_use]
+    pub fn list_number(&self) -> u64 {
+        let generation =
+            self.formers.get(self.list_signer).map_or(self.generation, |former| former.generation);
+        if self.list_bytes.is_empty() { 0 } else { number(generation, self.list.version) }
+    }
+
+    /// The version of the next list of the authority; `None`: there is none.
+    #[must_use]
+    pub fn next_version(&self) -> Option<u64> {
+        if self.list_number() >> VERSION_BITS < self.generation {
+            return Some(1);
+        }
+        self.list.version.checked_add(1).filter(|version| *version <= MAX_VERSION)
+    }
+
+    /// Whether a member's certificate is signed by an earlier key of the authority.
+    #[must_use]
+    pub fn is_of_earlier_authority(&self, node: NodeId) -> bool {
+        let signer = self.members.get(&node).and_then(|member| certificate::claimed_signer(&member.bytes));
+        signer.is_some_and(|signer| signer != KeyId::of(&self.authority))
+    }
+}
+
+const fn number(generation: u64, version: u64) -> u64 {
+    generation << VERSION_BITS | version
+}
