@@ -92,6 +92,10 @@ impl Node {
             }
             return;
         }
+        if planning.private.as_ref().is_some_and(|private| !private.covers(term)) {
+            // Nobody can be answered in a term without keys: it deposes nobody.
+            return;
+        }
         if source != leader {
             // Only the coordinator of a term may say that it is one.
             if term > planning.term && leader != own {
