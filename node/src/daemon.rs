@@ -496,6 +496,7 @@ fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {
             ..BundleSettings::default()
         },
         discovery: config.gossip,
+        plan: config.plan.as_ref().map(|plan| (*plan.config).clone()),
         ..NodeConfig::new(config.node, Arc::new(directory))
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod gossip;
 mod place;
+mod plan;
 mod preset;
 mod radio;
 mod raw;
@@ -11,6 +12,7 @@ mod trust;
 
 pub use check::ConfigErrors;
 pub use place::ConfigError;
+pub use plan::Plan;
 pub use preset::{Durability, Preset, Requirements};
 pub use radio::{Radio, Speaks, Station};
 pub use raw::Limits;
@@ -51,6 +53,8 @@ pub struct Config {
     pub trust: Option<Trust>,
     /// Gossip among neighbours about who is there; none without it.
     pub gossip: Option<DiscoveryConfig>,
+    /// The plan that it takes part in, if it does.
+    pub plan: Option<Plan>,
     /// Who else there is.
     pub peers: Vec<Peer>,
     /// Modems and radios that peers are behind.

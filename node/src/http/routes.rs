@@ -10,6 +10,7 @@ use crate::{
     engine::{Accepted, Refusal},
     message::Message,
     metrics::PeerStatus,
+    plan::PlanView,
 };
 use axum::{
     Json, Router,
@@ -55,6 +56,7 @@ pub(super) fn app(door: Door, guard: Arc<Guard>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/peers", get(peers))
         .route("/v1/contacts", get(contacts))
+        .route("/v1/plan", get(plan))
         .route("/v1/send", post(send))
         .route("/v1/send_many", post(send_many))
         .route("/v1/bundle", post(bundle))
@@ -158,6 +160,10 @@ async fn contacts(State(app): State<App>) -> Json<Vec<Contact>> {
         addresses: peer.addresses,
     };
     Json(up.map(contact).collect())
+}
+
+async fn plan(State(app): State<App>) -> Json<Option<PlanView>> {
+    Json(app.door.snapshot().plan)
 }
 
 async fn send(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer<Accepted> {

@@ -11,6 +11,7 @@ mod fleet;
 mod gossip;
 mod hostile;
 mod place;
+mod plan;
 mod pressure;
 #[cfg(feature = "quic")]
 mod quic;
