@@ -32,7 +32,7 @@ use command::Requests;
 use connection::{Closing, Connection};
 use cosmosmesh_protocol::{
     node::{Batch, Input, InputError, LinkId, Node, Transfer},
-    time::Instant,
+    time::{Instant, UtcEstimate},
 };
 use peers::PeerState;
 use radio::RadioState;
@@ -57,7 +57,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How old what others see of a busy engine may be.
 const TELL_EVERY: Duration = Duration::from_millis(20);
 /// How often civil time is asked for anew.
-const CIVIL_EVERY: Duration = Duration::from_secs(1);
+const CIVIL_EVERY: Duration = Duration::from_secs(10);
+/// By how much it is off when the clock was set, in milliseconds.
+const CIVIL_JUMP_MS: u64 = 200;
 /// A turn that comes so late was no turn of ours: the process was stopped, or the machine asleep. What peers said meanwhile is yet to be read.
 const STALLED: Duration = Duration::from_secs(3);
 /// How long it may take to be read.
@@ -168,6 +170,8 @@ pub(crate) struct Engine {
     /// When an input last took longer than its budget.
     over_budget_at: Option<Instant>,
     civil_due: Instant,
+    /// What the node was told of civil time.
+    civil: Option<UtcEstimate>,
     trust_due: Instant,
     published: Instant,
     stopping: Option<Instant>,
@@ -211,6 +215,7 @@ impl Engine {
             accepted_at: BTreeMap::new(),
             over_budget_at: None,
             civil_due: Instant::ZERO,
+            civil: None,
             trust_due: Instant::ZERO,
             published: Instant::ZERO,
             stopping: None,
