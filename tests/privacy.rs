@@ -145,8 +145,10 @@ const NOISE: &str = "privacy: Masked(k_min: 3, committee: [\"seat-1\", \"seat-2\
 fn a_spent_budget_ends_the_plan_and_is_reported() {
     let noisy = [(MASKS, NOISE), (EXCHANGE, "solver: AsynchronousExchange")];
     let leaves = NOISE.replace("answers: 12", "answers: 12, when_spent: Leave");
-    for privacy in [NOISE, &leaves] {
-        let flown = fly(&[(MASKS, privacy), noisy[1]]);
+    // With rounds too: squares behind the shares say nothing then.
+    let rounds = (EXCHANGE, EXCHANGE);
+    for (privacy, solver) in [(NOISE, noisy[1]), (&leaves, noisy[1]), (NOISE, rounds), (&leaves, rounds)] {
+        let flown = fly(&[(MASKS, privacy), solver]);
         // Fewer than three still answer: the plan is committed as it is.
         assert!(flown.metric("privacy.exhausted") >= 4.0, "{}", flown.run["metrics"]);
         assert!(flown.metric("privacy.releases") <= 6.0 * 12.0);
@@ -186,7 +188,6 @@ fn what_masks_cannot_do_is_a_mistake_of_the_scenario() {
         ("privacy: Masked(k_min: 7)", "from 2 to 6"),
         ("privacy: Masked(threshold: 2)", "0, or 3 to 3"),
         ("privacy: Masked(recoveries: 2)", "from 0 to 1"),
-        ("privacy: Masked(noise: (clip: 1.0, epsilon: 1.0, answers: 5))", "AsynchronousExchange or Auto"),
         ("privacy: Masked(noise: (clip: 0.0, epsilon: 1.0, answers: 5))", "above zero"),
         ("privacy: Masked(noise: (clip: 1.0, epsilon: 1.0, delta: 1.0, answers: 5))", "below 1"),
         ("privacy: Maske", "Masked"),
@@ -194,9 +195,40 @@ fn what_masks_cannot_do_is_a_mistake_of_the_scenario() {
         let found = refused(&[(MASKS, privacy)]);
         assert!(found.contains(told), "{privacy}: {found}");
     }
+    let noise = (MASKS, "privacy: Masked(noise: (clip: 1.0, epsilon: 1.0, answers: 5))");
+    let spoilt = refused(&[noise, (EXCHANGE, "solver: QuasiNewton")]);
+    assert!(spoilt.contains("Exchange, AsynchronousExchange or Auto"), "{spoilt}");
     let requests =
         ("curvature: 0.6, min: -6.0, max: 6.0", "curvature: 0.6, min: 0.0, max: 1.0, requests: true");
     assert!(refused(&[requests]).contains("no requests under masks"));
+}
+
+#[test]
+fn keys_last_for_the_horizons_or_the_scenario_is_refused() {
+    use cosmosmesh::scenario::Scenario;
+    // Three horizons, and a total that binds only the first: answers are shorter from the second on, which costs each candidate a turn.
+    let rolling = "slots: 4,\n        rolling: (every: \"6 h\", horizons: 3),\n        constraints: [Total(name: \"early\", \
+         commodity: \"power\", max: 100.0, slots: (first: 0, last: 0))],";
+    let mut changes = vec![("duration: \"20 min\"", "duration: \"30 h\""), ("slots: 4,", rolling)];
+    let lists = [
+        "[4.0, 5.0, 3.0, 2.0]",
+        "[-1.0, -2.0, -1.5, -1.0]",
+        "[-2.0, -1.0, -2.5, -0.5]",
+        "[1.0, 0.5, 2.0, 1.0]",
+        "[-1.5, -0.5, -1.0, -2.0]",
+        "[0.5, 1.0, -0.5, 0.0]",
+    ];
+    changes.extend(lists.iter().map(|list| (*list, "1.0")));
+    let with = |coordinators: &str| {
+        let masks = MASKS.replace("committee:", &format!("{coordinators}committee:"));
+        let all = [changes.clone(), vec![(MASKS, masks.as_str())]].concat();
+        Scenario::parse("private.ron", &text(&all)).map_err(|mistakes| mistakes.to_string())
+    };
+    let published =
+        |scenario: Scenario| scenario.planning.expect("a plan").privacy.masks().expect("masks").epochs;
+    assert_eq!(with("").map(published), Ok(8));
+    assert_eq!(with("coordinators: 3, ").map(published), Ok(3));
+    assert!(with("coordinators: 2, ").is_err_and(|told| told.contains("from 3 to 1024")));
 }
 
 #[test]

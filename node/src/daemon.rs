@@ -471,6 +471,7 @@ fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {
             max_remembered: limits.remembered as usize,
             ..BundleSettings::default()
         },
+        plan: config.plan.as_ref().map(|plan| (*plan.config).clone()),
         ..NodeConfig::new(config.node, Arc::new(directory))
     }
 }

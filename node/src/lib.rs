@@ -48,6 +48,7 @@ mod mailbox;
 mod message;
 mod metrics;
 mod opening;
+mod plan;
 mod processor;
 mod store;
 mod tls;
@@ -58,8 +59,8 @@ mod unflushed;
 pub use client::{Client, ClientError};
 pub use clock::CivilClock;
 pub use config::{
-    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Radio, Requirements, Speaks,
-    Station, Trust, Via,
+    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Plan, Preset, Radio, Requirements,
+    Speaks, Station, Trust, Via,
 };
 pub use credential::CredentialError;
 pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
@@ -70,4 +71,5 @@ pub use inbox::{InboxEntry, InboxNumber, Received};
 pub use log::{LogFormat, LogLevel, start as start_log};
 pub use message::Message;
 pub use metrics::PeerStatus;
+pub use plan::{PlanView, Price, Values, VersionView};
 pub use tls::Tls;

@@ -1,6 +1,6 @@
 //! What the daemon counts, and how it tells it: OpenMetrics text.
 
-use crate::histogram::Histogram;
+use crate::{histogram::Histogram, plan::PlanView};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
@@ -87,6 +87,7 @@ pub struct PeerStatus {
 pub(crate) struct Snapshot {
     pub(crate) counts: Counts,
     pub(crate) peers: Vec<PeerStatus>,
+    pub(crate) plan: Option<PlanView>,
     /// Names of the radios.
     pub(crate) radios: Vec<String>,
     /// What keeps it from doing its work; empty when it is ready.

@@ -53,9 +53,11 @@ fn fleet(assets: u64, bound: u64) -> Fleet {
         entries: SLOTS,
         bits: Terms::fewest_bits(bound, assets as usize).unwrap(),
         bound,
+        total: None,
         grain: 0,
         k_min: 3,
-        cohort: 2,
+        cohort: 3,
+        changes: 3,
         threshold: 3,
         recoveries: 1,
         committee: committee.collect(),
@@ -67,7 +69,7 @@ fn fleet(assets: u64, bound: u64) -> Fleet {
     let terms = Arc::new(terms.unwrap());
     let (trusted, roster) =
         (seats.iter().map(|one| one.0).collect(), secrets.iter().map(|one| one.0).collect());
-    let policy = Policy { k_min: 2, tolerated: 1, cohort: 1, seats: trusted, roster };
+    let policy = Policy { k_min: 2, tolerated: 1, cohort: 1, changes: 1, seats: trusted, roster };
     let assets = secrets
         .iter()
         .map(|(node, secret)| Asset::new(Arc::clone(&terms), *node, secret, &policy).unwrap())
@@ -91,8 +93,10 @@ fn share(asset: usize, greatest: f64) -> Vec<i64> {
 
 fn speak(fleet: &mut Fleet) -> Vec<(NodeId, Vec<u8>)> {
     let roster = fleet.terms.parts().roster.clone();
+    let occasion = *fleet.aggregator.occasion();
     let assets = fleet.assets.iter_mut().enumerate();
-    assets.map(|(i, asset)| (roster[i].node, asset.speak(&share(i, 20.0)).unwrap().encode())).collect()
+    let said = |asset: &mut Asset, i| asset.speak(&share(i, 20.0), &occasion).unwrap().encode();
+    assets.map(|(i, asset)| (roster[i].node, said(asset, i))).collect()
 }
 
 /// What the coordinator and the committee do with contributions that came in: bytes to an opened sum.
@@ -166,7 +170,8 @@ fn bytes(_: &mut Criterion) {
             let (mut plain, mut masked) = (0, 0);
             for index in 0..assets as usize {
                 let share = share(index, greatest);
-                let contribution = fleet.assets[index].speak(&share).unwrap();
+                let occasion = *fleet.aggregator.occasion();
+                let contribution = fleet.assets[index].speak(&share, &occasion).unwrap();
                 masked += contribution.encode().len();
                 plain +=
                     Contribution { horizon: 1, term: 0, round: 1, base: 0, entries: share }.encode().len();

@@ -116,6 +116,7 @@ impl RecordKind {
             Self::PlanCommitted { .. } => (24, "plan_committed"),
             Self::PlanEpoch { .. } => (50, "plan_epoch"),
             Self::PlanWindow { .. } => (51, "plan_window"),
+            Self::PlanAudit { .. } => (54, "plan_audit"),
             Self::PlanLeg { .. } => (52, "plan_leg"),
             Self::PlanSpent { .. } => (53, "plan_spent"),
             Self::PlanHorizon { .. } => (30, "plan_horizon"),
@@ -226,6 +227,7 @@ impl RecordKind {
             }
             Self::PlanEpoch { .. }
             | Self::PlanWindow { .. }
+            | Self::PlanAudit { .. }
             | Self::PlanLeg { .. }
             | Self::PlanSpent { .. } => self.privacy_fields(visit),
             Self::Energy { state_of_charge, radio_joules } => {
@@ -251,6 +253,10 @@ impl RecordKind {
             Self::PlanWindow { event, answers } => {
                 visit("event", Field::Word(event));
                 visit("answers", Field::Count(u64::from(*answers)));
+            }
+            Self::PlanAudit { seat, differs } => {
+                visit("seat", Field::Asset(*seat));
+                visit("differs", Field::Flag(*differs));
             }
             Self::PlanLeg { leg, destination, bytes } => {
                 visit("leg", Field::Word(leg));

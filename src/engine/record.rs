@@ -347,6 +347,13 @@ pub enum RecordKind {
         /// How many answers it held, where that is known.
         answers: u32,
     },
+    /// A member's part in an implausible sum was computed again.
+    PlanAudit {
+        /// The member.
+        seat: AssetIndex,
+        /// Whether it is another than the member said.
+        differs: bool,
+    },
     /// A message of the masks, beside requests and answers, was submitted.
     PlanLeg {
         /// What it is for.

@@ -26,6 +26,8 @@ pub struct PrivacyRecorder {
     opened: u64,
     answers: u64,
     recovered: u64,
+    /// Members that were audited, and those found to differ.
+    audits: (u64, u64),
     unopened: BTreeMap<&'static str, u64>,
     legs: BTreeMap<&'static str, u64>,
     delta: Option<f64>,
@@ -47,6 +49,10 @@ impl PrivacyRecorder {
             }
             RecordKind::PlanWindow { event: "recovered", .. } => self.recovered += 1,
             RecordKind::PlanWindow { event, .. } => *self.unopened.entry(event).or_default() += 1,
+            RecordKind::PlanAudit { differs, .. } => {
+                self.audits.0 += 1;
+                self.audits.1 += u64::from(differs);
+            }
             RecordKind::PlanLeg { leg, bytes, .. } => {
                 *self.legs.entry(leg).or_default() += u64::from(bytes);
             }
@@ -82,6 +88,10 @@ impl PrivacyRecorder {
         let mean = (self.opened > 0).then(|| self.answers as f64 / self.opened as f64);
         set.set("privacy.answers_per_window", mean, "1");
         set.count("privacy.members_recovered", self.recovered, "1");
+        if self.audits.0 > 0 {
+            set.count("privacy.audits", self.audits.0, "1");
+            set.count("privacy.audits_differ", self.audits.1, "1");
+        }
         for (reason, count) in &self.unopened {
             set.count(format!("privacy.windows_unopened.{reason}"), *count, "1");
         }
@@ -128,6 +138,8 @@ mod tests {
             window("published", 5),
             window("opened", 5),
             window("committee_silent", 0),
+            RecordKind::PlanAudit { seat: AssetIndex(1), differs: false },
+            RecordKind::PlanAudit { seat: AssetIndex(2), differs: true },
             RecordKind::PlanLeg { leg: "mask_sum", destination: AssetIndex(0), bytes: 120 },
         ]);
         assert_eq!(value(&set, "privacy.epsilon"), Some(3.0));
@@ -137,6 +149,8 @@ mod tests {
         assert_eq!(value(&set, "privacy.windows_opened"), Some(1.0));
         assert_eq!(value(&set, "privacy.windows_unopened.committee_silent"), Some(1.0));
         assert_eq!(value(&set, "privacy.bytes.mask_sum"), Some(120.0));
+        assert_eq!(value(&set, "privacy.audits"), Some(2.0));
+        assert_eq!(value(&set, "privacy.audits_differ"), Some(1.0));
     }
 
     #[test]

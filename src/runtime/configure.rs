@@ -80,10 +80,10 @@ impl Fleet {
             let count = assembly.couplings().len();
             let spec = plan.privacy.masks();
             masks = spec.map(|spec| {
-                let later = later_problems(plan, node);
-                let all = problems.values().chain(&later);
+                let mut horizons = later_problems(plan, node);
+                horizons.push(problems.values().cloned().collect());
                 let roster: Vec<AssetIndex> = problems.keys().copied().collect();
-                Masks::new((spec, plan), (all, &roster), count, &streams, node)
+                Masks::new((spec, plan), (&horizons, most_at_once(plan), &roster), count, &streams, node)
             });
             couplings = Some(assembly.couplings().clone());
         }
@@ -393,8 +393,28 @@ impl Fleet {
     }
 }
 
-/// The participants' problems of later horizons, as far as they are known beforehand: for their bounds.
-fn later_problems(plan: &PlanSpec, node: impl Fn(AssetIndex) -> NodeId + Copy) -> Vec<LocalProblem> {
+/// The most that each participant can bring into constraints that sum over slots, by constraint: what it did before a horizon, what it does in it, and what it
+/// leaves for later stand in one entry, and are bounded slot by slot.
+fn most_at_once(plan: &PlanSpec) -> Vec<Vec<f64>> {
+    let sums = plan.constraints.iter().filter(|constraint| !constraint.each_slot());
+    let most = sums.map(|constraint| {
+        let bound = plan.participants.iter().filter(|one| constraint.binds(one.asset));
+        let terms = bound.flat_map(|one| &one.terms).filter(|term| term.commodity == constraint.commodity);
+        terms
+            .map(|term| {
+                let slots = constraint.slots.clone().filter_map(|slot| {
+                    let (least, most) = (term.min.get(slot)?, term.max.get(slot)?);
+                    Some(least.abs().max(most.abs()))
+                });
+                slots.sum::<f64>()
+            })
+            .collect()
+    });
+    most.collect()
+}
+
+/// The participants' problems of each later horizon, as far as they are known beforehand: for their bounds.
+fn later_problems(plan: &PlanSpec, node: impl Fn(AssetIndex) -> NodeId + Copy) -> Vec<Vec<LocalProblem>> {
     let horizons = plan.rolling.map_or(1, |rolling| u64::from(rolling.horizons));
     let of = |horizon: u64| {
         let assembly = assembly(plan, horizon, node).ok();
@@ -411,7 +431,7 @@ fn later_problems(plan: &PlanSpec, node: impl Fn(AssetIndex) -> NodeId + Copy) -
         };
         plan.participants.iter().filter_map(one).collect::<Vec<_>>()
     };
-    (1..horizons).flat_map(of).collect()
+    (1..horizons).map(of).collect()
 }
 
 /// The same at every node.

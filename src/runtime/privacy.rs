@@ -37,9 +37,9 @@ pub(super) struct Masks {
 
 impl Masks {
     /// From every member's seed of the run: what the members of a mission make by themselves, and hand in their public keys.
-    pub(super) fn new<'a>(
+    pub(super) fn new(
         (spec, plan): (&MaskSpec, &PlanSpec),
-        (problems, roster): (impl Iterator<Item = &'a LocalProblem>, &[AssetIndex]),
+        (horizons, sums, roster): (&[Vec<LocalProblem>], Vec<Vec<f64>>, &[AssetIndex]),
         couplings: usize,
         streams: &RandomStreams,
         node: impl Fn(AssetIndex) -> NodeId,
@@ -49,13 +49,16 @@ impl Masks {
         let roster: Vec<_> = roster.iter().map(member).collect();
         let grain = grain(plan.eps_abs, roster.len());
         let noise = spec.noise.map(|noise| settings(&noise, couplings, grain));
+        let (greatest, total) = widths(horizons, sums, noise.as_ref());
         let mut enrolment = Enrolment {
             plan: 1,
             k_min: spec.k_min as usize,
             cohort: spec.cohort as usize,
+            changes: spec.changes as usize,
             threshold: spec.threshold as usize,
             recoveries: spec.recoveries as usize,
-            greatest: greatest(problems, noise.as_ref()),
+            greatest,
+            total,
             grain,
             epochs: Vec::new(),
         };
@@ -91,26 +94,37 @@ fn grain(tolerance: f64, assets: usize) -> u8 {
     if step < 2.0 { 0 } else { libm::ilogb(step).clamp(0, 30) as u8 }
 }
 
-/// The greatest magnitude of an entry of any asset's share, from the bounds of its problem; with noise, room for eight standard deviations.
-fn greatest<'a>(problems: impl Iterator<Item = &'a LocalProblem>, noise: Option<&NoiseSettings>) -> u64 {
-    let mut most = 0.0_f64;
-    for problem in problems {
-        let parts = problem.parts();
-        let mut sums = vec![0.0; parts.couplings];
-        for term in &parts.shared {
-            let bound = parts.lower[term.variable].abs().max(parts.upper[term.variable].abs());
-            sums[term.coupling] += term.coefficient.abs() * bound;
+/// The greatest magnitude of an entry of any asset's share, and of all shares together, from the bounds of the problems of every horizon and of what constraints
+/// sum over slots (`sums`, by constraint and participant). With noise, room for eight standard deviations, and no less for all together.
+fn widths(
+    horizons: &[Vec<LocalProblem>],
+    sums: Vec<Vec<f64>>,
+    noise: Option<&NoiseSettings>,
+) -> (u64, Option<u64>) {
+    let mut entries = sums;
+    for problems in horizons {
+        let couplings = problems.iter().map(|problem| problem.parts().couplings).max().unwrap_or(0);
+        let mut shares = vec![Vec::with_capacity(problems.len()); couplings];
+        for problem in problems {
+            let parts = problem.parts();
+            let mut own = vec![0.0; parts.couplings];
+            for term in &parts.shared {
+                let bound = parts.lower[term.variable].abs().max(parts.upper[term.variable].abs());
+                own[term.coupling] += term.coefficient.abs() * bound;
+            }
+            shares.iter_mut().zip(own).for_each(|(list, share)| list.push(share));
         }
-        most = sums.into_iter().fold(most, f64::max);
+        entries.extend(shares);
     }
     // The local solver keeps bounds to its tolerance, not exactly.
-    let mut steps = (most * 1.001 + 1e-3).min(MAX_SHARE) * UNIT;
-    if let Some(noise) = noise {
-        let grain = libm::ldexp(1.0, noise.grain_bits as i32);
-        let widest = noise.clip as f64 + 8.0 * (noise.variance as f64).sqrt();
-        steps = steps.max(widest * grain).min(MAX_SHARE * UNIT);
-    }
-    steps as u64
+    let held = |share: &f64| share * 1.001 + 1e-3;
+    let steps = |value: f64| (value.min(MAX_SHARE) * UNIT) as u64;
+    let most = entries.iter().flatten().map(held).fold(1e-3, f64::max);
+    let all = entries.iter().map(|list| list.iter().map(held).sum::<f64>()).fold(1e-3, f64::max);
+    let Some(noise) = noise else { return (steps(most), Some((all * UNIT) as u64)) };
+    let grain = libm::ldexp(1.0, noise.grain_bits as i32);
+    let widest = (noise.clip as f64 + 8.0 * (noise.variance as f64).sqrt()) * grain / UNIT;
+    (steps(most.max(widest)), None)
 }
 
 /// The noise with which so many answers spend the budget, and no more.
@@ -185,6 +199,16 @@ mod tests {
             let found = epsilon(spent, 1e-6);
             assert!(found <= budget && found > 0.95 * budget, "{found} of {budget}");
         }
+    }
+
+    #[test]
+    fn shares_of_unevenly_bounded_totals_are_within_the_bound() {
+        // What a horizon's own problem shows of a total is less than what slots before and after it can bring.
+        let (greatest, total) = widths(&[], vec![vec![48.0, 2.0], vec![10.0; 16]], None);
+        assert!(greatest as f64 >= 48.0 * UNIT && greatest as f64 <= 49.0 * UNIT);
+        // All together are as much as the widest constraint's, not sixteen times the widest share.
+        assert!(total.is_some_and(|total| total as f64 >= 160.0 * UNIT && total as f64 <= 161.0 * UNIT));
+        assert_eq!(widths(&[], vec![], None).0, (1e-3 * UNIT) as u64);
     }
 
     #[test]

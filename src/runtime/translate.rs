@@ -123,6 +123,9 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
                 Window::Opened { survivors } => ("opened", survivors),
                 Window::Unopened { reason } => (reason, 0),
                 Window::Recovered { .. } => ("recovered", 0),
+                Window::Audited { seat, differs, .. } => {
+                    return Some(RecordKind::PlanAudit { seat: at(seat), differs });
+                }
             };
             RecordKind::PlanWindow { event, answers: answers as u32 }
         }

@@ -29,7 +29,7 @@ use std::{
   cosmosmesh ctl --control 127.0.0.1:7480 send 2 'dust storm'
   cosmosmesh ctl --control 127.0.0.1:7481 --json receive --wait-s 10
 
-Exit codes: 0 done; 1 the answer is no (not ready, nothing received); 2 bad usage, or nobody answers.")]
+Exit codes: 0 done; 1 the answer is no (not ready, nothing received, no plan committed); 2 bad usage, or nobody answers.")]
 pub struct CtlArgs {
     /// The node's control address.
     #[arg(long, value_name = "ADDRESS", required_unless_present = "config", conflicts_with = "config")]
@@ -52,6 +52,8 @@ enum Request {
     Peers,
     /// Contacts that are open now.
     Contacts,
+    /// The plan: its round, prices, and what this node's asset plans.
+    Plan,
     /// Its counters, as OpenMetrics text.
     Metrics,
     /// Sends a message to a member of the fleet.
@@ -163,6 +165,7 @@ pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
         Request::Contacts => {
             peers(out, args.json, client.peers()?.into_iter().filter(|peer| peer.links_up > 0).collect())
         }
+        Request::Plan => plan(&client, out, args.json),
         Request::Metrics => {
             out.write_all(client.metrics()?.as_bytes())?;
             Ok(Outcome::Done)
@@ -203,6 +206,17 @@ pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
             Ok(Outcome::Done)
         }
     }
+}
+
+fn plan(client: &Client, out: &mut impl Write, json: bool) -> Result<Outcome, CliError> {
+    let view = client.plan()?;
+    match &view {
+        _ if json => tell(out, &view)?,
+        Some(view) => write!(out, "{view}")?,
+        None => writeln!(out, "no plan, or none that has begun")?,
+    }
+    let committed = view.is_some_and(|view| view.committed.is_some());
+    Ok(if committed { Outcome::Done } else { Outcome::No })
 }
 
 fn learn(client: &Client, out: &mut impl Write, json: bool, files: &[PathBuf]) -> Result<Outcome, CliError> {

@@ -10,6 +10,7 @@ use crate::{
     engine::{Accepted, Refusal, purpose_word},
     message::Message,
     metrics::PeerStatus,
+    plan::PlanView,
 };
 use cosmosmesh_protocol::{
     convergence::mtcp,
@@ -278,6 +279,17 @@ impl Client {
         match &self.way {
             Way::Embedded(daemon) => Ok(daemon.door().peers()),
             Way::Remote(connection) => ask(connection, "GET", "/v1/peers", &[]),
+        }
+    }
+
+    /// The plan, as the daemon knows it; none without one, and before it began.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn plan(&self) -> Result<Option<PlanView>, ClientError> {
+        match &self.way {
+            Way::Embedded(daemon) => Ok(daemon.door().snapshot().plan),
+            Way::Remote(connection) => ask(connection, "GET", "/v1/plan", &[]),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{
     Config, Listen, Peer, Via,
     place::{ConfigError, Step, find, path_of},
+    plan::check_plan,
     radio::{Radio, check_radio, station},
     raw::{RawAt, RawConfig, RawPeer, RawVia},
     sense::check_sense,
@@ -58,6 +59,7 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
     check_routes(&raw, &mut mistakes);
     check_sense(&raw, &mut mistakes);
     let trust = check_trust(&raw, folder, &mut mistakes);
+    let plan = check_plan(&raw, &mut mistakes);
     let radios: Vec<Option<Radio>> =
         (0..raw.radios.len()).map(|place| check_radio(&raw.radios, place, &mut mistakes)).collect();
     let mut peers: Vec<Peer> = Vec::new();
@@ -87,6 +89,7 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
         beyond_loopback: raw.beyond_loopback,
         tls: raw.tls,
         trust,
+        plan,
         peers,
         radios: radios.into_iter().flatten().collect(),
         routes: raw.routes.iter().map(|route| (NodeId(route.to), NodeId(route.via))).collect(),
@@ -346,7 +349,7 @@ pub(super) mod tests {
             mistakes("(\n  node: 1,\n  stat: \"x\",\n)"),
             [
                 "node.ron:3:3: stat: Unexpected field named `stat` in `Node`, expected one of `node`, `names`, `preset`, `state`, \
-              `control`, `listen`, `mdns`, `beyond_loopback`, `tls`, `trust`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
+              `control`, `listen`, `mdns`, `beyond_loopback`, `tls`, `trust`, `plan`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
             ]
         );
         let wrong_type = mistakes("(node: 1, state: \"x\",\n peers: [\n  (node: \"two\", via: Inbound)])");

@@ -2,6 +2,7 @@
 
 mod check;
 mod place;
+mod plan;
 mod preset;
 mod radio;
 mod raw;
@@ -10,6 +11,7 @@ mod trust;
 
 pub use check::ConfigErrors;
 pub use place::ConfigError;
+pub use plan::Plan;
 pub use preset::{Durability, Preset, Requirements};
 pub use radio::{Radio, Speaks, Station};
 pub use raw::Limits;
@@ -48,6 +50,8 @@ pub struct Config {
     pub tls: Tls,
     /// Whose word counts, beside the keys of this configuration; those keys alone without it.
     pub trust: Option<Trust>,
+    /// The plan that it takes part in, if it does.
+    pub plan: Option<Plan>,
     /// Who else there is.
     pub peers: Vec<Peer>,
     /// Modems and radios that peers are behind.

@@ -1,6 +1,6 @@
 //! What is typed in a configuration, before it is checked.
 
-use super::Preset;
+use super::{Preset, plan::RawPlan};
 use crate::tls::Tls;
 use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf};
@@ -26,6 +26,8 @@ pub(super) struct RawConfig {
     pub(super) tls: Tls,
     #[serde(default)]
     pub(super) trust: Option<RawTrust>,
+    #[serde(default)]
+    pub(super) plan: Option<RawPlan>,
     #[serde(default)]
     pub(super) peers: Vec<RawPeer>,
     #[serde(default)]

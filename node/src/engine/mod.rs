@@ -22,6 +22,7 @@ use crate::{
     inbox::InboxNumber,
     mailbox::{Mailbox, Open, Reply},
     metrics::{Counts, Snapshot},
+    plan::PlanNotes,
     processor,
     store::{Keeper, Store},
     tls::TlsSetup,
@@ -163,6 +164,7 @@ pub(crate) struct Engine {
     inbox_bytes: u64,
     store_failing: Option<String>,
     counts: Counts,
+    plan: PlanNotes,
     /// When messages were accepted whose acknowledgement is not here.
     accepted_at: BTreeMap<(u64, u8, u64), Instant>,
     /// When an input last took longer than its budget.
@@ -209,6 +211,7 @@ impl Engine {
             inbox_bytes,
             store_failing: None,
             counts: Counts::default(),
+            plan: PlanNotes::default(),
             accepted_at: BTreeMap::new(),
             over_budget_at: None,
             civil_due: Instant::ZERO,
@@ -222,8 +225,18 @@ impl Engine {
             turned_away: 0,
         };
         engine.introduce_peers();
+        engine.begin_plan();
         engine.publish();
         engine
+    }
+
+    /// The plan begins, or goes on after a restart: what was kept tells the node where it is.
+    fn begin_plan(&mut self) {
+        if self.parts.config.plan.is_some()
+            && let Err(error) = self.input(Input::StartPlan)
+        {
+            tracing::error!(%error, "the plan does not begin");
+        }
     }
 
     /// Runs until it was told to stop, and has.
@@ -360,6 +373,7 @@ impl Engine {
             over_budget_lately: since.is_some_and(|since| since < ALARM),
             counts,
             peers: self.peer_status(),
+            plan: self.plan.view(self.parts.config.plan.as_ref(), &self.parts.node),
             radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,

@@ -38,6 +38,7 @@ const ROUTES: &[(&str, &str, Route)] = &[
     ("GET", "/v1/status", |door, _| Ok(Response::json(200, &door.health()))),
     ("GET", "/v1/peers", |door, _| Ok(Response::json(200, &door.peers()))),
     ("GET", "/v1/contacts", contacts),
+    ("GET", "/v1/plan", |door, _| Ok(Response::json(200, &door.snapshot().plan))),
     ("POST", "/v1/send", send),
     ("POST", "/v1/send_many", send_many),
     ("POST", "/v1/bundle", bundle),

@@ -10,6 +10,7 @@ mod faults;
 mod fleet;
 mod hostile;
 mod place;
+mod plan;
 mod pressure;
 mod radio;
 mod secure;

@@ -10,9 +10,11 @@ mod latest;
 mod membership;
 mod privacy;
 mod rounding;
+mod status;
 mod succession;
 
 pub use horizon::{PlanHorizon, Requests};
+pub use status::PlanStatus;
 
 use self::{
     commit::Distribution,
@@ -32,7 +34,7 @@ use crate::{
     planning::{
         QpSettings,
         notice::Notice,
-        solver::{Asset, Contribution, Coordinator, MethodSettings, Request, choose},
+        solver::{Asset, Contribution, Coordinator, Kind, MethodSettings, Request, choose},
     },
     time::Instant,
 };
@@ -167,6 +169,11 @@ impl Planning {
             let span = (now, now.saturating_add(outlook));
             let choice = choose(plan, id, &members, config.couplings.len(), span, config.pace.deadline);
             (settings.kind, settings.curvature) = (choice.kind, choice.curvature);
+            if config.privacy.as_ref().is_some_and(|masks| masks.noise.is_some()) {
+                // Noise is on shares: methods that need more than shares would be told nothing.
+                settings.kind =
+                    if choice.kind.rounds() { Kind::Exchange } else { Kind::AsynchronousExchange };
+            }
             why = choice.reason.word();
         }
         settings = settings.fit(config.couplings.len(), max_payload);
@@ -303,7 +310,8 @@ impl Node {
     fn on_notice(&mut self, source: NodeId, notice: Notice) {
         let Some(planning) = self.planning.as_mut() else { return };
         if let Notice::Call { term, .. } | Notice::Allotment { term, .. } = notice {
-            if term < planning.term || source != planning.leader(term) {
+            let keyless = planning.private.as_ref().is_some_and(|private| !private.covers(term));
+            if term < planning.term || source != planning.leader(term) || keyless {
                 return self.refuse_coordinator(source, term);
             }
             if term > planning.term {

@@ -5,15 +5,17 @@ use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
     log::Event,
-    node::{Input, PlanConfig, Requests},
+    node::{Input, PlanConfig, PrivacyConfig, Requests},
     planning::{
         Outcome,
         generate::{Binding, FleetSpec},
         notice::Notice,
+        privacy::Receipt,
+        secure::{Enrolment, EpochSeed, MaskedRequest, Opening, Width},
         solver::{Contribution, Kind, MethodSettings, Pace, Question, Request},
     },
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -41,6 +43,62 @@ fn alone(hosts: &[(u64, u64, &[u64])], coordinator: u64) -> Fleet {
             lifetime: 24 * HOUR,
         });
     })
+}
+
+/// The same with masks of three members: node 2 coordinates, node 1 is to succeed it, and keys are there for two epochs.
+fn masked(hosts: &[(u64, u64, &[u64])], kind: Kind) -> Fleet {
+    let spec = FleetSpec { assets: 4, slots: 4, binding: Binding::Mixed, ..FleetSpec::published(5, 10.0) };
+    let problem = spec.draw().expect("valid").problem;
+    let seed = |node: u64| EpochSeed::new([0x60 | node as u8; 32]);
+    let members = |nodes: &[u64]| nodes.iter().map(|node| (NodeId(*node), seed(*node))).collect::<Vec<_>>();
+    let mut enrolment = Enrolment {
+        plan: 1,
+        k_min: 2,
+        cohort: 2,
+        changes: 2,
+        threshold: 0,
+        recoveries: 0,
+        greatest: 1 << 34,
+        total: None,
+        grain: 0,
+        epochs: Vec::new(),
+    };
+    enrolment.epochs = enrolment.published(&members(&[1, 3]), &members(&[2, 3]), 2);
+    let enrolment = Arc::new(enrolment);
+    Fleet::built(hosts, &[], |_, config| {
+        let own = problem.locals().iter().find(|(id, _)| *id == config.id);
+        config.plan = Some(PlanConfig {
+            coordinator: NodeId(2),
+            successors: vec![NodeId(1)],
+            succession: None,
+            participants: [2, 3].map(NodeId).to_vec(),
+            joiners: Vec::new(),
+            horizon: 0,
+            requests: Requests { own: Vec::new(), couplings: Vec::new() },
+            absence: None,
+            settings: MethodSettings::of(kind),
+            auto: None,
+            pace: Pace { deadline: HOUR, quorum: 2, ..Pace::default() },
+            couplings: problem.couplings().clone(),
+            problem: own.map(|(_, problem)| problem.clone()),
+            privacy: Some(PrivacyConfig {
+                enrolment: Arc::clone(&enrolment),
+                seed: seed(config.id.0),
+                noise: None,
+                delta: 1e-6,
+                patience: HOUR,
+                changes: 2,
+            }),
+            lifetime: 24 * HOUR,
+        });
+    })
+}
+
+/// What a coordinator of a term asks first under masks.
+fn masked_request(couplings: usize, term: u32, question: Question) -> Vec<u8> {
+    let receipt = Receipt { epoch: u64::from(term) + 1, generation: 1, counted: 0, resolved: 0 };
+    let request = Request { term, question, ..request(couplings, 0.5, None) };
+    MaskedRequest { request, receipt }.encode()
 }
 
 /// What the victim's modules refuse of a message of the plan.
@@ -140,6 +198,41 @@ fn a_coordinator_that_tells_two_stories_leaves_them_in_two_logs() {
     let (one, other) = (told(3), told(1));
     assert!(one.is_some() && other.is_some());
     assert_ne!(one, other, "an audit of both names the version: `cosmosmesh audit` says two plans");
+}
+
+#[test]
+fn an_epoch_without_keys_deposes_nobody() {
+    let mut fleet = masked(&[(3, 3, &[])], Kind::Exchange);
+    let couplings = entries(&fleet) - 2;
+    let entries = couplings + 2;
+    let exchange = || Question::Exchange { rho: 1.0, relaxation: 1.0, shift: vec![0.0; couplings] };
+    let opening = |epoch| Opening { epoch, entries, width: Width::Shares }.encode();
+    // A candidate that goes far ahead: the third term is its own, and nobody published keys for it.
+    assert_eq!(bring(&mut fleet, (1, 3), 1, &opening(4)), ["no_keys"]);
+    let call = Notice::Call { horizon: 0, term: 3, round: 1 }.encode();
+    assert_eq!(bring(&mut fleet, (1, 3), 2, &call), ["plan_not_coordinator"]);
+    assert_eq!(bring(&mut fleet, (1, 3), 3, &masked_request(couplings, 3, exchange())), ["no_keys"]);
+    // The coordinator is still the one that is answered.
+    assert!(bring(&mut fleet, (2, 3), 1, &opening(1)).is_empty());
+    assert!(bring(&mut fleet, (2, 3), 2, &masked_request(couplings, 0, exchange())).is_empty());
+    // With keys the successor takes over, and the first one is answered no more.
+    assert!(bring(&mut fleet, (1, 3), 4, &opening(2)).is_empty());
+    let late = masked_request(couplings, 0, exchange());
+    assert_eq!(bring(&mut fleet, (2, 3), 3, &late), ["plan_not_coordinator"]);
+}
+
+#[test]
+fn a_question_of_another_kind_than_the_missions_is_not_answered() {
+    // Masks are not bound to questions that may be of any age: a plan with rounds is not asked such.
+    let mut fleet = masked(&[(3, 3, &[])], Kind::Exchange);
+    let couplings = entries(&fleet) - 2;
+    let exchange = Question::Exchange { rho: 1.0, relaxation: 1.0, shift: vec![0.0; couplings] };
+    let proximal = Question::Proximal { rho: 1.0, shift: vec![0.0; couplings] };
+    let asked = masked_request(couplings, 0, proximal.clone());
+    assert_eq!(bring(&mut fleet, (2, 3), 1, &asked), ["plan_question"]);
+    assert!(bring(&mut fleet, (2, 3), 2, &masked_request(couplings, 0, exchange)).is_empty());
+    let mut fleet = masked(&[(3, 3, &[])], Kind::AsynchronousExchange);
+    assert!(bring(&mut fleet, (2, 3), 1, &masked_request(couplings, 0, proximal)).is_empty());
 }
 
 #[test]

@@ -136,10 +136,12 @@ fn masks(node: u64, changes: usize) -> PrivacyConfig {
     let mut enrolment = Enrolment {
         plan: 1,
         k_min: 2,
-        cohort: 1,
+        cohort: 2,
+        changes,
         threshold: 0,
         recoveries: 0,
         greatest: 1 << 34,
+        total: None,
         grain: 0,
         epochs: Vec::new(),
     };

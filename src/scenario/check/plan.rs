@@ -87,7 +87,7 @@ impl Checker<'_> {
         };
         plan.privacy = self.privacy(raw, &plan, assets);
         if plan.privacy.masks().is_some_and(|masks| masks.noise.is_some()) && plan.solver.is_none() {
-            // The only method whose answers are shares alone.
+            // It needs shares alone, and waits for nobody.
             plan.solver = Some(Kind::AsynchronousExchange);
         }
         self.binding(raw, &plan);

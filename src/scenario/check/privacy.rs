@@ -19,6 +19,8 @@ const SEATS: usize = 4;
 const LEAST_SEATS: usize = 3;
 /// The greatest budget ε that a ledger can hold.
 const MAX_EPSILON: f64 = 1e7;
+/// The most coordinators for which keys are published.
+const MAX_EPOCHS: u32 = 1024;
 /// The fewest answers that are opened, unless a scenario says so.
 const K_MIN: u32 = 3;
 
@@ -82,7 +84,7 @@ impl Checker<'_> {
         let shared = if seats >= SEATS { 3 } else { 0 };
         let mut masks = defaults(plan, committee);
         masks.k_min = self.count_or(raw.k_min.as_ref(), K_MIN.min(most), 2, most.max(2));
-        masks.cohort = self.count_or(raw.cohort.as_ref(), 1, 1, most.max(1));
+        masks.cohort = self.count_or(raw.cohort.as_ref(), masks.k_min, 1, most.max(1));
         masks.threshold = raw.threshold.as_ref().map_or(shared, |threshold| threshold.value);
         if let Some(threshold) = raw.threshold.as_ref().filter(|threshold| threshold.value != 0) {
             let holds = (3..seats as u32).contains(&threshold.value);
@@ -97,7 +99,7 @@ impl Checker<'_> {
         let largest = masks.threshold.saturating_sub(2);
         masks.recoveries = self.count_or(raw.recoveries.as_ref(), one, 0, largest);
         masks.patience = self.above_zero_or(raw.patience.as_ref(), plan.round_timeout);
-        masks.epochs = self.count_or(raw.coordinators.as_ref(), masks.epochs, 1, 64);
+        masks.epochs = self.count_or(raw.coordinators.as_ref(), masks.epochs, epochs(plan), MAX_EPOCHS);
         masks.changes = self.count_or(raw.changes.as_ref(), masks.k_min, 1, 10_000);
         masks.noise = raw.noise.as_ref().map(|noise| self.noise(&noise.value, plan_raw, plan));
         masks
@@ -105,14 +107,11 @@ impl Checker<'_> {
 
     fn noise(&mut self, raw: &RawNoise, plan_raw: &RawPlan, plan: &PlanSpec) -> NoiseSpec {
         if let (Some(solver), Some(kind)) = (&plan_raw.solver, plan.solver)
-            && kind != Kind::AsynchronousExchange
+            && !matches!(kind, Kind::Exchange | Kind::AsynchronousExchange)
         {
             let found = format!("{} under noise", self.written(&solver.place));
-            let allowed = "AsynchronousExchange or Auto: the answers of other methods hold squares, values or slopes, which noise would spoil";
+            let allowed = "Exchange, AsynchronousExchange or Auto: other methods live on squares, values or slopes, which noise would spoil";
             self.report(&solver.place, Mistake::Inconsistent, found, allowed);
-        } else if plan_raw.solver.is_none() {
-            let allowed = "`solver: AsynchronousExchange` or `solver: Auto` beside it: the answers of other methods hold squares, values or slopes, which noise would spoil";
-            self.report(&raw.clip.place, Mistake::Inconsistent, "noise with the solver Exchange", allowed);
         }
         let delta = raw.delta.as_ref().map_or(1e-6, |delta| delta.value);
         if let Some(number) = &raw.delta {
@@ -148,14 +147,28 @@ fn defaults(plan: &PlanSpec, committee: Vec<AssetIndex>) -> MaskSpec {
     MaskSpec {
         committee,
         k_min: K_MIN,
-        cohort: 1,
+        cohort: K_MIN,
         threshold: if shared { 3 } else { 0 },
         recoveries: u32::from(shared),
         patience: plan.round_timeout,
-        epochs: 8,
+        // Beside what the horizons need, each candidate may take the lead twice.
+        epochs: (epochs(plan) + 2 * candidates(plan)).clamp(8, MAX_EPOCHS),
         changes: K_MIN,
         noise: None,
     }
+}
+
+/// How many coordinators there are to take turns.
+fn candidates(plan: &PlanSpec) -> u32 {
+    plan.successors.len() as u32 + 1
+}
+
+/// The epochs that a plan's horizons use up when nobody fails: answers of another length need the coordinator's next term, one round of candidates later.
+fn epochs(plan: &PlanSpec) -> u32 {
+    let lengths: Vec<usize> =
+        (0..plan.horizons()).map(|horizon| plan.coupling_names(horizon).len()).collect();
+    let changes = lengths.windows(2).filter(|pair| pair[0] != pair[1]).count() as u32;
+    1 + changes * candidates(plan)
 }
 
 /// Whether anybody's values are taken or not.

@@ -44,13 +44,13 @@ record! {
     RawMasks "Masks" {
         committee: Optional<Vec<Spanned<String>>>, "four habitats, satellites or ground stations, those that take part first, without the coordinator", "Who masks and opens: 2 to 16 assets or `@group`s. Each has to answer for every sum.";
         k_min: Optional<u32>, "3", "Fewer answers than this are not opened, 2 to the number of participants.";
-        cohort: Optional<u32>, "1", "Fewer participants than this are not opened for the first time in one sum.";
+        cohort: Optional<u32>, "k_min", "Fewer participants than this are not opened for the first time in one sum.";
         threshold: Optional<u32>, "3 with four seats or more, else 0", "Shares of a lost member's key that recover it, 3 to one less than the seats; 0: keys are not shared.";
         recoveries: Optional<u32>, "1 with a threshold, else 0", "Lost members that are recovered under one coordinator. Fewer than threshold − recoveries members may collude with it.";
         patience: Optional<Duration>, "round_timeout", "How long the coordinator waits for the committee before it asks again, then recovers a member, then gives the sum up; more than zero.";
-        coordinators: Optional<u32>, "8", "For how many coordinators in a row keys are published, 1 to 64.";
+        coordinators: Optional<u32>, "8, or as many as the horizons need and two more for each candidate", "For how many coordinators in a row keys are published: as many as the horizons need (one, and one for each candidate whenever the number of prices changes) to 1024.";
         changes: Optional<u32>, "k_min", "How many participants have to come or go within a horizon before the others begin their sum anew, 1 to 10000. Until then the last answer of who is gone stays in the plan, and who joins waits for the next horizon; 1 shows the share of a single one.";
-        noise: Optional<RawNoise>, "none", "Noise on every answer, so that even sums tell little: local differential privacy. For the solver AsynchronousExchange, whose answers are shares alone; `Auto` picks it.";
+        noise: Optional<RawNoise>, "none", "Noise on every answer, so that even sums tell little: local differential privacy. For the solvers Exchange and AsynchronousExchange, which need shares alone; `Auto` takes the latter.";
     }
 }
 

@@ -14,7 +14,9 @@ use crate::{
             self, Aggregator, PrivacyError, Receipt,
             noise::{Ledger, Mechanism},
         },
-        secure::{Enrolment, Gathering, MaskedRequest, Masking, Opening, Party, SecureError, Width, number},
+        secure::{
+            Enrolment, Gathering, MaskedRequest, Masking, Opening, Party, SecureError, Width, Window, number,
+        },
         solver::{Asset, Coordinator, MethodSettings, Question, Request},
     },
     time::Instant,
@@ -26,6 +28,10 @@ pub(super) const FIRST: u8 = 0x80;
 const MASKING: u8 = FIRST;
 const SEAT: u8 = FIRST + 1;
 const DEAL: u8 = FIRST + 2;
+/// What was spent, apart from the masks: it outlives them.
+const LEDGER: u8 = FIRST + 3;
+/// A deal of an epoch that is not open here yet.
+const EARLY: u8 = FIRST + 4;
 /// Deals are shorter than this, whatever the terms.
 const MAX_DEAL: usize = 2048;
 
@@ -43,6 +49,8 @@ pub(super) struct Private {
     early: BTreeMap<NodeId, Vec<u8>>,
     /// The records as they were last kept.
     kept: BTreeMap<u8, Vec<u8>>,
+    /// What was spent before a crash, until there is an asset's masks to spend under.
+    spent: Vec<u8>,
     /// Releases that were told of.
     told: (u64, bool),
     /// The method of a term: its masks are as long as its answers.
@@ -52,8 +60,19 @@ pub(super) struct Private {
 impl Private {
     pub(super) fn new(own: NodeId, config: PrivacyConfig) -> Self {
         let (early, kept) = (BTreeMap::new(), BTreeMap::new());
-        let told = (0, false);
-        Self { config, own, party: None, opening: None, receipt: None, early, kept, told, method: None }
+        let (spent, told) = (Vec::new(), (0, false));
+        Self {
+            config,
+            own,
+            party: None,
+            opening: None,
+            receipt: None,
+            early,
+            kept,
+            spent,
+            told,
+            method: None,
+        }
     }
 
     /// Takes up the part in an epoch, unless it is the one in force.
@@ -103,7 +122,41 @@ impl Private {
         let entries = masks.terms().parts().entries;
         let masking = Masking::new(masks);
         let Some(noise) = self.config.noise else { return Ok(masking) };
-        Ok(masking.with_noise(Mechanism::new(noise, entries)?, self.config.seed.noise()))
+        let mut masking = masking.with_noise(Mechanism::new(noise, entries)?, self.config.seed.noise());
+        if !self.spent.is_empty() {
+            masking.restore_ledger(&self.spent)?;
+        }
+        Ok(masking)
+    }
+
+    /// Whether the mission published keys for a coordinator's term.
+    pub(super) fn covers(&self, term: u32) -> bool {
+        epoch(term) <= self.config.enrolment.epochs.len() as u64
+    }
+
+    /// Takes kept deals and what was spent back. `None`: not for this part.
+    fn take_back_loose(&mut self, now: Instant, key: &[u8], value: &[u8]) -> Option<()> {
+        match *key.get(1)? {
+            LEDGER => {
+                self.spent = value.to_vec();
+                self.told = (self.ledger().map_or(0, Ledger::releases), false);
+                if let Some(party) = self.party.as_mut().filter(|party| party.masking().is_some()) {
+                    party.restore_ledger(value).ok()?;
+                    self.told = (self.ledger().map_or(0, Ledger::releases), false);
+                }
+            }
+            DEAL | EARLY => {
+                let from = NodeId(u64::from_be_bytes(key.get(2..)?.try_into().ok()?));
+                if self.is_early(from, value) {
+                    self.early.insert(from, value.to_vec());
+                } else if let Some(party) = self.party.as_mut() {
+                    // One of an earlier epoch is of no use any more.
+                    let _ = party.handle(now, None, from, value);
+                }
+            }
+            _ => return None,
+        }
+        Some(())
     }
 
     /// Takes up the coordinator's part in the epoch of `term`, and tells the committee.
@@ -123,7 +176,7 @@ impl Private {
         if let Some(gathering) = party.gathering() {
             // The same term goes on with another horizon or other members: counts and windows go on, and the sum is empty.
             gathering.check(coordinator)?;
-            party.restart();
+            party.restart(coordinator);
             return Ok(());
         }
         let Some(mut party) = self.party.take() else { return Ok(()) };
@@ -184,7 +237,9 @@ impl Private {
             party.masking().map(|masking| (MASKING, masking.snapshot())),
             party.member().map(|member| (SEAT, member.snapshot())),
         ];
+        let ledger = self.ledger().map(|ledger| (LEDGER, ledger.snapshot()));
         let records = parts.into_iter().flatten().map(|(part, state)| (part, record(opening, &state)));
+        let records = records.chain(ledger);
         let changed: Vec<(u8, Vec<u8>)> =
             records.filter(|(part, value)| self.kept.get(part) != Some(value)).collect();
         self.kept.extend(changed.iter().cloned());
@@ -240,12 +295,8 @@ impl Planning {
     /// Takes a kept part of the masks back.
     pub(in crate::node) fn take_back_masks(&mut self, now: Instant, key: &[u8], value: &[u8]) -> Option<()> {
         let (part, asset) = (*key.get(1)?, self.asset.is_some());
-        if part == DEAL {
-            let from = NodeId(u64::from_be_bytes(key.get(2..)?.try_into().ok()?));
-            // One of an earlier epoch is of no use any more.
-            let party = self.private.as_mut()?.party.as_mut()?;
-            let _ = party.handle(now, None, from, value);
-            return Some(());
+        if !matches!(part, MASKING | SEAT) {
+            return self.private.as_mut()?.take_back_loose(now, key, value);
         }
         let mut reader = Reader::new(value);
         reader.array_of(2).ok()?;
@@ -265,7 +316,6 @@ impl Planning {
         };
         restored.ok()?;
         private.kept.insert(part, value.to_vec());
-        private.told = private.ledger().map_or((0, false), |ledger| (ledger.releases(), false));
         Some(())
     }
 }
@@ -287,8 +337,9 @@ impl Node {
         let (asset, known) = (planning.asset.is_some(), private.opening.map(|opening| opening.epoch));
         let mut opened = private.lead(now, planning.term, &coordinator, asset);
         let mut coordinator = coordinator;
-        if opened.is_err() && known == Some(epoch(planning.term)) {
-            planning.term = planning.term.saturating_add(candidates);
+        let next = planning.term.saturating_add(candidates);
+        if opened.is_err() && known == Some(epoch(planning.term)) && private.covers(next) {
+            planning.term = next;
             coordinator = coordinator.in_term(planning.term);
             opened = private.lead(now, planning.term, &coordinator, asset);
         }
@@ -297,6 +348,7 @@ impl Node {
         if let Err(error) = opened {
             planning.coordinator = None;
             self.report(Report::ModuleRefused { reason: error.reason() });
+            self.report(Report::PlanWindow(Window::Unopened { reason: "no_epoch" }));
             return false;
         }
         let Some(private) = self.planning.as_ref().and_then(|planning| planning.private.as_ref()) else {
@@ -343,6 +395,11 @@ impl Node {
         if !leads || receipt.epoch != epoch(request.term) {
             return self.refuse_coordinator(source, request.term);
         }
+        // Masks are bound to the question where all are asked one: who is asked to answer by another method is asked to do without.
+        let waits = request.question.one_at_a_time();
+        if planning.config.auto.is_none() && waits == planning.config.settings.kind.rounds() {
+            return self.report(Report::ModuleRefused { reason: "plan_question" });
+        }
         let entries = request.question.layout(request.prices.len()).entries();
         let opening = Opening { epoch: receipt.epoch, entries, width: width(&request.question) };
         let asset = planning.asset.is_some();
@@ -361,13 +418,14 @@ impl Node {
         if opening.epoch == 0 || term < planning.term || source != planning.leader(term) {
             return self.refuse_coordinator(source, term);
         }
-        if term > planning.term {
-            planning.step_down(term);
-        }
         let asset = planning.asset.is_some();
         let Some(private) = &mut planning.private else { return };
         if let Err(error) = private.open(now, opening, source, asset) {
             return self.refuse_mask(&error);
+        }
+        // Only now: a term without keys deposes nobody.
+        if term > planning.term {
+            planning.step_down(term);
         }
         self.run_masks(Vec::new());
     }
@@ -381,7 +439,8 @@ impl Node {
         let Some(private) = &mut planning.private else { return };
         if kind == 4 && private.is_early(source, payload) {
             private.early.insert(source, payload.to_vec());
-            return;
+            // It is dealt once, and acknowledged: it must not be forgotten in a crash.
+            return self.put(deal_key(EARLY, source), payload.to_vec());
         }
         let stranger = SecureError::from(PrivacyError::Sender { node: source });
         let lead = planning.coordinator.as_mut();
@@ -392,8 +451,7 @@ impl Node {
         match taken {
             Ok(asked) => {
                 if kind == 4 {
-                    let key = [&[Kept::Plan as u8, DEAL], &source.0.to_be_bytes()[..]].concat();
-                    self.put(key, payload.to_vec());
+                    self.put(deal_key(DEAL, source), payload.to_vec());
                 }
                 self.run_masks(asked);
             }
@@ -449,6 +507,10 @@ impl Node {
     }
 }
 
+fn deal_key(part: u8, dealer: NodeId) -> Vec<u8> {
+    [&[Kept::Plan as u8, part], &dealer.0.to_be_bytes()[..]].concat()
+}
+
 /// What a message of the committee's is for; `None` for answers, which the fleet sends without masks too.
 fn leg(payload: &[u8]) -> Option<&'static str> {
     match number(payload).ok()? {
@@ -480,9 +542,11 @@ mod tests {
             plan: 1,
             k_min: 2,
             cohort: 1,
+            changes: 2,
             threshold: 3,
             recoveries: 1,
             greatest: 1 << 34,
+            total: None,
             grain: 0,
             epochs: Vec::new(),
         };
@@ -523,6 +587,72 @@ mod tests {
         let party = private.party.as_ref().expect("open");
         assert!(party.masking().is_some() && party.member().is_some());
         assert_eq!(party.terms().parts().epoch, 2);
+    }
+
+    #[test]
+    fn what_was_spent_outlives_masks_that_do_not_fit() {
+        let noise = privacy::noise::NoiseSettings {
+            grain_bits: 8,
+            clip: 1 << 20,
+            norm: None,
+            variance: 1 << 30,
+            budget: u64::MAX,
+            when_spent: privacy::noise::WhenSpent::KeepLast,
+        };
+        let mut ledger = Ledger::new(u64::MAX);
+        ledger.charge(500).expect("covered");
+        // The masks' record is of other terms, and of no use; what was spent comes back before there are masks, or after.
+        let key = [Kept::Plan as u8, LEDGER];
+        for first in [true, false] {
+            let mut private = private();
+            private.config.noise = Some(noise);
+            let take_back = |private: &mut Private| {
+                private.take_back_loose(Instant::ZERO, &key, &ledger.snapshot()).expect("a ledger");
+            };
+            if first {
+                take_back(&mut private);
+            }
+            private.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
+            let masks = private.party.as_mut().expect("open").restore_masking(&[0x84, 2, 0x40]);
+            assert!(masks.is_err());
+            if !first {
+                take_back(&mut private);
+            }
+            let found = private.ledger().expect("noise");
+            assert_eq!((found.spent(), found.releases()), (500, 1));
+            let kept = private.changes();
+            assert!(kept.iter().any(|(part, state)| *part == LEDGER && *state == ledger.snapshot()));
+            // Into a later epoch too.
+            private.open(Instant::ZERO, opening(2, 5), LEADER, true).expect("opens");
+            assert_eq!(private.ledger().map(Ledger::spent), Some(500));
+        }
+    }
+
+    #[test]
+    fn deals_that_came_early_survive_a_crash() {
+        let deal = |epoch| {
+            let config = PrivacyConfig { seed: seed(3), ..private().config };
+            let mut other = Private::new(NodeId(3), config);
+            other.open(Instant::ZERO, opening(epoch, 4), LEADER, true).expect("opens");
+            let party = other.party.as_mut().expect("open");
+            core::iter::from_fn(|| party.poll_transmit()).find(|(to, _)| *to == OWN).expect("a deal").1
+        };
+        let (first, second) = (deal(1), deal(2));
+        let mut private = private();
+        // After a crash: the deal of the epoch that was open, and one that is for the next, in whatever order.
+        for (part, deal) in [(EARLY, &second), (DEAL, &first)] {
+            let key = deal_key(part, NodeId(3));
+            private.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
+            private.take_back_loose(Instant::ZERO, &key, deal).expect("a deal");
+        }
+        assert_eq!(private.early.get(&NodeId(3)), Some(&second));
+        private.open(Instant::ZERO, opening(2, 4), LEADER, true).expect("opens");
+        // It holds the share: asked to recover the dealer, it would answer.
+        let recover = privacy::Recover { epoch: 2, lost: NodeId(3), deputy: NodeId(4) };
+        let party = private.party.as_mut().expect("open");
+        while party.poll_transmit().is_some() {}
+        party.handle(Instant::ZERO, None, LEADER, &recover.encode()).expect("a share");
+        assert!(party.poll_transmit().is_some_and(|(to, _)| to == NodeId(4)));
     }
 
     #[test]

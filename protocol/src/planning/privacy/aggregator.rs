@@ -1,12 +1,19 @@
 //! The coordinator's side: it adds up what it cannot read, and opens the sum of a survivor set.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec,
+    vec::Vec,
+};
 use core::mem;
 
 use super::{
     error::PrivacyError,
+    groups::Groups,
     keystream::{Sign, accumulate, signed},
-    message::{MaskSum, MaskedContribution, Receipt, Survivors},
+    message::{MaskSum, MaskedContribution, Receipt, Survivor, Survivors},
+    occasion::Occasion,
     recovery::Recover,
     terms::Terms,
 };
@@ -66,33 +73,30 @@ struct Frozen {
 
 /// Where an asset stands: the last of its contributions that is counted, and the last that is resolved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+struct Standing {
     /// The last that is in the running sum; 0 for none.
-    pub counted: u64,
+    counted: u64,
     /// The last that is counted or dropped.
-    pub resolved: u64,
-}
-
-/// What a successor needs to go on: all of it may be public.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// The last round.
-    pub round: u64,
-    /// The running sum, in steps.
-    pub sum: Vec<i64>,
-    /// Where each asset of the roster stands.
-    pub standings: Vec<Standing>,
-    /// The set that was published and is not opened: kept before it is sent.
-    pub published: Option<Survivors>,
+    resolved: u64,
 }
 
 /// The coordinator's part under the terms of one epoch. It holds sums only: of masked contributions that wait, and of what was opened.
 ///
-/// Contributions are taken while a survivor set waits for its mask sums; they are of the next round.
+/// Contributions are taken while a survivor set waits for its mask sums; they are of the next round. All that wait answer one question, if the method has
+/// questions that all answer, and are of one generation of the sum.
 #[derive(Clone, Debug)]
 pub struct Aggregator {
     terms: Arc<Terms>,
-    progress: Progress,
+    round: u64,
+    /// The running sum, in steps.
+    sum: Vec<i64>,
+    standings: Vec<Standing>,
+    /// What contributions are for now.
+    occasion: Occasion,
+    /// Which sets were published to be summed from nothing: members hold to the same.
+    groups: Groups,
+    /// Places of those that may still contribute; `None` when nobody said.
+    expected: Option<BTreeSet<usize>>,
     /// Contributions of assets that are counted already, and of those that are not: newcomers wait for their cohort.
     settled: Window,
     newcomers: Window,
@@ -100,52 +104,55 @@ pub struct Aggregator {
     /// The replies of the last round that was closed, for audits.
     closed: Option<Frozen>,
     deputies: BTreeMap<NodeId, NodeId>,
+    /// Members that an audit found to lie: their deputies speak for them.
+    distrusted: BTreeSet<NodeId>,
 }
 
 impl Aggregator {
     /// An aggregator that has counted nothing.
     #[must_use]
     pub fn new(terms: Arc<Terms>) -> Self {
-        let sum = vec![0; terms.parts().entries];
-        let standings = vec![Standing::default(); terms.parts().roster.len()];
-        Self::begin(terms, Progress { round: 0, sum, standings, published: None })
+        let (entries, assets) = (terms.parts().entries, terms.parts().roster.len());
+        Self {
+            round: 0,
+            sum: vec![0; entries],
+            standings: vec![Standing::default(); assets],
+            occasion: Occasion { horizon: 0, generation: 1, question: None },
+            groups: Groups::default(),
+            expected: None,
+            settled: Window::new(entries),
+            newcomers: Window::new(entries),
+            frozen: None,
+            closed: None,
+            deputies: BTreeMap::new(),
+            distrusted: BTreeSet::new(),
+            terms,
+        }
     }
 
-    /// A successor that goes on from its predecessor's progress. What was in an open window is sent again by the assets. A round that was
-    /// published and not opened is dropped: its masked sum went with the predecessor, and members answer its contributions once.
-    ///
-    /// # Errors
-    /// [`PrivacyError`] when the progress is not one of these terms.
-    pub fn resume(terms: Arc<Terms>, progress: Progress) -> Result<Self, PrivacyError> {
-        for (found, expected) in [
-            (progress.sum.len(), terms.parts().entries),
-            (progress.standings.len(), terms.parts().roster.len()),
-        ] {
-            if found != expected {
-                return Err(PrivacyError::Entries { found, expected });
-            }
+    /// The horizon and the question in force. A later horizon begins a generation; answers to another question are dropped, since they cannot
+    /// be opened with those to this one. Answers whose are.
+    pub fn turn(&mut self, horizon: u64, question: Option<[u8; 32]>) -> Vec<NodeId> {
+        let mut dropped = Vec::new();
+        if horizon != self.occasion.horizon {
+            dropped = self.restart(horizon);
         }
-        let mut successor = Self::begin(terms, progress);
-        if let Some(survivors) = successor.progress.published.take() {
-            let (most, found) = (successor.progress.standings.len(), survivors.entries.last());
-            if let Some(&(found, _)) = found.filter(|(place, _)| *place >= most) {
-                return Err(PrivacyError::Entries { found, expected: most });
-            }
-            successor.drop_entries(&survivors);
+        if question != self.occasion.question {
+            self.occasion.question = question;
+            dropped.extend(self.drop_waiting());
         }
-        Ok(successor)
+        dropped
     }
 
-    fn begin(terms: Arc<Terms>, progress: Progress) -> Self {
-        let (settled, newcomers) = (Window::new(terms.parts().entries), Window::new(terms.parts().entries));
-        let (frozen, closed, deputies) = (None, None, BTreeMap::new());
-        Self { terms, progress, settled, newcomers, frozen, closed, deputies }
+    /// Those of the roster that may still contribute: newcomers are opened so that none is left behind that would be too few.
+    pub fn expect(&mut self, assets: impl Iterator<Item = NodeId>) {
+        self.expected = Some(assets.filter_map(|asset| self.terms.position(asset)).collect());
     }
 
     /// Adds a contribution to the open window. Costs one addition for each entry.
     ///
     /// # Errors
-    /// [`PrivacyError`] when the sender is not enrolled, the epoch or the length is another, the sequence number is used, or
+    /// [`PrivacyError`] when the sender is not enrolled, the epoch, the generation or the length is another, the sequence number is used, or
     /// another contribution of the asset waits.
     pub fn on_contribution(
         &mut self,
@@ -153,12 +160,15 @@ impl Aggregator {
         contribution: &MaskedContribution,
     ) -> Result<Taken, PrivacyError> {
         let place = self.admit(from, contribution)?;
+        let (found, last) = (contribution.generation, self.occasion.generation);
+        if found != last {
+            return Err(PrivacyError::Generation { found, last });
+        }
         if let Some(sequence) = self.waiting(place) {
             let known = sequence == contribution.sequence;
             return if known { Ok(Taken::Known) } else { Err(PrivacyError::Outstanding { sequence }) };
         }
-        let window =
-            if self.progress.standings[place].counted == 0 { &mut self.newcomers } else { &mut self.settled };
+        let window = if self.standings[place].counted == 0 { &mut self.newcomers } else { &mut self.settled };
         accumulate(&mut window.sum, &contribution.entries, self.terms.parts().bits, Sign::Add);
         window.entries.insert(place, contribution.sequence);
         Ok(Taken::New)
@@ -169,17 +179,13 @@ impl Aggregator {
         self.terms.check_epoch(contribution.epoch)?;
         let place = self.terms.position(from).ok_or(PrivacyError::NotEnrolled { node: from })?;
         self.terms.check_vector(&contribution.entries)?;
-        let (found, floor) = (contribution.sequence, self.progress.standings[place].resolved);
+        let (found, floor) = (contribution.sequence, self.standings[place].resolved);
         if found <= floor { Err(PrivacyError::Replayed { node: from, found, floor }) } else { Ok(place) }
     }
 
     fn waiting(&self, place: usize) -> Option<u64> {
         let open = self.settled.entries.get(&place).or_else(|| self.newcomers.entries.get(&place));
-        open.copied().or_else(|| {
-            let survivors = &self.frozen.as_ref()?.survivors.entries;
-            let index = survivors.binary_search_by_key(&place, |(place, _)| *place).ok()?;
-            Some(survivors[index].1)
-        })
+        open.copied().or_else(|| Some(self.frozen.as_ref()?.survivors.at(place)?.sequence))
     }
 
     /// How many contributions could be opened now.
@@ -189,8 +195,32 @@ impl Aggregator {
     }
 
     fn admitted(&self) -> usize {
-        let newcomers = self.newcomers.entries.len();
-        if newcomers >= self.terms.parts().cohort { newcomers } else { 0 }
+        let whole =
+            self.permits() && self.rest().is_none_or(|rest| rest == 0 || rest >= self.terms.parts().cohort);
+        if whole { self.newcomers.entries.len() } else { 0 }
+    }
+
+    /// Whether the newcomers that wait may be summed from nothing.
+    fn permits(&self) -> bool {
+        let newcomers = self.newcomers.entries.keys().copied().collect();
+        self.groups.permit(&self.terms, &self.occasion, &newcomers).is_ok()
+    }
+
+    /// How many of those expected are neither counted nor waiting.
+    fn rest(&self) -> Option<usize> {
+        let here = |place: &&usize| {
+            self.standings[**place].counted == 0
+                && !self.newcomers.entries.contains_key(place)
+                && self.frozen.as_ref().is_none_or(|frozen| frozen.survivors.at(**place).is_none())
+        };
+        Some(self.expected.as_ref()?.iter().filter(here).count())
+    }
+
+    /// Whether newcomers wait who may not be summed with whoever is here, and nobody else is expected.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        let waits = self.frozen.is_none() && !self.newcomers.entries.is_empty();
+        waits && self.rest() == Some(0) && !self.permits()
     }
 
     /// Closes the window and names the survivors, to be published and answered by the committee.
@@ -212,11 +242,15 @@ impl Aggregator {
             window.entries.extend(newcomers.entries);
             window.sum.iter_mut().zip(newcomers.sum).for_each(|(sum, more)| *sum = sum.wrapping_add(more));
         }
-        self.progress.round += 1;
-        let entries = window.entries.into_iter().collect();
-        let survivors = Survivors { epoch: self.terms.parts().epoch, round: self.progress.round, entries };
+        self.round += 1;
+        let survivor = |(place, sequence)| Survivor { place, sequence, from: self.standings[place].counted };
+        let entries: Vec<Survivor> = window.entries.into_iter().map(survivor).collect();
+        let (new, settled): (Vec<&Survivor>, Vec<&Survivor>) = entries.iter().partition(|one| one.from == 0);
+        let places = |list: Vec<&Survivor>| list.into_iter().map(|one| one.place).collect();
+        self.groups.take(&self.occasion, places(new), places(settled));
+        let (epoch, round, occasion) = (self.terms.parts().epoch, self.round, self.occasion);
+        let survivors = Survivors { epoch, round, occasion, entries };
         let (set, replies) = (survivors.digest(), BTreeMap::new());
-        self.progress.published = Some(survivors.clone());
         self.frozen = Some(Frozen { survivors: survivors.clone(), set, sum: window.sum, replies });
         Ok(survivors)
     }
@@ -228,7 +262,8 @@ impl Aggregator {
     /// [`PrivacyError::Implausible`] the round is over: its contributions are dropped, and [`Aggregator::audit`] finds who lied.
     pub fn on_mask_sum(&mut self, from: NodeId, reply: &MaskSum) -> Result<Option<Opened>, PrivacyError> {
         self.terms.check_epoch(reply.epoch)?;
-        let speaks = from == reply.seat || self.deputies.get(&reply.seat) == Some(&from);
+        let itself = from == reply.seat && !self.distrusted.contains(&from);
+        let speaks = itself || self.deputies.get(&reply.seat) == Some(&from);
         if !speaks || self.terms.seat(reply.seat).is_none() {
             return Err(PrivacyError::Sender { node: from });
         }
@@ -251,54 +286,52 @@ impl Aggregator {
         };
         let (mut window, bits) = (frozen.sum.clone(), self.terms.parts().bits);
         frozen.replies.values().for_each(|reply| accumulate(&mut window, reply, bits, Sign::Subtract));
-        let sums = window.iter().zip(&self.progress.sum);
+        let sums = window.iter().zip(&self.sum);
         let sum: Vec<i64> = sums.map(|(more, sum)| signed(more.wrapping_add(*sum as u64), bits)).collect();
-        let mut standings = self.progress.standings.clone();
-        for (place, sequence) in &frozen.survivors.entries {
-            standings[*place] = Standing { counted: *sequence, resolved: *sequence };
+        let mut standings = self.standings.clone();
+        for one in &frozen.survivors.entries {
+            standings[one.place] = Standing { counted: one.sequence, resolved: one.sequence };
         }
         let assets = standings.iter().filter(|standing| standing.counted > 0).count();
-        let most = self.terms.parts().bound * assets as u64;
+        let most = self.terms.parts().bound.saturating_mul(assets as u64).min(self.terms.total());
         if let Some(entry) = sum.iter().position(|value| value.unsigned_abs() > most) {
             self.drop_round(frozen);
             return Err(PrivacyError::Implausible { entry, assets });
         }
-        self.progress.standings = standings;
-        self.progress.sum.clone_from(&sum);
-        self.progress.published = None;
+        self.standings = standings;
+        self.sum.clone_from(&sum);
         let roster = &self.terms.parts().roster;
-        let survivors =
-            frozen.survivors.entries.iter().map(|(place, sequence)| (roster[*place].node, *sequence));
+        let survivors = frozen.survivors.entries.iter().map(|one| (roster[one.place].node, one.sequence));
         let (round, survivors) = (frozen.survivors.round, survivors.collect());
         let change = window.into_iter().map(|more| signed(more, bits)).collect();
         self.closed = Some(frozen);
         Ok(Opened { round, survivors, change, sum })
     }
 
-    /// Gives the published set up, when a member is lost and cannot be recovered: its contributions are dropped, and the assets told.
-    ///
-    /// # Errors
-    /// [`PrivacyError::Phase`] when no set waits.
-    pub fn abandon(&mut self) -> Result<(), PrivacyError> {
-        let frozen = self.frozen.take().ok_or(PrivacyError::Phase { wanted: "published" })?;
-        self.drop_round(frozen);
-        Ok(())
-    }
-
-    /// Begins a new horizon: the running sum is zero, and every contribution that waits is dropped, since it is a change of an answer to the old one. Counts
-    /// of contributions go on, and with them the masks.
-    pub fn restart(&mut self) {
+    /// Begins a generation: the running sum is zero, and every contribution that waits is dropped, since it is a change of an answer to the old one. Counts
+    /// of contributions go on, and with them the masks. Answers whose were dropped.
+    pub fn restart(&mut self, horizon: u64) -> Vec<NodeId> {
         if let Some(frozen) = self.frozen.take() {
             self.drop_round(frozen);
         }
+        let dropped = self.drop_waiting();
+        self.sum.fill(0);
+        self.standings.iter_mut().for_each(|standing| standing.counted = 0);
+        (self.occasion.horizon, self.occasion.question) = (horizon, None);
+        self.occasion.generation += 1;
+        dropped
+    }
+
+    fn drop_waiting(&mut self) -> Vec<NodeId> {
+        let mut dropped = Vec::new();
         for window in [&mut self.settled, &mut self.newcomers] {
             let empty = Window::new(self.terms.parts().entries);
             for (place, sequence) in mem::replace(window, empty).entries {
-                self.progress.standings[place].resolved = sequence;
+                self.standings[place].resolved = sequence;
+                dropped.push(self.terms.parts().roster[place].node);
             }
         }
-        self.progress.sum.fill(0);
-        self.progress.standings.iter_mut().for_each(|standing| standing.counted = 0);
+        dropped
     }
 
     /// Drops a contribution unseen: one that comes too late for its horizon.
@@ -314,22 +347,17 @@ impl Aggregator {
         match self.waiting(place) {
             Some(sequence) => Err(PrivacyError::Outstanding { sequence }),
             None => {
-                self.progress.standings[place].resolved = contribution.sequence;
+                self.standings[place].resolved = contribution.sequence;
                 Ok(())
             }
         }
     }
 
     fn drop_round(&mut self, frozen: Frozen) {
-        self.drop_entries(&frozen.survivors);
-        self.closed = Some(frozen);
-    }
-
-    fn drop_entries(&mut self, survivors: &Survivors) {
-        for (place, sequence) in &survivors.entries {
-            self.progress.standings[*place].resolved = *sequence;
+        for one in &frozen.survivors.entries {
+            self.standings[one.place].resolved = one.sequence;
         }
-        self.progress.published = None;
+        self.closed = Some(frozen);
     }
 
     /// Names a deputy for a lost member: the message goes to every other member, and the deputy's replies for the seat are taken.
@@ -351,11 +379,12 @@ impl Aggregator {
         Ok(Recover { epoch: self.terms.parts().epoch, lost, deputy })
     }
 
-    /// Compares what a deputy recomputed with what the member said in the last round that was closed.
+    /// Compares what a deputy recomputed with what the member said in the last round that was closed. A member that differs is heard no more:
+    /// its deputy speaks for the seat.
     ///
     /// # Errors
     /// [`PrivacyError`] when the sender is not the seat's deputy, or the member did not answer that set.
-    pub fn audit(&self, from: NodeId, recomputed: &MaskSum) -> Result<Audit, PrivacyError> {
+    pub fn audit(&mut self, from: NodeId, recomputed: &MaskSum) -> Result<Audit, PrivacyError> {
         self.terms.check_epoch(recomputed.epoch)?;
         if self.deputies.get(&recomputed.seat) != Some(&from) {
             return Err(PrivacyError::Sender { node: from });
@@ -363,14 +392,25 @@ impl Aggregator {
         let closed = self.closed.as_ref().ok_or(PrivacyError::Phase { wanted: "closed" })?;
         let said = closed.replies.get(&recomputed.seat).filter(|_| closed.set == recomputed.set);
         let said = said.ok_or(PrivacyError::OtherSet { seat: recomputed.seat })?;
-        Ok(if *said == recomputed.entries { Audit::Agrees } else { Audit::Differs })
+        if *said == recomputed.entries {
+            return Ok(Audit::Agrees);
+        }
+        self.distrusted.insert(recomputed.seat);
+        Ok(Audit::Differs)
+    }
+
+    /// Whether a reply is to the last round that was closed.
+    #[must_use]
+    pub fn is_closed(&self, reply: &MaskSum) -> bool {
+        self.closed.as_ref().is_some_and(|closed| closed.set == reply.set)
     }
 
     /// What the asset is told with the next signal.
     #[must_use]
     pub fn receipt(&self, asset: NodeId) -> Option<Receipt> {
-        let Standing { counted, resolved } = self.progress.standings[self.terms.position(asset)?];
-        Some(Receipt { epoch: self.terms.parts().epoch, counted, resolved })
+        let Standing { counted, resolved } = self.standings[self.terms.position(asset)?];
+        let generation = self.occasion.generation;
+        Some(Receipt { epoch: self.terms.parts().epoch, generation, counted, resolved })
     }
 
     /// Seats whose mask sums are missing.
@@ -395,12 +435,18 @@ impl Aggregator {
     /// The running sum, in steps.
     #[must_use]
     pub fn sum(&self) -> &[i64] {
-        &self.progress.sum
+        &self.sum
     }
 
-    /// What a successor needs.
+    /// The last round that was published; 0 for none.
     #[must_use]
-    pub const fn progress(&self) -> &Progress {
-        &self.progress
+    pub const fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// What contributions are for now.
+    #[must_use]
+    pub const fn occasion(&self) -> &Occasion {
+        &self.occasion
     }
 }

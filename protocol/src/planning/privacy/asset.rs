@@ -6,7 +6,8 @@ use core::fmt;
 use super::{
     error::PrivacyError,
     keystream::{MaskKey, Sign, pack},
-    message::{MaskedContribution, Receipt, Survivors, digest},
+    message::{MaskedContribution, Receipt, digest},
+    occasion::Occasion,
     secret::AssetSecret,
     terms::{Policy, Terms},
 };
@@ -27,8 +28,9 @@ pub enum Resolution {
 /// An asset that contributes under the terms of one epoch.
 ///
 /// What it sends is the change of its share since what was last counted, under the masks of its own count of contributions. At most one
-/// contribution is outstanding, and each count is spoken under once, so that no mask is used twice. Between two crashes the
-/// host keeps [`Asset::snapshot`] before it sends.
+/// contribution is outstanding, and each count is spoken under once, so that no mask is used twice. Masks are those of the occasion and of what is
+/// counted here: whoever was told something else than the others, or was lied to about what is counted, opens with nobody.
+/// Between two crashes the host keeps [`Asset::snapshot`] before it sends.
 #[derive(Clone)]
 pub struct Asset {
     terms: Arc<Terms>,
@@ -36,9 +38,22 @@ pub struct Asset {
     keys: Vec<MaskKey>,
     /// The count of the last contribution.
     sequence: u64,
-    /// The share that the running sum holds.
+    /// The horizon and generation of the sum.
+    ground: (u64, u64),
+    /// The share that the running sum holds, and the count of the contribution that brought it there; 0 for none in this generation.
     counted: Vec<i64>,
-    outstanding: Option<Vec<i64>>,
+    from: u64,
+    outstanding: Option<Outstanding>,
+}
+
+/// A contribution on its way.
+#[derive(Clone)]
+struct Outstanding {
+    share: Vec<i64>,
+    /// From what was counted when it was said.
+    change: Vec<i64>,
+    from: u64,
+    occasion: Occasion,
 }
 
 impl Asset {
@@ -59,38 +74,62 @@ impl Asset {
         }
         let keys = secret.mask_keys(&terms, node)?;
         let counted = vec![0; terms.parts().entries];
-        Ok(Self { terms, node, keys, sequence: 0, counted, outstanding: None })
+        let (ground, from, outstanding) = ((0, 0), 0, None);
+        Ok(Self { terms, node, keys, sequence: 0, ground, counted, from, outstanding })
+    }
+
+    /// Follows the sum into a generation: in a later one nothing is counted yet. What is outstanding stays so until a receipt resolves it.
+    ///
+    /// # Errors
+    /// [`PrivacyError::Generation`] when it is over, or of another horizon than it was.
+    pub fn begin(&mut self, horizon: u64, generation: u64) -> Result<(), PrivacyError> {
+        let last = self.ground.1;
+        if generation < last || generation == last && horizon != self.ground.0 || horizon < self.ground.0 {
+            return Err(PrivacyError::Generation { found: generation, last });
+        }
+        if generation > last {
+            self.ground = (horizon, generation);
+            self.counted.fill(0);
+            self.from = 0;
+        }
+        Ok(())
     }
 
     /// Masks the change from what is counted to `share`; zeros withdraw all that is counted.
     ///
     /// # Errors
-    /// [`PrivacyError::Outstanding`] until the last contribution is resolved; [`PrivacyError::Entries`] or
-    /// [`PrivacyError::Bound`] when the share is not one of the terms'.
-    pub fn speak(&mut self, share: &[i64]) -> Result<MaskedContribution, PrivacyError> {
+    /// [`PrivacyError::Outstanding`] until the last contribution is resolved; [`PrivacyError::Generation`] as [`Asset::begin`];
+    /// [`PrivacyError::Entries`] or [`PrivacyError::Bound`] when the share is not one of the terms'.
+    pub fn speak(&mut self, share: &[i64], occasion: &Occasion) -> Result<MaskedContribution, PrivacyError> {
         if self.outstanding.is_some() {
             return Err(PrivacyError::Outstanding { sequence: self.sequence });
         }
         self.terms.check_share(share)?;
+        self.begin(occasion.horizon, occasion.generation)?;
         self.sequence += 1;
-        self.outstanding = Some(share.to_vec());
-        Ok(self.masked(share))
+        let change = share.iter().zip(&self.counted).map(|(new, old)| new.wrapping_sub(*old)).collect();
+        let said = Outstanding { share: share.to_vec(), change, from: self.from, occasion: *occasion };
+        let masked = self.masked(&said);
+        self.outstanding = Some(said);
+        Ok(masked)
     }
 
     /// The outstanding contribution again, byte for byte.
     #[must_use]
     pub fn repeat(&self) -> Option<MaskedContribution> {
-        self.outstanding.as_ref().map(|share| self.masked(share))
+        self.outstanding.as_ref().map(|said| self.masked(said))
     }
 
-    fn masked(&self, share: &[i64]) -> MaskedContribution {
-        let changes = share.iter().zip(&self.counted).map(|(new, old)| new.wrapping_sub(*old) as u64);
+    fn masked(&self, said: &Outstanding) -> MaskedContribution {
+        let changes = said.change.iter().map(|change| *change as u64);
         let (mut entries, bits) = (changes.collect::<Vec<u64>>(), self.terms.parts().bits);
+        let occasion = said.occasion.digest();
         for key in &self.keys {
-            key.apply(self.sequence, bits, Sign::Add, &mut entries);
+            key.bound(&occasion, said.from).apply(self.sequence, bits, Sign::Add, &mut entries);
         }
         let (epoch, sequence) = (self.terms.parts().epoch, self.sequence);
-        MaskedContribution { epoch, sequence, entries: pack(&entries, bits) }
+        let generation = said.occasion.generation;
+        MaskedContribution { epoch, generation, sequence, entries: pack(&entries, bits) }
     }
 
     /// Takes what the coordinator says became of this asset's contributions; `None` while the last one is open.
@@ -109,32 +148,15 @@ impl Asset {
         Ok(self.resolve(receipt.counted == self.sequence))
     }
 
-    /// Takes a survivor set that was opened: the asset reads in it whether it was counted. A set without it decides nothing, since what comes late is
-    /// summed in a later round.
-    ///
-    /// # Errors
-    /// [`PrivacyError::Epoch`].
-    pub fn on_opened(&mut self, survivors: &Survivors) -> Result<Option<Resolution>, PrivacyError> {
-        self.terms.check_epoch(survivors.epoch)?;
-        match survivors.sequence_of(&self.terms, self.node) {
-            Some(sequence) if sequence == self.sequence => Ok(self.resolve(true)),
-            _ => Ok(None),
-        }
-    }
-
     fn resolve(&mut self, counted: bool) -> Option<Resolution> {
-        let share = self.outstanding.take()?;
-        if counted {
-            self.counted = share;
+        let said = self.outstanding.take()?;
+        // What was said for a generation that is over is in no sum.
+        if counted && said.occasion.generation == self.ground.1 {
+            (self.counted, self.from) = (said.share, self.sequence);
             Some(Resolution::Counted)
         } else {
             Some(Resolution::Dropped)
         }
-    }
-
-    /// Begins a new horizon, in which nothing is counted yet. What is outstanding is resolved by the next receipt.
-    pub fn restart(&mut self) {
-        self.counted.fill(0);
     }
 
     /// The share that the running sum holds, as far as this asset knows.
@@ -143,10 +165,28 @@ impl Asset {
         &self.counted
     }
 
+    /// The share that is on its way.
+    #[cfg(test)]
+    pub(in crate::planning) fn outstanding(&self) -> Option<&[i64]> {
+        self.outstanding.as_ref().map(|said| said.share.as_slice())
+    }
+
+    /// The generation of the sum that it is counted in; 0 before the first.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.ground.1
+    }
+
     /// The count of the last contribution; 0 before the first.
     #[must_use]
     pub const fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// The node.
+    #[must_use]
+    pub const fn node(&self) -> NodeId {
+        self.node
     }
 
     /// The terms.
@@ -155,18 +195,29 @@ impl Asset {
         &self.terms
     }
 
-    /// What the host keeps, before a contribution leaves: `[1, terms, sequence, counted, outstanding]`. It holds the share: it stays here.
+    /// What the host keeps, before a contribution leaves: `[2, terms, sequence, horizon, generation, from, counted, [share, change, from, horizon,
+    /// generation, question]]`, the last of what is outstanding. It holds the share: it stays here.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 + 16 * self.counted.len());
-        cbor::put_head(&mut out, ARRAY, 5);
-        cbor::put_uint(&mut out, 1);
+        let mut out = Vec::with_capacity(128 + 24 * self.counted.len());
+        cbor::put_head(&mut out, ARRAY, 8);
+        cbor::put_uint(&mut out, 2);
         cbor::put_bytes(&mut out, self.terms.digest());
-        cbor::put_uint(&mut out, self.sequence);
-        for share in [Some(&self.counted), self.outstanding.as_ref()] {
-            let bytes = share.into_iter().flatten().flat_map(|value| value.to_le_bytes());
-            cbor::put_bytes(&mut out, &bytes.collect::<Vec<u8>>());
+        for value in [self.sequence, self.ground.0, self.ground.1, self.from] {
+            cbor::put_uint(&mut out, value);
         }
+        put_shares(&mut out, &self.counted);
+        let Some(said) = &self.outstanding else {
+            cbor::put_head(&mut out, ARRAY, 0);
+            return out;
+        };
+        cbor::put_head(&mut out, ARRAY, 6);
+        put_shares(&mut out, &said.share);
+        put_shares(&mut out, &said.change);
+        for value in [said.from, said.occasion.horizon, said.occasion.generation] {
+            cbor::put_uint(&mut out, value);
+        }
+        cbor::put_bytes(&mut out, said.occasion.question.as_ref().map_or(&[][..], |question| question));
         out
     }
 
@@ -176,24 +227,44 @@ impl Asset {
     /// [`PrivacyError`] when the snapshot is not one of these terms; nothing changes.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), PrivacyError> {
         let mut reader = Reader::new(snapshot);
-        reader.array_of(5)?;
+        reader.array_of(8)?;
         let version = reader.uint()?;
-        if version != 1 || digest(&mut reader)? != *self.terms.digest() {
+        if version != 2 || digest(&mut reader)? != *self.terms.digest() {
             return Err(PrivacyError::Epoch { found: version, expected: self.terms.parts().epoch });
         }
         let sequence = reader.uint()?;
-        let (counted, outstanding) = (shares(reader.bytes()?), shares(reader.bytes()?));
+        let (ground, from) = ((reader.uint()?, reader.uint()?), reader.uint()?);
+        let counted = self.shares(&mut reader)?;
+        let outstanding = match reader.array()? {
+            0 => None,
+            _ => Some(self.read_outstanding(&mut reader)?),
+        };
         reader.end()?;
-        let expected = self.counted.len();
-        for found in [counted.len(), if outstanding.is_empty() { expected } else { outstanding.len() }] {
-            if found != expected {
-                return Err(PrivacyError::Entries { found, expected });
-            }
-        }
-        self.sequence = sequence;
-        self.counted = counted;
-        self.outstanding = Some(outstanding).filter(|share| !share.is_empty());
+        (self.sequence, self.ground, self.from) = (sequence, ground, from);
+        (self.counted, self.outstanding) = (counted, outstanding);
         Ok(())
+    }
+
+    fn read_outstanding(&self, reader: &mut Reader<'_>) -> Result<Outstanding, PrivacyError> {
+        let (share, change) = (self.shares(reader)?, self.shares(reader)?);
+        let (from, horizon, generation) = (reader.uint()?, reader.uint()?, reader.uint()?);
+        let question = reader.bytes()?;
+        let wrong = PrivacyError::Entries { found: question.len(), expected: 32 };
+        let question = match question {
+            [] => None,
+            found => Some(found.try_into().map_err(|_| wrong)?),
+        };
+        Ok(Outstanding { share, change, from, occasion: Occasion { horizon, generation, question } })
+    }
+
+    fn shares(&self, reader: &mut Reader<'_>) -> Result<Vec<i64>, PrivacyError> {
+        let (bytes, expected) = (reader.bytes()?, self.counted.len());
+        let found = bytes.len() / 8;
+        if bytes.len() != 8 * expected {
+            return Err(PrivacyError::Entries { found, expected });
+        }
+        let whole = bytes.chunks_exact(8);
+        Ok(whole.map(|value| i64::from_le_bytes(value.try_into().expect("eight bytes"))).collect())
     }
 }
 
@@ -206,7 +277,7 @@ impl fmt::Debug for Asset {
     }
 }
 
-fn shares(bytes: &[u8]) -> Vec<i64> {
-    let whole = bytes.chunks_exact(8);
-    whole.map(|value| i64::from_le_bytes(value.try_into().expect("eight bytes"))).collect()
+fn put_shares(out: &mut Vec<u8>, shares: &[i64]) {
+    let bytes: Vec<u8> = shares.iter().flat_map(|value| value.to_le_bytes()).collect();
+    cbor::put_bytes(out, &bytes);
 }

@@ -137,6 +137,32 @@ pub enum PrivacyError {
         /// How many are needed.
         cohort: usize,
     },
+    /// A generation of the sum that is over, or that cannot follow.
+    #[error("generation {found} of the sum, the last is {last}")]
+    Generation {
+        /// The message's.
+        found: u64,
+        /// The last one here.
+        last: u64,
+    },
+    /// What is said to be counted of an asset is not what is counted.
+    #[error("contribution {found} of node {node} is said to be counted, here it is {expected}")]
+    Base {
+        /// Whose.
+        node: NodeId,
+        /// Which is said to be counted.
+        found: u64,
+        /// Which is.
+        expected: u64,
+    },
+    /// Sums of sets that differ by so few would show their shares.
+    #[error("the set differs by {found} from what was summed, needed are {least} once in a horizon, or none")]
+    Changes {
+        /// By how many.
+        found: usize,
+        /// How many are needed.
+        least: usize,
+    },
     /// No survivor set waits for replies, or one waits already.
     #[error("no survivor set is {wanted}")]
     Phase {
@@ -214,6 +240,9 @@ impl PrivacyError {
             Self::SecondSet { .. } => "second_set",
             Self::TooFew { .. } => "too_few",
             Self::Cohort { .. } => "cohort",
+            Self::Generation { .. } => "generation",
+            Self::Base { .. } => "base",
+            Self::Changes { .. } => "changes",
             Self::Phase { .. } => "phase",
             Self::OtherSet { .. } => "other_set",
             Self::Implausible { .. } => "implausible",

@@ -3,8 +3,8 @@
 use alloc::{sync::Arc, vec, vec::Vec};
 
 use super::{
-    Aggregator, Asset, AssetSecret, CommitteeMember, Enrolled, MaskSum, MaskedContribution, Opened, Policy,
-    PrivacyError, Receipt, Seat, SeatSecret, Survivors, Terms, TermsParts,
+    Aggregator, Asset, AssetSecret, CommitteeMember, Enrolled, MaskSum, MaskedContribution, Occasion, Opened,
+    Policy, PrivacyError, Receipt, Seat, SeatSecret, Survivors, Terms, TermsParts,
 };
 use crate::id::NodeId;
 
@@ -41,9 +41,11 @@ pub(crate) fn parts() -> TermsParts {
         entries: ENTRIES,
         bits: 64,
         bound: 1 << 40,
+        total: None,
         grain: 0,
         k_min: 3,
         cohort: 1,
+        changes: 1,
         threshold: 3,
         recoveries: 1,
         committee: (0..4).map(seat).collect(),
@@ -53,7 +55,7 @@ pub(crate) fn parts() -> TermsParts {
 
 pub(crate) fn policy() -> Policy {
     let roster = (0..ASSETS as usize).map(asset_node).collect();
-    Policy { k_min: 2, tolerated: 1, cohort: 1, seats: (0..4).map(seat_node).collect(), roster }
+    Policy { k_min: 2, tolerated: 1, cohort: 1, changes: 1, seats: (0..4).map(seat_node).collect(), roster }
 }
 
 pub(crate) struct Fleet {
@@ -85,8 +87,14 @@ impl Fleet {
         Self { aggregator: Aggregator::new(Arc::clone(&terms)), terms, assets, members }
     }
 
+    /// What contributions are for now, as the coordinator says.
+    pub(crate) fn occasion(&self) -> Occasion {
+        *self.aggregator.occasion()
+    }
+
     pub(crate) fn speak(&mut self, asset: usize, share: [i64; ENTRIES]) -> MaskedContribution {
-        let contribution = self.assets[asset].speak(&share).unwrap();
+        let occasion = self.occasion();
+        let contribution = self.assets[asset].speak(&share, &occasion).unwrap();
         MaskedContribution::decode(&contribution.encode(), &self.terms).unwrap()
     }
 

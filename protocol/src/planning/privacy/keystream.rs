@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 
 use chacha20::{ChaCha20, KeyIvInit as _, cipher::StreamCipher as _};
+use hkdf::Hkdf;
+use sha2::Sha256;
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// A key that one asset and one member share in one epoch.
@@ -21,6 +23,15 @@ const CHUNK: usize = 512;
 
 impl MaskKey {
     pub(super) const fn new(key: Zeroizing<[u8; 32]>) -> Self {
+        Self(key)
+    }
+
+    /// The key for contributions to one occasion, as a change of contribution `from`: another key for whatever differs (HKDF-Expand, RFC 5869).
+    pub(super) fn bound(&self, occasion: &[u8; 32], from: u64) -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        let kdf = Hkdf::<Sha256>::from_prk(self.0.as_ref()).expect("32 bytes are a whole key");
+        let info: [&[u8]; 3] = [b"occasion", occasion, &from.to_be_bytes()];
+        kdf.expand_multi_info(&info, key.as_mut()).expect("32 bytes are one block");
         Self(key)
     }
 

@@ -1,12 +1,18 @@
 //! A committee member's side: it answers one survivor set in a round with the sum of its masks, and nothing else.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec,
+    vec::Vec,
+};
 use core::fmt;
 
 use super::{
     error::PrivacyError,
+    groups::Groups,
     keystream::{MaskKey, Sign, pack},
-    message::{MaskSum, Survivors, digest},
+    message::{MaskSum, Survivor, Survivors, digest},
     recovery::{Deal, Guardian, Recover, ReturnedShare},
     secret::SeatSecret,
     terms::Terms,
@@ -19,8 +25,9 @@ use crate::{
 /// A member of the committee under the terms of one epoch.
 ///
 /// What holds privacy is here: every contribution's mask goes into at most one sum, of at least `k_min` contributions, and no sum of
-/// another set of the same round is told. While one member that is neither corrupt nor recovered keeps to it, no two sums that differ by one asset
-/// can be opened. Between two crashes the host keeps [`CommitteeMember::snapshot`] before an answer leaves.
+/// another set of the same round is told. It answers for one generation of the sum after the other, and for sets from nothing only as
+/// the terms permit; and what it says is counted of an asset is what it has summed itself. While one member that is neither corrupt nor recovered keeps to
+/// it, no two sums that differ by one asset can be opened. Between two crashes the host keeps [`CommitteeMember::snapshot`] before an answer leaves.
 #[derive(Clone)]
 pub struct CommitteeMember {
     terms: Arc<Terms>,
@@ -29,6 +36,8 @@ pub struct CommitteeMember {
     keys: Vec<MaskKey>,
     /// The last contribution of each asset whose mask is in a sum; 0 for none.
     used: Vec<u64>,
+    /// Sets that were summed from nothing.
+    groups: Groups,
     answered: Option<Survivors>,
     guardian: Guardian,
 }
@@ -51,7 +60,8 @@ impl CommitteeMember {
         let place = place.ok_or(PrivacyError::NotEnrolled { node })?;
         let (keys, used) = (secret.mask_keys(&terms, node)?, vec![0; terms.parts().roster.len()]);
         let guardian = Guardian::new(Arc::clone(&terms), place, secret);
-        Ok(Self { terms, node, coordinator, keys, used, answered: None, guardian })
+        let groups = Groups::default();
+        Ok(Self { terms, node, coordinator, keys, used, groups, answered: None, guardian })
     }
 
     /// Follows the election of another coordinator. What was answered stays answered.
@@ -65,14 +75,17 @@ impl CommitteeMember {
     ///
     /// # Errors
     /// [`PrivacyError`] when another than the coordinator asks, the round is over or was answered for another set, there are fewer
-    /// survivors than `k_min` or fewer newcomers than a cohort, or a mask was used before.
+    /// survivors than `k_min` or fewer newcomers than a cohort, a mask was used before, the generation is over or begins with a set that tells
+    /// too few apart, or less is said to be counted of an asset than is.
     pub fn on_survivors(&mut self, from: NodeId, survivors: &Survivors) -> Result<MaskSum, PrivacyError> {
         self.authorise(from)?;
         self.terms.check_epoch(survivors.epoch)?;
         if !self.has_answered(survivors)? {
-            self.check(survivors)?;
-            for (place, sequence) in &survivors.entries {
-                self.used[*place] = *sequence;
+            let newcomers = self.check(survivors)?;
+            let settled = survivors.entries.iter().filter(|one| one.from > 0).map(|one| one.place).collect();
+            self.groups.take(&survivors.occasion, newcomers, settled);
+            for one in &survivors.entries {
+                self.used[one.place] = one.sequence;
             }
             self.answered = Some(survivors.clone());
         }
@@ -115,34 +128,38 @@ impl CommitteeMember {
         }
     }
 
-    fn check(&self, survivors: &Survivors) -> Result<(), PrivacyError> {
+    /// Those of a set that are summed from nothing.
+    fn check(&self, survivors: &Survivors) -> Result<BTreeSet<usize>, PrivacyError> {
         let (parts, found) = (self.terms.parts(), survivors.entries.len());
         if found < parts.k_min {
             return Err(PrivacyError::TooFew { found, k_min: parts.k_min });
         }
-        let ordered = survivors.entries.is_sorted_by(|(a, _), (b, _)| a < b);
+        let ordered = survivors.entries.is_sorted_by(|a, b| a.place < b.place);
         let expected = parts.roster.len();
-        if let Some((place, _)) = survivors.entries.last().filter(|(place, _)| !ordered || *place >= expected)
-        {
-            return Err(PrivacyError::Entries { found: place + 1, expected });
+        if let Some(last) = survivors.entries.last().filter(|last| !ordered || last.place >= expected) {
+            return Err(PrivacyError::Entries { found: last.place + 1, expected });
         }
-        for (place, found) in survivors.entries.iter().copied() {
+        for Survivor { place, sequence: found, from } in survivors.entries.iter().copied() {
             let (node, floor) = (parts.roster[place].node, self.used[place]);
             if found <= floor {
                 return Err(PrivacyError::Replayed { node, found, floor });
             }
+            // More may be counted than this member has summed: a deputy stood in for it. Less is a lie.
+            let expected = if self.groups.counts(&survivors.occasion, place) { floor } else { 0 };
+            if from < expected {
+                return Err(PrivacyError::Base { node, found: from, expected });
+            }
         }
-        let newcomers = survivors.entries.iter().filter(|(place, _)| self.used[*place] == 0).count();
-        if newcomers > 0 && newcomers < parts.cohort {
-            return Err(PrivacyError::Cohort { found: newcomers, cohort: parts.cohort });
-        }
-        Ok(())
+        let newcomers = survivors.entries.iter().filter(|one| one.from == 0).map(|one| one.place).collect();
+        self.groups.permit(&self.terms, &survivors.occasion, &newcomers)?;
+        Ok(newcomers)
     }
 
     fn sum(&self, seat: NodeId, keys: &[MaskKey], survivors: &Survivors) -> MaskSum {
         let (mut sum, bits) = (vec![0; self.terms.parts().entries], self.terms.parts().bits);
-        for (place, sequence) in &survivors.entries {
-            keys[*place].apply(*sequence, bits, Sign::Add, &mut sum);
+        let occasion = survivors.occasion.digest();
+        for one in &survivors.entries {
+            keys[one.place].bound(&occasion, one.from).apply(one.sequence, bits, Sign::Add, &mut sum);
         }
         let (epoch, round, set) = (survivors.epoch, survivors.round, survivors.digest());
         MaskSum { epoch, round, seat, set, entries: pack(&sum, bits) }
@@ -203,13 +220,13 @@ impl CommitteeMember {
         self.answered.as_ref()
     }
 
-    /// What the host keeps before an answer leaves: `[1, terms, answered, [* used], [* (lost, deputy)]]`. Nothing in it is secret; shares of others'
-    /// keys come again with their deals.
+    /// What the host keeps before an answer leaves: `[2, terms, answered, [* used], [* (lost, deputy)], groups…]`. Nothing in it is secret; shares of
+    /// others' keys come again with their deals.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + 9 * self.used.len());
-        cbor::put_head(&mut out, ARRAY, 5);
-        cbor::put_uint(&mut out, 1);
+        cbor::put_head(&mut out, ARRAY, 10);
+        cbor::put_uint(&mut out, 2);
         cbor::put_bytes(&mut out, self.terms.digest());
         cbor::put_bytes(&mut out, &self.answered.as_ref().map_or_else(Vec::new, Survivors::encode));
         cbor::put_head(&mut out, ARRAY, self.used.len() as u64);
@@ -220,6 +237,7 @@ impl CommitteeMember {
             cbor::put_uint(&mut out, lost.0);
             cbor::put_uint(&mut out, deputy.0);
         }
+        self.groups.write(&mut out);
         out
     }
 
@@ -229,9 +247,9 @@ impl CommitteeMember {
     /// [`PrivacyError`] when the snapshot is not one of these terms; nothing changes.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), PrivacyError> {
         let mut reader = Reader::new(snapshot);
-        reader.array_of(5)?;
+        reader.array_of(10)?;
         let version = reader.uint()?;
-        if version != 1 || digest(&mut reader)? != *self.terms.digest() {
+        if version != 2 || digest(&mut reader)? != *self.terms.digest() {
             return Err(PrivacyError::Epoch { found: version, expected: self.terms.parts().epoch });
         }
         let answered = reader.bytes()?;
@@ -242,8 +260,9 @@ impl CommitteeMember {
         for _ in 0..reader.array()? / 2 {
             released.insert(NodeId(reader.uint()?), NodeId(reader.uint()?));
         }
+        let groups = Groups::read(&mut reader, self.used.len())?;
         reader.end()?;
-        (self.answered, self.used) = (answered, used);
+        (self.answered, self.used, self.groups) = (answered, used, groups);
         self.guardian.restore_released(released);
         Ok(())
     }

@@ -10,6 +10,9 @@
 //!     └───────────── receipt ────────────────────────┘  └──── Σ_i PRG(k_ic) ────┘
 //! ```
 //!
+//! Masks are bound to what is asked, to the generation of the sum, and to what is counted of the asset ([`Occasion`]): contributions that were lured out
+//! by other questions than the rest's, or by a lie about what is counted, do not open with the rest.
+//!
 //! Each asset speaks once in a round, and no asset waits for another. Keys are of one epoch ([`Terms`]); members' keys are shared
 //! among the committee, so that a lost member is recovered ([`Recover`]). `docs/PRIVACY.md` says who may collude with whom, what leaks, and which
 //! test holds each line.
@@ -19,10 +22,12 @@
 mod aggregator;
 mod asset;
 mod error;
+mod groups;
 mod keystream;
 mod member;
 mod message;
 pub mod noise;
+mod occasion;
 mod recovery;
 mod role;
 mod secret;
@@ -36,11 +41,12 @@ mod round_tests;
 #[cfg(test)]
 mod threat_tests;
 
-pub use aggregator::{Aggregator, Audit, Opened, Progress, Standing, Taken};
+pub use aggregator::{Aggregator, Audit, Opened, Taken};
 pub use asset::{Asset, Resolution};
 pub use error::PrivacyError;
 pub use member::CommitteeMember;
-pub use message::{MaskSum, MaskedContribution, Receipt, Survivors};
+pub use message::{MaskSum, MaskedContribution, Receipt, Survivor, Survivors};
+pub use occasion::Occasion;
 pub use recovery::{Deal, Recover, ReturnedShare, SEALED_LEN};
 pub use role::{Item, Role, View};
 pub use secret::{AssetSecret, SeatSecret};

@@ -5,8 +5,8 @@ use alloc::{sync::Arc, vec, vec::Vec};
 use proptest::prelude::*;
 
 use super::{
-    Aggregator, Asset, CommitteeMember, Deal, MaskSum, MaskedContribution, PrivacyError, Receipt, Recover,
-    Resolution, ReturnedShare, Survivors, Taken, Terms, TermsParts,
+    Asset, CommitteeMember, Deal, MaskSum, MaskedContribution, Occasion, PrivacyError, Receipt, Recover,
+    Resolution, ReturnedShare, Survivor, Survivors, Taken, Terms, TermsParts,
     fleet_tests::{
         COORDINATOR, ENTRIES, Fleet, asset_node, asset_secret, parts, policy, seat_node, seat_secret,
     },
@@ -53,7 +53,7 @@ fn what_comes_late_is_counted_in_a_later_round() {
     let survivors = fleet.aggregator.close().unwrap();
     // It comes while the committee is asked: the set does not change, and the next window has it.
     assert_eq!(fleet.aggregator.on_contribution(asset_node(3), &late), Ok(Taken::New));
-    assert_eq!(survivors.sequence_of(&fleet.terms, asset_node(3)), None);
+    assert_eq!(survivors.at(3), None);
     for member in 0..4 {
         let reply = fleet.members[member].on_survivors(COORDINATOR, &survivors).unwrap();
         fleet.aggregator.on_mask_sum(seat_node(member), &reply).unwrap();
@@ -61,20 +61,9 @@ fn what_comes_late_is_counted_in_a_later_round() {
     assert_eq!(fleet.aggregator.sum(), [3; ENTRIES]);
     let counted = Some(Resolution::Counted);
     assert_eq!(fleet.tell(), [counted, counted, counted, None, None, None]);
-    assert_eq!(fleet.assets[3].on_opened(&survivors), Ok(None), "still open");
     (0..2).for_each(|asset| fleet.contribute(asset, [2; ENTRIES]));
     assert_eq!(fleet.round().sum, [2 + 2 + 1 + 5; ENTRIES]);
     assert_eq!(fleet.tell()[3], counted);
-}
-
-#[test]
-fn the_published_set_tells_an_asset_that_it_was_counted() {
-    let mut fleet = Fleet::new(parts());
-    (0..3).for_each(|asset| fleet.contribute(asset, [4; ENTRIES]));
-    let survivors = fleet.aggregator.close().unwrap();
-    assert_eq!(fleet.assets[0].on_opened(&survivors), Ok(Some(Resolution::Counted)));
-    assert_eq!(fleet.assets[0].counted(), [4; ENTRIES]);
-    assert_eq!(fleet.assets[0].on_opened(&survivors), Ok(None), "told twice");
 }
 
 #[test]
@@ -110,8 +99,7 @@ fn a_new_horizon_begins_from_nothing() {
     fleet.ask(&[0, 1]).unwrap();
     fleet.contribute(4, [6; ENTRIES]);
     let late = fleet.speak(3, [5; ENTRIES]);
-    fleet.aggregator.restart();
-    fleet.assets.iter_mut().for_each(Asset::restart);
+    fleet.aggregator.restart(1);
     assert_eq!(fleet.aggregator.drop_contribution(asset_node(3), &late), Ok(()));
     let dropped = Some(Resolution::Dropped);
     assert_eq!(fleet.tell(), [dropped, dropped, dropped, dropped, dropped, None]);
@@ -147,7 +135,10 @@ fn a_restarted_asset_says_the_same_again() {
     let mut again = Asset::new(Arc::clone(&fleet.terms), asset_node(2), &asset_secret(2), &policy()).unwrap();
     again.restore(&snapshot).unwrap();
     assert_eq!(again.repeat(), Some(said));
-    assert_eq!(again.speak(&[10; ENTRIES]), Err(PrivacyError::Outstanding { sequence: 2 }));
+    assert_eq!(
+        again.speak(&[10; ENTRIES], &fleet.occasion()),
+        Err(PrivacyError::Outstanding { sequence: 2 })
+    );
     assert_eq!((again.counted(), again.sequence()), ([1; ENTRIES].as_slice(), 2));
     for end in 0..snapshot.len() {
         assert!(again.restore(&snapshot[..end]).is_err());
@@ -155,28 +146,6 @@ fn a_restarted_asset_says_the_same_again() {
     let other = Arc::new(Terms::new(TermsParts { epoch: 4, ..parts() }).unwrap());
     let mut other = Asset::new(other, asset_node(2), &asset_secret(2), &policy()).unwrap();
     assert!(other.restore(&snapshot).is_err());
-}
-
-#[test]
-fn a_successor_goes_on_from_the_running_sum() {
-    let mut fleet = Fleet::new(parts());
-    (0..4).for_each(|asset| fleet.contribute(asset, [1; ENTRIES]));
-    fleet.round();
-    fleet.tell();
-    (0..3).for_each(|asset| fleet.contribute(asset, [2; ENTRIES]));
-    fleet.ask(&[0, 1]).unwrap();
-    // The coordinator fails between two answers; the successor has what was kept before the set was published.
-    fleet.contribute(3, [2; ENTRIES]);
-    fleet.aggregator =
-        Aggregator::resume(Arc::clone(&fleet.terms), fleet.aggregator.progress().clone()).unwrap();
-    assert_eq!(fleet.aggregator.sum(), [4; ENTRIES]);
-    let dropped = Some(Resolution::Dropped);
-    assert_eq!(fleet.tell(), [dropped, dropped, dropped, None, None, None]);
-    let repeated = fleet.assets[3].repeat().unwrap();
-    fleet.aggregator.on_contribution(asset_node(3), &repeated).unwrap();
-    (0..3).for_each(|asset| fleet.contribute(asset, [3; ENTRIES]));
-    let opened = fleet.round();
-    assert_eq!((opened.round, opened.sum), (3, vec![11; ENTRIES]));
 }
 
 #[test]
@@ -193,6 +162,7 @@ fn terms_out_of_range_are_refused() {
         TermsParts { k_min: 1, ..parts() },
         TermsParts { k_min: 7, ..parts() },
         TermsParts { cohort: 0, ..parts() },
+        TermsParts { changes: 0, ..parts() },
         TermsParts { threshold: 1, ..parts() },
         TermsParts { threshold: 4, ..parts() },
         TermsParts { recoveries: 3, ..parts() },
@@ -248,7 +218,7 @@ fn masking_adds_at_most_a_twentieth_to_a_contribution() {
         let bound = (greatest * f64::from(1_u32 << FRACTION_BITS)) as u64;
         let bits = usize::from(Terms::fewest_bits(bound, assets).unwrap());
         let entries = vec![0xff; (SLOTS * bits).div_ceil(8)];
-        let masked = MaskedContribution { epoch: 1, sequence: 12, entries };
+        let masked = MaskedContribution { epoch: 1, generation: 1, sequence: 12, entries };
         let (plain, masked) = (plain.encode().len(), masked.encode().len());
         assert!(
             20 * masked <= 21 * plain,
@@ -291,9 +261,12 @@ proptest! {
     #[test]
     fn no_bytes_panic_and_what_is_read_is_the_only_encoding(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0..200_usize, to: u8) {
         let terms = Terms::new(parts()).unwrap();
-        let survivors = Survivors { epoch: 3, round: 9, entries: vec![(0, 1), (4, 300), (9, 2)] };
+        let occasion = Occasion { horizon: 256, generation: 2, question: Some([9; 32]) };
+        let one = |place, sequence, from| Survivor { place, sequence, from };
+        let entries = vec![one(0, 1, 0), one(4, 300, 299), one(9, 2, 0)];
+        let survivors = Survivors { epoch: 3, round: 9, occasion, entries };
         let sum = MaskSum { epoch: 3, round: 9, seat: seat_node(1), set: [7; 32], entries: vec![5; 24] };
-        let masked = MaskedContribution { epoch: 3, sequence: 500, entries: vec![200; 24] };
+        let masked = MaskedContribution { epoch: 3, generation: 1, sequence: 500, entries: vec![200; 24] };
         let deal = Deal { epoch: 3, dealer: seat_node(1), commitments: vec![[3; 32]; 3], sealed: vec![[4; 48]; 3] };
         let examples = [survivors.encode(), sum.encode(), masked.encode(), deal.encode(), terms.encode()];
         for mut bytes in [vec![bytes], examples.to_vec()].concat() {

@@ -52,14 +52,19 @@ pub struct TermsParts {
     pub entries: usize,
     /// Bits of an entry on the wire, 2 to 64: arithmetic is mod 2^bits, which divides 2⁶⁴.
     pub bits: u8,
-    /// The greatest magnitude of an entry of one share, in steps. All shares together stay below 2^(bits − 1).
+    /// The greatest magnitude of an entry of one share, in steps.
     pub bound: u64,
+    /// The greatest magnitude of an entry of all shares together, in steps, below 2^(bits − 1); `None` for as much as all bounds.
+    pub total: Option<u64>,
     /// Bits of a solver's fixed point that are rounded off before anything is masked, 0 to [`MAX_GRAIN`]: a step is so many times coarser.
     pub grain: u8,
     /// The least number of survivors that are opened, at least 2.
     pub k_min: usize,
     /// The least number of assets that may be counted for the first time in one round, at least 1; else none is.
     pub cohort: usize,
+    /// By how many assets a set that is summed from nothing has to differ from what was summed before in a horizon, at least 1; and once in a horizon
+    /// at most, unless it is 1.
+    pub changes: usize,
     /// How many shares recover a member's mask key: 0 (keys are not shared) or 2 to one less than the seats.
     pub threshold: usize,
     /// How many members may be recovered in the epoch: less than the threshold.
@@ -97,6 +102,12 @@ impl Terms {
     #[must_use]
     pub const fn parts(&self) -> &TermsParts {
         &self.parts
+    }
+
+    /// The greatest magnitude of an entry of all shares together, in steps.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        total(&self.parts)
     }
 
     /// SHA-256 of the terms' bytes.
@@ -198,6 +209,8 @@ pub struct Policy {
     pub tolerated: usize,
     /// The least number of assets that are counted together for the first time.
     pub cohort: usize,
+    /// The least number of assets by which sums from nothing may differ.
+    pub changes: usize,
     /// Who may sit in the committee.
     pub seats: Vec<NodeId>,
     /// Who may be summed, in ascending order: a coordinator that makes names up reads the one honest asset among them.
@@ -217,6 +230,7 @@ impl Policy {
         least("k_min", terms.parts.k_min, self.k_min)?;
         least("tolerated", terms.tolerated(), self.tolerated)?;
         least("cohort", terms.parts.cohort, self.cohort)?;
+        least("changes", terms.parts.changes, self.changes)?;
         if let Some(seat) = terms.parts.committee.iter().find(|seat| !self.seats.contains(&seat.node)) {
             return Err(PrivacyError::Seat { node: seat.node });
         }
@@ -237,10 +251,12 @@ fn check(parts: &TermsParts) -> Result<(), PrivacyError> {
     range("bits", parts.bits.into(), 2, 64)?;
     range("committee", seats, 2, MAX_COMMITTEE as u64)?;
     range("roster", assets, 2, MAX_MEMBERS as u64)?;
-    range("bound", parts.bound, 1, greatest_bound(parts.bits, assets))?;
+    range("bound", parts.bound, 1, greatest_bound(parts.bits, 1))?;
+    range("total", total(parts), parts.bound, greatest_bound(parts.bits, 1))?;
     range("grain", parts.grain.into(), 0, MAX_GRAIN.into())?;
     range("k_min", parts.k_min as u64, 2, assets)?;
     range("cohort", parts.cohort as u64, 1, assets)?;
+    range("changes", parts.changes as u64, 1, MAX_MEMBERS as u64)?;
     if parts.threshold > 0 {
         range("threshold", parts.threshold as u64, 2, seats - 1)?;
     }
@@ -252,6 +268,10 @@ fn check(parts: &TermsParts) -> Result<(), PrivacyError> {
         return Err(PrivacyError::Order { list: "roster" });
     }
     Ok(())
+}
+
+fn total(parts: &TermsParts) -> u64 {
+    parts.total.unwrap_or_else(|| parts.bound.saturating_mul(parts.roster.len() as u64))
 }
 
 /// The greatest bound whose sum over all assets has a sign in so many bits.
@@ -268,12 +288,12 @@ fn check_key(node: NodeId, key: &[u8; KEY_LEN]) -> Result<(), PrivacyError> {
 
 fn encode(parts: &TermsParts) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + 80 * parts.committee.len() + 44 * parts.roster.len());
-    cbor::put_head(&mut out, ARRAY, 12);
+    cbor::put_head(&mut out, ARRAY, 14);
     let numbers = [parts.plan, parts.epoch, parts.entries as u64, parts.bits.into(), parts.bound];
-    for value in numbers.into_iter().chain([parts.grain.into()]) {
+    for value in numbers.into_iter().chain([total(parts), parts.grain.into()]) {
         cbor::put_uint(&mut out, value);
     }
-    for value in [parts.k_min, parts.cohort, parts.threshold, parts.recoveries] {
+    for value in [parts.k_min, parts.cohort, parts.changes, parts.threshold, parts.recoveries] {
         cbor::put_uint(&mut out, value as u64);
     }
     cbor::put_head(&mut out, ARRAY, 3 * parts.committee.len() as u64);
@@ -292,11 +312,12 @@ fn encode(parts: &TermsParts) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> Result<TermsParts, PrivacyError> {
     let mut reader = cbor::Reader::new(bytes);
-    reader.array_of(12)?;
+    reader.array_of(14)?;
     let (plan, epoch, entries) = (reader.uint()?, reader.uint()?, size(reader.uint()?));
     let (bits, bound) = (u8::try_from(reader.uint()?).unwrap_or(u8::MAX), reader.uint()?);
+    let total = Some(reader.uint()?);
     let grain = u8::try_from(reader.uint()?).unwrap_or(u8::MAX);
-    let (k_min, cohort) = (size(reader.uint()?), size(reader.uint()?));
+    let (k_min, cohort, changes) = (size(reader.uint()?), size(reader.uint()?), size(reader.uint()?));
     let (threshold, recoveries) = (size(reader.uint()?), size(reader.uint()?));
     let seats = list(&mut reader, "committee", 3, MAX_COMMITTEE)?;
     let mut committee = Vec::with_capacity(seats);
@@ -316,9 +337,11 @@ fn decode(bytes: &[u8]) -> Result<TermsParts, PrivacyError> {
         entries,
         bits,
         bound,
+        total,
         grain,
         k_min,
         cohort,
+        changes,
         threshold,
         recoveries,
         committee,

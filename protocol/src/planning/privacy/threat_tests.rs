@@ -3,8 +3,8 @@
 use alloc::{sync::Arc, vec, vec::Vec};
 
 use super::{
-    Asset, Audit, CommitteeMember, MaskSum, MaskedContribution, Policy, PrivacyError, Receipt, Resolution,
-    ReturnedShare, SEALED_LEN, Survivors, Terms, TermsParts,
+    Asset, Audit, CommitteeMember, MaskSum, MaskedContribution, Occasion, Policy, PrivacyError, Receipt,
+    Resolution, ReturnedShare, SEALED_LEN, Survivor, Survivors, Terms, TermsParts,
     fleet_tests::{
         COORDINATOR, ENTRIES, Fleet, asset_node, asset_secret, parts, policy, raw, seat_node, seat_secret,
     },
@@ -13,13 +13,27 @@ use super::{
 
 const SECRET: [i64; ENTRIES] = [123_456, -654_321, 42];
 
+/// What is asked first.
+const FIRST: Occasion = Occasion { horizon: 0, generation: 1, question: None };
+
+/// A set of places with counts, each a change of the contribution before it.
+fn set(round: u64, entries: &[(usize, u64)]) -> Survivors {
+    let one = |(place, sequence): &(usize, u64)| Survivor {
+        place: *place,
+        sequence: *sequence,
+        from: sequence.saturating_sub(1),
+    };
+    Survivors { epoch: 3, round, occasion: FIRST, entries: entries.iter().map(one).collect() }
+}
+
 /// What `contribution` is once the masks of these seats are off.
 fn unmasked_by(fleet: &Fleet, contribution: &MaskedContribution, asset: usize, seats: &[usize]) -> Vec<i64> {
     let mut entries = vec![0; ENTRIES];
     accumulate(&mut entries, &contribution.entries, 64, Sign::Add);
     for &seat in seats {
         let keys = seat_secret(seat).mask_keys(&fleet.terms, seat_node(seat)).unwrap();
-        keys[asset].apply(contribution.sequence, 64, Sign::Subtract, &mut entries);
+        let key = keys[asset].bound(&FIRST.digest(), 0);
+        key.apply(contribution.sequence, 64, Sign::Subtract, &mut entries);
     }
     entries.into_iter().map(|value| signed(value, 64)).collect()
 }
@@ -80,13 +94,13 @@ fn the_difference_of_two_rounds_tells_nothing_of_an_asset_that_is_missing_from_o
 #[test]
 fn a_forged_survivor_set_is_refused() {
     let mut fleet = Fleet::new(parts());
-    let honest = Survivors { epoch: 3, round: 1, entries: vec![(0, 1), (1, 1), (2, 1)] };
+    let honest = set(1, &[(0, 1), (1, 1), (2, 1)]);
     let member = &mut fleet.members[0];
     let mut refused =
         |from, survivors: &Survivors| member.on_survivors(from, survivors).unwrap_err().reason();
     assert_eq!(refused(seat_node(1), &honest), "sender");
     assert_eq!(refused(COORDINATOR, &Survivors { epoch: 4, ..honest.clone() }), "epoch");
-    let with = |entries: &[(usize, u64)]| Survivors { entries: entries.to_vec(), ..honest.clone() };
+    let with = |entries: &[(usize, u64)]| set(1, entries);
     assert_eq!(refused(COORDINATOR, &with(&[(0, 1), (1, 1), (6, 1)])), "entries", "not in the roster");
     assert_eq!(refused(COORDINATOR, &with(&[(0, 1), (0, 1), (1, 1)])), "entries", "one asset twice");
     assert_eq!(refused(COORDINATOR, &with(&[(0, 1), (0, 2), (1, 1)])), "entries", "one asset twice");
@@ -101,7 +115,7 @@ fn fewer_than_k_min_are_not_opened() {
     let too_few = PrivacyError::TooFew { found: 2, k_min: 3 };
     assert_eq!(fleet.aggregator.close(), Err(too_few));
     // A coordinator that closes all the same gets no answer.
-    let survivors = Survivors { epoch: 3, round: 1, entries: vec![(0, 1), (1, 1)] };
+    let survivors = set(1, &[(0, 1), (1, 1)]);
     for member in &mut fleet.members {
         assert_eq!(member.on_survivors(COORDINATOR, &survivors), Err(too_few));
     }
@@ -115,8 +129,7 @@ fn one_newcomer_among_the_settled_is_not_opened() {
     let mut fleet = Fleet::new(TermsParts { cohort: 2, ..parts() });
     (0..3).for_each(|asset| fleet.contribute(asset, [1; ENTRIES]));
     fleet.round();
-    let entries = vec![(0, 2), (1, 2), (2, 2), (3, 1)];
-    let refused = fleet.members[0].on_survivors(COORDINATOR, &Survivors { epoch: 3, round: 2, entries });
+    let refused = fleet.members[0].on_survivors(COORDINATOR, &set(2, &[(0, 2), (1, 2), (2, 2), (3, 1)]));
     assert_eq!(refused, Err(PrivacyError::Cohort { found: 1, cohort: 2 }));
 }
 
@@ -127,15 +140,100 @@ fn a_dropped_contribution_is_uncounted_by_the_asset_and_the_coordinator_alike() 
     fleet.round();
     fleet.tell();
     (0..4).for_each(|asset| fleet.contribute(asset, [5; ENTRIES]));
-    // Two members are lost for good: the round is given up.
+    // Two members are lost for good: the round is given up, and the sum begins again, since the others have summed it.
     fleet.ask(&[0, 1]).unwrap();
-    fleet.aggregator.abandon().unwrap();
-    assert_eq!(fleet.aggregator.sum(), [4; ENTRIES]);
+    fleet.aggregator.restart(0);
+    assert_eq!(fleet.aggregator.sum(), [0; ENTRIES]);
     assert_eq!(fleet.tell()[..4], [Some(Resolution::Dropped); 4]);
     assert!(fleet.assets[..4].iter().all(|asset| asset.counted() == [1; ENTRIES]));
-    // The next change is measured from what is counted, so that both sides meet again.
+    // The next change is measured from nothing, on both sides.
     (0..4).for_each(|asset| fleet.contribute(asset, [6; ENTRIES]));
     assert_eq!(fleet.round().sum, [24; ENTRIES]);
+}
+
+/// Lies that would have one asset say its share while the others stand still: all four of them.
+#[test]
+fn a_lie_about_what_is_asked_or_counted_opens_nothing() {
+    // Masked with what is asked of one alone, or counted of it alone, its masks are not those that members take off.
+    let opened = |lie: &dyn Fn(&mut Fleet) -> MaskedContribution, from: u64| {
+        let mut fleet = Fleet::new(parts());
+        (0..4).for_each(|asset| fleet.contribute(asset, SECRET));
+        fleet.round();
+        fleet.tell();
+        let mut sum = vec![0; ENTRIES];
+        let mut add = |contribution: &MaskedContribution| {
+            accumulate(&mut sum, &contribution.entries, 64, Sign::Add);
+        };
+        add(&lie(&mut fleet));
+        (1..4).for_each(|asset| add(&fleet.speak(asset, SECRET)));
+        let mut asked = set(2, &[(0, 2), (1, 2), (2, 2), (3, 2)]);
+        asked.entries[0].from = from;
+        for member in &mut fleet.members {
+            let reply = member.on_survivors(COORDINATOR, &asked).map_err(|error| error.reason())?;
+            accumulate(&mut sum, &reply.entries, 64, Sign::Subtract);
+        }
+        Ok::<Vec<i64>, &'static str>(sum.into_iter().map(|value| signed(value, 64)).collect())
+    };
+    // Asked as the others are, its change is what all stand still with: the sum is its change, zero.
+    assert_eq!(opened(&|fleet| fleet.speak(0, SECRET), 1), Ok(vec![0; ENTRIES]));
+    let garbage = |found: Result<Vec<i64>, &str>| {
+        let found = found.expect("answered");
+        found.iter().zip(SECRET).all(|(seen, secret)| seen.abs_diff(secret) > 1 << 40)
+    };
+    // Told that it was not counted, it says all of its share. Members know better; and what they take for counted is not what it was told.
+    let dropped = |fleet: &mut Fleet| {
+        let mut fresh = Fleet::new(parts());
+        let occasion = fleet.occasion();
+        fresh.assets[0].speak(&[0; ENTRIES], &occasion).unwrap();
+        let lie = Receipt { epoch: 3, generation: 1, counted: 0, resolved: 1 };
+        assert_eq!(fresh.assets[0].on_receipt(&lie), Ok(Some(Resolution::Dropped)));
+        fresh.speak(0, SECRET)
+    };
+    assert_eq!(opened(&dropped, 0), Err("base"));
+    assert!(garbage(opened(&dropped, 1)));
+    // Asked another question, or for another horizon or generation.
+    for occasion in [
+        Occasion { question: Some([1; 32]), ..FIRST },
+        Occasion { horizon: 1, generation: 2, ..FIRST },
+        Occasion { generation: 2, ..FIRST },
+    ] {
+        let lured = |fleet: &mut Fleet| fleet.assets[0].speak(&SECRET, &occasion).unwrap();
+        assert!(garbage(opened(&lured, 1)));
+        assert_eq!(opened(&lured, 0), Err("base"));
+    }
+}
+
+#[test]
+fn a_generation_of_the_sum_is_begun_once_and_by_nobody_alone() {
+    let mut fleet = Fleet::new(TermsParts { cohort: 3, changes: 3, ..parts() });
+    (0..6).for_each(|asset| fleet.contribute(asset, SECRET));
+    fleet.round();
+    fleet.tell();
+    // An asset follows to later generations only, and knows which one it is in after a restart.
+    let asset = &mut fleet.assets[0];
+    assert_eq!(asset.begin(0, 1), Ok(()));
+    assert_eq!(asset.counted(), SECRET);
+    asset.begin(0, 4).unwrap();
+    assert_eq!(asset.counted(), [0; ENTRIES]);
+    let snapshot = asset.snapshot();
+    let mut again = Asset::new(Arc::clone(&fleet.terms), asset_node(0), &asset_secret(0), &policy()).unwrap();
+    again.restore(&snapshot).unwrap();
+    for (horizon, generation) in [(0, 3), (0, 1), (1, 4)] {
+        let over = Err(PrivacyError::Generation { found: generation, last: 4 });
+        assert_eq!(again.begin(horizon, generation), over);
+    }
+    // Members open the next generation with whoever was in the last one, not without one of them.
+    let next = Occasion { generation: 2, ..FIRST };
+    let of = |places: &[usize], round| {
+        let entries = places.iter().map(|place| Survivor { place: *place, sequence: 2, from: 0 }).collect();
+        Survivors { epoch: 3, round, occasion: next, entries }
+    };
+    let member = &mut fleet.members[0];
+    let without = member.on_survivors(COORDINATOR, &of(&[1, 2, 3, 4, 5], 2));
+    assert_eq!(without, Err(PrivacyError::Changes { found: 1, least: 3 }));
+    assert!(member.on_survivors(COORDINATOR, &of(&[0, 1, 2, 3, 4, 5], 2)).is_ok());
+    let old = Survivors { round: 3, ..set(3, &[(0, 3), (1, 3), (2, 3)]) };
+    assert_eq!(member.on_survivors(COORDINATOR, &old).unwrap_err().reason(), "generation");
 }
 
 #[test]
@@ -143,8 +241,9 @@ fn a_mask_is_used_once() {
     let mut fleet = Fleet::new(parts());
     let first = fleet.speak(0, SECRET);
     // Two different texts under one mask would give their difference.
-    assert_eq!(fleet.assets[0].speak(&[0; ENTRIES]), Err(PrivacyError::Outstanding { sequence: 1 }));
-    let dropped = Receipt { epoch: 3, counted: 0, resolved: 1 };
+    let again = fleet.assets[0].speak(&[0; ENTRIES], &FIRST);
+    assert_eq!(again, Err(PrivacyError::Outstanding { sequence: 1 }));
+    let dropped = Receipt { epoch: 3, generation: 1, counted: 0, resolved: 1 };
     assert_eq!(fleet.assets[0].on_receipt(&dropped), Ok(Some(Resolution::Dropped)));
     let second = fleet.speak(0, SECRET);
     assert_eq!((first.sequence, second.sequence), (1, 2));
@@ -153,7 +252,7 @@ fn a_mask_is_used_once() {
     };
     assert_ne!(masks(&first), masks(&second));
     // A receipt for what was never said would free a count for a second use.
-    let forged = Receipt { epoch: 3, counted: 0, resolved: 9 };
+    let forged = Receipt { epoch: 3, generation: 1, counted: 0, resolved: 9 };
     assert_eq!(fleet.assets[0].on_receipt(&forged).unwrap_err().reason(), "replayed");
 }
 
@@ -167,7 +266,7 @@ fn masks_of_other_epochs_plans_and_seats_are_unrelated() {
     let keys = |seat| seat_secret(seat).mask_keys(&fleet.terms, seat_node(seat)).unwrap();
     let mask = |seat: usize, asset: usize| {
         let mut entries = [0; ENTRIES];
-        keys(seat)[asset].apply(1, 64, Sign::Add, &mut entries);
+        keys(seat)[asset].bound(&FIRST.digest(), 0).apply(1, 64, Sign::Add, &mut entries);
         entries
     };
     assert!(mask(0, 0) != mask(1, 0) && mask(0, 0) != mask(0, 1));
@@ -202,7 +301,7 @@ fn a_replayed_contribution_or_answer_is_refused() {
 #[test]
 fn a_restarted_member_still_refuses_a_second_set() {
     let mut fleet = Fleet::new(parts());
-    let set = Survivors { epoch: 3, round: 5, entries: vec![(0, 1), (1, 1), (2, 1), (3, 1)] };
+    let set = set(5, &[(0, 1), (1, 1), (2, 1), (3, 1)]);
     let answer = fleet.members[0].on_survivors(COORDINATOR, &set).unwrap();
     let snapshot = fleet.members[0].snapshot();
     let mut member =
@@ -230,7 +329,7 @@ fn the_coordinator_and_all_members_but_one_read_nothing() {
         // What is left is the honest member's mask on the share: some other share is as likely as this.
         let mut mask = vec![0; ENTRIES];
         let keys = seat_secret(honest).mask_keys(&fleet.terms, seat_node(honest)).unwrap();
-        keys[0].apply(1, 64, Sign::Add, &mut mask);
+        keys[0].bound(&FIRST.digest(), 0).apply(1, 64, Sign::Add, &mut mask);
         let expected: Vec<i64> =
             mask.iter().zip(SECRET).map(|(mask, x)| (*mask as i64).wrapping_add(x)).collect();
         assert_eq!(seen, expected);

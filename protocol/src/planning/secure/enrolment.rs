@@ -73,12 +73,16 @@ pub struct Enrolment {
     pub k_min: usize,
     /// The least number of assets that are counted for the first time in one round.
     pub cohort: usize,
+    /// By how many assets sums from nothing have to differ within a horizon; 1 for any.
+    pub changes: usize,
     /// Shares that recover a member's key, or 0.
     pub threshold: usize,
     /// Recoveries in an epoch.
     pub recoveries: usize,
     /// The greatest magnitude of an entry of a share, in steps of the solver's fixed point: published, as the bounds are that it comes from.
     pub greatest: u64,
+    /// The greatest magnitude of an entry of all shares together, likewise; `None` for as much as all of `greatest`.
+    pub total: Option<u64>,
     /// Bits of the solver's fixed point that are rounded off.
     pub grain: u8,
     /// By epoch from 1: the committee and the roster, each in ascending order of nodes.
@@ -118,21 +122,25 @@ impl Enrolment {
         let keys = epoch.checked_sub(1).and_then(|place| self.epochs.get(usize::try_from(place).ok()?));
         let (committee, roster) = keys.ok_or(PrivacyError::NoKeys { epoch, published })?.clone();
         let widest = (MAX_SHARE as u64) << FRACTION_BITS;
-        let (greatest, grain) = match width {
-            Width::Shares => (self.greatest.min(widest), self.grain),
-            Width::Any => (widest, 0),
+        let (greatest, total, grain) = match width {
+            Width::Shares => (self.greatest.min(widest), self.total, self.grain),
+            Width::Any => (widest, None, 0),
         };
-        // Rounded up, and a step more for what is rounded to the nearest.
-        let bound = (greatest >> grain) + 1;
+        // Rounded up, and a step more for what is rounded to the nearest: of the total, a step for each.
+        let (bound, assets) = ((greatest >> grain) + 1, roster.len() as u64);
+        let all = bound.saturating_mul(assets);
+        let total = total.map_or(all, |total| ((total >> grain) + 1 + assets).clamp(bound, all));
         let terms = Terms::new(TermsParts {
             plan: self.plan,
             epoch,
             entries,
-            bits: Terms::fewest_bits(bound, roster.len()).unwrap_or(64),
+            bits: Terms::fewest_bits(total, 1).unwrap_or(64),
             bound,
+            total: Some(total),
             grain,
             k_min: self.k_min,
             cohort: self.cohort,
+            changes: self.changes.max(1),
             threshold: self.threshold,
             recoveries: self.recoveries,
             committee,
@@ -150,6 +158,7 @@ impl Enrolment {
             k_min: self.k_min,
             tolerated: 1,
             cohort: self.cohort,
+            changes: self.changes.max(1),
             seats: seats.iter().map(|seat| seat.node).collect(),
             roster: roster.iter().map(|asset| asset.node).collect(),
         }

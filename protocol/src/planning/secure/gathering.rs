@@ -2,12 +2,12 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use super::{MaskedAnswer, MaskedRequest, SecureError};
+use super::{MaskedAnswer, MaskedRequest, SecureError, masking::asked_of_all};
 use crate::{
     id::NodeId,
     planning::{
         exchange::PlanError,
-        privacy::{Aggregator, MaskSum, Opened, PrivacyError, Receipt, Recover, Survivors, Taken},
+        privacy::{Aggregator, Audit, MaskSum, Opened, PrivacyError, Receipt, Recover, Survivors, Taken},
         solver::{Coordinator, Heading},
     },
     time::Instant,
@@ -19,6 +19,8 @@ pub struct Gathering {
     aggregator: Aggregator,
     /// What the contributions that wait answer, by asset: at most one for each.
     waiting: BTreeMap<NodeId, Heading>,
+    /// The horizon and round whose question is in force.
+    asks: Option<(u64, u32)>,
 }
 
 impl Gathering {
@@ -28,8 +30,9 @@ impl Gathering {
     /// [`PlanError::Couplings`] when the terms' entries are not those of the method's contributions, and [`PlanError::NotMember`] when
     /// a member of the plan is not in the roster.
     pub fn new(aggregator: Aggregator, coordinator: &Coordinator) -> Result<Self, PlanError> {
-        let gathering = Self { aggregator, waiting: BTreeMap::new() };
+        let mut gathering = Self { aggregator, waiting: BTreeMap::new(), asks: None };
         gathering.check(coordinator)?;
+        gathering.align(coordinator);
         Ok(gathering)
     }
 
@@ -49,14 +52,31 @@ impl Gathering {
         Ok(())
     }
 
+    /// Follows the coordinator to the question in force, and to who may answer it. Answers to another question that wait are dropped: their assets are asked the
+    /// new one.
+    pub fn align(&mut self, coordinator: &Coordinator) {
+        let retired: Vec<NodeId> = coordinator.retired().collect();
+        self.aggregator.expect(coordinator.members().filter(|member| !retired.contains(member)));
+        let asks = Some((coordinator.horizon(), coordinator.round()));
+        if self.asks == asks {
+            return;
+        }
+        let request = coordinator.members().next().and_then(|member| coordinator.request(member));
+        let Some(request) = request else { return };
+        self.asks = asks;
+        for node in self.aggregator.turn(request.horizon, asked_of_all(&request)) {
+            self.waiting.remove(&node);
+        }
+    }
+
     /// What a member is asked now; `None` for a stranger.
     #[must_use]
     pub fn request(&self, coordinator: &Coordinator, node: NodeId) -> Option<MaskedRequest> {
         Some(MaskedRequest { request: coordinator.request(node)?, receipt: self.receipt(node)? })
     }
 
-    /// Adds an answer to the window, and answers who is to be asked again: nobody; its asset, when it is too late for its round or horizon and dropped; everyone, when the
-    /// sum begins again because an asset has forgotten what it last said.
+    /// Adds an answer to the window, and answers who is to be asked again: nobody; or its asset, when it is too late for its round, horizon or generation and
+    /// dropped. An asset that says that nothing of it is counted although something is, is retired: its last answer stays in the sum.
     ///
     /// # Errors
     /// [`SecureError`] when the answer is refused.
@@ -67,12 +87,18 @@ impl Gathering {
         from: NodeId,
         answer: &MaskedAnswer,
     ) -> Result<Vec<NodeId>, SecureError> {
-        match coordinator.admits(from, answer.heading) {
+        self.align(coordinator);
+        let (found, last) = (answer.masked.generation, self.aggregator.occasion().generation);
+        let admitted = match coordinator.admits(from, answer.heading) {
+            Ok(_) if found != last => Err(PrivacyError::Generation { found, last }.into()),
+            other => other.map_err(SecureError::from),
+        };
+        match admitted {
             Err(error) => {
                 // A repeated one is in a sum or waits for one: it is not dropped.
                 match self.aggregator.drop_contribution(from, &answer.masked) {
                     Ok(()) if coordinator.outcome().is_none() => Ok(Vec::from([from])),
-                    _ => Err(error.into()),
+                    _ => Err(error),
                 }
             }
             Ok(true) => {
@@ -82,14 +108,13 @@ impl Gathering {
                 Ok(Vec::new())
             }
             Ok(false) => {
-                self.restart();
                 let _ = self.aggregator.drop_contribution(from, &answer.masked);
-                Ok(coordinator.begin_again(now))
+                Ok(self.on_spent(coordinator, now, from))
             }
         }
     }
 
-    /// An asset's budget is spent: nobody waits for it any more. Answers who is to be asked.
+    /// An asset answers no more: nobody waits for it. Answers who is to be asked.
     pub fn on_spent(&mut self, coordinator: &mut Coordinator, now: Instant, from: NodeId) -> Vec<NodeId> {
         coordinator.retire(now, from, self.aggregator.terms().parts().k_min)
     }
@@ -102,7 +127,8 @@ impl Gathering {
             true => coordinator.missing().count(),
             false => k_min,
         };
-        self.is_open() && least > 0 && self.aggregator.ready() >= least.max(k_min)
+        let enough = self.is_open() && least > 0 && self.waiting.len() >= least.max(k_min);
+        enough && self.aggregator.ready() >= least.max(k_min)
     }
 
     /// Whether, at a round's deadline, the window should be closed with those who are there: when there are enough of them, and the round can be closed then. Opened too early,
@@ -111,6 +137,12 @@ impl Gathering {
     pub fn is_due_at_deadline(&self, coordinator: &Coordinator) -> bool {
         let enough = self.aggregator.ready() >= self.aggregator.terms().parts().k_min;
         self.is_open() && enough && coordinator.could_close(|node| self.waiting.contains_key(&node))
+    }
+
+    /// Whether the plan cannot go on: who waits may not be summed with whoever is here, and nobody else will come.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.aggregator.is_stuck()
     }
 
     /// Whether no survivor set waits for the committee.
@@ -136,7 +168,7 @@ impl Gathering {
     /// Takes a member's mask sum. With the last one the window's sum goes to the method, and the answer is what was opened and who is to be asked.
     ///
     /// # Errors
-    /// [`SecureError`] as [`Aggregator::on_mask_sum`]; after [`PrivacyError::Implausible`] everyone is to be asked again.
+    /// [`SecureError`] as [`Aggregator::on_mask_sum`]; after [`PrivacyError::Implausible`] the sum is to begin again ([`Gathering::begin_again`]).
     pub fn on_mask_sum(
         &mut self,
         coordinator: &mut Coordinator,
@@ -144,40 +176,30 @@ impl Gathering {
         from: NodeId,
         reply: &MaskSum,
     ) -> Result<Option<(Opened, Vec<NodeId>)>, SecureError> {
-        let published = self.published();
-        let opened = match self.aggregator.on_mask_sum(from, reply) {
-            Err(error @ PrivacyError::Implausible { .. }) => {
-                self.waiting.retain(|node, _| !published.contains(node));
-                return Err(error.into());
-            }
-            other => other?,
-        };
-        let Some(opened) = opened else { return Ok(None) };
+        let Some(opened) = self.aggregator.on_mask_sum(from, reply)? else { return Ok(None) };
         let answered: Vec<(NodeId, u32)> = (opened.survivors.iter())
             .filter_map(|(node, _)| Some((*node, self.waiting.remove(node)?.round)))
             .collect();
         let grain = self.aggregator.terms().parts().grain;
         let sum: Vec<i64> = opened.sum.iter().map(|value| value << grain).collect();
         let asked = coordinator.on_sum(now, &answered, &sum)?;
+        self.align(coordinator);
         Ok(Some((opened, asked)))
     }
 
-    /// Gives a published window up, when a member is lost for good; answers who is to be asked again.
-    ///
-    /// # Errors
-    /// [`PrivacyError::Phase`] when none is published.
-    pub fn abandon(&mut self) -> Result<Vec<NodeId>, PrivacyError> {
-        let dropped = self.published();
-        self.aggregator.abandon()?;
-        self.waiting.retain(|node, _| !dropped.contains(node));
-        Ok(dropped)
+    /// The sum begins again, because a window stays closed: members may have summed what this coordinator does not know. Answers who is to be asked: everyone.
+    pub fn begin_again(&mut self, coordinator: &mut Coordinator, now: Instant) -> Vec<NodeId> {
+        let asked = coordinator.begin_again(now);
+        self.restart(coordinator);
+        asked
     }
 
-    /// Whose answers are in the survivor set that waits.
-    fn published(&self) -> Vec<NodeId> {
-        let roster = &self.aggregator.terms().parts().roster;
-        let entries = self.aggregator.published().map(|survivors| survivors.entries.as_slice());
-        entries.unwrap_or_default().iter().map(|(place, _)| roster[*place].node).collect()
+    /// Compares what a deputy recomputed with what a member said ([`Aggregator::audit`]).
+    ///
+    /// # Errors
+    /// As [`Aggregator::audit`].
+    pub fn audit(&mut self, from: NodeId, recomputed: &MaskSum) -> Result<Audit, PrivacyError> {
+        self.aggregator.audit(from, recomputed)
     }
 
     /// Names a deputy for a lost member ([`Aggregator::recover`]).
@@ -189,9 +211,11 @@ impl Gathering {
     }
 
     /// A later horizon begins, or the sum begins again: it is empty, and what waits is dropped.
-    pub fn restart(&mut self) {
-        self.aggregator.restart();
+    pub fn restart(&mut self, coordinator: &Coordinator) {
+        self.aggregator.restart(coordinator.horizon());
         self.waiting.clear();
+        self.asks = None;
+        self.align(coordinator);
     }
 
     /// What the asset is told of its contributions.

@@ -11,8 +11,9 @@ use super::{MaskedAnswer, MaskedRequest, SecureError};
 use crate::{
     cbor::{self, ARRAY, Reader},
     planning::{
+        exchange::PlanError,
         privacy::{
-            self, PrivacyError, Receipt, Resolution,
+            self, Occasion, PrivacyError, Receipt, Resolution,
             noise::{Ledger, Mechanism, Release, WhenSpent},
         },
         solver::{Asset, Heading, Request},
@@ -29,13 +30,15 @@ pub enum Reply {
 }
 
 /// Masks under a solver's asset. One answer is outstanding at a time, whatever the method.
+///
+/// What is told is the change of the whole answer since what is counted *here*, and only while the coordinator says the same of it. So
+/// no lie about it brings a whole share out again.
 #[derive(Clone, Debug)]
 pub struct Masking {
     masks: privacy::Asset,
     outstanding: Option<Heading>,
-    /// What the sum would hold of this asset without noise, and what the outstanding answer makes of it, in the solver's steps.
-    counted: Vec<i64>,
-    answered: Vec<i64>,
+    /// The round of the answer that is counted; 0 when none is.
+    counted: u32,
     noise: Option<Noise>,
 }
 
@@ -47,10 +50,12 @@ struct Noise {
 }
 
 impl Noise {
-    fn stream(&self, epoch: u64, sequence: u64) -> ChaCha20Rng {
+    /// Bound to the terms too: after a restart under other terms counts begin anew, and two shares under one noise would show their difference.
+    fn stream(&self, terms: &[u8; 32], epoch: u64, sequence: u64) -> ChaCha20Rng {
         let mut hash = Sha256::new();
-        hash.update(b"CosmosMesh noise 1");
+        hash.update(b"CosmosMesh noise 2");
         hash.update(self.seed.as_ref());
+        hash.update(terms);
         hash.update(epoch.to_be_bytes());
         hash.update(sequence.to_be_bytes());
         ChaCha20Rng::from_seed(hash.finalize().into())
@@ -61,18 +66,17 @@ impl Masking {
     /// Masks under which nothing was said yet.
     #[must_use]
     pub fn new(masks: privacy::Asset) -> Self {
-        let (counted, answered) = (vec![0; masks.counted().len()], Vec::new());
-        Self { masks, outstanding: None, counted, answered, noise: None }
+        Self { masks, outstanding: None, counted: 0, noise: None }
     }
 
-    /// With noise on every entry of every new answer, from a secret seed of the caller's random source. Meant for methods whose answers are shares alone: the
-    /// solver goes on as if the noise were not there.
+    /// With noise on every share of every new answer, from a secret seed of the caller's random source; squares behind it are not told. Meant for methods that
+    /// need shares alone, as exchange without adaptation and asynchronous exchange do: the solver goes on as if the noise were not there.
     #[must_use]
     pub fn with_noise(self, mechanism: Mechanism, seed: [u8; 32]) -> Self {
         Self { noise: Some(Noise { mechanism, seed: Zeroizing::new(seed) }), ..self }
     }
 
-    /// The masks of a later epoch: nothing is counted in it yet. What was spent stays spent.
+    /// The masks of a later epoch: nothing is counted in it yet. What was spent stays spent; what an answer costs follows from its length.
     #[must_use]
     pub fn renewed(self, masks: privacy::Asset) -> Self {
         Self { noise: self.noise, ..Self::new(masks) }
@@ -82,7 +86,8 @@ impl Masking {
     /// answer is in the sum, or another one is still outstanding. A repeated request gets the same bytes again.
     ///
     /// # Errors
-    /// [`SecureError`] as [`Asset::on_request`], when the receipt is of another epoch, or when the answer is beyond the terms' bound.
+    /// [`SecureError`] as [`Asset::on_request`], when the receipt is of another epoch or an old generation, when another answer is said to be counted than is,
+    /// or when the answer is beyond the terms' bound.
     pub fn on_request(
         &mut self,
         asset: &mut Asset,
@@ -96,38 +101,60 @@ impl Masking {
             let again = |masked| Reply::Answer(MaskedAnswer { heading, masked });
             return Ok(self.masks.repeat().map(again));
         }
-        if request.accepted == 0 {
-            self.masks.restart();
-            self.counted.fill(0);
+        if request.committed.is_some() {
+            return asset.on_request(request).map(|_| None).map_err(SecureError::from);
         }
-        if request.committed.is_none() && self.noise.as_ref().is_some_and(|noise| noise.mechanism.is_spent())
-        {
-            return self.stop(request).map(Some);
+        let (found, expected) = (request.horizon, asset.horizon());
+        if found != expected {
+            return Err(PlanError::Horizon { found, expected }.into());
         }
-        let Some(contribution) = asset.on_request(request)? else { return Ok(None) };
-        // The whole answer: what the sum holds of this asset, and what is to be added to it.
-        let whole = self.counted.iter().zip(&contribution.entries);
-        let whole: Vec<i64> = whole.map(|(counted, change)| counted.wrapping_add(*change)).collect();
+        self.begin(request, &asked.receipt)?;
+        if self.noise.as_ref().is_some_and(|noise| noise.mechanism.is_spent()) {
+            return self.stop(request, asked.receipt.generation).map(Some);
+        }
+        if asset.on_request(request)?.is_none() {
+            return Ok(None);
+        }
+        // What the solver takes as counted is a matter of the plan; what is told is the change since what is counted here.
+        let (Some(answered), Some(whole)) = (asset.request().cloned(), asset.answer().map(<[i64]>::to_vec))
+        else {
+            return Ok(None);
+        };
         let Some(released) = self.release(&whole, request.prices.len())? else {
             return Ok(Some(Reply::Spent));
         };
-        let (horizon, round, base) = (contribution.horizon, contribution.round, contribution.base);
-        self.say(&released, whole, Heading { horizon, round, base }).map(Some)
+        self.say(&released, &answered, asked.receipt.generation).map(Some)
     }
 
-    fn say(&mut self, released: &[i64], answered: Vec<i64>, heading: Heading) -> Result<Reply, SecureError> {
-        let masked = self.masks.speak(released)?;
-        self.answered = answered;
+    /// Follows the sum into its generation. That the asset's answer in it is the one that the coordinator counts keeps it from asking an asset alone to
+    /// start from somewhere else.
+    fn begin(&mut self, request: &Request, receipt: &Receipt) -> Result<(), PrivacyError> {
+        let later = receipt.generation > self.masks.generation();
+        let (found, expected) = (request.accepted, if later { 0 } else { self.counted });
+        if found != expected {
+            let (found, expected) = (found.into(), expected.into());
+            return Err(PrivacyError::Base { node: self.masks.node(), found, expected });
+        }
+        self.masks.begin(request.horizon, receipt.generation)?;
+        self.counted = expected;
+        Ok(())
+    }
+
+    /// Says what was released of the answer to a request.
+    fn say(&mut self, released: &[i64], request: &Request, generation: u64) -> Result<Reply, SecureError> {
+        let (horizon, question) = (request.horizon, asked_of_all(request));
+        let masked = self.masks.speak(released, &Occasion { horizon, generation, question })?;
+        let heading = Heading { horizon, round: request.round, base: self.counted };
         self.outstanding = Some(heading);
         Ok(Reply::Answer(MaskedAnswer { heading, masked }))
     }
 
     fn settle(&mut self, receipt: &Receipt) -> Result<(), PrivacyError> {
-        if let Some(resolution) = self.masks.on_receipt(receipt)? {
-            self.outstanding = None;
-            if resolution == Resolution::Counted {
-                self.counted.clone_from(&self.answered);
-            }
+        if let Some(resolution) = self.masks.on_receipt(receipt)?
+            && let Some(heading) = self.outstanding.take()
+            && resolution == Resolution::Counted
+        {
+            self.counted = heading.round;
         }
         Ok(())
     }
@@ -136,7 +163,8 @@ impl Masking {
     fn release(&mut self, whole: &[i64], shares: usize) -> Result<Option<Vec<i64>>, SecureError> {
         let parts = self.masks.terms().parts();
         let (bound, grain) = (parts.bound, u32::from(parts.grain));
-        let limit = i64::try_from(bound).unwrap_or(i64::MAX);
+        // Squares of all assets together stay within the bits too.
+        let limit = i64::try_from(self.masks.terms().total() / parts.roster.len() as u64).unwrap_or(i64::MAX);
         let Some(noise) = &mut self.noise else {
             let half = (1_i64 << grain) >> 1;
             let steps = whole.iter().enumerate().map(|(place, value)| {
@@ -147,22 +175,30 @@ impl Masking {
             return Ok(Some(steps.collect()));
         };
         let widest = bound.saturating_mul(1 << grain).min(i64::MAX as u64);
-        let mut rng = noise.stream(parts.epoch, self.masks.sequence() + 1);
-        match noise.mechanism.release(whole, widest, &mut rng)? {
-            Release::Noisy(noisy) => Ok(Some(noisy.into_iter().map(|value| value >> grain).collect())),
+        if noise.mechanism.entries() != shares {
+            noise.mechanism = noise.mechanism.resized(shares)?;
+        }
+        let terms = self.masks.terms().digest();
+        let mut rng = noise.stream(terms, parts.epoch, self.masks.sequence() + 1);
+        let share = whole.get(..shares).unwrap_or_default();
+        match noise.mechanism.release(share, widest, &mut rng)? {
+            Release::Noisy(noisy) => {
+                let noisy = noisy.into_iter().map(|value| value >> grain);
+                // Squares would tell what the noise hides: they are said to be large whatever they are, which costs nothing and ends no plan early.
+                Ok(Some(noisy.chain(vec![limit; whole.len() - shares]).collect()))
+            }
             Release::Spent(_) => Ok(None),
         }
     }
 
     /// The budget is spent: the plan here stays as it was last told, or the asset withdraws with zeros, which cost nothing, until they are counted.
-    fn stop(&mut self, request: &Request) -> Result<Reply, SecureError> {
+    fn stop(&mut self, request: &Request, generation: u64) -> Result<Reply, SecureError> {
         let keeps = self.noise.as_ref().is_none_or(|n| n.mechanism.when_spent() == WhenSpent::KeepLast);
         if keeps || self.masks.counted().iter().all(|value| *value == 0) {
             return Ok(Reply::Spent);
         }
-        let zeros = vec![0; self.counted.len()];
-        let (horizon, round, base) = (request.horizon, request.round, request.accepted);
-        self.say(&zeros.clone(), zeros, Heading { horizon, round, base })
+        let zeros = vec![0; self.masks.counted().len()];
+        self.say(&zeros, request, generation)
     }
 
     /// What the asset has spent of its privacy; `None` without noise.
@@ -183,21 +219,18 @@ impl Masking {
         &self.masks
     }
 
-    /// What the host keeps, before an answer leaves: `[1, masks, heading, counted, answered, ledger]`. It holds shares: it stays here.
+    /// What the host keeps, before an answer leaves: `[2, masks, heading, counted]`. It holds shares: it stays here. The ledger is kept apart
+    /// ([`Masking::ledger`]): what was spent stays spent, whatever becomes of the masks.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        cbor::put_head(&mut out, ARRAY, 6);
-        cbor::put_uint(&mut out, 1);
+        cbor::put_head(&mut out, ARRAY, 4);
+        cbor::put_uint(&mut out, 2);
         cbor::put_bytes(&mut out, &self.masks.snapshot());
         let heading = self.outstanding.map_or([0; 3], |h| [h.horizon, h.round.into(), h.base.into()]);
         cbor::put_head(&mut out, ARRAY, 3);
         heading.into_iter().for_each(|value| cbor::put_uint(&mut out, value));
-        for list in [&self.counted, &self.answered] {
-            let bytes: Vec<u8> = list.iter().flat_map(|value| value.to_le_bytes()).collect();
-            cbor::put_bytes(&mut out, &bytes);
-        }
-        cbor::put_bytes(&mut out, &self.ledger().map(Ledger::snapshot).unwrap_or_default());
+        cbor::put_uint(&mut out, self.counted.into());
         out
     }
 
@@ -207,28 +240,37 @@ impl Masking {
     /// [`PrivacyError`] when the bytes are none: what is held then is of no use.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), PrivacyError> {
         let mut reader = Reader::new(snapshot);
-        reader.array_of(6)?;
+        reader.array_of(4)?;
         reader.uint()?;
-        self.masks.restore(reader.bytes()?)?;
+        let masks = reader.bytes()?;
         reader.array_of(3)?;
         let (horizon, round, base) = (reader.uint()?, reader.uint()? as u32, reader.uint()? as u32);
-        let (counted, answered) = (steps(reader.bytes()?), steps(reader.bytes()?));
-        let ledger = reader.bytes()?;
+        let counted = reader.uint()? as u32;
         reader.end()?;
-        let (found, expected) = (counted.len(), self.counted.len());
-        if found != expected || ![0, expected].contains(&answered.len()) {
-            return Err(PrivacyError::Entries { found, expected });
-        }
-        if let (Some(noise), false) = (&mut self.noise, ledger.is_empty()) {
-            noise.mechanism.ledger_mut().restore(ledger)?;
-        }
+        self.masks.restore(masks)?;
         self.outstanding = self.masks.repeat().map(|_| Heading { horizon, round, base });
-        (self.counted, self.answered) = (counted, answered);
+        self.counted = counted;
         Ok(())
+    }
+
+    /// Takes a kept ledger back ([`Ledger::snapshot`]): of these terms or of others.
+    ///
+    /// # Errors
+    /// [`PrivacyError`] when the bytes are none; nothing changes.
+    pub fn restore_ledger(&mut self, ledger: &[u8]) -> Result<(), PrivacyError> {
+        match &mut self.noise {
+            Some(noise) => noise.mechanism.ledger_mut().restore(ledger),
+            None => Ok(()),
+        }
     }
 }
 
-fn steps(bytes: &[u8]) -> Vec<i64> {
-    let whole = bytes.chunks_exact(8);
-    whole.map(|value| i64::from_le_bytes(value.try_into().expect("eight bytes"))).collect()
+/// The digest of the question that everyone is asked in a round, to which masks are bound. `None` with methods that sum answers to questions of any age.
+pub(super) fn asked_of_all(request: &Request) -> Option<[u8; 32]> {
+    if request.question.one_at_a_time() {
+        return None;
+    }
+    // What is counted of one asset, and whether the plan is over, is not the question.
+    let question = Request { accepted: 0, committed: None, ..request.clone() };
+    Some(Sha256::digest(question.encode()).into())
 }

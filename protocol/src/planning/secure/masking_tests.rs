@@ -27,9 +27,11 @@ fn enrolment() -> Enrolment {
         plan: 1,
         k_min: 3,
         cohort: 1,
+        changes: 1,
         threshold: 3,
         recoveries: 1,
         greatest: 8 << FRACTION_BITS,
+        total: None,
         grain: 6,
         epochs: Vec::new(),
     };
@@ -40,8 +42,12 @@ fn enrolment() -> Enrolment {
 }
 
 fn masks(epoch: u64) -> privacy::Asset {
+    masks_of(epoch, ENTRIES)
+}
+
+fn masks_of(epoch: u64, entries: usize) -> privacy::Asset {
     let enrolment = enrolment();
-    let terms = enrolment.terms(epoch, ENTRIES, Width::Shares).expect("published");
+    let terms = enrolment.terms(epoch, entries, Width::Shares).expect("published");
     privacy::Asset::new(terms, OWN, &seed(OWN.0).asset(epoch), &enrolment.policy()).expect("enrolled")
 }
 
@@ -83,7 +89,7 @@ fn asked(round: u32, accepted: u32, counted: u64, resolved: u64) -> MaskedReques
         prices: vec![f64::from(round), -1.0],
         question: Question::Proximal { rho: 1.0, shift: vec![0.5 / f64::from(round), 0.25] },
     };
-    MaskedRequest { request, receipt: Receipt { epoch: 1, counted, resolved } }
+    MaskedRequest { request, receipt: Receipt { epoch: 1, generation: 1, counted, resolved } }
 }
 
 fn bytes(reply: Option<Reply>) -> Vec<u8> {
@@ -99,10 +105,12 @@ fn a_restarted_asset_neither_reuses_a_mask_nor_forgets_what_it_spent() {
     let (mut solver, mut masking) = (asset(), fresh());
     let first = bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
     let (solver_kept, masks_kept) = (solver.snapshot(), masking.snapshot());
+    let ledger_kept = masking.ledger().expect("noise").snapshot();
     // It comes back, and is asked something else meanwhile: it says the same bytes again, and pays once.
     let (mut solver, mut masking) = (asset(), fresh());
     solver.restore(&solver_kept).expect("its own");
     masking.restore(&masks_kept).expect("its own");
+    masking.restore_ledger(&ledger_kept).expect("its own");
     let again = bytes(masking.on_request(&mut solver, &asked(2, 0, 0, 0)).expect("answers"));
     assert_eq!(again, first);
     assert_eq!(masking.ledger().expect("noise").releases(), 1);
@@ -133,6 +141,54 @@ fn what_was_spent_stays_spent_in_the_next_epoch() {
 }
 
 #[test]
+fn noise_follows_answers_of_another_length() {
+    let masking = Masking::new(masks(1)).with_noise(noise(8, WhenSpent::KeepLast), seed(OWN.0).noise());
+    let (mut solver, mut masking) = (asset(), masking);
+    bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
+    let spent = masking.ledger().expect("noise").spent();
+    // The next horizon has another price, and answers are longer by as much.
+    let enrolment = enrolment();
+    let terms = enrolment.terms(2, ENTRIES + 1, Width::Shares).expect("published");
+    let longer =
+        privacy::Asset::new(terms, OWN, &seed(OWN.0).asset(2), &enrolment.policy()).expect("enrolled");
+    let mut masking = masking.renewed(longer);
+    let problem =
+        LocalProblem::new(ProblemParts { couplings: ENTRIES + 1, ..asset().problem().parts().clone() });
+    let mut solver = Asset::new(OWN, problem.expect("valid"), QpSettings::default()).expect("solvable");
+    let mut later = asked(1, 0, 0, 0);
+    (later.request.term, later.receipt.epoch) = (1, 2);
+    later.request.prices.push(0.0);
+    later.request.question = Question::Proximal { rho: 1.0, shift: vec![0.5; ENTRIES + 1] };
+    bytes(masking.on_request(&mut solver, &later).expect("answers"));
+    // Δ² grows with the number of entries: from two to three, the second answer costs half as much again.
+    let ledger = masking.ledger().expect("noise");
+    assert_eq!((ledger.releases(), ledger.spent()), (2, spent + spent / 2 * 3));
+}
+
+#[test]
+fn under_noise_squares_say_nothing() {
+    let fresh = || Masking::new(masks_of(1, ENTRIES + 2)).with_noise(noise(9, WhenSpent::KeepLast), [5; 32]);
+    let exchange = |prices: f64| {
+        let mut asked = asked(1, 0, 0, 0);
+        asked.request.prices = vec![prices; ENTRIES];
+        asked.request.question = Question::Exchange { rho: 1.0, relaxation: 1.0, shift: vec![0.0; ENTRIES] };
+        asked
+    };
+    let said = |prices: f64| {
+        let (mut solver, mut masking) = (asset(), fresh());
+        bytes(masking.on_request(&mut solver, &exchange(prices)).expect("answers"));
+        assert_eq!(masking.ledger().expect("noise").spent(), noise(9, WhenSpent::KeepLast).cost());
+        masking.masks().repeat().expect("outstanding");
+        let limit = masking.masks().terms().total() / 5;
+        (masking.masks().outstanding().expect("said")[ENTRIES..].to_vec(), limit as i64)
+    };
+    for prices in [-2.0, 0.0, 3.0] {
+        let (squares, limit) = said(prices);
+        assert_eq!(squares, vec![limit; 2], "whatever they are");
+    }
+}
+
+#[test]
 fn who_leaves_says_zeros_until_they_are_counted() {
     let (mut solver, masking) = (asset(), Masking::new(masks(1)));
     let mut masking = masking.with_noise(noise(1, WhenSpent::Leave), seed(OWN.0).noise());
@@ -154,6 +210,10 @@ fn epochs_have_published_keys_and_no_more_than_that() {
     assert!(keys(1) != keys(2) && keys(2) != keys(3));
     // As wide as the published bounds ask, with the sum of all five: 8 · 2²⁴ · 5 and a sign.
     assert_eq!(terms(1).expect("published").parts().bits, 31);
+    // Narrower where it is published that all together are less: 10 · 2²⁴ and a sign.
+    let narrow = Enrolment { total: Some(10 << FRACTION_BITS), ..enrolment.clone() };
+    let narrow = narrow.terms(1, ENTRIES, Width::Shares).expect("published");
+    assert_eq!((narrow.parts().bits, narrow.parts().bound), (29, terms(1).expect("published").parts().bound));
     let wide = enrolment.terms(1, ENTRIES, Width::Any).expect("published");
     assert!(wide.parts().bits > 50 && wide.parts().grain == 0);
     assert!(enrolment.seats(NodeId(20)) && !enrolment.seats(OWN));

@@ -1,8 +1,8 @@
 //! A solver's messages with what secure aggregation adds to them, in deterministic CBOR (RFC 8949 §4.2.1).
 //!
 //! ```cddl
-//! masked-answer  = [7, horizon: uint, round: uint, base: uint, epoch: uint, sequence: uint, entries: bstr]
-//! masked-request = [8, epoch: uint, counted: uint, resolved: uint, request: bstr]   ; holds a solver's request
+//! masked-answer  = [7, horizon: uint, round: uint, base: uint, epoch: uint, generation: uint, sequence: uint, entries: bstr]
+//! masked-request = [8, epoch: uint, generation: uint, counted: uint, resolved: uint, request: bstr]   ; holds a solver's request
 //! opening        = [9, epoch: uint, entries: uint, width: 0..1]              ; coordinator → committee
 //! spent          = [10, epoch: uint]                                         ; asset → coordinator
 //! ```
@@ -125,13 +125,14 @@ impl Spent {
 }
 
 impl MaskedAnswer {
-    /// The message's bytes: at most 40 and those of the entries.
+    /// The message's bytes: at most 49 and those of the entries.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(40 + self.masked.entries.len());
-        cbor::put_head(&mut out, ARRAY, 7);
+        let mut out = Vec::with_capacity(49 + self.masked.entries.len());
+        cbor::put_head(&mut out, ARRAY, 8);
         let Heading { horizon, round, base } = self.heading;
-        for value in [7, horizon, round.into(), base.into(), self.masked.epoch, self.masked.sequence] {
+        let MaskedContribution { epoch, generation, sequence, .. } = self.masked;
+        for value in [7, horizon, round.into(), base.into(), epoch, generation, sequence] {
             cbor::put_uint(&mut out, value);
         }
         cbor::put_bytes(&mut out, &self.masked.entries);
@@ -144,26 +145,27 @@ impl MaskedAnswer {
     /// [`PrivacyError`] unless the bytes are exactly one message of the terms' length.
     pub fn decode(bytes: &[u8], terms: &Terms) -> Result<Self, PrivacyError> {
         let mut reader = Reader::new(bytes);
-        reader.array_of(7)?;
+        reader.array_of(8)?;
         number(&mut reader, 7)?;
         let (horizon, round, base) = (reader.uint()?, small(&mut reader)?, small(&mut reader)?);
-        let (epoch, sequence) = (reader.uint()?, reader.uint()?);
+        let (epoch, generation, sequence) = (reader.uint()?, reader.uint()?, reader.uint()?);
         let entries = reader.bytes()?;
         reader.end()?;
         terms.check_vector(entries)?;
-        let masked = MaskedContribution { epoch, sequence, entries: entries.to_vec() };
+        let masked = MaskedContribution { epoch, generation, sequence, entries: entries.to_vec() };
         Ok(Self { heading: Heading { horizon, round, base }, masked })
     }
 }
 
 impl MaskedRequest {
-    /// The message's bytes: at most 34 and those of the request.
+    /// The message's bytes: at most 43 and those of the request.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let request = self.request.encode();
-        let mut out = Vec::with_capacity(34 + request.len());
-        cbor::put_head(&mut out, ARRAY, 5);
-        for value in [8, self.receipt.epoch, self.receipt.counted, self.receipt.resolved] {
+        let mut out = Vec::with_capacity(43 + request.len());
+        cbor::put_head(&mut out, ARRAY, 6);
+        let Receipt { epoch, generation, counted, resolved } = self.receipt;
+        for value in [8, epoch, generation, counted, resolved] {
             cbor::put_uint(&mut out, value);
         }
         cbor::put_bytes(&mut out, &request);
@@ -177,10 +179,10 @@ impl MaskedRequest {
     pub fn decode(bytes: &[u8]) -> Result<Self, SecureError> {
         let mut reader = Reader::new(bytes);
         let malformed = PrivacyError::Malformed;
-        reader.array_of(5).map_err(malformed)?;
+        reader.array_of(6).map_err(malformed)?;
         number(&mut reader, 8)?;
         let mut uint = || reader.uint().map_err(malformed);
-        let receipt = Receipt { epoch: uint()?, counted: uint()?, resolved: uint()? };
+        let receipt = Receipt { epoch: uint()?, generation: uint()?, counted: uint()?, resolved: uint()? };
         let request = reader.bytes().map_err(malformed)?;
         reader.end().map_err(malformed)?;
         Ok(Self { request: Request::decode(request)?, receipt })

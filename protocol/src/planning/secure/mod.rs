@@ -19,6 +19,8 @@ mod party;
 pub mod slots;
 
 #[cfg(test)]
+mod lying_tests;
+#[cfg(test)]
 mod masking_tests;
 #[cfg(test)]
 mod party_tests;

@@ -9,7 +9,8 @@ use crate::{
     id::NodeId,
     planning::{
         privacy::{
-            CommitteeMember, Deal, MaskSum, PrivacyError, Receipt, Recover, ReturnedShare, Survivors, Terms,
+            Audit, CommitteeMember, Deal, MaskSum, PrivacyError, Receipt, Recover, ReturnedShare, Survivors,
+            Terms,
         },
         solver::{Asset, Coordinator, Request},
     },
@@ -42,7 +43,7 @@ pub enum Window {
     },
     /// It stays closed.
     Unopened {
-        /// A stable word: `committee_silent`, `implausible`, `too_few`.
+        /// A stable word: `committee_silent`, `implausible`, `too_few`, `changes`, `horizon`.
         reason: &'static str,
     },
     /// A deputy was named for a lost member.
@@ -51,6 +52,15 @@ pub enum Window {
         lost: NodeId,
         /// The deputy.
         deputy: NodeId,
+    },
+    /// After an implausible sum a member's mask sum was computed again by a deputy.
+    Audited {
+        /// The member.
+        seat: NodeId,
+        /// The deputy.
+        deputy: NodeId,
+        /// Whether it is another: one of the two lied. The deputy speaks for the seat from then on.
+        differs: bool,
     },
 }
 
@@ -61,7 +71,7 @@ const MAX_WINDOWS: usize = 64;
 /// come in with their authenticated sender, and go out by [`Party::poll_transmit`]. What is kept is bounded by the terms' roster.
 ///
 /// A coordinator asks members that are silent for `patience` again, then has a deputy recover the first of them if the terms permit it, then gives the
-/// window up and asks its assets again.
+/// window up and begins the sum again. When a sum is implausible, it begins again too, and first has a deputy recompute one member's part.
 #[derive(Debug)]
 pub struct Party {
     node: NodeId,
@@ -73,6 +83,10 @@ pub struct Party {
     gathering: Option<Gathering>,
     /// The survivor set that waits: how often it was asked for, and until when.
     waits: Option<(Asked, Instant)>,
+    /// A member whose part in an implausible sum is computed again: no window is closed until then, at the latest.
+    audit: Option<(NodeId, Instant)>,
+    /// Members that were audited.
+    audited: Vec<NodeId>,
     windows: VecDeque<Window>,
     out: VecDeque<(NodeId, Vec<u8>)>,
     /// Messages of this node to itself.
@@ -85,7 +99,22 @@ impl Party {
     pub fn new(node: NodeId, coordinator: NodeId, terms: Arc<Terms>, patience: Duration) -> Self {
         let (windows, out, own) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
         let (masking, member, gathering, waits) = (None, None, None, None);
-        Self { node, coordinator, terms, patience, masking, member, gathering, waits, windows, out, own }
+        let (audit, audited) = (None, Vec::new());
+        Self {
+            node,
+            coordinator,
+            terms,
+            patience,
+            masking,
+            member,
+            gathering,
+            waits,
+            audit,
+            audited,
+            windows,
+            out,
+            own,
+        }
     }
 
     /// With an asset's masks.
@@ -236,6 +265,14 @@ impl Party {
         reply: &MaskSum,
     ) -> Result<Vec<NodeId>, SecureError> {
         let gathering = self.gathering.as_mut().ok_or(PrivacyError::Sender { node: from })?;
+        if let Some((seat, _)) = self.audit.filter(|(seat, _)| *seat == reply.seat && *seat != from)
+            && gathering.aggregator().is_closed(reply)
+        {
+            let differs = gathering.audit(from, reply)? == Audit::Differs;
+            self.audit = None;
+            self.tell(Window::Audited { seat, deputy: from, differs });
+            return Ok(Vec::new());
+        }
         let opened = gathering.on_mask_sum(lead, now, from, reply);
         if gathering.is_open() {
             self.waits = None;
@@ -248,9 +285,33 @@ impl Party {
             Ok(None) => Ok(Vec::new()),
             Err(SecureError::Privacy(PrivacyError::Implausible { .. })) => {
                 self.tell(Window::Unopened { reason: "implausible" });
-                Ok(lead.members().collect())
+                self.begin_audit(now);
+                Ok(self.begin_again(now, lead))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    fn begin_again(&mut self, now: Instant, lead: &mut Coordinator) -> Vec<NodeId> {
+        self.gathering.as_mut().map_or_else(Vec::new, |gathering| gathering.begin_again(lead, now))
+    }
+
+    /// Has a deputy recompute the part of one member that was not audited yet, as long as the terms permit recoveries: it tells who lied, or one who did not.
+    fn begin_audit(&mut self, now: Instant) {
+        let seats: Vec<NodeId> = self.terms.parts().committee.iter().map(|seat| seat.node).collect();
+        let own = self.node;
+        let Some(gathering) = &mut self.gathering else { return };
+        let audited = &self.audited;
+        let Some(suspect) = seats.iter().copied().find(|seat| *seat != own && !audited.contains(seat)) else {
+            return;
+        };
+        let Some(deputy) = seats.iter().copied().find(|seat| *seat != suspect) else { return };
+        if let Ok(recover) = gathering.recover(suspect, deputy) {
+            self.audited.push(suspect);
+            // Shares are asked for, come to the deputy, and its sum comes here.
+            self.audit = Some((suspect, now.saturating_add(4 * self.patience)));
+            self.tell(Window::Recovered { lost: suspect, deputy });
+            self.tell_committee(&recover.encode(), Some(suspect));
         }
     }
 
@@ -275,8 +336,11 @@ impl Party {
     ) -> Result<Vec<NodeId>, SecureError> {
         let mut asked = Vec::new();
         loop {
-            let due =
-                self.gathering.as_ref().zip(lead.as_deref()).is_some_and(|(own, lead)| own.is_due(lead));
+            if let Some((gathering, lead)) = self.gathering.as_mut().zip(lead.as_deref()) {
+                gathering.align(lead);
+            }
+            let due = self.audit.is_none()
+                && self.gathering.as_ref().zip(lead.as_deref()).is_some_and(|(own, lead)| own.is_due(lead));
             if let Some(bytes) = self.own.pop_front() {
                 asked.extend(self.take(now, lead.as_deref_mut(), self.node, &bytes)?);
             } else if due {
@@ -300,10 +364,11 @@ impl Party {
     #[must_use]
     pub fn poll_timeout(&self, lead: &Coordinator) -> Option<Instant> {
         let waits = self.waits.map(|(_, until)| until);
+        let audit = self.audit.map(|(_, until)| until);
         // While a set waits for the committee, a round's deadline decides nothing.
-        let held = waits.is_some() && lead.waits();
+        let held = (waits.is_some() || audit.is_some()) && lead.waits();
         let own = if held { None } else { lead.poll_timeout() };
-        waits.into_iter().chain(own).min()
+        waits.into_iter().chain(audit).chain(own).min()
     }
 
     /// Goes on at a deadline of the committee or of the method; answers who is to be asked.
@@ -314,8 +379,11 @@ impl Party {
         if self.poll_timeout(lead).is_none_or(|due| now < due) {
             return Ok(Vec::new());
         }
+        // Nobody could compute it again: the plan goes on without a name.
+        let unaudited = self.audit.take_if(|(_, until)| *until <= now).is_some();
         let mut asked = match self.waits {
-            Some((asked, until)) if until <= now => self.press(now, asked)?,
+            Some((asked, until)) if until <= now => self.press(now, asked, lead),
+            _ if unaudited => Vec::new(),
             _ => self.on_deadline(now, lead)?,
         };
         asked.extend(self.settle(now, Some(lead))?);
@@ -325,6 +393,11 @@ impl Party {
     /// A round's deadline: those who are there are opened, if that closes it; then the method decides.
     fn on_deadline(&mut self, now: Instant, lead: &mut Coordinator) -> Result<Vec<NodeId>, SecureError> {
         let Some(gathering) = &mut self.gathering else { return Ok(Vec::new()) };
+        if gathering.is_stuck() {
+            // Who is left may not be told apart from those who were there.
+            self.tell(Window::Unopened { reason: "changes" });
+            return Ok(lead.end(now));
+        }
         if lead.waits() && gathering.is_due_at_deadline(lead) {
             self.close(now)?;
             return Ok(Vec::new());
@@ -339,8 +412,8 @@ impl Party {
     }
 
     /// The committee is silent: ask again, recover a member, give the window up.
-    fn press(&mut self, now: Instant, asked: Asked) -> Result<Vec<NodeId>, SecureError> {
-        let Some(gathering) = &mut self.gathering else { return Ok(Vec::new()) };
+    fn press(&mut self, now: Instant, asked: Asked, lead: &mut Coordinator) -> Vec<NodeId> {
+        let Some(gathering) = &mut self.gathering else { return Vec::new() };
         let until = now.saturating_add(self.patience);
         let missing: Vec<NodeId> = gathering.aggregator().missing().collect();
         let mut seats = self.terms.parts().committee.iter().map(|seat| seat.node);
@@ -357,28 +430,27 @@ impl Party {
                     self.tell(Window::Recovered { lost, deputy });
                     self.tell_committee(&recover.encode(), Some(lost));
                 }
-                Err(_) => return self.give_up(),
+                Err(_) => return self.give_up(now, lead),
             },
-            _ => return self.give_up(),
+            _ => return self.give_up(now, lead),
         }
-        Ok(Vec::new())
+        Vec::new()
     }
 
-    fn give_up(&mut self) -> Result<Vec<NodeId>, SecureError> {
+    fn give_up(&mut self, now: Instant, lead: &mut Coordinator) -> Vec<NodeId> {
         self.waits = None;
-        let asked = self.gathering.as_mut().map(Gathering::abandon).transpose()?;
         self.tell(Window::Unopened { reason: "committee_silent" });
-        Ok(asked.unwrap_or_default())
+        self.begin_again(now, lead)
     }
 
-    /// A later horizon begins: the sum is empty, and what waits is dropped.
-    pub fn restart(&mut self) {
+    /// A later horizon begins, or other members: the sum is empty, and what waits is dropped.
+    pub fn restart(&mut self, lead: &Coordinator) {
         self.waits = None;
         if let Some(gathering) = &mut self.gathering {
             if !gathering.is_open() {
                 self.windows.push_back(Window::Unopened { reason: "horizon" });
             }
-            gathering.restart();
+            gathering.restart(lead);
         }
     }
 
@@ -447,6 +519,15 @@ impl Party {
     pub fn restore_masking(&mut self, state: &[u8]) -> Result<(), PrivacyError> {
         let missing = PrivacyError::NotEnrolled { node: self.node };
         self.masking.as_mut().ok_or(missing)?.restore(state)
+    }
+
+    /// Takes the asset's kept ledger back ([`Masking::restore_ledger`]).
+    ///
+    /// # Errors
+    /// As there, and [`PrivacyError::NotEnrolled`] without an asset.
+    pub fn restore_ledger(&mut self, ledger: &[u8]) -> Result<(), PrivacyError> {
+        let missing = PrivacyError::NotEnrolled { node: self.node };
+        self.masking.as_mut().ok_or(missing)?.restore_ledger(ledger)
     }
 
     /// Takes a snapshot of the seat back ([`CommitteeMember::restore`]).

@@ -101,7 +101,7 @@ fn messages_survive_a_round_trip_and_have_one_encoding() {
             prices: vec![1.0, -2.0],
             question: Question::Intercept { curvature: Curvature::Diagonal, blend: 0.0, proximal: 1.0 },
         },
-        receipt: Receipt { epoch: 3, counted: 4, resolved: 500 },
+        receipt: Receipt { epoch: 3, generation: 2, counted: 4, resolved: 500 },
     };
     let bytes = request.encode();
     assert_eq!(MaskedRequest::decode(&bytes), Ok(request));
@@ -110,7 +110,12 @@ fn messages_survive_a_round_trip_and_have_one_encoding() {
     let terms: &Terms = &fleet.terms;
     let answer = MaskedAnswer {
         heading: Heading { horizon: 1, round: 70_000, base: 3 },
-        masked: MaskedContribution { epoch: 3, sequence: 9, entries: vec![7; terms.vector_len()] },
+        masked: MaskedContribution {
+            epoch: 3,
+            generation: 1,
+            sequence: 9,
+            entries: vec![7; terms.vector_len()],
+        },
     };
     let answer_bytes = answer.encode();
     assert_eq!(MaskedAnswer::decode(&answer_bytes, terms), Ok(answer));
@@ -130,7 +135,7 @@ fn a_masked_answer_is_little_longer_than_one_of_fixed_width() {
     // 24 entries of 33 bits, as 16 assets of a microgrid have them; counts as they are in the middle of a plan.
     let packed = vec![0; 99];
     let heading = Heading { horizon: 256, round: 100, base: 99 };
-    let masked = MaskedContribution { epoch: 1, sequence: 50, entries: packed.clone() };
+    let masked = MaskedContribution { epoch: 1, generation: 1, sequence: 50, entries: packed.clone() };
     let found = MaskedAnswer { heading, masked }.encode().len();
     // The same without masks: [horizon, term, round, base, entries: bstr].
     let mut plain = Vec::new();

@@ -492,6 +492,13 @@ impl Asset {
         self.last.as_ref().map(|(request, _)| request)
     }
 
+    /// All entries of the last answer, whatever of it is counted; `None` before the first of a horizon.
+    #[must_use]
+    pub fn answer(&self) -> Option<&[i64]> {
+        let (_, answer) = self.last.as_ref()?;
+        (!answer.entries.is_empty()).then_some(answer.entries.as_slice())
+    }
+
     /// How the plan ended, once the coordinator has committed it.
     #[must_use]
     pub fn committed(&self) -> Option<Outcome> {

@@ -11,7 +11,8 @@
 //!
 //! **Sums.** A contribution says which earlier one it replaces (its base), and is accepted only when that is the one in the sum:
 //! each answer counts exactly once however often it travels. A member that says that it replaces nothing although the sum holds
-//! something of it has lost its memory, and the sum begins anew: everyone is asked for all of the last answer. Prices stay.
+//! something of it has lost its memory, and the sum begins anew: everyone is asked for all of the last answer. Prices stay. From a member that does so more
+//! than three times in a horizon nothing new is taken: its last answer stays in the sum.
 
 mod drift;
 mod sums;
@@ -39,6 +40,9 @@ pub use sums::Heading;
 
 /// How many more steps are taken from the same answers: convergence is two sweeps.
 const SWEEPS: u32 = 2;
+
+/// How often the sum begins anew in a horizon because one member has forgotten what it said.
+const MAX_ANEW: u32 = 3;
 
 /// When a coordinator waits, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,6 +100,8 @@ struct Member {
     silent: u32,
     /// It answers no more: what the sum holds of it stays.
     retired: bool,
+    /// How often the sum began anew for it in the horizon.
+    anew: u32,
 }
 
 impl Member {
@@ -167,6 +173,7 @@ impl Coordinator {
             place: f64::NEG_INFINITY,
             silent: 0,
             retired: false,
+            anew: 0,
         };
         Ok(Self {
             sum: vec![0; method.layout().entries()],
@@ -225,6 +232,7 @@ impl Coordinator {
         (self.horizon, self.round) = (horizon, round.max(1));
         (self.sweeps, self.unconfirmed, self.drift) = (0, false, drift::Drift::default());
         self.drift.publish(self.round);
+        self.members.iter_mut().for_each(|member| member.anew = 0);
         self.forget();
         self.open(now);
         Ok(self.everyone(now))
@@ -280,7 +288,12 @@ impl Coordinator {
             return Err(PlanError::OldRound { found, current });
         }
         let anew = contribution.base == 0 && accepted != 0;
+        if anew && self.members[index].anew == MAX_ANEW {
+            // One that forgets again and again does not keep the others from a plan: its last answer stays.
+            return Ok(self.retire(now, from, 1));
+        }
         if anew {
+            self.members[index].anew += 1;
             self.forget();
         }
         for (sum, entry) in self.sum.iter_mut().zip(&contribution.entries) {

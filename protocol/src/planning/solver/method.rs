@@ -60,6 +60,12 @@ impl Kind {
             Self::AsynchronousExchange => "asynchronous_exchange",
         }
     }
+
+    /// Whether a step needs everyone's answer to one question.
+    #[must_use]
+    pub const fn rounds(self) -> bool {
+        !matches!(self, Self::Asynchronous | Self::AsynchronousExchange)
+    }
 }
 
 /// Settings of a method. Each reads what concerns it.

@@ -32,6 +32,35 @@ fn course(fleet: &Planted, settings: MethodSettings, model: SlotModel) -> Course
 }
 
 #[test]
+fn a_member_that_forgets_again_and_again_does_not_make_the_fleet_begin_anew() {
+    let nodes: Vec<NodeId> = (1..=3).map(NodeId).collect();
+    let couplings = Couplings::balances(2).expect("valid");
+    let settings = MethodSettings::of(Kind::Exchange);
+    let mut lead = Coordinator::new(settings, Pace::default(), &couplings, nodes.clone()).expect("valid");
+    lead.start(Instant::ZERO);
+    let answer = |lead: &Coordinator, node, base| {
+        let asked = lead.request(node).expect("a member");
+        let entries = vec![1 << 20; lead.entries()];
+        Contribution { horizon: 0, term: 0, round: asked.round, base, entries }
+    };
+    for forgets in 0..5 {
+        // A round of its own: everyone answers it but the one that forgot, which then replaces nothing.
+        for node in lead.missing().collect::<Vec<_>>() {
+            let base = lead.request(node).expect("a member").accepted;
+            let contribution = answer(&lead, node, base);
+            lead.on_contribution(Instant::ZERO, node, &contribution).expect("taken");
+        }
+        let contribution = answer(&lead, nodes[0], 0);
+        let asked = lead.on_contribution(Instant::ZERO, nodes[0], &contribution);
+        let begun = asked.is_ok_and(|asked| asked.len() == 3 && !lead.has_share(nodes[1]));
+        assert_eq!(begun, forgets < 3, "{forgets}");
+        assert_eq!(lead.retired().count(), usize::from(forgets >= 3));
+        assert!(lead.outcome().is_none());
+    }
+    assert!(lead.has_share(nodes[0]), "its last answer stays");
+}
+
+#[test]
 fn every_method_finds_the_planted_optimum_in_rounds() {
     for binding in [Binding::Balance, Binding::Mixed] {
         let fleet = small(1, binding);

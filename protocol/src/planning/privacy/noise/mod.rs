@@ -140,6 +140,12 @@ impl Mechanism {
         grains.into_iter().map(|grain| grain as i64).collect()
     }
 
+    /// Entries of a share.
+    #[must_use]
+    pub const fn entries(&self) -> usize {
+        self.entries
+    }
+
     /// Whether the budget does not cover another release.
     #[must_use]
     pub const fn is_spent(&self) -> bool {
@@ -162,6 +168,15 @@ impl Mechanism {
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The same noise for shares of another length. What was spent stays spent.
+    ///
+    /// # Errors
+    /// [`PrivacyError::Terms`] when there are no entries, or too many.
+    pub fn resized(&self, entries: usize) -> Result<Self, PrivacyError> {
+        let ledger = self.ledger;
+        Ok(Self { ledger, ..Self::new(self.settings, entries)? })
     }
 
     /// The ledger, to take a snapshot back.

@@ -45,9 +45,13 @@ impl Coordinator {
         Ok(heading.base == accepted)
     }
 
-    /// Empties the sum, and answers who is to be asked: everyone.
+    /// Empties the sum, and answers who is to be asked: everyone; nobody when no round is open.
     pub fn begin_again(&mut self, now: Instant) -> Vec<NodeId> {
+        if !matches!(self.phase, Phase::Open { .. }) {
+            return Vec::new();
+        }
         self.forget();
+        self.open(now);
         self.everyone(now)
     }
 
@@ -87,6 +91,14 @@ impl Coordinator {
         }
         let complete = self.members.iter().all(|member| member.has_answered(self.round));
         if self.method.rounds() && complete { self.close(now) } else { Vec::new() }
+    }
+
+    /// Ends a plan that cannot go on: it is committed as [`Outcome::Absent`]. Answers who is to be told.
+    pub fn end(&mut self, now: Instant) -> Vec<NodeId> {
+        match self.phase {
+            Phase::Open { .. } => self.commit(now, Outcome::Absent),
+            Phase::Idle | Phase::Done(_) => Vec::new(),
+        }
     }
 
     /// Whether an answer of a member is in the sum.

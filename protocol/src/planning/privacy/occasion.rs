@@ -1,0 +1,33 @@
+//! What a contribution is said for: [`Occasion`]. Masks are derived with it, so that what was said for one never opens with what was said for another.
+
+use sha2::{Digest as _, Sha256};
+
+/// A generation of the sum, and the question that is answered in it.
+///
+/// A coordinator that asks one asset something else than the others, or asks it alone to begin anew, gets a contribution whose masks do not cancel with
+/// theirs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occasion {
+    /// What the shares are of: the solvers' horizon.
+    pub horizon: u64,
+    /// How often the sum was begun in the epoch, from 1: in each generation whatever is summed is summed from nothing.
+    pub generation: u64,
+    /// SHA-256 of the question that all of a set answer; `None` with methods that sum answers to questions of any age.
+    pub question: Option<[u8; 32]>,
+}
+
+impl Occasion {
+    /// SHA-256 over all of it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(b"CosmosMesh occasion 1");
+        hash.update(self.horizon.to_be_bytes());
+        hash.update(self.generation.to_be_bytes());
+        // Absent and present differ in length, and nothing follows.
+        if let Some(question) = &self.question {
+            hash.update(question);
+        }
+        hash.finalize().into()
+    }
+}

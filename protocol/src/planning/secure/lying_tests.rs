@@ -1,0 +1,176 @@
+//! What a coordinator that lies could learn of one asset, attacked.
+
+use alloc::{vec, vec::Vec};
+
+use super::{
+    Enrolment, EpochSeed, MaskedAnswer, MaskedRequest, Masking, Reply, SecureError, Width,
+    masking::asked_of_all,
+};
+use crate::{
+    id::NodeId,
+    planning::{
+        Hessian, LocalProblem, ProblemParts, QpSettings, SharedTerm,
+        message::FRACTION_BITS,
+        privacy::{self, Aggregator, CommitteeMember, Receipt},
+        solver::{Asset, Curvature, Question, Request},
+    },
+};
+
+const LIAR: NodeId = NodeId(99);
+const SLOTS: usize = 2;
+
+fn seed(node: u64) -> EpochSeed {
+    EpochSeed::new([node as u8; 32])
+}
+
+struct Fleet {
+    aggregator: Aggregator,
+    assets: Vec<(NodeId, Asset, Masking)>,
+    committee: Vec<CommitteeMember>,
+}
+
+fn fleet() -> Fleet {
+    let mut enrolment = Enrolment {
+        plan: 1,
+        k_min: 3,
+        cohort: 3,
+        changes: 3,
+        threshold: 3,
+        recoveries: 1,
+        greatest: 8 << FRACTION_BITS,
+        total: None,
+        grain: 0,
+        epochs: Vec::new(),
+    };
+    let nodes =
+        |nodes: core::ops::Range<u64>| nodes.map(|node| (NodeId(node), seed(node))).collect::<Vec<_>>();
+    enrolment.epochs = enrolment.published(&nodes(20..24), &nodes(1..6), 2);
+    let terms = enrolment.terms(1, SLOTS + 1, Width::Any).expect("published");
+    let asset = |node: u64| {
+        let problem = LocalProblem::new(ProblemParts {
+            hessian: Hessian::Diagonal(vec![0.5 + node as f64; SLOTS]),
+            linear: vec![-1.0 * node as f64, 0.3 * node as f64],
+            constant: 0.0,
+            lower: vec![-4.0; SLOTS],
+            upper: vec![4.0; SLOTS],
+            rows: vec![],
+            shared: (0..SLOTS).map(|i| SharedTerm { variable: i, coupling: i, coefficient: 1.0 }).collect(),
+            couplings: SLOTS,
+        });
+        let asset = Asset::new(NodeId(node), problem.expect("valid"), QpSettings::default());
+        let masks =
+            privacy::Asset::new(terms.clone(), NodeId(node), &seed(node).asset(1), &enrolment.policy());
+        (NodeId(node), asset.expect("solvable"), Masking::new(masks.expect("enrolled")))
+    };
+    let member = |node: u64| Enrolment::member(&terms, NodeId(node), &seed(node), LIAR).expect("seated");
+    Fleet {
+        aggregator: Aggregator::new(terms.clone()),
+        assets: (1..6).map(asset).collect(),
+        committee: (20..24).map(member).collect(),
+    }
+}
+
+fn asked(round: u32, accepted: u32, counted: u64, resolved: u64) -> MaskedRequest {
+    let request = Request {
+        horizon: 0,
+        term: 0,
+        round,
+        accepted,
+        committed: None,
+        unit: 1.0,
+        prices: vec![0.4, -0.7],
+        question: Question::Response { curvature: Curvature::None, others: vec![] },
+    };
+    MaskedRequest { request, receipt: Receipt { epoch: 1, generation: 1, counted, resolved } }
+}
+
+impl Fleet {
+    fn answer(&mut self, index: usize, asked: &MaskedRequest) -> Result<MaskedAnswer, SecureError> {
+        let (_, asset, masking) = &mut self.assets[index];
+        match masking.on_request(asset, asked)? {
+            Some(Reply::Answer(answer)) => Ok(answer),
+            other => panic!("{other:?} is no answer"),
+        }
+    }
+
+    /// A round in which the liar asks each what it likes, and publishes that all answered what it asked the last. Answers what opens in this window alone.
+    fn round(&mut self, asked: impl Fn(usize) -> MaskedRequest) -> Result<Vec<i64>, SecureError> {
+        let last = asked(self.assets.len() - 1).request;
+        self.aggregator.turn(0, asked_of_all(&last));
+        for index in 0..self.assets.len() {
+            let answer = self.answer(index, &asked(index))?;
+            let node = self.assets[index].0;
+            self.aggregator.on_contribution(node, &answer.masked)?;
+        }
+        let survivors = self.aggregator.close()?;
+        let mut opened = None;
+        for member in &mut self.committee {
+            let reply = member.on_survivors(LIAR, &survivors)?;
+            opened = self.aggregator.on_mask_sum(member.node(), &reply)?;
+        }
+        Ok(opened.expect("all answered").change)
+    }
+}
+
+/// Whether what opened is beyond all bounds, or what nobody says: whole shares are below 2²⁷ steps.
+fn is_garbage(change: Result<Vec<i64>, SecureError>) -> bool {
+    match change {
+        Ok(change) => change.iter().all(|entry| entry.unsigned_abs() > 1 << 40),
+        Err(error) => error.reason() == "implausible",
+    }
+}
+
+#[test]
+fn nobody_is_asked_anew_alone() {
+    let mut fleet = fleet();
+    fleet.round(|_| asked(1, 0, 0, 0)).expect("opens");
+    // At the same prices the others' changes are exactly zero: what opens would be its share.
+    let change = fleet.round(|index| asked(2, if index == 0 { 0 } else { 1 }, 1, 1));
+    assert_eq!(change.map_err(|error| error.reason()), Err("base"));
+    // Without the lie, a window at the same prices tells nothing.
+    let mut fleet = self::fleet();
+    fleet.round(|_| asked(1, 0, 0, 0)).expect("opens");
+    assert_eq!(fleet.round(|_| asked(2, 1, 1, 1)), Ok(vec![0; SLOTS + 1]));
+}
+
+#[test]
+fn nobody_is_told_alone_that_it_was_not_counted() {
+    let mut fleet = fleet();
+    fleet.round(|_| asked(1, 0, 0, 0)).expect("opens");
+    let change = fleet.round(|index| match index {
+        0 => asked(2, 0, 0, 1),
+        _ => asked(2, 1, 1, 1),
+    });
+    // It says its whole share, but under masks that members do not take off.
+    assert!(is_garbage(change));
+}
+
+#[test]
+fn nobody_is_asked_at_other_prices_alone() {
+    let mut fleet = fleet();
+    fleet.round(|_| asked(1, 0, 0, 0)).expect("opens");
+    let change = fleet.round(|index| {
+        let mut asked = asked(2, 1, 1, 1);
+        if index == 0 {
+            asked.request.prices[1] += 0.25;
+        }
+        asked
+    });
+    assert!(is_garbage(change));
+}
+
+#[test]
+fn an_answer_to_one_question_waits_for_nobody_who_answers_the_next() {
+    let mut fleet = fleet();
+    fleet.round(|_| asked(1, 0, 0, 0)).expect("opens");
+    let late = fleet.answer(0, &asked(2, 1, 1, 1)).expect("answers");
+    fleet.aggregator.turn(0, asked_of_all(&asked(2, 1, 1, 1).request));
+    fleet.aggregator.on_contribution(NodeId(1), &late.masked).expect("new");
+    // The question changes: what waits is dropped, and its asset told.
+    let next = asked(3, 1, 1, 1);
+    assert_eq!(fleet.aggregator.turn(0, asked_of_all(&next.request)), [NodeId(1)]);
+    let receipt = fleet.aggregator.receipt(NodeId(1)).expect("enrolled");
+    assert_eq!((receipt.counted, receipt.resolved), (1, 2));
+    let again = fleet.answer(0, &MaskedRequest { receipt, ..next }).expect("answers");
+    assert_eq!((again.masked.sequence, again.heading.base), (3, 1));
+}
