@@ -48,9 +48,11 @@ mod mailbox;
 mod message;
 mod metrics;
 mod opening;
+mod plan;
 mod processor;
 mod store;
 mod tls;
+mod token;
 pub mod transport;
 mod trust;
 mod unflushed;
@@ -58,8 +60,8 @@ mod unflushed;
 pub use client::{Client, ClientError};
 pub use clock::CivilClock;
 pub use config::{
-    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Preset, Radio, Requirements, Speaks,
-    Station, Trust, Via,
+    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Plan, Preset, Radio, Requirements,
+    Speaks, Station, Trust, Via,
 };
 pub use credential::CredentialError;
 pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
@@ -70,4 +72,6 @@ pub use inbox::{InboxEntry, InboxNumber, Received};
 pub use log::{LogFormat, LogLevel, start as start_log};
 pub use message::Message;
 pub use metrics::PeerStatus;
+pub use plan::{PlanView, Price, Values, VersionView};
 pub use tls::Tls;
+pub use token::Token;

@@ -45,6 +45,8 @@ pub(crate) enum Event {
     Unwritable { connection: ConnectionId },
     /// A connection is over.
     Gone { connection: ConnectionId },
+    /// A handshake led to no connection: with whom, and why.
+    Unmet { from: SocketAddr, reason: &'static str, problem: String },
     /// A datagram came in.
     Datagram { from: SocketAddr, bytes: Vec<u8> },
     /// A bundle came from another daemon of this process, which is to be told what became of it.

@@ -22,6 +22,7 @@ use crate::{
     inbox::InboxNumber,
     mailbox::{Mailbox, Open, Reply},
     metrics::{Counts, Snapshot},
+    plan::PlanNotes,
     processor,
     store::{Keeper, Store},
     tls::TlsSetup,
@@ -31,7 +32,7 @@ use command::Requests;
 use connection::{Closing, Connection};
 use cosmosmesh_protocol::{
     node::{Batch, Input, InputError, LinkId, Node, Transfer},
-    time::Instant,
+    time::{Instant, UtcEstimate},
 };
 use peers::PeerState;
 use radio::RadioState;
@@ -56,7 +57,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How old what others see of a busy engine may be.
 const TELL_EVERY: Duration = Duration::from_millis(20);
 /// How often civil time is asked for anew.
-const CIVIL_EVERY: Duration = Duration::from_secs(1);
+const CIVIL_EVERY: Duration = Duration::from_secs(10);
+/// By how much it is off when the clock was set, in milliseconds.
+const CIVIL_JUMP_MS: u64 = 200;
 /// A turn that comes so late was no turn of ours: the process was stopped, or the machine asleep. What peers said meanwhile is yet to be read.
 const STALLED: Duration = Duration::from_secs(3);
 /// How long it may take to be read.
@@ -130,7 +133,7 @@ pub(crate) struct Parts {
     pub(crate) datagrams_dropped: Arc<AtomicU64>,
     pub(crate) shared: Arc<Shared>,
     /// For sessions that are protected.
-    pub(crate) tls: Option<TlsSetup>,
+    pub(crate) tls: Option<Arc<TlsSetup>>,
     /// Where it listens: to wake those who wait for a connection.
     pub(crate) listeners: Vec<SocketAddr>,
 }
@@ -161,11 +164,14 @@ pub(crate) struct Engine {
     inbox_bytes: u64,
     store_failing: Option<String>,
     counts: Counts,
+    plan: PlanNotes,
     /// When messages were accepted whose acknowledgement is not here.
     accepted_at: BTreeMap<(u64, u8, u64), Instant>,
     /// When an input last took longer than its budget.
     over_budget_at: Option<Instant>,
     civil_due: Instant,
+    /// What the node was told of civil time.
+    civil: Option<UtcEstimate>,
     trust_due: Instant,
     published: Instant,
     stopping: Option<Instant>,
@@ -205,9 +211,11 @@ impl Engine {
             inbox_bytes,
             store_failing: None,
             counts: Counts::default(),
+            plan: PlanNotes::default(),
             accepted_at: BTreeMap::new(),
             over_budget_at: None,
             civil_due: Instant::ZERO,
+            civil: None,
             trust_due: Instant::ZERO,
             published: Instant::ZERO,
             stopping: None,
@@ -217,8 +225,18 @@ impl Engine {
             turned_away: 0,
         };
         engine.introduce_peers();
+        engine.begin_plan();
         engine.publish();
         engine
+    }
+
+    /// The plan begins, or goes on after a restart: what was kept tells the node where it is.
+    fn begin_plan(&mut self) {
+        if self.parts.config.plan.is_some()
+            && let Err(error) = self.input(Input::StartPlan)
+        {
+            tracing::error!(%error, "the plan does not begin");
+        }
     }
 
     /// Runs until it was told to stop, and has.
@@ -355,6 +373,7 @@ impl Engine {
             over_budget_lately: since.is_some_and(|since| since < ALARM),
             counts,
             peers: self.peer_status(),
+            plan: self.plan.view(self.parts.config.plan.as_ref(), &self.parts.node),
             radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,

@@ -89,6 +89,7 @@ impl Engine {
     }
 
     fn on_report(&mut self, report: Report) {
+        self.plan.note(&report);
         match report {
             Report::Accepted { destination, purpose, sequence, .. } => {
                 self.counts.message("accepted", purpose_word(purpose));
@@ -136,7 +137,7 @@ impl Engine {
             Report::Presence { node, presence, .. } => {
                 tracing::info!(%node, presence = presence.word(), "what is believed of a neighbour");
             }
-            // Streams that were full have room: who was refused tries again by itself. Plan and shared state have no application here.
+            // Streams that were full have room: who was refused tries again by itself. The plan is looked at; shared state has no application here.
             Report::Writable { .. }
             | Report::Visible { .. }
             | Report::PlanEpoch { .. }

@@ -1,7 +1,7 @@
 //! One turn of the engine: events in, deadlines, everything that follows from them.
 
 use super::{
-    Answer, CIVIL_EVERY, Engine, LAST_WORDS, LOOK_AT_TRUST, OVERDUE, connection::Connection,
+    Answer, CIVIL_EVERY, CIVIL_JUMP_MS, Engine, LAST_WORDS, LOOK_AT_TRUST, OVERDUE, connection::Connection,
     outputs::delivered_bytes,
 };
 use crate::{mailbox::Event, store::Work, transport::ConnectionId};
@@ -37,6 +37,12 @@ impl Engine {
                 }
             }
             Event::Gone { connection } => self.on_gone(connection),
+            Event::Unmet { from, reason, problem } => {
+                self.counts.refuse("quic", reason);
+                if let Some(more) = self.may_tell("quic_refused") {
+                    tracing::warn!(%from, reason, problem, more, "a handshake leads to no session");
+                }
+            }
             Event::Datagram { from, bytes } => self.on_datagram(from, &bytes),
             Event::Neighbour { from, transfer, bundle, reply } => {
                 self.on_neighbour(from, Answer::Process(reply, transfer), &bundle);
@@ -62,13 +68,7 @@ impl Engine {
 
     pub(super) fn on_time(&mut self) {
         let now = self.now();
-        if now >= self.civil_due {
-            self.civil_due = now.saturating_add(CIVIL_EVERY);
-            if let Some(estimate) = self.parts.clock.civil() {
-                // Without one, the node goes on with what it knew.
-                let _ = self.input(Input::Civil(estimate));
-            }
-        }
+        self.look_at_civil_time(now);
         if self.parts.node.poll_timeout().is_some_and(|due| due <= now) {
             let _ = self.input(Input::Timeout);
         }
@@ -93,6 +93,21 @@ impl Engine {
             }
             writes && closing.until > now
         });
+    }
+
+    /// Tells the node civil time, now and then, and at once when the clock was set.
+    fn look_at_civil_time(&mut self, now: Instant) {
+        let due = now >= self.civil_due;
+        if due {
+            self.civil_due = now.saturating_add(CIVIL_EVERY);
+        }
+        // Without one, the node goes on with what it knew.
+        let Some(estimate) = self.parts.clock.civil() else { return };
+        let off = self.civil.map_or(u64::MAX, |known| known.dtn_time(now).0.abs_diff(estimate.utc.0));
+        if due || off > CIVIL_JUMP_MS {
+            self.civil = Some(estimate);
+            let _ = self.input(Input::Civil(estimate));
+        }
     }
 
     /// Whether something is due on a connection. While what connections brought lies unread, their time is not up, within bounds.

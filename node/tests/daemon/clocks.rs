@@ -15,17 +15,22 @@ use std::{
 /// Noon of some day in 2026.
 const NOON_MS: i64 = 826_000_000_000;
 const HOUR_MS: i64 = 3_600_000;
-const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
+pub(super) const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
 /// Longer than the daemon goes on with what it knew of civil time.
 const NOTICED: Duration = Duration::from_millis(1500);
 
 /// A clock that goes as the machine's monotonic one does, and is off by what it is told, in milliseconds. At −[`NOON_MS`], nobody has set it.
 fn clock(off: &Arc<AtomicI64>) -> CivilClock {
+    clock_from(NOON_MS, off)
+}
+
+/// The same from another time, in milliseconds since 2000.
+pub(super) fn clock_from(base_ms: i64, off: &Arc<AtomicI64>) -> CivilClock {
     let (begun, off) = (super::place::clock(), off.clone());
     Arc::new(move || {
         let since = i64::try_from(begun.elapsed().as_millis()).expect("not so long");
         let off = off.load(Ordering::Relaxed);
-        (off != -NOON_MS).then(|| DtnTime((NOON_MS + since + off).unsigned_abs()))
+        (off != -NOON_MS).then(|| DtnTime((base_ms + since + off).unsigned_abs()))
     })
 }
 

@@ -7,7 +7,7 @@ use redb::{StorageBackend, backends::FileBackend};
 use std::{
     fs::{self, OpenOptions},
     io,
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -134,6 +134,11 @@ fn a_port_that_is_taken_is_told_with_its_address() {
         let error = result.map(drop).expect_err("the port is taken").to_string();
         assert!(error.contains(&address.to_string()), "{error}");
     }
+    let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let udp = datagrams.local_addr().expect("an address");
+    let result = Daemon::start(place.config(1, &format!("listen: (udp: \"{udp}\")")));
+    let error = result.map(drop).expect_err("the port is taken").to_string();
+    assert!(error.starts_with(&format!("UDPCL at {udp}: ")), "{error}");
     let error = Daemon::start(place.config(1, &format!("control: \"{address}\""))).map(drop);
     assert!(matches!(error, Err(StartError::Listen { what: "control", .. })));
 }

@@ -1,8 +1,21 @@
 //! Sessions by what an authority has signed, and how they end when it takes that back.
 
-use super::place::{Place, QUICK, free, program, receive, send, wait_until};
-use cosmosmesh_node::Client;
-use std::{net::SocketAddr, path::PathBuf, process::Output};
+use super::{
+    clocks::{YEAR_MS, clock_from},
+    place::{Place, QUICK, free, program, receive, send, wait_until},
+};
+use cosmosmesh_node::{Client, Daemon, Start};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::Output,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// A place with an authority.
 struct Fleet {
@@ -101,6 +114,39 @@ fn members_that_show_their_certificates_exchange_messages_until_a_key_is_taken_b
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "certificates are issued by the machine's time")]
+fn a_clock_set_before_certificates_ends_sessions_until_it_is_right_and_one_set_behind_them_does_not() {
+    let (fleet, address) = (Fleet::new(), free());
+    fleet.certify(1, "authority");
+    fleet.certify(2, "authority");
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+    let base = i64::try_from(since_1970).expect("not so long") - 946_684_800_000;
+    let off = Arc::new(AtomicI64::new(0));
+    let peers = fleet.place.peer(1, "Inbound");
+    let rest = format!("listen: (tcpcl: \"{address}\"), peers: [{peers}], {}", fleet.trust(2, ""));
+    let start = Start { civil: Some(clock_from(base, &off)), ..Start::default() };
+    let daemon = Daemon::start_with(fleet.place.config(2, &rest), start);
+    let two = Client::of(Arc::new(daemon.unwrap_or_else(|error| panic!("{error}"))));
+    let one = fleet.dialling(address);
+    send(&one, 2, "in time");
+    assert_eq!(receive(&two), "in time");
+    let session = || two.peers().expect("peers")[0].addresses.clone();
+    wait_until("its session is told", || session().len() == 1);
+    let before = session();
+    off.store(10 * YEAR_MS, Ordering::Relaxed);
+    // Longer than certificates are not looked at.
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(session(), before, "its end is grace until the authority has signed something later");
+    assert!(!two.metrics().expect("metrics").contains("door=\"tls\""));
+    off.store(-10 * YEAR_MS, Ordering::Relaxed);
+    wait_until("it gets no session", || refused(&two, "certificate_not_yet_valid"));
+    wait_until("its session ends", || session().is_empty());
+    off.store(0, Ordering::Relaxed);
+    send(&one, 2, "in time again");
+    assert_eq!(receive(&two), "in time again");
+}
+
+#[test]
 fn a_certificate_of_another_authority_gets_no_session() {
     let (fleet, address) = (Fleet::new(), free());
     fleet.certify(2, "authority");
@@ -138,7 +184,7 @@ fn a_node_without_a_certificate_of_its_own_does_not_start() {
     let fleet = Fleet::new();
     let start = |more: &str| {
         let config = fleet.place.config(2, &fleet.trust(2, more));
-        cosmosmesh_node::Daemon::start(config).map(drop).map_err(|error| error.to_string())
+        Daemon::start(config).map(drop).map_err(|error| error.to_string())
     };
     assert!(start("").expect_err("no file").contains("certificate-2"));
     fleet.place.did(9);

@@ -20,6 +20,8 @@ pub enum Place {
     InFlight {
         /// When its last frame left.
         sent: Instant,
+        /// When an acknowledgement can be back, as far as that is known; else when it was sent.
+        due: Instant,
         /// When it is sent again.
         deadline: Instant,
     },
@@ -143,7 +145,8 @@ impl Outgoing {
 
     /// Messages that were sent at least `reorder` before one that is acknowledged now, and are not acknowledged: taken for lost,
     /// as a message that left later has overtaken them by more than different ways explain (the idea of RACK, RFC 8985 §3).
-    pub fn overtaken(&self, freed: &[(u64, Pending)], reorder: Duration) -> Vec<u64> {
+    /// With each, when it is known to be lost: one that went a slower way is not, before its own acknowledgement could be back.
+    pub fn overtaken(&self, freed: &[(u64, Pending)], reorder: Duration) -> Vec<(u64, Instant)> {
         let sent = |message: &Pending| match message.place {
             Place::InFlight { sent, .. } => Some(sent),
             Place::AwaitingPersist | Place::Stored(_) => None,
@@ -157,7 +160,10 @@ impl Outgoing {
         self.pending
             .range(..highest)
             .filter(|(_, message)| lost(message))
-            .map(|(sequence, _)| *sequence)
+            .filter_map(|(sequence, message)| match message.place {
+                Place::InFlight { due, .. } => Some((*sequence, due)),
+                Place::AwaitingPersist | Place::Stored(_) => None,
+            })
             .collect()
     }
 
@@ -286,12 +292,15 @@ mod tests {
         let mut stream = stream_of(3);
         for (sequence, seconds) in [(1, 10), (2, 12), (3, 20)] {
             let sent = Instant::from_nanos(seconds * 1_000_000_000);
+            // By its way, the first one's acknowledgement can be back after 30 s.
+            let due = Instant::from_nanos((seconds + 20) * 1_000_000_000);
             stream.pending_mut(sequence).expect("pending").place =
-                Place::InFlight { sent, deadline: Instant::MAX };
+                Place::InFlight { sent, due, deadline: Instant::MAX };
         }
         let mut freed = Vec::new();
         stream.acknowledge(&ack(0, &[(3, 3)]), &mut freed);
-        assert_eq!(stream.overtaken(&freed, Duration::from_secs(10)), [1]);
+        let lost_at = Instant::from_nanos(30_000_000_000);
+        assert_eq!(stream.overtaken(&freed, Duration::from_secs(10)), [(1, lost_at)]);
         assert!(stream.overtaken(&[], Duration::ZERO).is_empty());
     }
 

@@ -335,6 +335,22 @@ fn made_up_incarnations_leave_a_healthy_node_able_to_refute_at_everybody() {
 }
 
 #[test]
+fn a_third_partys_word_does_not_climb_beyond_what_the_owner_says() {
+    let mut fleet = Fleet::new(4);
+    fleet.run(120);
+    let victim = fleet.members[&3].life();
+    assert_eq!(fleet.members[&3].refuted(), 0);
+    let before = fleet.refused(2, "gossip_incarnation");
+    for incarnation in 0..40 {
+        let claim = Member::new(victim, incarnation, State::Alive);
+        let packet = fleet.claims(2, &[claim], &[]);
+        fleet.give(1, 2, &packet).unwrap();
+    }
+    let taken = u64::from(MAX_STEP) + 1;
+    assert_eq!(fleet.refused(2, "gossip_incarnation") - before, 40 - taken);
+}
+
+#[test]
 fn an_older_advert_of_the_same_life_does_not_come_again() {
     let mut fleet = Fleet::new(3);
     fleet.run(60);

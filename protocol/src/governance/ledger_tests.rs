@@ -381,3 +381,29 @@ fn one_proposer_does_not_fill_the_table() {
     assert_eq!(results, vec![true, true, false]);
     assert!(ledger.propose(NodeId(2), &keys(2), &[], &content(1)).is_ok());
 }
+
+#[test]
+fn a_third_proposal_that_more_than_the_liars_approve_takes_the_place_of_what_fewer_do() {
+    let mut ledger = Ledger::new(electorate(7));
+    let place = (1, &ledger.head());
+    let sign = |n| record::sign_proposal(NodeId(1), &keys(1), &[], place, &content(n));
+    let proposals = [1, 2, 3].map(sign);
+    let digest = |record: &[u8]| {
+        let mut alone = Ledger::new(electorate(7));
+        alone.insert(record).unwrap();
+        *alone.proposals().keys().next().expect("it")
+    };
+    let [first, second, third] = [0, 1, 2].map(|n| digest(&proposals[n]));
+    ledger.insert(&proposals[0]).unwrap();
+    ledger.insert(&proposals[1]).unwrap();
+    vote(&mut ledger, 2, 0, Some(first));
+    let full = Err(GovernanceError::Full { what: "proposal" });
+    assert_eq!(ledger.insert(&proposals[2]), full);
+    vote(&mut ledger, 3, 0, Some(third));
+    assert_eq!(ledger.insert(&proposals[2]), full, "one may lie");
+    vote(&mut ledger, 4, 0, Some(third));
+    assert!(matches!(ledger.insert(&proposals[2]), Ok(Inserted::Proposed { .. })));
+    let known: Vec<&Hash> = ledger.proposals().keys().collect();
+    assert!(known.len() == 2 && known.contains(&&first) && !known.contains(&&second));
+    assert_eq!(ledger.insert(&proposals[1]), full, "nobody approves that");
+}

@@ -164,12 +164,12 @@ impl Node {
         Ok(())
     }
 
-    /// What an acknowledgement shows to be lost is sent again at once.
+    /// What an acknowledgement shows to be lost is sent again at once, or when its own acknowledgement could have come by a slower way.
     fn resend_overtaken(&mut self, key: StreamKey, freed: &[(u64, Pending)]) {
         let reorder = self.config.retransmission.min_timeout;
         let lost = self.outgoing.get(&key).map_or_else(Vec::new, |stream| stream.overtaken(freed, reorder));
-        for sequence in lost {
-            self.timers.arm_by(Timer::Retransmit(key, sequence), self.now);
+        for (sequence, due) in lost {
+            self.timers.arm_by(Timer::Retransmit(key, sequence), due.max(self.now));
         }
     }
 

@@ -389,7 +389,7 @@ impl Node {
             .flat_map(|(key, stream)| stream.pending().map(|(sequence, _)| (*key, sequence)))
             .collect();
         for (stream, sequence) in streams {
-            self.put_in_flight(stream, sequence, self.now);
+            self.put_in_flight(stream, sequence, (self.now, self.now));
         }
         let peers: Vec<NodeId> = self.outgoing.keys().map(|stream| stream.peer).collect();
         for peer in peers {
@@ -402,11 +402,16 @@ impl Node {
         self.arm_reassembly();
     }
 
-    /// Marks a message as due again at `deadline`.
-    pub(super) fn put_in_flight(&mut self, stream: StreamKey, sequence: u64, deadline: Instant) {
+    /// Marks a message whose acknowledgement can be back at `due` as due again at `deadline`.
+    pub(super) fn put_in_flight(
+        &mut self,
+        stream: StreamKey,
+        sequence: u64,
+        (due, deadline): (Instant, Instant),
+    ) {
         if let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) {
             let deadline = deadline.min(message.expires);
-            message.place = Place::InFlight { sent: self.now, deadline };
+            message.place = Place::InFlight { sent: self.now, due, deadline };
             self.timers.arm(super::Timer::Retransmit(stream, sequence), deadline);
         }
     }

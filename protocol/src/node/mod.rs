@@ -51,7 +51,7 @@ pub use governance::GovernanceConfig;
 pub use input::{BundleSubmission, Input, LinkId, LinkUp, Submission};
 pub use keep::{Change, Kept};
 pub use output::{Batch, BundleDelivery, Delivery, DropReason, GovernanceStep, Output, Report, Ticket};
-pub use plan::{PlanHorizon, Requests};
+pub use plan::{PlanHorizon, PlanStatus, Requests};
 pub use reassembly::ReassemblySettings;
 pub use refusal::{InputError, SubmitError};
 pub use sealing::{Audience, SealingConfig};

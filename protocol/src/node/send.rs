@@ -176,9 +176,11 @@ impl Node {
             return;
         };
         let (silences, expires, bytes) = (message.silences, message.expires, message_bytes(message));
-        let timeout = self.patience(stream.peer, bytes, expires, silences);
+        let back = self.answer_by(stream.peer, bytes);
+        let timeout = self.patience_until(back, expires, silences);
         let timeout = self.jittered(timeout);
-        self.put_in_flight(stream, sequence, self.now.saturating_add(timeout));
+        let due = back.unwrap_or(self.now);
+        self.put_in_flight(stream, sequence, (due, self.now.saturating_add(timeout)));
     }
 
     /// The store let a message's bundle go before it was sent.
@@ -188,7 +190,7 @@ impl Node {
 
     fn retry_later(&mut self, stream: StreamKey, sequence: u64) {
         let pause = self.jittered(self.config.retransmission.min_timeout);
-        self.put_in_flight(stream, sequence, self.now.saturating_add(pause));
+        self.put_in_flight(stream, sequence, (self.now, self.now.saturating_add(pause)));
     }
 
     pub(super) fn abandon(&mut self, stream: StreamKey, sequence: u64) {
@@ -232,12 +234,19 @@ impl Node {
     /// must not fill the contacts with copies. It does not double the expected time, of which most is the wait for contacts that the plan
     /// tells: a second loss would cost half a day of them.
     pub(super) fn patience(&mut self, peer: NodeId, bytes: u64, expires: Instant, silences: u32) -> Duration {
+        let back = self.answer_by(peer, bytes);
+        self.patience_until(back, expires, silences)
+    }
+
+    /// When an acknowledgement of what leaves now can be back, where the contact plan tells.
+    fn answer_by(&mut self, peer: NodeId, bytes: u64) -> Option<Instant> {
+        let arrival = self.arrival(self.config.id, peer, self.now, bytes)?;
+        let reply = arrival.saturating_add(self.config.retransmission.ack_delay);
+        self.arrival(peer, self.config.id, reply, ACKNOWLEDGEMENT_BYTES)
+    }
+
+    fn patience_until(&self, back: Option<Instant>, expires: Instant, silences: u32) -> Duration {
         let settings = self.config.retransmission;
-        let there = self.arrival(self.config.id, peer, self.now, bytes);
-        let back = there.and_then(|arrival| {
-            let reply = arrival.saturating_add(settings.ack_delay);
-            self.arrival(peer, self.config.id, reply, ACKNOWLEDGEMENT_BYTES)
-        });
         let doubled = |span: Duration| span.saturating_mul(1 << silences.min(MAX_DOUBLINGS));
         let wait = match back {
             Some(back) => {

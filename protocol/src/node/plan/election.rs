@@ -14,7 +14,12 @@
 //! The first coordinator is the mission's to appoint: term 0 needs no vote.
 
 use super::{Heard, Node, PlanStage, Planning, latest::Slot};
-use crate::{id::NodeId, node::Report, planning::notice::Notice, time::Instant};
+use crate::{
+    id::NodeId,
+    node::Report,
+    planning::{notice::Notice, secure::Window},
+    time::Instant,
+};
 use alloc::{collections::BTreeSet, vec::Vec};
 
 /// How often the pause between two tries doubles at the most.
@@ -45,8 +50,7 @@ impl Planning {
         let place = self.place(id).filter(|_| self.coordinator.is_none())?;
         let term = self.term.checked_add(place)?;
         // Under masks each term needs keys of its own.
-        let epochs = self.config.privacy.as_ref().map(|masks| masks.enrolment.epochs.len());
-        if epochs.is_some_and(|epochs| term as usize >= epochs) {
+        if self.private.as_ref().is_some_and(|private| !private.covers(term)) {
             return None;
         }
         let own = (self.elects(id) && self.asset.is_some() && !self.gone).then_some(id);
@@ -96,7 +100,8 @@ impl Node {
             return self.watch_coordinator();
         }
         let Some(asked) = planning.stand(now, id) else {
-            return self.report(Report::ModuleRefused { reason: "plan_no_term" });
+            // The term stays: the coordinator may only be out of reach, and nobody else can ask.
+            return self.report(Report::PlanWindow(Window::Unopened { reason: "no_epoch" }));
         };
         let (Some(standing), Some(heard)) = (&planning.standing, &planning.heard) else { return };
         let (horizon, term, tries) = (heard.horizon, standing.term, standing.tries - 1);
@@ -112,7 +117,7 @@ impl Node {
     pub(super) fn on_stand(&mut self, source: NodeId, term: u32, tries: u32) {
         let (now, id) = (self.now, self.config.id);
         let Some(planning) = self.planning.as_mut() else { return };
-        if source != planning.leader(term) || term < planning.term {
+        if term < planning.term || !planning.may_lead(source, term) {
             return self.refuse_coordinator(source, term);
         }
         if let Some(coordinator) = &planning.coordinator {

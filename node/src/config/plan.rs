@@ -1,0 +1,436 @@
+//! The plan that this node takes part in: who coordinates, what binds the fleet, and what its own asset wants.
+
+use super::{check::Mistakes, place::Step, raw::RawConfig};
+use cosmosmesh_protocol::{
+    id::NodeId,
+    node::{PlanConfig, Requests},
+    planning::{
+        Assembly, Commodity, CouplingKind, LocalProblem, QpSettings, Rule, Schedule,
+        solver::{Asset, Coordinator, Kind, MethodSettings, Pace},
+    },
+};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// The most slots of a plan.
+const MAX_SLOTS: usize = 1000;
+/// The longest time that may be set, in seconds: a year.
+const MAX_SECONDS: u32 = 365 * 86_400;
+
+/// The plan, checked.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the node is told.
+    pub config: Box<PlanConfig>,
+    /// The commodities' names, in order: the values of each follow one another in the asset's plan, slot by slot.
+    pub commodities: Vec<String>,
+    /// How many slots each has.
+    pub slots: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Plan")]
+pub(super) struct RawPlan {
+    /// The coordinator, then its successors in their order.
+    coordinators: Vec<u64>,
+    participants: Vec<u64>,
+    #[serde(default)]
+    joiners: Vec<u64>,
+    slots: usize,
+    commodities: Vec<RawCommodity>,
+    #[serde(default)]
+    constraints: Vec<RawConstraint>,
+    #[serde(default)]
+    terms: Vec<RawTerm>,
+    #[serde(default)]
+    solver: RawSolver,
+    #[serde(default = "default_tolerance")]
+    tolerance: f64,
+    #[serde(default = "default_round_s")]
+    round_s: u32,
+    #[serde(default)]
+    succession_s: Option<u32>,
+    #[serde(default)]
+    absence_s: Option<u32>,
+    #[serde(default = "default_lifetime_s")]
+    lifetime_s: u32,
+    /// That the coordinator reads every asset's answer: a daemon has no masks yet, so it has to be said.
+    answers: RawAnswers,
+}
+
+#[derive(Debug, Deserialize)]
+enum RawAnswers {
+    InTheClear,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Commodity")]
+struct RawCommodity {
+    name: String,
+    /// Whether what is given of it equals what is taken, in every slot.
+    #[serde(default = "yes")]
+    balanced: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Constraint")]
+struct RawConstraint {
+    name: String,
+    commodity: String,
+    kind: RawKind,
+    #[serde(default)]
+    members: Option<Vec<u64>>,
+    /// First slot, and the one after the last; all slots without it.
+    #[serde(default)]
+    window: Option<(usize, usize)>,
+    #[serde(default)]
+    min: Option<f64>,
+    #[serde(default)]
+    max: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+enum RawKind {
+    /// Of the sum over the window.
+    Budget,
+    /// Of each slot's sum.
+    Exclusion,
+    /// Of each slot's sum.
+    Envelope,
+    /// Of the sum over the window.
+    Total,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Term")]
+struct RawTerm {
+    commodity: String,
+    preferred: Vec<f64>,
+    curvature: f64,
+    min: Vec<f64>,
+    max: Vec<f64>,
+    #[serde(default)]
+    total_min: Option<f64>,
+    #[serde(default)]
+    total_max: Option<f64>,
+    #[serde(default)]
+    ramp: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+enum RawSolver {
+    Exchange,
+    Consensus,
+    Anderson,
+    #[default]
+    QuasiNewton,
+    Asynchronous,
+    AsynchronousExchange,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn default_tolerance() -> f64 {
+    1e-6
+}
+
+const fn default_round_s() -> u32 {
+    60
+}
+
+const fn default_lifetime_s() -> u32 {
+    86_400
+}
+
+impl RawSolver {
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Exchange => Kind::Exchange,
+            Self::Consensus => Kind::Consensus,
+            Self::Anderson => Kind::Anderson,
+            Self::QuasiNewton => Kind::QuasiNewton,
+            Self::Asynchronous => Kind::Asynchronous,
+            Self::AsynchronousExchange => Kind::AsynchronousExchange,
+        }
+    }
+}
+
+pub(super) fn check_plan(raw: &RawConfig, mistakes: &mut Mistakes<'_>) -> Option<Plan> {
+    let plan = raw.plan.as_ref()?;
+    let before = mistakes.found.len();
+    check_members(raw, plan, mistakes);
+    check_numbers(plan, mistakes);
+    check_series(plan, mistakes);
+    if mistakes.found.len() > before {
+        return None;
+    }
+    let RawAnswers::InTheClear = plan.answers;
+    let assembly = assembly(plan).map_err(|problem| mistakes.add(&at("constraints"), problem)).ok()?;
+    let takes_part = plan.participants.contains(&raw.node) || plan.joiners.contains(&raw.node);
+    let problem = match takes_part {
+        true => Some(
+            problem(plan, NodeId(raw.node), &assembly)
+                .map_err(|problem| mistakes.add(&at("terms"), problem))
+                .ok()?,
+        ),
+        false => None,
+    };
+    let config = config(plan, &assembly, problem);
+    let members = config.participants.clone();
+    let settings = config.settings.fit(config.couplings.len(), usize::MAX);
+    if let Err(error) = Coordinator::new(settings, config.pace, &config.couplings, members) {
+        mistakes.add(&[Step::Field("plan")], error.to_string());
+        return None;
+    }
+    let commodities = plan.commodities.iter().map(|one| one.name.clone()).collect();
+    Some(Plan { config: Box::new(config), commodities, slots: plan.slots })
+}
+
+const fn at(name: &'static str) -> [Step; 2] {
+    [Step::Field("plan"), Step::Field(name)]
+}
+
+/// Everyone who is named is this node or a member with a key, once.
+fn check_members(raw: &RawConfig, plan: &RawPlan, mistakes: &mut Mistakes<'_>) {
+    let known =
+        |node: u64| node == raw.node || raw.peers.iter().any(|peer| peer.node == node && peer.did.is_some());
+    let lists = [
+        ("coordinators", &plan.coordinators),
+        ("participants", &plan.participants),
+        ("joiners", &plan.joiners),
+    ];
+    for (name, list) in lists {
+        for (place, node) in list.iter().enumerate() {
+            let steps = [Step::Field("plan"), Step::Field(name), Step::Item(place)];
+            if !known(*node) {
+                mistakes.add(&steps, format!("{node} is no member: no peer with a `did`"));
+            }
+            if list[..place].contains(node) {
+                mistakes.add(&steps, format!("{node} is given twice"));
+            }
+        }
+    }
+    if plan.coordinators.is_empty() {
+        mistakes.add(&at("coordinators"), "nobody coordinates".to_owned());
+    }
+    if plan.participants.len() < 2 {
+        let problem = format!("{} of them: at least two share something", plan.participants.len());
+        mistakes.add(&at("participants"), problem);
+    }
+    for (place, node) in plan.joiners.iter().enumerate().filter(|(_, node)| plan.participants.contains(node))
+    {
+        let steps = [Step::Field("plan"), Step::Field("joiners"), Step::Item(place)];
+        mistakes.add(&steps, format!("{node} takes part from the beginning"));
+    }
+    for node in plan.coordinators.iter().skip(1).filter(|node| !plan.participants.contains(node)) {
+        // Who is asked nothing hears nothing, and does not miss the coordinator.
+        mistakes.add(&at("coordinators"), format!("{node} takes no part, so it cannot succeed"));
+    }
+}
+
+fn check_numbers(plan: &RawPlan, mistakes: &mut Mistakes<'_>) {
+    if !(1..=MAX_SLOTS).contains(&plan.slots) {
+        mistakes.add(&at("slots"), format!("{} is out of range: allowed are 1 to {MAX_SLOTS}", plan.slots));
+    }
+    if !(plan.tolerance > 0.0 && plan.tolerance <= 1.0) {
+        mistakes.add(&at("tolerance"), format!("{} is out of range: above 0, at most 1", plan.tolerance));
+    }
+    let times = [("round_s", Some(plan.round_s)), ("succession_s", plan.succession_s)];
+    let more = [("absence_s", plan.absence_s), ("lifetime_s", Some(plan.lifetime_s))];
+    for (name, seconds) in times.into_iter().chain(more) {
+        if seconds.is_some_and(|seconds| !(1..=MAX_SECONDS).contains(&seconds)) {
+            mistakes.add(&at(name), format!("out of range: allowed are 1 to {MAX_SECONDS}"));
+        }
+    }
+    if plan.commodities.is_empty() {
+        mistakes.add(&at("commodities"), "nothing to plan".to_owned());
+    }
+}
+
+fn check_series(plan: &RawPlan, mistakes: &mut Mistakes<'_>) {
+    let known = |name: &String| plan.commodities.iter().any(|one| one.name == *name);
+    for (place, term) in plan.terms.iter().enumerate() {
+        let steps = |name| [Step::Field("plan"), Step::Field("terms"), Step::Item(place), Step::Field(name)];
+        if !known(&term.commodity) {
+            mistakes.add(&steps("commodity"), format!("{:?} is no commodity of the plan", term.commodity));
+        }
+        for (name, list) in [("preferred", &term.preferred), ("min", &term.min), ("max", &term.max)] {
+            if list.len() != plan.slots {
+                mistakes.add(&steps(name), format!("{} values, of {} slots", list.len(), plan.slots));
+            }
+        }
+        if plan.terms[..place].iter().any(|other| other.commodity == term.commodity) {
+            mistakes.add(&steps("commodity"), format!("{:?} has a term already", term.commodity));
+        }
+    }
+    for (place, rule) in plan.constraints.iter().enumerate() {
+        let steps =
+            |name| [Step::Field("plan"), Step::Field("constraints"), Step::Item(place), Step::Field(name)];
+        if !known(&rule.commodity) {
+            mistakes.add(&steps("commodity"), format!("{:?} is no commodity of the plan", rule.commodity));
+        }
+    }
+}
+
+/// What binds the fleet: the same at every member whose file says the same.
+fn assembly(plan: &RawPlan) -> Result<Assembly, String> {
+    let place = |name: &str| plan.commodities.iter().position(|one| one.name == name).unwrap_or(0);
+    let balanced = plan.commodities.iter().enumerate().filter(|(_, one)| one.balanced);
+    let balances = balanced.map(|(at, one)| Rule::balance(one.name.clone(), at, plan.slots));
+    let further = plan.constraints.iter().map(|one| {
+        let (kind, each_slot) = match one.kind {
+            RawKind::Budget => (CouplingKind::Budget, false),
+            RawKind::Exclusion => (CouplingKind::MutualExclusion, true),
+            RawKind::Envelope => (CouplingKind::SafetyEnvelope, true),
+            RawKind::Total => (CouplingKind::Total, false),
+        };
+        let members = one.members.as_ref().map(|list| {
+            let mut members: Vec<NodeId> = list.iter().copied().map(NodeId).collect();
+            members.sort_unstable();
+            members.dedup();
+            members
+        });
+        let (first, end) = one.window.unwrap_or((0, plan.slots));
+        Rule {
+            name: one.name.clone(),
+            kind,
+            commodity: place(&one.commodity),
+            members,
+            window: first..end,
+            each_slot,
+            lower: one.min.unwrap_or(f64::NEG_INFINITY),
+            upper: one.max.unwrap_or(f64::INFINITY),
+        }
+    });
+    Assembly::new(plan.slots, balances.chain(further).collect()).map_err(|error| error.to_string())
+}
+
+/// This node's own problem. What it has no term for it neither gives nor takes.
+fn problem(plan: &RawPlan, node: NodeId, assembly: &Assembly) -> Result<LocalProblem, String> {
+    let slots = plan.slots;
+    let none = || Commodity {
+        preferred: vec![0.0; slots],
+        curvature: vec![1.0; slots],
+        minimum: vec![0.0; slots],
+        maximum: vec![0.0; slots],
+        total_minimum: None,
+        total_maximum: None,
+        ramp: None,
+    };
+    let commodity = |name: &String| {
+        let term = plan.terms.iter().find(|term| term.commodity == *name)?;
+        Some(Commodity {
+            preferred: term.preferred.clone(),
+            curvature: vec![term.curvature; slots],
+            minimum: term.min.clone(),
+            maximum: term.max.clone(),
+            total_minimum: term.total_min,
+            total_maximum: term.total_max,
+            ramp: term.ramp,
+        })
+    };
+    let commodities = plan.commodities.iter().map(|one| commodity(&one.name).unwrap_or_else(none)).collect();
+    let schedule = Schedule { slots, commodities };
+    let mut parts = schedule.problem().map_err(|error| error.to_string())?.parts().clone();
+    parts.shared = assembly.shared(node);
+    parts.couplings = assembly.couplings().len();
+    let problem = LocalProblem::new(parts).map_err(|error| error.to_string())?;
+    // Some plan keeps all of it.
+    Asset::new(node, problem.clone(), QpSettings::default()).map_err(|error| error.to_string())?;
+    Ok(problem)
+}
+
+fn config(plan: &RawPlan, assembly: &Assembly, problem: Option<LocalProblem>) -> PlanConfig {
+    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+    let nodes = |list: &[u64]| list.iter().copied().map(NodeId).collect::<Vec<_>>();
+    let coordinators = nodes(&plan.coordinators);
+    let deadline = seconds(plan.round_s);
+    PlanConfig {
+        coordinator: coordinators[0],
+        successors: coordinators[1..].to_vec(),
+        succession: Some(plan.succession_s.map_or(deadline * 3, seconds)),
+        participants: nodes(&plan.participants),
+        joiners: nodes(&plan.joiners),
+        horizon: 0,
+        requests: Requests::default(),
+        absence: Some(plan.absence_s.map_or(deadline * 10, seconds)),
+        settings: MethodSettings {
+            eps_abs: plan.tolerance,
+            eps_rel: plan.tolerance,
+            ..MethodSettings::of(plan.solver.kind())
+        },
+        auto: None,
+        pace: Pace {
+            deadline,
+            gather: (deadline / 100).min(Duration::from_secs(10)),
+            // A majority: no two coordinators of a fleet that is cut in two have one each.
+            quorum: plan.participants.len() / 2 + 1,
+            ..Pace::default()
+        },
+        couplings: assembly.couplings().clone(),
+        problem,
+        privacy: None,
+        lifetime: seconds(plan.lifetime_s),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use std::path::Path;
+
+    const DID: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+    const TERMS: &str = "terms: [(commodity: \"power\", preferred: [3, 1], curvature: 1, min: [0, 0], max: [5, 5], total_max: 6)]";
+
+    fn read(plan: &str) -> Result<Config, Vec<String>> {
+        let text = format!(
+            "(node: 1, state: \"state\", peers: [(node: 2, did: \"{DID}\", via: Inbound), (node: 3, via: Inbound)], plan: ({plan}))"
+        );
+        Config::parse("node.ron", &text, Path::new("/folder"))
+            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_plan_is_read_with_what_binds_the_fleet_and_what_this_asset_wants() {
+        let plan = format!(
+            "coordinators: [2, 1], participants: [1, 2], slots: 2, commodities: [(name: \"power\")], {TERMS}, answers: InTheClear,
+             constraints: [(name: \"cable\", commodity: \"power\", kind: Envelope, members: [1], max: 4)], round_s: 5"
+        );
+        let plan = read(&plan).expect("it is right").plan.expect("it is there");
+        let names: Vec<&str> = plan.config.couplings.as_slice().iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["power[0]", "power[1]", "cable[0]", "cable[1]"]);
+        let problem = plan.config.problem.as_ref().expect("it takes part");
+        assert_eq!((problem.variables(), problem.couplings()), (2, 4));
+        assert_eq!((plan.config.coordinator.0, plan.config.successors[0].0), (2, 1));
+        assert_eq!((plan.config.pace.quorum, plan.config.succession.unwrap().as_secs()), (2, 15));
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_plan_is_told_at_its_place() {
+        let told = read(
+            "coordinators: [3], participants: [1, 1], slots: 2, commodities: [(name: \"power\")], answers: InTheClear,
+             terms: [(commodity: \"water\", preferred: [1], curvature: 1, min: [0, 0], max: [1, 1])]",
+        );
+        let told = told.expect_err("four mistakes");
+        let fields = [
+            "plan.coordinators[0]",
+            "plan.participants[1]",
+            "plan.terms[0].commodity",
+            "plan.terms[0].preferred",
+        ];
+        assert_eq!(told.len(), fields.len(), "{told:?}");
+        for (told, field) in told.iter().zip(fields) {
+            assert!(told.contains(field), "{told}");
+        }
+        // What no plan keeps is told too; and nobody's answers are in the clear by an oversight.
+        let beyond = "coordinators: [1], participants: [1, 2], slots: 1, commodities: [(name: \"power\")], answers: InTheClear,
+             terms: [(commodity: \"power\", preferred: [1], curvature: 1, min: [2], max: [3], total_max: 1)]";
+        assert!(read(beyond).expect_err("infeasible")[0].contains("plan.terms"));
+        assert!(
+            read("coordinators: [1], participants: [1, 2], slots: 1, commodities: [(name: \"power\")]")
+                .is_err()
+        );
+    }
+}
