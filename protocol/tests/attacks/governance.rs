@@ -389,6 +389,8 @@ fn streams_to_who_a_stolen_authority_had_blocked_go_on_with_the_next_ones_list()
     let list = RevocationList { version: 1, issued, ..RevocationList::default() };
     fleet.input(2, Input::Learn(Statement::Revocations(list.issue(&keys(222))))).expect("the authority's");
     fleet.submit(2, 3, Purpose::Telemetry, "and on");
+    // The victim says nothing by itself: what it does not owe an answer for tells nobody to go on.
+    fleet.swallow(3);
     fleet.meet(2, 3, true);
     fleet.run_for(Duration::from_secs(120));
     assert_eq!(fleet.texts(3), ["and on"], "what was given up is told of, and leaves no gap");
