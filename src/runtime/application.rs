@@ -93,8 +93,10 @@ impl Runtime {
                 application.waiting.entry((destination, purpose.number())).or_default().push_back(number);
             }
             match self.try_input(now, Input::Submit(submission), storage, out) {
+                Ok(()) => return,
                 Err(InputError::Submit(error)) => error.reason(),
-                _ => return,
+                // Whatever else: it has no place among those that wait.
+                Err(_) => "not_taken",
             }
         };
         if let Some(application) = self.application.as_mut().filter(|_| self.node.is_some()) {

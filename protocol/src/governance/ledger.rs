@@ -20,6 +20,9 @@ use sha2::{Digest as _, Sha256};
 /// Most decisions. With so many the ledger is full and takes no proposal: the fleet is provisioned with a new one.
 pub const MAX_DECISIONS: usize = 256;
 
+/// Most proposals on the table, times the voters: two of each, and one that each approves.
+const MAX_PROPOSALS_EACH: usize = 3;
+
 /// A proposal that is on the table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proposal {
@@ -317,33 +320,23 @@ impl Ledger {
             return Ok(Inserted::Known);
         }
         let proposer = record.voter;
-        let room = self.room_for_proposal(proposer, &digest)?;
+        if !self.has_room_for(proposer, &digest) {
+            return Err(GovernanceError::Full { what: "proposal" });
+        }
         content.check(&self.electorate)?;
         self.verify(record)?;
         let proposal = Proposal { proposer, content: content.clone(), record: bytes.to_vec() };
-        if let Some(other) = room {
-            self.proposals.remove(&other);
-        }
         self.proposals.insert(digest, proposal);
         Ok(Inserted::Proposed { proposer, digest })
     }
 
-    /// The proposal that goes for another one of its proposer; none while there are fewer than two. A proposer may tell each voter something else:
-    /// what more than the liars approve takes the place of what fewer do, so that what a quorum approves comes to all.
-    fn room_for_proposal(&self, proposer: NodeId, digest: &Hash) -> Result<Option<Hash>, GovernanceError> {
-        let own = self.proposals.iter().filter(|(_, known)| known.proposer == proposer);
-        let own: Vec<(usize, Hash)> =
-            own.map(|(known, _)| (self.slot.approvals(Some(*known)), *known)).collect();
-        if own.len() < 2 {
-            return Ok(None);
-        }
-        let support = self.slot.approvals(Some(*digest));
-        let (least, known) = own.into_iter().min().expect("two");
-        if support > self.electorate.tolerated() && support > least {
-            Ok(Some(known))
-        } else {
-            Err(GovernanceError::Full { what: "proposal" })
-        }
+    /// Whether there is room for a proposal: two of each proposer, and any that more than the liars approve, for a proposer may tell each voter
+    /// something else, and what a quorum comes to approve has to be here. An honest voter approves one, so there are no more of these than voters.
+    /// None goes for another: what has been heard so far does not tell which a quorum approves in the end.
+    fn has_room_for(&self, proposer: NodeId, digest: &Hash) -> bool {
+        let own = self.proposals.values().filter(|known| known.proposer == proposer).count();
+        let approved = self.slot.approvals(Some(*digest)) > self.electorate.tolerated();
+        own < 2 || approved && self.proposals.len() < MAX_PROPOSALS_EACH * self.electorate.len()
     }
 
     fn verify(&mut self, record: &Record<'_>) -> Result<(), GovernanceError> {

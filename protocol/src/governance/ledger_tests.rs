@@ -382,28 +382,101 @@ fn one_proposer_does_not_fill_the_table() {
     assert!(ledger.propose(NodeId(2), &keys(2), &[], &content(1)).is_ok());
 }
 
-#[test]
-fn a_third_proposal_that_more_than_the_liars_approve_takes_the_place_of_what_fewer_do() {
-    let mut ledger = Ledger::new(electorate(7));
-    let place = (1, &ledger.head());
-    let sign = |n| record::sign_proposal(NodeId(1), &keys(1), &[], place, &content(n));
-    let proposals = [1, 2, 3].map(sign);
-    let digest = |record: &[u8]| {
-        let mut alone = Ledger::new(electorate(7));
-        alone.insert(record).unwrap();
-        *alone.proposals().keys().next().expect("it")
+/// Proposals of voter 1 in the first slot of so many, each with its digest.
+fn proposals_of_one(voters: u64, count: u64) -> Vec<(Hash, Vec<u8>)> {
+    let alone = Ledger::new(electorate(voters));
+    let sign = |n| record::sign_proposal(NodeId(1), &keys(1), &[], (1, &alone.head()), &content(n));
+    let named = |record: Vec<u8>| {
+        let mut alone = alone.clone();
+        alone.insert(&record).unwrap();
+        (digest(&alone), record)
     };
-    let [first, second, third] = [0, 1, 2].map(|n| digest(&proposals[n]));
-    ledger.insert(&proposals[0]).unwrap();
-    ledger.insert(&proposals[1]).unwrap();
+    (1..=count).map(|n| named(sign(n))).collect()
+}
+
+#[test]
+fn a_third_proposal_that_more_than_the_liars_approve_has_room_and_none_goes_for_it() {
+    let mut ledger = Ledger::new(electorate(7));
+    let [(first, one), (second, two), (third, three)] = proposals_of_one(7, 3).try_into().expect("three");
+    ledger.insert(&one).unwrap();
+    ledger.insert(&two).unwrap();
     vote(&mut ledger, 2, 0, Some(first));
     let full = Err(GovernanceError::Full { what: "proposal" });
-    assert_eq!(ledger.insert(&proposals[2]), full);
+    assert_eq!(ledger.insert(&three), full);
     vote(&mut ledger, 3, 0, Some(third));
-    assert_eq!(ledger.insert(&proposals[2]), full, "one may lie");
+    assert_eq!(ledger.insert(&three), full, "one may lie");
     vote(&mut ledger, 4, 0, Some(third));
-    assert!(matches!(ledger.insert(&proposals[2]), Ok(Inserted::Proposed { .. })));
-    let known: Vec<&Hash> = ledger.proposals().keys().collect();
-    assert!(known.len() == 2 && known.contains(&&first) && !known.contains(&&second));
-    assert_eq!(ledger.insert(&proposals[1]), full, "nobody approves that");
+    assert!(matches!(ledger.insert(&three), Ok(Inserted::Proposed { .. })));
+    assert!([first, second, third].iter().all(|digest| ledger.proposals().contains_key(digest)));
+    let mut back = Ledger::new(electorate(7));
+    back.restore(&ledger.snapshot()).unwrap();
+    assert_eq!(back.snapshot(), ledger.snapshot(), "also after a restart");
+    assert_eq!(back.proposals().len(), 3);
+}
+
+#[test]
+fn a_proposal_that_a_quorum_comes_to_approve_is_here_whatever_liars_make_of_the_others() {
+    // Voters 1 and 2 lie: 1 has made three proposals. Nine approve the first, each before it hears of the others.
+    let mut proposals = proposals_of_one(13, 3);
+    proposals.sort_by_key(|(digest, _)| *digest);
+    let [(first, one), (second, two), (third, three)] = proposals.try_into().expect("three");
+    let mut ledger = Ledger::new(electorate(13));
+    ledger.insert(&one).unwrap();
+    vote(&mut ledger, 3, 0, Some(first));
+    ledger.insert(&two).unwrap();
+    vote(&mut ledger, 12, 0, Some(second));
+    for voter in [1, 2, 13] {
+        vote(&mut ledger, voter, 0, Some(third));
+    }
+    ledger.insert(&three).unwrap();
+    for voter in 4..=11 {
+        vote(&mut ledger, voter, 0, Some(first));
+    }
+    for liar in [1, 2] {
+        let ballot = Ballot { slot: 1, parent: ledger.head(), step: 0, choice: Some(first) };
+        ledger.insert(&record::sign_ballot(NodeId(liar), &keys(liar), &[], &ballot)).unwrap();
+    }
+    for voter in 3..=13 {
+        assert_eq!(ledger.next_ballot(NodeId(voter), ALL, false), Some((1, Some(first))));
+        vote(&mut ledger, voter, 1, Some(first));
+    }
+    assert!(ledger.close().is_some(), "eleven of thirteen, and what they decided is known");
+}
+
+#[test]
+fn a_split_that_lies_further_back_than_one_message_reaches_is_proven_part_by_part() {
+    let close = |ledger: &mut Ledger, choice: Choice| {
+        for voter in 1..=3 {
+            vote(ledger, voter, 0, choice);
+        }
+        for voter in 1..=3 {
+            vote(ledger, voter, 1, choice);
+        }
+        ledger.close().expect("decided");
+    };
+    let mut one = Ledger::new(electorate(4));
+    while one.decisions().iter().map(|decision| decision.certificate.len()).sum::<usize>() <= MAX_MESSAGE_LEN
+    {
+        close(&mut one, None);
+    }
+    let mut other = one.clone();
+    let slot = one.slot();
+    other.propose(NodeId(1), &keys(1), &[], &content(1)).unwrap();
+    let proposal = digest(&other);
+    close(&mut one, None);
+    close(&mut other, Some(proposal));
+    let said = GovernanceMessage::asking(&other, 0);
+    assert!(one.differs(&said));
+    let (mut from, mut proven) = (0, Vec::new());
+    while from < one.decisions().len() {
+        let part = one.contrary(&said, from);
+        assert!(!part.is_empty(), "a message has room for one at least");
+        from += part.len();
+        proven.extend(part.iter().filter_map(|certificate| other.insert(certificate).err()));
+    }
+    assert_eq!(proven, [GovernanceError::Split { slot }]);
+    assert!(
+        one.contrary(&said, 0).iter().all(|known| other.insert(known) == Ok(Inserted::Known)),
+        "not in one"
+    );
 }

@@ -121,18 +121,29 @@ impl GovernanceMessage {
 }
 
 impl Ledger {
-    /// Whether the sender of a message says to have another history than this: unproven. What it lacks then is all, and what both have decided
-    /// otherwise proves it.
+    /// Whether the sender of a message says to have another history than this: unproven. What both have decided otherwise proves it.
     #[must_use]
     pub fn differs(&self, other: &GovernanceMessage) -> bool {
         self.head_at(other.decisions).is_some_and(|head| head != other.head)
     }
 
-    /// What the sender of a message lacks, in an order in which each can be judged, until a message is full.
+    /// What proves to the sender of a message, who has another history, which slot was decided otherwise: certificates of what both have decided, from
+    /// the decision at place `from` on, until a message is full. Each can be judged by itself, so the next message goes on behind these.
+    #[must_use]
+    pub fn contrary(&self, other: &GovernanceMessage, from: usize) -> Vec<Vec<u8>> {
+        let both = usize::try_from(other.decisions).unwrap_or(usize::MAX);
+        let certificates = self.decisions.iter().take(both).skip(from);
+        in_a_message(certificates.map(|decision| decision.certificate.as_slice()))
+    }
+
+    /// What the sender of a message lacks, in an order in which each can be judged, until a message is full. Of whom has another history:
+    /// [`Ledger::contrary`].
     #[must_use]
     pub fn lacking(&self, other: &GovernanceMessage) -> Vec<Vec<u8>> {
-        let decisions = if self.differs(other) { 0 } else { other.decisions };
-        let known = usize::try_from(decisions).unwrap_or(usize::MAX);
+        if self.differs(other) {
+            return self.contrary(other, 0);
+        }
+        let known = usize::try_from(other.decisions).unwrap_or(usize::MAX);
         let certificates = self.decisions.iter().skip(known).map(|decision| decision.certificate.as_slice());
         let names: BTreeSet<Brief> = other.names.iter().copied().collect();
         let same_slot = other.decisions < self.slot();
@@ -141,15 +152,19 @@ impl Ledger {
             (other.range.0..=other.range.1).contains(&name) && !names.contains(&name)
         };
         let records = self.records().filter(|record| same_slot && lacks(record));
-        let mut left = MAX_MESSAGE_LEN - FRAME - MAX_NAMES * 8;
-        let fits = |record: &&[u8]| {
-            let room = left.checked_sub(record.len() + 5);
-            left = room.unwrap_or(0);
-            room.is_some()
-        };
-        let chosen = certificates.chain(records).take_while(fits).take(MAX_RECORDS);
-        chosen.map(<[u8]>::to_vec).collect()
+        in_a_message(certificates.chain(records))
     }
+}
+
+/// The first of these records, as many as a message has room for.
+fn in_a_message<'r>(records: impl Iterator<Item = &'r [u8]>) -> Vec<Vec<u8>> {
+    let mut left = MAX_MESSAGE_LEN - FRAME - MAX_NAMES * 8;
+    let fits = |record: &&[u8]| {
+        let room = left.checked_sub(record.len() + 5);
+        left = room.unwrap_or(0);
+        room.is_some()
+    };
+    records.take_while(fits).take(MAX_RECORDS).map(<[u8]>::to_vec).collect()
 }
 
 /// Everything but names and records.

@@ -1,11 +1,15 @@
 //! How a ledger survives a restart: each decision by itself, and the open slot as a whole.
 
-use super::{error::GovernanceError, ledger::Ledger};
+use super::{
+    error::GovernanceError,
+    ledger::Ledger,
+    record::{Record, Said},
+};
 use crate::cbor::{self, CborError, Reader};
 use alloc::vec::Vec;
 
-/// Most records in an open slot: two proposals of each voter, and two ballots of each in each step.
-const MAX_KEPT: u64 = (2 * super::MAX_VOTERS * (super::MAX_STEPS as usize + 2)) as u64;
+/// Most records in an open slot: two proposals of each voter and three for each that voters have made room for, and two ballots of each in each step.
+const MAX_KEPT: u64 = (super::MAX_VOTERS * (2 * (super::MAX_STEPS as usize + 1) + 5)) as u64;
 
 impl Ledger {
     /// What lies on the table, as bytes: `[record…]`. The decisions' certificates are kept one by one, in order.
@@ -27,8 +31,18 @@ impl Ledger {
         if found > MAX_KEPT {
             return Err(CborError::Items { at, expected: MAX_KEPT, found }.into());
         }
+        let mut proposals = Vec::new();
         for _ in 0..found {
-            self.insert(reader.bytes()?)?;
+            let record = reader.bytes()?;
+            match Record::parse(record)?.said {
+                Said::Proposal { digest, .. } => proposals.push((digest, record)),
+                Said::Ballot(_) => drop(self.insert(record)?),
+            }
+        }
+        // The ballots make room for the proposals; of each proposer the two that need none come first.
+        proposals.sort_by_key(|(digest, _)| self.approvals(Some(*digest)));
+        for (_, record) in proposals {
+            self.insert(record)?;
         }
         Ok(reader.end()?)
     }

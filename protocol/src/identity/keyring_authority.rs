@@ -8,7 +8,7 @@ use super::{
     AuthorityKey, Certificate, CertificateError, Clock, KeyId, Keyring, Learned, RevocationError,
     RevocationList, TrustError, is_for_cause,
 };
-use crate::{id::NodeId, identity::certificate};
+use crate::{id::NodeId, identity::certificate, time::DtnTime};
 
 /// So much further than the one in force may the version of a list be that a retired key has signed.
 const MAX_STEP: u64 = 16;
@@ -68,22 +68,49 @@ impl Keyring {
     pub fn revoke(&mut self, bytes: &[u8], clock: Clock) -> Result<Learned, TrustError> {
         let (list, signer) = match RevocationList::open(bytes, &self.authority) {
             Err(RevocationError::OtherAuthority) => self.open_retired_list(bytes, clock)?,
+            // The fleet has come back to a key that it had replaced: what that signed in its earlier time counts as of then.
+            Ok(list) if self.earlier_time().is_some_and(|until| list.issued <= until) => {
+                self.open_retired_list(bytes, clock)?
+            }
             opened => (opened?, self.formers.len()),
         };
         self.put_list(list, signer, bytes)
     }
 
+    /// Until when the key in force was the authority's before, if the fleet has come back to it.
+    fn earlier_time(&self) -> Option<DtnTime> {
+        let earlier = self.formers.iter().filter(|former| former.key == self.authority);
+        earlier.map(|former| former.until).max()
+    }
+
+    /// When the authority's next list is issued, where it is `now`: after every list that is known, and after whatever its key signed before the fleet
+    /// came back to that.
+    #[must_use]
+    pub fn next_issued(&self, now: DtnTime) -> DtnTime {
+        let after = self.earlier_time().map_or(DtnTime::UNKNOWN, |until| DtnTime(until.0.saturating_add(1)));
+        now.max(self.heard).max(after)
+    }
+
+    /// Whether the key in force has yet to sign what the one before it, that it follows, signed last.
+    #[must_use]
+    pub fn list_is_of_former_key(&self) -> bool {
+        let signer = self.formers.get(self.list_signer).filter(|_| !self.list_bytes.is_empty());
+        signer.is_some_and(|former| former.generation == self.generation)
+    }
+
     /// A list that a retired key has signed, and the place of that key.
     fn open_retired_list(&self, bytes: &[u8], clock: Clock) -> Result<(RevocationList, usize), TrustError> {
-        let earlier = |(place, former): (usize, &AuthorityKey)| {
+        // Of a key that was the authority's more than once: of the earliest time that it may be of.
+        let opened = self.formers.iter().enumerate().find_map(|(place, former)| {
             let list = RevocationList::open(bytes, &former.key).ok()?;
-            let counts = list.issued <= former.until && self.still_takes(former, clock);
-            (counts && place >= self.list_signer).then_some((list, place))
-        };
-        let opened = self.formers.iter().enumerate().rev().find_map(earlier);
-        let (list, place) = opened.ok_or(RevocationError::OtherAuthority)?;
+            (list.issued <= former.until).then_some((list, place))
+        });
+        let counts = opened.filter(|(_, place)| {
+            *place >= self.list_signer && self.still_takes(&self.formers[*place], clock)
+        });
+        let (list, place) = counts.ok_or(RevocationError::OtherAuthority)?;
         let known = &self.list;
-        if known.version > 0 && list.version > known.version + MAX_STEP {
+        if list.version > known.version.saturating_add(MAX_STEP) {
             return Err(RevocationError::Version { found: list.version }.into());
         }
         let for_cause = known.keys.iter().filter(|(_, revoked)| is_for_cause(revoked));
@@ -91,16 +118,14 @@ impl Keyring {
         if kept { Ok((list, place)) } else { Err(RevocationError::OtherAuthority.into()) }
     }
 
-    /// A list that was in force before a restart.
-    pub(super) fn restore_list(&mut self, bytes: &[u8]) -> Result<(), TrustError> {
-        let opened = self.formers.iter().enumerate().rev().find_map(|(place, former)| {
-            RevocationList::open(bytes, &former.key).ok().map(|list| (list, place))
-        });
-        let (list, signer) = match opened {
-            Some(opened) => opened,
-            None => (RevocationList::open(bytes, &self.authority)?, self.formers.len()),
+    /// A list that was in force before a restart, and the place of the key that signed it.
+    pub(super) fn restore_list(&mut self, bytes: &[u8], signer: usize) -> Result<(), TrustError> {
+        let key = match self.formers.get(signer) {
+            Some(former) => &former.key,
+            None => &self.authority,
         };
-        self.put_list(list, signer, bytes).map(drop)
+        let signer = signer.min(self.formers.len());
+        self.put_list(RevocationList::open(bytes, key)?, signer, bytes).map(drop)
     }
 
     fn put_list(&mut self, list: RevocationList, signer: usize, bytes: &[u8]) -> Result<Learned, TrustError> {

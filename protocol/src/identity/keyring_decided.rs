@@ -31,11 +31,14 @@ impl Keyring {
 
     /// The fleet has decided that another key is the authority's, since the earlier one was lost (`Superseded`), or somebody else may have it. What
     /// a lost one signed for times up to `since` is taken as what any retired key signed; what one signed that others may have counts as far as it is
-    /// installed here, and so do the keys from which it followed.
+    /// installed here, and so do the keys from which it followed; the times of its lists tell nothing that is later than `since`.
     pub fn adopt_authority(&mut self, key: PublicKey, since: DtnTime, cause: Cause) {
         let (generation, stolen) = (self.generation, cause != Cause::Superseded);
         self.generation += 1;
         self.formers.iter_mut().for_each(|former| former.stolen |= stolen);
+        if stolen {
+            self.heard = self.heard.min(since);
+        }
         if key == self.authority {
             return;
         }
@@ -65,6 +68,7 @@ mod tests {
     use crate::identity::{
         Certificate, Clock, KeyPair, RevocationList, Role, Scope, Succession, TimeRule, TrustError,
     };
+    use alloc::collections::BTreeMap;
 
     fn keys(number: u8) -> KeyPair {
         KeyPair::from_seed([number; 32])
@@ -145,6 +149,73 @@ mod tests {
         assert_eq!(restored, ring);
         ring.install(&certificate(5, 300, 210), Clock::Unknown).unwrap();
         assert!(!ring.is_of_earlier_authority(NodeId(5)));
+    }
+
+    #[test]
+    fn the_time_that_a_thief_wrote_ends_no_certificate_of_the_next_authority() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.install(&certificate(5, 100, 200), Clock::Unknown).unwrap();
+        let far = RevocationList { version: 7, issued: DtnTime(u64::MAX), keys: BTreeMap::new() };
+        ring.revoke(&far.issue(&keys(200)), Clock::Unknown).unwrap();
+        assert!(ring.speaker(NodeId(5), Clock::Unknown).is_err(), "while the thief's key is in force");
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Compromised);
+        assert_eq!(ring.heard(), DtnTime(200_000));
+        assert!(ring.speaker(NodeId(5), Clock::Unknown).is_ok());
+        let restored =
+            Keyring::restore(keys(200).public().clone(), TimeRule::default(), 8, &ring.snapshot()).unwrap();
+        assert_eq!(restored, ring);
+        assert!(ring.install(&certificate(5, 300, 210), Clock::Unknown).is_ok());
+        assert!(ring.revoke(&list(1, 210, &[]), Clock::Unknown).is_ok());
+        assert!(ring.speaker(NodeId(5), Clock::Unknown).is_ok());
+    }
+
+    #[test]
+    fn old_lists_of_an_authority_that_a_fleet_comes_back_to_count_as_of_then() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        let at = |version, issued: u64, blocked: &[u8], authority| {
+            let mut list = RevocationList::open(&list(version, authority, blocked), keys(authority).public())
+                .expect("made above");
+            list.issued = DtnTime(issued);
+            list.issue(&keys(authority))
+        };
+        let kept = at(5, 150_000, &[], 200);
+        ring.revoke(&kept, Clock::Unknown).unwrap();
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Superseded);
+        ring.revoke(&at(1, 250_000, &[66], 210), Clock::Unknown).unwrap();
+        ring.adopt_authority(keys(200).public().clone(), DtnTime(300_000), Cause::Superseded);
+        // Whoever has kept it lets nobody back in with it.
+        for old in [kept, at(9, 190_000, &[], 200), at(9, 190_000, &[66], 200)] {
+            assert!(ring.revoke(&old, Clock::Unknown).is_err());
+        }
+        assert!(ring.revoked(NodeId(5), KeyId::of(keys(66).public())).is_some());
+        assert_eq!(ring.next_version(), Some(1));
+        assert_eq!(ring.next_issued(DtnTime(100_000)), DtnTime(250_000));
+        let again = |ring: &Keyring| {
+            Keyring::restore(keys(200).public().clone(), TimeRule::default(), 8, &ring.snapshot()).unwrap()
+        };
+        assert_eq!(again(&ring), ring);
+        ring.revoke(&at(1, 310_000, &[66, 67], 200), Clock::Unknown).expect("its first since");
+        let mut restored = again(&ring);
+        assert_eq!(restored, ring, "also which key signed the list");
+        assert_eq!((restored.list_number() >> 48, restored.next_version()), (2, Some(2)));
+        assert!(restored.revoke(&at(2, 260_000, &[66, 67], 210), Clock::Unknown).is_err(), "of one before");
+        restored.revoke(&at(2, 320_000, &[66], 200), Clock::Unknown).expect("its next");
+    }
+
+    #[test]
+    fn a_retired_key_uses_up_no_version_where_no_list_has_come() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        let link = Succession::sign(NodeId(0), 1, DtnTime(200_000), &keys(200), &keys(201));
+        ring.succeed(&link, Clock::Unknown).unwrap();
+        for version in [(1 << 48) - 1, 17] {
+            let refused = ring.revoke(&list(version, 200, &[66]), Clock::Unknown).unwrap_err();
+            assert_eq!(refused.reason(), "revocations_version");
+        }
+        assert!(!ring.list_is_of_former_key());
+        ring.revoke(&list(16, 200, &[66]), Clock::Unknown).unwrap();
+        assert!(ring.list_is_of_former_key(), "to be signed anew");
+        ring.revoke(&list(17, 201, &[66]), Clock::Unknown).unwrap();
+        assert!(!ring.list_is_of_former_key());
     }
 
     #[test]

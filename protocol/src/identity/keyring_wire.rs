@@ -12,7 +12,7 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 
 /// A signed statement on its way from one keyring to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ pub enum KeyringError {
     #[error(transparent)]
     Statement(#[from] TrustError),
     /// A version that this code does not know.
-    #[error("version {found}, expected 4")]
+    #[error("version {found}, expected 5")]
     Version {
         /// The version found.
         found: u64,
@@ -191,18 +191,19 @@ impl Keyring {
         }
     }
 
-    /// The keyring as bytes: `[version, [generation, root or empty, [authority key, until, generation, stolen]…], [authority links], [until…], list, heard,
+    /// The keyring as bytes: `[version, [generation, root or empty, [authority key, until, generation, stolen]…], [authority links], [until…], list, place of its key, heard,
     /// [certificate, place of its key, key in force, [earlier key, until, link or empty, forked]…]…, [node, key, since]…]`.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        cbor::put_head(&mut out, cbor::ARRAY, 8);
+        cbor::put_head(&mut out, cbor::ARRAY, 9);
         cbor::put_uint(&mut out, VERSION);
         self.put_root(&mut out);
         put_links(&mut out, &self.authority_chain);
         cbor::put_head(&mut out, cbor::ARRAY, self.formers.len() as u64);
         self.formers.iter().for_each(|former| cbor::put_uint(&mut out, former.until.0));
         cbor::put_bytes(&mut out, &self.list_bytes);
+        cbor::put_uint(&mut out, self.list_signer as u64);
         cbor::put_uint(&mut out, self.heard.0);
         cbor::put_head(&mut out, cbor::ARRAY, self.members.len() as u64);
         for member in self.members.values() {
@@ -255,7 +256,7 @@ impl Keyring {
     ) -> Result<Self, KeyringError> {
         let mut ring = Self::new(authority, rule, max_members);
         let mut reader = Reader::new(bytes);
-        reader.array_of(8)?;
+        reader.array_of(9)?;
         let found = reader.uint()?;
         if found != VERSION {
             return Err(KeyringError::Version { found });
@@ -268,7 +269,9 @@ impl Keyring {
         for former in &mut ring.formers {
             former.until = DtnTime(reader.uint()?);
         }
-        let (list, heard) = (reader.bytes()?, DtnTime(reader.uint()?));
+        let list = reader.bytes()?;
+        let signer = usize::try_from(reader.uint()?).unwrap_or(usize::MAX);
+        let heard = DtnTime(reader.uint()?);
         for _ in 0..reader.array()? {
             reader.array_of(4)?;
             ring.restore_member(&mut reader)?;
@@ -282,10 +285,10 @@ impl Keyring {
         }
         reader.end()?;
         if !list.is_empty() {
-            ring.restore_list(list)?;
+            ring.restore_list(list, signer)?;
         }
-        // Last: what was kept of a key that the authority has retired since was taken in its time.
-        ring.heard = ring.heard.max(heard);
+        // Last: what was kept of a key that the authority has retired since was taken in its time. And the list of a thief tells no time any more.
+        ring.heard = heard;
         Ok(ring)
     }
 

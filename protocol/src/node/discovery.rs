@@ -36,6 +36,8 @@ pub(super) struct Discovering {
     config: DiscoveryConfig,
     membership: Membership,
     sequence: u64,
+    /// When the last contact of each member to here began, of those that have ended.
+    ended: BTreeMap<NodeId, Instant>,
     /// What was told of each member last.
     told: BTreeMap<NodeId, Presence>,
     /// This node's own advert, signed, and by which key.
@@ -56,7 +58,8 @@ impl Discovering {
         let mut own_seed = [0; 32];
         rng.fill_bytes(&mut own_seed);
         let membership = Membership::new(own, incarnation, config.pace, members, own_seed);
-        Self { config, membership, sequence: 0, told: BTreeMap::new(), advert: None }
+        let ended = BTreeMap::new();
+        Self { config, membership, sequence: 0, ended, told: BTreeMap::new(), advert: None }
     }
 }
 
@@ -78,7 +81,13 @@ impl Node {
     #[must_use]
     pub fn presence(&self, node: NodeId) -> Option<Presence> {
         let discovering = self.discovering.as_ref()?;
-        let expected = self.expected(node);
+        let expected = match self.expected(node) {
+            // What was due in a contact stays due when that is long ago, or the plan has forgotten it.
+            Expectation::Silent { until, last } => {
+                Expectation::Silent { until, last: last.max(discovering.ended.get(&node).copied()) }
+            }
+            expected => expected,
+        };
         Some(discovering.membership.presence(self.now, node, expected, self.is_blocked(node)))
     }
 
@@ -213,10 +222,11 @@ impl Node {
         self.send_gossip();
     }
 
-    /// Any verified message of a member tells that it was there when it made that: now, where one of the two has no clock.
-    pub(super) fn note_heard(&mut self, node: NodeId, created: DtnTime) {
+    /// Any verified message of a member tells that it was there when it made that: now, where one of the two has no clock, or where it came from that
+    /// member itself, which may have kept it since long before their contact.
+    pub(super) fn note_heard(&mut self, node: NodeId, created: DtnTime, from: Option<NodeId>) {
         let civil = self.civil_now();
-        let clocks = created != DtnTime::UNKNOWN && civil != DtnTime::UNKNOWN;
+        let clocks = created != DtnTime::UNKNOWN && civil != DtnTime::UNKNOWN && from != Some(node);
         let age = if clocks { civil.0.saturating_sub(created.0) } else { 0 };
         let at = self.now.as_nanos().saturating_sub(age.saturating_mul(1_000_000));
         if let Some(discovering) = self.discovering.as_mut() {
@@ -310,9 +320,21 @@ impl Node {
     /// Tells the driver whose presence has changed.
     fn tell_presence(&mut self) {
         let own = self.config.id;
+        if self.discovering.is_none() {
+            return;
+        }
         let others = self.config.directory.members().map(|(node, _)| node).filter(|node| *node != own);
+        let others: Vec<NodeId> = others.collect();
+        for node in &others {
+            if let Expectation::Silent { last: Some(last), .. } = self.expected(*node)
+                && let Some(discovering) = self.discovering.as_mut()
+            {
+                let ended = discovering.ended.entry(*node).or_insert(last);
+                *ended = last.max(*ended);
+            }
+        }
         let now: Vec<(NodeId, Presence)> =
-            others.filter_map(|node| Some((node, self.presence(node)?))).collect();
+            others.into_iter().filter_map(|node| Some((node, self.presence(node)?))).collect();
         let Some(discovering) = self.discovering.as_mut() else { return };
         let mut changed = Vec::new();
         for (node, presence) in now {

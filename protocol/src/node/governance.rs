@@ -63,6 +63,8 @@ pub(super) struct Governing {
     waits_since: DtnTime,
     /// When each member was last asked for what it says to have.
     asked: BTreeMap<NodeId, Instant>,
+    /// When each member of another history is told again what was decided here, and from which decision on.
+    contrary: BTreeMap<NodeId, (Instant, usize)>,
     /// Decisions that have taken effect here.
     applied: u64,
     /// Whether the table has changed since it was last kept.
@@ -79,6 +81,7 @@ impl Governing {
             links: Vec::new(),
             waits_since: DtnTime::UNKNOWN,
             asked: BTreeMap::new(),
+            contrary: BTreeMap::new(),
             applied: 0,
             unsaved: false,
             turn: 0,

@@ -284,7 +284,7 @@ impl Node {
         }
         match &primary.destination {
             EndpointId::Ipn { service: ENVELOPES, .. } => {
-                self.on_envelope(&bundle)?;
+                self.on_envelope(&bundle, arrival.from)?;
                 self.report_status(&bundle, Status::Delivered, ReportReason::NONE);
                 Ok(Fate::Taken)
             }
@@ -292,8 +292,8 @@ impl Node {
         }
     }
 
-    /// An envelope, checked from cheap to dear.
-    fn on_envelope(&mut self, bundle: &Bundle) -> Result<(), InputError> {
+    /// An envelope that this neighbour brought, checked from cheap to dear.
+    fn on_envelope(&mut self, bundle: &Bundle, from: Option<NodeId>) -> Result<(), InputError> {
         let parsed = Parsed::parse(bundle.payload()).map_err(|error| self.refuse(error.reason()))?;
         let header = *parsed.header();
         parsed.check_addressee(self.config.id).map_err(|error| self.refuse(error.reason()))?;
@@ -304,7 +304,7 @@ impl Node {
             self.replay.check(&header).map_err(|error| self.refuse(error.reason()))?;
             let opened = self.verify(parsed)?;
             self.replay.commit(&header).map_err(|error| self.refuse(error.reason()))?;
-            self.note_heard(header.sender, header.created);
+            self.note_heard(header.sender, header.created, from);
             return self.on_control(header.sender, opened.payload).map_err(|reason| self.refuse(reason));
         }
         if header.purpose == Purpose::Membership {
@@ -317,11 +317,17 @@ impl Node {
             self.replay.commit(&header).map_err(|error| self.refuse(error.reason()))?;
             return self.on_gossip(header.sender, opened.payload).map_err(|reason| self.refuse(reason));
         }
-        self.on_message(&header, parsed, bundle.payload())
+        self.on_message(&header, parsed, bundle.payload(), from)
     }
 
     /// A message of a stream.
-    fn on_message(&mut self, header: &Header, parsed: Parsed<'_>, sealed: &[u8]) -> Result<(), InputError> {
+    fn on_message(
+        &mut self,
+        header: &Header,
+        parsed: Parsed<'_>,
+        sealed: &[u8],
+        from: Option<NodeId>,
+    ) -> Result<(), InputError> {
         let key = StreamKey { peer: header.sender, purpose: header.purpose };
         if self.config.directory.key(key.peer).is_none() {
             return Err(self.refuse("unknown_sender"));
@@ -358,7 +364,7 @@ impl Node {
         }
         let opened = self.verify(parsed)?;
         self.spend_share(key.peer, sealed.len());
-        self.note_heard(key.peer, header.created);
+        self.note_heard(key.peer, header.created, from);
         self.note_taken(key, header, sealed, opened.payload);
         let message =
             Message { sequence: header.sequence, created: header.created, payload: opened.payload.to_vec() };

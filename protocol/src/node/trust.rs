@@ -450,11 +450,13 @@ impl Node {
         if !matches!(statement, Statement::Revocations(_)) {
             self.signatures.checked += 1;
         }
-        let subject = match statement {
-            Statement::Certificate(bytes) => Certificate::claimed_subject(bytes),
-            Statement::Succession(_) | Statement::Revocations(_) => None,
+        // A certificate lifts its member's block, and the list of the next authority whichever it does not name.
+        let mut blocked: Vec<NodeId> = match statement {
+            Statement::Certificate(bytes) => Certificate::claimed_subject(bytes).into_iter().collect(),
+            Statement::Revocations(_) => trusting.keyring.summary().members.into_keys().collect(),
+            Statement::Succession(_) => Vec::new(),
         };
-        let blocked = subject.filter(|node| trusting.keyring.blocked(*node).is_some());
+        blocked.retain(|node| trusting.keyring.blocked(*node).is_some());
         let learned = match trusting.keyring.learn(statement, clock) {
             Ok(learned) => learned,
             Err(error) => {
@@ -486,9 +488,8 @@ impl Node {
         if matches!(learned, Learned::Revocations(_)) {
             self.forget_blocked();
         }
-        if let Some(back) = blocked.filter(|node| !self.is_blocked(*node)) {
-            self.send_again(back);
-        }
+        blocked.retain(|node| !self.is_blocked(*node));
+        blocked.into_iter().for_each(|back| self.send_again(back));
         self.rekey_groups();
         Ok(learned)
     }
@@ -548,7 +549,7 @@ impl Node {
         }
         let exhausted = InputError::Refused { reason: "revocations_exhausted" };
         let version = keyring.next_version().ok_or(exhausted)?;
-        let bytes = next_list(list, version, now.max(keyring.heard()), &issuer.keys);
+        let bytes = next_list(list, version, keyring.next_issued(now), &issuer.keys);
         self.learn_own(&Statement::Revocations(bytes));
         Ok(())
     }
@@ -564,8 +565,11 @@ impl Node {
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let mut statements = Vec::new();
         let list = trusting.keyring.list();
-        if now.0.saturating_sub(list.issued.0) >= millis(issuer.renew_before) / 2 {
-            let issued = now.max(trusting.keyring.heard());
+        // A thief's list may be of a time to come, which the fleet's decision has taken back.
+        let signed = list.issued.min(trusting.keyring.heard());
+        let due = now.0.saturating_sub(signed.0) >= millis(issuer.renew_before) / 2;
+        if due || trusting.keyring.list_is_of_former_key() {
+            let issued = trusting.keyring.next_issued(now);
             let version = trusting.keyring.next_version();
             let next = version.map(|version| next_list(list.clone(), version, issued, &issuer.keys));
             statements.extend(next.map(Statement::Revocations));

@@ -232,6 +232,37 @@ fn when_the_keeper_is_blocked_another_takes_its_place_and_the_keeper_reads_nothi
 }
 
 #[test]
+fn a_keeper_that_comes_back_before_it_hears_of_its_block_keeps_the_groups_keys() {
+    let members = (1..=4).map(NodeId).collect();
+    let mut fleet = fleet(&Audience::Group { keeper: NodeId(2), members, lifetime: 240 * HOUR });
+    fleet.run_for(HOUR);
+    let meet = |fleet: &mut Fleet, meets| [1, 3, 4].into_iter().for_each(|other| fleet.meet(2, other, meets));
+    meet(&mut fleet, false);
+    fleet.input(1, Input::Revoke { node: NodeId(2), cause: Cause::Compromised }).expect("the authority");
+    fleet.run_for(3 * HOUR);
+    let meanwhile = fleet.hosts[&1].node.group_epoch();
+    assert!(meanwhile > Some(1), "another keeps the keys meanwhile");
+    // Its host gives it the next certificate and key; of the block it hears from the others.
+    let statement = Statement::Certificate(certificate(2, 22, 1, 30).issue(&authority()));
+    for name in [1, 2] {
+        fleet.input(name, Input::Learn(statement.clone())).expect("the authority's word");
+    }
+    fleet.rotate(2, 22);
+    fleet.run_for(HOUR);
+    meet(&mut fleet, true);
+    fleet.run_for(12 * HOUR);
+    let epoch = fleet.hosts[&2].node.group_epoch();
+    assert!(epoch > Some(1), "it has begun another");
+    for name in [1, 3, 4] {
+        assert_eq!(fleet.hosts[&name].node.group_epoch(), epoch, "at {name}");
+    }
+    fleet.submit(2, 3, Purpose::Command, "dig");
+    fleet.submit(3, 4, Purpose::Telemetry, "ice");
+    fleet.run_for(HOUR);
+    assert_eq!((fleet.texts(3), fleet.texts(4)), (vec!["dig".to_owned()], vec!["ice".to_owned()]));
+}
+
+#[test]
 fn a_message_waits_for_the_groups_key_also_over_a_restart() {
     // Nothing passes between the keeper and member 3 but what member 2 carries, and the keeper's keys go to 3 directly.
     let mut fleet = an_early_command();

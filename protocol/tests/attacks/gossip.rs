@@ -3,10 +3,12 @@
 use crate::fleet::{Fleet, keys, refused};
 use cosmosmesh_protocol::{
     discovery::{Pace, Presence},
+    dtn::contact_plan::{ContactPlan, PlannedContact},
     envelope::Purpose,
     id::NodeId,
     identity::Cause,
     node::{DiscoveryConfig, Input},
+    time::Instant,
 };
 use std::time::Duration;
 
@@ -79,4 +81,60 @@ fn a_block_by_the_authority_spreads_and_the_member_is_not_talked_about_any_more(
         )),
         Some("blocked_source" | "key_blocked")
     ));
+}
+
+#[test]
+fn who_delivers_what_it_has_kept_is_there_and_who_misses_a_contact_is_down_until_it_speaks() {
+    let pace = Pace {
+        period: Duration::from_secs(20),
+        round_trip: Duration::from_secs(5),
+        suspicion: Duration::from_secs(60),
+    };
+    let mut fleet = Fleet::built(&[(1, 1, &[]), (2, 2, &[])], &[], |_, config| {
+        config.trust = None;
+        let (max_light_time, margin) = (Duration::from_secs(1), Duration::from_secs(60));
+        config.discovery = Some(DiscoveryConfig { pace, max_light_time, margin });
+    });
+    let hours = |hours: u64| Instant::ZERO.saturating_add(Duration::from_secs(hours * 3600));
+    // An hour a day, and too far for gossip.
+    let contact = |from: u64, to: u64, day: u64| PlannedContact {
+        from: NodeId(from),
+        to: NodeId(to),
+        start: hours(day * 24 + 1),
+        end: hours(day * 24 + 2),
+        rate_bps: 1_000_000,
+        owlt: Duration::from_secs(10),
+    };
+    let contacts = (0..4).flat_map(|day| [contact(1, 2, day), contact(2, 1, day)]);
+    let plan = ContactPlan::from_contacts(contacts).expect("a plain plan");
+    for name in [1, 2] {
+        fleet.input(name, Input::ContactPlan(plan.clone())).expect("a plan");
+    }
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    let word = |fleet: &Fleet| presence(fleet, 1, 2).word();
+    fleet.run_for(minutes(30));
+    fleet.submit(2, 1, Purpose::Telemetry, "kept for half an hour");
+    fleet.run_for(minutes(32));
+    fleet.meet(1, 2, true);
+    fleet.run_for(minutes(20));
+    assert_eq!((fleet.texts(1).len(), word(&fleet)), (1, "alive"), "in its contact");
+    fleet.meet(1, 2, false);
+    fleet.run_for(minutes(120));
+    assert_eq!(word(&fleet), "silent", "after its contact, as planned");
+    // Nothing comes in the next one.
+    fleet.run_for(minutes(22 * 60));
+    assert_eq!(word(&fleet), "suspect");
+    for _ in 0..2 {
+        fleet.run_for(minutes(11 * 60));
+        assert_eq!(word(&fleet), "down", "also long after");
+    }
+    // And in the third it does.
+    fleet.submit(2, 1, Purpose::Telemetry, "back");
+    fleet.run_for(minutes(2 * 60));
+    fleet.meet(1, 2, true);
+    fleet.run_for(minutes(10));
+    assert_eq!((fleet.texts(1).len(), word(&fleet)), (2, "alive"));
+    fleet.meet(1, 2, false);
+    fleet.run_for(minutes(120));
+    assert_eq!(word(&fleet), "silent");
 }

@@ -4,12 +4,14 @@ use crate::fleet::{BEGIN, DAY, Fleet, authority, certificate, keys};
 use cosmosmesh_protocol::{
     access::{Action, Policy},
     discovery::{Pace, Presence},
-    envelope::Purpose,
-    governance::{Content, Electorate},
+    envelope::{Header, Parsed, Purpose},
+    governance::{Content, Electorate, GovernanceMessage},
     id::NodeId,
-    identity::{Cause, KeyId, Statement},
-    log::Event,
-    node::{DiscoveryConfig, GovernanceConfig, Input, InputError, Issuer, NodeConfig, Report, SubmitError},
+    identity::{Cause, KeyId, RevocationList, Revoked, Statement},
+    log::{Brief, Event},
+    node::{
+        DiscoveryConfig, GovernanceConfig, Input, InputError, Issuer, Kept, NodeConfig, Report, SubmitError,
+    },
     time::DtnTime,
 };
 use std::time::Duration;
@@ -205,16 +207,23 @@ fn a_voter_whose_key_is_taken_back_loses_its_seat_until_it_has_another() {
 #[test]
 fn a_voter_with_many_opinions_and_many_failed_proposals_comes_back_after_a_restart() {
     let mut fleet = fleet();
-    cut_off(&mut fleet, 1, false);
-    for number in 0..100_u8 {
-        fleet.input(1, Input::Opinion { content: [number; 32], approves: true }).expect("an opinion");
-    }
-    for number in 0..8 {
+    let content = |number| {
         let (key, since, cause) = (keys(222).public().clone(), DtnTime(BEGIN + number), Cause::Superseded);
-        let content = Content::Authority { key, since, cause };
-        fleet.input(1, Input::Propose(Box::new(content))).expect("an admin may");
+        Content::Authority { key, since, cause }
+    };
+    for number in 0..70 {
+        for name in 2..=4 {
+            let opinion = Input::Opinion { content: content(number).digest(), approves: false };
+            fleet.input(name, opinion).expect("an opinion");
+        }
+        fleet.input(1, Input::Propose(Box::new(content(number)))).expect("an admin may");
+        fleet.run_for(HOUR / 60);
     }
-    fleet.run_for(HOUR);
+    assert_eq!(decisions(&fleet, 1), 70, "all with nothing");
+    cut_off(&mut fleet, 1, false);
+    for number in 70..78 {
+        fleet.input(1, Input::Propose(Box::new(content(number)))).expect("an admin may");
+    }
     fleet.restart(1);
     assert!(fleet.hosts[&1].node.ledger().is_some_and(|ledger| !ledger.is_idle()));
 }
@@ -226,11 +235,12 @@ fn patience_does_not_begin_anew_with_every_restart() {
     cut_off(&mut fleet, 3, false);
     cut_off(&mut fleet, 4, false);
     fleet.input(1, Input::Propose(Box::new(strict()))).expect("an admin may");
-    for _ in 0..10 {
+    let committed = |event: &Event| matches!(event, Event::Governed { step, about, .. } if **step == *"committed" && *about == NodeId(2));
+    for hour in 1..=10 {
         fleet.run_for(HOUR);
+        assert!(hour >= 6 || !fleet.events(2).iter().any(committed), "it has waited {hour} hours only");
         fleet.restart(2);
     }
-    let committed = |event: &Event| matches!(event, Event::Governed { step, about, .. } if **step == *"committed" && *about == NodeId(2));
     assert!(fleet.events(2).iter().any(committed), "it has given up after six hours and a bit");
 }
 
@@ -280,6 +290,23 @@ fn an_authority_that_the_fleet_comes_back_to_issues_again() {
         fleet.run_for(HOUR);
         assert_eq!(decisions(&fleet, 1), number + 1);
         assert_eq!((revoke(&mut fleet, holder), revoke(&mut fleet, 3 - holder)), (true, false));
+        fleet.run_for(12 * HOUR);
+        for name in 1..=4 {
+            // Everybody takes the list, and has it after a restart.
+            let list = |fleet: &Fleet| fleet.hosts[&name].node.keyring().expect("a keyring").list_number();
+            let before = list(&fleet);
+            assert_eq!(before >> 48, number as u64 + 1, "at {name}");
+            fleet.restart(name);
+            assert_eq!(list(&fleet), before, "at {name}");
+        }
+    }
+    // And the one after that.
+    let before = fleet.hosts[&1].node.keyring().expect("a keyring").list_number();
+    assert!(revoke(&mut fleet, 1));
+    fleet.run_for(12 * HOUR);
+    for name in 1..=4 {
+        let list = fleet.hosts[&name].node.keyring().expect("a keyring").list_number();
+        assert_eq!(list, before + 1, "at {name}");
     }
 }
 
@@ -309,4 +336,62 @@ fn a_fleet_without_certificates_blocks_a_member_by_its_directory() {
     fleet.submit(4, 3, Purpose::Telemetry, "hello");
     fleet.run_for(HOUR);
     assert!(fleet.texts(3).is_empty());
+}
+
+#[test]
+fn a_history_that_is_made_up_is_answered_once_an_interval() {
+    let mut fleet = fleet();
+    fleet.input(1, Input::Propose(Box::new(strict()))).expect("an admin may");
+    fleet.run_for(HOUR);
+    assert_eq!(decisions(&fleet, 1), 1);
+    cut_off(&mut fleet, 4, false);
+    let told = |fleet: &Fleet| {
+        let pending = fleet.records(1, Kept::OutgoingMessage);
+        let headers = pending.iter().filter_map(|record| Some(*Parsed::parse(&record[17..]).ok()?.header()));
+        headers.filter(|it| it.purpose == Purpose::Governance && it.destination == NodeId(4)).count()
+    };
+    let before = told(&fleet);
+    for sequence in 1..=5 {
+        let (range, names) = ((Brief([0; 8]), Brief([0xff; 8])), Vec::new());
+        let (head, records) = ([sequence as u8; 32], Vec::new());
+        let asks = GovernanceMessage { asks: true, decisions: 1, head, range, names, records };
+        let header = fleet.header(4, 1, Purpose::Governance, sequence);
+        let header = Header { incarnation: 2, ..header };
+        assert_eq!(fleet.forge_bytes(&keys(4), header, &asks.encode()), None, "a member's own message");
+    }
+    assert_eq!((told(&fleet) - before, fleet.refusals(1, "governance_other_history")), (1, 5));
+}
+
+#[test]
+fn streams_to_who_a_stolen_authority_had_blocked_go_on_with_the_next_ones_list() {
+    let mut fleet = fleet();
+    fleet.run_for(HOUR);
+    fleet.meet(2, 3, false);
+    for other in [1, 4] {
+        fleet.meet(3, other, false);
+    }
+    fleet.submit(2, 3, Purpose::Telemetry, "given up");
+    // The thief's list reaches all but its victim.
+    let revoked = Revoked { since: DtnTime(BEGIN), cause: Cause::Blocked };
+    let blocks = [((NodeId(3), KeyId::of(keys(3).public())), revoked)].into_iter().collect();
+    let list = RevocationList { version: 9, issued: DtnTime(BEGIN + DAY), keys: blocks };
+    fleet.input(2, Input::Learn(Statement::Revocations(list.issue(&authority())))).expect("its key is good");
+    fleet.run_for(3 * HOUR);
+    let content = Content::Authority {
+        key: keys(222).public().clone(),
+        since: DtnTime(BEGIN + DAY),
+        cause: Cause::Compromised,
+    };
+    fleet.input(1, Input::Propose(Box::new(content))).expect("an admin may");
+    fleet.run_for(HOUR);
+    assert_eq!(decisions(&fleet, 2), 1, "three of four decide");
+    let issued = DtnTime(BEGIN + DAY + 4 * 3_600_000);
+    let list = RevocationList { version: 1, issued, ..RevocationList::default() };
+    fleet.input(2, Input::Learn(Statement::Revocations(list.issue(&keys(222))))).expect("the authority's");
+    fleet.submit(2, 3, Purpose::Telemetry, "and on");
+    // The victim says nothing by itself: what it does not owe an answer for tells nobody to go on.
+    fleet.swallow(3);
+    fleet.meet(2, 3, true);
+    fleet.run_for(Duration::from_secs(120));
+    assert_eq!(fleet.texts(3), ["and on"], "what was given up is told of, and leaves no gap");
 }

@@ -10,6 +10,9 @@ use crate::{
 };
 use alloc::vec::Vec;
 
+/// So many intervals after a member of another history was told all decisions of this one, it is told them again.
+const ROUND_PAUSE: u32 = 64;
+
 impl Node {
     pub(in crate::node) fn on_governance_timer(&mut self) {
         let others = self.governance_members();
@@ -65,11 +68,11 @@ impl Node {
         let asked = governing.asked.get(&source).map(|at| at.saturating_add(governing.config.interval));
         let asks = behind && (taught || asked.is_none_or(|next| next <= now));
         if message.asks {
-            if governing.ledger.differs(&message) {
-                *self.refusals.entry("governance_other_history").or_default() += 1;
-            }
-            let records = governing.ledger.lacking(&message);
-            if !records.is_empty() {
+            let records = match governing.ledger.differs(&message) {
+                true => self.contrary(source, &message),
+                false => governing.ledger.lacking(&message),
+            };
+            if let Some(governing) = self.governing.as_ref().filter(|_| !records.is_empty()) {
                 let answer = GovernanceMessage::giving(&governing.ledger, records);
                 self.send_governance(source, &answer);
             }
@@ -77,6 +80,28 @@ impl Node {
         if asks {
             self.ask_governance(source, turn);
         }
+    }
+
+    /// What shows a member of another history which slot was decided otherwise: a part in each interval, and all of it again after a long while only. Its
+    /// head is unproven, and may be made up to be answered.
+    fn contrary(&mut self, source: NodeId, message: &GovernanceMessage) -> Vec<Vec<u8>> {
+        *self.refusals.entry("governance_other_history").or_default() += 1;
+        let now = self.now;
+        let Some(governing) = self.governing.as_mut() else { return Vec::new() };
+        let (next, from) = governing.contrary.get(&source).copied().unwrap_or((now, 0));
+        if now < next {
+            return Vec::new();
+        }
+        let records = governing.ledger.contrary(message, from);
+        let to = from + records.len();
+        let interval = governing.config.interval;
+        let (pause, from) = match to as u64 >= message.decisions {
+            true => (interval.saturating_mul(ROUND_PAUSE), 0),
+            false => (interval, to),
+        };
+        governing.contrary.insert(source, (now.saturating_add(pause), from));
+        self.report(Report::ModuleRefused { reason: "governance_other_history" });
+        records
     }
 
     /// Takes one record.

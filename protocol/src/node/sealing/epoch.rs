@@ -40,14 +40,13 @@ impl Epoch {
         last.map_or(first, |last| first.max(last + 1))
     }
 
-    /// Whether a key of this epoch may be on its way, for whom the newest known of that keeper is this.
+    /// Whether a key of this epoch may be on its way, for whom the newest known of that keeper is this. How many epochs the keeper has begun in a
+    /// life of which none is known, nobody can tell: a new member comes after many.
     pub(super) fn may_come(self, newest: Option<Self>, ranks: u64) -> bool {
-        let (life, count) = newest.map_or((0, 0), |newest| (newest.life, newest.count));
-        let further = if self.life == life { count } else { 0 };
-        self.rank < ranks
-            && newest.is_none_or(|newest| self > newest)
-            && self.life <= life + LIVES_AHEAD
-            && self.count <= further + AHEAD
+        let life = newest.map_or(0, |newest| newest.life);
+        let near =
+            |newest: Self| self > newest && (self.life > newest.life || self.count <= newest.count + AHEAD);
+        self.rank < ranks && self.life <= life + LIVES_AHEAD && newest.is_none_or(near)
     }
 }
 
@@ -77,5 +76,13 @@ mod tests {
         assert!(!may(u64::MAX) && !may(1 << 63) && !may(4 << 48), "nobody has such a rank");
         let successor = Epoch::next(1, 3, None);
         assert!(Epoch::of(successor).may_come(None, 4));
+    }
+
+    #[test]
+    fn who_knows_no_epoch_of_a_life_waits_for_whichever_it_has_come_to() {
+        assert!(Epoch::of(17).may_come(None, 4), "a keeper's seventeenth change, at a new member");
+        let later = Epoch { rank: 0, life: 1, count: 40 };
+        assert!(later.may_come(Some(Epoch::of(5)), 4) && later.may_come(None, 4));
+        assert!(!Epoch { life: LIVES_AHEAD + 1, ..later }.may_come(None, 4), "no keeper has so many lives");
     }
 }

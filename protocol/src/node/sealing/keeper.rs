@@ -180,12 +180,10 @@ impl Node {
 
     /// A member that asks gets the newest key, if it is one that has it, and nothing to it is under way.
     fn on_group_key_asked(&mut self, source: NodeId, mut reader: Reader<'_>) {
-        let newest = match reader.uint().and_then(|newest| reader.end().map(|()| newest)) {
-            Ok(newest) => newest,
-            Err(error) => return self.refuse_sealed(error.reason()),
-        };
-        // Who says to have the newest has one that it cannot use: another's of the same number, or one it could not open.
-        let _ = newest;
+        // Which it has does not matter: who says to have the newest has one that it cannot use.
+        if let Err(error) = reader.uint().and_then(|_| reader.end()) {
+            return self.refuse_sealed(error.reason());
+        }
         if !self.under_way(source) {
             self.give_group_key(source);
         }
@@ -261,8 +259,10 @@ impl Node {
         }
     }
 
-    /// A member's key is taken back: the keys that it gave as a keeper are good for what is under way, and for nothing else.
+    /// A member's key is taken back: the keys that it gave as a keeper are good for what is under way, and for nothing else. Where that is told to
+    /// the keeper itself, whose key may have been certified anew before it heard of it, it begins another epoch with the next look at the group.
     pub(in crate::node) fn retire_group_keys(&mut self, node: NodeId) {
+        let own = self.config.id;
         let Some(sealing) = self.sealing.as_mut() else { return };
         let Some(rank) = sealing.keepers().position(|keeper| keeper == node) else { return };
         let mut changed = false;
@@ -270,6 +270,10 @@ impl Node {
             let given = Epoch::of(held.key.epoch).rank == rank as u64;
             changed |= given && !held.retired;
             held.retired |= given;
+        }
+        if node == own && !sealing.given.is_empty() {
+            sealing.given.clear();
+            changed = true;
         }
         if changed {
             self.keep_group_keys();

@@ -81,7 +81,7 @@ impl Node {
         }
     }
 
-    /// Messages that wait for the key of an epoch, and those of no epoch any more whose key may come.
+    /// Messages that wait for the key of an epoch.
     pub(super) fn waiting_for(&self, sealed_in: u64) -> Vec<Place> {
         self.waiting_places(|_, waiting| waiting.sealed_in == sealed_in)
     }
