@@ -10,6 +10,7 @@ mod outputs;
 mod peers;
 mod radio;
 mod secure;
+mod revoke;
 mod turn;
 
 pub(crate) use command::Command;

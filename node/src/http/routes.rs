@@ -1,7 +1,7 @@
 //! What is answered to which request.
 
 use super::{Response, request::Request};
-use crate::{credential, door::Door, engine::Refusal};
+use crate::{credential, door::Door, engine::Refusal, revocation};
 use cosmosmesh_protocol::{
     convergence::mtcp,
     dtn::store::Priority,
@@ -45,6 +45,7 @@ const ROUTES: &[(&str, &str, Route)] = &[
     ("GET", "/v1/inbox", inbox),
     ("POST", "/v1/take", take),
     ("POST", "/v1/learn", learn),
+    ("POST", "/v1/revoke", revoke),
     ("POST", "/v1/shutdown", shutdown),
 ];
 
@@ -167,6 +168,13 @@ fn learn(door: &Door, request: &Request) -> Result<Response, Refusal> {
     let statements = credential::parse(text)
         .map_err(|line| Refusal::new("bad_body", format!("line {line} holds no statement")))?;
     Ok(Response::json(200, &door.learn(statements)))
+}
+
+fn revoke(door: &Door, request: &Request) -> Result<Response, Refusal> {
+    check_fields(request, &["node", "cause"])?;
+    let node = NodeId(field(request, "node")?.ok_or_else(|| bad("node", "a node's number"))?);
+    let cause = revocation::cause(request.query.get("cause").map_or("", String::as_str))?;
+    door.revoke(node, cause).map(|revocation| Response::json(200, &revocation))
 }
 
 fn shutdown(door: &Door, _request: &Request) -> Result<Response, Refusal> {
