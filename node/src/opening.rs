@@ -67,7 +67,7 @@ pub(crate) fn store(
         Arc::new(open_at.unwrap_or_else(|| Box::new(move |path| Disk::open_existing(path, flushed))));
     let why: Box<dyn Error> = match find(config, keys, &open_at) {
         Ok((disk, title)) => match restore(&disk) {
-            Err(StartError::Kept { source, .. }) if set_aside => {
+            Err(source @ (StartError::Kept { .. } | StartError::NotConfigured { .. })) if set_aside => {
                 drop(disk);
                 Box::new(source)
             }
