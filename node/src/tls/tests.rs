@@ -198,7 +198,7 @@ fn who_is_expired_beyond_grace_or_taken_back_is_refused_by_name_and_no_longer_le
     let second = certificate_for(2, 2, 48, &authority());
     let meet = |shown: &Statement, statements: &[Statement]| {
         let one = certified_setup(1, &[2], std::slice::from_ref(shown));
-        let two = certified_setup(2, &[1], &[&[second.clone()], statements].concat());
+        let two = certified_setup(2, &[1], &[std::slice::from_ref(&second), statements].concat());
         shake(&one, &two).map(|found| found.1).map_err(|error| word(&error))
     };
     assert_eq!(meet(&good, &[list(None)]), Ok(Some(NodeId(1))));
@@ -210,7 +210,7 @@ fn who_is_expired_beyond_grace_or_taken_back_is_refused_by_name_and_no_longer_le
 
     // A session that is there is judged by what comes to be known.
     let one = certified_setup(1, &[2], std::slice::from_ref(&good));
-    let two = certified_setup(2, &[1], &[second.clone()]);
+    let two = certified_setup(2, &[1], std::slice::from_ref(&second));
     let address: IpAddr = [127, 0, 0, 1].into();
     let (mut client, mut server) = (one.connect(address).unwrap(), two.accept().unwrap());
     exchange(&mut client, &mut server).unwrap();

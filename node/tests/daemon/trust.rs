@@ -200,6 +200,30 @@ fn a_certificate_of_another_authority_gets_no_session() {
 }
 
 #[test]
+fn a_session_that_is_held_by_a_full_inbox_ends_as_soon_when_its_peers_key_is_taken_back() {
+    let (fleet, address) = (Fleet::new(), free());
+    fleet.certify(1, "authority");
+    fleet.certify(2, "authority");
+    let peers = fleet.place.peer(1, "Inbound");
+    // Nothing is written for ten minutes that would tell that the connection is over.
+    let trust = fleet.trust(2, "").replace("drain_s", "inbox: 1, keepalive_s: 600, drain_s");
+    let rest = format!("listen: (tcpcl: \"{address}\"), peers: [{peers}], {trust}");
+    let two = Client::of(fleet.place.daemon(2, &rest));
+    let peers = fleet.place.peer(2, &format!("Tcpcl(\"{address}\")"));
+    let trust = fleet.trust(1, "").replace("drain_s", "keepalive_s: 600, drain_s");
+    let one = Client::of(fleet.place.daemon(1, &format!("peers: [{peers}], {trust}")));
+    for _ in 0..10 {
+        send(&one, 2, &"x".repeat(200_000));
+    }
+    wait_until("the inbox is full", || !two.health().expect("health").ready);
+    thread::sleep(Duration::from_millis(500));
+    fleet.revoke(1);
+    let list = std::fs::read_to_string(fleet.path("revocations")).expect("a list");
+    assert!(two.learn(&list).expect("an answer")[0].is_ok());
+    wait_until("its session ends", || two.peers().expect("peers")[0].links_up == 0);
+}
+
+#[test]
 fn who_knows_of_fewer_members_is_told_all_the_same_which_keys_were_taken_back() {
     let (fleet, address) = (Fleet::new(), free());
     let others = [5, 6, 7];
