@@ -90,6 +90,33 @@ fn a_receding_horizon_follows_its_optimum_while_participants_come_and_go() {
 }
 
 #[test]
+fn a_plan_whose_coordinator_is_down_when_it_begins_has_an_elected_one_and_one_version() {
+    let place = tempfile::tempdir().expect("a folder");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/receding.ron");
+    let text = fs::read_to_string(path).expect("readable");
+    // Down from the beginning; back in the second horizon, when another has long been elected. All of it under masks.
+    let (from, to) = ("faults: [", "faults: [AssetDown(asset: \"habitat\", start: \"0 s\", end: \"2 h 20 min\"), ");
+    assert!(text.contains(from));
+    let path = place.path().join("headless.ron");
+    fs::write(&path, text.replacen(from, to, 1)).expect("written");
+    let (_, folder) = fly(path.to_str().expect("text"), place.path(), 1);
+    let versions = table(&folder, "versions.csv");
+    let terms: BTreeSet<u64> = versions.iter().map(|row| number(row, "term") as u64).collect();
+    assert!(!terms.contains(&0) && !versions.is_empty(), "{terms:?}");
+    let mut known: BTreeMap<(u64, u64, u64), BTreeSet<String>> = BTreeMap::new();
+    let mut holders: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    for row in &versions {
+        let of = |column: &str| number(row, column) as u64;
+        let name = (of("horizon"), of("term"), of("round"));
+        known.entry(name).or_default().insert(row["version"].clone());
+        holders.entry(name.0).or_default().insert(row["asset"].clone());
+    }
+    assert!(known.values().all(|digests| digests.len() == 1), "one version has one digest: {known:?}");
+    assert!(holders.contains_key(&0), "the first horizon has a plan without its coordinator: {holders:?}");
+    assert!(holders[&3].contains("habitat"), "which takes part when it is back: {holders:?}");
+}
+
+#[test]
 fn the_downlink_auction_is_made_whole_by_its_nodes_as_the_central_rule_would() {
     let place = tempfile::tempdir().expect("a folder");
     let (run, folder) = fly("scenarios/downlink_auction.ron", place.path(), 1);

@@ -14,8 +14,10 @@ use crate::{
     opening::{self, Opened},
     store::{Keeper, Store},
     tls::{Tls, TlsSetup},
+    token::Token,
     transport::{
-        ConnectionIds, StreamKind, datagram,
+        ConnectionIds, StreamKind, datagram, endpoints,
+        quic::Quic,
         room::Room,
         stream::{Stopping, Streams},
     },
@@ -160,6 +162,8 @@ pub struct Addresses {
     pub mtcp: Option<SocketAddr>,
     /// UDPCL.
     pub udp: Option<SocketAddr>,
+    /// TCPCLv4 over QUIC.
+    pub quic: Option<SocketAddr>,
 }
 
 /// A running daemon. Dropping it shuts it down in order.
@@ -172,6 +176,7 @@ pub struct Daemon {
     engine: Mutex<Option<JoinHandle<()>>>,
     server: Option<http::Server>,
     discovery: Option<Discovery>,
+    quic: Vec<Quic>,
 }
 
 impl Daemon {
@@ -237,7 +242,7 @@ impl Daemon {
             radio_seeds: radio_seeds(&config)?,
             datagrams_dropped: datagrams_dropped.clone(),
             shared: shared.clone(),
-            tls,
+            tls: tls.clone(),
             listeners: addresses.tcpcl.into_iter().chain(addresses.mtcp).collect(),
         };
         let engine = Engine::new(parts);
@@ -254,14 +259,21 @@ impl Daemon {
             engine: Mutex::new(Some(engine)),
             server: None,
             discovery: None,
+            quic: Vec::new(),
         };
         // From here on, dropping the daemon ends what was started.
-        daemon.serve(sockets, &streams, datagrams_dropped).map_err(system("a thread"))?;
+        daemon.serve(sockets, &streams, datagrams_dropped, tls.as_ref()).map_err(system("a thread"))?;
         tracing::info!(node = %daemon.config.node, did = %daemon.did, "started");
         Ok(daemon)
     }
 
-    fn serve(&mut self, sockets: Sockets, streams: &Streams, dropped: Arc<AtomicU64>) -> io::Result<()> {
+    fn serve(
+        &mut self,
+        sockets: Sockets,
+        streams: &Streams,
+        dropped: Arc<AtomicU64>,
+        tls: Option<&Arc<TlsSetup>>,
+    ) -> io::Result<()> {
         if let Some(listener) = sockets.tcpcl {
             streams.listen(listener, StreamKind::Tcpcl)?;
         }
@@ -276,12 +288,16 @@ impl Daemon {
                 Via::Tcpcl(address) => streams.dial(place, address, StreamKind::Tcpcl)?,
                 Via::Mtcp(address) => streams.dial(place, address, StreamKind::Mtcp)?,
                 Via::Udp(_)
+                | Via::Quic(_)
                 | Via::Radio { .. }
                 | Via::Discovered
                 | Via::Inbound
                 | Via::Process
                 | Via::Others => {}
             }
+        }
+        if let Some(tls) = tls {
+            self.quic = endpoints::speak(&self.config, sockets.quic, tls, streams)?;
         }
         if discovery::is_wanted(&self.config) {
             let discovery = Discovery::start(&self.config, &self.did, self.addresses.tcpcl)?;
@@ -294,7 +310,8 @@ impl Daemon {
             streams.keep_radio(place, radio.at.clone())?;
         }
         if let Some(listener) = sockets.control {
-            self.server = Some(http::Server::start(listener, self.door.clone())?);
+            let token = Token::keep(&self.config.token_file()).map_err(io::Error::other)?;
+            self.server = Some(http::Server::start(listener, self.door.clone(), token)?);
         }
         Ok(())
     }
@@ -360,6 +377,7 @@ impl Drop for Daemon {
         self.stop();
         self.wait();
         self.discovery = None;
+        self.quic.clear();
         if let Some(mut server) = self.server.take() {
             server.stop();
         }
@@ -372,6 +390,7 @@ struct Sockets {
     tcpcl: Option<TcpListener>,
     mtcp: Option<TcpListener>,
     udp: Option<UdpSocket>,
+    quic: Option<UdpSocket>,
 }
 
 impl Sockets {
@@ -381,12 +400,14 @@ impl Sockets {
             bound.map_err(|source| failed(what, address, source))
         };
         // Without an address of its own, a socket for what is sent: to peers of this machine, which are of one family.
+        let quic = config.listen.quic;
         let udp = config.listen.udp.or_else(|| config.peers.iter().find_map(own_side));
         Ok(Self {
             control: listen("control", config.control)?,
             tcpcl: listen("TCPCL", config.listen.tcpcl)?,
             mtcp: listen("MTCP", config.listen.mtcp)?,
             udp: udp.map(UdpSocket::bind).transpose().map_err(|source| failed("UDPCL", udp, source))?,
+            quic: quic.map(UdpSocket::bind).transpose().map_err(|source| failed("QUIC", quic, source))?,
         })
     }
 
@@ -397,6 +418,7 @@ impl Sockets {
             tcpcl: of(&self.tcpcl),
             mtcp: of(&self.mtcp),
             udp: self.udp.as_ref().and_then(|socket| socket.local_addr().ok()),
+            quic: self.quic.as_ref().and_then(|socket| socket.local_addr().ok()),
         }
     }
 }
@@ -420,12 +442,14 @@ fn tls_setup(
     config: &Config,
     keys: &KeyPair,
     keyring: Option<(&Keyring, Clock)>,
-) -> Result<Option<TlsSetup>, StartError> {
-    if config.tls == Tls::Refuse {
+) -> Result<Option<Arc<TlsSetup>>, StartError> {
+    let quic =
+        config.listen.quic.is_some() || config.peers.iter().any(|peer| matches!(peer.via, Via::Quic(_)));
+    if config.tls == Tls::Refuse && !quic {
         return Ok(None);
     }
     let members = config.peers.iter().filter_map(|peer| Some((peer.node, peer.key.clone()?)));
-    Ok(Some(TlsSetup::new(config.node, keys, members, keyring)?))
+    Ok(Some(Arc::new(TlsSetup::new(config.node, keys, members, keyring)?)))
 }
 
 /// The node with what was kept of it, in a new incarnation.
@@ -490,6 +514,7 @@ fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {
             max_remembered: limits.remembered as usize,
             ..BundleSettings::default()
         },
+        discovery: config.gossip,
         plan: config.plan.as_ref().map(|plan| (*plan.config).clone()),
         ..NodeConfig::new(config.node, Arc::new(directory))
     }

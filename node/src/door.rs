@@ -1,7 +1,7 @@
 //! [`Door`]: how an application gets at a daemon, whether in this process or over HTTP.
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, monotonic},
     config::Config,
     daemon::Addresses,
     engine::{Accepted, Command, Refusal, Shared},
@@ -70,15 +70,17 @@ impl Door {
         self.ask(|reply| Command::Submit(submission, reply))?
     }
 
-    /// Sends many messages, and returns when each is durable here or refused: they share the disk's commits.
+    /// Sends many messages, and returns when each is durable here or refused: they share the disk's commits, and the time that one may take.
     pub(crate) fn submit_all(&self, submissions: Vec<Submission>) -> Vec<Result<Accepted, Refusal>> {
+        let begun = monotonic();
+        let left = || PATIENCE.saturating_sub(begun.elapsed());
         let asked = submissions.into_iter().map(|submission| {
             let (reply, answer) = reply();
-            let posted = self.mailbox.post_command(Command::Submit(submission, reply), PATIENCE);
+            let posted = self.mailbox.post_command(Command::Submit(submission, reply), left());
             posted.then_some(answer)
         });
         let answers: Vec<_> = asked.collect();
-        let given = |answer: Receiver<_>| answer.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(unanswered()));
+        let given = |answer: Receiver<_>| answer.recv_timeout(left()).unwrap_or_else(|_| Err(unanswered()));
         answers.into_iter().map(|answer| answer.map_or_else(|| Err(busy()), given)).collect()
     }
 
@@ -138,7 +140,12 @@ impl Door {
             troubles.push("the engine does not answer".to_owned());
         }
         let addresses = self.addresses;
-        let listens = [("tcpcl", addresses.tcpcl), ("mtcp", addresses.mtcp), ("udp", addresses.udp)];
+        let listens = [
+            ("tcpcl", addresses.tcpcl),
+            ("mtcp", addresses.mtcp),
+            ("udp", addresses.udp),
+            ("quic", addresses.quic),
+        ];
         let listens = listens.iter().filter_map(|(what, at)| at.map(|at| format!("{what} {at}")));
         Health {
             node: self.config.node.0,
@@ -172,11 +179,11 @@ impl Door {
     }
 
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
-        let (reply, answer) = reply();
+        let (begun, (reply, answer)) = (monotonic(), reply());
         if !self.mailbox.post_command(command(reply), PATIENCE) {
             return Err(busy());
         }
-        answer.recv_timeout(PATIENCE).map_err(|_| unanswered())
+        answer.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())).map_err(|_| unanswered())
     }
 }
 

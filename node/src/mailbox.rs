@@ -47,6 +47,12 @@ pub(crate) enum Event {
     ShownOut { connection: ConnectionId },
     /// A connection is over.
     Gone { connection: ConnectionId },
+    /// A handshake led to no connection: with whom, and why.
+    #[cfg_attr(
+        not(feature = "quic"),
+        expect(dead_code, reason = "only QUIC shakes hands before the engine knows")
+    )]
+    Unmet { from: SocketAddr, reason: &'static str, problem: String },
     /// A datagram came in.
     Datagram { from: SocketAddr, bytes: Vec<u8> },
     /// A bundle came from another daemon of this process, which is to be told what became of it.

@@ -80,6 +80,9 @@ pub struct PeerStatus {
     pub addresses: Vec<String>,
     /// Whether a key speaks for it.
     pub member: bool,
+    /// Whether it is there, as far as gossip tells: `unknown`, `alive`, `suspect`, `silent` (as planned), `down` or `blocked`; none without gossip.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub presence: Option<String>,
 }
 
 /// A copy of what the engine knows.
@@ -157,6 +160,13 @@ impl Snapshot {
         gauge(&mut out, "contact_links_up", "Links to a peer that are up.", |line| {
             for peer in &self.peers {
                 line(&format!("peer=\"{}\"", peer.node), u64::from(peer.links_up));
+            }
+        });
+        gauge(&mut out, "member_presence", "What gossip says of a member.", |line| {
+            for (peer, state) in
+                self.peers.iter().filter_map(|peer| Some((peer.node, peer.presence.as_ref()?)))
+            {
+                line(&format!("peer=\"{peer}\",state=\"{state}\""), 1);
             }
         });
         gauge(&mut out, "ready", "Whether it can do its work.", |line| {

@@ -1,7 +1,9 @@
 //! `cosmosmesh ctl`: asks something of a node that runs.
 
 use super::{CliError, Outcome};
-use crate::{adapter::attach, client::Client, config::Config, message::Message, metrics::PeerStatus};
+use crate::{
+    adapter::attach, client::Client, config::Config, message::Message, metrics::PeerStatus, token::Token,
+};
 use clap::{Args, Subcommand, ValueEnum};
 use cosmosmesh_protocol::{
     envelope::Purpose,
@@ -26,17 +28,21 @@ use std::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cosmosmesh ctl --config rover.ron status
-  cosmosmesh ctl --control 127.0.0.1:7480 send 2 'dust storm'
-  cosmosmesh ctl --control 127.0.0.1:7481 --json receive --wait-s 10
+  cosmosmesh ctl --config rover.ron send 2 'dust storm'
+  cosmosmesh ctl --config habitat.ron --json receive --wait-s 10
+  cosmosmesh ctl --control 127.0.0.1:7480 --token state/token peers
 
 Exit codes: 0 done; 1 the answer is no (not ready, nothing received, no plan committed); 2 bad usage, or nobody answers.")]
 pub struct CtlArgs {
     /// The node's control address.
     #[arg(long, value_name = "ADDRESS", required_unless_present = "config", conflicts_with = "config")]
     control: Option<SocketAddr>,
-    /// The node's configuration, which says the address.
+    /// The node's configuration, which says the address and where the token is.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The file of the node's token, `token` in its state folder. Without it, --control gets no more than metrics.
+    #[arg(long, value_name = "FILE", requires = "control")]
+    token: Option<PathBuf>,
     /// Answer in JSON, one value a line.
     #[arg(long)]
     json: bool,
@@ -144,7 +150,7 @@ impl Payload {
 }
 
 pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
-    let client = Client::connect(address(args)?)?;
+    let client = connect(args)?;
     let out = &mut io::stdout().lock();
     match &args.request {
         Request::Status => {
@@ -201,7 +207,7 @@ pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
             Ok(Outcome::Done)
         }
         Request::Receive { wait_s, most, keep } => receive(&client, out, args.json, (*wait_s, *most, *keep)),
-        Request::Attach { program } => attach_program(&client, address(args)?, program),
+        Request::Attach { program } => attach_program(&client, &connect(args)?, program),
         Request::Learn { files } => learn(&client, out, args.json, files),
         Request::Revoke(revoke) => super::revoke::execute(&client, out, args.json, revoke),
         Request::Shutdown => {
@@ -248,26 +254,30 @@ fn learn(client: &Client, out: &mut impl Write, json: bool, files: &[PathBuf]) -
     Ok(outcome)
 }
 
-fn attach_program(sending: &Client, address: SocketAddr, program: &[OsString]) -> Result<Outcome, CliError> {
+fn attach_program(sending: &Client, receiving: &Client, program: &[OsString]) -> Result<Outcome, CliError> {
     let stop = Arc::new(AtomicBool::new(false));
     let told = stop.clone();
     ctrlc::set_handler(move || told.store(true, Ordering::Release))
         .map_err(|error| CliError::Usage(error.to_string()))?;
-    // Waiting for messages is not to hold up what the program sends.
-    let receiving = Client::connect(address)?;
     let (first, rest) = program.split_first().ok_or_else(|| CliError::Usage("no program".to_owned()))?;
-    let status = attach(Command::new(first).args(rest), sending, &receiving, &stop)?;
+    let status = attach(Command::new(first).args(rest), sending, receiving, &stop)?;
     Ok(if status.success() { Outcome::Done } else { Outcome::No })
 }
 
-fn address(args: &CtlArgs) -> Result<SocketAddr, CliError> {
-    if let Some(address) = args.control {
-        return Ok(address);
+fn connect(args: &CtlArgs) -> Result<Client, CliError> {
+    if let Some(path) = &args.config {
+        let config = Config::read(path)?;
+        return match config.control {
+            Some(_) => Ok(Client::connect_to(&config)?),
+            None => Err(CliError::Usage(format!("{}: it says no `control` address", path.display()))),
+        };
     }
-    let path = args.config.as_deref().ok_or_else(|| CliError::Usage("no address".to_owned()))?;
-    Config::read(path)?
-        .control
-        .ok_or_else(|| CliError::Usage(format!("{}: it says no `control` address", path.display())))
+    let address = args.control.ok_or_else(|| CliError::Usage("no address".to_owned()))?;
+    let token = args
+        .token
+        .as_ref()
+        .map(|path| Token::read(path).map_err(|source| CliError::File { path: path.clone(), source }));
+    Ok(Client::connect(address, token.transpose()?.as_ref())?)
 }
 
 pub(super) fn tell(out: &mut impl Write, value: &impl Serialize) -> Result<(), CliError> {
@@ -282,7 +292,8 @@ fn peers(out: &mut impl Write, json: bool, peers: Vec<PeerStatus>) -> Result<Out
     }
     for peer in peers {
         let state = if peer.links_up > 0 { "up" } else { "down" };
-        writeln!(out, "{:>8}  {state:<4}  {}  {}", peer.node, peer.via, peer.addresses.join(", "))?;
+        let presence = peer.presence.map_or_else(String::new, |presence| format!("  {presence:<7}"));
+        writeln!(out, "{:>8}  {state:<4}{presence}  {}  {}", peer.node, peer.via, peer.addresses.join(", "))?;
     }
     Ok(Outcome::Done)
 }

@@ -58,6 +58,7 @@ fn config_file(folder: &Path, node: u64) -> PathBuf {
 struct Member {
     node: u64,
     file: PathBuf,
+    config: Config,
     control: SocketAddr,
     did: String,
 }
@@ -70,12 +71,12 @@ impl Member {
         let control = control
             .ok_or_else(|| CliError::Usage(format!("{}: it says no `control` address", file.display())))?;
         let did = key::did(&key::read(&config.key_file())?).to_string();
-        Ok(Self { node, file, control, did })
+        Ok(Self { node, file, config, control, did })
     }
 
     /// A hold on it, if it runs: another node may have been given the address since.
     fn running(&self) -> Option<Client> {
-        let client = Client::connect(self.control).ok()?;
+        let client = Client::connect_to(&self.config).ok()?;
         client.health().is_ok_and(|health| health.did == self.did).then_some(client)
     }
 
@@ -178,7 +179,7 @@ fn configurations(authority: &Did, names: &[Did]) -> Result<Vec<(u64, String)>, 
         let issuer = if node == 1 { ", issuer: \"../authority\"" } else { "" };
         let mut text = format!(
             "// Node {node} of a fleet of {}, made by `up`.\n(\n    node: {node},\n    state: \"state\",\n    control: \"{}\",\n    \
-             listen: (tcpcl: \"{}\"),\n    tls: Require,\n    trust: (authority: \"{authority}\", certificate: \"certificate\"{issuer}),\n    \
+             listen: (tcpcl: \"{}\"),\n    tls: Require,\n    gossip: (),\n    trust: (authority: \"{authority}\", certificate: \"certificate\"{issuer}),\n    \
              peers: [\n",
             names.len(),
             control[place],

@@ -1,32 +1,40 @@
 //! The client's end of a connection to a daemon's control.
 
 use super::ClientError;
-use crate::clock::monotonic;
-use std::{
-    io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    time::{Duration, Instant},
-};
+use crate::token::Token;
+use std::{io, net::SocketAddr, time::Duration};
+use ureq::Agent;
 
 /// How long an answer may take: longer than a daemon lets anyone wait.
 const PATIENCE: Duration = Duration::from_secs(70);
 const DIAL_PATIENCE: Duration = Duration::from_secs(5);
-/// A daemon gives an idle connection up after a minute.
-const STALE: Duration = Duration::from_secs(30);
-const MAX_HEAD_BYTES: usize = 8 << 10;
+/// A daemon gives an idle connection up after half a minute.
+const STALE: Duration = Duration::from_secs(15);
 /// More is never told at once.
-const MAX_BODY_BYTES: usize = 256 << 20;
+const MAX_BODY_BYTES: u64 = 256 << 20;
 
-/// A connection that is made anew when it was idle for long, or broke.
+/// Connections that are made when they are needed.
 pub(super) struct Connection {
     address: SocketAddr,
-    stream: Option<(TcpStream, Instant)>,
+    agent: Agent,
+    authorization: Option<String>,
 }
 
 impl Connection {
-    pub(super) fn open(address: SocketAddr) -> Result<Self, ClientError> {
-        let mut connection = Self { address, stream: None };
-        connection.stream().map_err(|source| ClientError::Connection { address, source })?;
+    /// Asks whether anybody is there.
+    pub(super) fn open(address: SocketAddr, token: Option<&Token>) -> Result<Self, ClientError> {
+        let config = Agent::config_builder()
+            // Whatever the environment says: it is this machine.
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(DIAL_PATIENCE))
+            .timeout_global(Some(PATIENCE))
+            .max_idle_age(STALE)
+            .build();
+        let authorization = token.map(|token| format!("Bearer {}", token.digits()));
+        let connection = Self { address, agent: config.new_agent(), authorization };
+        connection.request("GET", "/healthz", &[])?;
         Ok(connection)
     }
 
@@ -34,93 +42,45 @@ impl Connection {
         self.address
     }
 
-    /// Status and body of the answer.
+    /// Status and body of the answer. Nothing is asked twice.
     pub(super) fn request(
-        &mut self,
+        &self,
         method: &str,
         target: &str,
         body: &[u8],
     ) -> Result<(u16, Vec<u8>), ClientError> {
         let address = self.address;
-        let answer = self.exchange(method, target, body);
-        if answer.is_err() {
-            // Nobody knows what comes next on it.
-            self.stream = None;
-        }
-        answer.map_err(|source| ClientError::Connection { address, source })
+        self.exchange(method, target, body)
+            .map_err(|error| ClientError::Connection { address, source: into_io(error) })
     }
 
-    fn stream(&mut self) -> io::Result<&mut TcpStream> {
-        let stale = self.stream.as_ref().is_none_or(|(_, used)| used.elapsed() > STALE);
-        if stale {
-            let stream = TcpStream::connect_timeout(&self.address, DIAL_PATIENCE)?;
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            self.stream = Some((stream, monotonic()));
-        }
-        let (stream, used) = self.stream.as_mut().expect("made just above, or there before");
-        *used = monotonic();
-        Ok(stream)
-    }
-
-    fn exchange(&mut self, method: &str, target: &str, body: &[u8]) -> io::Result<(u16, Vec<u8>)> {
-        let host = self.address;
-        let length = body.len();
-        let mut bytes =
-            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n")
-                .into_bytes();
-        bytes.extend_from_slice(body);
-        let stream = self.stream()?;
-        stream.write_all(&bytes)?;
-        let mut answer = Vec::new();
-        let (status, head, length, keep) = loop {
-            if let Some(found) = parse_head(&answer)? {
-                break found;
+    fn exchange(&self, method: &str, target: &str, body: &[u8]) -> Result<(u16, Vec<u8>), ureq::Error> {
+        let uri = format!("http://{}{target}", self.address);
+        let mut response = if method == "GET" {
+            let mut request = self.agent.get(uri);
+            if let Some(words) = &self.authorization {
+                request = request.header("authorization", words);
             }
-            more(stream, &mut answer)?;
+            request.call()?
+        } else {
+            let mut request = self.agent.post(uri).content_type("application/octet-stream");
+            if let Some(words) = &self.authorization {
+                request = request.header("authorization", words);
+            }
+            request.send(body)?
         };
-        while answer.len() < head + length {
-            more(stream, &mut answer)?;
-        }
-        if !keep {
-            self.stream = None;
-        }
-        Ok((status, answer[head..head + length].to_vec()))
+        let status = response.status().as_u16();
+        let bytes = response.body_mut().with_config().limit(MAX_BODY_BYTES).read_to_vec()?;
+        Ok((status, bytes))
     }
 }
 
-fn more(stream: &mut TcpStream, answer: &mut Vec<u8>) -> io::Result<()> {
-    let mut buffer = [0; 16 << 10];
-    match stream.read(&mut buffer)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        count => {
-            answer.extend_from_slice(&buffer[..count]);
-            Ok(())
-        }
+fn into_io(error: ureq::Error) -> io::Error {
+    match error {
+        ureq::Error::Io(error) => error,
+        ureq::Error::Timeout(_) => io::ErrorKind::TimedOut.into(),
+        other => io::Error::other(other),
     }
-}
-
-/// Status, bytes of the head, bytes of the body, and whether the connection stays.
-fn parse_head(bytes: &[u8]) -> io::Result<Option<(u16, usize, usize, bool)>> {
-    let strange = || io::Error::from(io::ErrorKind::InvalidData);
-    let mut headers = [httparse::EMPTY_HEADER; 32];
-    let mut parsed = httparse::Response::new(&mut headers);
-    let head = match parsed.parse(bytes).map_err(|_| strange())? {
-        httparse::Status::Complete(head) => head,
-        httparse::Status::Partial if bytes.len() > MAX_HEAD_BYTES => return Err(strange()),
-        httparse::Status::Partial => return Ok(None),
-    };
-    let header = |name: &str| {
-        let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-        found.and_then(|header| std::str::from_utf8(header.value).ok())
-    };
-    let length = header("content-length").and_then(|length| length.parse().ok()).ok_or_else(strange)?;
-    if length > MAX_BODY_BYTES {
-        return Err(strange());
-    }
-    let keep = header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close"));
-    Ok(Some((parsed.code.unwrap_or(0), head, length, keep)))
 }
 
 /// A text as part of a query.

@@ -12,6 +12,7 @@ use crate::{
     message::Message,
     metrics::PeerStatus,
     plan::PlanView,
+    token::Token,
 };
 use cosmosmesh_protocol::{
     convergence::mtcp,
@@ -25,6 +26,7 @@ use serde::de::DeserializeOwned;
 use std::{
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -46,6 +48,17 @@ pub enum ClientError {
         /// Why.
         source: io::Error,
     },
+    /// The configuration says no `control` address.
+    #[error("the configuration says no `control` address")]
+    NoControl,
+    /// The token of the daemon's control cannot be read: nobody has started it, or it is somebody else's.
+    #[error("{}: {source}", path.display())]
+    Token {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The answer is not a daemon's.
     #[error("the daemon at {address} answered with status {status}: {text}")]
     Answer {
@@ -60,7 +73,7 @@ pub enum ClientError {
 
 enum Way {
     /// Another process.
-    Remote(Mutex<Connection>),
+    Remote(Connection),
     /// This one.
     Embedded(Arc<Daemon>),
 }
@@ -76,13 +89,24 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the control address of a daemon.
+    /// Connects to the control address of a daemon. Without its token, health and metrics are all that it tells.
     ///
     /// # Errors
     /// When nobody is there.
-    pub fn connect(address: SocketAddr) -> Result<Self, ClientError> {
-        let connection = Connection::open(address)?;
-        Ok(Self { way: Way::Remote(Mutex::new(connection)), last: Mutex::new(None) })
+    pub fn connect(address: SocketAddr, token: Option<&Token>) -> Result<Self, ClientError> {
+        let connection = Connection::open(address, token)?;
+        Ok(Self { way: Way::Remote(connection), last: Mutex::new(None) })
+    }
+
+    /// Connects to the daemon that was started with this configuration, by the token in its state folder.
+    ///
+    /// # Errors
+    /// When nobody is there, the configuration says no control address, or the token cannot be read.
+    pub fn connect_to(config: &Config) -> Result<Self, ClientError> {
+        let address = config.control.ok_or(ClientError::NoControl)?;
+        let path = config.token_file();
+        let token = Token::read(&path).map_err(|source| ClientError::Token { path, source })?;
+        Self::connect(address, Some(&token))
     }
 
     /// Starts a daemon in this process.
@@ -325,13 +349,7 @@ impl Client {
     }
 }
 
-fn request(
-    connection: &Mutex<Connection>,
-    method: &str,
-    target: &str,
-    body: &[u8],
-) -> Result<Vec<u8>, ClientError> {
-    let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+fn request(connection: &Connection, method: &str, target: &str, body: &[u8]) -> Result<Vec<u8>, ClientError> {
     let address = connection.address();
     let (status, body) = connection.request(method, target, body)?;
     if status == 200 {
@@ -344,14 +362,14 @@ fn request(
 }
 
 fn ask<T: DeserializeOwned>(
-    connection: &Mutex<Connection>,
+    connection: &Connection,
     method: &str,
     target: &str,
     body: &[u8],
 ) -> Result<T, ClientError> {
     let answer = request(connection, method, target, body)?;
     serde_json::from_slice(&answer).map_err(|error| {
-        let address = connection.lock().unwrap_or_else(PoisonError::into_inner).address();
+        let address = connection.address();
         ClientError::Answer { address, status: 200, text: error.to_string() }
     })
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Config, Listen, Peer, Via,
+    gossip::check_gossip,
     place::{ConfigError, Step, find, path_of},
     plan::check_plan,
     radio::{Radio, check_radio, station},
@@ -59,6 +60,7 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
     check_routes(&raw, &mut mistakes);
     check_sense(&raw, &mut mistakes);
     let trust = check_trust(&raw, folder, &mut mistakes);
+    let gossip = check_gossip(&raw, &mut mistakes);
     let plan = check_plan(&raw, &mut mistakes);
     let radios: Vec<Option<Radio>> =
         (0..raw.radios.len()).map(|place| check_radio(&raw.radios, place, &mut mistakes)).collect();
@@ -84,11 +86,17 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
         preset: raw.preset,
         state: folder.join(raw.state),
         control: raw.control,
-        listen: Listen { tcpcl: raw.listen.tcpcl, mtcp: raw.listen.mtcp, udp: raw.listen.udp },
+        listen: Listen {
+            tcpcl: raw.listen.tcpcl,
+            mtcp: raw.listen.mtcp,
+            udp: raw.listen.udp,
+            quic: raw.listen.quic,
+        },
         mdns: raw.mdns,
         beyond_loopback: raw.beyond_loopback,
         tls: raw.tls,
         trust,
+        gossip,
         plan,
         peers,
         radios: radios.into_iter().flatten().collect(),
@@ -132,7 +140,12 @@ fn check_addresses(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
     if raw.beyond_loopback && raw.preset.requires().protected && raw.tls != Tls::Require {
         check_discovery(raw, mistakes);
     }
-    let listen = [("tcpcl", raw.listen.tcpcl), ("mtcp", raw.listen.mtcp), ("udp", raw.listen.udp)];
+    let listen = [
+        ("tcpcl", raw.listen.tcpcl),
+        ("mtcp", raw.listen.mtcp),
+        ("udp", raw.listen.udp),
+        ("quic", raw.listen.quic),
+    ];
     for (name, address) in listen {
         if let Some(address) = address {
             check_reach(raw, address, &[Step::Field("listen"), Step::Field(name)], mistakes);
@@ -149,7 +162,9 @@ fn check_addresses(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
         }
     }
     for (place, peer) in raw.peers.iter().enumerate() {
-        if let RawVia::Tcpcl(address) | RawVia::Mtcp(address) | RawVia::Udp(address) = peer.via {
+        if let RawVia::Tcpcl(address) | RawVia::Mtcp(address) | RawVia::Udp(address) | RawVia::Quic(address) =
+            peer.via
+        {
             let steps = [Step::Field("peers"), Step::Item(place), Step::Field("via")];
             check_reach(raw, address, &steps, mistakes);
             if address.port() == 0 || address.ip().is_unspecified() {
@@ -175,9 +190,10 @@ fn check_reach(raw: &RawConfig, address: SocketAddr, steps: &[Step], mistakes: &
     if address.ip().is_loopback() {
         return;
     }
-    if raw.preset.requires().protected && (raw.tls != Tls::Require || !speaks_tls(raw, steps)) {
+    let protected = speaks_quic(raw, steps) || raw.tls == Tls::Require && speaks_tls(raw, steps);
+    if raw.preset.requires().protected && !protected {
         let problem = format!(
-            "{address} is beyond this machine, where the preset {:?} goes by TCPCL with `tls: Require` only",
+            "{address} is beyond this machine, where the preset {:?} goes by QUIC, or by TCPCL with `tls: Require`, only",
             raw.preset
         );
         return mistakes.add(steps, problem);
@@ -200,6 +216,15 @@ fn speaks_tls(raw: &RawConfig, steps: &[Step]) -> bool {
     match steps {
         [Step::Field("peers"), Step::Item(place), ..] => matches!(raw.peers[*place].via, RawVia::Tcpcl(_)),
         [Step::Field("listen"), Step::Field(name)] => *name == "tcpcl",
+        _ => false,
+    }
+}
+
+/// QUIC is never without TLS.
+fn speaks_quic(raw: &RawConfig, steps: &[Step]) -> bool {
+    match steps {
+        [Step::Field("peers"), Step::Item(place), ..] => matches!(raw.peers[*place].via, RawVia::Quic(_)),
+        [Step::Field("listen"), Step::Field(name)] => *name == "quic",
         _ => false,
     }
 }
@@ -269,6 +294,9 @@ fn check_peer(
     if matches!(peer.via, RawVia::Discovered) && peer.did.is_none() {
         mistakes.add(&steps("via"), "no `did`: by it, a peer is found".to_owned());
     }
+    if matches!(peer.via, RawVia::Quic(_)) && peer.did.is_none() {
+        mistakes.add(&steps("via"), "no `did`: QUIC is for members".to_owned());
+    }
     if raw.preset.requires().signed_bundles && peer.did.is_none() {
         let problem = format!("no `did`: the preset {:?} takes nothing that is not signed", raw.preset);
         mistakes.add(&[Step::Field("peers"), Step::Item(place)], problem);
@@ -298,6 +326,7 @@ fn check_peer(
         RawVia::Tcpcl(address) => (Via::Tcpcl(address), TCP_RATE_BPS),
         RawVia::Mtcp(address) => (Via::Mtcp(address), TCP_RATE_BPS),
         RawVia::Udp(address) => (Via::Udp(address), UDP_RATE_BPS),
+        RawVia::Quic(address) => (Via::Quic(address), TCP_RATE_BPS),
         RawVia::Discovered => (Via::Discovered, TCP_RATE_BPS),
         RawVia::Inbound => (Via::Inbound, TCP_RATE_BPS),
         RawVia::Process => (Via::Process, TCP_RATE_BPS),
@@ -349,7 +378,7 @@ pub(super) mod tests {
             mistakes("(\n  node: 1,\n  stat: \"x\",\n)"),
             [
                 "node.ron:3:3: stat: Unexpected field named `stat` in `Node`, expected one of `node`, `names`, `preset`, `state`, \
-              `control`, `listen`, `mdns`, `beyond_loopback`, `tls`, `trust`, `plan`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
+              `control`, `listen`, `mdns`, `beyond_loopback`, `tls`, `trust`, `gossip`, `plan`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
             ]
         );
         let wrong_type = mistakes("(node: 1, state: \"x\",\n peers: [\n  (node: \"two\", via: Inbound)])");
@@ -408,6 +437,20 @@ pub(super) mod tests {
         assert_eq!(with("Production", "beyond_loopback: true, tls: Require,"), 0);
         let udp = "(node: 1, state: \"x\", preset: Production, beyond_loopback: true, tls: Require, listen: (udp: \"0.0.0.0:1\"))";
         assert_eq!(mistakes(udp).len(), 1);
+    }
+
+    #[test]
+    fn quic_is_never_without_tls_and_for_members_only() {
+        let text = |peers: &str| {
+            format!(
+                "(node: 1, state: \"x\", preset: Production, beyond_loopback: true, listen: (quic: \"0.0.0.0:1\"), peers: [{peers}])"
+            )
+        };
+        assert_eq!(mistakes(&text("")).len(), 0);
+        let member = format!("(node: 2, did: \"{DID}\", via: Quic(\"192.0.2.7:4556\"))");
+        assert_eq!(mistakes(&text(&member)).len(), 0);
+        let told = mistakes("(node: 1, state: \"x\", peers: [(node: 2, via: Quic(\"127.0.0.1:4556\"))])");
+        assert!(told.len() == 1 && told[0].contains("QUIC is for members"), "{told:?}");
     }
 
     #[test]

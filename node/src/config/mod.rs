@@ -1,6 +1,7 @@
 //! How a daemon is set up: a RON file becomes a [`Config`], or a list of mistakes with file, line, column and field.
 
 mod check;
+mod gossip;
 mod place;
 mod plan;
 mod preset;
@@ -18,7 +19,7 @@ pub use raw::Limits;
 pub use trust::Trust;
 
 use crate::tls::Tls;
-use cosmosmesh_protocol::{id::NodeId, identity::PublicKey};
+use cosmosmesh_protocol::{id::NodeId, identity::PublicKey, node::DiscoveryConfig};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -50,6 +51,8 @@ pub struct Config {
     pub tls: Tls,
     /// Whose word counts, beside the keys of this configuration; those keys alone without it.
     pub trust: Option<Trust>,
+    /// Gossip among neighbours about who is there; none without it.
+    pub gossip: Option<DiscoveryConfig>,
     /// The plan that it takes part in, if it does.
     pub plan: Option<Plan>,
     /// Who else there is.
@@ -73,6 +76,8 @@ pub struct Listen {
     pub mtcp: Option<SocketAddr>,
     /// For UDPCL.
     pub udp: Option<SocketAddr>,
+    /// For TCPCLv4 over QUIC.
+    pub quic: Option<SocketAddr>,
 }
 
 /// Another node.
@@ -99,6 +104,8 @@ pub enum Via {
     Tcpcl(SocketAddr),
     /// We connect for what we send, and speak MTCP; it connects for what it sends.
     Mtcp(SocketAddr),
+    /// We connect by QUIC, and speak TCPCLv4 on a stream of it.
+    Quic(SocketAddr),
     /// One bundle in one datagram.
     Udp(SocketAddr),
     /// Small frames over a radio.
@@ -142,6 +149,12 @@ impl Config {
     #[must_use]
     pub fn key_file(&self) -> PathBuf {
         self.state.join("key")
+    }
+
+    /// The file of its control's token, which is made when it starts.
+    #[must_use]
+    pub fn token_file(&self) -> PathBuf {
+        self.state.join("token")
     }
 
     /// The file of its store.

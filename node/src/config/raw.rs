@@ -27,6 +27,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) trust: Option<RawTrust>,
     #[serde(default)]
+    pub(super) gossip: Option<RawGossip>,
+    #[serde(default)]
     pub(super) plan: Option<RawPlan>,
     #[serde(default)]
     pub(super) peers: Vec<RawPeer>,
@@ -66,6 +68,22 @@ const fn default_interval_s() -> u32 {
     60
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, rename = "Gossip")]
+pub(super) struct RawGossip {
+    pub(super) period_ms: u32,
+    pub(super) round_trip_ms: u32,
+    pub(super) suspicion_ms: u32,
+    pub(super) light_time_ms: u32,
+}
+
+impl Default for RawGossip {
+    /// For a local network. Radios take longer than this light time to be keyed: they are left alone.
+    fn default() -> Self {
+        Self { period_ms: 1000, round_trip_ms: 200, suspicion_ms: 5000, light_time_ms: 100 }
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Listen")]
 pub(super) struct RawListen {
@@ -75,6 +93,8 @@ pub(super) struct RawListen {
     pub(super) mtcp: Option<SocketAddr>,
     #[serde(default)]
     pub(super) udp: Option<SocketAddr>,
+    #[serde(default)]
+    pub(super) quic: Option<SocketAddr>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,6 +117,7 @@ pub(super) enum RawVia {
     Tcpcl(SocketAddr),
     Mtcp(SocketAddr),
     Udp(SocketAddr),
+    Quic(SocketAddr),
     Radio {
         radio: String,
         #[serde(default)]

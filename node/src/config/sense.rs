@@ -21,6 +21,9 @@ pub(super) fn check_sense(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
     if raw.mdns && !cfg!(feature = "mdns") {
         mistakes.add(&[Step::Field("mdns")], NO_MDNS.to_owned());
     }
+    if raw.listen.quic.is_some() && !cfg!(feature = "quic") {
+        mistakes.add(&[Step::Field("listen"), Step::Field("quic")], NO_QUIC.to_owned());
+    }
     check_udp(raw, mistakes);
     for (place, peer) in raw.peers.iter().enumerate() {
         check_peer(raw, place, peer, mistakes);
@@ -28,6 +31,7 @@ pub(super) fn check_sense(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
 }
 
 const NO_MDNS: &str = "this program is built without the feature `mdns`";
+const NO_QUIC: &str = "this program is built without the feature `quic`";
 
 fn check_peer(raw: &RawConfig, place: usize, peer: &RawPeer, mistakes: &mut Mistakes<'_>) {
     let at = |name| [Step::Field("peers"), Step::Item(place), Step::Field(name)];
@@ -38,6 +42,9 @@ fn check_peer(raw: &RawConfig, place: usize, peer: &RawPeer, mistakes: &mut Mist
     }
     if matches!(peer.via, RawVia::Discovered) && !cfg!(feature = "mdns") {
         mistakes.add(&at("via"), NO_MDNS.to_owned());
+    }
+    if matches!(peer.via, RawVia::Quic(_)) && !cfg!(feature = "quic") {
+        mistakes.add(&at("via"), NO_QUIC.to_owned());
     }
     let in_tls = matches!(peer.via, RawVia::Tcpcl(_) | RawVia::Inbound | RawVia::Discovered);
     if raw.tls != Tls::Require || !in_tls {

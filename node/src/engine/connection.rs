@@ -8,6 +8,7 @@ use super::{
 use crate::{
     Tls,
     mailbox::Opened,
+    tls::Proven,
     transport::{ConnectionId, Outstanding, StreamKind, room::Slot, wire::Wire},
 };
 use cosmosmesh_protocol::{
@@ -111,6 +112,11 @@ impl Connection {
         }
     }
 
+    /// Who is at the other end, where the transport itself has shown that.
+    pub(super) fn proven(&self) -> Option<&Proven> {
+        self.stream.proven()
+    }
+
     pub(super) fn heard(&self) {
         self.outstanding.heard();
     }
@@ -181,7 +187,8 @@ impl Engine {
         let (protocol, peer) = match (kind, dialled) {
             (StreamKind::Tcpcl, _) => {
                 let role = if dialled.is_some() { Role::Active } else { Role::Passive };
-                let session = Session::new(role, self.session_config(dialled), now);
+                let session =
+                    Session::new(role, self.session_config(dialled, stream.proven().is_some()), now);
                 (Protocol::Tcpcl(Box::new(session)), None)
             }
             (StreamKind::Mtcp, Some(place)) => {
@@ -238,7 +245,7 @@ impl Engine {
         }
     }
 
-    fn session_config(&self, dialled: Option<usize>) -> SessionConfig {
+    fn session_config(&self, dialled: Option<usize>, proven: bool) -> SessionConfig {
         let config = &self.parts.config;
         let limits = &config.limits;
         // Who accepts does not know yet who comes: one lenient peer makes all of them be judged so, and strict ones lose nothing by it.
@@ -251,11 +258,13 @@ impl Engine {
             transfer_mru: u64::from(limits.bundle_bytes),
             acknowledgements: if lenient { Acknowledgements::Lenient } else { Acknowledgements::Strict },
             tls: match config.tls {
+                // The transport has done it.
+                _ if proven => TlsPolicy::Refuse,
                 Tls::Refuse => TlsPolicy::Refuse,
                 Tls::Allow => TlsPolicy::Allow,
                 Tls::Require => TlsPolicy::Require,
             },
-            require_authenticated_node_id: config.tls == Tls::Require,
+            require_authenticated_node_id: config.tls == Tls::Require && !proven,
             hold_final_acknowledgement: true,
             max_held: usize::from(WINDOW),
             max_unacknowledged_segments: 2 * usize::from(WINDOW),
@@ -467,8 +476,14 @@ impl Engine {
     fn on_established(&mut self, id: ConnectionId, connection: &mut Connection, node_id: &str, mtu: u64) {
         let now = self.now();
         let place = self.peer_named(node_id);
+        let proven = connection.stream.proven().map(|proven| (proven.node, proven.shown.clone()));
+        let is_proven = |place: usize| {
+            let node = self.parts.config.peers[place].node;
+            proven.as_ref().is_none_or(|(proven, _)| *proven == node)
+        };
         let refusal = match (place, connection.dialled) {
             (None, _) => Some("unknown_peer"),
+            (Some(found), _) if !is_proven(found) => Some("another_peer"),
             (Some(found), Some(wanted)) if found != wanted => Some("another_peer"),
             _ => None,
         };
@@ -481,6 +496,9 @@ impl Engine {
             return;
         }
         let Some(place) = place else { return };
+        if let Some((node, shown)) = proven {
+            self.learn_of_peer(node, shown);
+        }
         let side = Self::side_of(connection.dialled.is_some(), StreamKind::Tcpcl);
         connection.peer = Some(place);
         connection.slot.is_known_now();

@@ -136,7 +136,7 @@ pub(crate) struct Parts {
     pub(crate) datagrams_dropped: Arc<AtomicU64>,
     pub(crate) shared: Arc<Shared>,
     /// For sessions that are protected.
-    pub(crate) tls: Option<TlsSetup>,
+    pub(crate) tls: Option<Arc<TlsSetup>>,
     /// Where it listens: to wake those who wait for a connection.
     pub(crate) listeners: Vec<SocketAddr>,
 }

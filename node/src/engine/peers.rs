@@ -75,7 +75,12 @@ impl Engine {
                     self.link_up(place, OURS, self.parts.config.limits.bundle_bytes);
                     self.link_down(place, OURS);
                 }
-                Via::Tcpcl(_) | Via::Discovered | Via::Inbound | Via::Others | Via::Radio { .. } => {}
+                Via::Tcpcl(_)
+                | Via::Quic(_)
+                | Via::Discovered
+                | Via::Inbound
+                | Via::Others
+                | Via::Radio { .. } => {}
             }
         }
     }
@@ -88,9 +93,13 @@ impl Engine {
             Via::Udp(_) => Some((peer.node, peer.rate_bps, Duration::ZERO)),
             // Both directions share the channel, and keying a transmitter takes its time.
             Via::Radio { .. } => Some((peer.node, (peer.rate_bps / 2).max(1), KEYING)),
-            Via::Tcpcl(_) | Via::Mtcp(_) | Via::Discovered | Via::Inbound | Via::Process | Via::Others => {
-                None
-            }
+            Via::Tcpcl(_)
+            | Via::Quic(_)
+            | Via::Mtcp(_)
+            | Via::Discovered
+            | Via::Inbound
+            | Via::Process
+            | Via::Others => None,
         });
         let contact = |from, to, rate_bps, owlt| {
             let (start, end) = (Instant::ZERO, Instant::from_nanos(u64::MAX >> 1));
@@ -208,6 +217,7 @@ impl Engine {
             Via::Udp(address) => self.pump_datagrams(place, address),
             Via::Process => self.pump_neighbour(place),
             Via::Tcpcl(_)
+            | Via::Quic(_)
             | Via::Mtcp(_)
             | Via::Discovered
             | Via::Inbound
@@ -317,6 +327,7 @@ impl Engine {
                     Via::Tcpcl(address) => format!("tcpcl {address}"),
                     Via::Mtcp(address) => format!("mtcp {address}"),
                     Via::Udp(address) => format!("udp {address}"),
+                    Via::Quic(address) => format!("quic {address}"),
                     Via::Radio { radio, station } => self.radio_words(radio, station),
                     Via::Discovered => "discovered".to_owned(),
                     Via::Inbound => "inbound".to_owned(),
@@ -332,6 +343,7 @@ impl Engine {
                     .map(|connection| connection.from().to_string())
                     .collect(),
                 member: peer.key.is_some(),
+                presence: self.parts.node.presence(peer.node).map(|presence| presence.word().to_owned()),
             })
             .collect()
     }

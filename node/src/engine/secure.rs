@@ -153,8 +153,12 @@ impl Engine {
         let Some(setup) = &self.parts.tls else { return };
         let mut over: Vec<(ConnectionId, &'static str)> = Vec::new();
         for (id, connection) in &self.connections {
-            let Some(secured) = connection.secured.as_ref().filter(|secured| secured.told) else { continue };
-            if let Err(stranger) = setup.peer(&secured.tls) {
+            let judged = match (&connection.secured, connection.proven()) {
+                (Some(secured), _) if secured.told => setup.peer(&secured.tls).map(drop),
+                (None, Some(proven)) => setup.holds(proven),
+                _ => continue,
+            };
+            if let Err(stranger) = judged {
                 tracing::warn!(from = %connection.from(), %stranger, "a session ends: its peer may have none any more");
                 over.push((*id, stranger.reason()));
             }

@@ -38,6 +38,12 @@ impl Engine {
             }
             Event::Gone { connection } => self.on_gone(connection),
             Event::ShownOut { connection } => self.break_off(connection),
+            Event::Unmet { from, reason, problem } => {
+                self.counts.refuse("quic", reason);
+                if let Some(more) = self.may_tell("quic_refused") {
+                    tracing::warn!(%from, reason, problem, more, "a handshake leads to no session");
+                }
+            }
             Event::Datagram { from, bytes } => self.on_datagram(from, &bytes),
             Event::Neighbour { from, transfer, bundle, reply } => {
                 self.on_neighbour(from, Answer::Process(reply, transfer), &bundle);

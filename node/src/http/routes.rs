@@ -1,7 +1,27 @@
 //! What is answered to which request.
 
-use super::{Response, request::Request};
-use crate::{credential, door::Door, engine::Refusal, revocation};
+use super::{
+    MAX_WAITING,
+    guard::{self, Guard},
+};
+use crate::{
+    credential,
+    door::{Door, Health},
+    engine::{Accepted, Refusal},
+    message::Message,
+    metrics::PeerStatus,
+    plan::PlanView,
+    revocation::{self, Revocation},
+};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Query, State},
+    http::{StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
 use cosmosmesh_protocol::{
     convergence::mtcp,
     dtn::store::Priority,
@@ -10,74 +30,118 @@ use cosmosmesh_protocol::{
     node::{BundleSubmission, Submission},
 };
 use serde::Serialize;
-use std::{str::FromStr, time::Duration};
+use std::{collections::BTreeMap, str::FromStr, sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, task};
 
 /// Most messages that are told at once.
 const MAX_MESSAGES: usize = 1000;
 /// The lifetime of what does not say one, in seconds.
 const LIFETIME_S: u64 = 86_400;
 
-pub(super) fn answer(door: &Door, request: &Request) -> Response {
-    let known = ROUTES.iter().filter(|(_, path, _)| *path == request.path);
-    let mut methods = known.clone().map(|(method, ..)| *method);
-    match known.clone().find(|(method, ..)| *method == request.method) {
-        Some((_, _, route)) => route(door, request).unwrap_or_else(|refusal| refused(&refusal)),
-        None => match methods.next() {
-            Some(method) => Response::text(405, format!("{} takes {method}\n", request.path)),
-            None => Response::text(404, "no such path\n"),
-        },
+/// What is asked of, and how many may wait for an answer.
+#[derive(Clone)]
+pub(super) struct App {
+    door: Door,
+    waiting: Arc<Semaphore>,
+}
+
+type Fields = BTreeMap<String, String>;
+type Answer<T> = Result<Json<T>, Refused>;
+
+pub(super) fn app(door: Door, guard: Arc<Guard>) -> Router {
+    let most = door.config.limits.bundle_bytes as usize;
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/v1/status", get(status))
+        .route("/v1/peers", get(peers))
+        .route("/v1/contacts", get(contacts))
+        .route("/v1/plan", get(plan))
+        .route("/v1/send", post(send))
+        .route("/v1/send_many", post(send_many))
+        .route("/v1/bundle", post(bundle))
+        .route("/v1/inbox", get(inbox))
+        .route("/v1/take", post(take))
+        .route("/v1/learn", post(learn))
+        .route("/v1/revoke", post(revoke))
+        .route("/v1/shutdown", post(shutdown))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "no such path\n") })
+        .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "not by this method\n") })
+        .layer(DefaultBodyLimit::max(most))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
+        .with_state(App { door, waiting: Arc::new(Semaphore::new(MAX_WAITING)) })
+}
+
+/// A refusal as an answer.
+pub(super) struct Refused(Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
     }
 }
 
-type Route = fn(&Door, &Request) -> Result<Response, Refusal>;
-
-const ROUTES: &[(&str, &str, Route)] = &[
-    ("GET", "/healthz", healthz),
-    ("GET", "/readyz", readyz),
-    ("GET", "/metrics", metrics),
-    ("GET", "/v1/status", |door, _| Ok(Response::json(200, &door.health()))),
-    ("GET", "/v1/peers", |door, _| Ok(Response::json(200, &door.peers()))),
-    ("GET", "/v1/contacts", contacts),
-    ("GET", "/v1/plan", |door, _| Ok(Response::json(200, &door.snapshot().plan))),
-    ("POST", "/v1/send", send),
-    ("POST", "/v1/send_many", send_many),
-    ("POST", "/v1/bundle", bundle),
-    ("GET", "/v1/inbox", inbox),
-    ("POST", "/v1/take", take),
-    ("POST", "/v1/learn", learn),
-    ("POST", "/v1/revoke", revoke),
-    ("POST", "/v1/shutdown", shutdown),
-];
-
-fn refused(refusal: &Refusal) -> Response {
-    let status = match refusal.reason.as_str() {
-        "stream_full" | "store_full" | "rate_exceeded" => 429,
-        "busy" | "unanswered" | "store" => 503,
-        _ => 400,
-    };
-    Response::json(status, refusal)
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = match self.0.reason.as_str() {
+            "stream_full" | "store_full" | "rate_exceeded" => StatusCode::TOO_MANY_REQUESTS,
+            "busy" | "unanswered" | "store" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        (status, Json(self.0)).into_response()
+    }
 }
 
-fn healthz(door: &Door, _request: &Request) -> Result<Response, Refusal> {
-    Ok(if door.is_alive() {
-        Response::text(200, "ok\n")
+impl App {
+    /// Does what waits for the engine, the disk or a message, on a thread where waiting holds up nobody.
+    async fn wait<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Door) -> Result<T, Refusal> + Send + 'static,
+    ) -> Answer<T> {
+        let slot = self.waiting.clone().try_acquire_owned();
+        let slot = slot.map_err(|_| Refusal::new("busy", "too many requests wait"))?;
+        let door = self.door.clone();
+        let done = task::spawn_blocking(move || {
+            let done = work(&door);
+            drop(slot);
+            done
+        });
+        let done = done
+            .await
+            .map_err(|_| Refusal::new("unanswered", "it came to no end: its cause is in the log"))?;
+        Ok(Json(done?))
+    }
+}
+
+async fn healthz(State(app): State<App>) -> (StatusCode, &'static str) {
+    if app.door.is_alive() {
+        (StatusCode::OK, "ok\n")
     } else {
-        Response::text(503, "the engine does not answer\n")
-    })
+        (StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n")
+    }
 }
 
-fn readyz(door: &Door, _request: &Request) -> Result<Response, Refusal> {
-    let troubles = door.health().troubles;
-    Ok(if troubles.is_empty() {
-        Response::text(200, "ready\n")
+async fn readyz(State(app): State<App>) -> (StatusCode, String) {
+    let troubles = app.door.health().troubles;
+    if troubles.is_empty() {
+        (StatusCode::OK, "ready\n".to_owned())
     } else {
-        Response::text(503, format!("{}\n", troubles.join("\n")))
-    })
+        (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", troubles.join("\n")))
+    }
 }
 
-fn metrics(door: &Door, _request: &Request) -> Result<Response, Refusal> {
+async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let content = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(Response { status: 200, content, body: door.snapshot().open_metrics().into_bytes() })
+    ([(header::CONTENT_TYPE, content)], app.door.snapshot().open_metrics())
+}
+
+async fn status(State(app): State<App>) -> Json<Health> {
+    Json(app.door.health())
+}
+
+async fn peers(State(app): State<App>) -> Json<Vec<PeerStatus>> {
+    Json(app.door.peers())
 }
 
 /// A contact that is open now.
@@ -89,101 +153,105 @@ struct Contact {
     addresses: Vec<String>,
 }
 
-fn contacts(door: &Door, _request: &Request) -> Result<Response, Refusal> {
-    let up = door.peers().into_iter().filter(|peer| peer.links_up > 0);
-    let contacts: Vec<Contact> = up
-        .map(|peer| Contact {
-            peer: peer.node,
-            via: peer.via,
-            links: peer.links_up,
-            addresses: peer.addresses,
-        })
-        .collect();
-    Ok(Response::json(200, &contacts))
+async fn contacts(State(app): State<App>) -> Json<Vec<Contact>> {
+    let up = app.door.peers().into_iter().filter(|peer| peer.links_up > 0);
+    let contact = |peer: PeerStatus| Contact {
+        peer: peer.node,
+        via: peer.via,
+        links: peer.links_up,
+        addresses: peer.addresses,
+    };
+    Json(up.map(contact).collect())
 }
 
-fn send(door: &Door, request: &Request) -> Result<Response, Refusal> {
-    let submission = submission(request, request.body.clone())?;
-    door.submit(submission).map(|accepted| Response::json(200, &accepted))
+async fn plan(State(app): State<App>) -> Json<Option<PlanView>> {
+    Json(app.door.snapshot().plan)
+}
+
+async fn send(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer<Accepted> {
+    let submission = submission(&fields, body.into())?;
+    app.wait(move |door| door.submit(submission)).await
 }
 
 /// Payloads one after another as CBOR byte strings, the way MTCP carries bundles.
-fn send_many(door: &Door, request: &Request) -> Result<Response, Refusal> {
-    let (mut parser, mut rest) = (mtcp::Parser::new(request.body.len() as u64), request.body.as_slice());
+async fn send_many(
+    State(app): State<App>,
+    Query(fields): Query<Fields>,
+    body: Bytes,
+) -> Answer<Vec<Result<Accepted, Refusal>>> {
+    let (mut parser, mut rest) = (mtcp::Parser::new(body.len() as u64), &*body);
     let mut submissions = Vec::new();
     while let Some(payload) =
         parser.take(&mut rest).map_err(|error| Refusal::new("bad_body", error.to_string()))?
     {
-        submissions.push(submission(request, payload)?);
+        submissions.push(submission(&fields, payload)?);
     }
     if !parser.is_between_bundles() {
-        return Err(Refusal::new("bad_body", "the last payload is cut off"));
+        return Err(Refusal::new("bad_body", "the last payload is cut off").into());
     }
-    Ok(Response::json(200, &door.submit_all(submissions)))
+    app.wait(move |door| Ok(door.submit_all(submissions))).await
 }
 
-fn submission(request: &Request, payload: Vec<u8>) -> Result<Submission, Refusal> {
-    check_fields(request, &["to", "purpose", "lifetime_s", "priority"])?;
-    let purpose = match request.query.get("purpose").map_or("telemetry", String::as_str) {
+fn submission(fields: &Fields, payload: Vec<u8>) -> Result<Submission, Refusal> {
+    check_fields(fields, &["to", "purpose", "lifetime_s", "priority"])?;
+    let purpose = match fields.get("purpose").map_or("telemetry", String::as_str) {
         "telemetry" => Purpose::Telemetry,
         "command" => Purpose::Command,
         "event" => Purpose::Event,
         _ => return Err(bad("purpose", "telemetry, command or event")),
     };
     Ok(Submission {
-        destination: NodeId(field(request, "to")?.ok_or_else(|| bad("to", "a node's number"))?),
+        destination: NodeId(field(fields, "to")?.ok_or_else(|| bad("to", "a node's number"))?),
         purpose,
-        priority: priority(request)?,
-        lifetime: lifetime(request)?,
+        priority: priority(fields)?,
+        lifetime: lifetime(fields)?,
         payload,
     })
 }
 
-fn bundle(door: &Door, request: &Request) -> Result<Response, Refusal> {
-    check_fields(request, &["to", "from", "lifetime_s", "priority"])?;
-    let destination: EndpointId = field(request, "to")?.ok_or_else(|| bad("to", "an endpoint"))?;
-    let source = field(request, "from")?.unwrap_or_else(|| door.own_endpoint(&destination));
-    let mut submission = BundleSubmission::new(source, destination, lifetime(request)?, request.body.clone());
-    submission.priority = priority(request)?;
-    door.send_bundle(submission).map(|accepted| Response::json(200, &accepted))
+async fn bundle(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer<Accepted> {
+    check_fields(&fields, &["to", "from", "lifetime_s", "priority"])?;
+    let destination: EndpointId = field(&fields, "to")?.ok_or_else(|| bad("to", "an endpoint"))?;
+    let source = field(&fields, "from")?.unwrap_or_else(|| app.door.own_endpoint(&destination));
+    let mut submission = BundleSubmission::new(source, destination, lifetime(&fields)?, body.into());
+    submission.priority = priority(&fields)?;
+    app.wait(move |door| door.send_bundle(submission)).await
 }
 
-fn inbox(door: &Door, request: &Request) -> Result<Response, Refusal> {
-    check_fields(request, &["after", "most", "wait_ms"])?;
-    let most = field(request, "most")?.unwrap_or(MAX_MESSAGES).min(MAX_MESSAGES);
-    let patience = Duration::from_millis(field(request, "wait_ms")?.unwrap_or(0));
-    let messages = door.inbox(field(request, "after")?, most, patience)?;
-    Ok(Response::json(200, &messages))
+async fn inbox(State(app): State<App>, Query(fields): Query<Fields>) -> Answer<Vec<Message>> {
+    check_fields(&fields, &["after", "most", "wait_ms"])?;
+    let most = field(&fields, "most")?.unwrap_or(MAX_MESSAGES).min(MAX_MESSAGES);
+    let patience = Duration::from_millis(field(&fields, "wait_ms")?.unwrap_or(0));
+    let after = field(&fields, "after")?;
+    app.wait(move |door| door.inbox(after, most, patience)).await
 }
 
-fn take(door: &Door, request: &Request) -> Result<Response, Refusal> {
-    check_fields(request, &["through"])?;
-    door.take(field(request, "through")?.ok_or_else(|| bad("through", "a message's number"))?)?;
-    Ok(Response::text(200, ""))
+async fn take(State(app): State<App>, Query(fields): Query<Fields>) -> Result<(), Refused> {
+    check_fields(&fields, &["through"])?;
+    let through = field(&fields, "through")?.ok_or_else(|| bad("through", "a message's number"))?;
+    app.wait(move |door| door.take(through)).await.map(drop)
 }
 
 /// Statements of the authority, one a line.
-fn learn(door: &Door, request: &Request) -> Result<Response, Refusal> {
-    let text = std::str::from_utf8(&request.body).unwrap_or_default();
-    let statements = credential::parse(text)
+async fn learn(State(app): State<App>, body: String) -> Answer<Vec<Result<(), Refusal>>> {
+    let statements = credential::parse(&body)
         .map_err(|line| Refusal::new("bad_body", format!("line {line} holds no statement")))?;
-    Ok(Response::json(200, &door.learn(statements)))
+    app.wait(move |door| Ok(door.learn(statements))).await
 }
 
-fn revoke(door: &Door, request: &Request) -> Result<Response, Refusal> {
-    check_fields(request, &["node", "cause"])?;
-    let node = NodeId(field(request, "node")?.ok_or_else(|| bad("node", "a node's number"))?);
-    let cause = revocation::cause(request.query.get("cause").map_or("", String::as_str))?;
-    door.revoke(node, cause).map(|revocation| Response::json(200, &revocation))
+async fn revoke(State(app): State<App>, Query(fields): Query<Fields>) -> Answer<Revocation> {
+    check_fields(&fields, &["node", "cause"])?;
+    let node = NodeId(field(&fields, "node")?.ok_or_else(|| bad("node", "a node's number"))?);
+    let cause = revocation::cause(fields.get("cause").map_or("", String::as_str))?;
+    app.wait(move |door| door.revoke(node, cause)).await
 }
 
-fn shutdown(door: &Door, _request: &Request) -> Result<Response, Refusal> {
-    door.stop();
-    Ok(Response::text(200, ""))
+async fn shutdown(State(app): State<App>) {
+    app.door.stop();
 }
 
-fn priority(request: &Request) -> Result<Priority, Refusal> {
-    match request.query.get("priority").map_or("normal", String::as_str) {
+fn priority(fields: &Fields) -> Result<Priority, Refusal> {
+    match fields.get("priority").map_or("normal", String::as_str) {
         "bulk" => Ok(Priority::Bulk),
         "normal" => Ok(Priority::Normal),
         "expedited" => Ok(Priority::Expedited),
@@ -191,22 +259,22 @@ fn priority(request: &Request) -> Result<Priority, Refusal> {
     }
 }
 
-fn lifetime(request: &Request) -> Result<Duration, Refusal> {
-    let seconds = field(request, "lifetime_s")?.unwrap_or(LIFETIME_S);
+fn lifetime(fields: &Fields) -> Result<Duration, Refusal> {
+    let seconds = field(fields, "lifetime_s")?.unwrap_or(LIFETIME_S);
     if seconds == 0 || seconds > 365 * 86_400 {
         return Err(bad("lifetime_s", "1 to 31536000 seconds"));
     }
     Ok(Duration::from_secs(seconds))
 }
 
-fn field<T: FromStr>(request: &Request, name: &str) -> Result<Option<T>, Refusal> {
-    let parsed = request.query.get(name).map(|text| text.parse());
+fn field<T: FromStr>(fields: &Fields, name: &str) -> Result<Option<T>, Refusal> {
+    let parsed = fields.get(name).map(|text| text.parse());
     parsed.transpose().map_err(|_| bad(name, "something else: it cannot be read"))
 }
 
 /// A misspelt field is not passed over.
-fn check_fields(request: &Request, known: &[&str]) -> Result<(), Refusal> {
-    match request.query.keys().find(|name| !known.contains(&name.as_str())) {
+fn check_fields(fields: &Fields, known: &[&str]) -> Result<(), Refusal> {
+    match fields.keys().find(|name| !known.contains(&name.as_str())) {
         Some(name) => Err(Refusal::new("unknown_field", format!("`{name}`: known are {}", known.join(", ")))),
         None => Ok(()),
     }

@@ -28,8 +28,8 @@ use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
-pub(crate) use verifier::Stranger;
 use verifier::{Members, key_of, shown};
+pub(crate) use verifier::{Stranger, Watched};
 
 /// Whether sessions are protected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -52,6 +52,40 @@ pub(crate) struct TlsSetup {
     own: Arc<Own>,
 }
 
+/// Who a peer is, as a handshake has shown.
+pub(crate) struct Proven {
+    pub(crate) node: NodeId,
+    /// What it has shown of what the authority says.
+    pub(crate) shown: Vec<Statement>,
+    certificate: CertificateDer<'static>,
+}
+
+/// The protocol's name in handshakes of QUIC (RFC 7301): TCPCLv4 over one stream.
+#[cfg(feature = "quic")]
+const QUIC_PROTOCOL: &[u8] = b"cosmosmesh-tcpcl4";
+
+fn client_config(judge: Arc<Watched>, own: Arc<Own>) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(judge)
+        .with_client_cert_resolver(own);
+    // A session resumed by a ticket would have shown no certificate.
+    client.resumption = rustls::client::Resumption::disabled();
+    Ok(client)
+}
+
+fn server_config(judge: Arc<Watched>, own: Arc<Own>) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut server = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(judge)
+        .with_cert_resolver(own);
+    server.send_tls13_tickets = 0;
+    Ok(server)
+}
+
 impl TlsSetup {
     /// For the holder of `keys`; peers are those of `members`, with what the authority says of them in `keyring`, if there is one.
     ///
@@ -64,26 +98,58 @@ impl TlsSetup {
         keyring: Option<(&Keyring, Clock)>,
     ) -> Result<Self, rustls::Error> {
         let configured = members.into_iter().map(|(node, key)| (*key.as_bytes(), node)).collect();
-        let known = keyring.as_ref().map(|(keyring, _)| *keyring);
+        let credential = keyring.as_ref().map_or_else(Vec::new, |(keyring, _)| own_credential(node, keyring));
         let authority = keyring.map(|(keyring, clock)| (Mutex::new(keyring.clone()), clock));
         let members = Arc::new(Members::new(configured, authority));
-        let credential = known.map_or_else(Vec::new, |keyring| own_credential(node, keyring));
         let own = Arc::new(Own::new(node, keys.clone(), credential));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let versions = &[&rustls::version::TLS13];
-        let mut client = ClientConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(versions)?
-            .dangerous()
-            .with_custom_certificate_verifier(members.clone())
-            .with_client_cert_resolver(own.clone());
-        // A session resumed by a ticket would have shown no certificate.
-        client.resumption = rustls::client::Resumption::disabled();
-        let mut server = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)?
-            .with_client_cert_verifier(members.clone())
-            .with_cert_resolver(own.clone());
-        server.send_tls13_tickets = 0;
-        Ok(Self { node, client: Arc::new(client), server: Arc::new(server), members, own })
+        let judge = Arc::new(Watched::new(members.clone()));
+        let client = Arc::new(client_config(judge.clone(), own.clone())?);
+        let server = Arc::new(server_config(judge, own.clone())?);
+        Ok(Self { node, client, server, members, own })
+    }
+
+    /// For one handshake of QUIC as the side that connects, and what tells afterwards why the peer was refused.
+    #[cfg(feature = "quic")]
+    pub(crate) fn quic_client(&self) -> Result<(ClientConfig, Arc<Watched>), rustls::Error> {
+        let judge = Arc::new(Watched::new(self.members.clone()));
+        let mut client = client_config(judge.clone(), self.own.clone())?;
+        client.alpn_protocols = vec![QUIC_PROTOCOL.to_vec()];
+        Ok((client, judge))
+    }
+
+    /// The same as the side that is connected to.
+    #[cfg(feature = "quic")]
+    pub(crate) fn quic_server(&self) -> Result<(ServerConfig, Arc<Watched>), rustls::Error> {
+        let judge = Arc::new(Watched::new(self.members.clone()));
+        let mut server = server_config(judge.clone(), self.own.clone())?;
+        server.alpn_protocols = vec![QUIC_PROTOCOL.to_vec()];
+        Ok((server, judge))
+    }
+
+    /// Who the peer of a handshake of QUIC is.
+    ///
+    /// # Errors
+    /// Why it should have no session.
+    #[cfg(feature = "quic")]
+    pub(crate) fn proven(&self, identity: Option<Box<dyn std::any::Any>>) -> Result<Proven, Stranger> {
+        let chain = identity.and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
+        let certificate = chain.and_then(|chain| chain.first().cloned()).ok_or(Stranger::Malformed)?;
+        let (node, shown) = self.judge(&certificate)?;
+        Ok(Proven { node, shown, certificate })
+    }
+
+    /// Whether who was proven may still have its session, as of now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn holds(&self, proven: &Proven) -> Result<(), Stranger> {
+        self.judge(&proven.certificate).map(drop)
+    }
+
+    fn judge(&self, certificate: &CertificateDer<'_>) -> Result<(NodeId, Vec<Statement>), Stranger> {
+        let key = key_of(certificate).ok_or(Stranger::Malformed)?;
+        let statements = shown(certificate);
+        Ok((self.members.holder(&key, &statements)?, statements))
     }
 
     /// The node may have learned what the authority says: peers are judged by it, and this node's own certificate shows it.
@@ -108,10 +174,8 @@ impl TlsSetup {
     /// # Errors
     /// Why it should have no session, or no longer.
     pub(crate) fn peer(&self, connection: &Connection) -> Result<(NodeId, Vec<Statement>), Stranger> {
-        let certificate = connection.peer_certificates().and_then(<[_]>::first).ok_or(Stranger::Malformed)?;
-        let key = key_of(certificate).ok_or(Stranger::Malformed)?;
-        let statements = shown(certificate);
-        Ok((self.members.holder(&key, &statements)?, statements))
+        let certificate = connection.peer_certificates().and_then(<[_]>::first);
+        self.judge(certificate.ok_or(Stranger::Malformed)?)
     }
 }
 

@@ -131,10 +131,31 @@ impl Members {
             Err(Stranger::UnknownKey)
         }
     }
+}
+
+/// Judges the peers of handshakes, and remembers why it refused one last: where a library hides that.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    members: Arc<Members>,
+    found: Mutex<Option<Stranger>>,
+}
+
+impl Watched {
+    pub(super) const fn new(members: Arc<Members>) -> Self {
+        Self { members, found: Mutex::new(None) }
+    }
+
+    /// Why it refused a peer last.
+    #[cfg(feature = "quic")]
+    pub(crate) fn found(&self) -> Option<Stranger> {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         let key = key_of(certificate).ok_or(Stranger::Malformed);
-        key.and_then(|key| self.holder(&key, &shown(certificate))).map(drop).map_err(|stranger| {
+        let judged = key.and_then(|key| self.members.holder(&key, &shown(certificate)));
+        judged.map(drop).map_err(|stranger| {
+            *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(stranger);
             Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(stranger))))
         })
     }
@@ -180,7 +201,7 @@ const fn tls12_is_not_spoken() -> Error {
     Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered)
 }
 
-impl ServerCertVerifier for Members {
+impl ServerCertVerifier for Watched {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -215,7 +236,7 @@ impl ServerCertVerifier for Members {
     }
 }
 
-impl ClientCertVerifier for Members {
+impl ClientCertVerifier for Watched {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

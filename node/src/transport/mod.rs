@@ -3,8 +3,14 @@
 //! What is spoken on them is apart, without sockets and clocks: [`kiss`] with packet-radio modems, [`meshtastic`] with LoRa radios.
 
 pub(crate) mod datagram;
+pub(crate) mod endpoints;
 pub mod kiss;
 pub mod meshtastic;
+#[cfg(feature = "quic")]
+pub(crate) mod quic;
+#[cfg(not(feature = "quic"))]
+#[path = "quic_absent.rs"]
+pub(crate) mod quic;
 pub(crate) mod room;
 pub(crate) mod stream;
 pub mod wire;

@@ -30,10 +30,10 @@ const PIECES: usize = 1024;
 /// How long making a connection may take.
 const DIAL_PATIENCE: Duration = Duration::from_secs(5);
 /// Pauses between attempts at a peer that is not there: doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A connection that lasted so long was not refused, whatever became of it.
-const LONG_ENOUGH: Duration = Duration::from_secs(10);
+pub(super) const LONG_ENOUGH: Duration = Duration::from_secs(10);
 /// How long it may take to wake a listener.
 const WAKING: Duration = Duration::from_millis(200);
 /// How often it is looked whether a peer was found.
@@ -57,7 +57,7 @@ impl Stopping {
     }
 
     /// Waits for `span`; says whether it is time to end.
-    fn pause(&self, span: Duration) -> bool {
+    pub(super) fn pause(&self, span: Duration) -> bool {
         let guard = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(guard, span, |stop| !*stop);
         *waited.unwrap_or_else(PoisonError::into_inner).0
@@ -108,11 +108,15 @@ impl Streams {
     }
 
     fn accepted(&self, stream: TcpStream, from: SocketAddr, kind: StreamKind) {
+        self.accepted_wire(stream.into(), from, kind);
+    }
+
+    /// Serves who connected, if there is room.
+    pub(super) fn accepted_wire(&self, stream: Wire, from: SocketAddr, kind: StreamKind) {
         if self.stopping.is_stopping() {
             return;
         }
         let id = self.ids.next();
-        let stream = Wire::from(stream);
         // Whoever is shown out may have brought what nobody takes now: the engine is told, and does not wait for its end.
         let shown_out = |connection| self.mailbox.post_urgent(Event::ShownOut { connection });
         let slot = self.room.admit(id, from.ip().to_canonical(), stream.clone(), shown_out);
@@ -206,7 +210,7 @@ impl Streams {
     }
 
     /// Moves bytes until the connection is over.
-    fn serve(
+    pub(super) fn serve(
         &self,
         id: ConnectionId,
         stream: Wire,
@@ -270,7 +274,7 @@ impl Streams {
 }
 
 /// A pause of about `span`: so that those who lost the same peer do not all come back at once.
-fn varied(span: Duration) -> Duration {
+pub(super) fn varied(span: Duration) -> Duration {
     // Without randomness, they do.
     let quarter = getrandom::u32().map_or(256, |number| number % 512);
     span * (768 + quarter) / 1024
@@ -294,5 +298,5 @@ fn write(
         }
     }
     // The engine is done with the connection, and all that it said is on its way.
-    stream.shut_down();
+    stream.end();
 }

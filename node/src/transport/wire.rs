@@ -1,5 +1,7 @@
 //! Byte streams to modems and radios: TCP or a serial line, for one thread that reads and one that writes.
 
+use super::quic::QuicStream;
+use crate::tls::Proven;
 use serial2::SerialPort;
 use std::{
     fmt, io,
@@ -73,6 +75,7 @@ impl FromStr for WireAt {
 enum Kind {
     Tcp(TcpStream),
     Serial(SerialPort),
+    Quic(QuicStream),
 }
 
 /// An open byte stream. Its copies are one stream: one may read while another writes.
@@ -85,6 +88,12 @@ pub struct Wire {
 impl From<TcpStream> for Wire {
     fn from(stream: TcpStream) -> Self {
         Self { kind: Arc::new(Kind::Tcp(stream)), over: Arc::default() }
+    }
+}
+
+impl From<QuicStream> for Wire {
+    fn from(stream: QuicStream) -> Self {
+        Self { kind: Arc::new(Kind::Quic(stream)), over: Arc::default() }
     }
 }
 
@@ -117,7 +126,7 @@ impl Wire {
     pub(crate) fn send_at_once(&self) -> io::Result<()> {
         match &*self.kind {
             Kind::Tcp(stream) => stream.set_nodelay(true),
-            Kind::Serial(_) => Ok(()),
+            Kind::Serial(_) | Kind::Quic(_) => Ok(()),
         }
     }
 
@@ -133,6 +142,7 @@ impl Wire {
             let read = match &*self.kind {
                 Kind::Tcp(stream) => (&mut &*stream).read(buffer),
                 Kind::Serial(port) => port.read(buffer),
+                Kind::Quic(stream) => stream.read(buffer),
             };
             match (read, &*self.kind) {
                 (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -150,14 +160,34 @@ impl Wire {
         match &*self.kind {
             Kind::Tcp(stream) => (&mut &*stream).write_all(bytes),
             Kind::Serial(port) => port.write_all(bytes),
+            Kind::Quic(stream) => stream.write_all(bytes),
         }
     }
 
     /// Ends it in both directions: whoever reads or writes is told.
     pub fn shut_down(&self) {
         self.over.store(true, Ordering::Release);
-        if let Kind::Tcp(stream) = &*self.kind {
-            let _ = stream.shutdown(Shutdown::Both);
+        match &*self.kind {
+            Kind::Tcp(stream) => drop(stream.shutdown(Shutdown::Both)),
+            Kind::Quic(stream) => stream.shut_down(),
+            Kind::Serial(_) => {}
+        }
+    }
+
+    /// Ends it for whoever wrote it, when all that was written is on its way.
+    pub(crate) fn end(&self) {
+        if let Kind::Quic(stream) = &*self.kind {
+            // What has not arrived would be lost.
+            stream.end();
+        }
+        self.shut_down();
+    }
+
+    /// Who is at the other end, where the transport itself has shown that.
+    pub(crate) fn proven(&self) -> Option<&Proven> {
+        match &*self.kind {
+            Kind::Quic(stream) => Some(stream.proven()),
+            Kind::Tcp(_) | Kind::Serial(_) => None,
         }
     }
 
@@ -171,6 +201,7 @@ impl Wire {
         match &*self.kind {
             Kind::Tcp(stream) => drop(stream.shutdown(Shutdown::Write)),
             Kind::Serial(_) => self.shut_down(),
+            Kind::Quic(stream) => stream.finish_writing(),
         }
     }
 }

@@ -184,6 +184,7 @@ fn ctl_attaches_a_program_to_a_daemon_that_runs() {
     let (place, control) = (Place::new(), super::place::free());
     let rest = format!("control: \"{control}\", peers: [{}]", place.peer(2, "Inbound"));
     let _daemon = place.daemon(1, &rest);
+    let token = place.state(1).join("token").to_str().expect("text").to_owned();
     let script = "
 import sys
 assert '\"node\":1' in sys.stdin.readline()
@@ -193,11 +194,22 @@ sys.exit(int(sys.argv[1]))
 ";
     for code in [0, 3] {
         let mut command = program();
-        command.args(["ctl", "--control", &control.to_string(), "attach", "--", "python3", "-c", script]);
+        command.args([
+            "ctl",
+            "--control",
+            &control.to_string(),
+            "--token",
+            &token,
+            "attach",
+            "--",
+            "python3",
+            "-c",
+            script,
+        ]);
         let status = command.arg(code.to_string()).status().expect("it runs");
         assert_eq!(status.code(), Some(i32::from(code != 0)));
     }
-    let client = Client::connect(control).expect("it runs");
+    let client = Client::connect(control, None).expect("it runs");
     wait_until("both were accepted", || {
         client.metrics().expect("metrics").contains("fate=\"accepted\",purpose=\"event\"} 2")
     });

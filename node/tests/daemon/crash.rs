@@ -1,7 +1,7 @@
 //! `kill -9` at any moment, SIGTERM, Ctrl-C.
 
 use super::place::{LIFETIME, PATIENCE, Place, Process, clock, connect, free, wait_until};
-use cosmosmesh_node::Client;
+use cosmosmesh_node::{Client, Config};
 use cosmosmesh_protocol::{envelope::Purpose, id::NodeId};
 use rand_chacha::{
     ChaCha8Rng,
@@ -9,8 +9,7 @@ use rand_chacha::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Mutex,
@@ -23,7 +22,7 @@ use std::{
 const KILLS: u32 = 12;
 
 /// Two nodes as files: the first connects to the second.
-fn two(place: &Place) -> ([PathBuf; 2], [SocketAddr; 2]) {
+fn two(place: &Place) -> [PathBuf; 2] {
     let controls = [free(), free()];
     let address = free();
     let limits = "limits: (retransmission_ms: 300, acknowledgement_ms: 10, drain_s: 5)";
@@ -34,14 +33,15 @@ fn two(place: &Place) -> ([PathBuf; 2], [SocketAddr; 2]) {
         controls[1],
         place.peer(1, "Inbound")
     );
-    ([place.file(1, &first), place.file(2, &second)], controls)
+    [place.file(1, &first), place.file(2, &second)]
 }
 
 /// Sends numbered messages until told to stop; gives those that were accepted.
-fn send_on(control: SocketAddr, stop: &AtomicBool) -> BTreeSet<u64> {
+fn send_on(file: &Path, stop: &AtomicBool) -> BTreeSet<u64> {
     let (mut accepted, mut number) = (BTreeSet::new(), 0_u64);
+    let config = Config::read(file).expect("a configuration");
     while !stop.load(Ordering::Relaxed) {
-        let Ok(client) = Client::connect(control) else {
+        let Ok(client) = Client::connect_to(&config) else {
             thread::sleep(Duration::from_millis(10));
             continue;
         };
@@ -61,9 +61,10 @@ fn send_on(control: SocketAddr, stop: &AtomicBool) -> BTreeSet<u64> {
 }
 
 /// Takes messages until told to stop; gives payload and number in the inbox of all that came.
-fn receive_on(control: SocketAddr, found: &Mutex<BTreeMap<u64, u64>>, stop: &AtomicBool) {
+fn receive_on(file: &Path, found: &Mutex<BTreeMap<u64, u64>>, stop: &AtomicBool) {
+    let config = Config::read(file).expect("a configuration");
     while !stop.load(Ordering::Relaxed) {
-        let Ok(client) = Client::connect(control) else {
+        let Ok(client) = Client::connect_to(&config) else {
             thread::sleep(Duration::from_millis(10));
             continue;
         };
@@ -87,17 +88,17 @@ fn receive_on(control: SocketAddr, found: &Mutex<BTreeMap<u64, u64>>, stop: &Ato
 #[test]
 fn kill_9_at_random_moments_loses_nothing_accepted_and_doubles_nothing() {
     let place = Place::new();
-    let (files, controls) = two(&place);
+    let files = two(&place);
     let mut processes = files.each_ref().map(|file| Process::start(file));
     let (stop_sending, stop_receiving) = (AtomicBool::new(false), AtomicBool::new(false));
     let found = Mutex::new(BTreeMap::new());
     let mut rng = ChaCha8Rng::seed_from_u64(6);
     thread::scope(|scope| {
-        let sender = scope.spawn(|| send_on(controls[0], &stop_sending));
-        scope.spawn(|| receive_on(controls[1], &found, &stop_receiving));
+        let sender = scope.spawn(|| send_on(&files[0], &stop_sending));
+        scope.spawn(|| receive_on(&files[1], &found, &stop_receiving));
         for _ in 0..KILLS {
             let (millis, victim) = (rng.next_u32() % 400, (rng.next_u32() % 2) as usize);
-            connect(controls[victim]);
+            connect(&files[victim]);
             thread::sleep(Duration::from_millis(u64::from(millis)));
             processes[victim].kill();
             processes[victim] = Process::start(&files[victim]);
@@ -130,9 +131,9 @@ fn signal(process: &Process, name: &str) {
 fn sigterm_and_ctrl_c_end_a_daemon_in_order_and_what_it_accepted_is_there_afterwards() {
     for name in ["-TERM", "-INT"] {
         let place = Place::new();
-        let (files, controls) = two(&place);
+        let files = two(&place);
         let mut first = Process::start(&files[0]);
-        let client = connect(controls[0]);
+        let client = connect(&files[0]);
         for number in 0..20_u8 {
             client.send(NodeId(2), Purpose::Event, LIFETIME, &[number]).expect("accepted");
         }
@@ -143,7 +144,7 @@ fn sigterm_and_ctrl_c_end_a_daemon_in_order_and_what_it_accepted_is_there_afterw
         assert!(begun.elapsed() < Duration::from_secs(20), "{name}: took {:?}", begun.elapsed());
         let _first = Process::start(&files[0]);
         let _second = Process::start(&files[1]);
-        let receiver = connect(controls[1]);
+        let receiver = connect(&files[1]);
         for number in 0..20_u8 {
             let message = receiver.receive(PATIENCE).expect("an answer").expect("a message");
             assert_eq!(message.payload, [number]);
@@ -155,10 +156,10 @@ fn sigterm_and_ctrl_c_end_a_daemon_in_order_and_what_it_accepted_is_there_afterw
 #[test]
 fn a_session_is_ended_by_sess_term_when_a_daemon_shuts_down() {
     let place = Place::new();
-    let (files, controls) = two(&place);
+    let files = two(&place);
     let mut first = Process::start(&files[0]);
     let _second = Process::start(&files[1]);
-    let receiver = connect(controls[1]);
+    let receiver = connect(&files[1]);
     wait_until("the contact begins", || receiver.peers().expect("peers")[0].links_up == 1);
     signal(&first, "-TERM");
     assert!(first.child.wait().expect("it ends").success());

@@ -131,6 +131,33 @@ fn messages_cross_between_two_daemons_of_one_process_and_wait_while_they_are_par
 }
 
 #[test]
+fn what_crosses_while_two_daemons_of_one_process_are_being_joined_is_answered_for_itself() {
+    for _ in 0..6 {
+        let place = Place::new();
+        let config = |peer| format!("peers: [{}], {QUICK}", place.peer(peer, "Process"));
+        let (one, other) = (place.daemon(1, &config(2)), place.daemon(2, &config(1)));
+        let clients = [Client::of(one.clone()), Client::of(other.clone())];
+        for number in 0..20 {
+            send(&clients[0], 2, &number.to_string());
+            send(&clients[1], 1, &number.to_string());
+        }
+        // Whoever hears of it first sends before the other knows.
+        for _ in 0..5 {
+            Daemon::pair(&one, &other);
+            Daemon::part(&one, &other);
+        }
+        Daemon::pair(&one, &other);
+        for number in 0..20 {
+            assert!(clients.iter().all(|client| receive(client) == number.to_string()));
+        }
+        let acknowledged = |client: &Client| {
+            client.metrics().expect("metrics").contains("fate=\"acknowledged\",purpose=\"telemetry\"} 20")
+        };
+        wait_until("all is acknowledged", || clients.iter().all(acknowledged));
+    }
+}
+
+#[test]
 fn messages_go_through_a_relay_that_production_asks_to_check_them() {
     let place = Place::new();
     let address = free();

@@ -8,10 +8,13 @@ mod delivery;
 mod discovery;
 mod faults;
 mod fleet;
+mod gossip;
 mod hostile;
 mod place;
 mod plan;
 mod pressure;
+#[cfg(feature = "quic")]
+mod quic;
 mod radio;
 mod secure;
 mod store;

@@ -145,11 +145,11 @@ impl Drop for Process {
     }
 }
 
-/// Connects to a daemon that may still be starting.
-pub(crate) fn connect(control: SocketAddr) -> Client {
-    let begun = clock();
+/// Connects to the daemon of a configuration, which may still be starting.
+pub(crate) fn connect(file: &Path) -> Client {
+    let (begun, config) = (clock(), Config::read(file).unwrap_or_else(|error| panic!("{error}")));
     loop {
-        match Client::connect(control) {
+        match Client::connect_to(&config) {
             Ok(client) => return client,
             Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
         }

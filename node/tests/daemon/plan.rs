@@ -81,8 +81,10 @@ fn daemons_agree_on_a_plan_and_ctl_shows_it() {
     let first = plan(&daemons[0]).expect("a plan");
     assert_eq!((first.coordinator, first.solver.as_deref()), (1, Some("quasi_newton")));
     assert!(first.primal.is_some_and(|primal| primal <= 1.0), "{first:?}");
-    let output =
-        program().args(["ctl", "--control", &mesh.control.to_string(), "plan"]).output().expect("it runs");
+    let mut ctl = program();
+    ctl.args(["ctl", "--control", &mesh.control.to_string(), "--token"])
+        .arg(mesh.place.state(3).join("token"));
+    let output = ctl.arg("plan").output().expect("it runs");
     let text = String::from_utf8(output.stdout).expect("text");
     assert!(output.status.success(), "{text}");
     let digest = &first.version.expect("committed").digest[..16];

@@ -310,8 +310,7 @@ impl Node {
     fn on_notice(&mut self, source: NodeId, notice: Notice) {
         let Some(planning) = self.planning.as_mut() else { return };
         if let Notice::Call { term, .. } | Notice::Allotment { term, .. } = notice {
-            let keyless = planning.private.as_ref().is_some_and(|private| !private.covers(term));
-            if term < planning.term || source != planning.leader(term) || keyless {
+            if term < planning.term || !planning.may_lead(source, term) {
                 return self.refuse_coordinator(source, term);
             }
             if term > planning.term {

@@ -212,11 +212,15 @@ fn an_epoch_without_keys_deposes_nobody() {
     let call = Notice::Call { horizon: 0, term: 3, round: 1 }.encode();
     assert_eq!(bring(&mut fleet, (1, 3), 2, &call), ["plan_not_coordinator"]);
     assert_eq!(bring(&mut fleet, (1, 3), 3, &masked_request(couplings, 3, exchange())), ["no_keys"]);
+    let follows = Notice::Follows { horizon: 0, term: 3, committed: false }.encode();
+    assert_eq!(bring(&mut fleet, (1, 3), 4, &follows), ["plan_not_coordinator"]);
+    let stand = Notice::Stand { horizon: 0, term: 3, tries: 0 }.encode();
+    assert_eq!(bring(&mut fleet, (1, 3), 5, &stand), ["plan_not_coordinator"]);
     // The coordinator is still the one that is answered.
     assert!(bring(&mut fleet, (2, 3), 1, &opening(1)).is_empty());
     assert!(bring(&mut fleet, (2, 3), 2, &masked_request(couplings, 0, exchange())).is_empty());
     // With keys the successor takes over, and the first one is answered no more.
-    assert!(bring(&mut fleet, (1, 3), 4, &opening(2)).is_empty());
+    assert!(bring(&mut fleet, (1, 3), 6, &opening(2)).is_empty());
     let late = masked_request(couplings, 0, exchange());
     assert_eq!(bring(&mut fleet, (2, 3), 3, &late), ["plan_not_coordinator"]);
 }

@@ -117,7 +117,7 @@ impl Node {
     pub(super) fn on_stand(&mut self, source: NodeId, term: u32, tries: u32) {
         let (now, id) = (self.now, self.config.id);
         let Some(planning) = self.planning.as_mut() else { return };
-        if source != planning.leader(term) || term < planning.term {
+        if term < planning.term || !planning.may_lead(source, term) {
             return self.refuse_coordinator(source, term);
         }
         if let Some(coordinator) = &planning.coordinator {

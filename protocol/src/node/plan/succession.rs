@@ -25,6 +25,11 @@ impl Planning {
         }
     }
 
+    /// Whether `id` may coordinate in a term: it is that one's candidate, and under masks the mission published keys for it.
+    pub(super) fn may_lead(&self, id: NodeId, term: u32) -> bool {
+        id == self.leader(term) && self.private.as_ref().is_none_or(|private| private.covers(term))
+    }
+
     /// How many terms it takes from this one to the next of `id`; `None` when it is no candidate.
     pub(super) fn place(&self, id: NodeId) -> Option<u32> {
         let count = self.config.successors.len() as u32 + 1;
@@ -92,12 +97,19 @@ impl Node {
             }
             return;
         }
+        if planning.private.as_ref().is_some_and(|private| !private.covers(term)) {
+            // Nobody can be answered in a term without keys: it deposes nobody.
+            return;
+        }
         if source != leader {
             // Only the coordinator of a term may say that it is one.
             if term > planning.term && leader != own {
                 self.tell_term(leader);
             }
             return;
+        }
+        if !planning.may_lead(source, term) {
+            return self.refuse_coordinator(source, term);
         }
         if term > planning.term {
             planning.step_down(term);

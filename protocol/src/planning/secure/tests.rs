@@ -1,5 +1,7 @@
+use proptest::prelude::*;
+
 use super::{
-    MaskedAnswer, MaskedRequest, SecureError,
+    MaskedAnswer, MaskedRequest, Opening, SecureError, Spent, Width,
     slots::{MaskedCourse, Unmasking, run},
 };
 use crate::planning::{
@@ -128,6 +130,45 @@ fn messages_survive_a_round_trip_and_have_one_encoding() {
     let mut large = answer_bytes.clone();
     large.splice(2..2, [0x1b, 0, 0, 0, 0, 0, 0, 0, 1]);
     assert!(MaskedAnswer::decode(&large, terms).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_bytes_panic_and_what_is_read_as_masked_is_the_only_encoding(
+        bytes in prop::collection::vec(any::<u8>(), 0..80), at in 0..120_usize, to: u8,
+    ) {
+        let terms = Terms::new(crate::planning::privacy::fleet_tests::parts()).expect("valid");
+        let receipt = Receipt { epoch: 3, generation: 2, counted: 4, resolved: 500 };
+        let question = Question::Proximal { rho: 1.0, shift: vec![0.5, -0.5] };
+        let request = Request {
+            horizon: 1, term: 0, round: 2, accepted: 1, committed: None, unit: 0.5, prices: vec![1.0, -2.0], question,
+        };
+        let masked = MaskedContribution { epoch: 3, generation: 300, sequence: 9, entries: vec![7; terms.vector_len()] };
+        let heading = Heading { horizon: 1, round: 70_000, base: 3 };
+        let opening = Opening { epoch: 7, entries: 300, width: Width::Any };
+        let examples = [
+            MaskedRequest { request, receipt }.encode(),
+            MaskedAnswer { heading, masked }.encode(),
+            opening.encode(),
+            Spent { epoch: 500 }.encode(),
+        ];
+        for mut bytes in [vec![bytes], examples.to_vec()].concat() {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = to;
+            }
+            let read = [
+                MaskedRequest::decode(&bytes).ok().map(|read| read.encode()),
+                MaskedAnswer::decode(&bytes, &terms).ok().map(|read| read.encode()),
+                Opening::decode(&bytes).ok().map(|read| read.encode()),
+                Spent::decode(&bytes).ok().map(|read| read.encode()),
+            ];
+            for again in read.into_iter().flatten() {
+                prop_assert_eq!(&again, &bytes);
+            }
+        }
+    }
 }
 
 #[test]
