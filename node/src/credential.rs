@@ -13,7 +13,7 @@
 use crate::message::hex;
 use cosmosmesh_protocol::{
     id::NodeId,
-    identity::{Certificate, CertificateError, KeyId, KeyPair, MAX_CHAIN, PublicKey, Statement},
+    identity::{Certificate, CertificateError, KeyId, KeyPair, MAX_CHAIN, PublicKey, Statement, TrustError},
 };
 use std::{
     fmt::Write as _,
@@ -47,6 +47,16 @@ pub enum CredentialError {
         path: PathBuf,
         /// From 1.
         line: usize,
+    },
+    /// A statement that nobody can have signed.
+    #[error("{}:{line}: {source}", path.display())]
+    Statement {
+        /// Which file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        source: TrustError,
     },
     /// No certificate in the file that is to hold this node's.
     #[error("{}: no certificate of node {node}: `certify issue` makes one", path.display())]
@@ -84,6 +94,11 @@ pub enum CredentialError {
 
 /// The statements of a file, in its order.
 pub(crate) fn read(path: &Path) -> Result<Vec<Statement>, CredentialError> {
+    Ok(read_lines(path)?.into_iter().map(|(_, statement)| statement).collect())
+}
+
+/// The same with their lines, from 1.
+pub(crate) fn read_lines(path: &Path) -> Result<Vec<(usize, Statement)>, CredentialError> {
     let failed = |source| CredentialError::File { path: path.to_owned(), source };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
@@ -91,7 +106,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Statement>, CredentialError> {
     if read as u64 > MAX_FILE_BYTES {
         return Err(failed(io::Error::from(io::ErrorKind::FileTooLarge)));
     }
-    parse(&text).map_err(|line| CredentialError::Malformed { path: path.to_owned(), line })
+    parse_lines(&text).map_err(|line| CredentialError::Malformed { path: path.to_owned(), line })
 }
 
 /// The statements of a text.
@@ -99,6 +114,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Statement>, CredentialError> {
 /// # Errors
 /// The number of the first line that holds none.
 pub(crate) fn parse(text: &str) -> Result<Vec<Statement>, usize> {
+    Ok(parse_lines(text)?.into_iter().map(|(_, statement)| statement).collect())
+}
+
+fn parse_lines(text: &str) -> Result<Vec<(usize, Statement)>, usize> {
     let mut statements = Vec::new();
     for (line, number) in text.lines().zip(1_usize..) {
         let line = line.trim();
@@ -108,7 +127,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Statement>, usize> {
         let (word, digits) = line.split_once(' ').ok_or(number)?;
         let kind = WORDS.iter().position(|known| *known == word).ok_or(number)?;
         let bytes = hex::bytes(digits.trim()).ok_or(number)?;
-        statements.push(Statement::from_parts(kind as u64, &bytes).ok_or(number)?);
+        statements.push((number, Statement::from_parts(kind as u64, &bytes).ok_or(number)?));
     }
     Ok(statements)
 }

@@ -99,6 +99,18 @@ pub enum StartError {
         /// What is wrong.
         source: InputError,
     },
+    /// What was kept belongs to a part of the configuration that is not there any more.
+    #[error(
+        "{}: it holds what belongs to {what}, of which the configuration says nothing any more: put that part back (`trust`, `plan`). To set the \
+         store aside, with the inbox and all else that is in it, and begin an empty one, start once with --set-aside-store",
+        path.display()
+    )]
+    NotConfigured {
+        /// The file.
+        path: PathBuf,
+        /// What it belongs to.
+        what: &'static str,
+    },
     /// An address that cannot be listened at.
     #[error("{what} at {address}: {source}")]
     Listen {
@@ -190,12 +202,15 @@ impl Daemon {
         let sockets = Sockets::bind(&config)?;
         let uncertainty = Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms));
         let clock = Clock::start(uncertainty, start.civil);
-        let trust = trust::read(&config, &keys, clock.civil_now())?;
+        let trust = trust::read(&config, &keys)?;
         let ways = (start.open_store, start.set_aside_store);
         let (opened, node) = opening::store(&config, &keys, &clock, ways, |disk| {
             restore((&config, trust.clone()), keys.clone(), disk, &clock)
         })?;
         let Opened { disk, open, set_aside } = opened;
+        if let Some(keyring) = node.keyring() {
+            trust::tell_of_end(keyring, config.node, clock.civil_now());
+        }
         let tls = tls_setup(&config, &keys, node.keyring().map(|keyring| (keyring, clock.clone())))?;
         let store = Store::new(disk, open, config.store_file())
             .map_err(|source| StartError::Store { path: config.store_file(), source })?;
@@ -451,8 +466,12 @@ fn restore(
     let kept = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
     let seed = key::random()?;
     let settings = NodeConfig { trust, ..node_config(config, &keys) };
-    Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept)
-        .map_err(|source| StartError::Kept { path, source })
+    Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept).map_err(|source| {
+        match source {
+            InputError::NotConfigured { what } => StartError::NotConfigured { path, what },
+            source => StartError::Kept { path, source },
+        }
+    })
 }
 
 /// Where the clients of radios begin to count: the mesh remembers the numbers of before for minutes.

@@ -9,11 +9,12 @@ use crate::{
     mailbox::{Event, Mailbox, Reply, reply},
     message::Message,
     metrics::{PeerStatus, Snapshot},
+    revocation::Revocation,
     store::Store,
 };
 use cosmosmesh_protocol::{
-    id::EndpointId,
-    identity::{Did, Statement},
+    id::{EndpointId, NodeId},
+    identity::{Cause, Did, Statement},
     node::{BundleSubmission, Submission},
     time::Instant,
 };
@@ -119,6 +120,11 @@ impl Door {
         let learn =
             |statement| self.ask(|reply| Command::Learn(statement, reply)).and_then(|learned| learned);
         statements.into_iter().map(learn).collect()
+    }
+
+    /// Takes back the key in force of a member, if the node holds the authority's key.
+    pub(crate) fn revoke(&self, node: NodeId, cause: Cause) -> Result<Revocation, Refusal> {
+        self.ask(|reply| Command::Revoke(node, cause, reply))?
     }
 
     /// The inbox is dealt with up to `through`; returns when that is durable.

@@ -45,6 +45,21 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Writes a file anew: after a crash at any moment, it is all as it was or all as it is to be.
+///
+/// # Errors
+/// Those of the system; the file is as it was.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = beside(path)?;
+    let written = new_file(&beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written.and_then(|()| sync(path))
+}
+
 /// Gives a finished file its name, if nothing has it. The name is durable when it returns.
 ///
 /// # Errors
@@ -97,7 +112,10 @@ pub(crate) fn keep_from_others(path: &Path) -> io::Result<bool> {
 }
 
 /// A name in the same folder that nothing has.
-fn beside(path: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// The system gives no random number.
+pub(crate) fn beside(path: &Path) -> io::Result<PathBuf> {
     let number = getrandom::u64().map_err(io::Error::other)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{number:016x}"));
@@ -135,6 +153,8 @@ mod tests {
         write_new(&file, b"first").unwrap();
         assert_eq!(write_new(&file, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&file).unwrap(), b"first");
+        replace(&file, b"third").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"third");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

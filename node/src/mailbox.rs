@@ -43,6 +43,8 @@ pub(crate) enum Event {
     Written { connection: ConnectionId },
     /// Nothing can be written any more. The end is told behind what came before it.
     Unwritable { connection: ConnectionId },
+    /// A guest was shown out to make room for another.
+    ShownOut { connection: ConnectionId },
     /// A connection is over.
     Gone { connection: ConnectionId },
     /// A handshake led to no connection: with whom, and why.
@@ -196,6 +198,14 @@ impl Mailbox {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.room.notify_all();
+    }
+
+    /// Nobody takes anything any more: who waits for an answer is told so at once.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        let left = std::mem::take(&mut self.lock().commands);
+        // Not under the lock: what is dropped here wakes others.
+        drop(left);
     }
 
     /// Takes up to `most` events, after waiting for one for at most `patience`, and says whether what connections brought is left. Traffic and requests

@@ -20,8 +20,18 @@ use std::{
     sync::Arc,
 };
 
-/// What the only line of a marker begins with.
+/// What the lines of a marker begin with.
 const PREFIX: &str = "cosmosmesh-store ";
+const INCARNATION: &str = "incarnation ";
+
+/// What is known of the store apart from it.
+#[derive(Clone, Copy)]
+struct Marker {
+    /// Which store was begun here.
+    store: [u8; 16],
+    /// The last incarnation that it began; 0 in a marker that does not say it.
+    incarnation: u32,
+}
 
 /// A store that was opened.
 pub(crate) struct Opened {
@@ -57,13 +67,15 @@ pub(crate) fn store(
         Arc::new(open_at.unwrap_or_else(|| Box::new(move |path| Disk::open_existing(path, flushed))));
     let why: Box<dyn Error> = match find(config, keys, &open_at) {
         Ok((disk, title)) => match restore(&disk) {
-            Err(StartError::Kept { source, .. }) if set_aside => {
+            Err(source @ (StartError::Kept { .. } | StartError::NotConfigured { .. })) if set_aside => {
                 drop(disk);
                 Box::new(source)
             }
             node => {
+                let node = node?;
+                remember_incarnation(config, &disk, &title)?;
                 let open = opener(path, open_at, title);
-                return Ok((Opened { disk, open, set_aside: None }, node?));
+                return Ok((Opened { disk, open, set_aside: None }, node));
             }
         },
         Err(Trouble::Disk(source)) if source.is_corruption() && set_aside => Box::new(source),
@@ -73,9 +85,22 @@ pub(crate) fn store(
         Err(Trouble::Disk(source)) => return Err(StartError::Store { path, source }),
         Err(Trouble::System(path, source)) => return Err(system(&path, source)),
     };
-    let opened = begin_anew(config, keys, clock, open_at, &*why)?;
+    let (opened, title) = begin_anew(config, keys, clock, open_at, &*why)?;
     let node = restore(&opened.disk)?;
+    remember_incarnation(config, &opened.disk, &title)?;
     Ok((opened, node))
+}
+
+/// Writes down which incarnation has begun, before it says anything: a store that is older, whether a copy was put back or the machine lost what it had
+/// not written, would make the node use its numbers again.
+fn remember_incarnation(config: &Config, disk: &Disk, title: &Title) -> Result<(), StartError> {
+    let (path, marker) = (config.store_file(), marker_file(config));
+    let (incarnation, _) =
+        disk.standing().map_err(|source| StartError::Store { path: path.clone(), source })?;
+    // Where commits are not flushed, this one is all the same.
+    fs::File::open(&path).and_then(|file| file.sync_all()).map_err(|source| system(&path, source))?;
+    let known = Marker { store: title.store, incarnation };
+    write_marker(&marker, known).map_err(|source| system(&marker, source))
 }
 
 /// Sets the store aside, and begins an empty one whose incarnations are above all that there ever were.
@@ -85,7 +110,7 @@ fn begin_anew(
     clock: &Clock,
     open_at: Arc<OpenStore>,
     why: &dyn Error,
-) -> Result<Opened, StartError> {
+) -> Result<(Opened, Title), StartError> {
     let (path, marker) = (config.store_file(), marker_file(config));
     // With the store, the count of incarnations is gone: seconds since 2000 are more than there ever were.
     let seconds = clock.civil().map(|estimate| estimate.utc.as_millis() / 1000);
@@ -97,13 +122,10 @@ fn begin_anew(
     // From here to the end, marker and store do not fit, and the node does not start: it is asked again whether that is meant.
     let failed = |source| StartError::Store { path: path.clone(), source };
     begin(&path, &title, incarnation).map_err(failed)?;
-    match fs::remove_file(&marker) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(system(&marker, source)),
-        _ => {}
-    }
-    write_marker(&marker, &title).map_err(|source| system(&marker, source))?;
+    let known = Marker { store: title.store, incarnation: 0 };
+    write_marker(&marker, known).map_err(|source| system(&marker, source))?;
     let disk = open_at(&path).map_err(failed)?;
-    Ok(Opened { disk, open: opener(path, open_at, title), set_aside: aside })
+    Ok((Opened { disk, open: opener(path, open_at, title), set_aside: aside }, title))
 }
 
 /// What keeps a store from being opened.
@@ -141,13 +163,14 @@ fn find(config: &Config, keys: &KeyPair, open_at: &OpenStore) -> Result<(Disk, T
     }
     let title = titled(&disk, keys, marked)?;
     if marked.is_none() {
-        write_marker(&marker, &title).map_err(|source| at(&marker, source))?;
+        write_marker(&marker, Marker { store: title.store, incarnation: 0 })
+            .map_err(|source| at(&marker, source))?;
     }
     Ok((disk, title))
 }
 
 /// Which store it is: ours, and the one that the marker tells of.
-fn titled(disk: &Disk, keys: &KeyPair, marked: Option<[u8; 16]>) -> Result<Title, DiskError> {
+fn titled(disk: &Disk, keys: &KeyPair, marked: Option<Marker>) -> Result<Title, DiskError> {
     let title = match (disk.title()?, marked) {
         (Some(title), _) => title,
         (None, Some(_)) => return Err(DiskError::Other),
@@ -159,10 +182,11 @@ fn titled(disk: &Disk, keys: &KeyPair, marked: Option<[u8; 16]>) -> Result<Title
         }
     };
     title.check_key(keys.public())?;
-    if marked.is_some_and(|marked| marked != title.store) {
-        return Err(DiskError::Other);
+    match marked {
+        Some(marked) if marked.store != title.store => Err(DiskError::Other),
+        Some(marked) if disk.standing()?.0 < marked.incarnation => Err(DiskError::Older),
+        _ => Ok(title),
     }
-    Ok(title)
 }
 
 /// Opens a store again after it failed: the same one.
@@ -181,14 +205,16 @@ fn opener(path: PathBuf, open_at: Arc<OpenStore>, title: Title) -> Opener {
 
 /// Makes a store that is there as a whole or not at all.
 fn begin(path: &Path, title: &Title, incarnation: u32) -> Result<(), DiskError> {
-    let fresh = path.with_extension("redb.new");
-    // What was left of one that was never used.
-    match fs::remove_file(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
+    // A name of its own: of two that begin at once, one is put in place as a whole, and the other is not.
+    let fresh = folder::beside(path)?;
+    let begun = folder::new_file(&fresh)
+        .map_err(DiskError::from)
+        .and_then(|file| Disk::begin(file, title, incarnation).map(drop))
+        .and_then(|()| Ok(folder::put_in_place(&fresh, path)?));
+    if begun.is_err() {
+        let _ = fs::remove_file(&fresh);
     }
-    drop(Disk::begin(folder::new_file(&fresh)?, title, incarnation)?);
-    Ok(folder::put_in_place(&fresh, path)?)
+    begun
 }
 
 fn new_title(keys: &KeyPair) -> io::Result<Title> {
@@ -201,21 +227,28 @@ fn marker_file(config: &Config) -> PathBuf {
     config.state.join("store.id")
 }
 
-fn write_marker(path: &Path, title: &Title) -> io::Result<()> {
-    let digits: String = title.store.iter().map(|byte| format!("{byte:02x}")).collect();
-    folder::write_new(path, format!("{PREFIX}{digits}\n").as_bytes())
+fn write_marker(path: &Path, marker: Marker) -> io::Result<()> {
+    let digits: String = marker.store.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = format!("{PREFIX}{digits}\n{INCARNATION}{}\n", marker.incarnation);
+    folder::replace(path, text.as_bytes())
 }
 
 /// Which store was begun here, if one was.
-fn read_marker(path: &Path) -> io::Result<Option<[u8; 16]>> {
+fn read_marker(path: &Path) -> io::Result<Option<Marker>> {
     let mut text = String::new();
     match fs::File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?.take(256).read_to_string(&mut text)?,
     };
-    let store = text.trim_end().strip_prefix(PREFIX).and_then(crate::message::hex::bytes);
-    let store = store.and_then(|bytes| bytes.try_into().ok());
-    store.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not the name of a store"))
+    let mut lines = text.lines();
+    let store = lines.next().and_then(|line| crate::message::hex::bytes(line.strip_prefix(PREFIX)?));
+    let store: Option<[u8; 16]> = store.and_then(|bytes| bytes.try_into().ok());
+    let incarnation = match lines.next() {
+        None => Some(0),
+        Some(line) => line.strip_prefix(INCARNATION).and_then(|number| number.parse().ok()),
+    };
+    let marker = store.zip(incarnation).map(|(store, incarnation)| Marker { store, incarnation });
+    marker.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not the name of a store"))
 }
 
 /// Renames a file to a name that nothing has.

@@ -60,13 +60,16 @@ impl Teller {
     }
 }
 
-/// A program that runs. Its standard error is ours. Dropping it kills it, and on Unix what it has started, as far as that has stayed in its process group.
+/// A program that runs. Its standard error is ours. Dropping it kills it. When it ends, whichever way, what it has started ends with it, on
+/// Linux and as far as that has stayed in its process group.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
     /// None when its input is closed.
     told: Option<Teller>,
     said: Receiver<Result<String, ProgramError>>,
+    /// It was waited for: its number may be another's.
+    waited: bool,
 }
 
 impl Program {
@@ -85,7 +88,7 @@ impl Program {
         };
         let (told, to_write) = sync_channel::<String>(MAX_LINES);
         let (say, said) = sync_channel(MAX_LINES);
-        let program = Self { child, told: Some(Teller(told)), said };
+        let program = Self { child, told: Some(Teller(told)), said, waited: false };
         // Both threads end with the pipes, whoever else holds these; nobody waits for them.
         thread::Builder::new().name("tell program".to_owned()).spawn(move || {
             for line in to_write {
@@ -142,12 +145,11 @@ impl Program {
         self.told = None;
         let begun = monotonic();
         let status = loop {
-            if let Some(status) = self.child.try_wait()? {
-                break status;
-            }
-            if begun.elapsed() >= patience {
+            if self.has_ended() || begun.elapsed() >= patience {
                 self.kill();
-                break self.child.wait()?;
+                let status = self.child.wait()?;
+                self.waited = true;
+                break status;
             }
             if let Ok(line) = self.said.recv_timeout(LOOK) {
                 heard(line);
@@ -167,9 +169,19 @@ impl Program {
 
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
+        #[cfg(target_os = "linux")]
+        if let Some(id) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
+            use rustix::process::{WaitId, WaitIdOptions, waitid};
+            // Not waited for: its number stays its own, by which what it has started is ended.
+            let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            if let Ok(status) = waitid(WaitId::Pid(id), look) {
+                return status.is_some();
+            }
+        }
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
+    /// Kills it, and what it has started. Only before it was waited for.
     fn kill(&mut self) {
         #[cfg(target_os = "linux")]
         if let Some(group) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
@@ -182,7 +194,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        if !self.has_ended() {
+        if !self.waited {
             self.kill();
             let _ = self.child.wait();
         }

@@ -53,7 +53,7 @@ pub fn attach(
     stop: &AtomicBool,
 ) -> Result<ExitStatus, AttachError> {
     let node = sending.health()?.node;
-    let program = Program::start(command)?;
+    let mut program = Program::start(command)?;
     let Some(teller) = program.teller() else {
         return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
     };
@@ -70,7 +70,7 @@ pub fn attach(
         session.tell(&teller, &Told::Hello { version: VERSION, node });
         let other = teller.clone();
         let giving = scope.spawn(|| session.give(other));
-        let heard = session.listen(&program, &teller);
+        let heard = session.listen(&mut program, &teller);
         session.over.store(true, Ordering::Release);
         giving.join().expect("giving does not panic").and(heard)
     });
@@ -138,10 +138,12 @@ impl Session<'_> {
     }
 
     /// Does what the program says until it is over.
-    fn listen(&self, program: &Program, teller: &Teller) -> Result<(), AttachError> {
+    fn listen(&self, program: &mut Program, teller: &Teller) -> Result<(), AttachError> {
         while !self.is_over() {
             match program.hear(LOOK)? {
                 Heard::Line(line) => self.hear(&line, &mut |told| self.tell(teller, &told))?,
+                // What it has started may hold its output open.
+                Heard::Nothing if program.has_ended() => break,
                 Heard::Nothing => {}
                 Heard::End => break,
             }

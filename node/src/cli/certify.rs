@@ -44,7 +44,8 @@ enum What {
     },
     /// Signs that a key speaks for a node, in a role, for a time.
     Issue(Issue),
-    /// Takes a key back: adds it to the list, whose newest version counts.
+    /// Takes a key back: adds it to the list, whose newest version counts. Where a node has the authority's key (`issuer`), the newest list is
+    /// there, and not in a file: `ctl revoke` at that node adds to it.
     Revoke(Revoke),
     /// Tells what files of statements hold.
     Show {
@@ -102,13 +103,23 @@ struct Revoke {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Cause {
+pub(super) enum Cause {
     /// Another key took its place, and nobody else has it.
     Superseded,
     /// The member is not wanted any more.
     Blocked,
     /// Somebody else may have it.
     Compromised,
+}
+
+impl From<Cause> for identity::Cause {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Superseded => Self::Superseded,
+            Cause::Blocked => Self::Blocked,
+            Cause::Compromised => Self::Compromised,
+        }
+    }
 }
 
 /// `observer`, `contributor`, `operator`, `admin`, or the number of a role of the fleet's own, 16 to 255.
@@ -176,11 +187,7 @@ pub(super) fn certificate(
 fn revoke(args: &Revoke, out: &mut impl Write) -> Result<(), CliError> {
     let authority = key::read(&args.key)?;
     let mut list = newest_list(&args.list, authority.public())?;
-    let cause = match args.cause {
-        Cause::Superseded => identity::Cause::Superseded,
-        Cause::Blocked => identity::Cause::Blocked,
-        Cause::Compromised => identity::Cause::Compromised,
-    };
+    let cause = args.cause.into();
     let since = now()?.max(list.issued);
     let (node, key) = (NodeId(args.node), KeyId::of(args.did.key()));
     let known = list.keys.entry((node, key)).or_insert(Revoked { since, cause });

@@ -103,6 +103,8 @@ enum Request {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Takes a member's key back, at the node that holds the authority's key, and prints the list for `learn`. It tells the others in their turn.
+    Revoke(super::revoke::Revoke),
     /// Shuts the node down in order.
     Shutdown,
 }
@@ -207,6 +209,7 @@ pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
         Request::Receive { wait_s, most, keep } => receive(&client, out, args.json, (*wait_s, *most, *keep)),
         Request::Attach { program } => attach_program(&client, &connect(args)?, program),
         Request::Learn { files } => learn(&client, out, args.json, files),
+        Request::Revoke(revoke) => super::revoke::execute(&client, out, args.json, revoke),
         Request::Shutdown => {
             client.shutdown()?;
             Ok(Outcome::Done)
@@ -277,7 +280,7 @@ fn connect(args: &CtlArgs) -> Result<Client, CliError> {
     Ok(Client::connect(address, token.transpose()?.as_ref())?)
 }
 
-fn tell(out: &mut impl Write, value: &impl Serialize) -> Result<(), CliError> {
+pub(super) fn tell(out: &mut impl Write, value: &impl Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string(value).map_err(io::Error::from)?;
     Ok(writeln!(out, "{text}")?)
 }

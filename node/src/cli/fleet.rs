@@ -1,7 +1,7 @@
 //! `cosmosmesh up` and `down`: a fleet on this machine, with keys, certificates and configurations made for it.
 
 use super::{CliError, Outcome, certify};
-use crate::{client::Client, clock::monotonic, config::Config, credential, key};
+use crate::{client::Client, clock::monotonic, config::Config, credential, folder, key};
 use clap::Args;
 use cosmosmesh_protocol::{
     id::NodeId,
@@ -130,18 +130,29 @@ pub(super) fn up(args: &UpArgs) -> Result<Outcome, CliError> {
 /// How long the certificates of a fleet hold, in days. Node 1 has the authority's key, and renews them.
 const CERTIFICATE_DAYS: u64 = 365;
 
-/// Keys, certificates and configurations, in a folder that takes its name when all is in it.
+/// Keys, certificates and configurations, in a folder that takes its name when all is in it. Nothing that was there before is touched.
 fn make_fleet(args: &UpArgs) -> Result<(), CliError> {
-    let mut name = args.folder.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = args.folder.with_file_name(name);
-    if new.exists() {
-        // Of somebody who was interrupted: nothing has run with it.
-        fs::remove_dir_all(&new).map_err(failed(&new))?;
+    let is_empty = |folder: &Path| fs::read_dir(folder).is_ok_and(|mut found| found.next().is_none());
+    if args.folder.file_name().is_none() || args.folder.exists() && !is_empty(&args.folder) {
+        let folder = args.folder.display();
+        return Err(CliError::Usage(format!(
+            "{folder}: it is there and holds no fleet: give another --folder"
+        )));
     }
+    let new = folder::beside(&args.folder).map_err(failed(&args.folder))?;
+    let made =
+        fill(&new, args.nodes).and_then(|()| fs::rename(&new, &args.folder).map_err(failed(&args.folder)));
+    if made.is_err() {
+        // Ours: nobody else knows the name.
+        let _ = fs::remove_dir_all(&new);
+    }
+    made
+}
+
+fn fill(new: &Path, nodes: u64) -> Result<(), CliError> {
     let authority = key::create(&new.join("authority"))?;
     let mut names = Vec::new();
-    for node in 1..=args.nodes {
+    for node in 1..=nodes {
         let home = new.join(format!("node-{node}"));
         let keys = key::create(&home.join("state").join("key"))?;
         let grant = (Role::Operator, &Scope::everything());
@@ -150,10 +161,10 @@ fn make_fleet(args: &UpArgs) -> Result<(), CliError> {
         names.push(key::did(&keys));
     }
     for (node, text) in configurations(&key::did(&authority), &names)? {
-        let path = config_file(&new, node);
+        let path = config_file(new, node);
         fs::write(&path, text).map_err(failed(&path))?;
     }
-    fs::rename(&new, &args.folder).map_err(failed(&args.folder))
+    Ok(())
 }
 
 /// The configurations: the node with the lower number connects to the one with the higher, inside of TLS.

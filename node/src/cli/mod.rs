@@ -4,6 +4,7 @@ mod certify;
 mod ctl;
 mod fleet;
 mod node;
+mod revoke;
 
 use crate::{
     adapter::AttachError, client::ClientError, config::ConfigErrors, credential::CredentialError,

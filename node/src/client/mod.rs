@@ -1,6 +1,7 @@
 //! [`Client`]: a daemon for applications, over HTTP or in the same process.
 
 mod http;
+mod revoke;
 
 use crate::{
     config::Config,

@@ -1,12 +1,12 @@
 //! What applications ask of the engine.
 
 use super::Engine;
-use crate::{inbox::InboxNumber, mailbox::Reply};
+use crate::{inbox::InboxNumber, mailbox::Reply, revocation::Revocation};
 use cosmosmesh_protocol::{
     bundle::BundleId,
     envelope::Purpose,
     id::NodeId,
-    identity::Statement,
+    identity::{Cause, Statement},
     node::{BundleSubmission, Input, InputError, Submission},
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub(crate) enum Command {
     SendBundle(BundleSubmission, Reply<Result<Accepted, Refusal>>),
     /// The authority has signed something.
     Learn(Statement, Reply<Result<(), Refusal>>),
+    /// The authority takes a member's key back.
+    Revoke(NodeId, Cause, Reply<Result<Revocation, Refusal>>),
     /// The inbox is dealt with up to here.
     Take(InboxNumber, Reply<()>),
 }
@@ -31,7 +33,7 @@ impl Command {
             Self::Submit(submission, _) => submission.payload.len(),
             Self::SendBundle(submission, _) => submission.payload.len(),
             // A statement is a few hundred bytes.
-            Self::Learn(..) | Self::Take(..) => 0,
+            Self::Learn(..) | Self::Revoke(..) | Self::Take(..) => 0,
         };
         payload + size_of::<Self>()
     }
@@ -108,13 +110,10 @@ impl Engine {
                 Err(error) => self.refuse_submission(error, &reply),
             },
             Command::Learn(statement, reply) => {
-                let learned = self.input(Input::Learn(statement));
-                // Who lost the authority's word with it loses its sessions now.
-                self.look_at_trust();
-                let _ = reply.send(learned.map_err(|error| match error {
-                    InputError::Refused { reason } => Refusal::new(reason, error.to_string()),
-                    _ => Refusal::new("input", error.to_string()),
-                }));
+                let _ = reply.send(self.learn(statement));
+            }
+            Command::Revoke(node, cause, reply) => {
+                let _ = reply.send(self.revoke(node, cause));
             }
             Command::Take(number, reply) => {
                 self.taken = self.taken.max(Some(number));

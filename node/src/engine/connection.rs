@@ -156,6 +156,13 @@ impl Connection {
         }
     }
 
+    /// Another of the same peer is known instead: it gives way again, if it has come in.
+    pub(super) fn is_guest_again(&self) {
+        if self.dialled.is_none() {
+            self.slot.is_guest_again(self.from.ip().to_canonical(), self.stream.clone());
+        }
+    }
+
     fn write(&self, piece: Vec<u8>) {
         self.outstanding.add(piece.len());
         // The engine stops at `MAX_OUTSTANDING` bytes, long before the channel is full; a writer that is gone is told by the reader.
@@ -173,7 +180,7 @@ impl Engine {
     pub(super) fn on_opened(&mut self, opened: Opened) {
         let Opened { connection: id, dialled, kind, stream, from, credits, writer, outstanding, slot } =
             opened;
-        if self.stopping.is_some() {
+        if self.stopping.is_some() || stream.is_over() {
             return stream.shut_down();
         }
         let now = self.now();
@@ -296,7 +303,7 @@ impl Engine {
         let Some(mut connection) = self.connections.remove(&id) else { return false };
         let moved = match connection.protocol {
             Protocol::Tcpcl(_) => self.pump_session(id, &mut connection),
-            Protocol::MtcpIn(..) => self.pump_mtcp_in(&mut connection),
+            Protocol::MtcpIn(..) => self.pump_mtcp_in(id, &mut connection),
             Protocol::MtcpOut { .. } => self.pump_mtcp_out(&mut connection),
         };
         let over = match &connection.protocol {
@@ -501,6 +508,7 @@ impl Engine {
             // Most likely the peer came back, and the older connection has not noticed that nobody is there.
             older.peer = None;
             older.terminate(now, TerminationReason::UNKNOWN);
+            older.is_guest_again();
         }
         self.link_down(place, side);
         let mtu = u32::try_from(mtu).unwrap_or(u32::MAX).min(self.parts.config.limits.bundle_bytes);
@@ -522,6 +530,20 @@ impl Engine {
                 self.counts.refuse("mtcp", "takes_nothing");
             }
         }
+    }
+
+    /// Ends a connection at once, and whatever it has brought that is unread with it: its reader may be waiting for that to be read, and would not say
+    /// that it is over.
+    pub(super) fn break_off(&mut self, id: ConnectionId) {
+        let now = self.now();
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.unread.clear();
+        connection.ending = true;
+        connection.cut();
+        if let Some(session) = connection.session() {
+            session.connection_lost(now);
+        }
+        self.pump(id);
     }
 
     /// The reader says that the connection is over.

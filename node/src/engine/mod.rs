@@ -5,10 +5,12 @@
 
 mod command;
 mod connection;
+mod ending;
 mod mtcp;
 mod outputs;
 mod peers;
 mod radio;
+mod revoke;
 mod secure;
 mod turn;
 
@@ -34,6 +36,7 @@ use cosmosmesh_protocol::{
     node::{Batch, Input, InputError, LinkId, Node, Transfer},
     time::{Instant, UtcEstimate},
 };
+use ending::Ending;
 use peers::PeerState;
 use radio::RadioState;
 use std::{
@@ -241,6 +244,12 @@ impl Engine {
 
     /// Runs until it was told to stop, and has.
     pub(crate) fn run(mut self) {
+        // Dropped after the engine, whose connections end with it.
+        let _ending = Ending {
+            mailbox: self.parts.mailbox.clone(),
+            streams: self.parts.streams.clone(),
+            listeners: self.parts.listeners.clone(),
+        };
         if let Some(cpu) = self.parts.config.cpu
             && let Err(error) = processor::pin(cpu)
         {

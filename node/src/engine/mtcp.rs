@@ -5,12 +5,13 @@ use super::{
     connection::{Connection, MAX_OUTSTANDING, MAX_UNANSWERED, PIECE_BYTES, Protocol},
     peers::{OURS, link_of},
 };
+use crate::transport::ConnectionId;
 use cosmosmesh_protocol::{convergence::mtcp, node::Input};
 
 impl Engine {
-    pub(super) fn pump_mtcp_in(&mut self, connection: &mut Connection) -> bool {
+    pub(super) fn pump_mtcp_in(&mut self, id: ConnectionId, connection: &mut Connection) -> bool {
         let Some(place) = connection.peer else { return false };
-        let (now, mut moved) = (self.now(), false);
+        let (now, mut moved, mut taken) = (self.now(), false, false);
         while !self.is_held(connection)
             && let Some(mut unread) = connection.unread.pop_front()
         {
@@ -21,9 +22,8 @@ impl Engine {
                 match parser.take(&mut rest) {
                     Ok(Some(bundle)) => {
                         moved = true;
-                        connection.slot.is_known_now();
-                        self.frame(place, OURS, &bundle, Answer::Nobody);
                         *since = None;
+                        taken |= self.frame(place, OURS, &bundle, Answer::Nobody);
                     }
                     Ok(None) => {}
                     Err(error) => {
@@ -54,7 +54,28 @@ impl Engine {
             }
             connection.use_up();
         }
+        if self.is_held(connection)
+            && let Protocol::MtcpIn(_, Some(since)) = &mut connection.protocol
+        {
+            // What we do not take is not the peer's slowness: it has all its time again when we do.
+            *since = now;
+        }
+        if taken {
+            self.is_heard_over_mtcp(id, place, connection);
+        }
         moved
+    }
+
+    /// Anybody at the peer's machine may connect, and nobody says who it is: of all these connections, only the newest whose bundle was taken
+    /// gives way to nobody.
+    fn is_heard_over_mtcp(&mut self, id: ConnectionId, place: usize, connection: &Connection) {
+        if let Some(before) = self.peers[place].heard_over_mtcp.replace(id)
+            && before != id
+            && let Some(older) = self.connections.get(&before)
+        {
+            older.is_guest_again();
+        }
+        connection.slot.is_known_now();
     }
 
     pub(super) fn pump_mtcp_out(&mut self, connection: &mut Connection) -> bool {

@@ -31,6 +31,8 @@ pub(super) struct PeerState {
     pub(super) connections: [Option<ConnectionId>; 2],
     /// Which of its links are up.
     pub(super) up: [bool; 2],
+    /// The newest connection over which it says MTCP and of which a bundle was taken.
+    pub(super) heard_over_mtcp: Option<ConnectionId>,
     /// When the next datagram may leave.
     pub(super) free_at: Instant,
     /// It is in this process.
@@ -179,7 +181,9 @@ impl Engine {
         let Some(place) = place else { return self.counts.refuse("udp", "unknown_peer") };
         for message in Messages::new(bytes) {
             match message {
-                Ok(UdpclMessage::Bundle(bundle)) => self.frame(place, OURS, bundle, Answer::Nobody),
+                Ok(UdpclMessage::Bundle(bundle)) => {
+                    self.frame(place, OURS, bundle, Answer::Nobody);
+                }
                 Ok(UdpclMessage::Keepalive | UdpclMessage::Padding(_) | UdpclMessage::Extensions(_)) => {}
                 Ok(UdpclMessage::Dtls(_)) => self.counts.refuse("udp", "dtls"),
                 Err(error) => self.counts.refuse("udp", error.reason()),
@@ -188,14 +192,16 @@ impl Engine {
     }
 
     /// A bundle came in.
-    pub(super) fn frame(&mut self, place: usize, side: usize, bundle: &[u8], answer: Answer) {
+    pub(super) fn frame(&mut self, place: usize, side: usize, bundle: &[u8], answer: Answer) -> bool {
         let link = link_of(place, side);
         self.counts.received(self.parts.config.peers[place].node.0, bundle.len());
         self.answers.entry(link).or_default().push(answer, bundle.len());
         self.unanswered_bytes += bundle.len();
-        if let Err(error) = self.input(Input::Frame { link, bytes: bundle }) {
+        let taken = self.input(Input::Frame { link, bytes: bundle });
+        if let Err(error) = &taken {
             tracing::debug!(peer = %self.parts.config.peers[place].node, %error, "a bundle was refused");
         }
+        taken.is_ok()
     }
 
     /// How many bundles of a link wait for the disk, and how many bytes they are.

@@ -165,9 +165,7 @@ impl Engine {
         }
         for (id, reason) in over {
             self.counts.refuse("tls", reason);
-            if let Some(connection) = self.connections.get(&id) {
-                connection.cut();
-            }
+            self.break_off(id);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{mailbox::Event, store::Work, transport::ConnectionId};
 use cosmosmesh_protocol::{convergence::tcpcl::TerminationReason, node::Input, time::Instant};
-use std::{net::TcpStream, time::Duration};
+use std::time::Duration;
 
 impl Engine {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -37,6 +37,7 @@ impl Engine {
                 }
             }
             Event::Gone { connection } => self.on_gone(connection),
+            Event::ShownOut { connection } => self.break_off(connection),
             Event::Unmet { from, reason, problem } => {
                 self.counts.refuse("quic", reason);
                 if let Some(more) = self.may_tell("quic_refused") {
@@ -191,11 +192,7 @@ impl Engine {
         let drain = Duration::from_secs(u64::from(self.parts.config.limits.drain_s));
         self.stopping = Some(now.saturating_add(drain));
         self.parts.mailbox.close();
-        self.parts.streams.stopping.stop();
-        for address in &self.parts.listeners {
-            // A listener looks whether it is time to end when a connection comes in.
-            drop(TcpStream::connect_timeout(address, Duration::from_millis(200)));
-        }
+        self.parts.streams.stop(&self.parts.listeners);
         for connection in self.connections.values_mut() {
             connection.terminate(now, TerminationReason::UNKNOWN);
         }

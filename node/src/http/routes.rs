@@ -11,6 +11,7 @@ use crate::{
     message::Message,
     metrics::PeerStatus,
     plan::PlanView,
+    revocation::{self, Revocation},
 };
 use axum::{
     Json, Router,
@@ -63,6 +64,7 @@ pub(super) fn app(door: Door, guard: Arc<Guard>) -> Router {
         .route("/v1/inbox", get(inbox))
         .route("/v1/take", post(take))
         .route("/v1/learn", post(learn))
+        .route("/v1/revoke", post(revoke))
         .route("/v1/shutdown", post(shutdown))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such path\n") })
         .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "not by this method\n") })
@@ -235,6 +237,13 @@ async fn learn(State(app): State<App>, body: String) -> Answer<Vec<Result<(), Re
     let statements = credential::parse(&body)
         .map_err(|line| Refusal::new("bad_body", format!("line {line} holds no statement")))?;
     app.wait(move |door| Ok(door.learn(statements))).await
+}
+
+async fn revoke(State(app): State<App>, Query(fields): Query<Fields>) -> Answer<Revocation> {
+    check_fields(&fields, &["node", "cause"])?;
+    let node = NodeId(field(&fields, "node")?.ok_or_else(|| bad("node", "a node's number"))?);
+    let cause = revocation::cause(fields.get("cause").map_or("", String::as_str))?;
+    app.wait(move |door| door.revoke(node, cause)).await
 }
 
 async fn shutdown(State(app): State<App>) {

@@ -30,13 +30,13 @@ struct Places {
 
 impl Places {
     /// The guest that gives way to a newcomer.
-    fn next_to_leave(&mut self) -> Option<Guest> {
+    fn next_to_leave(&mut self) -> Option<(ConnectionId, Guest)> {
         let mut from = BTreeMap::<IpAddr, usize>::new();
         self.guests.values().for_each(|guest| *from.entry(guest.from).or_default() += 1);
         let most = from.into_iter().max_by_key(|(_, count)| *count)?.0;
         let (id, _) = self.guests.iter().find(|(_, guest)| guest.from == most)?;
         let id = *id;
-        self.guests.remove(&id)
+        Some((id, self.guests.remove(&id)?))
     }
 }
 
@@ -60,14 +60,23 @@ impl Room {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for who connected, if there is one or a guest gives way.
-    pub(crate) fn admit(self: &Arc<Self>, id: ConnectionId, from: IpAddr, stream: Wire) -> Option<Arc<Slot>> {
+    /// A place for who connected, if there is one or a guest gives way: `shown_out` is told which.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        id: ConnectionId,
+        from: IpAddr,
+        stream: Wire,
+        shown_out: impl FnOnce(ConnectionId),
+    ) -> Option<Arc<Slot>> {
         let mut places = self.lock();
         if places.taken >= self.most {
             self.turned_away();
-            places.next_to_leave()?.stream.shut_down();
+            let (leaving, guest) = places.next_to_leave()?;
+            drop(places);
+            guest.stream.shut_down();
+            shown_out(leaving);
             let full = |places: &mut Places| places.taken >= self.most;
-            let waited = self.left.wait_timeout_while(places, LEAVING, full);
+            let waited = self.left.wait_timeout_while(self.lock(), LEAVING, full);
             places = waited.unwrap_or_else(PoisonError::into_inner).0;
             if places.taken >= self.most {
                 self.turned_away();
@@ -116,7 +125,14 @@ impl Slot {
         }
     }
 
-    /// Whether it ever has.
+    /// Another is known in its stead: it gives way again.
+    pub(crate) fn is_guest_again(&self, from: IpAddr, stream: Wire) {
+        if self.known.swap(false, Ordering::AcqRel) {
+            self.room.lock().guests.insert(self.id, Guest { from, stream });
+        }
+    }
+
+    /// Whether it has.
     pub(crate) fn was_known(&self) -> bool {
         self.known.load(Ordering::Acquire)
     }
@@ -149,11 +165,12 @@ mod tests {
     #[test]
     fn a_newcomer_takes_the_place_of_the_oldest_guest_of_the_greediest_address() {
         let room = Room::new(4);
-        let known = room.admit(ConnectionId(0), address(9), wire()).unwrap();
+        let known = room.admit(ConnectionId(0), address(9), wire(), drop).unwrap();
         known.is_known_now();
-        let alone = room.admit(ConnectionId(1), address(1), wire()).unwrap();
-        let [first, second] = [2, 3].map(|id| room.admit(ConnectionId(id), address(2), wire()).unwrap());
-        let leaving = room.lock().next_to_leave().unwrap();
+        let alone = room.admit(ConnectionId(1), address(1), wire(), drop).unwrap();
+        let [first, second] =
+            [2, 3].map(|id| room.admit(ConnectionId(id), address(2), wire(), drop).unwrap());
+        let (_, leaving) = room.lock().next_to_leave().unwrap();
         assert_eq!(leaving.from, address(2));
         let left: Vec<_> = room.lock().guests.keys().copied().collect();
         assert_eq!(left, [ConnectionId(1), ConnectionId(3)], "the oldest of two has left");
@@ -164,13 +181,22 @@ mod tests {
     #[test]
     fn a_place_is_free_when_nobody_works_for_its_connection_any_more() {
         let room = Room::new(1);
-        let slot = room.admit(ConnectionId(0), address(1), wire()).unwrap();
+        let slot = room.admit(ConnectionId(0), address(1), wire(), drop).unwrap();
         let held = slot.clone();
         slot.is_known_now();
         drop(slot);
-        assert!(room.admit(ConnectionId(1), address(2), wire()).is_none(), "a known one gives way to nobody");
-        drop(held);
-        assert!(room.admit(ConnectionId(1), address(2), wire()).is_some());
+        let admit = |id| room.admit(ConnectionId(id), address(2), wire(), drop);
+        assert!(admit(1).is_none(), "a known one gives way to nobody");
         assert_eq!(room.count_turned_away(), 1);
+        held.is_guest_again(address(1), wire());
+        let mut leaving = None;
+        assert!(room.admit(ConnectionId(2), address(2), wire(), |id| leaving = Some(id)).is_none());
+        assert_eq!(
+            leaving,
+            Some(ConnectionId(0)),
+            "it is shown out, and its place is taken until it has gone"
+        );
+        drop(held);
+        assert!(admit(3).is_some());
     }
 }

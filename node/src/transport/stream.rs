@@ -34,6 +34,8 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A connection that lasted so long was not refused, whatever became of it.
 pub(super) const LONG_ENOUGH: Duration = Duration::from_secs(10);
+/// How long it may take to wake a listener.
+const WAKING: Duration = Duration::from_millis(200);
 /// How often it is looked whether a peer was found.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -81,6 +83,15 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
+    /// Ends all that listens and dials.
+    pub(crate) fn stop(&self, listeners: &[SocketAddr]) {
+        self.stopping.stop();
+        for address in listeners {
+            // A listener looks whether it is time to end when a connection comes in.
+            drop(TcpStream::connect_timeout(address, WAKING));
+        }
+    }
+
     /// Accepts connections until it is time to end. Each more than the limit is closed at once, and counted.
     pub(crate) fn listen(&self, listener: TcpListener, kind: StreamKind) -> io::Result<()> {
         let streams = self.clone();
@@ -106,7 +117,10 @@ impl Streams {
             return;
         }
         let id = self.ids.next();
-        let Some(slot) = self.room.admit(id, from.ip().to_canonical(), stream.clone()) else { return };
+        // Whoever is shown out may have brought what nobody takes now: the engine is told, and does not wait for its end.
+        let shown_out = |connection| self.mailbox.post_urgent(Event::ShownOut { connection });
+        let slot = self.room.admit(id, from.ip().to_canonical(), stream.clone(), shown_out);
+        let Some(slot) = slot else { return };
         let streams = self.clone();
         let reader = thread::Builder::new().name(format!("read {from}"));
         let started = reader.spawn(move || streams.serve(id, stream, from, (kind, None), &slot));

@@ -191,6 +191,11 @@ impl Wire {
         }
     }
 
+    /// Whether it was ended here.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
     /// Ends it once all that was written is on its way: what comes is still read.
     pub fn finish_writing(&self) {
         match &*self.kind {

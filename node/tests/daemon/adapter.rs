@@ -137,6 +137,15 @@ fn a_program_that_does_not_read_what_it_is_told_is_ended_all_the_same() {
     (0..20).for_each(|_| super::place::send(&sender, 1, &"x".repeat(50_000)));
     let ended = attach_and_stop(python("import time\nwhile True: time.sleep(1)"), &one);
     assert!(!ended.expect("it ends").success());
+    // What it asks is answered with its own words: far more than a pipe and the lines that wait for it hold.
+    let asks = "
+import json, time
+for number in range(400):
+    print(json.dumps({'type': 'send', 'id': 'x' * 2000, 'to': 77, 'purpose': 'event', 'text': 'x'}))
+print(flush=True)
+while True: time.sleep(1)
+";
+    assert!(!attach_and_stop(python(asks), &one).expect("it ends").success());
 }
 
 #[cfg(target_os = "linux")]
@@ -150,6 +159,24 @@ fn what_a_program_has_started_does_not_keep_it_from_ending() {
     let mut apart = Command::new("sh");
     apart.args(["-c", "setsid sleep 60 & wait"]);
     assert!(attach_and_stop(apart, &one).is_some(), "not even what holds its output open");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_program_leaves_behind_ends_with_it() {
+    let place = Place::new();
+    let (one, _two) = pair(&place);
+    let file = place.path().join("left");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "sleep 600 & echo $! > \"$0\"", file.to_str().expect("text")]);
+    let clients = [Client::of(one.clone()), Client::of(one.clone())];
+    let never = AtomicBool::new(false);
+    // It holds the program's output open.
+    assert!(attach(&mut shell, &clients[0], &clients[1], &never).expect("it ends").success());
+    let left = std::fs::read_to_string(&file).expect("its number");
+    let stat = format!("/proc/{}/stat", left.trim());
+    // Whoever inherits it may take its time to wait for it.
+    wait_until("it has ended", || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z ")));
 }
 
 #[test]

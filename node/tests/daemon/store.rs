@@ -82,6 +82,20 @@ fn a_store_of_before_or_of_another_node_is_not_taken_for_ours() {
 }
 
 #[test]
+fn a_copy_of_the_store_that_is_put_back_is_not_used() {
+    let place = Place::new();
+    let config = used(&place);
+    let (path, copy) = (config().store_file(), place.path().join("copy"));
+    fs::copy(&path, &copy).expect("a copy");
+    drop(Daemon::start(config()).expect("it is its store"));
+    fs::copy(&copy, &path).expect("put back");
+    let error = refusal(config());
+    assert!(matches!(error, StartError::CorruptStore { source: DiskError::Older, .. }), "{error}");
+    assert!(set_aside(config()).set_aside().is_some());
+    drop(Daemon::start(config()).expect("from then on it is its store"));
+}
+
+#[test]
 fn a_key_that_is_gone_is_not_made_anew_beside_a_store() {
     let place = Place::new();
     let config = used(&place);
@@ -97,10 +111,7 @@ fn a_store_that_was_begun_and_never_used_is_no_loss() {
     let place = Place::new();
     place.did(1);
     let config = || place.config(1, QUICK);
-    let fresh = config().store_file().with_extension("redb.new");
-    fs::write(&fresh, b"half").expect("what a crash left");
     drop(Daemon::start(config()).expect("it begins one"));
-    assert!(!fresh.exists());
     // A store of a version that wrote no marker is taken over.
     fs::remove_file(place.state(1).join("store.id")).expect("it was there");
     drop(Daemon::start(config()).expect("it goes on"));

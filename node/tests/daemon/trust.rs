@@ -4,7 +4,8 @@ use super::{
     clocks::{YEAR_MS, clock_from},
     place::{Place, QUICK, free, program, receive, send, wait_until},
 };
-use cosmosmesh_node::{Client, Daemon, Start};
+use cosmosmesh_node::{Client, ClientError, Daemon, Start};
+use cosmosmesh_protocol::{id::NodeId, identity::Cause};
 use std::{
     net::SocketAddr,
     path::PathBuf,
@@ -114,6 +115,38 @@ fn members_that_show_their_certificates_exchange_messages_until_a_key_is_taken_b
 }
 
 #[test]
+fn who_holds_the_authoritys_key_takes_a_key_back_and_a_list_that_is_no_newer_is_no_success() {
+    let (fleet, address) = (Fleet::new(), free());
+    fleet.certify(1, "authority");
+    fleet.certify(2, "authority");
+    let two = fleet.listening(address, ", issuer: \"authority\"");
+    let one = fleet.dialling(address);
+    send(&one, 2, "there");
+    assert_eq!(receive(&two), "there");
+    let reason = |error: ClientError| match error {
+        ClientError::Refused(refusal) => refusal.reason,
+        error => panic!("{error}"),
+    };
+    assert_eq!(one.revoke(NodeId(2), Cause::Blocked).map_err(reason), Err("not_configured".to_owned()));
+    assert_eq!(two.revoke(NodeId(9), Cause::Blocked).map_err(reason), Err("no_certificate".to_owned()));
+
+    let list = two.revoke(NodeId(1), Cause::Compromised).expect("it is the issuer");
+    assert_eq!(list.keys, 1);
+    wait_until("its session ends", || two.peers().expect("peers")[0].links_up == 0);
+    wait_until("it gets no other", || refused(&two, "key_compromised"));
+
+    fleet.revoke(1);
+    let other = std::fs::read_to_string(fleet.path("revocations")).expect("a list");
+    let told = |list: &str| two.learn(list).expect("an answer")[0].clone().map_err(|refusal| refusal.reason);
+    assert_eq!(told(&other), Err("revocations_older".to_owned()), "version 1 of another list");
+    assert_eq!(told(&list.statement), Err("trust_stale".to_owned()), "known already");
+
+    drop(two);
+    let without = Daemon::start(fleet.place.config(2, QUICK)).map(drop).expect_err("it has kept lists");
+    assert!(without.to_string().contains("put that part back (`trust`"), "{without}");
+}
+
+#[test]
 #[expect(clippy::disallowed_methods, reason = "certificates are issued by the machine's time")]
 fn a_clock_set_before_certificates_ends_sessions_until_it_is_right_and_one_set_behind_them_does_not() {
     let (fleet, address) = (Fleet::new(), free());
@@ -158,12 +191,63 @@ fn a_certificate_of_another_authority_gets_no_session() {
     fleet.place.did(1);
     std::fs::copy(fleet.place.state(1).join("key"), other.place.state(1).join("key")).expect("its key");
     other.certify(1, "authority");
-    let one = other.place.daemon(1, &format!("peers: [{peers}], {}", other.trust(1, "")));
-    wait_until("each refuses the other", || {
-        refused(&two, "refused_by_peer") || refused(&two, "other_authority")
-    });
+    let one = Client::of(other.place.daemon(1, &format!("peers: [{peers}], {}", other.trust(1, ""))));
+    // Who connects judges first; it says no, and is not shown who it is.
+    wait_until("one refuses two", || refused(&one, "other_authority"));
+    wait_until("two is told", || refused(&two, "refused_by_peer") || refused(&two, "other_authority"));
     assert!(two.peers().expect("peers").iter().all(|peer| peer.links_up == 0));
     drop(one);
+}
+
+#[test]
+fn a_session_that_is_held_by_a_full_inbox_ends_as_soon_when_its_peers_key_is_taken_back() {
+    let (fleet, address) = (Fleet::new(), free());
+    fleet.certify(1, "authority");
+    fleet.certify(2, "authority");
+    let peers = fleet.place.peer(1, "Inbound");
+    // Nothing is written for ten minutes that would tell that the connection is over.
+    let trust = fleet.trust(2, "").replace("drain_s", "inbox: 1, keepalive_s: 600, drain_s");
+    let rest = format!("listen: (tcpcl: \"{address}\"), peers: [{peers}], {trust}");
+    let two = Client::of(fleet.place.daemon(2, &rest));
+    let peers = fleet.place.peer(2, &format!("Tcpcl(\"{address}\")"));
+    let trust = fleet.trust(1, "").replace("drain_s", "keepalive_s: 600, drain_s");
+    let one = Client::of(fleet.place.daemon(1, &format!("peers: [{peers}], {trust}")));
+    for _ in 0..10 {
+        send(&one, 2, &"x".repeat(200_000));
+    }
+    wait_until("the inbox is full", || !two.health().expect("health").ready);
+    thread::sleep(Duration::from_millis(500));
+    fleet.revoke(1);
+    let list = std::fs::read_to_string(fleet.path("revocations")).expect("a list");
+    assert!(two.learn(&list).expect("an answer")[0].is_ok());
+    wait_until("its session ends", || two.peers().expect("peers")[0].links_up == 0);
+}
+
+#[test]
+fn who_knows_of_fewer_members_is_told_all_the_same_which_keys_were_taken_back() {
+    let (fleet, address) = (Fleet::new(), free());
+    let others = [5, 6, 7];
+    let mut peers = fleet.place.peer(1, "Inbound");
+    for node in others {
+        peers += &fleet.place.peer(node, "Inbound");
+        fleet.certify(node, "authority");
+    }
+    fleet.certify(1, "authority");
+    fleet.certify(2, "authority");
+    let statements = others.map(|node| format!("\"certificate-{node}\"")).join(", ");
+    let trust = fleet.trust(2, &format!(", statements: [{statements}]"));
+    let rest = format!("listen: (tcpcl: \"{address}\"), peers: [{peers}], {trust}");
+    let two = Client::of(fleet.place.daemon(2, &rest));
+    let one = fleet.dialling(address);
+    let list = || std::fs::read_to_string(fleet.path("revocations")).expect("a list");
+    fleet.revoke(8);
+    let first = list();
+    fleet.revoke(9);
+    assert!(two.learn(&list()).expect("an answer")[0].is_ok());
+    wait_until("the second list has come", || {
+        let told = one.learn(&first).expect("an answer")[0].clone();
+        told.is_err_and(|refusal| refusal.reason == "revocations_older")
+    });
 }
 
 #[test]
@@ -197,6 +281,26 @@ fn a_node_without_a_certificate_of_its_own_does_not_start() {
     fleet.certify(2, "authority");
     assert!(start(", issuer: \"other\"").expect_err("a wrong key").contains("not the authority's key"));
     assert_eq!(start(", issuer: \"authority\""), Ok(()));
+}
+
+#[test]
+fn a_statement_that_nobody_can_have_signed_keeps_a_node_from_starting_and_anothers_does_not() {
+    let fleet = Fleet::new();
+    fleet.certify(2, "authority");
+    fleet.revoke(1);
+    let start = || {
+        let config = fleet.place.config(2, &fleet.trust(2, ", statements: [\"revocations\"]"));
+        Daemon::start(config).map(drop).map_err(|error| error.to_string())
+    };
+    let path = fleet.path("revocations");
+    let whole = std::fs::read_to_string(&path).expect("a list");
+    std::fs::write(&path, format!("# cut off\n{}\n", &whole.trim_end()[..whole.len() - 9])).expect("written");
+    assert!(start().expect_err("cut off").contains("revocations:2: "));
+    // A successor of the authority may have signed it.
+    let other = Fleet::new();
+    other.revoke(1);
+    std::fs::copy(other.path("revocations"), &path).expect("copied");
+    assert_eq!(start(), Ok(()));
 }
 
 #[test]

@@ -38,6 +38,14 @@ const REMEMBERED: usize = 8;
 /// Longest envelope that is remembered whole, as one half of such a proof.
 const MAX_REMEMBERED_LEN: usize = 2048;
 
+/// So many members a node knows of at most, where its own directory is not larger: others may know more of the fleet than it was told of.
+const MAX_KNOWN: usize = 1024;
+
+/// Of how many members a node takes statements, with a directory of so many.
+pub(super) const fn max_members(directory: usize) -> usize {
+    if directory > MAX_KNOWN { directory } else { MAX_KNOWN }
+}
+
 /// How a node trusts.
 #[derive(Clone, Debug)]
 pub struct TrustConfig {
@@ -141,6 +149,7 @@ pub(super) struct Trusting {
 
 impl Trusting {
     pub(super) fn new(id: NodeId, config: TrustConfig, incarnation: u32, members: usize) -> Self {
+        let members = max_members(members);
         let mut keyring = Keyring::new(config.authority.clone(), config.rule, members);
         for statement in &config.statements {
             // The host provisions statements as it does keys: one that does not hold is simply not there. Time is not judged here: a clock
@@ -274,7 +283,7 @@ impl Node {
         if purpose != Purpose::Trust {
             return false;
         }
-        let members = self.config.directory.len();
+        let members = max_members(self.config.directory.len());
         let Ok(message) = message::TrustMessage::decode(parsed.claimed_payload(), members) else {
             return false;
         };

@@ -1,7 +1,7 @@
 //! How identities and checkpoints spread: every interval a node tells one other member what it has, and gets what it lacks.
 
 use super::{
-    Proof,
+    Proof, max_members,
     message::{MAX_HEARD, TrustMessage},
 };
 use crate::{
@@ -152,7 +152,7 @@ impl Node {
         if self.trusting.is_none() {
             return self.report(Report::ModuleRefused { reason: "trust_not_configured" });
         }
-        let members = self.config.directory.len();
+        let members = max_members(self.config.directory.len());
         let Ok(message) = TrustMessage::decode(payload, members) else {
             return self.report(Report::ModuleRefused { reason: "trust_malformed" });
         };

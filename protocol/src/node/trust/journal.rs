@@ -1,6 +1,6 @@
 //! What the node writes down, and how that and its keyring survive a restart.
 
-use super::{Proof, Trusting, clock_ms, revoked::checkpoint_key};
+use super::{Proof, Trusting, clock_ms, max_members, revoked::checkpoint_key};
 use crate::{
     cbor::{self, Reader},
     id::NodeId,
@@ -84,7 +84,7 @@ impl Node {
         kind: u8,
         value: &[u8],
     ) -> Result<Option<()>, InputError> {
-        let id = self.config.id;
+        let (id, members) = (self.config.id, max_members(self.config.directory.len()));
         let missing = InputError::NotConfigured { what: "trust by certificates" };
         let trusting = self.trusting.as_mut().ok_or(missing)?;
         Ok(if kind == Kept::LogHead as u8 {
@@ -94,7 +94,7 @@ impl Node {
             })
         } else if kind == Kept::Keyring as u8 {
             let (authority, rule) = (trusting.config.authority.clone(), trusting.config.rule);
-            Keyring::restore(authority, rule, self.config.directory.len(), value).ok().map(|keyring| {
+            Keyring::restore(authority, rule, members, value).ok().map(|keyring| {
                 trusting.keyring = keyring;
             })
         } else if kind == Kept::Checkpoint as u8 {

@@ -1,0 +1,33 @@
+//! `cosmosmesh ctl revoke`: the node that holds the authority's key takes a member's key back.
+
+use super::{CliError, Outcome, certify::Cause};
+use crate::client::Client;
+use clap::Args;
+use cosmosmesh_protocol::id::NodeId;
+use std::io::Write;
+
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    /// Whose key in force.
+    node: u64,
+    /// Why.
+    #[arg(long, value_enum)]
+    cause: Cause,
+}
+
+pub(super) fn execute(
+    client: &Client,
+    out: &mut impl Write,
+    json: bool,
+    args: &Revoke,
+) -> Result<Outcome, CliError> {
+    let revocation = client.revoke(NodeId(args.node), args.cause.into())?;
+    if json {
+        super::ctl::tell(out, &revocation)?;
+    } else {
+        // A file of statements, for those who are to know it before it comes to them.
+        writeln!(out, "# version {}, {} keys", revocation.version, revocation.keys)?;
+        writeln!(out, "{}", revocation.statement)?;
+    }
+    Ok(Outcome::Done)
+}

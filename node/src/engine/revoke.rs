@@ -1,0 +1,60 @@
+//! Keys that are taken back: by the node that holds the authority's key, and by lists that are brought.
+
+use super::{Engine, Refusal};
+use crate::{credential, revocation::Revocation};
+use cosmosmesh_protocol::{
+    id::NodeId,
+    identity::{Cause, Statement},
+    node::{Input, InputError},
+};
+
+impl Engine {
+    /// Takes back the key in force of a member, if this node holds the authority's key. Its sessions end now.
+    pub(super) fn revoke(&mut self, node: NodeId, cause: Cause) -> Result<Revocation, Refusal> {
+        let before = self.parts.node.keyring().map_or(0, |keyring| keyring.list_number());
+        self.input(Input::Revoke { node, cause }).map_err(|error| refusal_of(&error))?;
+        self.look_at_trust();
+        let keyring = self.parts.node.keyring();
+        let list = keyring.and_then(|keyring| Some((keyring.list(), keyring.list_after(before)?)));
+        let (list, statement) = list.ok_or_else(|| {
+            Refusal::new("revocations_refused", "the node does not take the list that it has signed")
+        })?;
+        Ok(Revocation {
+            version: list.version,
+            keys: list.keys.len(),
+            statement: credential::line(&statement).trim_end().to_owned(),
+        })
+    }
+
+    /// Takes what the authority has signed. A list that is no newer than the one in force and is not that one says something that
+    /// does not hold here: whoever brings it is told so, for the keys in it may go on.
+    pub(super) fn learn(&mut self, statement: Statement) -> Result<(), Refusal> {
+        let learned = self.input(Input::Learn(statement.clone()));
+        // Who lost the authority's word with it loses its sessions now.
+        self.look_at_trust();
+        let Err(error) = learned else { return Ok(()) };
+        let keyring = self.parts.node.keyring().filter(|_| matches!(statement, Statement::Revocations(_)));
+        let stale = matches!(error, InputError::Refused { reason: "trust_stale" });
+        if let Some(keyring) = keyring.filter(|_| stale)
+            && keyring.list_after(0).as_ref() != Some(&statement)
+        {
+            let version = keyring.list().version;
+            return Err(Refusal::new(
+                "revocations_older",
+                format!(
+                    "another list is in force, of version {version}, and this one is no newer: what it takes back goes on. Where a node has the \
+                     authority's key, `ctl revoke` there adds to the list in force"
+                ),
+            ));
+        }
+        Err(refusal_of(&error))
+    }
+}
+
+fn refusal_of(error: &InputError) -> Refusal {
+    match error {
+        InputError::Refused { reason } => Refusal::new(reason, error.to_string()),
+        InputError::NotConfigured { .. } => Refusal::new("not_configured", error.to_string()),
+        _ => Refusal::new("input", error.to_string()),
+    }
+}
