@@ -95,7 +95,8 @@ fn a_plan_whose_coordinator_is_down_when_it_begins_has_an_elected_one_and_one_ve
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/receding.ron");
     let text = fs::read_to_string(path).expect("readable");
     // Down from the beginning; back in the second horizon, when another has long been elected. All of it under masks.
-    let (from, to) = ("faults: [", "faults: [AssetDown(asset: \"habitat\", start: \"0 s\", end: \"2 h 20 min\"), ");
+    let (from, to) =
+        ("faults: [", "faults: [AssetDown(asset: \"habitat\", start: \"0 s\", end: \"2 h 20 min\"), ");
     assert!(text.contains(from));
     let path = place.path().join("headless.ron");
     fs::write(&path, text.replacen(from, to, 1)).expect("written");

@@ -1,7 +1,7 @@
 //! QUIC (RFC 9000) by `quinn`: a TCPCLv4 session on one bidirectional stream, inside of a handshake that has shown who the peer is.
 //!
 //! No standard says how bundles cross QUIC. Here whoever connects opens one stream, and what goes over it is what goes over a TCP connection,
-//! without TLS of its own: QUIC has done that (`docs/adr/0018-quic.md`).
+//! without TLS of its own: QUIC has done that (`docs/adr/0017-quic.md`).
 
 use super::{
     StreamKind,
