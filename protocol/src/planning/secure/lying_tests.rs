@@ -49,7 +49,7 @@ fn fleet() -> Fleet {
     let asset = |node: u64| {
         let problem = LocalProblem::new(ProblemParts {
             hessian: Hessian::Diagonal(vec![0.5 + node as f64; SLOTS]),
-            linear: vec![-1.0 * node as f64, 0.3 * node as f64],
+            linear: vec![-(node as f64), 0.3 * node as f64],
             constant: 0.0,
             lower: vec![-4.0; SLOTS],
             upper: vec![4.0; SLOTS],
