@@ -99,7 +99,7 @@ impl Node {
         }
         if planning.private.as_ref().is_some_and(|private| !private.covers(term)) {
             // Nobody can be answered in a term without keys: it deposes nobody.
-            return;
+            return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
         }
         if source != leader {
             // Only the coordinator of a term may say that it is one.
@@ -107,9 +107,6 @@ impl Node {
                 self.tell_term(leader);
             }
             return;
-        }
-        if !planning.may_lead(source, term) {
-            return self.refuse_coordinator(source, term);
         }
         if term > planning.term {
             planning.step_down(term);
