@@ -231,7 +231,9 @@ fn check_members(raw: &RawConfig, plan: &RawPlan, mistakes: &mut Mistakes<'_>) {
     let (all, coordinator) = (plan.participants.len(), plan.coordinators.first());
     let others = plan.participants.iter().filter(|node| Some(*node) != coordinator).count();
     if plan.coordinators.len() > 1 && others < all / 2 + 1 {
-        let problem = format!("nobody can be elected: without the first, {others} of {all} participants is no majority");
+        let problem = format!(
+            "nobody can be elected: without the first, {others} of {all} participants is no majority"
+        );
         mistakes.add(&at("coordinators"), problem);
     }
 }

@@ -113,7 +113,9 @@ impl Checker<'_> {
         let coordinates = |name: &String| *name == raw.coordinator.value;
         let others = raw.participants.value.iter().filter(|one| !coordinates(&one.value.asset.value)).count();
         if !list.value.is_empty() && others < all / 2 + 1 {
-            let found = format!("successors of whom nobody could be elected: {others} of {all} participants is no majority");
+            let found = format!(
+                "successors of whom nobody could be elected: {others} of {all} participants is no majority"
+            );
             let allowed = "three participants, or a coordinator that takes no part";
             self.report(&list.place, Mistake::OutOfRange, found, allowed);
         }
