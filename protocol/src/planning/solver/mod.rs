@@ -31,6 +31,7 @@ pub mod quasi_newton;
 mod report;
 pub mod request;
 pub mod response;
+mod secants;
 pub mod slots;
 
 pub use asset::Asset;
