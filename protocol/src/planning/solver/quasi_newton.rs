@@ -24,8 +24,8 @@ use crate::planning::{cholesky::dot, fleet::Couplings, message::MAX_SIGNAL};
 /// Between two trials the damping grows by this factor.
 const SPREAD: f64 = 4.0;
 
-/// Answers of so many rounds are remembered: older ones are of other active sets.
-const ROUNDS: usize = 2;
+/// So many answers are remembered, two rounds of the most trials: older ones are of other active sets.
+const SAMPLES: usize = 64;
 
 /// How far probes are from their step, in the length of that step. Between 0.03 and 0.1 were measured to need about as many rounds.
 const REACH: f64 = 0.1;
@@ -171,7 +171,7 @@ impl QuasiNewton {
                 self.samples.push_back((point.prices.clone(), point.share.clone()));
             }
         }
-        let over = self.samples.len().saturating_sub(ROUNDS * self.settings.trials);
+        let over = self.samples.len().saturating_sub(SAMPLES);
         self.samples.drain(..over);
     }
 
