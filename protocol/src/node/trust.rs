@@ -414,9 +414,15 @@ impl Node {
     }
 
     /// A message came under a number that was used: its sender has not heard the answer, or says two things under one number.
-    pub(super) fn on_repeated(&mut self, key: StreamKey, header: &Header, parsed: Parsed<'_>, sealed: &[u8]) {
+    pub(super) fn on_repeated(
+        &mut self,
+        key: StreamKey,
+        header: &Header,
+        parsed: Parsed<'_>,
+        (sealed, from): (&[u8], Option<NodeId>),
+    ) {
         if self.may_doubt_way_of(key.peer) && self.verify_by_keyring(&parsed) == Ok(true) {
-            self.note_unheard_answer(key.peer);
+            self.note_unheard_answer(key.peer, from);
         }
         self.compare_with_taken(key, header, parsed, sealed);
     }
