@@ -59,7 +59,11 @@ enum Request {
     /// Contacts that are open now.
     Contacts,
     /// The plan: its round, prices, and what this node's asset plans.
-    Plan,
+    Plan {
+        /// Begins a later horizon, as this file tells it. Every node that takes part is told, the coordinator last.
+        #[arg(long, value_name = "FILE")]
+        next: Option<PathBuf>,
+    },
     /// Its counters, as OpenMetrics text.
     Metrics,
     /// Sends a message to a member of the fleet.
@@ -105,6 +109,10 @@ enum Request {
     },
     /// Takes a member's key back, at the node that holds the authority's key, and prints the list for `learn`. It tells the others in their turn.
     Revoke(super::revoke::Revoke),
+    /// The node's tamper-evident log: how long it is, an entry with its proof, or a copy for `audit`.
+    Log(super::ledger::Log),
+    /// The state that the fleet shares: maps, registers, sets and counters.
+    State(super::state::State),
     /// Shuts the node down in order.
     Shutdown,
 }
@@ -173,7 +181,8 @@ pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
         Request::Contacts => {
             peers(out, args.json, client.peers()?.into_iter().filter(|peer| peer.links_up > 0).collect())
         }
-        Request::Plan => plan(&client, out, args.json),
+        Request::Plan { next: Some(file) } => next_horizon(&client, out, args.json, file),
+        Request::Plan { next: None } => plan(&client, out, args.json),
         Request::Metrics => {
             out.write_all(client.metrics()?.as_bytes())?;
             Ok(Outcome::Done)
@@ -210,6 +219,8 @@ pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
         Request::Attach { program } => attach_program(&client, &connect(args)?, program),
         Request::Learn { files } => learn(&client, out, args.json, files),
         Request::Revoke(revoke) => super::revoke::execute(&client, out, args.json, revoke),
+        Request::Log(log) => super::ledger::execute(&client, out, args.json, log),
+        Request::State(state) => super::state::execute(&client, out, args.json, state),
         Request::Shutdown => {
             client.shutdown()?;
             Ok(Outcome::Done)
@@ -226,6 +237,22 @@ fn plan(client: &Client, out: &mut impl Write, json: bool) -> Result<Outcome, Cl
     }
     let committed = view.is_some_and(|view| view.committed.is_some());
     Ok(if committed { Outcome::Done } else { Outcome::No })
+}
+
+fn next_horizon(
+    client: &Client,
+    out: &mut impl Write,
+    json: bool,
+    file: &PathBuf,
+) -> Result<Outcome, CliError> {
+    let text = fs::read_to_string(file).map_err(|source| CliError::File { path: file.clone(), source })?;
+    let horizon = client.next_horizon(&text)?;
+    if json {
+        tell(out, &horizon)?;
+    } else {
+        writeln!(out, "horizon {horizon} begins here")?;
+    }
+    Ok(Outcome::Done)
 }
 
 fn learn(client: &Client, out: &mut impl Write, json: bool, files: &[PathBuf]) -> Result<Outcome, CliError> {

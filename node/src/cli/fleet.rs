@@ -156,7 +156,7 @@ fn fill(new: &Path, nodes: u64) -> Result<(), CliError> {
         let home = new.join(format!("node-{node}"));
         let keys = key::create(&home.join("state").join("key"))?;
         let grant = (Role::Operator, &Scope::everything());
-        let text = certify::certificate(&authority, NodeId(node), keys.public(), grant, CERTIFICATE_DAYS)?;
+        let text = certify::certificate(&authority, NodeId(node), keys.public(), grant, (CERTIFICATE_DAYS, certify::BACKDATED_S))?;
         credential::write(&home.join("certificate"), &text)?;
         names.push(key::did(&keys));
     }
@@ -179,7 +179,7 @@ fn configurations(authority: &Did, names: &[Did]) -> Result<Vec<(u64, String)>, 
         let issuer = if node == 1 { ", issuer: \"../authority\"" } else { "" };
         let mut text = format!(
             "// Node {node} of a fleet of {}, made by `up`.\n(\n    node: {node},\n    state: \"state\",\n    control: \"{}\",\n    \
-             listen: (tcpcl: \"{}\"),\n    tls: Require,\n    gossip: (),\n    trust: (authority: \"{authority}\", certificate: \"certificate\"{issuer}),\n    \
+             listen: (tcpcl: \"{}\"),\n    tls: Require,\n    gossip: (), shared_state: (),\n    trust: (authority: \"{authority}\", certificate: \"certificate\"{issuer}),\n    \
              peers: [\n",
             names.len(),
             control[place],

@@ -78,6 +78,7 @@ impl Engine {
                 Via::Tcpcl(_)
                 | Via::Quic(_)
                 | Via::Discovered
+                | Via::Told
                 | Via::Inbound
                 | Via::Others
                 | Via::Radio { .. } => {}
@@ -97,6 +98,7 @@ impl Engine {
             | Via::Quic(_)
             | Via::Mtcp(_)
             | Via::Discovered
+            | Via::Told
             | Via::Inbound
             | Via::Process
             | Via::Others => None,
@@ -220,6 +222,7 @@ impl Engine {
             | Via::Quic(_)
             | Via::Mtcp(_)
             | Via::Discovered
+            | Via::Told
             | Via::Inbound
             | Via::Others
             | Via::Radio { .. } => false,
@@ -330,6 +333,7 @@ impl Engine {
                     Via::Quic(address) => format!("quic {address}"),
                     Via::Radio { radio, station } => self.radio_words(radio, station),
                     Via::Discovered => "discovered".to_owned(),
+                    Via::Told => "told".to_owned(),
                     Via::Inbound => "inbound".to_owned(),
                     Via::Process => "process".to_owned(),
                     Via::Others => "others".to_owned(),
