@@ -40,7 +40,7 @@ impl From<&str> for Bytes {
 }
 
 /// Whether a character may be shown: others would do something to a terminal.
-const fn is_shown(c: char) -> bool {
+fn is_shown(c: char) -> bool {
     matches!(c, '\n' | '\t') || !c.is_control()
 }
 

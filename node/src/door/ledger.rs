@@ -52,7 +52,13 @@ impl Door {
         let checkpoint = *SignedCheckpoint::parse(&signed.checkpoint)
             .map_err(|error| Refusal::new("input", error.to_string()))?
             .claimed();
-        while self.store.log(|ledger| Ok(ledger.size()))? < checkpoint.size {
+        loop {
+            match self.store.log(|ledger| Ok(ledger.size())) {
+                Ok(durable) if durable >= checkpoint.size => break,
+                // What the node has begun to write down since its start.
+                Ok(_) | Err(ArchiveError::NoLog) => {}
+                Err(error) => return Err(error.into()),
+            }
             if begun.elapsed() > PATIENCE {
                 return Err(super::unanswered());
             }

@@ -453,6 +453,8 @@ impl Engine {
             radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,
+            log_entries: self.parts.node.journal().map(|journal| journal.size()),
+            shared_cells: self.parts.node.replica().map(|replica| replica.cells() as u64),
             signatures: [signatures.made, signatures.checked],
             budget: Duration::from_millis(u64::from(self.parts.config.limits.budget_ms)),
             at: self.published.saturating_since(Instant::ZERO),

@@ -183,7 +183,8 @@ fn a_later_horizon_is_planned_from_the_prices_of_the_one_before_and_is_there_aft
     let before = plan(&daemons[2]).expect("a plan");
     assert_eq!(before.horizon, 1);
     // After a restart a member is in the horizon that it was told last.
-    drop(std::mem::replace(&mut daemons[2], daemons[0].clone()));
+    let other = daemons[0].clone();
+    drop(std::mem::replace(&mut daemons[2], other));
     daemons[2] = mesh.start(3);
     wait_until("it knows its plan", || plan(&daemons[2]).is_some_and(|plan| plan.committed.is_some()));
     let after = plan(&daemons[2]).expect("a plan");
