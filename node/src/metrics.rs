@@ -83,6 +83,9 @@ pub struct PeerStatus {
     /// Whether it is there, as far as gossip tells: `unknown`, `alive`, `suspect`, `silent` (as planned), `down` or `blocked`; none without gossip.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub presence: Option<String>,
+    /// Why it gets no session, where the authority has taken its key back: `key_superseded`, `key_blocked` or `key_compromised`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub barred: Option<String>,
 }
 
 /// A copy of what the engine knows.

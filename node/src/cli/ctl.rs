@@ -320,7 +320,10 @@ fn peers(out: &mut impl Write, json: bool, peers: Vec<PeerStatus>) -> Result<Out
     for peer in peers {
         let state = if peer.links_up > 0 { "up" } else { "down" };
         let presence = peer.presence.map_or_else(String::new, |presence| format!("  {presence:<7}"));
-        writeln!(out, "{:>8}  {state:<4}{presence}  {}  {}", peer.node, peer.via, peer.addresses.join(", "))?;
+        let barred = peer.barred.map_or_else(String::new, |why| format!("  {why}"));
+        let (node, via, addresses) = (peer.node, peer.via, peer.addresses.join(", "));
+        let line = format!("{node:>8}  {state:<4}{presence}  {via}  {addresses}{barred}");
+        writeln!(out, "{}", line.trim_end())?;
     }
     Ok(Outcome::Done)
 }

@@ -11,6 +11,7 @@ use cosmosmesh_protocol::{
     convergence::udpcl::{self, Messages, UdpclMessage},
     dtn::contact_plan::{ContactPlan, PlannedContact},
     id::{EndpointId, NodeId},
+    identity::TrustError,
     node::{Convergence, Input, LinkId, LinkUp, Transfer, WholeLink},
     time::Instant,
 };
@@ -348,8 +349,15 @@ impl Engine {
                     .collect(),
                 member: peer.key.is_some(),
                 presence: self.parts.node.presence(peer.node).map(|presence| presence.word().to_owned()),
+                barred: self.barred(peer.node).map(str::to_owned),
             })
             .collect()
+    }
+
+    /// Why a peer gets no session where the authority's word is asked for: its key was taken back.
+    fn barred(&self, node: NodeId) -> Option<&'static str> {
+        let revoked = self.parts.node.keyring()?.blocked(node)?;
+        Some(TrustError::Revoked { node, revoked }.reason())
     }
 
     fn radio_words(&self, radio: usize, station: Station) -> String {

@@ -119,7 +119,8 @@ impl Engine {
                     session.tls_done(now, TlsOutcome::Failed);
                 }
                 if let Some(more) = self.may_tell("tls_refused") {
-                    tracing::warn!(%from, %error, more, "TLS is refused");
+                    let why = tls::why(&error);
+                    tracing::warn!(%from, why, more, "TLS is refused");
                 }
                 bytes.len()
             }
