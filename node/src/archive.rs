@@ -127,8 +127,7 @@ impl Archive {
     fn segment(&self, log: LogId, number: u64, expected: Option<Hash>) -> Result<Vec<Vec<u8>>, ArchiveError> {
         let path = self.path(log, number);
         let mut bytes = Vec::new();
-        let read =
-            File::open(&path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+        let read = File::open(&path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
         if let Err(source) = read {
             return Err(ArchiveError::File { path, source });
         }
@@ -292,7 +291,8 @@ mod tests {
     }
 
     #[test]
-    fn old_entries_are_proven_from_the_archive_after_a_restart_and_the_store_holds_no_more_than_two_segments() {
+    fn old_entries_are_proven_from_the_archive_after_a_restart_and_the_store_holds_no_more_than_two_segments()
+    {
         let folder = tempfile::tempdir().unwrap();
         let size = 5 * SEGMENT + 321;
         let (disk, archive, journal) = filled(folder.path(), size, true);
@@ -311,7 +311,8 @@ mod tests {
         }
         assert!(matches!(ledger.inclusion(size, size), Err(ArchiveError::Beyond { .. })));
         let mut all = Vec::new();
-        while let Some(more) = Some(ledger.entries(all.len() as u64, 5000).unwrap()).filter(|e| !e.is_empty()) {
+        while let Some(more) = Some(ledger.entries(all.len() as u64, 5000).unwrap()).filter(|e| !e.is_empty())
+        {
             all.extend(more);
         }
         assert_eq!(all.len() as u64, size);
@@ -347,7 +348,8 @@ mod tests {
         fs::write(archive.path(log, 1), &bytes).unwrap();
         fs::remove_file(archive.path(log, 2)).unwrap();
         let ledger = Ledger::open(&disk, &archive).unwrap();
-        let reason = |index| ledger.inclusion(index, 5 * SEGMENT).map_err(|error| Refusal::from(error).reason);
+        let reason =
+            |index| ledger.inclusion(index, 5 * SEGMENT).map_err(|error| Refusal::from(error).reason);
         assert_eq!(reason(SEGMENT + 5), Err("log_altered".to_owned()));
         assert_eq!(reason(2 * SEGMENT), Err("log_moved_elsewhere".to_owned()));
         assert!(reason(0).is_ok() && reason(3 * SEGMENT).is_ok());

@@ -33,8 +33,8 @@ use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Did, KeyPair, Keyring},
     node::{
-        BundleSecurity, BundleSettings, InputError, Node, NodeConfig, PlanConfig, PrivacyConfig, Retransmission,
-        SharedStateConfig, TrustConfig,
+        BundleSecurity, BundleSettings, InputError, Node, NodeConfig, PlanConfig, PrivacyConfig,
+        Retransmission, SharedStateConfig, TrustConfig,
     },
     sync::SyncLimits,
 };

@@ -66,8 +66,8 @@ mod unflushed;
 pub use client::{Client, ClientError};
 pub use clock::CivilClock;
 pub use config::{
-    Config, ConfigError, ConfigErrors, Durability, HorizonError, Limits, Listen, Masks, NextHorizon, Peer, Plan, Preset, Radio, Requirements,
-    SharedState, Speaks, Station, Trust, Via,
+    Config, ConfigError, ConfigErrors, Durability, HorizonError, Limits, Listen, Masks, NextHorizon, Peer,
+    Plan, Preset, Radio, Requirements, SharedState, Speaks, Station, Trust, Via,
 };
 pub use credential::CredentialError;
 pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
@@ -82,8 +82,6 @@ pub use message::Message;
 pub use metrics::PeerStatus;
 pub use plan::{PlanView, Price, Values, VersionView};
 pub use revocation::Revocation;
-pub use state::{
-    Bytes as StateBytes, StateChanges, StateDot, StateItem, StateKind, StateQuery, StateWrite,
-};
+pub use state::{Bytes as StateBytes, StateChanges, StateDot, StateItem, StateKind, StateQuery, StateWrite};
 pub use tls::Tls;
 pub use token::Token;

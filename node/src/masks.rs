@@ -173,8 +173,7 @@ fn published(
 ) -> Result<BTreeMap<NodeId, Vec<u8>>, MaskError> {
     let path = path.to_owned();
     let mut text = String::new();
-    let read =
-        fs::File::open(&path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text));
+    let read = fs::File::open(&path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text));
     if let Err(source) = read {
         return Err(MaskError::File { path, source });
     }
@@ -208,11 +207,13 @@ pub(crate) fn read(config: &Config, keys: &KeyPair) -> Result<Option<PrivacyConf
     let path = &masks.keys;
     let published = published(path, key)?;
     let seed = seed(config)?;
-    let of = |node: &NodeId| published.get(node).ok_or(MaskError::Missing { path: path.clone(), node: *node });
+    let of =
+        |node: &NodeId| published.get(node).ok_or(MaskError::Missing { path: path.clone(), node: *node });
     let mut roster = [plan.config.participants.as_slice(), &plan.config.joiners].concat();
     roster.sort_unstable();
     let everyone = roster.iter().chain(&masks.committee);
-    let lists = everyone.map(|node| Ok(of(node)?.len() / EPOCH_BYTES)).collect::<Result<Vec<_>, MaskError>>()?;
+    let lists =
+        everyone.map(|node| Ok(of(node)?.len() / EPOCH_BYTES)).collect::<Result<Vec<_>, MaskError>>()?;
     let epochs = lists.into_iter().min().unwrap_or(0);
     if let Some(own) = published.get(&config.node)
         && *own != keys_of(&seed, (own.len() / EPOCH_BYTES) as u64)
@@ -227,9 +228,8 @@ pub(crate) fn read(config: &Config, keys: &KeyPair) -> Result<Option<PrivacyConf
             key.copy_from_slice(&of(node)?[begin..begin + 32]);
             Ok(key)
         };
-        let seat = |node: &NodeId| {
-            Ok(Seat { node: *node, mask_key: part(node, 1)?, share_key: part(node, 2)? })
-        };
+        let seat =
+            |node: &NodeId| Ok(Seat { node: *node, mask_key: part(node, 1)?, share_key: part(node, 2)? });
         let asset = |node: &NodeId| Ok(Enrolled { node: *node, key: part(node, 0)? });
         terms.push((
             masks.committee.iter().map(seat).collect::<Result<Vec<Seat>, MaskError>>()?,

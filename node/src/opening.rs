@@ -150,7 +150,11 @@ impl From<DiskError> for Trouble {
 }
 
 /// The store that is there, all of which can be read; a new one where there never was one.
-fn find(config: &Config, (keys, is_new): (&KeyPair, bool), open_at: &OpenStore) -> Result<(Disk, Title), Trouble> {
+fn find(
+    config: &Config,
+    (keys, is_new): (&KeyPair, bool),
+    open_at: &OpenStore,
+) -> Result<(Disk, Title), Trouble> {
     let (path, marker) = (config.store_file(), marker_file(config));
     let at = |path: &Path, source| Trouble::System(path.to_owned(), source);
     let marked = read_marker(&marker).map_err(|source| at(&marker, source))?;

@@ -270,7 +270,11 @@ impl StateItem {
             value: write.value.map(Bytes),
             writer: Some(write.dot.actor.node.0),
             written_ms: Some(write.clock.time().as_millis()),
-            rivals: explanation.others.iter().filter(|(_, because)| !matches!(because, Because::Replaced(_))).count(),
+            rivals: explanation
+                .others
+                .iter()
+                .filter(|(_, because)| !matches!(because, Because::Replaced(_)))
+                .count(),
             ..Self::of_object(kind, name)
         })
     }
@@ -319,8 +323,10 @@ pub(crate) fn read(replica: &Replica, query: &StateQuery) -> Vec<StateItem> {
             }
             StateKind::Set => {
                 let members = replica.set_members(name).filter(|member| wanted(member));
-                let item =
-                    |member: &[u8]| StateItem { key: Some(member.into()), ..StateItem::of_object(kind, name) };
+                let item = |member: &[u8]| StateItem {
+                    key: Some(member.into()),
+                    ..StateItem::of_object(kind, name)
+                };
                 items.extend(members.take(most - items.len().min(most)).map(item));
             }
             StateKind::Counter if query.key.is_none() && query.after.is_none() => {
@@ -395,7 +401,8 @@ mod tests {
         };
         assert_eq!(told(StateQuery::default()), ["map site", "register site", "set crew", "counter trips"]);
         let site = StateQuery { name: Some(bytes("site")), ..StateQuery::default() };
-        let all = ["map site a = open  (node 3)", "map site c = open  (node 3)", "register site = here  (node 3)"];
+        let all =
+            ["map site a = open  (node 3)", "map site c = open  (node 3)", "register site = here  (node 3)"];
         assert_eq!(told(site.clone()), all);
         assert_eq!(told(StateQuery { kind: Some(StateKind::Map), most: Some(1), ..site.clone() }), all[..1]);
         assert_eq!(told(StateQuery { after: Some(bytes("a")), ..site.clone() }), all[1..2]);

@@ -62,12 +62,7 @@ impl Store {
     ///
     /// # Errors
     /// [`DiskError`].
-    pub(crate) fn new(
-        disk: Disk,
-        open: Opener,
-        path: PathBuf,
-        node: NodeId,
-    ) -> Result<Arc<Self>, DiskError> {
+    pub(crate) fn new(disk: Disk, open: Opener, path: PathBuf, node: NodeId) -> Result<Arc<Self>, DiskError> {
         let (incarnation, durable) = disk.standing()?;
         let file = Mutex::new(Some(file_id(&path)?));
         let (durable, deliveries, delivered) = (AtomicU64::new(durable), Mutex::new(0), Condvar::new());

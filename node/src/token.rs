@@ -98,7 +98,8 @@ mod tests {
         let [here, there] = ["127.0.0.1:1", "127.0.0.1:2"].map(|address| address.parse().unwrap());
         let answer = one.answer(here, &[7; 32]);
         assert_eq!(answer, one.answer(here, &[7; 32]));
-        for another in [one.answer(there, &[7; 32]), one.answer(here, &[8; 32]), other.answer(here, &[7; 32])] {
+        for another in [one.answer(there, &[7; 32]), one.answer(here, &[8; 32]), other.answer(here, &[7; 32])]
+        {
             assert_ne!(answer, another);
         }
     }

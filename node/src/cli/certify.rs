@@ -143,7 +143,8 @@ pub(super) fn execute(args: &CertifyArgs) -> Result<Outcome, CliError> {
         What::Issue(issue) => {
             let authority = key::read(&issue.key)?;
             let Issue { node, did, role, scope, days, backdated_s, .. } = issue;
-            let text = certificate(&authority, NodeId(*node), did.key(), (*role, scope), (*days, *backdated_s))?;
+            let text =
+                certificate(&authority, NodeId(*node), did.key(), (*role, scope), (*days, *backdated_s))?;
             match &issue.out {
                 Some(path) => credential::write(path, &text)?,
                 None => write!(out, "{text}")?,

@@ -161,7 +161,13 @@ fn fill(new: &Path, nodes: u64) -> Result<(), CliError> {
         let home = new.join(format!("node-{node}"));
         let keys = key::create(&home.join("state").join("key"))?;
         let grant = (Role::Operator, &Scope::everything());
-        let text = certify::certificate(&authority, NodeId(node), keys.public(), grant, (CERTIFICATE_DAYS, certify::BACKDATED_S))?;
+        let text = certify::certificate(
+            &authority,
+            NodeId(node),
+            keys.public(),
+            grant,
+            (CERTIFICATE_DAYS, certify::BACKDATED_S),
+        )?;
         credential::write(&home.join("certificate"), &text)?;
         names.push(key::did(&keys));
     }
@@ -228,7 +234,11 @@ fn wait_until_joined(
         for (other, child) in started.iter_mut() {
             if child.try_wait()?.is_some() {
                 let log = other.log();
-                return Err(CliError::Usage(format!("node {} ended: {} says why", other.node, log.display())));
+                return Err(CliError::Usage(format!(
+                    "node {} ended: {} says why",
+                    other.node,
+                    log.display()
+                )));
             }
         }
         let peers: Vec<(u64, Option<Vec<PeerStatus>>)> =
@@ -245,7 +255,9 @@ fn wait_until_joined(
         let Some((node, _)) = peers.iter().find(|member| !is_joined(member)) else { return Ok(barred) };
         if begun.elapsed() > PATIENCE {
             let patience = PATIENCE.as_secs();
-            return Err(CliError::Usage(format!("node {node}: not connected with all others in {patience} s")));
+            return Err(CliError::Usage(format!(
+                "node {node}: not connected with all others in {patience} s"
+            )));
         }
         thread::sleep(Duration::from_millis(50));
     }

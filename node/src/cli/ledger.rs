@@ -71,7 +71,11 @@ fn entry(client: &Client, out: &mut impl Write, json: bool, index: u64) -> Resul
     if json {
         tell(out, &proof)?;
     } else {
-        writeln!(out, "entry {index}, {clock_ms} ms by the node's clock, {} ms since 2000: {event:?}", time.0)?;
+        writeln!(
+            out,
+            "entry {index}, {clock_ms} ms by the node's clock, {} ms since 2000: {event:?}",
+            time.0
+        )?;
         writeln!(out, "proven: by {} hashes to what {did} has signed", proof.proof.len() / 32)?;
     }
     Ok(Outcome::Done)
@@ -107,7 +111,8 @@ fn export(client: &Client, out: &mut impl Write, run: &Path) -> Result<Outcome, 
     cbor::put_bytes(&mut checkpoints, &head.checkpoint);
     for list in [&head.seen_hex, &head.cosignatures_hex] {
         cbor::put_head(&mut checkpoints, cbor::ARRAY, list.len() as u64);
-        list.iter().for_each(|signed| cbor::put_bytes(&mut checkpoints, &hex::bytes(signed).unwrap_or_default()));
+        list.iter()
+            .for_each(|signed| cbor::put_bytes(&mut checkpoints, &hex::bytes(signed).unwrap_or_default()));
     }
     let path = folder.join(format!("{name}.checkpoints"));
     fs::write(&path, checkpoints).map_err(failed(&path))?;

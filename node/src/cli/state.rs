@@ -195,12 +195,7 @@ fn list(
     Ok(if is_empty { Outcome::No } else { Outcome::Done })
 }
 
-fn watch(
-    client: &Client,
-    out: &mut impl Write,
-    json: bool,
-    for_s: Option<u64>,
-) -> Result<Outcome, CliError> {
+fn watch(client: &Client, out: &mut impl Write, json: bool, for_s: Option<u64>) -> Result<Outcome, CliError> {
     let (begun, longest) = (crate::clock::monotonic(), for_s.map(Duration::from_secs));
     let mut after = client.state_changes(None, Duration::ZERO)?.next;
     loop {

@@ -51,7 +51,9 @@ pub enum ClientError {
         source: io::Error,
     },
     /// Who answers does not know the token, and was not shown it.
-    #[error("who answers at {address} does not know this token: it is another daemon, or was started anew since the token was read")]
+    #[error(
+        "who answers at {address} does not know this token: it is another daemon, or was started anew since the token was read"
+    )]
     Stranger {
         /// Where.
         address: SocketAddr,

@@ -3,12 +3,12 @@
 use super::{
     Config, Listen, Peer, Via,
     gossip::check_gossip,
-    state::check_state,
     place::{ConfigError, Step, find, path_of},
     plan::check_plan,
     radio::{Radio, check_radio, station},
     raw::{RawAt, RawConfig, RawPeer, RawVia},
     sense::check_sense,
+    state::check_state,
     trust::check_trust,
 };
 use crate::tls::Tls;

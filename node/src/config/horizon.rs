@@ -84,8 +84,10 @@ impl Plan {
         let known = |name: &String| self.commodities.contains(name);
         for (place, term) in raw.terms.iter().enumerate() {
             let field = format!("terms[{place}]");
-            if !known(&term.commodity) || raw.terms[..place].iter().any(|one| one.commodity == term.commodity) {
-                let problem = format!("{:?} is no commodity of the plan, or has a term already", term.commodity);
+            if !known(&term.commodity) || raw.terms[..place].iter().any(|one| one.commodity == term.commodity)
+            {
+                let problem =
+                    format!("{:?} is no commodity of the plan, or has a term already", term.commodity);
                 return Err(part(&field, problem));
             }
             let lengths = [&term.preferred, &term.min, &term.max].map(Vec::len);
@@ -140,7 +142,10 @@ mod tests {
                constraints: [(name: \"cable\", commodity: \"power\", kind: Budget, max: 4)],
                terms: [(commodity: \"power\", preferred: [3, 1], curvature: 1, min: [0, 0], max: [5, 5])]))"
         );
-        Config::parse("node.ron", &text, Path::new("/folder")).expect("it is right").plan.expect("it is there")
+        Config::parse("node.ron", &text, Path::new("/folder"))
+            .expect("it is right")
+            .plan
+            .expect("it is there")
     }
 
     #[test]
@@ -159,10 +164,22 @@ mod tests {
     #[test]
     fn what_does_not_fit_the_plan_is_refused_by_its_place() {
         for (rest, field) in [
-            ("terms: [(commodity: \"water\", preferred: [1, 4], curvature: 1, min: [0, 0], max: [5, 5])]", "terms[0]: \"water\""),
-            ("terms: [(commodity: \"power\", preferred: [1], curvature: 1, min: [0, 0], max: [5, 5])]", "terms[0]: [1, 2, 2]"),
-            ("constraints: [(name: \"x\", commodity: \"air\", kind: Budget, max: 1)]", "constraints: \"air\""),
-            ("terms: [(commodity: \"power\", preferred: [1, 1], curvature: 1, min: [2, 2], max: [1, 1])]", "terms: "),
+            (
+                "terms: [(commodity: \"water\", preferred: [1, 4], curvature: 1, min: [0, 0], max: [5, 5])]",
+                "terms[0]: \"water\"",
+            ),
+            (
+                "terms: [(commodity: \"power\", preferred: [1], curvature: 1, min: [0, 0], max: [5, 5])]",
+                "terms[0]: [1, 2, 2]",
+            ),
+            (
+                "constraints: [(name: \"x\", commodity: \"air\", kind: Budget, max: 1)]",
+                "constraints: \"air\"",
+            ),
+            (
+                "terms: [(commodity: \"power\", preferred: [1, 1], curvature: 1, min: [2, 2], max: [1, 1])]",
+                "terms: ",
+            ),
             ("coordinators: [2]", "coordinators"),
         ] {
             let error = plan().next(NodeId(1), &format!("(horizon: 1, {rest})")).expect_err(rest);

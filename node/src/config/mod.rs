@@ -14,9 +14,9 @@ mod state;
 mod trust;
 
 pub use check::ConfigErrors;
-pub use place::ConfigError;
 pub use horizon::{HorizonError, NextHorizon};
 pub use masks::Masks;
+pub use place::ConfigError;
 pub use plan::Plan;
 pub use preset::{Durability, Preset, Requirements};
 pub use radio::{Radio, Speaks, Station};

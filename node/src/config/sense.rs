@@ -64,7 +64,10 @@ fn check_peer(raw: &RawConfig, place: usize, peer: &RawPeer, mistakes: &mut Mist
 /// Connections that we make are among those that are allowed: where others are to come in, a place has to be left for them.
 fn check_places(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
     let is_dialled = |peer: &&RawPeer| {
-        matches!(peer.via, RawVia::Tcpcl(_) | RawVia::Mtcp(_) | RawVia::Quic(_) | RawVia::Discovered | RawVia::Told)
+        matches!(
+            peer.via,
+            RawVia::Tcpcl(_) | RawVia::Mtcp(_) | RawVia::Quic(_) | RawVia::Discovered | RawVia::Told
+        )
     };
     let (dialled, places) = (raw.peers.iter().filter(is_dialled).count(), raw.limits.connections);
     let listen = &raw.listen;
@@ -121,9 +124,8 @@ mod tests {
     #[test]
     fn who_listens_has_places_left_beside_the_peers_that_it_connects_to() {
         let peers = "(node: 2, via: Mtcp(\"127.0.0.1:2\")), (node: 3, via: Mtcp(\"127.0.0.1:3\"))";
-        let with = |listen: &str, places: u8| {
-            format!("{listen}peers: [{peers}],\nlimits: (connections: {places})")
-        };
+        let with =
+            |listen: &str, places: u8| format!("{listen}peers: [{peers}],\nlimits: (connections: {places})");
         let listen = "listen: (mtcp: \"127.0.0.1:1\"), ";
         starts(&with(listen, 2), &["limits.connections: 2 places, and 2 peers are connected to"]);
         starts(&with(listen, 3), &[]);

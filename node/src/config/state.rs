@@ -84,7 +84,9 @@ pub(super) fn check_state(raw: &RawConfig, mistakes: &mut Mistakes<'_>) -> Optio
     within("compare_s", state.compare_s, 1, MAX_SECONDS);
     within("horizon_s", state.horizon_s, 60, MAX_SECONDS);
     within("lifetime_s", state.lifetime_s, 1, MAX_SECONDS);
-    if let Some(address) = state.announce.filter(|address| address.port() == 0 || address.ip().is_unspecified()) {
+    if let Some(address) =
+        state.announce.filter(|address| address.port() == 0 || address.ip().is_unspecified())
+    {
         let problem = format!("{address} leads to nobody: others need an address and a port");
         mistakes.add(&[Step::Field("shared_state"), Step::Field("announce")], problem);
     }
@@ -131,7 +133,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_at_its_place() {
         let told = read("members: [3, 2, 2], push_ms: 0").expect_err("four mistakes");
-        let fields = ["members[0]: 3 is no member", "members[2]: 2 is given twice", "members: 1", "push_ms: 0"];
+        let fields =
+            ["members[0]: 3 is no member", "members[2]: 2 is given twice", "members: 1", "push_ms: 0"];
         assert_eq!(told.len(), fields.len(), "{told:?}");
         for field in fields {
             assert!(told.iter().any(|told| told.contains(field)), "{field}: {told:?}");

@@ -106,9 +106,7 @@ impl Disk {
         self.transact(|transaction| {
             transaction.open_table(SEGMENTS)?.insert(number, root.as_slice())?;
             let (first, end) = (key(number * SEGMENT), key((number + 1) * SEGMENT));
-            transaction
-                .open_table(RECORDS)?
-                .retain_in(first.as_slice()..end.as_slice(), |_, _| false)?;
+            transaction.open_table(RECORDS)?.retain_in(first.as_slice()..end.as_slice(), |_, _| false)?;
             Ok(())
         })
     }

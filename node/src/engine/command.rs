@@ -48,11 +48,7 @@ impl Command {
             Self::WriteState(write, _) => write.bytes(),
             Self::Replan(text, _) => text.len(),
             // A statement is a few hundred bytes.
-            Self::Learn(..)
-            | Self::Revoke(..)
-            | Self::SignLog(_)
-            | Self::ReadState(..)
-            | Self::Take(..) => 0,
+            Self::Learn(..) | Self::Revoke(..) | Self::SignLog(_) | Self::ReadState(..) | Self::Take(..) => 0,
         };
         payload + size_of::<Self>()
     }

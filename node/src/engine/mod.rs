@@ -16,8 +16,8 @@ mod secure;
 mod state;
 mod turn;
 
-pub(crate) use command::{Command, SignedLog};
 pub use command::{Accepted, Refusal};
+pub(crate) use command::{Command, SignedLog};
 pub(crate) use outputs::purpose_word;
 
 use crate::{
@@ -420,7 +420,10 @@ impl Engine {
         }
         let away = away + shown_out;
         if away > std::mem::replace(&mut self.turned_away, away) && self.may_tell("turned_away").is_some() {
-            tracing::warn!(away, "connections were turned away, or guests gave way: as many as allowed are open");
+            tracing::warn!(
+                away,
+                "connections were turned away, or guests gave way: as many as allowed are open"
+            );
         }
         let dropped = self.parts.datagrams_dropped.load(Ordering::Relaxed);
         if dropped > 0 {

@@ -15,7 +15,8 @@ impl Engine {
         folder::replace(&path, text.as_bytes())
             .map_err(|error| Refusal::new("store", format!("{}: {error}", path.display())))?;
         let horizon = next.told.horizon;
-        self.input(Input::PlanHorizon(next.told)).map_err(|error| Refusal::new("horizon", error.to_string()))?;
+        self.input(Input::PlanHorizon(next.told))
+            .map_err(|error| Refusal::new("horizon", error.to_string()))?;
         self.horizon = Some(next.plan);
         tracing::info!(horizon, "a later horizon of the plan begins");
         Ok(horizon)

@@ -58,7 +58,9 @@ impl Engine {
         let Ok(replica) = self.replica() else { return };
         for (place, found) in &self.parts.told {
             let node = self.parts.config.peers[*place].node;
-            let Some(explanation) = replica.explain(ADDRESSES, node.0.to_string().as_bytes()) else { continue };
+            let Some(explanation) = replica.explain(ADDRESSES, node.0.to_string().as_bytes()) else {
+                continue;
+            };
             // Whatever others have written over it.
             let writes = explanation.others.into_iter().map(|(write, _)| write).chain([explanation.stands]);
             let own = writes.filter(|write| write.dot.actor.node == node).max_by_key(|write| write.dot);
@@ -104,9 +106,10 @@ fn refusal_of(error: &InputError) -> Refusal {
         InputError::Contract { reason } | InputError::Refused { reason } => {
             Refusal::new(reason, error.to_string())
         }
-        InputError::NotConfigured { .. } => {
-            Refusal::new("not_configured", "this node shares no state: its configuration says no `shared_state`")
-        }
+        InputError::NotConfigured { .. } => Refusal::new(
+            "not_configured",
+            "this node shares no state: its configuration says no `shared_state`",
+        ),
         _ => Refusal::new("input", error.to_string()),
     }
 }

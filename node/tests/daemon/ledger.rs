@@ -76,7 +76,9 @@ fn a_long_log_costs_nothing_at_the_start_and_an_old_entry_is_proven_from_the_arc
         assert!(other.verify(did.key()).is_err(), "it is not the entry after");
     }
     let mut entries = Vec::new();
-    while let Some(more) = Some(two.log_entries(entries.len() as u64, 9999).expect("entries")).filter(|e| !e.is_empty()) {
+    while let Some(more) =
+        Some(two.log_entries(entries.len() as u64, 9999).expect("entries")).filter(|e| !e.is_empty())
+    {
         entries.extend(more);
     }
     assert!(entries.len() as u64 >= head.size);
@@ -85,7 +87,10 @@ fn a_long_log_costs_nothing_at_the_start_and_an_old_entry_is_proven_from_the_arc
     }
     // Another start; an entry of the archive is altered, and told.
     drop((one, two));
-    let file = fs::read_dir(fleet.place.state(2).join("log")).expect("the archive").flatten().map(|file| file.path());
+    let file = fs::read_dir(fleet.place.state(2).join("log"))
+        .expect("the archive")
+        .flatten()
+        .map(|file| file.path());
     let first = file.min().expect("a file");
     let mut bytes = fs::read(&first).expect("a segment");
     bytes[100] ^= 1;
@@ -106,8 +111,10 @@ fn ctl_shows_an_entry_that_is_proven_and_copies_the_log_for_an_audit() {
     fleet.certify(1, "authority");
     fleet.certify(2, "authority");
     let peers = fleet.place.peer(1, "Inbound");
-    let rest =
-        format!("control: \"{control}\", listen: (tcpcl: \"{address}\"), peers: [{peers}], {}", fleet.trust(2, ""));
+    let rest = format!(
+        "control: \"{control}\", listen: (tcpcl: \"{address}\"), peers: [{peers}], {}",
+        fleet.trust(2, "")
+    );
     let two = Client::of(fleet.place.daemon(2, &rest));
     let one = fleet.dialling(address);
     send(&one, 2, "there");

@@ -358,7 +358,8 @@ fn a_flood_of_garbage_on_a_serial_line_takes_nothing_down() {
         let master = line.master.as_mut().expect("plugged");
         master.set_write_timeout(PATIENCE).expect("a timeout");
         // Beginnings, lengths that lie, wrong escapes; no end.
-        let garbage = [0xC0, 0x00, 0xDB, 0x01, 0x94, 0xC3, 0x01, 0xFF, 0x94, 0xC3, 0xFF, 0xFF, 0x55].repeat(5_000);
+        let garbage =
+            [0xC0, 0x00, 0xDB, 0x01, 0x94, 0xC3, 0x01, 0xFF, 0x94, 0xC3, 0xFF, 0xFF, 0x55].repeat(5_000);
         for piece in garbage.chunks(500) {
             master.write_all(piece).expect("it is read");
         }

@@ -72,7 +72,11 @@ fn a_store_of_before_or_of_another_node_is_not_taken_for_ours() {
     fs::copy(&other, &path).expect("a copy");
     let error = refusal(config());
     assert!(matches!(error, StartError::CorruptStore { source: DiskError::Other, .. }), "{error}");
-    assert_eq!(fs::read(&path).expect("it is there"), fs::read(&other).expect("a copy"), "nothing is written to it");
+    assert_eq!(
+        fs::read(&path).expect("it is there"),
+        fs::read(&other).expect("a copy"),
+        "nothing is written to it"
+    );
     // That of another node.
     let theirs = place.state(2);
     fs::copy(theirs.join("store.redb"), &path).expect("a copy");

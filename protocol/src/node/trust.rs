@@ -497,7 +497,8 @@ impl Node {
         self.write_down(Event::Learned { what: what.into(), about, statement });
         if matches!(learned, Learned::Revocations(_)) {
             self.forget_blocked();
-            let taken_back = self.keyring().is_some_and(|ring| ring.list().keys.keys().any(|key| !known.contains(key)));
+            let taken_back =
+                self.keyring().is_some_and(|ring| ring.list().keys.keys().any(|key| !known.contains(key)));
             if taken_back {
                 self.tell_list();
             }

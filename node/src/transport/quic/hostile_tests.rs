@@ -36,13 +36,14 @@ impl Target {
             format!("(node: {node}, did: \"{}\", via: {via}),", key::did(&keys(&folder, node)))
         };
         let peers = [peer(1, "Inbound"), peer(3, "Inbound")].concat();
-        let listening =
-            Config::parse(
-                "test.ron",
-                &format!("(node: 2, state: \"state-2\", listen: (quic: \"127.0.0.1:0\"), peers: [{peers}], {LIMITS})"),
-                folder.path(),
-            )
-            .unwrap_or_else(|error| panic!("{error}"));
+        let listening = Config::parse(
+            "test.ron",
+            &format!(
+                "(node: 2, state: \"state-2\", listen: (quic: \"127.0.0.1:0\"), peers: [{peers}], {LIMITS})"
+            ),
+            folder.path(),
+        )
+        .unwrap_or_else(|error| panic!("{error}"));
         let listening = Arc::new(Daemon::start(listening).unwrap_or_else(|error| panic!("{error}")));
         let address = listening.addresses().quic.unwrap();
         let honest = daemon(&folder, 3, &format!("peers: [{}]", peer(2, &format!("Quic(\"{address}\")"))));
@@ -140,7 +141,10 @@ fn a_member_that_floods_streams_and_datagrams_has_one_stream_and_no_datagrams() 
         let (mut send, _receive) = connection.open_bi().await.unwrap();
         send.write_all(b"dtn!\x04\x00").await.unwrap();
         for _ in 0..3 {
-            assert!(timeout(Duration::from_millis(100), connection.open_bi()).await.is_err(), "a second stream");
+            assert!(
+                timeout(Duration::from_millis(100), connection.open_bi()).await.is_err(),
+                "a second stream"
+            );
             assert!(timeout(Duration::from_millis(100), connection.open_uni()).await.is_err(), "a way in");
         }
         assert!(connection.send_datagram(vec![0; 100].into()).is_err());
