@@ -9,6 +9,7 @@
 //! ```
 
 use super::{
+    masks::widest,
     place::options,
     plan::{Plan, RawConstraint, RawTerm, assembly, config, own_problem},
 };
@@ -100,6 +101,14 @@ impl Plan {
         }
         let assembly = assembly(&raw).map_err(|problem| part("constraints", problem))?;
         let problem = own_problem(&raw, node, &assembly).map_err(|problem| part("terms", problem))?;
+        let own = problem.as_ref().map_or(0.0, widest);
+        if let Some(masks) = self.masks.as_ref().filter(|masks| own > masks.most) {
+            let most = masks.most;
+            return Err(part(
+                "terms",
+                format!("a share of {own}, and under its masks none is greater than {most}"),
+            ));
+        }
         let config = config(&raw, &assembly, problem);
         let before = self.config.couplings.as_slice();
         let moved = config.couplings.as_slice().iter().map(|coupling| {

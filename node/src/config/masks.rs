@@ -115,7 +115,7 @@ pub(super) fn check_masks(
 }
 
 /// The greatest share that a problem's bounds allow in a constraint, with what a solver needs beyond them.
-fn widest(problem: &LocalProblem) -> f64 {
+pub(super) fn widest(problem: &LocalProblem) -> f64 {
     let parts = problem.parts();
     let mut shares = vec![0.0; parts.couplings];
     for term in &parts.shared {

@@ -130,7 +130,7 @@ fn ctl_shows_an_entry_that_is_proven_and_copies_the_log_for_an_audit() {
     };
     assert!(ctl(&[]).contains("log of incarnation 1: "), "{}", ctl(&[]));
     let entry = ctl(&["--entry", "0"]);
-    assert!(entry.contains("Started { incarnation: 1 }") && entry.contains("proven: by "), "{entry}");
+    assert!(entry.contains("started, incarnation 1") && entry.contains("proven: by "), "{entry}");
     let run = fleet.place.path().join("run");
     let told = ctl(&["--export", run.to_str().expect("text")]);
     assert!(told.contains("entries of node-2 are in"), "{told}");

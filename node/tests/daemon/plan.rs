@@ -149,6 +149,7 @@ fn under_masks_daemons_agree_on_the_same_plan_with_the_keys_that_each_has_publis
     let daemons = [1, 2, 3].map(|node| Arc::new(start(node).unwrap_or_else(|error| panic!("{error}"))));
     wait_until("everyone holds a version", || daemons.iter().all(committed));
     assert_agreed(&daemons.iter().collect::<Vec<_>>());
+    roll(&daemons);
     drop(daemons);
     // A seed that was lost is another one: what was published is not its own.
     fs::remove_file(mesh.place.state(2).join("mask-seed")).expect("it was there");
@@ -156,11 +157,8 @@ fn under_masks_daemons_agree_on_the_same_plan_with_the_keys_that_each_has_publis
     assert!(other.contains("other keys of this node"), "{other}");
 }
 
-#[test]
-fn a_later_horizon_is_planned_from_the_prices_of_the_one_before_and_is_there_after_a_restart() {
-    let mesh = Mesh::new();
-    let mut daemons = [1, 2, 3].map(|node| mesh.start(node));
-    wait_until("everyone holds a version", || daemons.iter().all(committed));
+/// Begins the next horizon at everyone, the coordinator last, and waits until everyone holds a version of it.
+fn roll(daemons: &[Arc<Daemon>; 3]) {
     let term = |node: usize| match node {
         1 => "preferred: [3, 6], curvature: 1, min: [0, 0], max: [10, 10]",
         2 => "preferred: [-2, -5], curvature: 0.5, min: [-8, -8], max: [0, 0]",
@@ -180,6 +178,14 @@ fn a_later_horizon_is_planned_from_the_prices_of_the_one_before_and_is_there_aft
     };
     wait_until("everyone holds a version of the next horizon", || daemons.iter().all(in_first));
     assert_agreed(&daemons.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_later_horizon_is_planned_from_the_prices_of_the_one_before_and_is_there_after_a_restart() {
+    let mesh = Mesh::new();
+    let mut daemons = [1, 2, 3].map(|node| mesh.start(node));
+    wait_until("everyone holds a version", || daemons.iter().all(committed));
+    roll(&daemons);
     let before = plan(&daemons[2]).expect("a plan");
     assert_eq!(before.horizon, 1);
     // After a restart a member is in the horizon that it was told last.
