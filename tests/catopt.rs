@@ -23,6 +23,10 @@ use cosmosmesh_protocol::{
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+#[path = "../protocol/tests/interop/peer.rs"]
+#[expect(dead_code, reason = "the judge is a script")]
+mod peer;
+
 const SLOTS: usize = 6;
 
 fn names(count: usize) -> Vec<String> {
@@ -386,8 +390,7 @@ fn the_shipped_scenario_is_exported_read_and_solved() {
 
 /// AlgebraicJulia's implementation for Python, as judge of what is exported.
 mod acsets {
-    use super::*;
-    use std::{env, path::PathBuf};
+    use super::{peer::program, *};
 
     /// Builds the schema that the file states with the package's own types, and lets it read the tables: references, attributes and all.
     const JUDGE: &str = "
@@ -408,15 +411,6 @@ again = acset.to_json_obj()
 print('Homs', sum(row['box'] + row['junction'] for row in again['Port']))
 ";
 
-    fn python() -> PathBuf {
-        let folders = env::var_os("COSMOSMESH_PEERS").into_iter().chain(env::var_os("PATH"));
-        let found = folders.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>());
-        found
-            .map(|folder| folder.join("python3"))
-            .find(|path| path.is_file())
-            .expect("python3: docs/INTEROP.md")
-    }
-
     #[test]
     #[ignore = "needs acsets: docs/INTEROP.md"]
     fn acsets_reads_our_diagram() {
@@ -424,8 +418,11 @@ print('Homs', sum(row['box'] + row['junction'] for row in again['Port']))
         let folder = place.path().join("plan");
         let exported = diagram(&fleet(7, 4), Role::Operator);
         catopt::write(&exported, &folder).expect("written");
-        let output =
-            Command::new(python()).args(["-c", JUDGE]).arg(&folder).output().expect("python3 starts");
+        let output = Command::new(program("python3"))
+            .args(["-c", JUDGE])
+            .arg(&folder)
+            .output()
+            .expect("python3 starts");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
         let sum: usize = exported.ports.iter().map(|port| port.of + 1 + port.junction + 1).sum();
