@@ -330,6 +330,9 @@ mod tests {
             verify_inclusion(leaf_hash(&entry), index, size, &proof, &journal.root()).unwrap();
         };
         proven(5);
+        // What a crash has left before the store dropped the segment is written again.
+        fs::create_dir_all(&archive.folder).unwrap();
+        fs::write(archive.path(LogId { node: NODE, born: 3 }, 0), b"half of it").unwrap();
         assert_eq!(archive.put_away(&disk).unwrap(), AT_ONCE);
         proven(5);
         assert_eq!(archive.put_away(&disk).unwrap(), 2);

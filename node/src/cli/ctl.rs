@@ -31,6 +31,8 @@ use std::{
   cosmosmesh ctl --config rover.ron send 2 'dust storm'
   cosmosmesh ctl --config habitat.ron --json receive --wait-s 10
   cosmosmesh ctl --control 127.0.0.1:7480 --token state/token peers
+  cosmosmesh ctl --config rover.ron state put site airlock open
+  cosmosmesh ctl --config rover.ron log --entry 0
 
 Exit codes: 0 done; 1 the answer is no (not ready, nothing received, no plan committed); 2 bad usage, or nobody answers.")]
 pub struct CtlArgs {
@@ -107,7 +109,8 @@ enum Request {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Takes a member's key back, at the node that holds the authority's key, and prints the list for `learn`. It tells the others in their turn.
+    /// Takes a member's key back, at the node that holds the authority's key, and prints the list for `learn`. It tells its neighbours at
+    /// once, and they tell theirs.
     Revoke(super::revoke::Revoke),
     /// The node's tamper-evident log: how long it is, an entry with its proof, or a copy for `audit`.
     Log(super::ledger::Log),
