@@ -129,6 +129,11 @@ impl Private {
         Ok(masking)
     }
 
+    /// From what the asset's tickets for its requests follow in a horizon.
+    pub(super) fn tickets(&self, horizon: u64) -> [u8; 32] {
+        self.config.seed.tickets(horizon)
+    }
+
     /// Whether the mission published keys for a coordinator's term.
     pub(super) fn covers(&self, term: u32) -> bool {
         epoch(term) <= self.config.enrolment.epochs.len() as u64
@@ -274,11 +279,14 @@ fn epoch(term: u32) -> u64 {
 /// Answers that are shares, with squares that saturate, are as wide as shares.
 fn width(question: &Question) -> Width {
     match question {
-        Question::Exchange { .. } | Question::Proximal { .. } => Width::Shares,
+        Question::Exchange { .. } | Question::Proximal { .. } | Question::Whole { wide: false, .. } => {
+            Width::Shares
+        }
         Question::Consensus { .. }
         | Question::Anderson { .. }
         | Question::Response { .. }
-        | Question::Intercept { .. } => Width::Any,
+        | Question::Intercept { .. }
+        | Question::Whole { .. } => Width::Any,
     }
 }
 
@@ -397,7 +405,11 @@ impl Node {
         }
         // Masks are bound to the question where all are asked one: who is asked to answer by another method is asked to do without.
         let waits = request.question.one_at_a_time();
-        if planning.config.auto.is_none() && waits == planning.config.settings.kind.rounds() {
+        let fits = match request.question {
+            Question::Whole { .. } => planning.rounds_by_thresholds(),
+            _ => planning.config.auto.is_some() || waits != planning.config.settings.kind.rounds(),
+        };
+        if !fits {
             return self.report(Report::ModuleRefused { reason: "plan_question" });
         }
         let entries = request.question.layout(request.prices.len()).entries();
@@ -595,6 +607,7 @@ mod tests {
             grain_bits: 8,
             clip: 1 << 20,
             norm: None,
+            slope_bits: 0,
             variance: 1 << 30,
             budget: u64::MAX,
             when_spent: privacy::noise::WhenSpent::KeepLast,
