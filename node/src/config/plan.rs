@@ -269,6 +269,14 @@ fn check_members(raw: &RawConfig, plan: &RawPlan, mistakes: &mut Mistakes<'_>) {
         // Who is asked nothing hears nothing, and does not miss the coordinator.
         mistakes.add(&at("coordinators"), format!("{node} takes no part, so it cannot succeed"));
     }
+    let (all, coordinator) = (plan.participants.len(), plan.coordinators.first());
+    let others = plan.participants.iter().filter(|node| Some(*node) != coordinator).count();
+    if plan.coordinators.len() > 1 && others < all / 2 + 1 {
+        let problem = format!(
+            "nobody can be elected: without the first, {others} of {all} participants is no majority"
+        );
+        mistakes.add(&at("coordinators"), problem);
+    }
 }
 
 fn check_numbers(plan: &RawPlan, mistakes: &mut Mistakes<'_>) {
@@ -423,11 +431,12 @@ mod tests {
     use std::path::Path;
 
     const DID: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+    const OTHER: &str = "did:key:z6MkjchhfUsD6mmvni8mCdXHw216Xrm9bQe2mBH1P5RDjVJG";
     const TERMS: &str = "terms: [(commodity: \"power\", preferred: [3, 1], curvature: 1, min: [0, 0], max: [5, 5], total_max: 6)]";
 
     fn read(plan: &str) -> Result<Config, Vec<String>> {
         let text = format!(
-            "(node: 1, state: \"state\", peers: [(node: 2, did: \"{DID}\", via: Inbound), (node: 3, via: Inbound)], plan: ({plan}))"
+            "(node: 1, state: \"state\", peers: [(node: 2, did: \"{DID}\", via: Inbound), (node: 3, via: Inbound), (node: 4, did: \"{OTHER}\", via: Inbound)], plan: ({plan}))"
         );
         Config::parse("node.ron", &text, Path::new("/folder"))
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect())
@@ -436,7 +445,7 @@ mod tests {
     #[test]
     fn a_plan_is_read_with_what_binds_the_fleet_and_what_this_asset_wants() {
         let plan = format!(
-            "coordinators: [2, 1], participants: [1, 2], slots: 2, commodities: [(name: \"power\")], {TERMS}, answers: InTheClear,
+            "coordinators: [2, 1], participants: [1, 2, 4], slots: 2, commodities: [(name: \"power\")], {TERMS}, answers: InTheClear,
              constraints: [(name: \"cable\", commodity: \"power\", kind: Envelope, members: [1], max: 4)], round_s: 5"
         );
         let plan = read(&plan).expect("it is right").plan.expect("it is there");
@@ -446,6 +455,19 @@ mod tests {
         assert_eq!((problem.variables(), problem.couplings()), (2, 4));
         assert_eq!((plan.config.coordinator.0, plan.config.successors[0].0), (2, 1));
         assert_eq!((plan.config.pace.quorum, plan.config.succession.unwrap().as_secs()), (2, 15));
+    }
+
+    #[test]
+    fn two_participants_of_whom_one_coordinates_have_no_successor() {
+        let plan = |nodes: &str| {
+            read(&format!(
+                "{nodes}, slots: 2, commodities: [(name: \"power\")], {TERMS}, answers: InTheClear"
+            ))
+        };
+        let told = plan("coordinators: [2, 1], participants: [1, 2]").expect_err("nobody can be elected");
+        assert!(told[0].contains("1 of 2 participants is no majority"), "{told:?}");
+        plan("coordinators: [2], participants: [1, 2]").expect("it names none");
+        plan("coordinators: [4, 1], participants: [1, 2]").expect("both of them can elect");
     }
 
     #[test]
