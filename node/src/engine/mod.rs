@@ -14,7 +14,7 @@ mod revoke;
 mod secure;
 mod turn;
 
-pub(crate) use command::Command;
+pub(crate) use command::{Command, Own};
 pub use command::{Accepted, Refusal};
 pub(crate) use outputs::purpose_word;
 
@@ -22,15 +22,15 @@ use crate::{
     clock::Clock,
     config::Config,
     inbox::InboxNumber,
-    mailbox::{Mailbox, Open, Reply},
+    mailbox::{Mailbox, Open},
     metrics::{Counts, Snapshot},
-    plan::PlanNotes,
+    plan::{PlanNotes, PlanView},
     processor,
     store::{Keeper, Store},
     tls::TlsSetup,
     transport::{ConnectionId, stream::Streams},
 };
-use command::Requests;
+use command::{Requests, Told};
 use connection::{Closing, Connection};
 use cosmosmesh_protocol::{
     node::{Batch, Input, InputError, LinkId, Node, Transfer},
@@ -88,6 +88,16 @@ impl Shared {
     /// A copy of what the engine last told.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// When the engine last told something, since its start.
+    pub(crate) fn told_at(&self) -> Duration {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).at
+    }
+
+    /// The plan, as it was last told.
+    pub(crate) fn plan(&self) -> Option<Arc<PlanView>> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).plan.clone()
     }
 }
 
@@ -158,14 +168,18 @@ pub(crate) struct Engine {
     /// Since when the disk has been writing a group.
     writing: Option<Instant>,
     taken: Option<InboxNumber>,
-    /// Who is told when the next group is durable, and the one that is being written.
-    taking: Vec<Reply<()>>,
-    taking_written: Vec<Reply<()>>,
+    /// What is answered when the next group is durable, and the one that is being written.
+    kept: Vec<Told>,
+    kept_written: Vec<Told>,
     requests: Requests,
     /// Messages for the application on the disk, and their bytes.
     inbox: u64,
     inbox_bytes: u64,
     store_failing: Option<String>,
+    /// What is the matter with sockets that speak QUIC.
+    quic_troubles: BTreeMap<SocketAddr, String>,
+    /// Why the plan does not begin.
+    plan_trouble: Option<String>,
     counts: Counts,
     plan: PlanNotes,
     /// When messages were accepted whose acknowledgement is not here.
@@ -207,12 +221,14 @@ impl Engine {
             writing_bytes: 0,
             writing: None,
             taken: None,
-            taking: Vec::new(),
-            taking_written: Vec::new(),
+            kept: Vec::new(),
+            kept_written: Vec::new(),
             requests: Requests::default(),
             inbox,
             inbox_bytes,
             store_failing: None,
+            quic_troubles: BTreeMap::new(),
+            plan_trouble: None,
             counts: Counts::default(),
             plan: PlanNotes::default(),
             accepted_at: BTreeMap::new(),
@@ -239,17 +255,22 @@ impl Engine {
             && let Err(error) = self.input(Input::StartPlan)
         {
             tracing::error!(%error, "the plan does not begin");
+            self.plan_trouble = Some(error.to_string());
         }
     }
 
     /// Runs until it was told to stop, and has.
-    pub(crate) fn run(mut self) {
-        // Dropped after the engine, whose connections end with it.
+    pub(crate) fn run(self) {
         let _ending = Ending {
             mailbox: self.parts.mailbox.clone(),
             streams: self.parts.streams.clone(),
             listeners: self.parts.listeners.clone(),
         };
+        // Given away, so that it is dropped first, also in a panic: its connections end with it.
+        self.turn_over();
+    }
+
+    fn turn_over(mut self) {
         if let Some(cpu) = self.parts.config.cpu
             && let Err(error) = processor::pin(cpu)
         {
@@ -382,7 +403,7 @@ impl Engine {
             over_budget_lately: since.is_some_and(|since| since < ALARM),
             counts,
             peers: self.peer_status(),
-            plan: self.plan.view(self.parts.config.plan.as_ref(), &self.parts.node),
+            plan: self.plan.shown(self.parts.config.plan.as_ref(), &self.parts.node, self.published),
             radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,
@@ -405,6 +426,9 @@ impl Engine {
                 "the inbox is full: {messages} messages of {bytes} bytes wait for the application"
             ));
         }
+        let quic = self.quic_troubles.iter();
+        troubles.extend(quic.map(|(at, why)| format!("nothing speaks QUIC at {at}: {why}")));
+        troubles.extend(self.plan_trouble.iter().map(|why| format!("the plan does not begin: {why}")));
         if self.stopping.is_some() {
             troubles.push("shutting down".to_owned());
         }

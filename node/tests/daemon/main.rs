@@ -9,13 +9,18 @@ mod discovery;
 mod faults;
 mod fleet;
 mod gossip;
+mod guests;
 mod hostile;
 mod place;
 mod plan;
 mod pressure;
 #[cfg(feature = "quic")]
 mod quic;
+#[cfg(feature = "quic")]
+mod quic_hostile;
 mod radio;
+mod revoke;
 mod secure;
+mod starting;
 mod store;
 mod trust;

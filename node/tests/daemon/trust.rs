@@ -19,8 +19,8 @@ use std::{
 };
 
 /// A place with an authority.
-struct Fleet {
-    place: Place,
+pub(super) struct Fleet {
+    pub(super) place: Place,
     authority: String,
 }
 
@@ -34,19 +34,19 @@ fn text(output: Output) -> String {
 }
 
 impl Fleet {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let place = Place::new();
         let key = place.path().join("authority");
         let authority = text(run(&["certify", "authority", "--key", key.to_str().expect("text")]));
         Self { authority: authority.trim().to_owned(), place }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.place.path().join(name)
     }
 
     /// Has a certificate made for a node, by the key in the file `by`.
-    fn certify(&self, node: u64, by: &str) {
+    pub(super) fn certify(&self, node: u64, by: &str) {
         let (key, out) = (self.path(by), self.path(&format!("certificate-{node}")));
         let (node, did) = (node.to_string(), self.place.did(node));
         let (key, out) = (key.to_str().expect("text"), out.to_str().expect("text"));
@@ -56,7 +56,7 @@ impl Fleet {
         ]));
     }
 
-    fn trust(&self, node: u64, more: &str) -> String {
+    pub(super) fn trust(&self, node: u64, more: &str) -> String {
         let authority = &self.authority;
         format!(
             "tls: Require, trust: (authority: \"{authority}\", certificate: \"certificate-{node}\", interval_s: 1{more}), {QUICK}"
@@ -71,13 +71,13 @@ impl Fleet {
         )
     }
 
-    fn dialling(&self, address: SocketAddr) -> Client {
+    pub(super) fn dialling(&self, address: SocketAddr) -> Client {
         let peers = self.place.peer(2, &format!("Tcpcl(\"{address}\")"));
         Client::of(self.place.daemon(1, &format!("peers: [{peers}], {}", self.trust(1, ""))))
     }
 
     /// Takes a node's key back, in the file `revocations`.
-    fn revoke(&self, node: u64) {
+    pub(super) fn revoke(&self, node: u64) {
         let (key, list) = (self.path("authority"), self.path("revocations"));
         let (number, did) = (node.to_string(), self.place.did(node));
         let (key, list) = (key.to_str().expect("text"), list.to_str().expect("text"));
