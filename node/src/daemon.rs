@@ -15,9 +15,7 @@ use crate::{
     store::{Keeper, Store},
     tls::{Tls, TlsSetup},
     token::Token,
-    transport::{
-        StreamKind, datagram, endpoints::QuicSockets, quic::Quic, stream::Streams,
-    },
+    transport::{StreamKind, datagram, endpoints::QuicSockets, quic::Quic, stream::Streams},
     trust,
 };
 use cosmosmesh_protocol::{
@@ -248,8 +246,16 @@ impl Daemon {
         let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || engine.run());
         let engine = engine.map_err(system("a thread"))?;
         let waits = Waits::default();
-        let door =
-            Door { config: config.clone(), did: did.clone(), addresses, mailbox, store, shared, clock, waits };
+        let door = Door {
+            config: config.clone(),
+            did: did.clone(),
+            addresses,
+            mailbox,
+            store,
+            shared,
+            clock,
+            waits,
+        };
         let mut daemon = Self {
             config,
             did,

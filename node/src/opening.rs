@@ -250,10 +250,8 @@ fn marker_file(config: &Config) -> PathBuf {
 
 fn write_marker(path: &Path, marker: Marker) -> io::Result<()> {
     let digits: String = marker.store.iter().map(|byte| format!("{byte:02x}")).collect();
-    let text = format!(
-        "{PREFIX}{digits}\n{INCARNATION}{}\n{BATCHES}{}\n",
-        marker.incarnation, marker.batches
-    );
+    let text =
+        format!("{PREFIX}{digits}\n{INCARNATION}{}\n{BATCHES}{}\n", marker.incarnation, marker.batches);
     folder::replace(path, text.as_bytes())
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Unmet(Mutex<Mishaps>);
 impl Unmet {
     /// Takes note of one; says whether the engine is to be told, which it is once until it takes them.
     #[cfg_attr(
-        not(feature = "quic"),
+        not(any(feature = "quic", test)),
         expect(dead_code, reason = "only QUIC shakes hands before the engine knows")
     )]
     pub(crate) fn note(&self, from: SocketAddr, reason: &'static str, problem: String) -> bool {

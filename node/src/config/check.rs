@@ -376,7 +376,8 @@ pub(super) mod tests {
     #[test]
     fn who_is_to_show_who_it_is_can_do_so() {
         let told = |rest: &str, peer: &str| {
-            let text = format!("(node: 1, state: \"state\", {rest} peers: [(node: 2, proven: true, {peer})])");
+            let text =
+                format!("(node: 1, state: \"state\", {rest} peers: [(node: 2, proven: true, {peer})])");
             mistakes(&text).join("\n")
         };
         let known = |via: &str| format!("did: \"{DID}\", via: {via}");

@@ -152,8 +152,7 @@ impl Config {
         if self.tls == Tls::Require || self.listen.tcpcl.is_none() || self.listen.quic.is_none() {
             return;
         }
-        let unproven =
-            |peer: &&Peer| peer.via == Via::Inbound && peer.key.is_some() && !peer.proven;
+        let unproven = |peer: &&Peer| peer.via == Via::Inbound && peer.key.is_some() && !peer.proven;
         for peer in self.peers.iter().filter(unproven) {
             tracing::warn!(
                 peer = %peer.node,

@@ -23,12 +23,7 @@ impl Drop for Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        engine::Command,
-        inbox::InboxNumber,
-        mailbox::reply,
-        transport::StreamKind,
-    };
+    use crate::{engine::Command, inbox::InboxNumber, mailbox::reply, transport::StreamKind};
     use std::{
         net::{TcpListener, TcpStream},
         sync::mpsc::RecvTimeoutError,

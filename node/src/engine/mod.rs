@@ -14,8 +14,8 @@ mod revoke;
 mod secure;
 mod turn;
 
-pub(crate) use command::{Command, Own};
 pub use command::{Accepted, Refusal};
+pub(crate) use command::{Command, Own};
 pub(crate) use outputs::purpose_word;
 
 use crate::{

@@ -225,8 +225,9 @@ fn the_last_words_of_a_program_that_ends_at_once_are_heard() {
         let clients = [Client::of(one.clone()), Client::of(one.clone())];
         // It thinks for as long as it is looked whether it says something, and is gone with its words.
         let mut shell = Command::new("sh");
-        let say =
-            format!("{{\"type\":\"send\",\"id\":1,\"to\":2,\"purpose\":\"event\",\"text\":\"word {number}\"}}");
+        let say = format!(
+            "{{\"type\":\"send\",\"id\":1,\"to\":2,\"purpose\":\"event\",\"text\":\"word {number}\"}}"
+        );
         shell.args(["-c", &format!("sleep 0.{}; echo '{say}'", 1 + number)]);
         assert!(attach(&mut shell, &clients[0], &clients[1], &never).expect("it ends").success());
         assert_eq!(super::place::receive(&receiver), format!("word {number}"));

@@ -176,10 +176,7 @@ pub(super) mod stranger {
     }
 
     /// The same; `wait` is called when it has seen the other's.
-    pub(in super::super) fn that_waits(
-        alpn: &[u8],
-        wait: impl Fn() + Send + Sync + 'static,
-    ) -> Endpoint {
+    pub(in super::super) fn that_waits(alpn: &[u8], wait: impl Fn() + Send + Sync + 'static) -> Endpoint {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])

@@ -138,3 +138,20 @@ fn ctl_learn_tells_by_its_exit_code_what_was_refused_also_in_json() {
         assert_eq!(code, Some(0), "what is known is no news: {told}");
     }
 }
+
+#[test]
+fn of_many_statements_it_is_told_in_order_what_became_of_each() {
+    let (fleet, full) = (Fleet::new(), Arc::default());
+    let two = Client::of(issuer(&fleet, "", &full));
+    let text = |node: u64| {
+        fleet.certify(node, "authority");
+        fs::read_to_string(fleet.path(&format!("certificate-{node}"))).expect("a certificate")
+    };
+    let (five, six) = (text(5), text(6));
+    let lines = [five.as_str(); 149].concat() + &six;
+    let learned = two.learn(&lines).expect("an answer");
+    let told = |learned: &Result<(), Refusal>| learned.as_ref().err().map(|refusal| refusal.reason.clone());
+    let told: Vec<_> = learned.iter().map(told).collect();
+    assert_eq!((told.len(), &told[0], &told[149]), (150, &None, &None));
+    assert!(told[1..149].iter().all(|told| told.as_deref() == Some("trust_stale")), "{told:?}");
+}

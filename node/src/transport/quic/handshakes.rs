@@ -95,7 +95,8 @@ mod tests {
             let (member, _) = begin(address(200));
             let greedy: Vec<_> = (0..1000).map(|_| begin(address(1))).collect();
             assert_eq!(greedy.iter().filter(|(_, full)| *full).count(), 1000 - (MOST - 1));
-            let (last, ended) = greedy.into_iter().next_back().zip(Some(handshakes.lock().handshakes.len())).unwrap();
+            let (last, ended) =
+                greedy.into_iter().next_back().zip(Some(handshakes.lock().handshakes.len())).unwrap();
             assert_eq!(ended, MOST);
             tokio::task::yield_now().await;
             assert!(!member.is_finished() && !last.0.is_finished());

@@ -108,11 +108,26 @@ fn a_socket_that_fails_is_told_of_and_spoken_at_again() {
     let dialling = Streams::new(Mailbox::new(), 4);
     let quic = Quic::start(other, tls(1, 2), dialling.clone(), patience, false).unwrap();
     quic.keep_dialling(0, at);
-    let opened = wait_for(&streams.mailbox, |event| match event {
+    let opened = wait_for(&dialling.mailbox, |event| match event {
         Event::Opened(opened) => Some(opened),
         _ => None,
     });
-    assert_eq!(opened.stream.proven().map(|proven| proven.node), Some(NodeId(1)));
+    assert_eq!(opened.stream.proven().map(|proven| proven.node), Some(NodeId(2)));
     opened.stream.shut_down();
     drop((opened, quic, listening));
+}
+
+#[test]
+fn when_the_engine_has_ended_the_port_is_free_whoever_holds_on_to_the_daemon() {
+    let plain = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (at, streams) = (plain.local_addr().unwrap(), Streams::new(Mailbox::new(), 4));
+    let quic = Quic::start(plain, tls(2, 1), streams.clone(), Duration::from_secs(30), true).unwrap();
+    assert!(UdpSocket::bind(at).is_err());
+    streams.end();
+    let begun = monotonic();
+    while UdpSocket::bind(at).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "its port is not free");
+        thread::sleep(Duration::from_millis(10));
+    }
+    drop(quic);
 }
