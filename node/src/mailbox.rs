@@ -48,10 +48,6 @@ pub(crate) enum Event {
     /// A connection is over.
     Gone { connection: ConnectionId },
     /// Handshakes led to no connection: [`crate::unmet::Unmet`] tells which.
-    #[cfg_attr(
-        not(feature = "quic"),
-        expect(dead_code, reason = "only QUIC shakes hands before the engine knows")
-    )]
     Unmet,
     /// How a socket is that speaks QUIC: what is the matter with it, if anything is.
     #[cfg_attr(not(feature = "quic"), expect(dead_code, reason = "nothing speaks QUIC"))]

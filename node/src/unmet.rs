@@ -21,10 +21,6 @@ pub(crate) struct Unmet(Mutex<Mishaps>);
 
 impl Unmet {
     /// Takes note of one; says whether the engine is to be told, which it is once until it takes them.
-    #[cfg_attr(
-        not(any(feature = "quic", test)),
-        expect(dead_code, reason = "only QUIC shakes hands before the engine knows")
-    )]
     pub(crate) fn note(&self, from: SocketAddr, reason: &'static str, problem: String) -> bool {
         let mut mishaps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *mishaps.counts.entry(reason).or_default() += 1;
