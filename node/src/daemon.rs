@@ -26,7 +26,7 @@ use cosmosmesh_protocol::{
     },
     id::NodeId,
     identity::{Did, KeyPair, Keyring},
-    node::{BundleSecurity, BundleSettings, InputError, Node, NodeConfig, Retransmission, TrustConfig},
+    node::{BundleSecurity, BundleSettings, InputError, Kept, Node, NodeConfig, Retransmission, TrustConfig},
 };
 use std::{
     io,
@@ -96,7 +96,7 @@ pub enum StartError {
     },
     /// What was kept belongs to a part of the configuration that is not there any more.
     #[error(
-        "{}: it holds what belongs to {what}, of which the configuration says nothing any more: put that part back (`trust`, `plan`). To set the \
+        "{}: it holds what belongs to {what}, of which the configuration says nothing any more: put that part back (`trust`). To set the \
          store aside, with the inbox and all else that is in it, and begin an empty one, start once with --set-aside-store",
         path.display()
     )]
@@ -491,7 +491,13 @@ fn restore(
     let failed = |source| StartError::Store { path: path.clone(), source };
     let incarnation = disk.begin_incarnation().map_err(failed)?;
     let records = disk.records().map_err(failed)?;
-    let kept = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+    // What it has said in a plan stays where it is, for when that is configured again: a vote is not to be cast twice.
+    let is_left = |key: &[u8]| config.plan.is_none() && key.first() == Some(&(Kept::Plan as u8));
+    if records.iter().any(|(key, _)| is_left(key)) {
+        tracing::warn!("the store holds a plan, of which the configuration says nothing: it is left alone");
+    }
+    let kept = records.iter().filter(|(key, _)| !is_left(key));
+    let kept = kept.map(|(key, value)| (key.as_slice(), value.as_slice()));
     let seed = key::random()?;
     let settings = NodeConfig { trust, ..node_config(config, &keys) };
     Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept).map_err(|source| {

@@ -1,6 +1,6 @@
 //! What keeps a daemon from starting, beside stores that are gone.
 
-use super::place::{Place, QUICK, free, pair, send};
+use super::place::{Place, QUICK, free, pair, send, wait_until};
 use cosmosmesh_node::{Client, Config, Daemon, DiskError, StartError};
 use std::fs;
 
@@ -47,4 +47,28 @@ fn a_plan_that_nothing_keeps_is_told_to_who_takes_part() {
     let peers = place.peer(2, "Inbound");
     let error = refusal(place.config(1, &format!("plan: ({plan}), peers: [{peers}], {QUICK}")));
     assert!(matches!(&error, StartError::Plan { .. }), "{error}");
+}
+
+#[test]
+fn a_node_starts_without_the_plan_that_its_store_holds_and_has_it_again_when_it_is_configured_again() {
+    let place = Place::new();
+    let plan = "plan: (coordinators: [1], participants: [1, 2], slots: 1, commodities: [(name: \"power\")], answers: InTheClear,
+        terms: [(commodity: \"power\", preferred: [1], curvature: 1, min: [0], max: [3])]),";
+    let start = |plan: &str| {
+        let peers = place.peer(2, "Inbound");
+        Client::of(place.daemon(1, &format!("{plan} peers: [{peers}], {QUICK}")))
+    };
+    let view = |client: &Client| client.plan().expect("an answer");
+    let with = start(plan);
+    wait_until("it has begun", || view(&with).is_some_and(|plan| plan.round > 0));
+    let round = view(&with).expect("a plan").round;
+    send(&with, 2, "beside the plan");
+    drop(with);
+    let without = start("");
+    assert_eq!(view(&without), None);
+    send(&without, 2, "without a plan");
+    drop(without);
+    let again = start(plan);
+    assert!(view(&again).is_some_and(|plan| plan.round >= round), "it goes on where it was");
+    assert!(again.health().expect("health").ready);
 }
