@@ -543,7 +543,7 @@ impl Node {
         let Some(trusting) = &self.trusting else { return Err(not_here) };
         let Some(issuer) = &trusting.config.issuer else { return Err(not_here) };
         let keyring = &trusting.keyring;
-        let mut list = keyring.list().clone();
+        let mut list = keyring.list_to_continue();
         let revoked = Revoked { since: now.max(keyring.heard()), cause };
         let count = if cause == Cause::Superseded { 1 } else { usize::MAX };
         let line: Vec<KeyId> = keyring.line(node).take(count).collect();
@@ -581,10 +581,12 @@ impl Node {
         // A thief's list may be of a time to come, which the fleet's decision has taken back.
         let signed = list.issued.min(trusting.keyring.heard());
         let due = now.0.saturating_sub(signed.0) >= millis(issuer.renew_before) / 2;
-        if due || trusting.keyring.list_is_of_former_key() {
+        let of_another = trusting.keyring.list_is_of_former_key() || trusting.keyring.list_is_of_stolen_key();
+        if due || of_another {
             let issued = trusting.keyring.next_issued(now);
             let version = trusting.keyring.next_version();
-            let next = version.map(|version| next_list(list.clone(), version, issued, &issuer.keys));
+            let list = trusting.keyring.list_to_continue();
+            let next = version.map(|version| next_list(list, version, issued, &issuer.keys));
             statements.extend(next.map(Statement::Revocations));
         }
         for node in trusting.keyring.summary().members.into_keys() {

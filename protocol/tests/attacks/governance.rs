@@ -385,9 +385,10 @@ fn streams_to_who_a_stolen_authority_had_blocked_go_on_with_the_next_ones_list()
     fleet.input(1, Input::Propose(Box::new(content))).expect("an admin may");
     fleet.run_for(HOUR);
     assert_eq!(decisions(&fleet, 2), 1, "three of four decide");
-    let issued = DtnTime(BEGIN + DAY + 4 * 3_600_000);
-    let list = RevocationList { version: 1, issued, ..RevocationList::default() };
-    fleet.input(2, Input::Learn(Statement::Revocations(list.issue(&keys(222))))).expect("the authority's");
+    fleet.run_for(3 * HOUR);
+    let ring = fleet.hosts[&2].node.keyring().expect("a keyring");
+    assert!(!ring.list_is_of_stolen_key(), "the standby has issued a list of its own");
+    assert_eq!((ring.list_number(), ring.list().keys.len()), ((1 << 48) + 1, 0), "with nothing of the thief's");
     fleet.submit(2, 3, Purpose::Telemetry, "and on");
     // The victim says nothing by itself: what it does not owe an answer for tells nobody to go on.
     fleet.swallow(3);
