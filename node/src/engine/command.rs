@@ -1,7 +1,12 @@
 //! What applications ask of the engine.
 
 use super::Engine;
-use crate::{inbox::InboxNumber, mailbox::Reply, revocation::Revocation};
+use crate::{
+    inbox::InboxNumber,
+    mailbox::Reply,
+    revocation::Revocation,
+    state::{StateDot, StateItem, StateQuery, StateWrite},
+};
 use cosmosmesh_protocol::{
     bundle::BundleId,
     envelope::Purpose,
@@ -22,6 +27,14 @@ pub(crate) enum Command {
     Learn(Vec<Statement>, Reply<Vec<Result<(), Refusal>>>),
     /// The authority takes a member's key back, or this node's own where that is said.
     Revoke(NodeId, Cause, Own, Reply<Result<Revocation, Refusal>>),
+    /// The log as it is, signed; nothing where none is kept.
+    SignLog(Reply<Option<SignedLog>>),
+    /// Write to shared state.
+    WriteState(StateWrite, Reply<Result<StateDot, Refusal>>),
+    /// Read shared state.
+    ReadState(StateQuery, Reply<Result<Vec<StateItem>, Refusal>>),
+    /// The plan's next horizon begins, as this file tells it.
+    Replan(String, Reply<Result<u64, Refusal>>),
     /// The inbox is dealt with up to here.
     Take(InboxNumber, Reply<()>),
 }
@@ -33,7 +46,9 @@ impl Command {
             Self::Submit(submission, _) => submission.payload.len(),
             Self::SendBundle(submission, _) => submission.payload.len(),
             Self::Learn(statements, _) => statements.iter().map(|statement| statement.parts().1.len()).sum(),
-            Self::Revoke(..) | Self::Take(..) => 0,
+            Self::WriteState(write, _) => write.bytes(),
+            Self::Replan(text, _) => text.len(),
+            Self::Revoke(..) | Self::SignLog(_) | Self::ReadState(..) | Self::Take(..) => 0,
         };
         payload + size_of::<Self>()
     }
@@ -54,6 +69,16 @@ pub(super) type Told = Box<dyn FnOnce() + Send>;
 /// Answers; who asked may have gone.
 fn answer<T: Send + 'static>(reply: Reply<T>, answer: T) -> Told {
     Box::new(move || drop(reply.send(answer)))
+}
+
+/// The log's state in the node's own words, and in others'.
+pub(crate) struct SignedLog {
+    /// Its checkpoint.
+    pub(crate) checkpoint: Vec<u8>,
+    /// Others' checkpoints.
+    pub(crate) seen: Vec<Vec<u8>>,
+    /// Others' signatures of its own.
+    pub(crate) cosignatures: Vec<Vec<u8>>,
 }
 
 /// A message or bundle that is durable here, and on its way.
@@ -139,6 +164,16 @@ impl Engine {
                 self.drain_node();
                 self.tell_as(revoked.is_ok(), answer(reply, revoked));
             }
+            Command::SignLog(reply) => {
+                let _ = reply.send(self.sign_log());
+            }
+            Command::WriteState(write, reply) => self.write_state(&write, reply),
+            Command::ReadState(query, reply) => {
+                let _ = reply.send(self.read_state(&query));
+            }
+            Command::Replan(text, reply) => {
+                let _ = reply.send(self.replan(&text));
+            }
             Command::Take(number, reply) => {
                 self.taken = self.taken.max(Some(number));
                 self.tell_when_kept(answer(reply, ()));
@@ -151,6 +186,17 @@ impl Engine {
     /// What is to be kept is told when it is, and a refusal at once.
     fn tell_as(&mut self, kept: bool, tell: Told) {
         if kept { self.tell_when_kept(tell) } else { tell() }
+    }
+
+    fn sign_log(&self) -> Option<SignedLog> {
+        let node = &self.parts.node;
+        let seen = node.witness().into_iter().flat_map(|witness| witness.evidence());
+        let cosignatures = node.cosignatures().into_iter().flat_map(|known| known.values().cloned());
+        Some(SignedLog {
+            checkpoint: node.signed_checkpoint()?,
+            seen: seen.map(|proven| proven.bytes.clone()).collect(),
+            cosignatures: cosignatures.collect(),
+        })
     }
 
     fn refuse_submission(&mut self, error: InputError, reply: &Reply<Result<Accepted, Refusal>>) {

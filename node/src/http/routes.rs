@@ -1,5 +1,8 @@
 //! What is answered to which request.
 
+mod ledger;
+mod state;
+
 use super::{
     MAX_WAITING,
     guard::{self, Guard},
@@ -8,9 +11,11 @@ use crate::{
     credential,
     door::{Door, Health, Waits},
     engine::{Own, Refusal},
+    message::hex,
     metrics::PeerStatus,
     plan::PlanView,
     revocation,
+    token::Token,
 };
 use axum::{
     Json, Router,
@@ -44,6 +49,7 @@ const LIFETIME_S: u64 = 86_400;
 #[derive(Clone)]
 pub(super) struct App {
     door: Door,
+    token: Arc<Token>,
     waiting: Arc<Semaphore>,
 }
 
@@ -52,13 +58,13 @@ type Answer = Result<Response, Refused>;
 
 /// An answer as it is written, and the place among those that wait, which is free when it is.
 struct Written {
-    json: Vec<u8>,
+    bytes: Vec<u8>,
     _slot: OwnedSemaphorePermit,
 }
 
 impl AsRef<[u8]> for Written {
     fn as_ref(&self) -> &[u8] {
-        &self.json
+        &self.bytes
     }
 }
 
@@ -71,7 +77,7 @@ impl Drop for Waiting {
     }
 }
 
-pub(super) fn app(door: Door, guard: Arc<Guard>) -> Router {
+pub(super) fn app(door: Door, guard: Arc<Guard>, token: Arc<Token>) -> Router {
     let most = door.config.limits.bundle_bytes as usize;
     Router::new()
         .route("/healthz", get(healthz))
@@ -81,6 +87,7 @@ pub(super) fn app(door: Door, guard: Arc<Guard>) -> Router {
         .route("/v1/peers", get(peers))
         .route("/v1/contacts", get(contacts))
         .route("/v1/plan", get(plan))
+        .route("/v1/plan/next", post(next_horizon))
         .route("/v1/send", post(send))
         .route("/v1/send_many", post(send_many))
         .route("/v1/bundle", post(bundle))
@@ -88,12 +95,17 @@ pub(super) fn app(door: Door, guard: Arc<Guard>) -> Router {
         .route("/v1/take", post(take))
         .route("/v1/learn", post(learn))
         .route("/v1/revoke", post(revoke))
+        .route("/v1/log", get(ledger::head))
+        .route("/v1/log/entries", get(ledger::entries))
+        .route("/v1/log/proof", get(ledger::proof))
+        .route("/v1/state", get(state::read).post(state::write))
+        .route("/v1/state/changes", get(state::changes))
         .route("/v1/shutdown", post(shutdown))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such path\n") })
         .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "not by this method\n") })
         .layer(DefaultBodyLimit::max(most))
         .layer(middleware::from_fn_with_state(guard, guard::check))
-        .with_state(App { door, waiting: Arc::new(Semaphore::new(MAX_WAITING)) })
+        .with_state(App { door, token, waiting: Arc::new(Semaphore::new(MAX_WAITING)) })
 }
 
 /// A refusal as an answer.
@@ -123,30 +135,52 @@ impl App {
         &self,
         work: impl FnOnce(&Door) -> Result<T, Refusal> + Send + 'static,
     ) -> Answer {
+        let written = move |door: &Door| {
+            let json = serde_json::to_vec(&work(door)?);
+            json.map_err(|error| Refusal::new("unanswered", error.to_string()))
+        };
+        self.wait_for_bytes("application/json", written).await
+    }
+
+    /// The same for an answer of another form.
+    async fn wait_for_bytes(
+        &self,
+        form: &'static str,
+        work: impl FnOnce(&Door) -> Result<Vec<u8>, Refusal> + Send + 'static,
+    ) -> Answer {
         let slot = self.waiting.clone().try_acquire_owned();
         let slot = slot.map_err(|_| Refusal::new("busy", "too many requests wait"))?;
         let waits = Waits::default();
         let door = Door { waits: waits.clone(), ..self.door.clone() };
         let _waiting = Waiting(waits);
-        let done = task::spawn_blocking(move || {
-            let json = serde_json::to_vec(&work(&door)?);
-            let json = json.map_err(|error| Refusal::new("unanswered", error.to_string()))?;
-            Ok::<Written, Refusal>(Written { json, _slot: slot })
-        });
-        let done = done
+        let done = task::spawn_blocking(move || Ok(Written { bytes: work(&door)?, _slot: slot }));
+        let done: Result<Written, Refusal> = done
             .await
             .map_err(|_| Refusal::new("unanswered", "it came to no end: its cause is in the log"))?;
-        let body = Bytes::from_owner(done?);
-        Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+        Ok(([(header::CONTENT_TYPE, form)], Bytes::from_owner(done?)).into_response())
     }
 }
 
-async fn healthz(State(app): State<App>) -> (StatusCode, &'static str) {
-    if app.door.is_alive() {
-        (StatusCode::OK, "ok\n")
+/// Who asks with 32 bytes of its own hears whether this daemon knows the token, before it shows it to whoever has this address.
+async fn healthz(
+    State(app): State<App>,
+    Query(fields): Query<Fields>,
+) -> Result<(StatusCode, String), Refused> {
+    check_fields(&fields, &["ask"])?;
+    let (status, mut text) = if app.door.is_alive() {
+        (StatusCode::OK, "ok\n".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n".to_owned())
+    };
+    if let Some(asked) = fields.get("ask") {
+        let asked = hex::bytes(asked).and_then(|bytes| bytes.try_into().ok());
+        let asked = asked.ok_or_else(|| bad("ask", "64 hexadecimal digits"))?;
+        if let Some(address) = app.door.addresses.control {
+            text.push_str(&app.token.answer(address, &asked));
+            text.push('\n');
+        }
     }
+    Ok((status, text))
 }
 
 async fn readyz(State(app): State<App>) -> (StatusCode, String) {
@@ -193,6 +227,11 @@ async fn contacts(State(app): State<App>) -> Json<Vec<Contact>> {
 
 async fn plan(State(app): State<App>) -> Json<Option<PlanView>> {
     Json(app.door.plan())
+}
+
+/// A later horizon of the plan, as the text of its file.
+async fn next_horizon(State(app): State<App>, body: String) -> Answer {
+    app.wait(move |door| door.replan(body)).await
 }
 
 async fn send(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer {

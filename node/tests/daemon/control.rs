@@ -1,11 +1,11 @@
 //! HTTP on loopback, and the commands that use it.
 
 use super::place::{LIFETIME, PATIENCE, Place, Process, QUICK, clock, connect, free, program, wait_until};
-use cosmosmesh_node::Client;
+use cosmosmesh_node::{Client, ClientError, Daemon, Token};
 use cosmosmesh_protocol::{envelope::Purpose, id::NodeId};
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::Output,
 };
@@ -233,4 +233,35 @@ fn who_waits_for_messages_in_every_place_does_not_hold_up_health() {
     let begun = clock();
     wait_until("who is gone leaves the place to others", || !busy(&client));
     assert!(begun.elapsed() < std::time::Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_token_is_another_at_each_start_and_is_shown_to_nobody_who_does_not_know_it() {
+    let (place, control) = (Place::new(), free());
+    let config = || place.config(1, &format!("control: \"{control}\", {QUICK}"));
+    let daemon = Daemon::start(config()).expect("it starts");
+    let token = Token::read(&place.state(1).join("token")).expect("a token");
+    assert!(Client::connect(control, Some(&token)).expect("its own").health().is_ok());
+    drop(daemon);
+    // Somebody else has the address now, hears all, and answers as a daemon would that knows no token.
+    let listener = TcpListener::bind(control).expect("it is free");
+    let heard = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut bytes = [0; 4096];
+        let count = stream.read(&mut bytes).expect("a request");
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nok\n";
+        stream.write_all(answer.as_bytes()).expect("written");
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    });
+    let refused = Client::connect_to(&config()).map(drop).expect_err("it knows nothing");
+    assert!(matches!(refused, ClientError::Stranger { .. }), "{refused}");
+    let heard = heard.join().expect("no panic");
+    let text = std::fs::read_to_string(place.state(1).join("token")).expect("a token");
+    assert!(heard.starts_with("GET /healthz?ask=") && !heard.contains(text.trim_end()), "{heard}");
+    assert!(!heard.to_lowercase().contains("authorization"), "{heard}");
+    let daemon = Daemon::start(config()).expect("it starts");
+    let old = Client::connect(control, Some(&token)).map(drop).expect_err("of the start before");
+    assert!(matches!(old, ClientError::Stranger { .. }), "{old}");
+    assert!(Client::connect_to(&config()).is_ok());
+    drop(daemon);
 }

@@ -12,6 +12,7 @@ mod privacy;
 mod rounding;
 mod status;
 mod succession;
+mod told;
 
 pub use horizon::{PlanHorizon, Requests};
 pub use status::PlanStatus;
@@ -293,7 +294,7 @@ impl Node {
             return self.on_masked_message(source, payload);
         }
         if let Ok(request) = Request::decode(payload) {
-            if request.term < planning.term || source != planning.leader(request.term) {
+            if request.term < planning.term || !planning.may_lead(source, request.term) {
                 return self.refuse_coordinator(source, request.term);
             }
             return self.on_request(source, &request);

@@ -218,7 +218,7 @@ impl Shared {
             let from = incoming.remote_address();
             let (handshake, full) = self.handshakes.begin(from.ip().to_canonical());
             if full {
-                self.streams.room.turned_away();
+                self.streams.room.shown_out();
             }
             let (number, shared) = (handshake.number(), self.clone());
             let task = tokio::spawn(async move {
@@ -368,5 +368,7 @@ fn transport() -> TransportConfig {
     transport
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;
