@@ -7,7 +7,11 @@ use super::{
 use crate::{
     cbor::{self, CborError, Reader},
     id::NodeId,
-    identity::{revocation::{MAX_LIST_LEN, MAX_REVOKED}, succession::MAX_CHAIN, thumbprint::KeyId},
+    identity::{
+        revocation::{MAX_LIST_LEN, MAX_REVOKED},
+        succession::MAX_CHAIN,
+        thumbprint::KeyId,
+    },
     time::DtnTime,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
