@@ -240,6 +240,21 @@ fn a_question_of_another_kind_than_the_missions_is_not_answered() {
 }
 
 #[test]
+fn under_masks_nobody_bids_and_nobody_is_granted_anything_alone() {
+    let mut fleet = masked(&[(3, 3, &[])], Kind::Exchange);
+    let couplings = entries(&fleet) - 2;
+    let call = Notice::Call { horizon: 1, term: 0, round: 4 }.encode();
+    let allotment = Notice::Allotment { horizon: 1, term: 0, attempt: 1, granted: vec![0] }.encode();
+    for (sequence, notice) in [call, allotment].iter().enumerate() {
+        assert_eq!(bring(&mut fleet, (2, 3), 1 + sequence as u64, notice), ["plan_question"]);
+    }
+    // Nor is anybody asked by thresholds where the mission has no requests.
+    let brackets = vec![(0, 9); couplings];
+    let whole = Question::Whole { brackets, bins: 1, filler: 2, wide: false };
+    assert_eq!(bring(&mut fleet, (2, 3), 3, &masked_request(couplings, 0, whole)), ["plan_question"]);
+}
+
+#[test]
 fn a_contributor_gives_no_orders_in_the_form_of_a_notice() {
     // Node 3 may contribute, and has a right to nothing else; by the plan's own settings it would lead.
     let mut fleet = alone(&[(2, 2, &[])], 3);

@@ -4,7 +4,7 @@
 //! published; the coordinator only says which epoch is in force, and its method how long an answer is. What a mask or a release
 //! depends on is in the same batch as the message that it makes possible, so it is durable before that leaves.
 
-use super::{Node, Planning, latest::Slot};
+use super::{Node, PlanStage, Planning, latest::Slot};
 use crate::{
     cbor::{self, ARRAY, Reader},
     id::NodeId,
@@ -106,7 +106,8 @@ impl Private {
         };
         let seated = enrolment.seats(self.own);
         let member = seated.then(|| Enrolment::member(&terms, self.own, seed, leader)).transpose()?;
-        let party = Party::new(self.own, leader, terms, self.config.patience);
+        let suspicion = self.party.as_ref().map(|party| party.suspicion().clone()).unwrap_or_default();
+        let party = Party::new(self.own, leader, terms, self.config.patience).suspecting(suspicion);
         let mut party = party.with_masking(masking).with_member(member);
         party.deal()?;
         for (from, deal) in core::mem::take(&mut self.early) {
@@ -127,6 +128,11 @@ impl Private {
             masking.restore_ledger(&self.spent)?;
         }
         Ok(masking)
+    }
+
+    /// From what the asset's tickets for its requests follow in a horizon.
+    pub(super) fn tickets(&self, horizon: u64) -> [u8; 32] {
+        self.config.seed.tickets(horizon)
     }
 
     /// Whether the mission published keys for a coordinator's term.
@@ -274,11 +280,14 @@ fn epoch(term: u32) -> u64 {
 /// Answers that are shares, with squares that saturate, are as wide as shares.
 fn width(question: &Question) -> Width {
     match question {
-        Question::Exchange { .. } | Question::Proximal { .. } => Width::Shares,
+        Question::Exchange { .. } | Question::Proximal { .. } | Question::Whole { wide: false, .. } => {
+            Width::Shares
+        }
         Question::Consensus { .. }
         | Question::Anderson { .. }
         | Question::Response { .. }
-        | Question::Intercept { .. } => Width::Any,
+        | Question::Intercept { .. }
+        | Question::Whole { .. } => Width::Any,
     }
 }
 
@@ -397,7 +406,11 @@ impl Node {
         }
         // Masks are bound to the question where all are asked one: who is asked to answer by another method is asked to do without.
         let waits = request.question.one_at_a_time();
-        if planning.config.auto.is_none() && waits == planning.config.settings.kind.rounds() {
+        let fits = match request.question {
+            Question::Whole { .. } => planning.rounds_by_thresholds(),
+            _ => planning.config.auto.is_some() || waits != planning.config.settings.kind.rounds(),
+        };
+        if !fits {
             return self.report(Report::ModuleRefused { reason: "plan_question" });
         }
         let entries = request.question.layout(request.prices.len()).entries();
@@ -471,7 +484,31 @@ impl Node {
             Err(error) => self.refuse_mask(&error),
         }
         self.send_masks();
+        if self.begins_epoch() {
+            return;
+        }
         self.ask(asked);
+    }
+
+    /// Begins this coordinator's next term where a member spoils sums who cannot be found in this epoch: with keys of their own, as many members more may be audited. Whether it
+    /// did.
+    fn begins_epoch(&mut self) -> bool {
+        let id = self.config.id;
+        let Some(planning) = self.planning.as_mut() else { return false };
+        let candidates = planning.config.successors.len() as u32 + 1;
+        let next = planning.term.saturating_add(candidates);
+        let (Some(private), Some(coordinator)) = (&mut planning.private, &planning.coordinator) else {
+            return false;
+        };
+        let exhausted = private.party.as_mut().is_some_and(Party::take_exhausted);
+        if !exhausted || !private.covers(next) || coordinator.outcome().is_some() {
+            return false;
+        }
+        let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round().saturating_add(1));
+        let prices = coordinator.prices().to_vec();
+        planning.term = next;
+        self.report(Report::PlanTerm { term: next, coordinator: id });
+        self.coordinate_from(stage, round, &prices).is_some()
     }
 
     fn send_masks(&mut self) {
@@ -595,6 +632,7 @@ mod tests {
             grain_bits: 8,
             clip: 1 << 20,
             norm: None,
+            slope_bits: 0,
             variance: 1 << 30,
             budget: u64::MAX,
             when_spent: privacy::noise::WhenSpent::KeepLast,

@@ -45,7 +45,7 @@ impl Planning {
     pub(super) fn step_down(&mut self, term: u32) {
         self.term = term;
         (self.coordinator, self.auction, self.commit) = (None, None, None);
-        self.standing = None;
+        (self.standing, self.thresholds) = (None, None);
     }
 
     /// When silence makes a candidate of `id`, or it asks for votes again.

@@ -14,7 +14,11 @@
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use super::{error::PrivacyError, occasion::Occasion, terms::Terms};
+use super::{
+    error::PrivacyError,
+    occasion::{Occasion, STAGE_BITS},
+    terms::Terms,
+};
 use crate::cbor::{self, ARRAY, Reader};
 
 /// Places in the roster.
@@ -58,7 +62,7 @@ impl Groups {
         if found > 0 && found < cohort {
             return Err(PrivacyError::Cohort { found, cohort });
         }
-        if occasion.horizon > self.horizon || self.is_new(newcomers) || self.is_known(newcomers) {
+        if self.begins(occasion) || self.is_new(newcomers) || self.is_known(newcomers) {
             return Ok(());
         }
         let (found, least) = (self.apart(newcomers), terms.parts().changes);
@@ -70,7 +74,7 @@ impl Groups {
 
     /// Takes a set that was permitted: its newcomers, and who else is in it.
     pub(super) fn take(&mut self, occasion: &Occasion, newcomers: Places, settled: Places) {
-        if occasion.horizon > self.horizon {
+        if self.begins(occasion) {
             (self.blocks, self.changed) = (Vec::new(), None);
         }
         if occasion.generation > self.generation {
@@ -86,6 +90,11 @@ impl Groups {
             true => self.blocks.push(newcomers),
             false => self.changed = Some(newcomers),
         }
+    }
+
+    /// Whether the occasion is of a later horizon. Stages of one horizon are no horizons of their own: a coordinator begins as many of them as it likes.
+    fn begins(&self, occasion: &Occasion) -> bool {
+        occasion.horizon >> STAGE_BITS > self.horizon >> STAGE_BITS
     }
 
     /// Whether none of them was summed in the horizon before.
@@ -176,7 +185,7 @@ mod tests {
     fn try_all(terms: &Terms, sums: &[(u64, u64, &[usize])]) -> Vec<Result<(), &'static str>> {
         let mut groups = Groups::default();
         let one = |(horizon, generation, places): &(u64, u64, &[usize])| {
-            let (occasion, places) = (occasion(*horizon, *generation), set(places));
+            let (occasion, places) = (occasion(*horizon << STAGE_BITS, *generation), set(places));
             groups.permit(terms, &occasion, &places).map_err(|error| error.reason())?;
             groups.take(&occasion, places, Places::new());
             let mut bytes = Vec::new();
@@ -216,6 +225,26 @@ mod tests {
         );
         let old = Err("generation");
         assert_eq!(found, [Ok(()), old, old, old, Ok(()), Ok(())]);
+    }
+
+    #[test]
+    fn stages_of_a_horizon_are_no_horizons_of_their_own() {
+        let (terms, mut groups) = (terms(3, 3), Groups::default());
+        let mut sum = |stage, generation, places: &[usize]| {
+            let (occasion, places) = (occasion(stage, generation), set(places));
+            groups.permit(&terms, &occasion, &places).map_err(|error| error.reason())?;
+            groups.take(&occasion, places, Places::new());
+            Ok(())
+        };
+        let all: Vec<usize> = (0..9).collect();
+        assert_eq!(sum(256, 1, &all[..4]), Ok(()));
+        assert_eq!(sum(256, 1, &all[4..]), Ok(()));
+        // What is asked next is asked of the same, together or by the same parts: without one of them it would be told apart.
+        assert_eq!(sum(257, 2, &all[..8]), Err("changes"));
+        assert_eq!(sum(257, 2, &all), Ok(()));
+        assert_eq!(sum(258, 3, &all[1..4]), Err("changes"));
+        assert_eq!(sum(258, 3, &all[4..]), Ok(()));
+        assert_eq!(sum(512, 4, &all[..8]), Ok(()), "a later horizon begins with whoever is there");
     }
 
     #[test]

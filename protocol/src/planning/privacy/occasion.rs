@@ -2,6 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
+/// The low bits of a horizon's number tell stages of one horizon apart: what is asked in them differs, what assets want does not.
+pub const STAGE_BITS: u32 = 8;
+
 /// A generation of the sum, and the question that is answered in it.
 ///
 /// A coordinator that asks one asset something else than the others, or asks it alone to begin anew, gets a contribution whose masks do not cancel with

@@ -64,6 +64,15 @@ pub enum Window {
     },
 }
 
+/// What audits told a coordinator of the committee, epoch after epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suspicion {
+    /// Members whose part was computed again.
+    audited: Vec<NodeId>,
+    /// Those of them that said something else.
+    liars: Vec<NodeId>,
+}
+
 /// The most windows whose fate is kept until it is asked for.
 const MAX_WINDOWS: usize = 64;
 
@@ -85,8 +94,11 @@ pub struct Party {
     waits: Option<(Asked, Instant)>,
     /// A member whose part in an implausible sum is computed again: no window is closed until then, at the latest.
     audit: Option<(NodeId, Instant)>,
-    /// Members that were audited.
+    /// Members that were audited in this epoch.
     audited: Vec<NodeId>,
+    suspicion: Suspicion,
+    /// A member would have to be audited, and the epoch permits no further recovery.
+    exhausted: bool,
     windows: VecDeque<Window>,
     out: VecDeque<(NodeId, Vec<u8>)>,
     /// Messages of this node to itself.
@@ -99,7 +111,7 @@ impl Party {
     pub fn new(node: NodeId, coordinator: NodeId, terms: Arc<Terms>, patience: Duration) -> Self {
         let (windows, out, own) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
         let (masking, member, gathering, waits) = (None, None, None, None);
-        let (audit, audited) = (None, Vec::new());
+        let (audit, audited, suspicion, exhausted) = (None, Vec::new(), Suspicion::default(), false);
         Self {
             node,
             coordinator,
@@ -111,6 +123,8 @@ impl Party {
             waits,
             audit,
             audited,
+            suspicion,
+            exhausted,
             windows,
             out,
             own,
@@ -133,6 +147,23 @@ impl Party {
     #[must_use]
     pub fn with_gathering(self, gathering: Option<Gathering>) -> Self {
         Self { gathering, ..self }
+    }
+
+    /// With what audits of earlier epochs told: known liars are audited first, and those who did not lie not again.
+    #[must_use]
+    pub fn suspecting(self, suspicion: Suspicion) -> Self {
+        Self { suspicion, ..self }
+    }
+
+    /// What audits told, for the next epoch.
+    #[must_use]
+    pub const fn suspicion(&self) -> &Suspicion {
+        &self.suspicion
+    }
+
+    /// Whether somebody spoils sums who can be found in a later epoch only, since this one's recoveries are used up. Answers once.
+    pub const fn take_exhausted(&mut self) -> bool {
+        core::mem::replace(&mut self.exhausted, false)
     }
 
     /// Deals the own key's shares to the committee, if this node has a seat.
@@ -270,6 +301,9 @@ impl Party {
         {
             let differs = gathering.audit(from, reply)? == Audit::Differs;
             self.audit = None;
+            if differs && !self.suspicion.liars.contains(&seat) {
+                self.suspicion.liars.push(seat);
+            }
             self.tell(Window::Audited { seat, deputy: from, differs });
             return Ok(Vec::new());
         }
@@ -301,18 +335,23 @@ impl Party {
         let seats: Vec<NodeId> = self.terms.parts().committee.iter().map(|seat| seat.node).collect();
         let own = self.node;
         let Some(gathering) = &mut self.gathering else { return };
-        let audited = &self.audited;
-        let Some(suspect) = seats.iter().copied().find(|seat| *seat != own && !audited.contains(seat)) else {
+        let (here, Suspicion { audited, liars }) = (&self.audited, &self.suspicion);
+        let fresh = seats.iter().filter(|seat| **seat != own && !audited.contains(seat));
+        let known = liars.iter().filter(|seat| seats.contains(seat));
+        let Some(suspect) = known.chain(fresh).copied().find(|seat| !here.contains(seat)) else { return };
+        let Some(deputy) = seats.iter().copied().find(|seat| *seat != suspect) else { return };
+        let Ok(recover) = gathering.recover(suspect, deputy) else {
+            self.exhausted = true;
             return;
         };
-        let Some(deputy) = seats.iter().copied().find(|seat| *seat != suspect) else { return };
-        if let Ok(recover) = gathering.recover(suspect, deputy) {
-            self.audited.push(suspect);
-            // Shares are asked for, come to the deputy, and its sum comes here.
-            self.audit = Some((suspect, now.saturating_add(4 * self.patience)));
-            self.tell(Window::Recovered { lost: suspect, deputy });
-            self.tell_committee(&recover.encode(), Some(suspect));
+        self.audited.push(suspect);
+        if !self.suspicion.audited.contains(&suspect) {
+            self.suspicion.audited.push(suspect);
         }
+        // Shares are asked for, come to the deputy, and its sum comes here.
+        self.audit = Some((suspect, now.saturating_add(4 * self.patience)));
+        self.tell(Window::Recovered { lost: suspect, deputy });
+        self.tell_committee(&recover.encode(), Some(suspect));
     }
 
     /// Answers for the members that this one stands in for.

@@ -93,6 +93,10 @@ struct Mesh {
 impl Mesh {
     /// The published fleet; its first four assets are the committee, and the first coordinates.
     fn new(kind: Kind) -> Self {
+        Self::in_epoch(kind, 1)
+    }
+
+    fn in_epoch(kind: Kind, epoch: u64) -> Self {
         let planted = FleetSpec::published(1, 1e2).draw().expect("valid");
         let nodes: Vec<NodeId> = planted.problem.locals().iter().map(|(node, _)| *node).collect();
         let settings = MethodSettings { eps_abs: 1e-6, eps_rel: 1e-6, ..MethodSettings::of(kind) };
@@ -110,7 +114,7 @@ impl Mesh {
         };
         let terms = Terms::new(TermsParts {
             plan: 1,
-            epoch: 1,
+            epoch,
             entries: coordinator.entries(),
             bits: 64,
             bound: (MAX_SHARE as u64) << FRACTION_BITS,
@@ -289,6 +293,24 @@ fn a_member_that_spoils_sums_is_named_and_the_plan_goes_on() {
         // Where the liar was found its deputy speaks for it; else there is no recovery left to find it with.
         assert_eq!(mesh.outcome() == Some(Outcome::Converged), differs, "{windows:?}");
         assert!(!differs || mesh.gap() < 1e-5, "{}", mesh.gap());
+        let first = &mut mesh.parties[0].party;
+        assert_eq!(first.take_exhausted(), !differs);
+        // In the next epoch the next one is audited; who is known to lie comes first.
+        let suspicion = first.suspicion().clone();
+        let mut later = Mesh::in_epoch(Kind::QuasiNewton, 2);
+        let own = later.parties.remove(0);
+        later.parties.insert(0, Node { party: own.party.suspecting(suspicion), ..own });
+        later.liar = mesh.liar;
+        later.start();
+        later.run(200);
+        assert_eq!(later.outcome(), Some(Outcome::Converged));
+        assert!(later.gap() < 1e-5, "{}", later.gap());
+        let named = core::iter::from_fn(|| later.parties[0].party.poll_window());
+        let named = named.filter_map(|window| match window {
+            Window::Audited { seat, differs, .. } => Some((seat, differs)),
+            _ => None,
+        });
+        assert_eq!(named.collect::<Vec<_>>(), [(mesh.liar.expect("one lies"), true)]);
     }
 }
 
