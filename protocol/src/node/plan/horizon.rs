@@ -10,7 +10,7 @@ use super::{Heard, Node, rounding::Choice};
 use crate::{
     node::{InputError, Report},
     planning::{
-        Couplings, LocalProblem, QpSettings,
+        Couplings, LocalProblem, QpSettings, STAGE_BITS,
         solver::{Asset, Request},
     },
 };
@@ -53,7 +53,7 @@ impl Requests {
 pub(super) struct PlanStage(pub(super) u64);
 
 impl PlanStage {
-    const BITS: u32 = 8;
+    const BITS: u32 = STAGE_BITS;
 
     /// The first stage of a horizon: requests may be taken in part.
     pub(super) const fn relaxed(horizon: u64) -> Self {
