@@ -41,11 +41,11 @@ fn wake(fleet: &mut Fleet, node: u64) {
 
 #[test]
 fn nobody_can_be_summed_and_the_plan_ends_with_what_was_agreed_last() {
-    for kind in [Kind::Exchange, Kind::AsynchronousExchange] {
+    for (kind, first) in [(Kind::Exchange, 100), (Kind::AsynchronousExchange, 40), (Kind::AsynchronousExchange, 100)] {
         let mut fleet = Fleet::with(Setup { masks: Some(2), ..setup(kind) });
         fleet.start();
-        fleet.run_for(seconds(100));
-        assert!(fleet.committed(1).is_empty(), "{kind:?}");
+        fleet.run_for(seconds(first));
+        assert!(fleet.committed(1).is_empty(), "{kind:?} {:?}", fleet.committed(1));
         // A member of the committee is silent until the sum begins again, and an asset is gone for good.
         fleet.put_down(3);
         fleet.put_down(4);
@@ -53,9 +53,9 @@ fn nobody_can_be_summed_and_the_plan_ends_with_what_was_agreed_last() {
         assert!(unopened(&fleet, "committee_silent") > 0, "{kind:?}: {:?}", windows(&fleet, 1));
         wake(&mut fleet, 3);
         fleet.run_for(seconds(6000));
-        assert_eq!(members(&fleet, 1), [(4, false, "absent_kept")], "{kind:?}");
+        assert_eq!(members(&fleet, 1), [(4, false, "absent_kept")], "{kind:?}: {:?}", windows(&fleet, 1));
         let version = fleet.committed(1);
-        assert!(matches!(version[..], [(0, _, Outcome::Absent)]), "{kind:?}: {version:?}");
+        assert!(matches!(version[..], [(0, _, Outcome::Absent)]), "{kind:?}: {version:?} {:?} {:?}", windows(&fleet, 1), members(&fleet, 1));
         assert!((2..=3).all(|node| fleet.committed(node) == version), "{kind:?}");
         // It ends: no generation after it, and nobody is asked anything.
         assert_eq!((refusals(&fleet, 1, "plan_no_quorum"), unopened(&fleet, "changes")), (0, 1), "{kind:?}");
@@ -71,33 +71,37 @@ fn nobody_can_be_summed_and_the_plan_ends_with_what_was_agreed_last() {
 
 #[test]
 fn members_that_come_and_go_do_not_empty_a_sum_that_cannot_begin_again() {
-    let mut fleet = Fleet::with(Setup { masks: Some(2), quorum: 2, ..setup(Kind::Exchange) });
-    fleet.start();
-    fleet.run_for(seconds(40));
-    // Two leave, and come back: the sum begins anew, with half of a block and then with all of it.
-    for node in [3, 4] {
-        fleet.input(node, Input::LeavePlan);
+    for (kind, outcome) in [(Kind::AsynchronousExchange, Outcome::Converged), (Kind::Exchange, Outcome::Absent)] {
+        let mut fleet = Fleet::with(Setup { masks: Some(2), quorum: 2, ..setup(kind) });
+        fleet.start();
+        fleet.run_for(seconds(40));
+        // Two leave, and come back: the sum begins anew, with half of a block and then with all of it.
+        for node in [3, 4] {
+            fleet.input(node, Input::LeavePlan);
+        }
+        fleet.run_for(seconds(20));
+        for node in [3, 4] {
+            fleet.input(node, Input::JoinPlan);
+        }
+        fleet.run_for(seconds(30));
+        let told = members(&fleet, 1);
+        assert!(told.contains(&(4, false, "left")) && told.contains(&(4, true, "joined")), "{kind:?} {told:?}");
+        assert!(fleet.committed(1).is_empty(), "{kind:?}");
+        // Two others leave. Members would not open what is left: the sum that works is kept.
+        for node in [2, 3] {
+            fleet.input(node, Input::LeavePlan);
+        }
+        fleet.run_for(seconds(20_000));
+        let told = members(&fleet, 1);
+        let kept = told[told.len() - 2..].iter().all(|(_, present, why)| !present && *why == "left_kept");
+        // With a method of rounds all were summed together, and the two may not be left out of further questions one by one: it ends with what was
+        // agreed last. Without, it may be that the two make the other one's blocks.
+        let rounds = kind == Kind::Exchange;
+        assert_eq!((kept, unopened(&fleet, "changes")), (rounds, usize::from(rounds)), "{told:?} {:?} {:?}", windows(&fleet, 1), fleet.committed(1));
+        let version = fleet.committed(1);
+        assert!(matches!(version[..], [(0, _, found)] if found == outcome), "{kind:?} {version:?}");
+        assert_eq!(refusals(&fleet, 1, "plan_no_quorum"), 0, "{kind:?}");
     }
-    fleet.run_for(seconds(30));
-    for node in [3, 4] {
-        fleet.input(node, Input::JoinPlan);
-    }
-    fleet.run_for(seconds(30));
-    let told = members(&fleet, 1);
-    assert!(told.contains(&(4, false, "left")) && told.contains(&(4, true, "joined")), "{told:?}");
-    assert!(fleet.committed(1).is_empty());
-    // Two others leave. Members would not open what is left: the sum that works is kept.
-    let begun = |fleet: &Fleet| windows(fleet, 1).iter().filter(|one| matches!(one, Window::Opened { .. })).count();
-    let before = begun(&fleet);
-    for node in [2, 3] {
-        fleet.input(node, Input::LeavePlan);
-    }
-    fleet.run_for(seconds(20_000));
-    let told = members(&fleet, 1);
-    assert!(told[told.len() - 2..].iter().all(|(_, present, why)| !present && *why == "left_kept"), "{told:?}");
-    assert_eq!(unopened(&fleet, "changes"), 0);
-    assert!(begun(&fleet) > before);
-    assert!(matches!(fleet.committed(1)[..], [(0, _, Outcome::Converged)]), "{:?}", fleet.committed(1));
 }
 
 #[test]
@@ -136,8 +140,11 @@ fn a_node_without_a_part_in_a_horizon_comes_back_and_takes_its_masks_up_with_the
     fleet.enter_horizon(2, &[1, 2, 3, 4]);
     fleet.input(3, Input::JoinPlan);
     fleet.run_for(seconds(20_000));
+    // Alone it joins at the next one.
+    fleet.enter_horizon(3, &[1, 2, 3, 4]);
+    fleet.run_for(seconds(20_000));
     let refused = ["not_enrolled", "replayed", "plan_masks_dropped"].map(|reason| refusals(&fleet, 3, reason));
     assert_eq!(refused, [0; 3]);
-    assert!(fleet.hosts[&3].reports.iter().any(|report| matches!(report, Report::PlanLocal { horizon: 2, .. })));
-    assert!(matches!(fleet.committed(3).last(), Some((2, _, Outcome::Converged))), "{:?}", fleet.committed(3));
+    assert!(fleet.hosts[&3].reports.iter().any(|report| matches!(report, Report::PlanLocal { horizon: 3, .. })));
+    assert!(matches!(fleet.committed(3).last(), Some((3, _, Outcome::Converged))), "{:?}", fleet.committed(3));
 }

@@ -462,6 +462,15 @@ impl Party {
     /// A deadline: those who are there are opened, if that closes the round; then the method decides.
     fn on_deadline(&mut self, now: Instant, lead: &mut Coordinator) -> Result<Vec<NodeId>, SecureError> {
         let Some(gathering) = &mut self.gathering else { return Ok(Vec::new()) };
+        if lead.waits() && gathering.is_stuck(lead) {
+            // The next round would be stuck too.
+            self.stuck = None;
+            let asked = self.on_stuck(now, lead);
+            if !asked.is_empty() || lead.outcome().is_some() {
+                return Ok(asked);
+            }
+        }
+        let Some(gathering) = &mut self.gathering else { return Ok(Vec::new()) };
         if lead.waits() && gathering.is_due_at_deadline(lead) {
             self.close(now, true)?;
             return Ok(Vec::new());
