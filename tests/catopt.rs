@@ -1,7 +1,7 @@
 //! The fleet's problem as a wiring diagram: its laws, and `cosmosmesh catopt` as a program.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     process::{Command, Output},
@@ -231,6 +231,68 @@ fn export_import_export_is_byte_identical() {
         catopt::write(&read, &second).expect("written");
         assert_eq!(files(&first), files(&second), "{case}");
     }
+}
+
+/// What the schema of MathOptFormat 1.x asks of the functions and sets that are written here, in words of its own: what it requires, each of its
+/// type, names that `variables` lists, and no constraint twice.
+fn assert_is_mathoptformat(name: &str, text: &[u8]) {
+    let model: serde_json::Value = serde_json::from_slice(text).expect("JSON");
+    assert!(model["version"]["major"] == 1 && model["version"]["minor"].is_u64(), "{name}");
+    let variables = model["variables"].as_array().expect("a list");
+    let listed: BTreeSet<&str> = variables.iter().map(|one| one["name"].as_str().expect("a name")).collect();
+    assert_eq!(listed.len(), variables.len(), "{name}");
+    let term = |term: &serde_json::Value, names: &[&str]| {
+        assert!(term["coefficient"].is_f64(), "{name}: {term}");
+        let known = |field: &&str| listed.contains(term[*field].as_str().expect("a name"));
+        assert!(names.iter().all(known), "{name}: {term}");
+    };
+    let terms = |list: &serde_json::Value, names: &[&str]| {
+        list.as_array().expect("a list").iter().for_each(|one| term(one, names));
+    };
+    let function = |function: &serde_json::Value| match function["type"].as_str() {
+        Some("Variable") => assert!(listed.contains(function["name"].as_str().expect("a name"))),
+        Some("ScalarAffineFunction") => {
+            assert!(function["constant"].is_f64(), "{name}: {function}");
+            terms(&function["terms"], &["variable"]);
+        }
+        Some("ScalarQuadraticFunction") => {
+            assert!(function["constant"].is_f64(), "{name}: {function}");
+            terms(&function["affine_terms"], &["variable"]);
+            terms(&function["quadratic_terms"], &["variable_1", "variable_2"]);
+        }
+        other => panic!("{name}: {other:?}"),
+    };
+    match model["objective"]["sense"].as_str() {
+        Some("min") => function(&model["objective"]["function"]),
+        Some("feasibility") => assert!(model["objective"].get("function").is_none(), "{name}"),
+        other => panic!("{name}: {other:?}"),
+    }
+    let constraints = model["constraints"].as_array().expect("a list");
+    let different: BTreeSet<String> = constraints.iter().map(ToString::to_string).collect();
+    assert_eq!(different.len(), constraints.len(), "{name}");
+    for constraint in constraints {
+        function(&constraint["function"]);
+        let set = &constraint["set"];
+        let sides: &[&str] = match set["type"].as_str() {
+            Some("EqualTo") => &["value"],
+            Some("GreaterThan") => &["lower"],
+            Some("LessThan") => &["upper"],
+            Some("Interval") => &["lower", "upper"],
+            other => panic!("{name}: {other:?}"),
+        };
+        assert!(sides.iter().all(|side| set[*side].is_f64()), "{name}: {set}");
+    }
+}
+
+#[test]
+fn every_problem_that_is_written_has_what_the_schema_of_mathoptformat_asks() {
+    let place = TempDir::new().expect("a temporary folder");
+    let folder = place.path().join("plan");
+    catopt::write(&diagram(&fleet(7, 4), Role::Operator), &folder).expect("written");
+    let written = files(&folder);
+    let problems: Vec<_> = written.iter().filter(|(name, _)| name.ends_with(".mof.json")).collect();
+    assert_eq!(problems.len(), 5);
+    problems.into_iter().for_each(|(name, text)| assert_is_mathoptformat(name, text));
 }
 
 #[test]

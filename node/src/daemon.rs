@@ -2,15 +2,16 @@
 
 use crate::{
     clock::{CivilClock, Clock},
-    config::{Config, Peer, Via},
+    config::{Config, HorizonError, Limits, Peer, SharedState, Via},
     credential::CredentialError,
-    discovery::{self, Discovery},
+    discovery::{self, Discovery, Found},
     disk::{Disk, DiskError},
     door::Door,
     engine::{Engine, Parts, Shared},
     http,
     key::{self, KeyError},
     mailbox::{Event, Mailbox},
+    masks::{self, MaskError},
     opening::{self, Opened},
     store::{Keeper, Store},
     tls::{Tls, TlsSetup},
@@ -31,16 +32,23 @@ use cosmosmesh_protocol::{
     },
     id::NodeId,
     identity::{Did, KeyPair, Keyring},
-    node::{BundleSecurity, BundleSettings, InputError, Node, NodeConfig, Retransmission, TrustConfig},
+    node::{
+        BundleSecurity, BundleSettings, InputError, Node, NodeConfig, PlanConfig, PrivacyConfig,
+        Retransmission, SharedStateConfig, TrustConfig,
+    },
+    sync::SyncLimits,
 };
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     thread::{self, JoinHandle},
     time::Duration,
 };
+
+/// Largest message about shared state, in bytes: small enough for slow links.
+const MAX_DELTA: usize = 8192;
 
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +109,7 @@ pub enum StartError {
     },
     /// What was kept belongs to a part of the configuration that is not there any more.
     #[error(
-        "{}: it holds what belongs to {what}, of which the configuration says nothing any more: put that part back (`trust`, `plan`). To set the \
+        "{}: it holds what belongs to {what}, of which the configuration says nothing any more: put that part back (`trust`, `plan`, `shared_state`). To set the \
          store aside, with the inbox and all else that is in it, and begin an empty one, start once with --set-aside-store",
         path.display()
     )]
@@ -127,6 +135,17 @@ pub enum StartError {
     /// What the authority has signed.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// The masks of the plan.
+    #[error(transparent)]
+    Masks(#[from] MaskError),
+    /// What was kept of a later horizon of the plan does not fit the plan.
+    #[error("{}: {source}: it is the last later horizon that this node was told. Remove it to begin with the configuration's", path.display())]
+    Horizon {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<HorizonError>,
+    },
     /// The state's folder, a thread.
     #[error("{what}: {source}")]
     System {
@@ -193,26 +212,26 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub fn start_with(config: Config, start: Start) -> Result<Self, StartError> {
-        let keys = opening::keys(&config, start.set_aside_store)?;
+        let (keys, is_new) = opening::keys(&config, start.set_aside_store)?;
         let did = key::did(&keys);
         if let Some(peer) = config.peers.iter().find(|peer| peer.key.as_ref() == Some(did.key())) {
             return Err(StartError::OwnKey { peer: peer.node });
         }
-        let config = Arc::new(config);
+        let config = Arc::new(resume_plan(config)?);
         let sockets = Sockets::bind(&config)?;
         let uncertainty = Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms));
         let clock = Clock::start(uncertainty, start.civil);
-        let trust = trust::read(&config, &keys)?;
+        let (trust, privacy) = (trust::read(&config, &keys)?, masks::read(&config, &keys)?);
         let ways = (start.open_store, start.set_aside_store);
-        let (opened, node) = opening::store(&config, &keys, &clock, ways, |disk| {
-            restore((&config, trust.clone()), keys.clone(), disk, &clock)
+        let (opened, node) = opening::store(&config, (&keys, is_new), &clock, ways, |disk| {
+            restore((&config, trust.clone(), privacy.clone()), keys.clone(), disk, &clock)
         })?;
         let Opened { disk, open, set_aside } = opened;
         if let Some(keyring) = node.keyring() {
             trust::tell_of_end(keyring, config.node, clock.civil_now());
         }
         let tls = tls_setup(&config, &keys, node.keyring().map(|keyring| (keyring, clock.clone())))?;
-        let store = Store::new(disk, open, config.store_file())
+        let store = Store::new(disk, open, config.store_file(), config.node)
             .map_err(|source| StartError::Store { path: config.store_file(), source })?;
         let mailbox = Mailbox::new();
         let system = |what: &str| {
@@ -230,6 +249,7 @@ impl Daemon {
         let addresses = sockets.addresses();
         let socket =
             sockets.udp.as_ref().map(UdpSocket::try_clone).transpose().map_err(system("a socket"))?;
+        let told = told(&config);
         let parts = Parts {
             config: config.clone(),
             node,
@@ -239,6 +259,7 @@ impl Daemon {
             keeper,
             streams: streams.clone(),
             socket,
+            told: told.clone(),
             radio_seeds: radio_seeds(&config)?,
             datagrams_dropped: datagrams_dropped.clone(),
             shared: shared.clone(),
@@ -262,7 +283,7 @@ impl Daemon {
             quic: Vec::new(),
         };
         // From here on, dropping the daemon ends what was started.
-        daemon.serve(sockets, &streams, datagrams_dropped, tls.as_ref()).map_err(system("a thread"))?;
+        daemon.serve(sockets, &streams, datagrams_dropped, tls.as_ref(), told).map_err(system("a thread"))?;
         tracing::info!(node = %daemon.config.node, did = %daemon.did, "started");
         Ok(daemon)
     }
@@ -273,6 +294,7 @@ impl Daemon {
         streams: &Streams,
         dropped: Arc<AtomicU64>,
         tls: Option<&Arc<TlsSetup>>,
+        told: Vec<(usize, Arc<Found>)>,
     ) -> io::Result<()> {
         if let Some(listener) = sockets.tcpcl {
             streams.listen(listener, StreamKind::Tcpcl)?;
@@ -291,6 +313,7 @@ impl Daemon {
                 | Via::Quic(_)
                 | Via::Radio { .. }
                 | Via::Discovered
+                | Via::Told
                 | Via::Inbound
                 | Via::Process
                 | Via::Others => {}
@@ -306,11 +329,14 @@ impl Daemon {
             }
             self.discovery = Some(discovery);
         }
+        for (place, found) in told {
+            streams.dial_found(place, found)?;
+        }
         for (place, radio) in self.config.radios.iter().enumerate() {
             streams.keep_radio(place, radio.at.clone())?;
         }
         if let Some(listener) = sockets.control {
-            let token = Token::keep(&self.config.token_file()).map_err(io::Error::other)?;
+            let token = Token::make(&self.config.token_file()).map_err(io::Error::other)?;
             self.server = Some(http::Server::start(listener, self.door.clone(), token)?);
         }
         Ok(())
@@ -452,9 +478,25 @@ fn tls_setup(
     Ok(Some(Arc::new(TlsSetup::new(config.node, keys, members, keyring)?)))
 }
 
+/// The configuration with the later horizon of the plan that the node was told last, if it was.
+fn resume_plan(mut config: Config) -> Result<Config, StartError> {
+    let (path, Some(plan)) = (config.horizon_file(), &config.plan) else { return Ok(config) };
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(config),
+        other => other.map_err(|source| StartError::System { what: path.display().to_string(), source })?,
+    };
+    match plan.next(config.node, &text) {
+        Ok(next) => config.plan = Some(next.plan),
+        // The configuration is of a later one.
+        Err(HorizonError::Over { .. }) => {}
+        Err(source) => return Err(StartError::Horizon { path, source: Box::new(source) }),
+    }
+    Ok(config)
+}
+
 /// The node with what was kept of it, in a new incarnation.
 fn restore(
-    (config, trust): (&Config, Option<TrustConfig>),
+    (config, trust, privacy): (&Config, Option<TrustConfig>, Option<PrivacyConfig>),
     keys: KeyPair,
     disk: &Disk,
     clock: &Clock,
@@ -465,13 +507,19 @@ fn restore(
     let records = disk.records().map_err(failed)?;
     let kept = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
     let seed = key::random()?;
-    let settings = NodeConfig { trust, ..node_config(config, &keys) };
+    let settings = NodeConfig { trust, ..node_config(config, &keys, privacy) };
     Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept).map_err(|source| {
         match source {
             InputError::NotConfigured { what } => StartError::NotConfigured { path, what },
             source => StartError::Kept { path, source },
         }
     })
+}
+
+/// The peers that are found by what they say of themselves in shared state.
+fn told(config: &Config) -> Vec<(usize, Arc<Found>)> {
+    let peers = config.peers.iter().enumerate().filter(|(_, peer)| peer.via == Via::Told);
+    peers.map(|(place, _)| (place, Arc::default())).collect()
 }
 
 /// Where the clients of radios begin to count: the mesh remembers the numbers of before for minutes.
@@ -484,7 +532,21 @@ fn radio_seeds(config: &Config) -> Result<Vec<u32>, StartError> {
     Ok(seeds)
 }
 
-fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {
+fn shared_state(state: &SharedState, limits: &Limits) -> SharedStateConfig {
+    SharedStateConfig {
+        members: state.members.clone(),
+        limits: SyncLimits::default(),
+        push_interval: state.push,
+        anti_entropy_interval: state.compare,
+        audit_every: 8,
+        horizon: state.horizon,
+        roles: Arc::new(state.ranks.clone()),
+        max_delta: (limits.bundle_bytes as usize).saturating_sub(2048).min(MAX_DELTA),
+        lifetime: state.lifetime,
+    }
+}
+
+fn node_config(config: &Config, keys: &KeyPair, privacy: Option<PrivacyConfig>) -> NodeConfig {
     let limits = &config.limits;
     let millis = |millis: u32| Duration::from_millis(u64::from(millis));
     let requires = config.preset.requires();
@@ -515,7 +577,8 @@ fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {
             ..BundleSettings::default()
         },
         discovery: config.gossip,
-        plan: config.plan.as_ref().map(|plan| (*plan.config).clone()),
+        shared_state: config.shared_state.as_ref().map(|state| shared_state(state, limits)),
+        plan: config.plan.as_ref().map(|plan| PlanConfig { privacy, ..(*plan.config).clone() }),
         ..NodeConfig::new(config.node, Arc::new(directory))
     }
 }

@@ -1,5 +1,8 @@
 //! [`Door`]: how an application gets at a daemon, whether in this process or over HTTP.
 
+mod ledger;
+mod state;
+
 use crate::{
     clock::{Clock, monotonic},
     config::Config,
@@ -125,6 +128,11 @@ impl Door {
     /// Takes back the key in force of a member, if the node holds the authority's key.
     pub(crate) fn revoke(&self, node: NodeId, cause: Cause) -> Result<Revocation, Refusal> {
         self.ask(|reply| Command::Revoke(node, cause, reply))?
+    }
+
+    /// The plan's next horizon begins here, as this text tells it. Gives its number.
+    pub(crate) fn replan(&self, text: String) -> Result<u64, Refusal> {
+        self.ask(|reply| Command::Replan(text, reply))?
     }
 
     /// The inbox is dealt with up to `through`; returns when that is durable.

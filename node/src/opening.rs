@@ -42,26 +42,30 @@ pub(crate) struct Opened {
     pub(crate) set_aside: Option<PathBuf>,
 }
 
-/// The node's key, made where there is none and never was one.
-pub(crate) fn keys(config: &Config, set_aside_store: bool) -> Result<KeyPair, StartError> {
+/// The node's key, made where there is none and never was one; and whether a store was here before it.
+pub(crate) fn keys(config: &Config, set_aside_store: bool) -> Result<(KeyPair, bool), StartError> {
     let (path, store) = (config.key_file(), config.store_file());
     let had_one = store.exists() || marker_file(config).exists();
     if had_one && !path.exists() && !set_aside_store {
         return Err(StartError::KeyGone { path, store });
     }
-    Ok(key::read_or_create(&path)?)
+    let is_new = had_one && !path.exists();
+    Ok((key::read_or_create(&path)?, is_new))
 }
 
 /// Opens the store and restores the node from it, or says what is wrong with it. It is never emptied: at most renamed, when that was asked for.
 pub(crate) fn store(
     config: &Config,
-    keys: &KeyPair,
+    keys: (&KeyPair, bool),
     clock: &Clock,
     (open_at, set_aside): (Option<OpenStore>, bool),
     restore: impl Fn(&Disk) -> Result<Node, StartError>,
 ) -> Result<(Opened, Node), StartError> {
     let path = config.store_file();
     folder::make(&config.state).map_err(|source| system(&config.state, source))?;
+    if folder::is_open_to_others(&config.state) {
+        tracing::warn!(folder = %config.state.display(), "others can look into the state's folder: it was there before the node");
+    }
     let flushed = config.preset.requires().durability == Durability::Power;
     let open_at =
         Arc::new(open_at.unwrap_or_else(|| Box::new(move |path| Disk::open_existing(path, flushed))));
@@ -85,7 +89,7 @@ pub(crate) fn store(
         Err(Trouble::Disk(source)) => return Err(StartError::Store { path, source }),
         Err(Trouble::System(path, source)) => return Err(system(&path, source)),
     };
-    let (opened, title) = begin_anew(config, keys, clock, open_at, &*why)?;
+    let (opened, title) = begin_anew(config, keys.0, clock, open_at, &*why)?;
     let node = restore(&opened.disk)?;
     remember_incarnation(config, &opened.disk, &title)?;
     Ok((opened, node))
@@ -103,7 +107,7 @@ fn remember_incarnation(config: &Config, disk: &Disk, title: &Title) -> Result<(
     write_marker(&marker, known).map_err(|source| system(&marker, source))
 }
 
-/// Sets the store aside, and begins an empty one whose incarnations are above all that there ever were.
+/// Sets the store aside, and begins an empty one whose incarnations are above all that are known of, and above the seconds since 2000.
 fn begin_anew(
     config: &Config,
     keys: &KeyPair,
@@ -114,16 +118,21 @@ fn begin_anew(
     let (path, marker) = (config.store_file(), marker_file(config));
     // With the store, the count of incarnations is gone: seconds since 2000 are more than there ever were.
     let seconds = clock.civil().map(|estimate| estimate.utc.as_millis() / 1000);
-    let incarnation = seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(StartError::NoClock)?;
+    let seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(StartError::NoClock)?;
     let at = |source| system(&path, source);
+    // A clock that was ahead when a store was set aside before has counted further: marker and store tell.
+    let marked = read_marker(&marker).ok().flatten().map_or(0, |marked| marked.incarnation);
+    let held = Disk::look(&path).and_then(|disk| disk.standing()).map_or(0, |(incarnation, _)| incarnation);
+    let last = marked.max(held);
+    let incarnation = seconds.max(last.saturating_add(1));
+    // From here to the end, marker and store do not fit, and the node does not start: it is asked again whether that is meant.
+    let title = new_title(keys).map_err(at)?;
+    let known = Marker { store: title.store, incarnation: last };
+    write_marker(&marker, known).map_err(|source| system(&marker, source))?;
     let aside = if path.exists() { Some(set_aside(&path).map_err(at)?) } else { None };
     tracing::error!(%why, aside = ?aside, "the store is unusable: it was set aside, and an empty one begun");
-    let title = new_title(keys).map_err(at)?;
-    // From here to the end, marker and store do not fit, and the node does not start: it is asked again whether that is meant.
     let failed = |source| StartError::Store { path: path.clone(), source };
     begin(&path, &title, incarnation).map_err(failed)?;
-    let known = Marker { store: title.store, incarnation: 0 };
-    write_marker(&marker, known).map_err(|source| system(&marker, source))?;
     let disk = open_at(&path).map_err(failed)?;
     Ok((Opened { disk, open: opener(path, open_at, title), set_aside: aside }, title))
 }
@@ -141,7 +150,11 @@ impl From<DiskError> for Trouble {
 }
 
 /// The store that is there, all of which can be read; a new one where there never was one.
-fn find(config: &Config, keys: &KeyPair, open_at: &OpenStore) -> Result<(Disk, Title), Trouble> {
+fn find(
+    config: &Config,
+    (keys, is_new): (&KeyPair, bool),
+    open_at: &OpenStore,
+) -> Result<(Disk, Title), Trouble> {
     let (path, marker) = (config.store_file(), marker_file(config));
     let at = |path: &Path, source| Trouble::System(path.to_owned(), source);
     let marked = read_marker(&marker).map_err(|source| at(&marker, source))?;
@@ -155,13 +168,23 @@ fn find(config: &Config, keys: &KeyPair, open_at: &OpenStore) -> Result<(Disk, T
     if folder::keep_from_others(&path).map_err(|source| at(&path, source))? {
         tracing::warn!(path = %path.display(), "others could look into the store until now");
     }
+    // Nothing is written to a file before it is known to be ours: not even that it was open.
+    titled(&Disk::look(&path)?, keys, marked, is_new)?;
     let disk = open_at(&path)?;
     if let Err(error) = disk.examine() {
         // Closing it would write to a file that is to stay as it is.
         std::mem::forget(disk);
         return Err(error.into());
     }
-    let title = titled(&disk, keys, marked)?;
+    let title = match titled(&disk, keys, marked, is_new)? {
+        Some(title) => title,
+        None => {
+            let title = new_title(keys).map_err(|source| at(&path, source))?;
+            disk.set_title(&title)?;
+            title
+        }
+    };
+    folder::clear(&config.state);
     if marked.is_none() {
         write_marker(&marker, Marker { store: title.store, incarnation: 0 })
             .map_err(|source| at(&marker, source))?;
@@ -169,23 +192,24 @@ fn find(config: &Config, keys: &KeyPair, open_at: &OpenStore) -> Result<(Disk, T
     Ok((disk, title))
 }
 
-/// Which store it is: ours, and the one that the marker tells of.
-fn titled(disk: &Disk, keys: &KeyPair, marked: Option<Marker>) -> Result<Title, DiskError> {
+/// Which store it is: ours, and the one that the marker tells of. None of a version that gave it no name, and no marker.
+fn titled(
+    disk: &Disk,
+    keys: &KeyPair,
+    marked: Option<Marker>,
+    is_new: bool,
+) -> Result<Option<Title>, DiskError> {
     let title = match (disk.title()?, marked) {
         (Some(title), _) => title,
-        (None, Some(_)) => return Err(DiskError::Other),
-        // Of a version that gave it no name, and no marker.
-        (None, None) => {
-            let title = new_title(keys)?;
-            disk.set_title(&title)?;
-            title
-        }
+        (None, None) if !is_new => return Ok(None),
+        // Whose it is nobody can say: it was here before the key.
+        (None, _) => return Err(DiskError::Other),
     };
     title.check_key(keys.public())?;
     match marked {
         Some(marked) if marked.store != title.store => Err(DiskError::Other),
         Some(marked) if disk.standing()?.0 < marked.incarnation => Err(DiskError::Older),
-        _ => Ok(title),
+        _ => Ok(Some(title)),
     }
 }
 
@@ -198,8 +222,10 @@ fn opener(path: PathBuf, open_at: Arc<OpenStore>, title: Title) -> Opener {
             Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
-        let disk = open_at(&path)?;
-        if disk.title()? == Some(title) { Ok(disk) } else { Err(DiskError::Other) }
+        if Disk::look(&path)?.title()? != Some(title) {
+            return Err(DiskError::Other);
+        }
+        open_at(&path)
     })
 }
 

@@ -5,7 +5,8 @@ use crate::revocation::Revocation;
 use cosmosmesh_protocol::{id::NodeId, identity::Cause};
 
 impl Client {
-    /// Takes back the key in force of a member: the daemon must hold the authority's key (`trust.issuer`). It tells the others in their turn.
+    /// Takes back the key in force of a member: the daemon must hold the authority's key (`trust.issuer`). It tells its neighbours at once, and
+    /// they tell theirs.
     ///
     /// # Errors
     /// [`ClientError`]; with reason `not_configured` when the daemon does not hold the authority's key, `no_certificate` when it knows of no

@@ -2,20 +2,26 @@
 
 mod check;
 mod gossip;
+mod horizon;
+mod masks;
 mod place;
 mod plan;
 mod preset;
 mod radio;
 mod raw;
 mod sense;
+mod state;
 mod trust;
 
 pub use check::ConfigErrors;
+pub use horizon::{HorizonError, NextHorizon};
+pub use masks::Masks;
 pub use place::ConfigError;
 pub use plan::Plan;
 pub use preset::{Durability, Preset, Requirements};
 pub use radio::{Radio, Speaks, Station};
 pub use raw::Limits;
+pub use state::SharedState;
 pub use trust::Trust;
 
 use crate::tls::Tls;
@@ -55,6 +61,8 @@ pub struct Config {
     pub gossip: Option<DiscoveryConfig>,
     /// The plan that it takes part in, if it does.
     pub plan: Option<Plan>,
+    /// The state that it shares with others, if it does.
+    pub shared_state: Option<SharedState>,
     /// Who else there is.
     pub peers: Vec<Peer>,
     /// Modems and radios that peers are behind.
@@ -117,6 +125,8 @@ pub enum Via {
     },
     /// We look for it by mDNS, connect, and speak TCPCLv4.
     Discovered,
+    /// We look for it in shared state, where it says its address, connect, and speak TCPCLv4.
+    Told,
     /// It connects to us.
     Inbound,
     /// It is another daemon of this process.
@@ -155,6 +165,12 @@ impl Config {
     #[must_use]
     pub fn token_file(&self) -> PathBuf {
         self.state.join("token")
+    }
+
+    /// The file of the plan's last later horizon.
+    #[must_use]
+    pub fn horizon_file(&self) -> PathBuf {
+        self.state.join("horizon.ron")
     }
 
     /// The file of its store.

@@ -1,7 +1,12 @@
 //! What applications ask of the engine.
 
 use super::Engine;
-use crate::{inbox::InboxNumber, mailbox::Reply, revocation::Revocation};
+use crate::{
+    inbox::InboxNumber,
+    mailbox::Reply,
+    revocation::Revocation,
+    state::{StateDot, StateItem, StateQuery, StateWrite},
+};
 use cosmosmesh_protocol::{
     bundle::BundleId,
     envelope::Purpose,
@@ -22,6 +27,14 @@ pub(crate) enum Command {
     Learn(Statement, Reply<Result<(), Refusal>>),
     /// The authority takes a member's key back.
     Revoke(NodeId, Cause, Reply<Result<Revocation, Refusal>>),
+    /// The log as it is, signed; nothing where none is kept.
+    SignLog(Reply<Option<SignedLog>>),
+    /// Write to shared state.
+    WriteState(StateWrite, Reply<Result<StateDot, Refusal>>),
+    /// Read shared state.
+    ReadState(StateQuery, Reply<Result<Vec<StateItem>, Refusal>>),
+    /// The plan's next horizon begins, as this file tells it.
+    Replan(String, Reply<Result<u64, Refusal>>),
     /// The inbox is dealt with up to here.
     Take(InboxNumber, Reply<()>),
 }
@@ -32,11 +45,23 @@ impl Command {
         let payload = match self {
             Self::Submit(submission, _) => submission.payload.len(),
             Self::SendBundle(submission, _) => submission.payload.len(),
+            Self::WriteState(write, _) => write.bytes(),
+            Self::Replan(text, _) => text.len(),
             // A statement is a few hundred bytes.
-            Self::Learn(..) | Self::Revoke(..) | Self::Take(..) => 0,
+            Self::Learn(..) | Self::Revoke(..) | Self::SignLog(_) | Self::ReadState(..) | Self::Take(..) => 0,
         };
         payload + size_of::<Self>()
     }
+}
+
+/// The log's state in the node's own words, and in others'.
+pub(crate) struct SignedLog {
+    /// Its checkpoint.
+    pub(crate) checkpoint: Vec<u8>,
+    /// Others' checkpoints.
+    pub(crate) seen: Vec<Vec<u8>>,
+    /// Others' signatures of its own.
+    pub(crate) cosignatures: Vec<Vec<u8>>,
 }
 
 /// A message or bundle that is durable here, and on its way.
@@ -115,6 +140,16 @@ impl Engine {
             Command::Revoke(node, cause, reply) => {
                 let _ = reply.send(self.revoke(node, cause));
             }
+            Command::SignLog(reply) => {
+                let _ = reply.send(self.sign_log());
+            }
+            Command::WriteState(write, reply) => self.write_state(&write, reply),
+            Command::ReadState(query, reply) => {
+                let _ = reply.send(self.read_state(&query));
+            }
+            Command::Replan(text, reply) => {
+                let _ = reply.send(self.replan(&text));
+            }
             Command::Take(number, reply) => {
                 self.taken = self.taken.max(Some(number));
                 self.taking.push(reply);
@@ -122,6 +157,17 @@ impl Engine {
         }
         // What is accepted at once is told now, so that replies keep the order of their requests.
         self.drain_node();
+    }
+
+    fn sign_log(&self) -> Option<SignedLog> {
+        let node = &self.parts.node;
+        let seen = node.witness().into_iter().flat_map(|witness| witness.evidence());
+        let cosignatures = node.cosignatures().into_iter().flat_map(|known| known.values().cloned());
+        Some(SignedLog {
+            checkpoint: node.signed_checkpoint()?,
+            seen: seen.map(|proven| proven.bytes.clone()).collect(),
+            cosignatures: cosignatures.collect(),
+        })
     }
 
     fn refuse_submission(&mut self, error: InputError, reply: &Reply<Result<Accepted, Refusal>>) {

@@ -10,22 +10,26 @@ mod mtcp;
 mod outputs;
 mod peers;
 mod radio;
+mod replan;
 mod revoke;
 mod secure;
+mod state;
 mod turn;
 
-pub(crate) use command::Command;
 pub use command::{Accepted, Refusal};
+pub(crate) use command::{Command, SignedLog};
 pub(crate) use outputs::purpose_word;
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, Plan},
+    discovery::Found,
     inbox::InboxNumber,
     mailbox::{Mailbox, Open, Reply},
     metrics::{Counts, Snapshot},
     plan::PlanNotes,
     processor,
+    state::{StateChanges, StateDot, StateItem},
     store::{Keeper, Store},
     tls::TlsSetup,
     transport::{ConnectionId, stream::Streams},
@@ -34,6 +38,7 @@ use command::Requests;
 use connection::{Closing, Connection};
 use cosmosmesh_protocol::{
     node::{Batch, Input, InputError, LinkId, Node, Transfer},
+    sync::Dot,
     time::{Instant, UtcEstimate},
 };
 use ending::Ending;
@@ -43,7 +48,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     net::{SocketAddr, UdpSocket},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -75,6 +80,8 @@ const SELDOM: Duration = Duration::from_secs(10);
 const LOOK_AT_TRUST: Duration = Duration::from_secs(1);
 /// How long an input that took longer than its budget is told of.
 const ALARM: Duration = Duration::from_secs(60);
+/// Changes of shared state that are remembered for those who ask for them.
+const MAX_CHANGES: usize = 1024;
 /// How long a connection that is over may take to write its last words.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -82,12 +89,55 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Shared {
     snapshot: Mutex<Snapshot>,
+    changes: Mutex<Changes>,
+    changed: Condvar,
+}
+
+/// What others have written to shared state lately.
+#[derive(Default)]
+struct Changes {
+    /// How many were forgotten.
+    forgotten: u64,
+    items: VecDeque<StateItem>,
+}
+
+impl Changes {
+    fn end(&self) -> u64 {
+        self.forgotten + self.items.len() as u64
+    }
 }
 
 impl Shared {
     /// A copy of what the engine last told.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another has written something.
+    fn changed(&self, item: StateItem) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if changes.items.len() >= MAX_CHANGES {
+            changes.items.pop_front();
+            changes.forgotten += 1;
+        }
+        changes.items.push_back(item);
+        drop(changes);
+        self.changed.notify_all();
+    }
+
+    /// What was written since `after`.
+    pub(crate) fn changes(&self, after: Option<u64>, patience: Duration) -> StateChanges {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(after) = after else {
+            return StateChanges { next: changes.end(), missed: false, items: Vec::new() };
+        };
+        let waited = self.changed.wait_timeout_while(changes, patience, |changes| changes.end() == after);
+        let changes = waited.unwrap_or_else(PoisonError::into_inner).0;
+        // A daemon that was started anew has begun to count anew.
+        let missed = after < changes.forgotten || after > changes.end();
+        let first = if missed { 0 } else { (after - changes.forgotten) as usize };
+        let items = changes.items.iter().skip(first).cloned().collect();
+        StateChanges { next: changes.end(), missed, items }
     }
 }
 
@@ -131,6 +181,8 @@ pub(crate) struct Parts {
     pub(crate) keeper: Keeper,
     pub(crate) streams: Streams,
     pub(crate) socket: Option<UdpSocket>,
+    /// Peers that are found by what they say of themselves in shared state, by their places in the configuration.
+    pub(crate) told: Vec<(usize, Arc<Found>)>,
     /// Where the radios' clients begin to count their packets.
     pub(crate) radio_seeds: Vec<u32>,
     pub(crate) datagrams_dropped: Arc<AtomicU64>,
@@ -162,12 +214,16 @@ pub(crate) struct Engine {
     taking: Vec<Reply<()>>,
     taking_written: Vec<Reply<()>>,
     requests: Requests,
+    /// Writes to shared state that wait for the disk.
+    state_writes: VecDeque<(Dot, Reply<Result<StateDot, Refusal>>)>,
     /// Messages for the application on the disk, and their bytes.
     inbox: u64,
     inbox_bytes: u64,
     store_failing: Option<String>,
     counts: Counts,
     plan: PlanNotes,
+    /// The plan in the horizon that is planned.
+    horizon: Option<Plan>,
     /// When messages were accepted whose acknowledgement is not here.
     accepted_at: BTreeMap<(u64, u8, u64), Instant>,
     /// When an input last took longer than its budget.
@@ -176,6 +232,8 @@ pub(crate) struct Engine {
     /// What the node was told of civil time.
     civil: Option<UtcEstimate>,
     trust_due: Instant,
+    /// The version of the list of keys taken back that sessions were last judged by.
+    list_looked_at: u64,
     published: Instant,
     stopping: Option<Instant>,
     /// Until when peers are not judged by what they have not said.
@@ -194,6 +252,7 @@ impl Engine {
         let radios = parts.config.radios.iter().zip(&parts.radio_seeds);
         let radios = radios.map(|(radio, seed)| RadioState::new(radio, *seed)).collect();
         let (inbox, inbox_bytes) = parts.store.inbox_size().unwrap_or((0, 0));
+        let horizon = parts.config.plan.clone();
         let mut engine = Self {
             parts,
             peers,
@@ -210,16 +269,19 @@ impl Engine {
             taking: Vec::new(),
             taking_written: Vec::new(),
             requests: Requests::default(),
+            state_writes: VecDeque::new(),
             inbox,
             inbox_bytes,
             store_failing: None,
             counts: Counts::default(),
             plan: PlanNotes::default(),
+            horizon,
             accepted_at: BTreeMap::new(),
             over_budget_at: None,
             civil_due: Instant::ZERO,
             civil: None,
             trust_due: Instant::ZERO,
+            list_looked_at: 0,
             published: Instant::ZERO,
             stopping: None,
             catching_up: Instant::ZERO,
@@ -229,6 +291,7 @@ impl Engine {
         };
         engine.introduce_peers();
         engine.begin_plan();
+        engine.announce();
         engine.publish();
         engine
     }
@@ -348,12 +411,19 @@ impl Engine {
         for (reason, count) in self.parts.node.refusals() {
             counts.refused.insert(("node", reason), *count);
         }
-        let away = self.parts.streams.room.count_turned_away();
-        if away > 0 {
-            counts.refused.insert(("connection", "too_many_connections"), away);
+        let room = &self.parts.streams.room;
+        let (away, shown_out) = (room.count_turned_away(), room.count_shown_out());
+        for (reason, count) in [("too_many_connections", away), ("guest_gave_way", shown_out)] {
+            if count > 0 {
+                counts.refused.insert(("connection", reason), count);
+            }
         }
+        let away = away + shown_out;
         if away > std::mem::replace(&mut self.turned_away, away) && self.may_tell("turned_away").is_some() {
-            tracing::warn!(away, "connections were turned away or ended: as many as allowed are open");
+            tracing::warn!(
+                away,
+                "connections were turned away, or guests gave way: as many as allowed are open"
+            );
         }
         let dropped = self.parts.datagrams_dropped.load(Ordering::Relaxed);
         if dropped > 0 {
@@ -382,10 +452,12 @@ impl Engine {
             over_budget_lately: since.is_some_and(|since| since < ALARM),
             counts,
             peers: self.peer_status(),
-            plan: self.plan.view(self.parts.config.plan.as_ref(), &self.parts.node),
+            plan: self.plan.view(self.horizon.as_ref(), &self.parts.node),
             radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,
+            log_entries: self.parts.node.journal().map(|journal| journal.size()),
+            shared_cells: self.parts.node.replica().map(|replica| replica.cells() as u64),
             signatures: [signatures.made, signatures.checked],
             budget: Duration::from_millis(u64::from(self.parts.config.limits.budget_ms)),
             at: self.published.saturating_since(Instant::ZERO),

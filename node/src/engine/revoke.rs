@@ -4,7 +4,7 @@ use super::{Engine, Refusal};
 use crate::{credential, revocation::Revocation};
 use cosmosmesh_protocol::{
     id::NodeId,
-    identity::{Cause, Statement},
+    identity::{Cause, Certificate, Statement},
     node::{Input, InputError},
 };
 
@@ -44,6 +44,17 @@ impl Engine {
                 format!(
                     "another list is in force, of version {version}, and this one is no newer: what it takes back goes on. Where a node has the \
                      authority's key, `ctl revoke` there adds to the list in force"
+                ),
+            ));
+        }
+        if let (Statement::Certificate(bytes), true) = (&statement, stale)
+            && let Some((node, keyring)) = Certificate::claimed_subject(bytes).zip(self.parts.node.keyring())
+            && !keyring.credentials(node).contains(&statement)
+        {
+            return Err(Refusal::new(
+                "certificate_older",
+                format!(
+                    "another certificate of node {node} is in force, and this one begins no later: it does not count. `certify issue` dates                      certificates five minutes back, for clocks that are behind; `--backdated-s 0` does not"
                 ),
             ));
         }

@@ -68,7 +68,6 @@ impl Engine {
     /// The session wants TLS from here on.
     pub(super) fn start_tls(&mut self, connection: &mut Connection, role: Role) {
         let now = self.now();
-        self.tell_trust_to_tls();
         let begun = match (&self.parts.tls, role) {
             (Some(setup), Role::Active) => setup.connect(connection.from().ip()),
             (Some(setup), Role::Passive) => setup.accept(),
@@ -120,14 +119,21 @@ impl Engine {
                     session.tls_done(now, TlsOutcome::Failed);
                 }
                 if let Some(more) = self.may_tell("tls_refused") {
-                    tracing::warn!(%from, %error, more, "TLS is refused");
+                    let why = tls::why(&error);
+                    tracing::warn!(%from, why, more, "TLS is refused");
                 }
                 bytes.len()
             }
         }
     }
 
-    /// What the node knows of the authority's word is what sessions are judged by.
+    /// The version of the list of keys taken back; 0 without one.
+    pub(super) fn list_number(&self) -> u64 {
+        self.parts.node.keyring().map_or(0, |keyring| keyring.list_number())
+    }
+
+    /// What the node knows of the authority's word is what sessions are judged by. Each heartbeat, and when somebody brings something new: not for
+    /// each stranger that connects.
     fn tell_trust_to_tls(&self) {
         if let (Some(setup), Some(keyring)) = (&self.parts.tls, self.parts.node.keyring()) {
             setup.learn(keyring);
@@ -150,6 +156,7 @@ impl Engine {
             return;
         }
         self.tell_trust_to_tls();
+        self.list_looked_at = self.list_number();
         let Some(setup) = &self.parts.tls else { return };
         let mut over: Vec<(ConnectionId, &'static str)> = Vec::new();
         for (id, connection) in &self.connections {

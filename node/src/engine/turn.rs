@@ -73,7 +73,8 @@ impl Engine {
         if self.parts.node.poll_timeout().is_some_and(|due| due <= now) {
             let _ = self.input(Input::Timeout);
         }
-        if now >= self.trust_due {
+        // A list that came with a message of another member counts at once, too.
+        if now >= self.trust_due || self.list_number() != self.list_looked_at {
             self.trust_due = now.saturating_add(LOOK_AT_TRUST);
             self.look_at_trust();
         }

@@ -60,7 +60,7 @@ impl Server {
             let _entered = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        let app = routes::app(door, Arc::new(Guard::new(token)));
+        let app = routes::app(door, Arc::new(Guard::new(token.clone())), Arc::new(token));
         let (stop, stopping) = watch::channel(false);
         let thread = thread::Builder::new().name("http".to_owned()).spawn(move || {
             runtime.block_on(serve(listener, app, stopping));

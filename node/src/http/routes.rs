@@ -1,5 +1,8 @@
 //! What is answered to which request.
 
+mod ledger;
+mod state;
+
 use super::{
     MAX_WAITING,
     guard::{self, Guard},
@@ -8,10 +11,11 @@ use crate::{
     credential,
     door::{Door, Health},
     engine::{Accepted, Refusal},
-    message::Message,
+    message::{Message, hex},
     metrics::PeerStatus,
     plan::PlanView,
     revocation::{self, Revocation},
+    token::Token,
 };
 use axum::{
     Json, Router,
@@ -42,13 +46,14 @@ const LIFETIME_S: u64 = 86_400;
 #[derive(Clone)]
 pub(super) struct App {
     door: Door,
+    token: Arc<Token>,
     waiting: Arc<Semaphore>,
 }
 
 type Fields = BTreeMap<String, String>;
 type Answer<T> = Result<Json<T>, Refused>;
 
-pub(super) fn app(door: Door, guard: Arc<Guard>) -> Router {
+pub(super) fn app(door: Door, guard: Arc<Guard>, token: Arc<Token>) -> Router {
     let most = door.config.limits.bundle_bytes as usize;
     Router::new()
         .route("/healthz", get(healthz))
@@ -58,6 +63,7 @@ pub(super) fn app(door: Door, guard: Arc<Guard>) -> Router {
         .route("/v1/peers", get(peers))
         .route("/v1/contacts", get(contacts))
         .route("/v1/plan", get(plan))
+        .route("/v1/plan/next", post(next_horizon))
         .route("/v1/send", post(send))
         .route("/v1/send_many", post(send_many))
         .route("/v1/bundle", post(bundle))
@@ -65,12 +71,17 @@ pub(super) fn app(door: Door, guard: Arc<Guard>) -> Router {
         .route("/v1/take", post(take))
         .route("/v1/learn", post(learn))
         .route("/v1/revoke", post(revoke))
+        .route("/v1/log", get(ledger::head))
+        .route("/v1/log/entries", get(ledger::entries))
+        .route("/v1/log/proof", get(ledger::proof))
+        .route("/v1/state", get(state::read).post(state::write))
+        .route("/v1/state/changes", get(state::changes))
         .route("/v1/shutdown", post(shutdown))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such path\n") })
         .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "not by this method\n") })
         .layer(DefaultBodyLimit::max(most))
         .layer(middleware::from_fn_with_state(guard, guard::check))
-        .with_state(App { door, waiting: Arc::new(Semaphore::new(MAX_WAITING)) })
+        .with_state(App { door, token, waiting: Arc::new(Semaphore::new(MAX_WAITING)) })
 }
 
 /// A refusal as an answer.
@@ -114,12 +125,26 @@ impl App {
     }
 }
 
-async fn healthz(State(app): State<App>) -> (StatusCode, &'static str) {
-    if app.door.is_alive() {
-        (StatusCode::OK, "ok\n")
+/// Who asks with 32 bytes of its own hears whether this daemon knows the token, before it shows it to whoever has this address.
+async fn healthz(
+    State(app): State<App>,
+    Query(fields): Query<Fields>,
+) -> Result<(StatusCode, String), Refused> {
+    check_fields(&fields, &["ask"])?;
+    let (status, mut text) = if app.door.is_alive() {
+        (StatusCode::OK, "ok\n".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n".to_owned())
+    };
+    if let Some(asked) = fields.get("ask") {
+        let asked = hex::bytes(asked).and_then(|bytes| bytes.try_into().ok());
+        let asked = asked.ok_or_else(|| bad("ask", "64 hexadecimal digits"))?;
+        if let Some(address) = app.door.addresses.control {
+            text.push_str(&app.token.answer(address, &asked));
+            text.push('\n');
+        }
     }
+    Ok((status, text))
 }
 
 async fn readyz(State(app): State<App>) -> (StatusCode, String) {
@@ -166,6 +191,11 @@ async fn contacts(State(app): State<App>) -> Json<Vec<Contact>> {
 
 async fn plan(State(app): State<App>) -> Json<Option<PlanView>> {
     Json(app.door.snapshot().plan)
+}
+
+/// A later horizon of the plan, as the text of its file.
+async fn next_horizon(State(app): State<App>, body: String) -> Answer<u64> {
+    app.wait(move |door| door.replan(body)).await
 }
 
 async fn send(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer<Accepted> {

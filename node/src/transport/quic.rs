@@ -341,3 +341,6 @@ fn transport() -> TransportConfig {
         .max_idle_timeout(IdleTimeout::try_from(SILENCE).ok());
     transport
 }
+
+#[cfg(test)]
+mod hostile_tests;

@@ -46,13 +46,14 @@ pub(crate) struct Room {
     places: Mutex<Places>,
     left: Condvar,
     turned_away: AtomicU64,
+    shown_out: AtomicU64,
 }
 
 impl Room {
     /// Of `most` places.
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        let (places, left, turned_away) = (Mutex::default(), Condvar::new(), AtomicU64::new(0));
-        Arc::new(Self { most, places, left, turned_away })
+        let (places, left) = (Mutex::default(), Condvar::new());
+        Arc::new(Self { most, places, left, turned_away: AtomicU64::new(0), shown_out: AtomicU64::new(0) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
@@ -70,9 +71,12 @@ impl Room {
     ) -> Option<Arc<Slot>> {
         let mut places = self.lock();
         if places.taken >= self.most {
-            self.turned_away();
-            let (leaving, guest) = places.next_to_leave()?;
+            let Some((leaving, guest)) = places.next_to_leave() else {
+                self.turned_away();
+                return None;
+            };
             drop(places);
+            self.shown_out.fetch_add(1, Ordering::Relaxed);
             guest.stream.shut_down();
             shown_out(leaving);
             let full = |places: &mut Places| places.taken >= self.most;
@@ -94,14 +98,19 @@ impl Room {
         Arc::new(Slot { room: self.clone(), id, known: AtomicBool::new(false) })
     }
 
-    /// Counts one that has no place, or loses it.
+    /// Counts one that has no place.
     pub(crate) fn turned_away(&self) {
         self.turned_away.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many had no place, or lost it.
+    /// How many had no place.
     pub(crate) fn count_turned_away(&self) -> u64 {
         self.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// How many guests gave way.
+    pub(crate) fn count_shown_out(&self) -> u64 {
+        self.shown_out.load(Ordering::Relaxed)
     }
 
     /// How many places are taken.
@@ -196,6 +205,7 @@ mod tests {
             Some(ConnectionId(0)),
             "it is shown out, and its place is taken until it has gone"
         );
+        assert_eq!((room.count_turned_away(), room.count_shown_out()), (2, 1));
         drop(held);
         assert!(admit(3).is_some());
     }

@@ -72,6 +72,11 @@ fn up_leaves_alone_what_it_did_not_make() {
     let learned = ctl(1, &["learn", folder.join("revocations").to_str().expect("text")]);
     assert_eq!(learned.status.code(), Some(1), "{learned:?}");
     text(run(&folder, &["down", "--folder", "MESH"]));
+    let again = text(run(&folder, &["up", "2", "--folder", "MESH"]));
+    assert!(again.lines().nth(1).is_some_and(|line| line.ends_with("alone: key_compromised")), "{again}");
+    let peers = text(ctl(1, &["peers"]));
+    assert!(peers.contains("down") && peers.trim_end().ends_with("key_compromised"), "{peers}");
+    text(run(&folder, &["down", "--folder", "MESH"]));
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod privacy;
 mod rounding;
 mod status;
 mod succession;
+mod thresholds;
+mod told;
 
 pub use horizon::{PlanHorizon, Requests};
 pub use status::PlanStatus;
@@ -25,6 +27,7 @@ use self::{
     latest::Latest,
     membership::{Joining, Membership},
     rounding::{Auction, Choice},
+    thresholds::Thresholds,
 };
 use super::{InputError, Node, PlanConfig, Report, input::Submission};
 use crate::{
@@ -62,6 +65,8 @@ pub(super) struct Planning {
     commit: Option<Distribution>,
     /// Requests that this coordinator makes whole.
     auction: Option<Auction>,
+    /// Under masks, the stage in which this coordinator makes them whole.
+    thresholds: Option<Thresholds>,
     /// What this node's asset has decided of its requests.
     choice: Choice,
     joining: Option<Joining>,
@@ -97,6 +102,7 @@ impl Planning {
             membership: Membership::new(&config.participants),
             commit: None,
             auction: None,
+            thresholds: None,
             choice: Choice::default(),
             joining: None,
             latest: Latest::default(),
@@ -137,11 +143,16 @@ impl Planning {
 
     fn take_back_asset(&mut self, now: Instant, value: &[u8]) -> Option<()> {
         let stage = PlanStage(u64::from_be_bytes(*value.first_chunk()?));
-        let asset = self.asset.as_mut()?;
+        let node = self.asset.as_ref()?.node();
         if !stage.is_relaxed() {
-            let fixed = self.choice.fix(stage, self.config.problem.as_ref()?)?;
-            *asset = Asset::new(asset.node(), fixed, QpSettings::default()).ok()?.in_horizon(stage.0);
+            let fixed = self.choice.fix(stage, self.config.problem.as_ref()?);
+            let again = match fixed {
+                Some(fixed) => Asset::new(node, fixed, QpSettings::default()).ok()?.in_horizon(stage.0),
+                None => self.offering_again(stage)?,
+            };
+            self.asset = Some(again);
         }
+        let asset = self.asset.as_mut()?;
         asset.restore(value)?;
         if let Some(request) = asset.request().cloned() {
             self.term = request.term;
@@ -170,12 +181,13 @@ impl Planning {
             let span = (now, now.saturating_add(outlook));
             let choice = choose(plan, id, &members, config.couplings.len(), span, config.pace.deadline);
             (settings.kind, settings.curvature) = (choice.kind, choice.curvature);
+            why = choice.reason.word();
             if config.privacy.as_ref().is_some_and(|masks| masks.noise.is_some()) {
                 // Noise is on shares: methods that need more than shares would be told nothing.
                 settings.kind =
                     if choice.kind.rounds() { Kind::Exchange } else { Kind::AsynchronousExchange };
+                why = choice.reason.under_noise();
             }
-            why = choice.reason.word();
         }
         settings = settings.fit(config.couplings.len(), max_payload);
         if let Some(fixed) = self.private.as_ref().and_then(|private| private.fixed(self.term)) {
@@ -242,6 +254,9 @@ impl Node {
         let agreed = before.filter(|_| planning.private.is_some()).and_then(Coordinator::agreement);
         let (mut coordinator, settings, _) =
             planning.coordinate(id, now, &self.plan, self.config.max_payload, round)?;
+        if let Some(floor) = planning.thresholds.and_then(|thresholds| thresholds.floor(stage)) {
+            coordinator = coordinator.rounding(&planning.config.couplings, floor);
+        }
         // Prices that are none are no reason to leave the fleet without a coordinator.
         let zeros = vec![0.0; planning.config.couplings.len()];
         let resumed = coordinator.resume(now, stage.0, round, prices);
@@ -297,7 +312,7 @@ impl Node {
             return self.on_masked_message(source, payload);
         }
         if let Ok(request) = Request::decode(payload) {
-            if request.term < planning.term || source != planning.leader(request.term) {
+            if request.term < planning.term || !planning.may_lead(source, request.term) {
                 return self.refuse_coordinator(source, request.term);
             }
             return self.on_request(source, &request);
@@ -335,6 +350,10 @@ impl Node {
             Notice::Vote { horizon, term, round, calling, prices } => {
                 let heard = Heard { at: self.now, term, horizon, round, prices, committed: false, calling };
                 self.on_vote(source, heard);
+            }
+            Notice::Call { .. } | Notice::Allotment { .. } if planning.private.is_some() => {
+                // Bids are read one by one: where answers are masked nobody bids.
+                self.report(Report::ModuleRefused { reason: "plan_question" });
             }
             Notice::Call { horizon, round, .. } => self.on_call(source, PlanStage(horizon), round),
             Notice::Allotment { horizon, attempt, granted, .. } => {

@@ -25,9 +25,6 @@ mod version;
 #[cfg(test)]
 mod oracle;
 
-/// A horizon of the plan is so many bits of the solvers' horizons: it may be solved in stages, each of which is a horizon to them.
-pub(crate) const STAGE_BITS: u32 = 8;
-
 pub use exchange::{Adaptation, PlanError};
 pub use fleet::{
     Assembly, CentralSolution, Coupling, CouplingKind, Couplings, FleetError, FleetProblem, Rule,

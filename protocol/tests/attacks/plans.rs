@@ -258,14 +258,15 @@ fn an_epoch_far_ahead_deposes_nobody_although_there_are_keys_for_it() {
         assert_eq!(say(&mut fleet, &Notice::Stand { horizon: 0, term: 39, tries: 0 }.encode()), refused);
     }
     assert!(bring(&mut fleet, (2, 3), 2, &masked_request(couplings, 0, exchange())).is_empty());
-    // It takes its turn, and the next one for answers of another length, and no more in the horizon.
-    assert!(say(&mut fleet, &opening(2)).is_empty());
-    assert!(say(&mut fleet, &opening(4)).is_empty());
-    for epoch in [6, 8, 40] {
+    // It takes its turn, and its next ones as often as the committee has seats, and no more in the horizon.
+    for epoch in [2, 4, 6] {
+        assert!(say(&mut fleet, &opening(epoch)).is_empty(), "{epoch}");
+    }
+    for epoch in [8, 10, 40] {
         assert_eq!(say(&mut fleet, &opening(epoch)), refused, "{epoch}");
     }
     // The other candidate's turn comes after it.
-    assert!(bring(&mut fleet, (2, 3), 3, &opening(5)).is_empty());
+    assert!(bring(&mut fleet, (2, 3), 3, &opening(7)).is_empty());
 }
 
 #[test]
@@ -293,6 +294,21 @@ fn a_question_of_another_kind_than_the_missions_is_not_answered() {
     assert!(bring(&mut fleet, (2, 3), 2, &masked_request(couplings, 0, exchange)).is_empty());
     let mut fleet = masked(&[(3, 3, &[])], Kind::AsynchronousExchange);
     assert!(bring(&mut fleet, (2, 3), 1, &masked_request(couplings, 0, proximal)).is_empty());
+}
+
+#[test]
+fn under_masks_nobody_bids_and_nobody_is_granted_anything_alone() {
+    let mut fleet = masked(&[(3, 3, &[])], Kind::Exchange);
+    let couplings = entries(&fleet) - 2;
+    let call = Notice::Call { horizon: 1, term: 0, round: 4 }.encode();
+    let allotment = Notice::Allotment { horizon: 1, term: 0, attempt: 1, granted: vec![0] }.encode();
+    for (sequence, notice) in [call, allotment].iter().enumerate() {
+        assert_eq!(bring(&mut fleet, (2, 3), 1 + sequence as u64, notice), ["plan_question"]);
+    }
+    // Nor is anybody asked by thresholds where the mission has no requests.
+    let brackets = vec![(0, 9); couplings];
+    let whole = Question::Whole { brackets, bins: 1, filler: 2, wide: false };
+    assert_eq!(bring(&mut fleet, (2, 3), 3, &masked_request(couplings, 0, whole)), ["plan_question"]);
 }
 
 #[test]

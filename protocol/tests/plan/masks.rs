@@ -41,7 +41,9 @@ fn wake(fleet: &mut Fleet, node: u64) {
 
 #[test]
 fn nobody_can_be_summed_and_the_plan_ends_with_what_was_agreed_last() {
-    for (kind, first) in [(Kind::Exchange, 100), (Kind::AsynchronousExchange, 40), (Kind::AsynchronousExchange, 100)] {
+    for (kind, first) in
+        [(Kind::Exchange, 100), (Kind::AsynchronousExchange, 40), (Kind::AsynchronousExchange, 100)]
+    {
         let mut fleet = Fleet::with(Setup { masks: Some(2), ..setup(kind) });
         fleet.start();
         fleet.run_for(seconds(first));
@@ -55,7 +57,12 @@ fn nobody_can_be_summed_and_the_plan_ends_with_what_was_agreed_last() {
         fleet.run_for(seconds(6000));
         assert_eq!(members(&fleet, 1), [(4, false, "absent_kept")], "{kind:?}: {:?}", windows(&fleet, 1));
         let version = fleet.committed(1);
-        assert!(matches!(version[..], [(0, _, Outcome::Absent)]), "{kind:?}: {version:?} {:?} {:?}", windows(&fleet, 1), members(&fleet, 1));
+        assert!(
+            matches!(version[..], [(0, _, Outcome::Absent)]),
+            "{kind:?}: {version:?} {:?} {:?}",
+            windows(&fleet, 1),
+            members(&fleet, 1)
+        );
         assert!((2..=3).all(|node| fleet.committed(node) == version), "{kind:?}");
         // It ends: no generation after it, and nobody is asked anything.
         assert_eq!((refusals(&fleet, 1, "plan_no_quorum"), unopened(&fleet, "changes")), (0, 1), "{kind:?}");
@@ -71,7 +78,9 @@ fn nobody_can_be_summed_and_the_plan_ends_with_what_was_agreed_last() {
 
 #[test]
 fn members_that_come_and_go_do_not_empty_a_sum_that_cannot_begin_again() {
-    for (kind, outcome) in [(Kind::AsynchronousExchange, Outcome::Converged), (Kind::Exchange, Outcome::Absent)] {
+    for (kind, outcome) in
+        [(Kind::AsynchronousExchange, Outcome::Converged), (Kind::Exchange, Outcome::Absent)]
+    {
         let mut fleet = Fleet::with(Setup { masks: Some(2), quorum: 2, ..setup(kind) });
         fleet.start();
         fleet.run_for(seconds(40));
@@ -85,7 +94,10 @@ fn members_that_come_and_go_do_not_empty_a_sum_that_cannot_begin_again() {
         }
         fleet.run_for(seconds(30));
         let told = members(&fleet, 1);
-        assert!(told.contains(&(4, false, "left")) && told.contains(&(4, true, "joined")), "{kind:?} {told:?}");
+        assert!(
+            told.contains(&(4, false, "left")) && told.contains(&(4, true, "joined")),
+            "{kind:?} {told:?}"
+        );
         assert!(fleet.committed(1).is_empty(), "{kind:?}");
         // Two others leave. Members would not open what is left: the sum that works is kept.
         for node in [2, 3] {
@@ -97,7 +109,13 @@ fn members_that_come_and_go_do_not_empty_a_sum_that_cannot_begin_again() {
         // With a method of rounds all were summed together, and the two may not be left out of further questions one by one: it ends with what was
         // agreed last. Without, it may be that the two make the other one's blocks.
         let rounds = kind == Kind::Exchange;
-        assert_eq!((kept, unopened(&fleet, "changes")), (rounds, usize::from(rounds)), "{told:?} {:?} {:?}", windows(&fleet, 1), fleet.committed(1));
+        assert_eq!(
+            (kept, unopened(&fleet, "changes")),
+            (rounds, usize::from(rounds)),
+            "{told:?} {:?} {:?}",
+            windows(&fleet, 1),
+            fleet.committed(1)
+        );
         let version = fleet.committed(1);
         assert!(matches!(version[..], [(0, _, found)] if found == outcome), "{kind:?} {version:?}");
         assert_eq!(refusals(&fleet, 1, "plan_no_quorum"), 0, "{kind:?}");
@@ -134,7 +152,11 @@ fn a_node_without_a_part_in_a_horizon_comes_back_and_takes_its_masks_up_with_the
     fleet.enter_horizon(1, &[1, 2, 4]);
     fleet.restart(3);
     fleet.run_for(seconds(20_000));
-    assert!(matches!(fleet.committed(2).last(), Some((1, _, Outcome::Converged))), "{:?}", fleet.committed(2));
+    assert!(
+        matches!(fleet.committed(2).last(), Some((1, _, Outcome::Converged))),
+        "{:?}",
+        fleet.committed(2)
+    );
     // Then it has one again, in the same epoch.
     fleet.setup.members = (1..=NODES).collect();
     fleet.enter_horizon(2, &[1, 2, 3, 4]);
@@ -143,8 +165,15 @@ fn a_node_without_a_part_in_a_horizon_comes_back_and_takes_its_masks_up_with_the
     // Alone it joins at the next one.
     fleet.enter_horizon(3, &[1, 2, 3, 4]);
     fleet.run_for(seconds(20_000));
-    let refused = ["not_enrolled", "replayed", "plan_masks_dropped"].map(|reason| refusals(&fleet, 3, reason));
+    let refused =
+        ["not_enrolled", "replayed", "plan_masks_dropped"].map(|reason| refusals(&fleet, 3, reason));
     assert_eq!(refused, [0; 3]);
-    assert!(fleet.hosts[&3].reports.iter().any(|report| matches!(report, Report::PlanLocal { horizon: 3, .. })));
-    assert!(matches!(fleet.committed(3).last(), Some((3, _, Outcome::Converged))), "{:?}", fleet.committed(3));
+    assert!(
+        fleet.hosts[&3].reports.iter().any(|report| matches!(report, Report::PlanLocal { horizon: 3, .. }))
+    );
+    assert!(
+        matches!(fleet.committed(3).last(), Some((3, _, Outcome::Converged))),
+        "{:?}",
+        fleet.committed(3)
+    );
 }

@@ -3,7 +3,7 @@
 //! A later term deposes the coordinator of a lesser one on its own word. A candidate that says its very last term would leave nobody a term to stand
 //! for. So nobody is followed more than one turn of candidates beyond the greatest term known here, unless nothing was heard of that one's coordinator
 //! for the configured silence, as after a long time out of contact; and a coordinator takes its own next turn, which it does when answers of
-//! another horizon have another length, once in a horizon. To spend the keys a candidate then has to let others be elected in between, which takes their silence each time.
+//! another horizon have another length, or to audit another member of the committee, no oftener in a horizon than that has seats. To spend the keys a candidate then has to let others be elected in between, which takes their silence each time.
 
 use super::Planning;
 use crate::time::Instant;
@@ -18,7 +18,7 @@ impl Planning {
             return true;
         }
         if self.leader(term) == self.leader(self.term) && term - self.term == turn {
-            return private.jumped() != Some(self.config.horizon) || self.is_missed(now);
+            return private.may_jump(self.config.horizon) || self.is_missed(now);
         }
         term - self.term < turn || self.is_missed(now)
     }

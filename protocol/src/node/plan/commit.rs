@@ -54,6 +54,11 @@ impl Node {
             self.coordinate_from(stage, round, &prices);
             return;
         }
+        if self.conclude_thresholds(outcome) {
+            return;
+        }
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(coordinator) = &planning.coordinator else { return };
         if planning.config.requests.any() && stage.is_relaxed() {
             let (round, prices) = (coordinator.round(), coordinator.prices().to_vec());
             return self.call_for_bids(stage.next(), round, prices);

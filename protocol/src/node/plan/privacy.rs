@@ -4,7 +4,7 @@
 //! published; the coordinator only says which epoch is in force, and its method how long an answer is. What a mask or a release
 //! depends on is in the same batch as the message that it makes possible, so it is durable before that leaves.
 
-use super::{Node, Planning, latest::Slot};
+use super::{Node, PlanStage, Planning, latest::Slot};
 use crate::{
     cbor::{self, ARRAY, Reader},
     id::NodeId,
@@ -59,8 +59,8 @@ pub(super) struct Private {
     spent: Vec<u8>,
     /// Releases that were told of.
     told: (u64, bool),
-    /// The horizon in which a coordinator last took its own next turn.
-    jumped: Option<u64>,
+    /// How often a coordinator took its own next turn in a horizon.
+    jumped: (u64, usize),
     /// The method of a term: its masks are as long as its answers.
     method: Option<(u32, MethodSettings)>,
 }
@@ -82,7 +82,7 @@ impl Private {
             kept,
             spent,
             told,
-            jumped: None,
+            jumped: (0, 0),
             method: None,
         }
     }
@@ -110,7 +110,8 @@ impl Private {
         let (enrolment, seed) = (&self.config.enrolment, &self.config.seed);
         let seated = enrolment.seats(self.own);
         let member = seated.then(|| Enrolment::member(&terms, self.own, seed, leader)).transpose()?;
-        let party = Party::new(self.own, leader, terms, self.config.patience);
+        let suspicion = self.party.as_ref().map(|party| party.suspicion().clone()).unwrap_or_default();
+        let party = Party::new(self.own, leader, terms, self.config.patience).suspecting(suspicion);
         let mut party = party.with_masking(masking).with_member(member);
         party.deal()?;
         for (from, deal) in core::mem::take(&mut self.early) {
@@ -141,8 +142,7 @@ impl Private {
 
     /// This asset's masks of an epoch: what was spent in an earlier one stays spent.
     fn masking(&mut self, terms: &Arc<Terms>) -> Result<Masking, PrivacyError> {
-        let (secret, policy) =
-            (self.config.seed.asset(terms.parts().epoch), self.config.enrolment.policy());
+        let (secret, policy) = (self.config.seed.asset(terms.parts().epoch), self.config.enrolment.policy());
         let masks = privacy::Asset::new(Arc::clone(terms), self.own, &secret, &policy)?;
         match self.party.as_mut().and_then(Party::take_masking) {
             Some(last) => Ok(last.renewed(masks)),
@@ -171,19 +171,25 @@ impl Private {
         Ok(masking)
     }
 
+    /// From what the asset's tickets for its requests follow in a horizon.
+    pub(super) fn tickets(&self, horizon: u64) -> [u8; 32] {
+        self.config.seed.tickets(horizon)
+    }
+
     /// Whether the mission published keys for a coordinator's term.
     pub(super) fn covers(&self, term: u32) -> bool {
         epoch(term) <= self.config.enrolment.epochs.len() as u64
     }
 
-    /// The horizon in which a coordinator last took its own next turn.
-    pub(super) const fn jumped(&self) -> Option<u64> {
-        self.jumped
+    /// Whether a coordinator may take its own next turn in a horizon: for answers of another length, or to audit another member of the committee.
+    pub(super) fn may_jump(&self, horizon: u64) -> bool {
+        let seats = self.config.enrolment.epochs.first().map_or(0, |(seats, _)| seats.len());
+        self.jumped.0 != horizon || self.jumped.1 < seats
     }
 
     /// A coordinator takes its own next turn in a horizon.
     pub(super) const fn jump(&mut self, horizon: u64) {
-        self.jumped = Some(horizon);
+        self.jumped = if self.jumped.0 == horizon { (horizon, self.jumped.1 + 1) } else { (horizon, 1) };
     }
 
     /// Takes kept deals and what was spent back. `None`: not for this part.
@@ -326,11 +332,14 @@ fn epoch(term: u32) -> u64 {
 /// Answers that are shares, with squares that saturate, are as wide as shares.
 fn width(question: &Question) -> Width {
     match question {
-        Question::Exchange { .. } | Question::Proximal { .. } => Width::Shares,
+        Question::Exchange { .. } | Question::Proximal { .. } | Question::Whole { wide: false, .. } => {
+            Width::Shares
+        }
         Question::Consensus { .. }
         | Question::Anderson { .. }
         | Question::Response { .. }
-        | Question::Intercept { .. } => Width::Any,
+        | Question::Intercept { .. }
+        | Question::Whole { .. } => Width::Any,
     }
 }
 
@@ -388,9 +397,9 @@ impl Planning {
     pub(super) fn could_begin(&self) -> bool {
         let party = self.private.as_ref().and_then(|private| private.party.as_ref());
         let present = self.membership.present();
-        party.and_then(Party::gathering).is_none_or(|gathering| {
-            gathering.aggregator().could_begin_with(present.iter().copied())
-        })
+        party
+            .and_then(Party::gathering)
+            .is_none_or(|gathering| gathering.aggregator().could_begin_with(present.iter().copied()))
     }
 }
 
@@ -472,7 +481,11 @@ impl Node {
         }
         // Masks are bound to the question where all are asked one: who is asked to answer by another method is asked to do without.
         let waits = request.question.one_at_a_time();
-        if planning.config.auto.is_none() && waits == planning.config.settings.kind.rounds() {
+        let fits = match request.question {
+            Question::Whole { .. } => planning.rounds_by_thresholds(),
+            _ => planning.config.auto.is_some() || waits != planning.config.settings.kind.rounds(),
+        };
+        if !fits {
             return self.report(Report::ModuleRefused { reason: "plan_question" });
         }
         let entries = request.question.layout(request.prices.len()).entries();
@@ -547,7 +560,31 @@ impl Node {
             Err(error) => self.refuse_mask(&error),
         }
         self.send_masks();
+        if self.begins_epoch() {
+            return;
+        }
         self.ask(asked);
+    }
+
+    /// Begins this coordinator's next term where a member spoils sums who cannot be found in this epoch: with keys of their own, as many members more may be audited. Whether it
+    /// did.
+    fn begins_epoch(&mut self) -> bool {
+        let id = self.config.id;
+        let Some(planning) = self.planning.as_mut() else { return false };
+        let candidates = planning.config.successors.len() as u32 + 1;
+        let next = planning.term.saturating_add(candidates);
+        let (Some(private), Some(coordinator)) = (&mut planning.private, &planning.coordinator) else {
+            return false;
+        };
+        let exhausted = private.party.as_mut().is_some_and(Party::take_exhausted);
+        if !exhausted || !private.covers(next) || coordinator.outcome().is_some() {
+            return false;
+        }
+        let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round().saturating_add(1));
+        let prices = coordinator.prices().to_vec();
+        planning.term = next;
+        self.report(Report::PlanTerm { term: next, coordinator: id });
+        self.coordinate_from(stage, round, &prices).is_some()
     }
 
     fn send_masks(&mut self) {

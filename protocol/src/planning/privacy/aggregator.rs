@@ -224,7 +224,9 @@ impl Aggregator {
     fn choices(&self, late: bool) -> Vec<Vec<usize>> {
         let whole = |class: &usize| {
             let block = self.groups.block(*class).filter(|_| *class != FRESH);
-            block.is_some_and(|block| block.iter().all(|place| self.newcomers[class].entries.contains_key(place)))
+            block.is_some_and(|block| {
+                block.iter().all(|place| self.newcomers[class].entries.contains_key(place))
+            })
         };
         let blocks: Vec<usize> = self.newcomers.keys().copied().filter(whole).collect();
         let all: Vec<usize> = self.newcomers.keys().copied().collect();
@@ -432,7 +434,9 @@ impl Aggregator {
 
     /// Drops what waits of assets that were never summed in the horizon ([`Aggregator::left_behind`]).
     pub fn leave_behind(&mut self) {
-        for (place, sequence) in self.newcomers.remove(&FRESH).map(|window| window.entries).unwrap_or_default() {
+        for (place, sequence) in
+            self.newcomers.remove(&FRESH).map(|window| window.entries).unwrap_or_default()
+        {
             self.standings[place].resolved = sequence;
         }
     }

@@ -3,7 +3,10 @@
 use sha2::{Digest as _, Sha256};
 
 use super::error::PrivacyError;
-use crate::{cbor::Reader, planning::STAGE_BITS};
+use crate::cbor::Reader;
+
+/// The low bits of a horizon's number tell stages of one horizon apart: what is asked in them differs, what assets want does not.
+pub const STAGE_BITS: u32 = 8;
 
 /// A generation of the sum, and the question that is answered in it.
 ///

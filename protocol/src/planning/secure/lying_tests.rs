@@ -234,9 +234,13 @@ fn fewer_than_changes_are_left_out_of_questions_that_others_answer() {
     let begun = || {
         let mut fleet = fleet();
         let mut rounds = [0; 5];
-        for (round, price, those) in
-            [(1, 0.4, all.to_vec()), (2, 0.1, but(0)), (3, 0.1, all.to_vec()), (4, 0.4, but(1)), (5, 0.4, all.to_vec())]
-        {
+        for (round, price, those) in [
+            (1, 0.4, all.to_vec()),
+            (2, 0.1, but(0)),
+            (3, 0.1, all.to_vec()),
+            (4, 0.4, but(1)),
+            (5, 0.4, all.to_vec()),
+        ] {
             ask(&mut fleet, &mut rounds, round, price, &those).expect("opens");
         }
         (fleet, rounds)

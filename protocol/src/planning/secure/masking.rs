@@ -16,7 +16,7 @@ use crate::{
             self, Occasion, PrivacyError, Receipt, Resolution,
             noise::{Ledger, Mechanism, Release, WhenSpent},
         },
-        solver::{Asset, Heading, Request},
+        solver::{Asset, Heading, Question, Request},
     },
 };
 
@@ -79,8 +79,8 @@ impl Masking {
         Self { masks, outstanding: None, counted: 0, noise: None, told: None }
     }
 
-    /// With noise on every share of every new answer, from a secret seed of the caller's random source; squares behind it are not told. Meant for methods that
-    /// need shares alone, as exchange without adaptation and asynchronous exchange do: the solver goes on as if the noise were not there.
+    /// With noise on every share of every new answer, and on the slopes of affine models, from a secret seed of the caller's random source; squares behind them are not told. Meant for
+    /// methods that need no more, as exchange without adaptation, asynchronous exchange and the asynchronous method do: the solver goes on as if the noise were not there.
     #[must_use]
     pub fn with_noise(self, mechanism: Mechanism, seed: [u8; 32]) -> Self {
         let (seed, sized) = (Zeroizing::new(seed), false);
@@ -110,6 +110,7 @@ impl Masking {
             // What is under way counts first: a second answer would be relative to a sum that nobody knows yet. It goes again for a
             // later round too: the coordinator counts it, or says in its next receipt that it never will.
             let again = |masked| Reply::Answer(MaskedAnswer { heading, masked });
+            asset.follow(request);
             return Ok(self.masks.repeat().map(again));
         }
         if request.committed.is_some() {
@@ -120,7 +121,7 @@ impl Masking {
             return Err(PlanError::Horizon { found, expected }.into());
         }
         self.begin(request, &asked.receipt)?;
-        self.fit(request.prices.len())?;
+        self.fit(request)?;
         if self.is_spent() && !self.would_repeat(asset, request) {
             return self.stop(request, asked.receipt.generation).map(Some);
         }
@@ -133,10 +134,11 @@ impl Masking {
             return Ok(None);
         };
         let question = whatever_is_counted(&answered);
-        let again = self.told.as_ref().filter(|told| told.question == question).map(|told| told.steps.clone());
+        let again =
+            self.told.as_ref().filter(|told| told.question == question).map(|told| told.steps.clone());
         let released = match again {
             Some(steps) => Some(steps),
-            None => self.release(&whole, request.prices.len())?,
+            None => self.release(&whole, request)?,
         };
         let Some(released) = released else {
             return self.stop(request, asked.receipt.generation).map(Some);
@@ -146,10 +148,13 @@ impl Masking {
     }
 
     /// What an answer costs follows from its length, which a method and a horizon decide.
-    fn fit(&mut self, shares: usize) -> Result<(), PrivacyError> {
+    fn fit(&mut self, request: &Request) -> Result<(), PrivacyError> {
         let Some(noise) = &mut self.noise else { return Ok(()) };
-        if noise.mechanism.entries() != shares {
-            noise.mechanism = noise.mechanism.resized(shares)?;
+        let shares = request.prices.len();
+        let models = matches!(request.question, Question::Intercept { .. });
+        let told = if models { request.question.layout(shares).entries() } else { shares };
+        if noise.mechanism.entries() != told {
+            noise.mechanism = noise.mechanism.resized(told)?;
         }
         noise.sized = true;
         Ok(())
@@ -199,7 +204,8 @@ impl Masking {
     }
 
     /// What may be said of an answer, in the terms' steps.
-    fn release(&mut self, whole: &[i64], shares: usize) -> Result<Option<Vec<i64>>, SecureError> {
+    fn release(&mut self, whole: &[i64], request: &Request) -> Result<Option<Vec<i64>>, SecureError> {
+        let shares = request.prices.len();
         let parts = self.masks.terms().parts();
         let (bound, grain) = (parts.bound, u32::from(parts.grain));
         // Squares of all assets together stay within the bits too.
@@ -214,14 +220,23 @@ impl Masking {
             return Ok(Some(steps.collect()));
         };
         let widest = bound.saturating_mul(1 << grain).min(i64::MAX as u64);
+        // Slopes are told with as much noise as shares, in their own scale. What else follows shares is not told.
+        let models = matches!(request.question, Question::Intercept { .. });
+        let told = if models { whole.len() } else { shares };
+        let bits = noise.mechanism.slope_bits();
+        let scaled = |(place, entry): (usize, &i64)| match place < shares {
+            true => *entry,
+            false => entry.saturating_mul(1 << bits),
+        };
         let terms = self.masks.terms().digest();
         let mut rng = noise.stream(terms, parts.epoch, self.masks.sequence() + 1);
-        let share = whole.get(..shares).unwrap_or_default();
-        match noise.mechanism.release(share, widest, &mut rng)? {
+        let share: Vec<i64> = whole.iter().take(told).enumerate().map(scaled).collect();
+        match noise.mechanism.release(&share, widest, &mut rng)? {
             Release::Noisy(noisy) => {
-                let noisy = noisy.into_iter().map(|value| value >> grain);
+                let back = |(place, value): (usize, i64)| if place < shares { value } else { value >> bits };
+                let noisy = noisy.into_iter().enumerate().map(|one| back(one) >> grain);
                 // Squares would tell what the noise hides: they are said to be large whatever they are, which costs nothing and ends no plan early.
-                Ok(Some(noisy.chain(vec![limit; whole.len() - shares]).collect()))
+                Ok(Some(noisy.chain(vec![limit; whole.len() - told]).collect()))
             }
             Release::Spent(_) => Ok(None),
         }

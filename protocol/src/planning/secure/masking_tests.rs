@@ -1,6 +1,8 @@
 use alloc::{vec, vec::Vec};
 
-use super::{Enrolment, EpochSeed, MaskedRequest, Masking, Opening, Reply, Spent, Width};
+use super::{
+    Enrolment, EpochSeed, MaskedRequest, Masking, Opening, Reply, Spent, Width, masking::asked_of_all,
+};
 use crate::{
     id::NodeId,
     planning::{
@@ -10,7 +12,7 @@ use crate::{
             self, PrivacyError, Receipt,
             noise::{Mechanism, NoiseSettings, WhenSpent},
         },
-        solver::{Asset, Coordinator, Kind, MethodSettings, Pace, Question, Request},
+        solver::{Asset, Coordinator, Curvature, Kind, MethodSettings, Pace, Question, Request},
     },
     time::Instant,
 };
@@ -70,6 +72,7 @@ fn settings() -> NoiseSettings {
         grain_bits: 8,
         clip: 1 << 24,
         norm: None,
+        slope_bits: 0,
         variance: 1 << 30,
         budget: u64::MAX,
         when_spent: WhenSpent::KeepLast,
@@ -309,4 +312,39 @@ fn nobody_waits_for_who_has_retired_and_too_few_end_the_plan() {
     assert!(!lead.on_timeout(late).contains(&nodes[0]) && lead.poll_timeout().is_some_and(|due| due > late));
     let told = lead.retire(late, nodes[1], 3);
     assert_eq!((told, lead.outcome().is_some()), (nodes, true), "two of four are fewer than three");
+}
+
+#[test]
+fn thresholds_are_a_part_of_the_question() {
+    let whole =
+        |threshold| Question::Whole { brackets: vec![(threshold, 9); 2], bins: 2, filler: 0, wide: true };
+    let digest = |question| asked_of_all(&Request { question, ..asked(1, 0, 0, 0).request });
+    assert!(digest(whole(3)).is_some());
+    assert_ne!(
+        digest(whole(3)),
+        digest(whole(4)),
+        "who is asked at another threshold answers under other masks"
+    );
+    assert_eq!(digest(asked(1, 0, 0, 0).request.question), None);
+}
+
+#[test]
+fn an_affine_model_is_told_with_noise_on_its_slopes_too() {
+    let question = Question::Intercept { curvature: Curvature::Diagonal, blend: 1.0, proximal: 1.0 };
+    let asked =
+        MaskedRequest { request: Request { question, ..asked(1, 0, 0, 0).request }, ..asked(1, 0, 0, 0) };
+    let entries = asked.request.question.layout(ENTRIES).entries();
+    let terms = enrolment().terms(1, entries, Width::Any).expect("published");
+    let masks =
+        privacy::Asset::new(terms, OWN, &seed(OWN.0).asset(1), &enrolment().policy()).expect("enrolled");
+    let mut masking = Masking::new(masks).with_noise(noise(3, WhenSpent::KeepLast), seed(OWN.0).noise());
+    let mut solver = asset();
+    masking.on_request(&mut solver, &asked).expect("answers");
+    let (exact, told) =
+        (solver.answer().expect("an answer").to_vec(), masking.masks().outstanding().expect("said").to_vec());
+    assert_eq!(told.len(), 2 * ENTRIES);
+    assert!(exact.iter().zip(&told).all(|(exact, told)| exact != told), "every entry has its noise");
+    // Twice as many entries cost twice as much.
+    let cost = noise(3, WhenSpent::KeepLast).resized(2 * ENTRIES).expect("in range").cost();
+    assert_eq!(masking.ledger().expect("noise").spent(), cost);
 }

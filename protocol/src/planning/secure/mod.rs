@@ -36,7 +36,7 @@ pub use gathering::Gathering;
 pub use masking::{Masking, Reply};
 pub use message::{MaskedAnswer, MaskedRequest, Opening, Spent, Width};
 pub(crate) use party::number;
-pub use party::{Party, Window};
+pub use party::{Party, Suspicion, Window};
 
 /// Why a step of planning under masks is refused.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -57,7 +57,7 @@ impl SecureError {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Plan(_) => "plan_contribution",
+            Self::Plan(error) => error.reason(),
             Self::Privacy(error) => error.reason(),
             Self::Message(_) => "plan_malformed",
         }

@@ -70,6 +70,15 @@ const MAX_VAIN: u32 = 8;
 /// How often the pause before a further generation doubles at the most.
 const MAX_DOUBLINGS: u32 = 6;
 
+/// What audits told a coordinator of the committee, epoch after epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suspicion {
+    /// Members whose part was computed again.
+    audited: Vec<NodeId>,
+    /// Those of them that said something else.
+    liars: Vec<NodeId>,
+}
+
 /// The most windows whose fate is kept until it is asked for.
 const MAX_WINDOWS: usize = 64;
 
@@ -92,7 +101,7 @@ pub struct Party {
     waits: Option<(Asked, Instant)>,
     /// A member whose part in an implausible sum is computed again: no window is closed until then, at the latest.
     audit: Option<(NodeId, Instant)>,
-    /// Members that were audited.
+    /// Members that were audited in this epoch.
     audited: Vec<NodeId>,
     /// Generations in a row of which no sum was opened.
     vain: u32,
@@ -100,6 +109,9 @@ pub struct Party {
     paused: Option<Instant>,
     /// When it is decided what becomes of those who wait and may not be summed with whoever is here.
     stuck: Option<Instant>,
+    suspicion: Suspicion,
+    /// A member would have to be audited, and the epoch permits no further recovery.
+    exhausted: bool,
     windows: VecDeque<Window>,
     out: VecDeque<(NodeId, Vec<u8>)>,
     /// Messages of this node to itself.
@@ -113,6 +125,7 @@ impl Party {
         let (windows, out, own) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
         let (masking, member, gathering, waits) = (None, None, None, None);
         let (audit, audited, vain, paused, stuck) = (None, Vec::new(), 0, None, None);
+        let (suspicion, exhausted) = (Suspicion::default(), false);
         Self {
             node,
             coordinator,
@@ -127,6 +140,8 @@ impl Party {
             vain,
             paused,
             stuck,
+            suspicion,
+            exhausted,
             windows,
             out,
             own,
@@ -149,6 +164,23 @@ impl Party {
     #[must_use]
     pub fn with_gathering(self, gathering: Option<Gathering>) -> Self {
         Self { gathering, ..self }
+    }
+
+    /// With what audits of earlier epochs told: known liars are audited first, and those who did not lie not again.
+    #[must_use]
+    pub fn suspecting(self, suspicion: Suspicion) -> Self {
+        Self { suspicion, ..self }
+    }
+
+    /// What audits told, for the next epoch.
+    #[must_use]
+    pub const fn suspicion(&self) -> &Suspicion {
+        &self.suspicion
+    }
+
+    /// Whether somebody spoils sums who can be found in a later epoch only, since this one's recoveries are used up. Answers once.
+    pub const fn take_exhausted(&mut self) -> bool {
+        core::mem::replace(&mut self.exhausted, false)
     }
 
     /// Deals the own key's shares to the committee, if this node has a seat.
@@ -286,6 +318,9 @@ impl Party {
         {
             let differs = gathering.audit(from, reply)? == Audit::Differs;
             self.audit = None;
+            if differs && !self.suspicion.liars.contains(&seat) {
+                self.suspicion.liars.push(seat);
+            }
             self.tell(Window::Audited { seat, deputy: from, differs });
             return Ok(Vec::new());
         }
@@ -335,19 +370,26 @@ impl Party {
             let first = usize::from(lot[place]) % seats.len();
             seats[first..].iter().chain(&seats[..first]).copied()
         };
-        let audited = &self.audited;
-        let suspects = from(0).filter(|seat| *seat != own && !audited.contains(seat));
-        let pairs = suspects.flat_map(|suspect| {
-            from(1).filter(move |seat| *seat != suspect).map(move |deputy| (suspect, deputy))
+        let (here, Suspicion { audited, liars }) = (&self.audited, &self.suspicion);
+        let fresh = from(0).filter(|seat| *seat != own && !audited.contains(seat));
+        let known = liars.iter().copied().filter(|seat| seats.contains(seat));
+        let suspects: Vec<NodeId> = known.chain(fresh).filter(|seat| !here.contains(seat)).collect();
+        // Who has a deputy already is recomputed by that one. A known liar is nobody's deputy.
+        let pairs = suspects.iter().flat_map(|suspect| {
+            let deputies = from(1).filter(move |seat| seat != suspect && !liars.contains(seat));
+            deputies.map(move |deputy| (*suspect, deputy))
         });
-        // One that has a deputy already is recomputed by that one.
-        let Some((suspect, deputy, recover)) = pairs
+        let found = pairs
             .into_iter()
-            .find_map(|(suspect, deputy)| Some((suspect, deputy, gathering.recover(suspect, deputy).ok()?)))
-        else {
+            .find_map(|(suspect, deputy)| Some((suspect, deputy, gathering.recover(suspect, deputy).ok()?)));
+        let Some((suspect, deputy, recover)) = found else {
+            self.exhausted |= !suspects.is_empty();
             return;
         };
         self.audited.push(suspect);
+        if !self.suspicion.audited.contains(&suspect) {
+            self.suspicion.audited.push(suspect);
+        }
         // Shares are asked for, come to the deputy, and its sum comes here.
         self.audit = Some((suspect, now.saturating_add(4 * self.patience)));
         self.tell(Window::Recovered { lost: suspect, deputy });

@@ -25,6 +25,7 @@ use super::{
     method::{Method, MethodSettings, Progress, Tally, method},
     report::{MAX_REPORTS, RoundReport},
     request::{Question, Request},
+    thresholds::Thresholds,
 };
 use crate::{
     id::NodeId,
@@ -208,6 +209,26 @@ impl Coordinator {
     #[must_use]
     pub fn in_term(self, term: u32) -> Self {
         Self { term, ..self }
+    }
+
+    /// The same coordinator, which asks for requests to be made whole ([`super::thresholds`]), in answers as long as its method's. Nobody takes one below the `floor`.
+    #[must_use]
+    pub fn rounding(self, couplings: &Couplings, floor: u32) -> Self {
+        let wide = !matches!(self.method.question(), Question::Exchange { .. } | Question::Proximal { .. });
+        let method = Thresholds::new(couplings.clone(), self.sum.len(), wide, floor);
+        Self { method: Box::new(method), ..self }
+    }
+
+    /// Whether it asks for requests to be made whole.
+    #[must_use]
+    pub fn is_rounding(&self) -> bool {
+        matches!(self.method.question(), Question::Whole { .. })
+    }
+
+    /// How many requests members have, and how many they took at the last answers; `None` where nothing tells.
+    #[must_use]
+    pub fn requests(&self) -> Option<(usize, usize)> {
+        self.method.requests()
     }
 
     /// Opens the first round, and answers who is to be asked: everyone.
@@ -447,7 +468,10 @@ impl Coordinator {
             Question::Exchange { relaxation, .. }
             | Question::Consensus { relaxation, .. }
             | Question::Anderson { relaxation, .. } => relaxation,
-            Question::Proximal { .. } | Question::Response { .. } | Question::Intercept { .. } => 1.0,
+            Question::Proximal { .. }
+            | Question::Response { .. }
+            | Question::Intercept { .. }
+            | Question::Whole { .. } => 1.0,
         };
         let sum: Vec<i64> = self.sum.iter().map(|&sum| sum as i64).collect();
         let blocks = self.method.layout().blocks(&sum).expect("the sum has the layout's entries");
@@ -491,7 +515,8 @@ impl Coordinator {
 
     fn commit(&mut self, now: Instant, outcome: Outcome) -> Vec<NodeId> {
         // A plan that ends unfinished is the last that was agreed on, not what few of a new sum lead to.
-        let agreed = self.agreed.as_ref().filter(|_| outcome == Outcome::Absent).and_then(|_| self.agreement());
+        let agreed =
+            self.agreed.as_ref().filter(|_| outcome == Outcome::Absent).and_then(|_| self.agreement());
         if let Some(agreed) = agreed {
             self.method.resume(agreed.prices());
         }

@@ -255,6 +255,11 @@ pub trait Method: Debug + Send + Sync {
     /// the rounds before is forgotten.
     fn resume(&mut self, prices: &[f64]);
 
+    /// How many requests members have, and how many they took at the last answers; `None` where nothing tells.
+    fn requests(&self) -> Option<(usize, usize)> {
+        None
+    }
+
     /// The layout of answers.
     fn layout(&self) -> Layout {
         self.question().layout(self.prices().len())

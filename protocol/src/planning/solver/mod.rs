@@ -13,6 +13,7 @@
 //! | [`quasi_newton`] | everyone since the last step | dual response | value, slope |
 //! | [`asynchronous`] | anyone | near the last model | slope |
 //! | [`asynchronous_exchange`] | anyone | proximal | none |
+//! | [`thresholds`] (requests made whole) | everyone | what to take | the same by bins |
 
 pub mod anderson;
 pub mod asset;
@@ -32,6 +33,7 @@ mod report;
 pub mod request;
 pub mod response;
 pub mod slots;
+pub mod thresholds;
 
 pub use asset::Asset;
 pub use auto::{Choice, Reason, choose};

@@ -160,8 +160,7 @@ fn an_asset_whose_part_comes_after_the_epoch_was_opened_gets_its_masks() {
 fn what_changed_is_kept_once_and_deals_that_come_early_wait() {
     let mut private = private();
     let early = {
-        let mut other =
-            Private::new(NodeId(3), PrivacyConfig { seed: seed(3), ..private.config.clone() });
+        let mut other = Private::new(NodeId(3), PrivacyConfig { seed: seed(3), ..private.config.clone() });
         other.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
         let party = other.party.as_mut().expect("open");
         core::iter::from_fn(|| party.poll_transmit()).find(|(to, _)| *to == OWN).expect("a deal").1
