@@ -70,6 +70,7 @@ fn what_was_spent_outlives_masks_that_do_not_fit() {
         variance: 1 << 30,
         budget: u64::MAX,
         when_spent: privacy::noise::WhenSpent::KeepLast,
+        slope_bits: 0,
     };
     let mut ledger = Ledger::new(u64::MAX);
     ledger.charge(500).expect("covered");
