@@ -122,7 +122,8 @@ impl Node {
     pub(super) fn on_stand(&mut self, source: NodeId, term: u32, tries: u32) {
         let (now, id) = (self.now, self.config.id);
         let Some(planning) = self.planning.as_mut() else { return };
-        if term < planning.term || !planning.may_lead(source, term) {
+        let near = planning.may_follow(now, term);
+        if term < planning.term || !planning.may_lead(source, term) || !near {
             return self.refuse_coordinator(source, term);
         }
         if let Some(coordinator) = &planning.coordinator {

@@ -39,7 +39,7 @@ pub mod thresholds;
 pub use asset::Asset;
 pub use auto::{Choice, Reason, choose};
 pub use contribution::Contribution;
-pub use coordinator::{Coordinator, Heading, Pace};
+pub use coordinator::{Agreed, Coordinator, Heading, Pace};
 pub use layout::{Blocks, Curvature, Layout};
 pub use method::{Kind, Method, MethodSettings, Progress, Tally, method};
 pub use report::{MAX_REPORTS, RoundReport};
