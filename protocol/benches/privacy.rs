@@ -4,6 +4,7 @@
 
 use std::{hint::black_box, sync::Arc};
 
+use chacha20::{ChaCha20, KeyIvInit as _, cipher::StreamCipher as _};
 use cosmosmesh_protocol::{
     id::NodeId,
     planning::{
@@ -17,7 +18,9 @@ use cosmosmesh_protocol::{
     },
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use hkdf::Hkdf;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+use sha2::Sha256;
 
 const COORDINATOR: NodeId = NodeId(1);
 const SLOTS: usize = 24;
@@ -115,6 +118,23 @@ fn aggregate(fleet: &mut Fleet, contributions: &[(NodeId, Vec<u8>)]) -> Vec<i64>
     opened.unwrap().sum
 }
 
+/// The least that masks cost by their definition: for each of so many, one HKDF-Expand (RFC 5869) of a key and one ChaCha20 keystream (RFC 8439) of 24 entries.
+fn bare(masks: u64, bits: u8) -> u64 {
+    let mut held = 0;
+    let mut stream = [0_u8; SLOTS * 8];
+    let stream = &mut stream[..SLOTS * usize::from(bits).div_ceil(8)];
+    for mask in 0..masks {
+        let kdf = Hkdf::<Sha256>::from_prk(&[7; 32]).unwrap();
+        let mut key = [0; 32];
+        kdf.expand_multi_info(&[b"occasion", &[9; 32], &mask.to_be_bytes()], &mut key).unwrap();
+        let mut nonce = [0; 12];
+        nonce[4..].copy_from_slice(&mask.to_be_bytes());
+        ChaCha20::new((&key).into(), (&nonce).into()).apply_keystream(stream);
+        held += u64::from(stream[0]);
+    }
+    held
+}
+
 fn rounds(criterion: &mut Criterion) {
     let bound = 20 << FRACTION_BITS;
     let mut fleet = fleet(1000, bound);
@@ -126,6 +146,10 @@ fn rounds(criterion: &mut Criterion) {
     criterion.bench_function("privacy: aggregate and open 1,000 contributions, all 5 members", |bench| {
         let run = |fleet: &mut Fleet| black_box(aggregate(fleet, &contributions));
         bench.iter_batched_ref(|| silent.clone(), run, BatchSize::LargeInput);
+    });
+    let bits = fleet.terms.parts().bits;
+    criterion.bench_function("privacy: bare HKDF-Expand and ChaCha20 of 5,000 masks", |bench| {
+        bench.iter(|| black_box(bare(1000 * SEATS, bits)));
     });
     let secret = SeatSecret::from_seed(seed(1, 0));
     let terms = Arc::clone(&fleet.terms);
@@ -146,6 +170,7 @@ fn noise(criterion: &mut Criterion) {
         grain_bits: 14,
         clip: 20 << 16,
         norm: None,
+        slope_bits: 0,
         variance: 1 << 32,
         budget: u64::MAX - RHO_STEPS,
         when_spent: WhenSpent::KeepLast,

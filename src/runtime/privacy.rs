@@ -144,8 +144,15 @@ fn settings(spec: &NoiseSpec, entries: usize, least: u8) -> NoiseSettings {
     let sigma = deviation * UNIT / grain;
     let variance = (sigma * sigma).ceil().clamp(1.0, (1_u64 << 40) as f64) as u64;
     let (clip, norm) = (grains(spec.clip), spec.norm.map(grains));
-    let mut settings =
-        NoiseSettings { grain_bits, clip, norm, variance, budget: u64::MAX, when_spent: spec.when_spent };
+    let mut settings = NoiseSettings {
+        grain_bits,
+        clip,
+        norm,
+        slope_bits: 0,
+        variance,
+        budget: u64::MAX,
+        when_spent: spec.when_spent,
+    };
     // Clips that were rounded up to whole grains must not cost more: the budget is the stated one, and lasts for an answer less if need be.
     if let Ok(mechanism) = Mechanism::new(settings, entries) {
         let stated = (total * RHO_STEPS as f64).min(u64::MAX as f64) as u64;

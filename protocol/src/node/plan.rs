@@ -1,5 +1,6 @@
 //! The node's part in the federated plan.
 
+mod ahead;
 mod answer;
 mod ask;
 mod commit;
@@ -12,6 +13,7 @@ mod privacy;
 mod rounding;
 mod status;
 mod succession;
+mod thresholds;
 mod told;
 
 pub use horizon::{PlanHorizon, Requests};
@@ -25,6 +27,7 @@ use self::{
     latest::Latest,
     membership::{Joining, Membership},
     rounding::{Auction, Choice},
+    thresholds::Thresholds,
 };
 use super::{InputError, Node, PlanConfig, Report, input::Submission};
 use crate::{
@@ -62,6 +65,8 @@ pub(super) struct Planning {
     commit: Option<Distribution>,
     /// Requests that this coordinator makes whole.
     auction: Option<Auction>,
+    /// Under masks, the stage in which this coordinator makes them whole.
+    thresholds: Option<Thresholds>,
     /// What this node's asset has decided of its requests.
     choice: Choice,
     joining: Option<Joining>,
@@ -97,6 +102,7 @@ impl Planning {
             membership: Membership::new(&config.participants),
             commit: None,
             auction: None,
+            thresholds: None,
             choice: Choice::default(),
             joining: None,
             latest: Latest::default(),
@@ -137,11 +143,16 @@ impl Planning {
 
     fn take_back_asset(&mut self, now: Instant, value: &[u8]) -> Option<()> {
         let stage = PlanStage(u64::from_be_bytes(*value.first_chunk()?));
-        let asset = self.asset.as_mut()?;
+        let node = self.asset.as_ref()?.node();
         if !stage.is_relaxed() {
-            let fixed = self.choice.fix(stage, self.config.problem.as_ref()?)?;
-            *asset = Asset::new(asset.node(), fixed, QpSettings::default()).ok()?.in_horizon(stage.0);
+            let fixed = self.choice.fix(stage, self.config.problem.as_ref()?);
+            let again = match fixed {
+                Some(fixed) => Asset::new(node, fixed, QpSettings::default()).ok()?.in_horizon(stage.0),
+                None => self.offering_again(stage)?,
+            };
+            self.asset = Some(again);
         }
+        let asset = self.asset.as_mut()?;
         asset.restore(value)?;
         if let Some(request) = asset.request().cloned() {
             self.term = request.term;
@@ -170,12 +181,13 @@ impl Planning {
             let span = (now, now.saturating_add(outlook));
             let choice = choose(plan, id, &members, config.couplings.len(), span, config.pace.deadline);
             (settings.kind, settings.curvature) = (choice.kind, choice.curvature);
+            why = choice.reason.word();
             if config.privacy.as_ref().is_some_and(|masks| masks.noise.is_some()) {
                 // Noise is on shares: methods that need more than shares would be told nothing.
                 settings.kind =
                     if choice.kind.rounds() { Kind::Exchange } else { Kind::AsynchronousExchange };
+                why = choice.reason.under_noise();
             }
-            why = choice.reason.word();
         }
         settings = settings.fit(config.couplings.len(), max_payload);
         if let Some(fixed) = self.private.as_ref().and_then(|private| private.fixed(self.term)) {
@@ -237,13 +249,19 @@ impl Node {
     fn coordinate_from(&mut self, stage: PlanStage, round: u32, prices: &[f64]) -> Option<MethodSettings> {
         let (now, id) = (self.now, self.config.id);
         let planning = self.planning.as_mut()?;
+        // Under masks members may not open what a new sum would begin with: then what was agreed on is what there is.
+        let before = planning.coordinator.as_ref().filter(|last| last.horizon() == stage.0);
+        let agreed = before.filter(|_| planning.private.is_some()).and_then(Coordinator::agreement);
         let (mut coordinator, settings, _) =
             planning.coordinate(id, now, &self.plan, self.config.max_payload, round)?;
+        if let Some(floor) = planning.thresholds.and_then(|thresholds| thresholds.floor(stage)) {
+            coordinator = coordinator.rounding(&planning.config.couplings, floor);
+        }
         // Prices that are none are no reason to leave the fleet without a coordinator.
         let zeros = vec![0.0; planning.config.couplings.len()];
         let resumed = coordinator.resume(now, stage.0, round, prices);
         let asked = resumed.or_else(|_| coordinator.resume(now, stage.0, round, &zeros)).ok()?;
-        (planning.coordinator, planning.commit) = (Some(coordinator), None);
+        (planning.coordinator, planning.commit) = (Some(coordinator.going_on_from(agreed)), None);
         planning.membership.begin();
         if !self.open_masks(settings) {
             return None;
@@ -311,7 +329,8 @@ impl Node {
     fn on_notice(&mut self, source: NodeId, notice: Notice) {
         let Some(planning) = self.planning.as_mut() else { return };
         if let Notice::Call { term, .. } | Notice::Allotment { term, .. } = notice {
-            if term < planning.term || !planning.may_lead(source, term) {
+            let near = planning.may_follow(self.now, term);
+            if term < planning.term || !planning.may_lead(source, term) || !near {
                 return self.refuse_coordinator(source, term);
             }
             if term > planning.term {
@@ -331,6 +350,10 @@ impl Node {
             Notice::Vote { horizon, term, round, calling, prices } => {
                 let heard = Heard { at: self.now, term, horizon, round, prices, committed: false, calling };
                 self.on_vote(source, heard);
+            }
+            Notice::Call { .. } | Notice::Allotment { .. } if planning.private.is_some() => {
+                // Bids are read one by one: where answers are masked nobody bids.
+                self.report(Report::ModuleRefused { reason: "plan_question" });
             }
             Notice::Call { horizon, round, .. } => self.on_call(source, PlanStage(horizon), round),
             Notice::Allotment { horizon, attempt, granted, .. } => {

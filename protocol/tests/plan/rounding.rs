@@ -163,3 +163,81 @@ fn a_member_that_never_bids_is_planned_without() {
     let whole = fleet.held().into_iter().take(3).all(|x| x[..SLOTS].iter().all(|x| *x == 0.0 || *x == 1.0));
     assert!(whole);
 }
+
+/// Under masks: nobody bids, and thresholds rise until what is taken fits.
+pub(crate) fn assert_whole_and_feasible(fleet: &Fleet, read: &Rounded, what: &str) -> f64 {
+    let held = fleet.held();
+    let whole: Vec<Vec<bool>> = held.iter().map(|x| x[..SLOTS].iter().map(|x| *x == 1.0).collect()).collect();
+    let fixed = |x: &f64| *x == 0.0 || *x == 1.0;
+    assert!(held.iter().all(|x| x[..SLOTS].iter().all(fixed)), "{what}: {held:?}");
+    let problem = &fleet.setup.problem;
+    let violation = problem.couplings().violation(&problem.sums(&held));
+    assert!(violation < 1e-4, "{what}: {violation}");
+    let integer = IntegerFleet::new(problem.clone(), fleet.setup.requests.clone()).expect("requests");
+    let best =
+        integer.fix(&whole).expect("rows hold").solve_centrally(QpSettings::default()).expect("solved").cost;
+    let cost = problem.cost(&held);
+    assert!((cost - best).abs() < 1e-3, "{what}: the rest costs {cost}, at best {best}");
+    for node in 1..=NODES {
+        let last = fleet.committed(node).last().map(|version| version.2);
+        assert_eq!(last, Some(Outcome::Converged), "{what} at {node}");
+    }
+    let gap = integrality_gap(read.relaxed, cost);
+    assert!(gap >= -1e-4, "{what}: {gap}");
+    gap
+}
+
+fn masked(kind: Kind) -> (Fleet, Rounded) {
+    let (setup, rounded) = auction(kind);
+    (Fleet::with(Setup { masks: Some(2), ..setup }), rounded)
+}
+
+#[test]
+fn under_masks_requests_are_made_whole_from_sums() {
+    for kind in
+        [Kind::QuasiNewton, Kind::Asynchronous, Kind::Anderson, Kind::Exchange, Kind::AsynchronousExchange]
+    {
+        let (mut fleet, read) = masked(kind);
+        fleet.input(1, Input::StartPlan);
+        fleet.run_for(Duration::from_secs(60_000));
+        let gap = assert_whole_and_feasible(&fleet, &read, kind.word());
+        assert!(gap <= read.gap + 0.02, "{}: {gap}, and {} where bids are read", kind.word(), read.gap);
+        // How many were taken is told as a sum, where answers have room for it.
+        let told = fleet.hosts[&1].reports.iter().find_map(|report| match report {
+            Report::PlanRequests { bids, granted, withdrawn, .. } => Some((*bids, *granted, *withdrawn)),
+            _ => None,
+        });
+        let taken = fleet.held().iter().flat_map(|x| &x[..SLOTS]).filter(|x| **x == 1.0).count();
+        let expected = (kind != Kind::AsynchronousExchange).then_some((SLOTS * NODES as usize, taken, 0));
+        assert_eq!(told, expected, "{}", kind.word());
+    }
+}
+
+#[test]
+fn under_masks_a_successor_and_a_member_that_crashes_go_on_with_thresholds() {
+    let kind = Kind::QuasiNewton;
+    let asks = |fleet: &Fleet| {
+        fleet.hosts[&1].reports.iter().any(|report| matches!(report, Report::PlanRequests { .. }))
+    };
+    let moment = {
+        let (mut fleet, _) = masked(kind);
+        fleet.input(1, Input::StartPlan);
+        (0..5000_u64).find(|_| {
+            fleet.run_for(Duration::from_secs(1));
+            asks(&fleet)
+        })
+    };
+    let moment = moment.expect("it happens");
+    for (node, fails_at) in
+        [(1, moment - 20), (1, moment - 4), (1, moment + 4), (4, moment - 9), (4, moment + 3)]
+    {
+        let (mut fleet, read) = masked(kind);
+        fleet.input(1, Input::StartPlan);
+        fleet.run_for(Duration::from_secs(fails_at));
+        fleet.hosts.get_mut(&node).expect("a host").down = true;
+        fleet.run_for(Duration::from_secs(if node == 1 { 500 } else { 90 }));
+        fleet.restart(node);
+        fleet.run_for(Duration::from_secs(60_000));
+        assert_whole_and_feasible(&fleet, &read, &format!("{node} failed at {fails_at} s"));
+    }
+}

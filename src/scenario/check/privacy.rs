@@ -32,13 +32,9 @@ impl Checker<'_> {
         match spanned.map(|privacy| &privacy.value) {
             Some(RawPrivacy::Off) => PrivacySpec::Off { why: "off in the scenario" },
             Some(RawPrivacy::Masked(masks)) => {
-                self.no_requests(raw, plan);
+                self.no_noisy_requests(masks, raw, plan);
                 let place = &spanned.unwrap_or_else(|| unreachable!("it was matched")).place;
                 PrivacySpec::Masked(self.masks(masks, place, raw, plan, possible))
-            }
-            // Bids say what each request is worth to its asset: they cannot be summed, and no mask hides them.
-            None if requests(plan) => {
-                PrivacySpec::Off { why: "requests are made whole from bids that the coordinator reads" }
             }
             // With as many participants as are opened at least, one that is lost would stop everything.
             None if plan.participants.len() <= K_MIN as usize => {
@@ -51,15 +47,16 @@ impl Checker<'_> {
         }
     }
 
-    fn no_requests(&mut self, raw: &RawPlan, plan: &PlanSpec) {
-        if !requests(plan) {
+    /// A count of who takes a pass that is noisy grants it twice, or to nobody.
+    fn no_noisy_requests(&mut self, masks: &RawMasks, raw: &RawPlan, plan: &PlanSpec) {
+        if masks.noise.is_none() || !requests(plan) {
             return;
         }
         let terms = raw.participants.value.iter().flat_map(|one| &one.value.terms.value);
         let requests = terms.filter_map(|term| term.value.requests.as_ref()).find(|requests| requests.value);
         if let Some(place) = requests.map(|requests| requests.place.clone()) {
-            let allowed = "no requests under masks (`privacy: Off`): the coordinator makes them whole from bids that it reads one by one";
-            self.report(&place, Mistake::Inconsistent, "requests in a plan with masks", allowed);
+            let allowed = "no requests under noise (masks alone are possible): a noisy count of who takes a pass grants it twice, or to nobody";
+            self.report(&place, Mistake::Inconsistent, "requests in a plan with noise", allowed);
         }
     }
 

@@ -109,7 +109,7 @@ record! {
         total_max: Optional<f64>, "none", "Largest sum over the slots.";
         ramp: Optional<f64>, "none", "Largest change between neighbouring slots, 0 or more.";
         windows: Optional<Vec<Spanned<RawSlots>>>, "every slot", "Slots in which its values may differ from zero.";
-        requests: Optional<bool>, "false", "Its values are taken or not, 1 or 0, with `min: 0, max: 1`. Planned as if they could be taken in part, then made whole by the nodes: they bid, the coordinator grants by a stated rule, and the rest is planned once more.";
+        requests: Optional<bool>, "false", "Its values are taken or not, 1 or 0, with `min: 0, max: 1`. Planned as if they could be taken in part, then made whole by the nodes, and the rest is planned once more. Under masks thresholds rise until the sums of what is taken fit; without, the nodes bid and the coordinator grants by a stated rule.";
     }
 }
 

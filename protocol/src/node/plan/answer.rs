@@ -4,7 +4,11 @@ use super::{Node, PlanStage, heard::mark, latest::Slot};
 use crate::{
     id::NodeId,
     node::{Kept, Report},
-    planning::{Version, notice::Notice, solver::Request},
+    planning::{
+        Version,
+        notice::Notice,
+        solver::{Question, Request},
+    },
 };
 use alloc::{vec, vec::Vec};
 
@@ -44,12 +48,18 @@ impl Node {
             Err(reason) => return self.report(Report::ModuleRefused { reason }),
         };
         let stage = PlanStage(at);
-        if asset.round() != round || (news && request.committed.is_some()) {
+        let told = asset.round() != round || (news && request.committed.is_some());
+        if told {
             // An answer that the coordinator counts on must not be forgotten in a crash: the next one is told relative to it.
             let (values, state) = (asset.values().to_vec(), asset.snapshot());
             self.put(vec![Kept::Plan as u8], state);
             let (horizon, whole) = (stage.horizon(), !stage.is_relaxed());
-            self.report(Report::PlanLocal { horizon, whole, round: request.round, values });
+            if matches!(request.question, Question::Whole { .. }) && request.committed.is_none() {
+                // Nothing is decided while thresholds rise.
+                self.keep_choices_taken(request);
+            } else {
+                self.report(Report::PlanLocal { horizon, whole, round: request.round, values });
+            }
         }
         if let (Some(outcome), true) = (request.committed, news) {
             let (horizon, term, round) = (stage.horizon(), request.term, request.round);

@@ -48,13 +48,17 @@ impl Node {
         }
         let stage = PlanStage(coordinator.horizon());
         let quorum = planning.config.pace.quorum;
-        let answered = coordinator.members().filter(|member| coordinator.has_share(*member)).count();
-        if outcome == Outcome::Absent && answered < quorum {
+        if outcome == Outcome::Absent && coordinator.agreed() < quorum {
             let (round, prices) = (coordinator.round().saturating_add(1), coordinator.prices().to_vec());
             self.report(Report::ModuleRefused { reason: "plan_no_quorum" });
             self.coordinate_from(stage, round, &prices);
             return;
         }
+        if self.conclude_thresholds(outcome) {
+            return;
+        }
+        let Some(planning) = self.planning.as_mut() else { return };
+        let Some(coordinator) = &planning.coordinator else { return };
         if planning.config.requests.any() && stage.is_relaxed() {
             let (round, prices) = (coordinator.round(), coordinator.prices().to_vec());
             return self.call_for_bids(stage.next(), round, prices);

@@ -122,7 +122,8 @@ impl Node {
     pub(super) fn on_stand(&mut self, source: NodeId, term: u32, tries: u32) {
         let (now, id) = (self.now, self.config.id);
         let Some(planning) = self.planning.as_mut() else { return };
-        if term < planning.term || !planning.may_lead(source, term) {
+        let near = planning.may_follow(now, term);
+        if term < planning.term || !planning.may_lead(source, term) || !near {
             return self.refuse_coordinator(source, term);
         }
         if let Some(coordinator) = &planning.coordinator {
@@ -183,13 +184,17 @@ impl Node {
         let heard = heard.clone();
         let term = elected.term;
         planning.term = term;
-        (planning.auction, planning.commit) = (None, None);
+        (planning.auction, planning.commit, planning.thresholds) = (None, None, None);
         let (stage, round) = (PlanStage(heard.horizon), heard.round.saturating_add(1));
         let begun = planning.coordinate(id, now, &self.plan, max_payload, round);
         let Some((coordinator, settings, _)) = begun else { return };
         self.report(Report::PlanSolver { solver: settings.kind.word(), why: "the coordinator is silent" });
         self.report(Report::PlanTerm { term, coordinator: id });
         let calls = heard.calling || !stage.is_relaxed();
+        let masked = self.planning.as_ref().is_some_and(Planning::rounds_by_thresholds);
+        if calls && masked && !stage.is_last() {
+            return self.begin_thresholds(stage.next(), round, &heard.prices, 0);
+        }
         if let (true, Some(planning)) = (calls && !stage.is_last(), self.planning.as_mut()) {
             // What others were granted is not known here: equal bids are decided alike once more.
             planning.coordinator = Some(coordinator);

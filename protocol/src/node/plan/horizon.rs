@@ -11,7 +11,8 @@ use crate::{
     node::{InputError, Report},
     planning::{
         Couplings, LocalProblem, QpSettings,
-        solver::{Asset, Request},
+        privacy::STAGE_BITS,
+        solver::{Asset, Question, Request},
     },
 };
 use alloc::vec::Vec;
@@ -53,7 +54,7 @@ impl Requests {
 pub(super) struct PlanStage(pub(super) u64);
 
 impl PlanStage {
-    const BITS: u32 = 8;
+    const BITS: u32 = STAGE_BITS;
 
     /// The first stage of a horizon: requests may be taken in part.
     pub(super) const fn relaxed(horizon: u64) -> Self {
@@ -105,6 +106,7 @@ impl Node {
         (config.horizon, config.couplings) = (next.horizon, next.couplings);
         (config.problem, config.requests) = (next.problem, next.requests);
         (planning.choice, planning.auction, planning.commit) = (Choice::default(), None, None);
+        planning.thresholds = None;
         let carry = |list: &[f64]| -> Vec<f64> {
             let price = |from: &Option<usize>| from.and_then(|from| list.get(from).copied()).unwrap_or(0.0);
             next.moved.iter().map(price).collect()
@@ -135,17 +137,22 @@ impl Node {
             return;
         };
         let (stage, current) = (PlanStage(request.horizon), PlanStage(asset.horizon()));
-        if stage == current || stage.horizon() != current.horizon() {
+        let whole = matches!(request.question, Question::Whole { .. });
+        let there = stage == current && asset.offer().is_some() == whole;
+        if there || stage.horizon() != current.horizon() {
             return;
         }
         let later = asset.request().is_none_or(|last| request.term > last.term);
-        if stage < current && !later {
+        if stage <= current && !later {
             return;
+        }
+        if whole {
+            return self.enter_thresholds(stage);
         }
         let next =
             if stage.is_relaxed() { Some(problem.clone()) } else { planning.choice.fix(stage, problem) };
         let Some(next) = next else { return };
-        let entered = if stage > current {
+        let entered = if stage > current && asset.offer().is_none() {
             let same: Vec<Option<usize>> = (0..next.couplings()).map(Some).collect();
             asset.replace_problem(stage.0, next, &same)
         } else {

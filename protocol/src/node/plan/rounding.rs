@@ -16,7 +16,7 @@ use crate::{
     id::NodeId,
     node::{Kept, Report},
     planning::{
-        LocalProblem, QpSettings,
+        LocalProblem,
         integer::{self, Bid, Verdict},
         notice::{BidNotice, Notice},
     },
@@ -35,14 +35,14 @@ const MAX_REPEATS: u32 = 12;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Choice {
     /// The horizon that all of this is about.
-    horizon: u64,
+    pub(super) horizon: u64,
     /// The relaxed plan at the first call; empty before.
-    relaxed: Vec<f64>,
+    pub(super) relaxed: Vec<f64>,
     /// The stage for which requests are decided, and those that were taken, ascending.
-    taken: Option<(u64, Vec<usize>)>,
+    pub(super) taken: Option<(u64, Vec<usize>)>,
     /// The last allotment answered: its name, and what was declined of it.
     answered: Option<(AllotmentName, Vec<usize>)>,
-    requests: Vec<usize>,
+    pub(super) requests: Vec<usize>,
 }
 
 /// Term, stage and attempt: a later allotment has a greater name.
@@ -101,24 +101,7 @@ impl Choice {
 
     /// Takes of an allotment what the problem's own constraints allow, best ranked first; answers what it declines.
     fn take(&mut self, stage: u64, problem: &LocalProblem, own: &[usize], granted: &[usize]) -> Vec<usize> {
-        let settings = QpSettings::default();
-        let (mut decided, mut declined) = (Vec::new(), Vec::new());
-        for variable in granted.iter().filter(|variable| own.contains(variable)) {
-            decided.push((*variable, true));
-            if !integer::possible(problem, &decided, settings) {
-                decided.pop();
-                declined.push(*variable);
-            }
-        }
-        let mut taken: Vec<usize> = decided.into_iter().map(|(variable, _)| variable).collect();
-        let whole = |taken: &[usize]| -> Vec<(usize, bool)> {
-            own.iter().map(|variable| (*variable, taken.contains(variable))).collect()
-        };
-        // What is not granted is fixed too, which may exclude the last of those that were.
-        while !taken.is_empty() && !integer::possible(problem, &whole(&taken), settings) {
-            declined.extend(taken.pop());
-        }
-        taken.sort_unstable();
+        let (taken, declined) = integer::take(problem, own, granted);
         (self.taken, self.requests) = (Some((stage, taken)), own.to_vec());
         declined
     }
@@ -238,7 +221,7 @@ impl Node {
         }
     }
 
-    fn keep_choice(&mut self) {
+    pub(super) fn keep_choice(&mut self) {
         let Some(planning) = &self.planning else { return };
         let state = planning.choice.snapshot();
         self.put(vec![Kept::Plan as u8, 1], state);

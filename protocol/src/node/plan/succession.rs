@@ -43,9 +43,13 @@ impl Planning {
 
     /// Another coordinator has a later term.
     pub(super) fn step_down(&mut self, term: u32) {
+        let (same, horizon) = (self.leader(term) == self.leader(self.term), self.config.horizon);
+        if let Some(private) = self.private.as_mut().filter(|_| same) {
+            private.jump(horizon);
+        }
         self.term = term;
         (self.coordinator, self.auction, self.commit) = (None, None, None);
-        self.standing = None;
+        (self.standing, self.thresholds) = (None, None);
     }
 
     /// When silence makes a candidate of `id`, or it asks for votes again.
@@ -102,8 +106,9 @@ impl Node {
             }
             return;
         }
-        if !planning.may_lead(leader, term) {
-            // Nobody can be answered in a term without keys: it deposes nobody.
+        let near = source != leader || planning.may_follow(now, term);
+        if !planning.may_lead(leader, term) || !near {
+            // Nobody can be answered in a term without keys: it deposes nobody. Nor does one far ahead.
             return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
         }
         if source != leader {

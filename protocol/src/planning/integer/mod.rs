@@ -5,10 +5,12 @@
 //! bound on any whole plan's, so the [`integrality_gap`] bounds what rounding lost.
 
 mod allot;
+mod offer;
 
 use alloc::{vec, vec::Vec};
 
 pub use allot::{Bid, STEP, Verdict, allot, ranked};
+pub use offer::{Bracket, OPEN, Offer, TOP, edge};
 
 use super::{
     fleet::{CentralSolution, FleetError, FleetProblem},
@@ -247,6 +249,30 @@ pub fn fixed(
         (parts.lower[variable], parts.upper[variable]) = (value, value);
     }
     LocalProblem::new(parts)
+}
+
+/// Takes of what is granted, best first, what the problem's own constraints allow beside its other requests, which are left: what is taken, ascending, and what is declined.
+#[must_use]
+pub fn take(local: &LocalProblem, own: &[usize], granted: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let settings = QpSettings::default();
+    let (mut decided, mut declined) = (Vec::new(), Vec::new());
+    for variable in granted.iter().filter(|variable| own.contains(variable)) {
+        decided.push((*variable, true));
+        if !possible(local, &decided, settings) {
+            decided.pop();
+            declined.push(*variable);
+        }
+    }
+    let mut taken: Vec<usize> = decided.into_iter().map(|(variable, _)| variable).collect();
+    let whole = |taken: &[usize]| -> Vec<(usize, bool)> {
+        own.iter().map(|variable| (*variable, taken.contains(variable))).collect()
+    };
+    // What is not granted is fixed too, which may exclude the last of those that were.
+    while !taken.is_empty() && !possible(local, &whole(&taken), settings) {
+        declined.extend(taken.pop());
+    }
+    taken.sort_unstable();
+    (taken, declined)
 }
 
 /// Whether the asset's own constraints can be met with these requests fixed and the others open.

@@ -46,7 +46,7 @@ pub use asset::{Asset, Resolution};
 pub use error::PrivacyError;
 pub use member::CommitteeMember;
 pub use message::{MaskSum, MaskedContribution, Receipt, Survivor, Survivors};
-pub use occasion::Occasion;
+pub use occasion::{Occasion, STAGE_BITS};
 pub use recovery::{Deal, Recover, ReturnedShare, SEALED_LEN};
 pub use role::{Item, Role, View};
 pub use secret::{AssetSecret, SeatSecret};

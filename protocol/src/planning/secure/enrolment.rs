@@ -48,6 +48,12 @@ impl EpochSeed {
         SeatSecret::from_seed(self.expand(b"seat", epoch))
     }
 
+    /// The seed of the tickets that part the asset's requests of equal value from others', in a horizon.
+    #[must_use]
+    pub fn tickets(&self, horizon: u64) -> [u8; 32] {
+        self.expand(b"tickets", horizon)
+    }
+
     /// The seed of the asset's noise, in every epoch.
     #[must_use]
     pub fn noise(&self) -> [u8; 32] {

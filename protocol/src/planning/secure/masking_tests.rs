@@ -1,6 +1,8 @@
 use alloc::{vec, vec::Vec};
 
-use super::{Enrolment, EpochSeed, MaskedRequest, Masking, Opening, Reply, Spent, Width};
+use super::{
+    Enrolment, EpochSeed, MaskedRequest, Masking, Opening, Reply, Spent, Width, masking::asked_of_all,
+};
 use crate::{
     id::NodeId,
     planning::{
@@ -10,7 +12,7 @@ use crate::{
             self, PrivacyError, Receipt,
             noise::{Mechanism, NoiseSettings, WhenSpent},
         },
-        solver::{Asset, Coordinator, Kind, MethodSettings, Pace, Question, Request},
+        solver::{Asset, Coordinator, Curvature, Kind, MethodSettings, Pace, Question, Request},
     },
     time::Instant,
 };
@@ -65,15 +67,20 @@ fn asset() -> Asset {
     Asset::new(OWN, problem.expect("valid"), QpSettings::default()).expect("solvable")
 }
 
-fn noise(answers: u64, when_spent: WhenSpent) -> Mechanism {
-    let settings = NoiseSettings {
+fn settings() -> NoiseSettings {
+    NoiseSettings {
         grain_bits: 8,
         clip: 1 << 24,
         norm: None,
+        slope_bits: 0,
         variance: 1 << 30,
         budget: u64::MAX,
-        when_spent,
-    };
+        when_spent: WhenSpent::KeepLast,
+    }
+}
+
+fn noise(answers: u64, when_spent: WhenSpent) -> Mechanism {
+    let settings = NoiseSettings { when_spent, ..settings() };
     let cost = Mechanism::new(settings, ENTRIES).expect("in range").cost();
     Mechanism::new(NoiseSettings { budget: cost * answers, ..settings }, ENTRIES).expect("in range")
 }
@@ -189,6 +196,45 @@ fn under_noise_squares_say_nothing() {
 }
 
 #[test]
+fn the_same_question_in_a_new_generation_gets_the_same_noise_and_costs_nothing() {
+    let fresh = || Masking::new(masks(1)).with_noise(noise(1, WhenSpent::KeepLast), seed(OWN.0).noise());
+    for outlasts in [false, true] {
+        let (mut solver, mut masking) = (asset(), fresh());
+        let said = |masking: &Masking| masking.masks().outstanding().expect("said").to_vec();
+        bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
+        let first = said(&masking);
+        for generation in 2..20 {
+            let mut again = asked(1, 0, 0, generation - 1);
+            again.receipt.generation = generation;
+            if outlasts {
+                // With a method without rounds the coordinator may be further: the last answer comes again.
+                again.request.round = 7;
+            }
+            bytes(masking.on_request(&mut solver, &again).expect("answers"));
+            assert_eq!(said(&masking), first);
+        }
+        assert_eq!(masking.ledger().expect("noise").releases(), 1);
+        // Counted, the next question is another one, and the budget is spent.
+        let mut next = asked(8, 1, 19, 19);
+        next.receipt.generation = 19;
+        assert_eq!(masking.on_request(&mut solver, &next), Ok(Some(Reply::Spent)));
+    }
+}
+
+#[test]
+fn a_budget_for_one_answer_is_one_whatever_stands_behind_its_shares() {
+    // As a node makes it before it knows the method: for all entries, of which two are squares.
+    let one = NoiseSettings { budget: noise(1, WhenSpent::KeepLast).cost(), ..settings() };
+    let mechanism = Mechanism::new(one, ENTRIES + 2).expect("in range");
+    let mut masking = Masking::new(masks_of(1, ENTRIES + 2)).with_noise(mechanism, [5; 32]);
+    assert!(!masking.is_spent(), "not before it is known what an answer costs");
+    let mut asked = asked(1, 0, 0, 0);
+    asked.request.question = Question::Exchange { rho: 1.0, relaxation: 1.0, shift: vec![0.0; ENTRIES] };
+    bytes(masking.on_request(&mut asset(), &asked).expect("answers"));
+    assert!(masking.is_spent());
+}
+
+#[test]
 fn who_leaves_says_zeros_until_they_are_counted() {
     let (mut solver, masking) = (asset(), Masking::new(masks(1)));
     let mut masking = masking.with_noise(noise(1, WhenSpent::Leave), seed(OWN.0).noise());
@@ -266,4 +312,39 @@ fn nobody_waits_for_who_has_retired_and_too_few_end_the_plan() {
     assert!(!lead.on_timeout(late).contains(&nodes[0]) && lead.poll_timeout().is_some_and(|due| due > late));
     let told = lead.retire(late, nodes[1], 3);
     assert_eq!((told, lead.outcome().is_some()), (nodes, true), "two of four are fewer than three");
+}
+
+#[test]
+fn thresholds_are_a_part_of_the_question() {
+    let whole =
+        |threshold| Question::Whole { brackets: vec![(threshold, 9); 2], bins: 2, filler: 0, wide: true };
+    let digest = |question| asked_of_all(&Request { question, ..asked(1, 0, 0, 0).request });
+    assert!(digest(whole(3)).is_some());
+    assert_ne!(
+        digest(whole(3)),
+        digest(whole(4)),
+        "who is asked at another threshold answers under other masks"
+    );
+    assert_eq!(digest(asked(1, 0, 0, 0).request.question), None);
+}
+
+#[test]
+fn an_affine_model_is_told_with_noise_on_its_slopes_too() {
+    let question = Question::Intercept { curvature: Curvature::Diagonal, blend: 1.0, proximal: 1.0 };
+    let asked =
+        MaskedRequest { request: Request { question, ..asked(1, 0, 0, 0).request }, ..asked(1, 0, 0, 0) };
+    let entries = asked.request.question.layout(ENTRIES).entries();
+    let terms = enrolment().terms(1, entries, Width::Any).expect("published");
+    let masks =
+        privacy::Asset::new(terms, OWN, &seed(OWN.0).asset(1), &enrolment().policy()).expect("enrolled");
+    let mut masking = Masking::new(masks).with_noise(noise(3, WhenSpent::KeepLast), seed(OWN.0).noise());
+    let mut solver = asset();
+    masking.on_request(&mut solver, &asked).expect("answers");
+    let (exact, told) =
+        (solver.answer().expect("an answer").to_vec(), masking.masks().outstanding().expect("said").to_vec());
+    assert_eq!(told.len(), 2 * ENTRIES);
+    assert!(exact.iter().zip(&told).all(|(exact, told)| exact != told), "every entry has its noise");
+    // Twice as many entries cost twice as much.
+    let cost = noise(3, WhenSpent::KeepLast).resized(2 * ENTRIES).expect("in range").cost();
+    assert_eq!(masking.ledger().expect("noise").spent(), cost);
 }

@@ -36,7 +36,7 @@ pub use gathering::Gathering;
 pub use masking::{Masking, Reply};
 pub use message::{MaskedAnswer, MaskedRequest, Opening, Spent, Width};
 pub(crate) use party::number;
-pub use party::{Party, Window};
+pub use party::{Party, Suspicion, Window};
 
 /// Why a step of planning under masks is refused.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]

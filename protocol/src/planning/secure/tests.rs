@@ -212,6 +212,7 @@ fn noise(log2: u32, releases: u64, when_spent: WhenSpent) -> NoiseSettings {
         grain_bits: 14,
         clip: 32 << 16,
         norm: None,
+        slope_bits: 0,
         variance: 1 << (2 * log2),
         budget: u64::MAX,
         when_spent,

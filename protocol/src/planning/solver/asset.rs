@@ -13,12 +13,14 @@ use super::{
     local::{accept, penalised},
     request::{MAX_MEMORY, Question, Request},
     response::slope,
+    thresholds::COUNT,
 };
 use crate::{
     id::NodeId,
     planning::{
         cholesky::dot,
         exchange::PlanError,
+        integer::Offer,
         message::{FRACTION_BITS, MAX_SIGNAL, Outcome},
         problem::LocalProblem,
         qp::{Qp, QpSettings},
@@ -67,6 +69,8 @@ pub struct Asset {
     /// Intercept: the answers on their way, oldest first; the newest is the last one. At most [`RENEWALS`].
     sent: VecDeque<(Answer, Foresight)>,
     committed: Option<Outcome>,
+    /// What requests are answered from, while they are made whole.
+    offer: Option<Offer>,
 }
 
 /// What solving a question gave.
@@ -102,6 +106,7 @@ impl Asset {
             foresight: None,
             sent: VecDeque::new(),
             committed: None,
+            offer: None,
         })
     }
 
@@ -109,6 +114,18 @@ impl Asset {
     #[must_use]
     pub fn in_horizon(self, horizon: u64) -> Self {
         Self { horizon, ..self }
+    }
+
+    /// The same asset, which is asked what of its requests it takes.
+    #[must_use]
+    pub fn offering(self, offer: Offer) -> Self {
+        Self { offer: Some(offer), ..self }
+    }
+
+    /// What its requests are answered from, while they are made whole.
+    #[must_use]
+    pub fn offer(&self) -> Option<&Offer> {
+        self.offer.as_ref()
     }
 
     /// Replaces the problem for a later `horizon`. `moved` names, for each new coupling, the old one that it continues: from
@@ -344,6 +361,15 @@ impl Asset {
                     solved.blocks.curvature.extend(other.curvature);
                 }
                 Ok(solved)
+            }
+            Question::Whole { brackets, bins, filler, .. } => {
+                let offer = self.offer.as_mut().ok_or(PlanError::Idle)?;
+                let share = offer.answer(brackets, *bins);
+                let counts = [offer.requests(), offer.taken().len()];
+                let mut squares: Vec<f64> = counts.iter().map(|count| *count as f64 * COUNT).collect();
+                squares.resize(*filler, 0.0);
+                let x = offer.plan(&request.prices);
+                Ok(self.solved(x, share, 1.0, squares, Vec::new(), 0.0))
             }
             Question::Intercept { curvature, blend, proximal } => {
                 Ok(self.model(&request.prices, (*curvature, *blend, *proximal))?.0)

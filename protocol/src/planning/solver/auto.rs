@@ -42,6 +42,18 @@ impl Reason {
             Self::Together { .. } => "everyone can answer in a round",
         }
     }
+
+    /// The same where answers are noisy: of the methods that suit the contacts, one that needs shares alone.
+    #[must_use]
+    pub const fn under_noise(self) -> &'static str {
+        match self {
+            Self::Unforeseen => "noise hides all but shares, and contacts are unforeseen",
+            Self::Unreachable { .. } => {
+                "noise hides all but shares, and a member cannot answer within a round"
+            }
+            Self::Together { .. } => "noise hides all but shares, and everyone can answer in a round",
+        }
+    }
 }
 
 /// A method, what assets tell of their slope, and why.

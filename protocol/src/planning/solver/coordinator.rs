@@ -25,6 +25,7 @@ use super::{
     method::{Method, MethodSettings, Progress, Tally, method},
     report::{MAX_REPORTS, RoundReport},
     request::{Question, Request},
+    thresholds::Thresholds,
 };
 use crate::{
     id::NodeId,
@@ -36,7 +37,7 @@ use crate::{
     time::Instant,
 };
 
-pub use sums::Heading;
+pub use sums::{Agreed, Heading};
 
 /// How many more steps are taken from the same answers: convergence is two sweeps.
 const SWEEPS: u32 = 2;
@@ -102,11 +103,18 @@ struct Member {
     retired: bool,
     /// How often the sum began anew for it in the horizon.
     anew: u32,
+    /// Its answer is here under masks, and not in the sum yet.
+    held: bool,
 }
 
 impl Member {
     fn has_answered(&self, round: u32) -> bool {
         self.retired || self.accepted == round
+    }
+
+    /// Whether an answer of it is due that did not come.
+    fn is_awaited(&self) -> bool {
+        self.owing && !self.retired && !self.held
     }
 
     fn is_known(&self) -> bool {
@@ -141,6 +149,8 @@ pub struct Coordinator {
     /// How many are asked together at least, if anybody is.
     together: usize,
     reports: VecDeque<RoundReport>,
+    /// How many were in the last sum that was agreed on before it began again, and at which prices.
+    agreed: Option<Agreed>,
 }
 
 impl Coordinator {
@@ -174,6 +184,7 @@ impl Coordinator {
             silent: 0,
             retired: false,
             anew: 0,
+            held: false,
         };
         Ok(Self {
             sum: vec![0; method.layout().entries()],
@@ -190,6 +201,7 @@ impl Coordinator {
             drift: drift::Drift::default(),
             together: 1,
             reports: VecDeque::new(),
+            agreed: None,
         })
     }
 
@@ -197,6 +209,26 @@ impl Coordinator {
     #[must_use]
     pub fn in_term(self, term: u32) -> Self {
         Self { term, ..self }
+    }
+
+    /// The same coordinator, which asks for requests to be made whole ([`super::thresholds`]), in answers as long as its method's. Nobody takes one below the `floor`.
+    #[must_use]
+    pub fn rounding(self, couplings: &Couplings, floor: u32) -> Self {
+        let wide = !matches!(self.method.question(), Question::Exchange { .. } | Question::Proximal { .. });
+        let method = Thresholds::new(couplings.clone(), self.sum.len(), wide, floor);
+        Self { method: Box::new(method), ..self }
+    }
+
+    /// Whether it asks for requests to be made whole.
+    #[must_use]
+    pub fn is_rounding(&self) -> bool {
+        matches!(self.method.question(), Question::Whole { .. })
+    }
+
+    /// How many requests members have, and how many they took at the last answers; `None` where nothing tells.
+    #[must_use]
+    pub fn requests(&self) -> Option<(usize, usize)> {
+        self.method.requests()
     }
 
     /// Opens the first round, and answers who is to be asked: everyone.
@@ -233,6 +265,7 @@ impl Coordinator {
         (self.sweeps, self.unconfirmed, self.drift) = (0, false, drift::Drift::default());
         self.drift.publish(self.round);
         self.members.iter_mut().for_each(|member| member.anew = 0);
+        self.agreed = None;
         self.forget();
         self.open(now);
         Ok(self.everyone(now))
@@ -312,7 +345,7 @@ impl Coordinator {
         let place = self.drift.place(round);
         let member = &mut self.members[index];
         (member.accepted, member.arrived, member.swept, member.silent) = (round, true, true, 0);
-        (member.owing, member.place) = (false, place);
+        (member.owing, member.place, member.held) = (false, place, false);
     }
 
     /// What an addition leads to.
@@ -335,7 +368,7 @@ impl Coordinator {
         if self.method.rounds() {
             return Some(deadline);
         }
-        let asked = self.members.iter().filter(|member| !member.retired && member.owing);
+        let asked = self.members.iter().filter(|member| member.is_awaited());
         let silent = asked.map(|member| member.asked.saturating_add(self.pace.deadline)).min();
         self.step_at.into_iter().chain(silent).min()
     }
@@ -351,7 +384,7 @@ impl Coordinator {
         }
         let fresh = self.members.iter().filter(|member| member.has_answered(self.round)).count();
         let known = self.members.iter().all(Member::is_known);
-        if known && fresh >= self.pace.quorum && !self.unconfirmed {
+        if known && fresh >= self.pace.quorum && !self.unconfirmed && !self.method.insists() {
             return self.close(now);
         }
         if extensions >= self.pace.patience {
@@ -371,7 +404,7 @@ impl Coordinator {
             _ => Vec::new(),
         };
         let deadline = self.pace.deadline;
-        for member in self.members.iter_mut().filter(|member| !member.retired && member.owing) {
+        for member in self.members.iter_mut().filter(|member| member.is_awaited()) {
             if self.phase != Phase::Idle && member.asked.saturating_add(deadline) <= now {
                 (member.asked, member.silent) = (now, member.silent.saturating_add(1));
                 asked.push(member.node);
@@ -435,7 +468,10 @@ impl Coordinator {
             Question::Exchange { relaxation, .. }
             | Question::Consensus { relaxation, .. }
             | Question::Anderson { relaxation, .. } => relaxation,
-            Question::Proximal { .. } | Question::Response { .. } | Question::Intercept { .. } => 1.0,
+            Question::Proximal { .. }
+            | Question::Response { .. }
+            | Question::Intercept { .. }
+            | Question::Whole { .. } => 1.0,
         };
         let sum: Vec<i64> = self.sum.iter().map(|&sum| sum as i64).collect();
         let blocks = self.method.layout().blocks(&sum).expect("the sum has the layout's entries");
@@ -478,6 +514,12 @@ impl Coordinator {
     }
 
     fn commit(&mut self, now: Instant, outcome: Outcome) -> Vec<NodeId> {
+        // A plan that ends unfinished is the last that was agreed on, not what few of a new sum lead to.
+        let agreed =
+            self.agreed.as_ref().filter(|_| outcome == Outcome::Absent).and_then(|_| self.agreement());
+        if let Some(agreed) = agreed {
+            self.method.resume(agreed.prices());
+        }
         self.phase = Phase::Done(outcome);
         self.step_at = None;
         self.round += 1;
@@ -492,7 +534,7 @@ impl Coordinator {
     /// Everyone who answers, as asked now.
     fn everyone(&mut self, now: Instant) -> Vec<NodeId> {
         for member in &mut self.members {
-            (member.asked, member.arrived, member.owing) = (now, false, true);
+            (member.asked, member.arrived, member.owing, member.held) = (now, false, true, false);
         }
         self.members.iter().filter(|member| !member.retired).map(|member| member.node).collect()
     }
@@ -504,6 +546,7 @@ impl Coordinator {
         for member in &mut self.members {
             (member.accepted, member.arrived, member.swept, member.silent) = (0, false, false, 0);
             (member.retired, member.owing, member.place) = (false, true, f64::NEG_INFINITY);
+            member.held = false;
         }
     }
 

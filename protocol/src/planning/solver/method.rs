@@ -254,6 +254,16 @@ pub trait Method: Debug + Send + Sync {
     /// the rounds before is forgotten.
     fn resume(&mut self, prices: &[f64]);
 
+    /// Whether a step from anyone's stale answer is worth nothing, so that a round waits beyond its deadline.
+    fn insists(&self) -> bool {
+        false
+    }
+
+    /// How many requests members have, and how many they took at the last answers; `None` where nothing tells.
+    fn requests(&self) -> Option<(usize, usize)> {
+        None
+    }
+
     /// The layout of answers.
     fn layout(&self) -> Layout {
         self.question().layout(self.prices().len())

@@ -13,6 +13,7 @@
 //! | [`quasi_newton`] | everyone since the last step | dual response | value, slope |
 //! | [`asynchronous`] | anyone | near the last model | slope |
 //! | [`asynchronous_exchange`] | anyone | proximal | none |
+//! | [`thresholds`] (requests made whole) | everyone | what to take | the same by bins |
 
 pub mod anderson;
 pub mod asset;
@@ -33,11 +34,12 @@ pub mod request;
 pub mod response;
 mod secants;
 pub mod slots;
+pub mod thresholds;
 
 pub use asset::Asset;
 pub use auto::{Choice, Reason, choose};
 pub use contribution::Contribution;
-pub use coordinator::{Coordinator, Heading, Pace};
+pub use coordinator::{Agreed, Coordinator, Heading, Pace};
 pub use layout::{Blocks, Curvature, Layout};
 pub use method::{Kind, Method, MethodSettings, Progress, Tally, method};
 pub use report::{MAX_REPORTS, RoundReport};

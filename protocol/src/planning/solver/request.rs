@@ -8,6 +8,8 @@
 //!          / [3, curvature, others: [* float64]]                                              ; response
 //!          / [4, curvature, blend: float64, proximal: float64]                                  ; intercept
 //!          / [5, rho: float64, shift: [+ float64]]                                            ; proximal
+//!          / [6, wide: bool, bins: uint, filler: uint, [+ bracket]]                            ; whole
+//! bracket  = (low: uint, high: uint)
 //! curvature = 0..3
 //! ```
 
@@ -17,6 +19,7 @@ use minicbor::{Decoder, Encoder};
 
 use super::layout::{Curvature, Layout, MAX_ENTRIES, MAX_MATRIX};
 use crate::planning::{
+    integer::{Bracket, TOP},
     message::{MAX_SIGNAL, MessageError, Outcome, float, number},
     problem::MAX_COUPLINGS,
 };
@@ -86,6 +89,18 @@ pub enum Question {
         /// The weight, relative to the cost's own, that holds the active set near what the last answer foresaw.
         proximal: f64,
     },
+    /// Which requests are taken at these thresholds: answer what is used of each coupling, in bins of keys ([`crate::planning::integer::Offer`]), and
+    /// in the filler's first two entries how many requests there are, and how many are taken, in units of 2⁻¹⁰.
+    Whole {
+        /// For each coupling, from where to where the bins go; the first edge is its threshold.
+        brackets: Vec<Bracket>,
+        /// How many bins.
+        bins: usize,
+        /// Entries after the bins, so that answers are as long as those that masks were made for.
+        filler: usize,
+        /// Whether the masks were made for more than shares.
+        wide: bool,
+    },
 }
 
 /// A coordinator's message that opens a round, or commits the plan.
@@ -126,6 +141,7 @@ impl Question {
             },
             Self::Intercept { curvature, .. } => Layout { curvature: *curvature, ..none },
             Self::Proximal { .. } => none,
+            Self::Whole { bins, filler, .. } => Layout { trials: *bins, squares: *filler, ..none },
         }
     }
 
@@ -142,7 +158,7 @@ impl Question {
             Self::Consensus { rho, relaxation } => (Some((*rho, *relaxation)), &[]),
             Self::Anderson { rho, relaxation, weights, .. } => (Some((*rho, *relaxation)), weights),
             Self::Response { others, .. } => (None, others),
-            Self::Intercept { .. } => (None, &[]),
+            Self::Intercept { .. } | Self::Whole { .. } => (None, &[]),
         }
     }
 }
@@ -169,6 +185,8 @@ impl Request {
             Question::Anderson { memory, weights, .. } if weights.len() > memory + 1 => {
                 (weights.len(), memory + 1)
             }
+            Question::Whole { brackets, .. } if brackets.len() != m => (brackets.len(), m),
+            Question::Whole { bins: 0, .. } => (0, 1),
             Question::Response { curvature: Curvature::Matrix, .. }
             | Question::Intercept { curvature: Curvature::Matrix, .. }
                 if m > MAX_MATRIX =>
@@ -184,6 +202,14 @@ impl Request {
             && (!others.len().is_multiple_of(m) || others.len() >= MAX_TRIALS * m)
         {
             return couplings(others.len(), (MAX_TRIALS - 1) * m);
+        }
+        if let Question::Whole { brackets, bins, filler, .. } = &self.question {
+            if *bins > MAX_ENTRIES || *filler > MAX_ENTRIES {
+                return couplings((*bins).max(*filler), MAX_ENTRIES);
+            }
+            if let Some((low, high)) = brackets.iter().find(|(low, high)| low > high || *high > TOP) {
+                return couplings((*low).max(*high) as usize, TOP as usize);
+            }
         }
         if self.question.layout(m).entries() > MAX_ENTRIES {
             return couplings(self.question.layout(m).entries(), MAX_ENTRIES);
@@ -248,6 +274,14 @@ impl Request {
             Question::Response { curvature, others } => {
                 encoder.array(3)?.u8(3)?.u8(code(*curvature))?;
                 write_list(encoder, others)
+            }
+            Question::Whole { brackets, bins, filler, wide } => {
+                encoder.array(5)?.u8(6)?.bool(*wide)?.u64(*bins as u64)?.u64(*filler as u64)?;
+                encoder.array(2 * brackets.len() as u64)?;
+                for (low, high) in brackets {
+                    encoder.u32(*low)?.u32(*high)?;
+                }
+                Ok(())
             }
             Question::Intercept { curvature, blend, proximal } => {
                 encoder.array(4)?.u8(4)?.u8(code(*curvature))?.f64(*blend)?.f64(*proximal)?;
@@ -314,6 +348,14 @@ fn read_question(decoder: &mut Decoder<'_>) -> Result<Question, MessageError> {
         (5, 3) => {
             let rho = float(decoder)?;
             Ok(Question::Proximal { rho, shift: read_list(decoder, MAX_COUPLINGS)? })
+        }
+        (6, 5) => {
+            let wide = decoder.bool().map_err(|_| malformed)?;
+            let (bins, filler) = (small(decoder)? as usize, small(decoder)? as usize);
+            let words = length(decoder, 2 * MAX_COUPLINGS)?;
+            let words = (0..words).map(|_| small(decoder)).collect::<Result<Vec<u32>, _>>()?;
+            let brackets = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+            Ok(Question::Whole { brackets, bins, filler, wide })
         }
         _ => Err(malformed),
     }
@@ -394,6 +436,7 @@ mod tests {
             Question::Response { curvature: Curvature::Diagonal, others: vec![0.5, 1.5] },
             Question::Intercept { curvature: Curvature::Matrix, blend: 0.25, proximal: 3.0 },
             Question::Proximal { rho: 0.5, shift: vec![-1.0, 0.0] },
+            Question::Whole { brackets: vec![(4096, TOP), (70_000, 70_000)], bins: 3, filler: 2, wide: true },
         ]
     }
 
@@ -417,6 +460,12 @@ mod tests {
             Question::Anderson { rho: 1.0, relaxation: 1.0, memory: MAX_MEMORY + 1, weights: vec![] },
             Question::Anderson { rho: 1.0, relaxation: 1.0, memory: 1, weights: vec![0.5; 3] },
             Question::Anderson { rho: 1.0, relaxation: 1.0, memory: 1, weights: vec![f64::NAN] },
+            Question::Whole { brackets: vec![(0, 1)], bins: 1, filler: 0, wide: false },
+            Question::Whole { brackets: vec![(0, 1); 2], bins: 0, filler: 2, wide: false },
+            Question::Whole { brackets: vec![(2, 1); 2], bins: 1, filler: 0, wide: false },
+            Question::Whole { brackets: vec![(0, TOP + 1); 2], bins: 1, filler: 0, wide: false },
+            Question::Whole { brackets: vec![(0, 1); 2], bins: MAX_ENTRIES, filler: 0, wide: false },
+            Question::Whole { brackets: vec![(0, 1); 2], bins: 1, filler: 1 << 20, wide: false },
         ];
         for question in wrong {
             let bytes = request(question.clone()).encode();
@@ -442,7 +491,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), which in 0..6_usize, at in 0..64_usize) {
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), which in 0..7_usize, at in 0..64_usize) {
             let _ = Request::decode(&bytes);
             let mut mutated = request(questions().remove(which)).encode();
             let at = at % mutated.len();

@@ -46,6 +46,8 @@ pub struct NoiseSettings {
     pub clip: u64,
     /// The greatest Euclidean norm of a clipped share in grains; `None` when only entries are clipped.
     pub norm: Option<u64>,
+    /// By how many powers of two slopes are scaled up, so that the clip fits them as it fits shares: at most [`MAX_GRAIN_BITS`].
+    pub slope_bits: u32,
     /// σ² in grains², 1 to [`MAX_VARIANCE`].
     pub variance: u64,
     /// The budget of ρ in steps of 2⁻⁴⁰ ([`RHO_STEPS`]).
@@ -84,6 +86,7 @@ impl Mechanism {
             if (least..=most).contains(&found) { Ok(()) } else { Err(error) }
         };
         range("grain_bits", settings.grain_bits.into(), 0, MAX_GRAIN_BITS.into())?;
+        range("slope_bits", settings.slope_bits.into(), 0, MAX_GRAIN_BITS.into())?;
         range("clip", settings.clip, 1, MAX_CLIP)?;
         range("norm", settings.norm.unwrap_or(1), 1, MAX_CLIP)?;
         range("entries", entries as u64, 1, super::terms::MAX_ENTRIES as u64)?;
@@ -144,6 +147,12 @@ impl Mechanism {
     #[must_use]
     pub const fn entries(&self) -> usize {
         self.entries
+    }
+
+    /// By how many powers of two slopes are scaled up.
+    #[must_use]
+    pub const fn slope_bits(&self) -> u32 {
+        self.settings.slope_bits
     }
 
     /// Whether the budget does not cover another release.
@@ -213,6 +222,7 @@ mod tests {
         grain_bits: 10,
         clip: 100,
         norm: None,
+        slope_bits: 0,
         variance: 400,
         budget: 1000 * RHO_STEPS,
         when_spent: WhenSpent::KeepLast,

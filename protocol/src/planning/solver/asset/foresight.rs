@@ -63,6 +63,20 @@ impl Asset {
         Ok(if renewed { self.since(before.as_ref()) } else { self.outstanding() })
     }
 
+    /// Lets the plan follow newer prices while the last answer is on its way and another may not be given yet. Other questions than [`Question::Intercept`] are not
+    /// followed: what they lead to depends on what is counted.
+    pub fn follow(&mut self, request: &Request) {
+        let Question::Intercept { blend, proximal, .. } = request.question else { return };
+        let later =
+            request.horizon == self.horizon && request.round > self.round() && self.committed.is_none();
+        if later && blend < 1.0 && self.check(request).is_ok() {
+            // A plan that cannot be had leaves the last answer's.
+            if let Ok(x) = self.plan(&request.prices, proximal) {
+                self.x = x;
+            }
+        }
+    }
+
     /// The answer to [`Question::Intercept`], and what it says of other prices.
     pub(super) fn model(
         &mut self,
