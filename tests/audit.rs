@@ -43,9 +43,13 @@ struct Copy(TempDir);
 
 impl Copy {
     fn new() -> Self {
+        Self::of(run())
+    }
+
+    fn of(run: &Path) -> Self {
         let folder = TempDir::new().expect("a folder");
         fs::create_dir(folder.path().join("logs")).expect("a folder");
-        for entry in fs::read_dir(run().join("logs")).expect("logs") {
+        for entry in fs::read_dir(run.join("logs")).expect("logs") {
             let path = entry.expect("a file").path();
             let name = path.file_name().expect("a name").to_owned();
             fs::copy(&path, folder.path().join("logs").join(name)).expect("copied");
@@ -536,4 +540,60 @@ fn the_policy_says_who_may_do_what_and_why() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("certificate-grace"));
     let missing = cosmosmesh(&["policy", "explain", &scenario("smoke.ron")]);
     assert_eq!(missing.status.code(), Some(2));
+}
+
+/// The camp, in which the drill loses its disk in the middle, and begins another log.
+fn with_a_lost_disk() -> &'static Path {
+    static RUN: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = RUN.get_or_init(|| {
+        let folder = TempDir::new().expect("a folder");
+        let text = fs::read_to_string(scenario("trusted_camp.ron")).expect("readable");
+        let end = text.rfind(')').expect("a scenario ends");
+        let fault =
+            r#"    faults: [AssetDown(asset: "drill", start: "30 min 30 s", end: "32 min", disk: Lost)],"#;
+        let file = folder.path().join("camp.ron");
+        fs::write(&file, format!("{}{fault}\n)\n", &text[..end])).expect("writable");
+        let path = folder.path().join("camp");
+        let (file, out) = (file.to_str().expect("UTF-8"), path.to_str().expect("UTF-8"));
+        let output = cosmosmesh(&["run", file, "--out", out]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        (folder, path)
+    });
+    path
+}
+
+#[test]
+fn a_log_that_was_lost_with_its_disk_is_audited_too_and_its_absence_is_told() {
+    let copy = Copy::of(with_a_lost_disk());
+    let number = |audit: &Value, name: &str| audit[name].as_u64().expect("a number");
+    let whole = copy.audit(0);
+    let (earlier, present) = (copy.entries("drill.1").len() as u64, copy.entries("drill").len() as u64);
+    assert!(earlier > 50 && present > 20, "{earlier} and {present} entries");
+    let all: u64 = ["habitat", "rover", "drone"].iter().map(|name| copy.entries(name).len() as u64).sum();
+    assert_eq!(number(&whole, "entries"), all + earlier + present);
+    // An entry of it is changed: named within what the others keep of it.
+    let mut entries = copy.entries("drill.1");
+    let middle = entries.len() / 2;
+    let last = entries[middle].len() - 1;
+    entries[middle][last] ^= 1;
+    copy.write("drill.1", &entries);
+    let found = copy.audit(1);
+    let lie = &found["first_lie"];
+    assert_eq!((&lie["asset"], &lie["kind"]), (&"drill".into(), &"altered".into()), "{found}");
+    assert_eq!(lie["incarnation"], 1, "{found}");
+    // It is cut: the others keep longer checkpoints.
+    entries.truncate(10);
+    copy.write("drill.1", &entries);
+    fs::remove_file(copy.file("drill.1.checkpoints")).expect("there");
+    let found = copy.audit(1);
+    assert_eq!(found["first_lie"]["kind"], "truncated", "{found}");
+    assert_ne!(found["first_lie"]["holder"], "drill");
+    // It is gone: that, too, is told.
+    fs::remove_file(copy.file("drill.1.log")).expect("there");
+    let found = copy.audit(1);
+    let lie = &found["first_lie"];
+    assert_eq!(
+        (&lie["asset"], &lie["kind"], &lie["born"]),
+        (&"drill".into(), &"discarded".into(), &1.into())
+    );
 }

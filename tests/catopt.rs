@@ -1,7 +1,7 @@
 //! The fleet's problem as a wiring diagram: its laws, and `cosmosmesh catopt` as a program.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     process::{Command, Output},
@@ -22,6 +22,10 @@ use cosmosmesh_protocol::{
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+#[path = "../protocol/tests/interop/peer.rs"]
+#[expect(dead_code, reason = "the judge is a script")]
+mod peer;
 
 const SLOTS: usize = 6;
 
@@ -229,6 +233,68 @@ fn export_import_export_is_byte_identical() {
     }
 }
 
+/// What the schema of MathOptFormat 1.x asks of the functions and sets that are written here, in words of its own: what it requires, each of its
+/// type, names that `variables` lists, and no constraint twice.
+fn assert_is_mathoptformat(name: &str, text: &[u8]) {
+    let model: serde_json::Value = serde_json::from_slice(text).expect("JSON");
+    assert!(model["version"]["major"] == 1 && model["version"]["minor"].is_u64(), "{name}");
+    let variables = model["variables"].as_array().expect("a list");
+    let listed: BTreeSet<&str> = variables.iter().map(|one| one["name"].as_str().expect("a name")).collect();
+    assert_eq!(listed.len(), variables.len(), "{name}");
+    let term = |term: &serde_json::Value, names: &[&str]| {
+        assert!(term["coefficient"].is_f64(), "{name}: {term}");
+        let known = |field: &&str| listed.contains(term[*field].as_str().expect("a name"));
+        assert!(names.iter().all(known), "{name}: {term}");
+    };
+    let terms = |list: &serde_json::Value, names: &[&str]| {
+        list.as_array().expect("a list").iter().for_each(|one| term(one, names));
+    };
+    let function = |function: &serde_json::Value| match function["type"].as_str() {
+        Some("Variable") => assert!(listed.contains(function["name"].as_str().expect("a name"))),
+        Some("ScalarAffineFunction") => {
+            assert!(function["constant"].is_f64(), "{name}: {function}");
+            terms(&function["terms"], &["variable"]);
+        }
+        Some("ScalarQuadraticFunction") => {
+            assert!(function["constant"].is_f64(), "{name}: {function}");
+            terms(&function["affine_terms"], &["variable"]);
+            terms(&function["quadratic_terms"], &["variable_1", "variable_2"]);
+        }
+        other => panic!("{name}: {other:?}"),
+    };
+    match model["objective"]["sense"].as_str() {
+        Some("min") => function(&model["objective"]["function"]),
+        Some("feasibility") => assert!(model["objective"].get("function").is_none(), "{name}"),
+        other => panic!("{name}: {other:?}"),
+    }
+    let constraints = model["constraints"].as_array().expect("a list");
+    let different: BTreeSet<String> = constraints.iter().map(ToString::to_string).collect();
+    assert_eq!(different.len(), constraints.len(), "{name}");
+    for constraint in constraints {
+        function(&constraint["function"]);
+        let set = &constraint["set"];
+        let sides: &[&str] = match set["type"].as_str() {
+            Some("EqualTo") => &["value"],
+            Some("GreaterThan") => &["lower"],
+            Some("LessThan") => &["upper"],
+            Some("Interval") => &["lower", "upper"],
+            other => panic!("{name}: {other:?}"),
+        };
+        assert!(sides.iter().all(|side| set[*side].is_f64()), "{name}: {set}");
+    }
+}
+
+#[test]
+fn every_problem_that_is_written_has_what_the_schema_of_mathoptformat_asks() {
+    let place = TempDir::new().expect("a temporary folder");
+    let folder = place.path().join("plan");
+    catopt::write(&diagram(&fleet(7, 4), Role::Operator), &folder).expect("written");
+    let written = files(&folder);
+    let problems: Vec<_> = written.iter().filter(|(name, _)| name.ends_with(".mof.json")).collect();
+    assert_eq!(problems.len(), 5);
+    problems.into_iter().for_each(|(name, text)| assert_is_mathoptformat(name, text));
+}
+
 #[test]
 fn numbers_survive_the_files_to_the_last_bit() {
     let folder = TempDir::new().expect("a folder");
@@ -386,8 +452,7 @@ fn the_shipped_scenario_is_exported_read_and_solved() {
 
 /// AlgebraicJulia's implementation for Python, as judge of what is exported.
 mod acsets {
-    use super::*;
-    use std::{env, path::PathBuf};
+    use super::{peer::program, *};
 
     /// Builds the schema that the file states with the package's own types, and lets it read the tables: references, attributes and all.
     const JUDGE: &str = "
@@ -408,15 +473,6 @@ again = acset.to_json_obj()
 print('Homs', sum(row['box'] + row['junction'] for row in again['Port']))
 ";
 
-    fn python() -> PathBuf {
-        let folders = env::var_os("COSMOSMESH_PEERS").into_iter().chain(env::var_os("PATH"));
-        let found = folders.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>());
-        found
-            .map(|folder| folder.join("python3"))
-            .find(|path| path.is_file())
-            .expect("python3: docs/INTEROP.md")
-    }
-
     #[test]
     #[ignore = "needs acsets: docs/INTEROP.md"]
     fn acsets_reads_our_diagram() {
@@ -424,8 +480,11 @@ print('Homs', sum(row['box'] + row['junction'] for row in again['Port']))
         let folder = place.path().join("plan");
         let exported = diagram(&fleet(7, 4), Role::Operator);
         catopt::write(&exported, &folder).expect("written");
-        let output =
-            Command::new(python()).args(["-c", JUDGE]).arg(&folder).output().expect("python3 starts");
+        let output = Command::new(program("python3"))
+            .args(["-c", JUDGE])
+            .arg(&folder)
+            .output()
+            .expect("python3 starts");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
         let sum: usize = exported.ports.iter().map(|port| port.of + 1 + port.junction + 1).sum();

@@ -1,10 +1,16 @@
 //! Hardware in the loop: what is real flies the virtual link, and a session replays bit for bit.
 
+#[cfg(feature = "daemon")]
+#[path = "../node/tests/interop/air.rs"]
+mod air;
 #[path = "hil/command.rs"]
 mod command;
 #[cfg(feature = "daemon")]
 #[path = "hil/daemons.rs"]
 mod daemons;
+#[cfg(feature = "daemon")]
+#[path = "hil/direwolf.rs"]
+mod direwolf;
 #[path = "hil/field.rs"]
 mod field;
 #[path = "hil/kernel.rs"]
@@ -14,6 +20,10 @@ mod logs;
 #[cfg(feature = "daemon")]
 #[path = "hil/meshtastic.rs"]
 mod meshtastic;
+#[cfg(feature = "daemon")]
+#[path = "../protocol/tests/interop/peer.rs"]
+#[expect(dead_code, reason = "sessions accept their peers themselves")]
+mod peer;
 #[cfg(feature = "daemon")]
 #[path = "hil/programs.rs"]
 mod programs;

@@ -12,15 +12,20 @@ use cosmosmesh_protocol::{
     time::DtnTime,
 };
 use std::{
-    env,
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
+
+#[path = "../../protocol/tests/interop/peer.rs"]
+#[expect(dead_code, reason = "one peer that is asked, and never asks")]
+mod peer;
+
+use peer::{Process, clock, find, free};
 
 const MESSAGES: usize = 40_000;
 const BUNDLES: u64 = 40_000;
@@ -29,15 +34,6 @@ const ROUNDS: usize = 1000;
 const PAYLOAD: &[u8] = &[0x55; 20];
 const LIFETIME: Duration = Duration::from_secs(3600);
 const PATIENCE: Duration = Duration::from_secs(60);
-
-#[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
-fn clock() -> Instant {
-    Instant::now()
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
-}
 
 /// Two daemons, of which the first connects to the second.
 fn pair(preset: &str) -> (Client, Client, TempDir) {
@@ -166,22 +162,6 @@ fn our_ingest(preset: &str) -> f64 {
     })
 }
 
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn dtnd() -> Option<PathBuf> {
-    let lists = env::var_os("COSMOSMESH_PEERS").into_iter().chain(env::var_os("PATH"));
-    let folders = lists.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>());
-    let mut found = folders.map(|folder| folder.join("dtnd")).filter(|path| path.is_file());
-    found.next()
-}
-
 /// dtnd's, whose store is `mem`, or `sled` on a disk.
 fn dtnd_ingest(program: &PathBuf, store: &str) -> f64 {
     let (web, address, folder) = (free(), free(), tempfile::tempdir().expect("a folder"));
@@ -221,7 +201,7 @@ fn main() {
         println!("round trip, {preset}: p50 {:?}, p99 {:?}", spans[ROUNDS / 2], spans[ROUNDS * 99 / 100]);
     }
     println!("MTCP ingest, ours, Development (survives kill -9): {:.0} bundles/s", our_ingest("Development"));
-    match dtnd() {
+    match find("dtnd") {
         Some(program) => {
             for store in ["mem", "sled"] {
                 println!("MTCP ingest, dtnd, store {store}: {:.0} bundles/s", dtnd_ingest(&program, store));

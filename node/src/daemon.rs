@@ -2,25 +2,21 @@
 
 use crate::{
     clock::{CivilClock, Clock},
-    config::{Config, Peer, Via},
+    config::{Config, HorizonError, Limits, Peer, SharedState, Via},
     credential::CredentialError,
-    discovery::{self, Discovery},
+    discovery::{self, Discovery, Found},
     disk::{Disk, DiskError},
-    door::Door,
+    door::{Door, Waits},
     engine::{Engine, Parts, Shared},
     http,
     key::{self, KeyError},
     mailbox::{Event, Mailbox},
+    masks::{self, MaskError},
     opening::{self, Opened},
     store::{Keeper, Store},
     tls::{Tls, TlsSetup},
     token::Token,
-    transport::{
-        ConnectionIds, StreamKind, datagram, endpoints,
-        quic::Quic,
-        room::Room,
-        stream::{Stopping, Streams},
-    },
+    transport::{StreamKind, datagram, endpoints::QuicSockets, quic::Quic, stream::Streams},
     trust,
 };
 use cosmosmesh_protocol::{
@@ -31,16 +27,23 @@ use cosmosmesh_protocol::{
     },
     id::NodeId,
     identity::{Did, KeyPair, Keyring},
-    node::{BundleSecurity, BundleSettings, InputError, Node, NodeConfig, Retransmission, TrustConfig},
+    node::{
+        BundleSecurity, BundleSettings, InputError, Kept, Node, NodeConfig, PlanConfig, PrivacyConfig,
+        Retransmission, SharedStateConfig, TrustConfig,
+    },
+    sync::SyncLimits,
 };
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     thread::{self, JoinHandle},
     time::Duration,
 };
+
+/// Largest message about shared state, in bytes: small enough for slow links.
+const MAX_DELTA: usize = 8192;
 
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +104,7 @@ pub enum StartError {
     },
     /// What was kept belongs to a part of the configuration that is not there any more.
     #[error(
-        "{}: it holds what belongs to {what}, of which the configuration says nothing any more: put that part back (`trust`, `plan`). To set the \
+        "{}: it holds what belongs to {what}, of which the configuration says nothing any more: put that part back (`trust`, `shared_state`). To set the \
          store aside, with the inbox and all else that is in it, and begin an empty one, start once with --set-aside-store",
         path.display()
     )]
@@ -110,6 +113,12 @@ pub enum StartError {
         path: PathBuf,
         /// What it belongs to.
         what: &'static str,
+    },
+    /// Nothing keeps all that the plan's terms want of this node's asset.
+    #[error("plan.terms: {problem}")]
+    Plan {
+        /// Why not.
+        problem: String,
     },
     /// An address that cannot be listened at.
     #[error("{what} at {address}: {source}")]
@@ -127,6 +136,17 @@ pub enum StartError {
     /// What the authority has signed.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// The masks of the plan.
+    #[error(transparent)]
+    Masks(#[from] MaskError),
+    /// What was kept of a later horizon of the plan does not fit the plan.
+    #[error("{}: {source}: it is the last later horizon that this node was told. Remove it to begin with the configuration's", path.display())]
+    Horizon {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<HorizonError>,
+    },
     /// The state's folder, a thread.
     #[error("{what}: {source}")]
     System {
@@ -193,43 +213,40 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub fn start_with(config: Config, start: Start) -> Result<Self, StartError> {
-        let keys = opening::keys(&config, start.set_aside_store)?;
+        let (keys, is_new) = opening::keys(&config, start.set_aside_store)?;
         let did = key::did(&keys);
         if let Some(peer) = config.peers.iter().find(|peer| peer.key.as_ref() == Some(did.key())) {
             return Err(StartError::OwnKey { peer: peer.node });
         }
-        let config = Arc::new(config);
+        let config = Arc::new(resume_plan(config)?);
+        if let Some(Err(problem)) = config.plan.as_ref().map(|plan| plan.check_own_part(config.node)) {
+            return Err(StartError::Plan { problem });
+        }
         let sockets = Sockets::bind(&config)?;
         let uncertainty = Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms));
         let clock = Clock::start(uncertainty, start.civil);
-        let trust = trust::read(&config, &keys)?;
+        let (trust, privacy) = (trust::read(&config, &keys)?, masks::read(&config, &keys)?);
         let ways = (start.open_store, start.set_aside_store);
-        let (opened, node) = opening::store(&config, &keys, &clock, ways, |disk| {
-            restore((&config, trust.clone()), keys.clone(), disk, &clock)
+        let (opened, node) = opening::store(&config, (&keys, is_new), &clock, ways, |disk| {
+            restore((&config, trust.clone(), privacy.clone()), keys.clone(), disk, &clock)
         })?;
         let Opened { disk, open, set_aside } = opened;
         if let Some(keyring) = node.keyring() {
             trust::tell_of_end(keyring, config.node, clock.civil_now());
         }
         let tls = tls_setup(&config, &keys, node.keyring().map(|keyring| (keyring, clock.clone())))?;
-        let store = Store::new(disk, open, config.store_file())
+        let store = Store::new(disk, open, config.store_file(), config.node)
             .map_err(|source| StartError::Store { path: config.store_file(), source })?;
         let mailbox = Mailbox::new();
-        let system = |what: &str| {
-            let what = what.to_owned();
-            move |source| StartError::System { what, source }
-        };
+        // After the store, which nobody else has open: the token of a daemon that runs stays.
+        let token = config.control.map(|_| Token::make(&config.token_file())).transpose()?;
         let keeper = Keeper::start(store.clone(), mailbox.clone()).map_err(system("a thread"))?;
-        let streams = Streams {
-            mailbox: mailbox.clone(),
-            stopping: Arc::new(Stopping::default()),
-            ids: Arc::new(ConnectionIds::default()),
-            room: Room::new(usize::from(config.limits.connections)),
-        };
+        let streams = Streams::new(mailbox.clone(), usize::from(config.limits.connections));
         let (shared, datagrams_dropped) = (Arc::new(Shared::default()), Arc::new(AtomicU64::new(0)));
         let addresses = sockets.addresses();
         let socket =
             sockets.udp.as_ref().map(UdpSocket::try_clone).transpose().map_err(system("a socket"))?;
+        let told = told(&config);
         let parts = Parts {
             config: config.clone(),
             node,
@@ -239,6 +256,7 @@ impl Daemon {
             keeper,
             streams: streams.clone(),
             socket,
+            told: told.clone(),
             radio_seeds: radio_seeds(&config)?,
             datagrams_dropped: datagrams_dropped.clone(),
             shared: shared.clone(),
@@ -248,8 +266,17 @@ impl Daemon {
         let engine = Engine::new(parts);
         let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || engine.run());
         let engine = engine.map_err(system("a thread"))?;
-        let door =
-            Door { config: config.clone(), did: did.clone(), addresses, mailbox, store, shared, clock };
+        let waits = Waits::default();
+        let door = Door {
+            config: config.clone(),
+            did: did.clone(),
+            addresses,
+            mailbox,
+            store,
+            shared,
+            clock,
+            waits,
+        };
         let mut daemon = Self {
             config,
             did,
@@ -262,27 +289,55 @@ impl Daemon {
             quic: Vec::new(),
         };
         // From here on, dropping the daemon ends what was started.
-        daemon.serve(sockets, &streams, datagrams_dropped, tls.as_ref()).map_err(system("a thread"))?;
+        daemon.serve((sockets, told), &streams, datagrams_dropped, (tls.as_ref(), token))?;
+        daemon.config.tell_who_may_be_anybody();
         tracing::info!(node = %daemon.config.node, did = %daemon.did, "started");
         Ok(daemon)
     }
 
     fn serve(
         &mut self,
-        sockets: Sockets,
+        (sockets, told): (Sockets, Vec<(usize, Arc<Found>)>),
         streams: &Streams,
         dropped: Arc<AtomicU64>,
-        tls: Option<&Arc<TlsSetup>>,
-    ) -> io::Result<()> {
+        (tls, token): (Option<&Arc<TlsSetup>>, Option<Token>),
+    ) -> Result<(), StartError> {
         if let Some(listener) = sockets.tcpcl {
-            streams.listen(listener, StreamKind::Tcpcl)?;
+            streams.listen(listener, StreamKind::Tcpcl).map_err(system("a thread"))?;
         }
         if let Some(listener) = sockets.mtcp {
-            streams.listen(listener, StreamKind::Mtcp)?;
+            streams.listen(listener, StreamKind::Mtcp).map_err(system("a thread"))?;
         }
         if let Some(socket) = sockets.udp {
-            datagram::read(socket, streams.mailbox.clone(), streams.stopping.clone(), dropped)?;
+            datagram::read(socket, streams.mailbox.clone(), streams.stopping.clone(), dropped)
+                .map_err(system("a thread"))?;
         }
+        self.dial(streams).map_err(system("a thread"))?;
+        if let Some(tls) = tls {
+            self.quic = sockets.quic.speak(&self.config, tls, streams).map_err(system("QUIC"))?;
+        }
+        if discovery::is_wanted(&self.config) {
+            let discovery = Discovery::start(&self.config, &self.did, self.addresses.tcpcl);
+            let discovery = discovery.map_err(system("mDNS"))?;
+            for (place, found) in discovery.found() {
+                streams.dial_found(*place, found.clone()).map_err(system("a thread"))?;
+            }
+            self.discovery = Some(discovery);
+        }
+        for (place, found) in told {
+            streams.dial_found(place, found).map_err(system("a thread"))?;
+        }
+        for (place, radio) in self.config.radios.iter().enumerate() {
+            streams.keep_radio(place, radio.at.clone()).map_err(system("a thread"))?;
+        }
+        if let (Some(listener), Some(token)) = (sockets.control, token) {
+            let server = http::Server::start(listener, self.door.clone(), token);
+            self.server = Some(server.map_err(system("HTTP"))?);
+        }
+        Ok(())
+    }
+
+    fn dial(&self, streams: &Streams) -> io::Result<()> {
         for (place, peer) in self.config.peers.iter().enumerate() {
             match peer.via {
                 Via::Tcpcl(address) => streams.dial(place, address, StreamKind::Tcpcl)?,
@@ -291,27 +346,11 @@ impl Daemon {
                 | Via::Quic(_)
                 | Via::Radio { .. }
                 | Via::Discovered
+                | Via::Told
                 | Via::Inbound
                 | Via::Process
                 | Via::Others => {}
             }
-        }
-        if let Some(tls) = tls {
-            self.quic = endpoints::speak(&self.config, sockets.quic, tls, streams)?;
-        }
-        if discovery::is_wanted(&self.config) {
-            let discovery = Discovery::start(&self.config, &self.did, self.addresses.tcpcl)?;
-            for (place, found) in discovery.found() {
-                streams.dial_found(*place, found.clone())?;
-            }
-            self.discovery = Some(discovery);
-        }
-        for (place, radio) in self.config.radios.iter().enumerate() {
-            streams.keep_radio(place, radio.at.clone())?;
-        }
-        if let Some(listener) = sockets.control {
-            let token = Token::keep(&self.config.token_file()).map_err(io::Error::other)?;
-            self.server = Some(http::Server::start(listener, self.door.clone(), token)?);
         }
         Ok(())
     }
@@ -367,8 +406,16 @@ impl Daemon {
     /// Waits until it has shut down: transfers under way are finished, or given up after `limits.drain_s`. Says whether that was in order, and
     /// not by a defect of ours, after which what was acknowledged is on disk all the same.
     pub fn wait(&self) -> bool {
-        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
-        engine.is_none_or(|engine| engine.join().is_ok())
+        let Some(engine) = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return true;
+        };
+        if engine.join().is_err() {
+            return false;
+        }
+        if let Err(error) = opening::remember_end(&self.config, self.door.store.standing()) {
+            tracing::warn!(%error, "how far the store has come is not written down beside it");
+        }
+        true
     }
 }
 
@@ -377,6 +424,7 @@ impl Drop for Daemon {
         self.stop();
         self.wait();
         self.discovery = None;
+        // All of them have begun to end with the engine.
         self.quic.clear();
         if let Some(mut server) = self.server.take() {
             server.stop();
@@ -390,7 +438,7 @@ struct Sockets {
     tcpcl: Option<TcpListener>,
     mtcp: Option<TcpListener>,
     udp: Option<UdpSocket>,
-    quic: Option<UdpSocket>,
+    quic: QuicSockets,
 }
 
 impl Sockets {
@@ -400,14 +448,14 @@ impl Sockets {
             bound.map_err(|source| failed(what, address, source))
         };
         // Without an address of its own, a socket for what is sent: to peers of this machine, which are of one family.
-        let quic = config.listen.quic;
         let udp = config.listen.udp.or_else(|| config.peers.iter().find_map(own_side));
         Ok(Self {
             control: listen("control", config.control)?,
             tcpcl: listen("TCPCL", config.listen.tcpcl)?,
             mtcp: listen("MTCP", config.listen.mtcp)?,
             udp: udp.map(UdpSocket::bind).transpose().map_err(|source| failed("UDPCL", udp, source))?,
-            quic: quic.map(UdpSocket::bind).transpose().map_err(|source| failed("QUIC", quic, source))?,
+            quic: QuicSockets::bind(config)
+                .map_err(|(address, source)| failed("QUIC", Some(address), source))?,
         })
     }
 
@@ -418,7 +466,7 @@ impl Sockets {
             tcpcl: of(&self.tcpcl),
             mtcp: of(&self.mtcp),
             udp: self.udp.as_ref().and_then(|socket| socket.local_addr().ok()),
-            quic: self.quic.as_ref().and_then(|socket| socket.local_addr().ok()),
+            quic: self.quic.listens_at(),
         }
     }
 }
@@ -430,6 +478,11 @@ const fn own_side(peer: &Peer) -> Option<SocketAddr> {
         Via::Udp(SocketAddr::V6(_)) => Some(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)),
         _ => None,
     }
+}
+
+fn system(what: &str) -> impl FnOnce(io::Error) -> StartError {
+    let what = what.to_owned();
+    move |source| StartError::System { what, source }
 }
 
 fn failed(what: &'static str, address: Option<SocketAddr>, source: io::Error) -> StartError {
@@ -452,9 +505,25 @@ fn tls_setup(
     Ok(Some(Arc::new(TlsSetup::new(config.node, keys, members, keyring)?)))
 }
 
+/// The configuration with the later horizon of the plan that the node was told last, if it was.
+fn resume_plan(mut config: Config) -> Result<Config, StartError> {
+    let (path, Some(plan)) = (config.horizon_file(), &config.plan) else { return Ok(config) };
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(config),
+        other => other.map_err(|source| StartError::System { what: path.display().to_string(), source })?,
+    };
+    match plan.next(config.node, &text) {
+        Ok(next) => config.plan = Some(next.plan),
+        // The configuration is of a later one.
+        Err(HorizonError::Over { .. }) => {}
+        Err(source) => return Err(StartError::Horizon { path, source: Box::new(source) }),
+    }
+    Ok(config)
+}
+
 /// The node with what was kept of it, in a new incarnation.
 fn restore(
-    (config, trust): (&Config, Option<TrustConfig>),
+    (config, trust, privacy): (&Config, Option<TrustConfig>, Option<PrivacyConfig>),
     keys: KeyPair,
     disk: &Disk,
     clock: &Clock,
@@ -463,15 +532,27 @@ fn restore(
     let failed = |source| StartError::Store { path: path.clone(), source };
     let incarnation = disk.begin_incarnation().map_err(failed)?;
     let records = disk.records().map_err(failed)?;
-    let kept = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+    // What it has said in a plan stays where it is, for when that is configured again: a vote is not to be cast twice.
+    let is_left = |key: &[u8]| config.plan.is_none() && key.first() == Some(&(Kept::Plan as u8));
+    if records.iter().any(|(key, _)| is_left(key)) {
+        tracing::warn!("the store holds a plan, of which the configuration says nothing: it is left alone");
+    }
+    let kept = records.iter().filter(|(key, _)| !is_left(key));
+    let kept = kept.map(|(key, value)| (key.as_slice(), value.as_slice()));
     let seed = key::random()?;
-    let settings = NodeConfig { trust, ..node_config(config, &keys) };
+    let settings = NodeConfig { trust, ..node_config(config, &keys, privacy) };
     Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept).map_err(|source| {
         match source {
             InputError::NotConfigured { what } => StartError::NotConfigured { path, what },
             source => StartError::Kept { path, source },
         }
     })
+}
+
+/// The peers that are found by what they say of themselves in shared state.
+fn told(config: &Config) -> Vec<(usize, Arc<Found>)> {
+    let peers = config.peers.iter().enumerate().filter(|(_, peer)| peer.via == Via::Told);
+    peers.map(|(place, _)| (place, Arc::default())).collect()
 }
 
 /// Where the clients of radios begin to count: the mesh remembers the numbers of before for minutes.
@@ -484,7 +565,21 @@ fn radio_seeds(config: &Config) -> Result<Vec<u32>, StartError> {
     Ok(seeds)
 }
 
-fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {
+fn shared_state(state: &SharedState, limits: &Limits) -> SharedStateConfig {
+    SharedStateConfig {
+        members: state.members.clone(),
+        limits: SyncLimits::default(),
+        push_interval: state.push,
+        anti_entropy_interval: state.compare,
+        audit_every: 8,
+        horizon: state.horizon,
+        roles: Arc::new(state.ranks.clone()),
+        max_delta: (limits.bundle_bytes as usize).saturating_sub(2048).min(MAX_DELTA),
+        lifetime: state.lifetime,
+    }
+}
+
+fn node_config(config: &Config, keys: &KeyPair, privacy: Option<PrivacyConfig>) -> NodeConfig {
     let limits = &config.limits;
     let millis = |millis: u32| Duration::from_millis(u64::from(millis));
     let requires = config.preset.requires();
@@ -515,7 +610,8 @@ fn node_config(config: &Config, keys: &KeyPair) -> NodeConfig {
             ..BundleSettings::default()
         },
         discovery: config.gossip,
-        plan: config.plan.as_ref().map(|plan| (*plan.config).clone()),
+        shared_state: config.shared_state.as_ref().map(|state| shared_state(state, limits)),
+        plan: config.plan.as_ref().map(|plan| PlanConfig { privacy, ..(*plan.config).clone() }),
         ..NodeConfig::new(config.node, Arc::new(directory))
     }
 }

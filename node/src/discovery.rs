@@ -20,10 +20,15 @@ impl Found {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(feature = "mdns")]
-    fn set(&self, address: SocketAddr) {
+    pub(crate) fn set(&self, address: SocketAddr) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
     }
+}
+
+/// Whether an address that somebody else tells may be gone to.
+pub(crate) fn is_allowed(config: &Config, address: SocketAddr) -> bool {
+    let beyond = config.beyond_loopback && config.preset.requires().beyond_loopback;
+    (beyond || address.ip().is_loopback()) && address.port() != 0 && !address.ip().is_unspecified()
 }
 
 /// Whether anything is to be announced or found.

@@ -1,7 +1,10 @@
 //! The node's records, its inbox and its incarnation in one `redb` database.
 
+pub(crate) mod entries;
+
 use crate::{
     inbox::{self, InboxEntry, InboxNumber},
+    shadow::Shadow,
     unflushed::Unflushed,
 };
 use cosmosmesh_protocol::{
@@ -184,6 +187,16 @@ impl Disk {
         guarded(|| Self::prepare(Builder::new().create_with_backend(Unflushed(FileBackend::new(file)?))?))
     }
 
+    /// Opens the database at `path` to look at it, whatever it is: nothing is ever written to the file.
+    pub(crate) fn look(path: &Path) -> Result<Self, DiskError> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let length = file.metadata()?.len();
+        guarded(|| {
+            let shadow = Shadow::new(FileBackend::new(file)?, length);
+            Self::prepare(Builder::new().create_with_backend(shadow)?)
+        })
+    }
+
     /// Begins a store in a file that is empty. Its first incarnation will be `incarnation`.
     pub(crate) fn begin(file: File, title: &Title, incarnation: u32) -> Result<Self, DiskError> {
         guarded(|| {
@@ -283,7 +296,7 @@ impl Disk {
         }
     }
 
-    /// Reads all that is there: a file that was damaged is found now, and not when somebody asks for what it held.
+    /// Reads all that is there, but for the entries of the log: a file that was damaged is found now, and not when somebody asks for what it held.
     ///
     /// # Errors
     /// [`DiskError`].
@@ -374,7 +387,7 @@ impl Disk {
         })
     }
 
-    /// All kept records in the order of their keys, for `Node::restore`.
+    /// All kept records in the order of their keys, for `Node::restore`; but for the entries of the log, which it does not ask for.
     ///
     /// # Errors
     /// [`DiskError`].
@@ -382,7 +395,7 @@ impl Disk {
         guarded(|| {
             let table = self.database.begin_read()?.open_table(RECORDS)?;
             let mut records = Vec::new();
-            for entry in table.iter()? {
+            for entry in table.range(..entries::FIRST)?.chain(table.range(entries::END..)?) {
                 let (key, value) = entry?;
                 records.push((key.value().to_vec(), value.value().to_vec()));
             }

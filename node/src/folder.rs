@@ -111,6 +111,38 @@ pub(crate) fn keep_from_others(path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Whether others than its owner could look into it.
+pub(crate) fn is_open_to_others(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
+/// Removes what a crash has left of files that were being made: those with a name of [`beside`]. Only for who has the folder for itself.
+pub(crate) fn clear(folder: &Path) {
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = file.file_name();
+        let number = name.to_str().and_then(|name| name.split_once(NEW)).map(|(_, number)| number);
+        let is_ours = number.is_some_and(|number| {
+            number.len() == 16 && number.bytes().all(|digit| digit.is_ascii_hexdigit())
+        });
+        if is_ours && file.file_type().is_ok_and(|kind| kind.is_file()) {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_file(file.path());
+        }
+    }
+}
+
+/// What stands between the name of a file and the number of one that takes its place.
+const NEW: &str = ".new-";
+
 /// A name in the same folder that nothing has.
 ///
 /// # Errors
@@ -118,7 +150,7 @@ pub(crate) fn keep_from_others(path: &Path) -> io::Result<bool> {
 pub(crate) fn beside(path: &Path) -> io::Result<PathBuf> {
     let number = getrandom::u64().map_err(io::Error::other)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".new-{number:016x}"));
+    name.push(format!("{NEW}{number:016x}"));
     Ok(path.with_file_name(name))
 }
 
@@ -156,5 +188,18 @@ mod tests {
         replace(&file, b"third").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"third");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_crash_has_left_is_cleared_away_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = beside(&folder.path().join("key")).unwrap();
+        let kept = ["key", "notes.new-1", "store.redb.corrupt-1", "x.new-00000000000000zz"];
+        for path in kept.iter().map(|name| folder.path().join(name)).chain([left.clone()]) {
+            fs::write(path, b"x").unwrap();
+        }
+        clear(folder.path());
+        assert!(!left.exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), kept.len());
     }
 }

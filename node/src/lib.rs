@@ -28,6 +28,7 @@
 //! ```
 
 pub mod adapter;
+mod archive;
 pub mod cli;
 mod client;
 mod clock;
@@ -43,26 +44,31 @@ mod histogram;
 mod http;
 mod inbox;
 pub mod key;
+mod ledger;
 mod log;
 mod mailbox;
+mod masks;
 mod message;
 mod metrics;
 mod opening;
 mod plan;
 mod processor;
 mod revocation;
+mod shadow;
+mod state;
 mod store;
 mod tls;
 mod token;
 pub mod transport;
 mod trust;
 mod unflushed;
+mod unmet;
 
 pub use client::{Client, ClientError};
 pub use clock::CivilClock;
 pub use config::{
-    Config, ConfigError, ConfigErrors, Durability, Limits, Listen, Peer, Plan, Preset, Radio, Requirements,
-    Speaks, Station, Trust, Via,
+    Config, ConfigError, ConfigErrors, Durability, HorizonError, Limits, Listen, Masks, NextHorizon, Peer,
+    Plan, Preset, Radio, Requirements, SharedState, Speaks, Station, Trust, Via,
 };
 pub use credential::CredentialError;
 pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
@@ -70,10 +76,13 @@ pub use disk::{Disk, DiskError, Record};
 pub use door::Health;
 pub use engine::{Accepted, Refusal};
 pub use inbox::{InboxEntry, InboxNumber, Received};
+pub use ledger::{LogHead, LogProof, LogProofError};
 pub use log::{LogFormat, LogLevel, start as start_log};
+pub use masks::MaskError;
 pub use message::Message;
 pub use metrics::PeerStatus;
 pub use plan::{PlanView, Price, Values, VersionView};
 pub use revocation::Revocation;
+pub use state::{Bytes as StateBytes, StateChanges, StateDot, StateItem, StateKind, StateQuery, StateWrite};
 pub use tls::Tls;
 pub use token::Token;

@@ -2,7 +2,7 @@
 
 use crate::{histogram::Histogram, plan::PlanView};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 /// Counters, levels and distributions. The engine keeps them; others see copies.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +83,9 @@ pub struct PeerStatus {
     /// Whether it is there, as far as gossip tells: `unknown`, `alive`, `suspect`, `silent` (as planned), `down` or `blocked`; none without gossip.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub presence: Option<String>,
+    /// Why it gets no session, where the authority has taken its key back: `key_superseded`, `key_blocked` or `key_compromised`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub barred: Option<String>,
 }
 
 /// A copy of what the engine knows.
@@ -90,13 +93,17 @@ pub struct PeerStatus {
 pub(crate) struct Snapshot {
     pub(crate) counts: Counts,
     pub(crate) peers: Vec<PeerStatus>,
-    pub(crate) plan: Option<PlanView>,
+    pub(crate) plan: Option<Arc<PlanView>>,
     /// Names of the radios.
     pub(crate) radios: Vec<String>,
     /// What keeps it from doing its work; empty when it is ready.
     pub(crate) troubles: Vec<String>,
     pub(crate) queues: BTreeMap<&'static str, u64>,
     pub(crate) signatures: [u64; 2],
+    /// Entries of the log, where one is kept.
+    pub(crate) log_entries: Option<u64>,
+    /// Cells of shared state, where some is shared.
+    pub(crate) shared_cells: Option<u64>,
     /// What one input should take at most.
     pub(crate) budget: Duration,
     /// Whether one took longer within the last minute.
@@ -140,7 +147,7 @@ impl Snapshot {
         }
         counter(&mut out, "radio_frames", "Frames by radio and what became of them.", |line| {
             for ((radio, fate), count) in &counts.radio {
-                let name = self.radios.get(*radio).map_or("", String::as_str).escape_default();
+                let name = label(self.radios.get(*radio).map_or("", String::as_str));
                 line(&format!("radio=\"{name}\",fate=\"{fate}\""), *count);
             }
         });
@@ -156,6 +163,12 @@ impl Snapshot {
             for (queue, depth) in &self.queues {
                 line(&format!("queue=\"{queue}\""), *depth);
             }
+        });
+        gauge(&mut out, "log_entries", "Entries of the tamper-evident log.", |line| {
+            self.log_entries.iter().for_each(|entries| line("", *entries));
+        });
+        gauge(&mut out, "shared_cells", "Cells of the replica of shared state.", |line| {
+            self.shared_cells.iter().for_each(|cells| line("", *cells));
         });
         gauge(&mut out, "contact_links_up", "Links to a peer that are up.", |line| {
             for peer in &self.peers {
@@ -203,6 +216,11 @@ impl Snapshot {
     }
 }
 
+/// A text as the value of a label: three characters have to be written otherwise (OpenMetrics 1.0, `escaped-char`).
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 fn counter(out: &mut String, name: &str, help: &str, lines: impl FnOnce(&mut dyn FnMut(&str, u64))) {
     let _ = writeln!(out, "# TYPE cosmosmesh_{name} counter\n# HELP cosmosmesh_{name} {help}");
     family(out, &format!("cosmosmesh_{name}_total"), lines);
@@ -242,6 +260,7 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
+        assert_eq!(label("a\"b\\c\nd é"), "a\\\"b\\\\c\\nd é");
         let types: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
         let mut once = types.clone();
         once.sort_unstable();

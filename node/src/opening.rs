@@ -23,6 +23,7 @@ use std::{
 /// What the lines of a marker begin with.
 const PREFIX: &str = "cosmosmesh-store ";
 const INCARNATION: &str = "incarnation ";
+const BATCHES: &str = "batches ";
 
 /// What is known of the store apart from it.
 #[derive(Clone, Copy)]
@@ -31,6 +32,8 @@ struct Marker {
     store: [u8; 16],
     /// The last incarnation that it began; 0 in a marker that does not say it.
     incarnation: u32,
+    /// How many of its batches there were when it ended in order; 0 until then.
+    batches: u64,
 }
 
 /// A store that was opened.
@@ -42,26 +45,30 @@ pub(crate) struct Opened {
     pub(crate) set_aside: Option<PathBuf>,
 }
 
-/// The node's key, made where there is none and never was one.
-pub(crate) fn keys(config: &Config, set_aside_store: bool) -> Result<KeyPair, StartError> {
+/// The node's key, made where there is none and never was one; and whether a store was here before it.
+pub(crate) fn keys(config: &Config, set_aside_store: bool) -> Result<(KeyPair, bool), StartError> {
     let (path, store) = (config.key_file(), config.store_file());
     let had_one = store.exists() || marker_file(config).exists();
     if had_one && !path.exists() && !set_aside_store {
         return Err(StartError::KeyGone { path, store });
     }
-    Ok(key::read_or_create(&path)?)
+    let is_new = had_one && !path.exists();
+    Ok((key::read_or_create(&path)?, is_new))
 }
 
 /// Opens the store and restores the node from it, or says what is wrong with it. It is never emptied: at most renamed, when that was asked for.
 pub(crate) fn store(
     config: &Config,
-    keys: &KeyPair,
+    keys: (&KeyPair, bool),
     clock: &Clock,
     (open_at, set_aside): (Option<OpenStore>, bool),
     restore: impl Fn(&Disk) -> Result<Node, StartError>,
 ) -> Result<(Opened, Node), StartError> {
     let path = config.store_file();
     folder::make(&config.state).map_err(|source| system(&config.state, source))?;
+    if folder::is_open_to_others(&config.state) {
+        tracing::warn!(folder = %config.state.display(), "others can look into the state's folder: it was there before the node");
+    }
     let flushed = config.preset.requires().durability == Durability::Power;
     let open_at =
         Arc::new(open_at.unwrap_or_else(|| Box::new(move |path| Disk::open_existing(path, flushed))));
@@ -85,7 +92,7 @@ pub(crate) fn store(
         Err(Trouble::Disk(source)) => return Err(StartError::Store { path, source }),
         Err(Trouble::System(path, source)) => return Err(system(&path, source)),
     };
-    let (opened, title) = begin_anew(config, keys, clock, open_at, &*why)?;
+    let (opened, title) = begin_anew(config, keys.0, clock, open_at, &*why)?;
     let node = restore(&opened.disk)?;
     remember_incarnation(config, &opened.disk, &title)?;
     Ok((opened, node))
@@ -98,12 +105,30 @@ fn remember_incarnation(config: &Config, disk: &Disk, title: &Title) -> Result<(
     let (incarnation, _) =
         disk.standing().map_err(|source| StartError::Store { path: path.clone(), source })?;
     // Where commits are not flushed, this one is all the same.
-    fs::File::open(&path).and_then(|file| file.sync_all()).map_err(|source| system(&path, source))?;
-    let known = Marker { store: title.store, incarnation };
+    flush(&path).map_err(|source| system(&path, source))?;
+    let known = Marker { store: title.store, incarnation, batches: 0 };
     write_marker(&marker, known).map_err(|source| system(&marker, source))
 }
 
-/// Sets the store aside, and begins an empty one whose incarnations are above all that there ever were.
+/// Writes down how far a store has come that was closed in order: a copy from within the same run is older too.
+///
+/// # Errors
+/// Those of the system; the marker is as it was.
+pub(crate) fn remember_end(config: &Config, (incarnation, batches): (u32, u64)) -> io::Result<()> {
+    let marker = marker_file(config);
+    let Some(marked) = read_marker(&marker)?.filter(|marked| marked.incarnation == incarnation) else {
+        return Ok(());
+    };
+    flush(&config.store_file())?;
+    write_marker(&marker, Marker { batches, ..marked })
+}
+
+/// Has the system write what it has of a file. Windows does that for what can be written only.
+fn flush(path: &Path) -> io::Result<()> {
+    fs::File::options().write(true).open(path).and_then(|file| file.sync_all())
+}
+
+/// Sets the store aside, and begins an empty one whose incarnations are above all that are known of, and above the seconds since 2000.
 fn begin_anew(
     config: &Config,
     keys: &KeyPair,
@@ -114,16 +139,21 @@ fn begin_anew(
     let (path, marker) = (config.store_file(), marker_file(config));
     // With the store, the count of incarnations is gone: seconds since 2000 are more than there ever were.
     let seconds = clock.civil().map(|estimate| estimate.utc.as_millis() / 1000);
-    let incarnation = seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(StartError::NoClock)?;
+    let seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(StartError::NoClock)?;
     let at = |source| system(&path, source);
+    // A clock that was ahead when a store was set aside before has counted further: marker and store tell.
+    let marked = read_marker(&marker).ok().flatten().map_or(0, |marked| marked.incarnation);
+    let held = Disk::look(&path).and_then(|disk| disk.standing()).map_or(0, |(incarnation, _)| incarnation);
+    let last = marked.max(held);
+    let incarnation = seconds.max(last.saturating_add(1));
+    // From here to the end, marker and store do not fit, and the node does not start: it is asked again whether that is meant.
+    let title = new_title(keys).map_err(at)?;
+    let known = Marker { store: title.store, incarnation: last, batches: 0 };
+    write_marker(&marker, known).map_err(|source| system(&marker, source))?;
     let aside = if path.exists() { Some(set_aside(&path).map_err(at)?) } else { None };
     tracing::error!(%why, aside = ?aside, "the store is unusable: it was set aside, and an empty one begun");
-    let title = new_title(keys).map_err(at)?;
-    // From here to the end, marker and store do not fit, and the node does not start: it is asked again whether that is meant.
     let failed = |source| StartError::Store { path: path.clone(), source };
     begin(&path, &title, incarnation).map_err(failed)?;
-    let known = Marker { store: title.store, incarnation: 0 };
-    write_marker(&marker, known).map_err(|source| system(&marker, source))?;
     let disk = open_at(&path).map_err(failed)?;
     Ok((Opened { disk, open: opener(path, open_at, title), set_aside: aside }, title))
 }
@@ -141,7 +171,11 @@ impl From<DiskError> for Trouble {
 }
 
 /// The store that is there, all of which can be read; a new one where there never was one.
-fn find(config: &Config, keys: &KeyPair, open_at: &OpenStore) -> Result<(Disk, Title), Trouble> {
+fn find(
+    config: &Config,
+    (keys, is_new): (&KeyPair, bool),
+    open_at: &OpenStore,
+) -> Result<(Disk, Title), Trouble> {
     let (path, marker) = (config.store_file(), marker_file(config));
     let at = |path: &Path, source| Trouble::System(path.to_owned(), source);
     let marked = read_marker(&marker).map_err(|source| at(&marker, source))?;
@@ -155,37 +189,48 @@ fn find(config: &Config, keys: &KeyPair, open_at: &OpenStore) -> Result<(Disk, T
     if folder::keep_from_others(&path).map_err(|source| at(&path, source))? {
         tracing::warn!(path = %path.display(), "others could look into the store until now");
     }
+    // Nothing is written to a file before it is known to be ours: not even that it was open.
+    titled(&Disk::look(&path)?, keys, marked, is_new)?;
     let disk = open_at(&path)?;
     if let Err(error) = disk.examine() {
         // Closing it would write to a file that is to stay as it is.
         std::mem::forget(disk);
         return Err(error.into());
     }
-    let title = titled(&disk, keys, marked)?;
+    let title = match titled(&disk, keys, marked, is_new)? {
+        Some(title) => title,
+        None => {
+            let title = new_title(keys).map_err(|source| at(&path, source))?;
+            disk.set_title(&title)?;
+            title
+        }
+    };
+    folder::clear(&config.state);
     if marked.is_none() {
-        write_marker(&marker, Marker { store: title.store, incarnation: 0 })
+        write_marker(&marker, Marker { store: title.store, incarnation: 0, batches: 0 })
             .map_err(|source| at(&marker, source))?;
     }
     Ok((disk, title))
 }
 
-/// Which store it is: ours, and the one that the marker tells of.
-fn titled(disk: &Disk, keys: &KeyPair, marked: Option<Marker>) -> Result<Title, DiskError> {
+/// Which store it is: ours, and the one that the marker tells of. None of a version that gave it no name, and no marker.
+fn titled(
+    disk: &Disk,
+    keys: &KeyPair,
+    marked: Option<Marker>,
+    is_new: bool,
+) -> Result<Option<Title>, DiskError> {
     let title = match (disk.title()?, marked) {
         (Some(title), _) => title,
-        (None, Some(_)) => return Err(DiskError::Other),
-        // Of a version that gave it no name, and no marker.
-        (None, None) => {
-            let title = new_title(keys)?;
-            disk.set_title(&title)?;
-            title
-        }
+        (None, None) if !is_new => return Ok(None),
+        // Whose it is nobody can say: it was here before the key.
+        (None, _) => return Err(DiskError::Other),
     };
     title.check_key(keys.public())?;
     match marked {
         Some(marked) if marked.store != title.store => Err(DiskError::Other),
-        Some(marked) if disk.standing()?.0 < marked.incarnation => Err(DiskError::Older),
-        _ => Ok(title),
+        Some(marked) if disk.standing()? < (marked.incarnation, marked.batches) => Err(DiskError::Older),
+        _ => Ok(Some(title)),
     }
 }
 
@@ -198,8 +243,10 @@ fn opener(path: PathBuf, open_at: Arc<OpenStore>, title: Title) -> Opener {
             Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
-        let disk = open_at(&path)?;
-        if disk.title()? == Some(title) { Ok(disk) } else { Err(DiskError::Other) }
+        if Disk::look(&path)?.title()? != Some(title) {
+            return Err(DiskError::Other);
+        }
+        open_at(&path)
     })
 }
 
@@ -229,7 +276,8 @@ fn marker_file(config: &Config) -> PathBuf {
 
 fn write_marker(path: &Path, marker: Marker) -> io::Result<()> {
     let digits: String = marker.store.iter().map(|byte| format!("{byte:02x}")).collect();
-    let text = format!("{PREFIX}{digits}\n{INCARNATION}{}\n", marker.incarnation);
+    let text =
+        format!("{PREFIX}{digits}\n{INCARNATION}{}\n{BATCHES}{}\n", marker.incarnation, marker.batches);
     folder::replace(path, text.as_bytes())
 }
 
@@ -247,7 +295,12 @@ fn read_marker(path: &Path) -> io::Result<Option<Marker>> {
         None => Some(0),
         Some(line) => line.strip_prefix(INCARNATION).and_then(|number| number.parse().ok()),
     };
-    let marker = store.zip(incarnation).map(|(store, incarnation)| Marker { store, incarnation });
+    let batches = match lines.next() {
+        None => Some(0),
+        Some(line) => line.strip_prefix(BATCHES).and_then(|number| number.parse().ok()),
+    };
+    let marker = store.zip(incarnation).zip(batches);
+    let marker = marker.map(|((store, incarnation), batches)| Marker { store, incarnation, batches });
     marker.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not the name of a store"))
 }
 

@@ -1,11 +1,12 @@
 //! The disk's own thread: groups of batches in one transaction, tried again until the disk can, and never acknowledged before.
 
 use crate::{
-    disk::{Disk, DiskError},
+    archive::{Archive, ArchiveError, Ledger},
+    disk::{Disk, DiskError, entries},
     inbox::{InboxEntry, InboxNumber},
     mailbox::{Event, Mailbox},
 };
-use cosmosmesh_protocol::node::Batch;
+use cosmosmesh_protocol::{id::NodeId, node::Batch};
 use std::{
     fs::{self, Metadata},
     io,
@@ -21,7 +22,7 @@ use std::{
 };
 
 /// Bytes of the inbox that are read for one who asks.
-const MAX_READ_BYTES: usize = 16 << 20;
+const MAX_READ_BYTES: usize = 2 << 20;
 /// How long a disk that fails is left alone.
 const REST: Duration = Duration::from_millis(500);
 
@@ -51,19 +52,35 @@ pub(crate) struct Store {
     /// Counts deliveries, so that who waits for one notices.
     deliveries: Mutex<u64>,
     delivered: Condvar,
+    archive: Archive,
+    /// Whether the log may have grown by a segment.
+    archive_due: AtomicBool,
 }
 
 impl Store {
-    /// Of the disk that is the file at `path`.
+    /// Of the disk that is the file at `path`, and the memory of `node`.
     ///
     /// # Errors
     /// [`DiskError`].
-    pub(crate) fn new(disk: Disk, open: Opener, path: PathBuf) -> Result<Arc<Self>, DiskError> {
+    pub(crate) fn new(disk: Disk, open: Opener, path: PathBuf, node: NodeId) -> Result<Arc<Self>, DiskError> {
         let (incarnation, durable) = disk.standing()?;
         let file = Mutex::new(Some(file_id(&path)?));
         let (durable, deliveries, delivered) = (AtomicU64::new(durable), Mutex::new(0), Condvar::new());
         let disk = RwLock::new(Some(disk));
-        Ok(Arc::new(Self { disk, open, path, file, incarnation, durable, deliveries, delivered }))
+        let (archive, archive_due) = (Archive::beside(&path, node), AtomicBool::new(true));
+        archive.clear();
+        Ok(Arc::new(Self {
+            disk,
+            open,
+            path,
+            file,
+            incarnation,
+            durable,
+            deliveries,
+            delivered,
+            archive,
+            archive_due,
+        }))
     }
 
     /// Messages that wait, after `after`, not much more than [`MAX_READ_BYTES`]; waits for one at most for `patience`. None while the disk fails.
@@ -90,9 +107,43 @@ impl Store {
         }
     }
 
+    /// The incarnation, and how many of its batches are durable.
+    pub(crate) fn standing(&self) -> (u32, u64) {
+        (self.incarnation, self.durable.load(Ordering::Relaxed))
+    }
+
     /// How many messages wait, and how many bytes they are; not known while the disk fails.
     pub(crate) fn inbox_size(&self) -> Option<(u64, u64)> {
         self.disk.read().unwrap_or_else(PoisonError::into_inner).as_ref()?.inbox_size().ok()
+    }
+
+    /// Reads the log: what is in the store, and what was archived.
+    pub(crate) fn log<T>(
+        &self,
+        read: impl FnOnce(&Ledger<'_>) -> Result<T, ArchiveError>,
+    ) -> Result<T, ArchiveError> {
+        match &*self.disk.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(disk) => read(&Ledger::open(disk, &self.archive)?),
+            None => Err(DiskError::Gone.into()),
+        }
+    }
+
+    /// How many bytes of the log lie in the archive.
+    pub(crate) fn archived_bytes(&self) -> u64 {
+        self.archive.bytes()
+    }
+
+    /// Archives what of the log the store need not hold. What cannot be archived stays where it is.
+    fn put_away(&self) {
+        if !self.archive_due.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let Some(disk) = &*self.disk.read().unwrap_or_else(PoisonError::into_inner) else { return };
+        match self.archive.put_away(disk) {
+            // There may be more.
+            Ok(done) => self.archive_due.store(done > 0, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "the log cannot be archived: its entries stay in the store"),
+        }
     }
 
     /// Wakes who waits for a delivery.
@@ -119,6 +170,9 @@ impl Store {
             disk.commit_all(&work.batches[there..], work.taken)?;
             *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file_id(&self.path)?);
             *self.disk.write().unwrap_or_else(PoisonError::into_inner) = Some(disk);
+        }
+        if work.batches.iter().any(|batch| entries::begins_segment(&batch.changes)) {
+            self.archive_due.store(true, Ordering::Relaxed);
         }
         if let Some(last) = work.batches.last() {
             self.durable.store(last.ticket.0 + 1, Ordering::Relaxed);
@@ -224,6 +278,7 @@ fn keep(store: &Store, mailbox: &Mailbox, todo: &Receiver<Work>, gives_up: &Atom
         if delivers || failed {
             store.announce();
         }
+        store.put_away();
     }
     store.close();
 }

@@ -1,14 +1,21 @@
 //! The token of a daemon's control: whoever can read its file may ask everything of the daemon.
 
-use crate::key::{self, KeyError};
+use crate::{
+    folder,
+    key::{self, KeyError},
+};
+use sha2::{Digest as _, Sha256};
 use std::{
     fmt,
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    fs::File,
+    io::{self, Read as _},
+    net::SocketAddr,
     path::Path,
 };
 
 const DIGITS: usize = 64;
+/// What keeps answers apart from all else that is hashed.
+const ANSWER: &[u8] = b"cosmosmesh-control-v1";
 
 /// 32 random bytes as hexadecimal digits.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,27 +32,19 @@ impl Token {
         Self::of(text.trim_end()).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// The token at `path`, for a daemon: one that others could read, or that is none, is made anew.
-    pub(crate) fn keep(path: &Path) -> Result<Self, KeyError> {
-        match Self::read(path) {
-            Ok(token) if is_own(path) => Ok(token),
-            _ => Self::create(path),
-        }
+    /// A new token at `path`, for a daemon that starts: who got hold of the one of before has nothing.
+    pub(crate) fn make(path: &Path) -> Result<Self, KeyError> {
+        let token = Self(crate::message::hex::digits(&key::random()?));
+        let written = folder::replace(path, format!("{}\n", token.0).as_bytes());
+        written.map_err(|source| KeyError::File { path: path.to_owned(), source })?;
+        Ok(token)
     }
 
-    fn create(path: &Path) -> Result<Self, KeyError> {
-        let failed = |source| KeyError::File { path: path.to_owned(), source };
-        let token = Self(crate::message::hex::digits(&key::random()?));
-        // Nobody ever sees the half of one.
-        let new = path.with_extension("new");
-        let _ = fs::remove_file(&new);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let written = options.open(&new).and_then(|mut file| writeln!(file, "{}", token.0));
-        written.and_then(|()| fs::rename(&new, path)).map_err(failed)?;
-        Ok(token)
+    /// What whoever has the token answers to a question of `asked` at `address`. Who heard it cannot answer another question, or at another address.
+    pub(crate) fn answer(&self, address: SocketAddr, asked: &[u8; 32]) -> String {
+        let question = Sha256::new().chain_update(address.to_string()).chain_update(asked).finalize();
+        let answer = Sha256::new().chain_update(ANSWER).chain_update(&self.0).chain_update(question);
+        crate::message::hex::digits(&answer.finalize())
     }
 
     pub(crate) fn of(digits: &str) -> Option<Self> {
@@ -71,39 +70,38 @@ impl fmt::Debug for Token {
     }
 }
 
-#[cfg(unix)]
-fn is_own(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 == 0)
-}
-
-#[cfg(not(unix))]
-const fn is_own(_path: &Path) -> bool {
-    true
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     #[test]
-    fn a_token_is_its_owners_and_stays_until_others_could_have_read_it() {
+    fn a_token_is_its_owners_and_another_at_each_start() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        let first = Token::keep(&path).unwrap();
+        let first = Token::make(&path).unwrap();
         assert_eq!(mode(), 0o600);
-        assert_eq!(Token::keep(&path).unwrap(), first);
         assert_eq!(Token::read(&path).unwrap(), first);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let second = Token::keep(&path).unwrap();
+        let second = Token::make(&path).unwrap();
         assert_ne!(second, first);
-        assert_eq!(mode(), 0o600);
+        assert_eq!((mode(), fs::read_dir(folder.path()).unwrap().count()), (0o600, 1));
         fs::write(&path, "half").unwrap();
         assert!(Token::read(&path).is_err());
-        assert_ne!(Token::keep(&path).unwrap(), second);
         assert_eq!(format!("{second:?}"), "Token");
+    }
+
+    #[test]
+    fn an_answer_is_for_one_question_at_one_address_by_one_token() {
+        let [one, other] = ["a", "b"].map(|digit| Token::of(&digit.repeat(64)).unwrap());
+        let [here, there] = ["127.0.0.1:1", "127.0.0.1:2"].map(|address| address.parse().unwrap());
+        let answer = one.answer(here, &[7; 32]);
+        assert_eq!(answer, one.answer(here, &[7; 32]));
+        for another in [one.answer(there, &[7; 32]), one.answer(here, &[8; 32]), other.answer(here, &[7; 32])]
+        {
+            assert_ne!(answer, another);
+        }
     }
 
     #[test]

@@ -1,62 +1,20 @@
 //! The daemon and other people's nodes, over sockets of this machine. `docs/INTEROP.md` says how the peers are installed.
 
 use cosmosmesh_node::{Client, Config, Daemon, Message};
-use std::{
-    env,
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
-    process::{Child, Command},
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 
+#[path = "interop/air.rs"]
+mod air;
 #[path = "interop/direwolf.rs"]
 mod direwolf;
+#[path = "../../protocol/tests/interop/peer.rs"]
+#[expect(dead_code, reason = "a daemon accepts its peers itself")]
+mod peer;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+use peer::{PATIENCE, Process, clock, connect, free, program};
+
 const LIFETIME: Duration = Duration::from_secs(3600);
-
-#[expect(clippy::disallowed_methods, reason = "tests of real time read the clock")]
-fn clock() -> Instant {
-    Instant::now()
-}
-
-/// A program of a peer, from the folders of `COSMOSMESH_PEERS` or of `PATH`.
-fn program(name: &str) -> PathBuf {
-    let lists = env::var_os("COSMOSMESH_PEERS").into_iter().chain(env::var_os("PATH"));
-    let folders = lists.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>());
-    let mut found = folders.map(|folder| folder.join(name)).filter(|path| path.is_file());
-    found.next().unwrap_or_else(|| panic!("{name} is not installed: docs/INTEROP.md says how"))
-}
-
-struct Process(Child);
-
-impl Process {
-    fn start(command: &mut Command) -> Self {
-        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
-}
-
-fn wait_for(address: SocketAddr) {
-    let begun = clock();
-    while TcpStream::connect(address).is_err() {
-        assert!(begun.elapsed() < PATIENCE, "nobody listens at {address}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
 
 /// Our daemon, with the rest of its configuration.
 fn ours(rest: &str) -> (Client, TempDir) {
@@ -82,7 +40,7 @@ fn long_payload() -> Vec<u8> {
 }
 
 mod dtnd {
-    use super::{PATIENCE, Process, clock, free, long_payload, ours, program, receive, send, wait_for};
+    use super::{PATIENCE, Process, clock, connect, free, long_payload, ours, program, receive, send};
     use std::{fs, net::SocketAddr, process::Command, thread, time::Duration};
     use tempfile::TempDir;
 
@@ -114,7 +72,7 @@ mod dtnd {
             command.args(["--cla", &format!("{layer}:port={}:bind=127.0.0.1", port.port())]);
             command.args(["--static-peer", &format!("{layer}://{our_address}/ours")]);
             let process = Process::start(&mut command);
-            wait_for(web);
+            connect(web.port());
             Self { _process: process, web, port, folder }
         }
 

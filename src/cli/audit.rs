@@ -141,5 +141,8 @@ fn words(lie: &Lie) -> String {
             )
         }
     };
-    format!("{}: {what}", lie.asset)
+    match lie.incarnation {
+        None => format!("{}: {what}", lie.asset),
+        Some(born) => format!("{} (its log of incarnation {born}): {what}", lie.asset),
+    }
 }

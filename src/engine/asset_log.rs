@@ -20,4 +20,17 @@ pub struct AssetLog {
     pub seen: Vec<Vec<u8>>,
     /// Others' signatures of its own checkpoints.
     pub cosignatures: Vec<Vec<u8>>,
+    /// The logs that were lost with its disk, in order.
+    pub earlier: Vec<EarlierLog>,
+}
+
+/// A log of an earlier birth of an asset's node.
+#[derive(Clone, Debug)]
+pub struct EarlierLog {
+    /// The incarnation that began it.
+    pub born: u32,
+    /// Its entries, in order.
+    pub entries: Vec<Vec<u8>>,
+    /// A checkpoint over them, signed by the asset.
+    pub checkpoint: Vec<u8>,
 }

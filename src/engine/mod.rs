@@ -14,7 +14,7 @@ mod record;
 mod sink;
 mod trace_file;
 
-pub use asset_log::AssetLog;
+pub use asset_log::{AssetLog, EarlierLog};
 pub use canonical::encode_record;
 pub use capture::{SentBundle, merge_bundles};
 pub use chances::Chances;

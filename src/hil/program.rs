@@ -101,6 +101,9 @@ impl Ledger {
     }
 }
 
+/// What a program is told that asks for shared state.
+const NO_STATE: &str = "shared state is for programs beside a daemon";
+
 /// What both sides of a program share.
 struct Shared {
     ledger: Mutex<Ledger>,
@@ -146,6 +149,9 @@ impl Shared {
                 ledger.taken = ledger.taken.max(number);
                 ledger.give()
             }
+            Ok(Said::Write(write)) => ledger.refuse(write.id, "not_here", NO_STATE.to_owned()),
+            Ok(Said::Read(read)) => ledger.refuse(read.id, "not_here", NO_STATE.to_owned()),
+            Ok(Said::Watch) => ledger.refuse(Json::Null, "not_here", NO_STATE.to_owned()),
             Ok(Said::Log { text }) => {
                 let _ = writeln!(io::stderr().lock(), "{name}: {text}");
                 return;

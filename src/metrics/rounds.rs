@@ -63,13 +63,16 @@ pub struct RoundRow {
     pub committee: u64,
 }
 
+/// So long a node takes at most to keep what it got, which is told of only then: an answer may be told of before what it answers.
+const KEPT: SimTime = SimTime::from_secs(1);
+
 /// An asset's part in the round under way.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
-    /// When its signal came.
+    /// When it was told something last.
     heard: Option<SimTime>,
-    /// When it submitted last.
-    answered: Option<SimTime>,
+    /// When it submitted last, and how long after it was told what it answers.
+    answered: Option<(SimTime, SimTime)>,
     /// When its answer arrived, and where.
     arrived: Option<(SimTime, AssetIndex)>,
 }
@@ -120,6 +123,9 @@ pub struct RoundsRecorder {
     masked: bool,
     /// Whether the method waits for nobody: a step that one answer leads to has no one who is late for it.
     steps: bool,
+    /// The method of the latest coordinator, and why that one.
+    solver: Option<String>,
+    coordinators: u64,
     rounds: u64,
     late: u64,
     lost: [SimTime; 3],
@@ -141,6 +147,8 @@ impl RoundsRecorder {
             all_committee: 0,
             masked: false,
             steps: false,
+            solver: None,
+            coordinators: 0,
             rounds: 0,
             late: 0,
             lost: [SimTime::ZERO; 3],
@@ -151,7 +159,11 @@ impl RoundsRecorder {
     pub fn record(&mut self, record: &Record, rows: &mut Vec<DerivedRow>) {
         match &record.kind {
             RecordKind::PlanEpoch { .. } => self.masked = true,
-            RecordKind::PlanSolver { solver, .. } => self.steps = solver.starts_with("asynchronous"),
+            RecordKind::PlanSolver { solver, why } => {
+                self.steps = solver.starts_with("asynchronous");
+                self.solver = Some(format!("{} ({why})", solver.replace('_', " ")));
+                self.coordinators += 1;
+            }
             RecordKind::PlanLeg { destination, bytes, .. } => {
                 *self.bytes.legs.entry(*destination).or_default() += u64::from(*bytes);
             }
@@ -163,11 +175,18 @@ impl RoundsRecorder {
                 let masked = self.masked;
                 let part = self.parts.entry(record.asset).or_default();
                 // Under masks a member of the committee sends more than its answer, which is the first of it.
-                part.answered = part.answered.filter(|_| masked).or(Some(record.time));
+                let worked = part.heard.map_or(SimTime::ZERO, |heard| record.time - heard);
+                part.answered = part.answered.filter(|_| masked).or(Some((record.time, worked)));
             }
             RecordKind::Delivered { kind: MessageKind::Plan, source, .. } => {
                 if !self.belongs_to_closing(record, *source) {
-                    self.parts.entry(record.asset).or_default().heard.get_or_insert(record.time);
+                    let part = self.parts.entry(record.asset).or_default();
+                    part.heard = Some(record.time);
+                    if let Some((at, worked)) = &mut part.answered
+                        && record.time - *at <= KEPT
+                    {
+                        *worked = SimTime::ZERO;
+                    }
                     let there = self.parts.entry(*source).or_default();
                     there.arrived =
                         there.arrived.filter(|_| self.masked).or(Some((record.time, record.asset)));
@@ -242,8 +261,8 @@ impl RoundsRecorder {
         let (mut light, mut computation) = (SimTime::ZERO, SimTime::ZERO);
         if let Some(asset) = slowest {
             let part = closing.parts.get(&asset).copied().unwrap_or_default();
-            let answered = part.answered.unwrap_or(now);
-            computation = part.heard.map_or(SimTime::ZERO, |heard| (answered - heard).max(SimTime::ZERO));
+            let (answered, worked) = part.answered.unwrap_or((now, SimTime::ZERO));
+            computation = worked;
             light = self.places.light_time(coordinator, asset, opened)
                 + self.places.light_time(asset, coordinator, answered);
         }
@@ -274,6 +293,9 @@ impl RoundsRecorder {
         set.set("plan.uplink_bytes_per_round", per(self.all_uplink), "B");
         set.set("plan.committee_bytes_per_round", per(self.all_committee), "B");
         set.count("plan.late", self.late, "1");
+        if let Some(solver) = &self.solver {
+            set.noted("plan.solver_chosen", self.coordinators as f64, solver);
+        }
         for (name, lost) in ["light_time", "contacts", "computation"].into_iter().zip(self.lost) {
             let lost = (self.rounds > 0).then(|| lost.as_secs_f64());
             set.set(format!("plan.lost_to_{name}_s"), lost, "s");
@@ -347,6 +369,24 @@ mod tests {
         assert_eq!(row.contacts, SimTime::from_secs(73));
         let bytes = set.get("plan.bytes_per_round").and_then(|metric| metric.value);
         assert_eq!(bytes, Some(400.0), "with the signal of the next");
+    }
+
+    #[test]
+    fn what_an_asset_is_told_twice_in_a_round_is_no_computation_of_hours() {
+        // A call for bids, its bids, and much later what it was granted: it answers each at once.
+        let (rows, set) = rows(&[
+            at(0, HUB, RecordKind::PlanSolver { solver: "asynchronous", why: "configured" }),
+            at(0, HUB, submitted(FAR, 1)),
+            at(10, FAR, delivered(HUB)),
+            at(11, FAR, submitted(HUB, 1)),
+            at(8000, FAR, submitted(HUB, 1)),
+            at(8001, FAR, delivered(HUB)),
+            at(8010, HUB, delivered(FAR)),
+            at(8010, HUB, closed(1, 1)),
+        ]);
+        assert_eq!((rows[0].slowest, rows[0].computation), (Some(FAR), SimTime::ZERO));
+        let chosen = set.get("plan.solver_chosen").expect("it was told");
+        assert_eq!((chosen.value, chosen.note.as_deref()), (Some(1.0), Some("asynchronous (configured)")));
     }
 
     #[test]

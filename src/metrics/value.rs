@@ -37,6 +37,12 @@ impl MetricsSet {
         self.set(name, Some(value as f64), unit);
     }
 
+    /// Sets `name` to a value of which a reader must know more.
+    pub fn noted(&mut self, name: impl Into<String>, value: f64, note: &str) {
+        let (value, unit, note) = (Some(value), "1".into(), Some(note.into()));
+        self.0.insert(name.into(), Metric { value, unit, note });
+    }
+
     /// Sets `name` to null and says why.
     pub fn absent(&mut self, name: impl Into<String>, unit: &str, note: &str) {
         self.0.insert(name.into(), Metric { value: None, unit: unit.into(), note: Some(note.into()) });

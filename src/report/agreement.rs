@@ -406,12 +406,12 @@ impl Trail {
             .collect();
         let agree = stands.windows(2).all(|pair| pair[0] == pair[1]);
         match (agree, lacks.is_empty()) {
-            (true, true) => {
-                format!(
-                    "all have seen the same {} writes, whose ranks decide, whatever came first",
-                    all.len()
-                )
-            }
+            (true, true) => match all.len() {
+                1 => "all have seen the one write".into(),
+                count => {
+                    format!("all have seen the same {count} writes, whose ranks decide, whatever came first")
+                }
+            },
             (true, false) => format!("{}, none of which changes what stands", lacks.join("; ")),
             (false, false) => lacks.join("; "),
             (false, true) => {

@@ -191,7 +191,9 @@ impl Expected {
             | "plan.objective_gap"
             | "plan.constraint_violation"
             | "plan.worst_horizon_gap" => (Absolute(1e-6), Lower),
-            "plan.versions" | "plan.horizons" | "plan.retired" => (Absolute(0.0), Either),
+            "plan.versions" | "plan.horizons" | "plan.retired" | "plan.solver_chosen" => {
+                (Absolute(0.0), Either)
+            }
             "plan.primal_residual" | "plan.dual_residual" => (Relative(0.5), Lower),
             "sync.bytes" | "link.bytes_on_air" => (Relative(0.05), Lower),
             "delivery.abandoned" | "delivery.submissions_refused" | "sync.writes_incomplete" => {

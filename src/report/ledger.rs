@@ -3,7 +3,7 @@
 //! A log is held against every checkpoint that its owner has signed: its own, and those that the others keep. Then the logs are held against
 //! each other: what one accepted, the other must have sent.
 
-use super::logs::Logs;
+use super::logs::{LogFile, Logs};
 use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
@@ -117,6 +117,9 @@ pub enum LieKind {
 pub struct Lie {
     /// The log's owner.
     pub asset: String,
+    /// The incarnation that began the log, of one that was lost with its disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<u32>,
     /// What.
     #[serde(flatten)]
     pub kind: LieKind,
@@ -134,9 +137,12 @@ pub struct Audit {
     /// Signatures of others under checkpoints.
     pub cosignatures: u64,
     logs: Logs,
-    trees: BTreeMap<NodeId, Tree>,
-    decoded: BTreeMap<NodeId, Vec<Entry>>,
+    trees: BTreeMap<Which, Tree>,
+    decoded: BTreeMap<Which, Vec<Entry>>,
 }
+
+/// A member's log: its present one, or one of an earlier birth that was lost with its disk.
+type Which = (NodeId, Option<u32>);
 
 /// A line of a story.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -173,7 +179,10 @@ pub fn audit(logs: Logs) -> Audit {
     };
     let members: Vec<NodeId> = audit.logs.members.keys().copied().collect();
     for node in &members {
-        audit.check_log(*node);
+        audit.check_log((*node, None));
+        let births: Vec<u32> =
+            audit.logs.earlier.range((*node, 0)..=(*node, u32::MAX)).map(|(key, _)| key.1).collect();
+        births.into_iter().for_each(|born| audit.check_log((*node, Some(born))));
     }
     for node in &members {
         audit.check_messages(*node);
@@ -197,12 +206,23 @@ impl Audit {
     }
 
     fn lie(&mut self, node: NodeId, kind: LieKind) {
-        let asset = self.logs.name(node);
-        self.lies.push(Lie { asset, kind });
+        self.lie_in((node, None), kind);
     }
 
-    fn check_log(&mut self, node: NodeId) {
-        let Some(file) = self.logs.files.get(&node) else { return self.lie(node, LieKind::Missing) };
+    fn lie_in(&mut self, (node, incarnation): Which, kind: LieKind) {
+        let asset = self.logs.name(node);
+        self.lies.push(Lie { asset, incarnation, kind });
+    }
+
+    fn file(&self, (node, born): Which) -> Option<&LogFile> {
+        match born {
+            None => self.logs.files.get(&node),
+            Some(born) => self.logs.earlier.get(&(node, born)),
+        }
+    }
+
+    fn check_log(&mut self, which: Which) {
+        let Some(file) = self.file(which) else { return self.lie_in(which, LieKind::Missing) };
         let tree: Tree = file.entries.iter().map(|entry| leaf_hash(entry)).collect();
         let (ragged, mut wrong) = (file.ragged, None);
         let mut decoded = Vec::with_capacity(file.entries.len());
@@ -224,33 +244,37 @@ impl Audit {
         if ragged {
             wrong = wrong.or(Some(LieKind::Unreadable { entry: size }));
         }
-        self.trees.insert(node, tree);
+        self.trees.insert(which, tree);
         let born = match decoded.first().map(|first| &first.event) {
             Some(Event::Started { incarnation }) => Some(*incarnation),
             _ => None,
         };
-        self.decoded.insert(node, decoded);
-        let kept = self.checkpoints_of(node, born);
+        self.decoded.insert(which, decoded);
+        // What an earlier log is said to be by its name, others' checkpoints are asked about.
+        let born = which.1.or(born);
+        let kept = self.checkpoints_of(which, born);
         self.checkpoints += kept.len() as u64;
-        let contradicted = self.hold_against(node, &kept);
-        let unsupported = self.check_cosignatures(node, born, &kept);
+        let contradicted = self.hold_against(which, &kept);
+        let unsupported = self.check_cosignatures(which, born, &kept);
         if wrong.is_none() && contradicted.is_none() {
             // Where the owner's own signatures do not fit the log, that explains those of others.
             unsupported.into_iter().for_each(|(witness, lie)| self.lie(witness, lie));
         }
         match (wrong, contradicted) {
             // Where an entry stands in another's place, that is what was done to the log.
-            (Some(wrong), _) | (None, Some(wrong)) => self.lie(node, wrong),
+            (Some(wrong), _) | (None, Some(wrong)) => self.lie_in(which, wrong),
             (None, None) => self.entries += size,
         }
     }
 
     /// All checkpoints of a log that its owner signed, from the shortest to the longest.
-    fn checkpoints_of(&mut self, node: NodeId, born: Option<u32>) -> Vec<Kept> {
+    fn checkpoints_of(&mut self, which: Which, born: Option<u32>) -> Vec<Kept> {
+        let node = which.0;
         let Some((_, key)) = self.logs.members.get(&node).cloned() else { return Vec::new() };
         let (mut kept, mut found, mut others) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let own = self.file(which).map(|file| &file.checkpoint);
         for (place, file) in &self.logs.files {
-            let own = (*place == node).then_some(&file.checkpoint);
+            let own = own.filter(|_| *place == node);
             for bytes in own.into_iter().chain(&file.seen) {
                 let Ok(read) = SignedCheckpoint::parse(bytes) else { continue };
                 if read.signer() != node {
@@ -261,6 +285,7 @@ impl Audit {
                     Ok(checkpoint) if born.is_none_or(|born| checkpoint.log == LogId { node, born }) => {
                         kept.push(Kept { checkpoint, holder });
                     }
+                    Ok(checkpoint) if self.logs.earlier.contains_key(&(node, checkpoint.log.born)) => {}
                     Ok(checkpoint) => {
                         let longest = others.entry(checkpoint.log.born).or_insert((0, holder.clone()));
                         if checkpoint.size > longest.0 {
@@ -274,7 +299,10 @@ impl Audit {
         }
         let discarded = |(born, (signed, holder))| (node, LieKind::Discarded { born, signed, holder });
         found.extend(others.into_iter().map(discarded));
-        found.into_iter().for_each(|(node, lie)| self.lie(node, lie));
+        if which.1.is_none() {
+            // Once, with the present log.
+            found.into_iter().for_each(|(node, lie)| self.lie(node, lie));
+        }
         kept.sort_by(|a, b| (a.checkpoint.size, &a.holder).cmp(&(b.checkpoint.size, &b.holder)));
         kept
     }
@@ -283,12 +311,13 @@ impl Audit {
     /// that fits neither the log nor anything that the owner is known to have signed is its signer's to explain.
     fn check_cosignatures(
         &mut self,
-        node: NodeId,
+        which: Which,
         born: Option<u32>,
         kept: &[Kept],
     ) -> Vec<(NodeId, LieKind)> {
+        let node = which.0;
         let (mut found, mut good) = (Vec::new(), 0);
-        let tree = self.trees.get(&node);
+        let tree = self.trees.get(&which);
         for bytes in self.logs.files.get(&node).into_iter().flat_map(|file| &file.cosignatures) {
             let Ok(read) = SignedCheckpoint::parse_cosignature(bytes) else { continue };
             let Some((_, witness)) = self.logs.members.get(&read.signer()) else { continue };
@@ -311,7 +340,7 @@ impl Audit {
     /// Whoever was caught with two logs, by what the others' logs say.
     fn check_caught(&mut self) {
         let mut found = Vec::new();
-        for (node, entries) in &self.decoded {
+        for ((node, _), entries) in &self.decoded {
             for entry in entries {
                 let Event::Caught { peer, at, .. } = &entry.event else { continue };
                 if matches!(&**at, "two_roots" | "inconsistent_log") {
@@ -324,8 +353,8 @@ impl Audit {
     }
 
     /// The first checkpoint that the log does not fit.
-    fn hold_against(&self, node: NodeId, kept: &[Kept]) -> Option<LieKind> {
-        let tree = self.trees.get(&node)?;
+    fn hold_against(&self, which: Which, kept: &[Kept]) -> Option<LieKind> {
+        let tree = self.trees.get(&which)?;
         for pair in kept.windows(2) {
             let (a, b) = (&pair[0], &pair[1]);
             if a.checkpoint.size == b.checkpoint.size && a.checkpoint.root != b.checkpoint.root {
@@ -365,27 +394,37 @@ impl Audit {
             return;
         }
         let mut sent: BTreeMap<NodeId, BTreeMap<MessageName, Brief>> = BTreeMap::new();
-        for entry in self.decoded.get(&node).into_iter().flatten() {
+        for (born, entry) in self.entries_of(node) {
             let Event::Accepted { message, payload } = &entry.event else { continue };
             let peer = message.peer;
-            let Some(theirs) = self.decoded.get(&peer).filter(|_| !told(peer)) else { continue };
-            let sent = sent.entry(peer).or_insert_with(|| sent_by(theirs));
+            if told(peer) || !self.decoded.contains_key(&(peer, None)) {
+                continue;
+            }
+            let sent =
+                sent.entry(peer).or_insert_with(|| sent_by(self.entries_of(peer).map(|(_, entry)| entry)));
             let name = MessageName { peer: node, ..*message };
             let instead = match sent.get(&name) {
                 Some(known) if known == payload => continue,
                 Some(_) => "another payload",
                 None => "no such message",
             };
-            found.push(LieKind::Contradiction { entry: entry.index, peer: self.logs.name(peer), instead });
+            let lie = LieKind::Contradiction { entry: entry.index, peer: self.logs.name(peer), instead };
+            found.push((born, lie));
         }
-        found.into_iter().for_each(|lie| self.lie(node, lie));
+        found.into_iter().for_each(|(born, lie)| self.lie_in((node, born), lie));
+    }
+
+    /// All that a member's logs hold, those of earlier births after the present one.
+    fn entries_of(&self, node: NodeId) -> impl Iterator<Item = (Option<u32>, &Entry)> {
+        let logs = self.decoded.range((node, None)..=(node, Some(u32::MAX)));
+        logs.flat_map(|((_, born), entries)| entries.iter().map(|entry| (*born, entry)))
     }
 
     /// A version of the plan has the same digest for everyone.
     fn check_plans(&mut self) {
         let mut first: BTreeMap<(u64, u32, u32), (NodeId, Brief)> = BTreeMap::new();
         let mut found = Vec::new();
-        for (node, entries) in &self.decoded {
+        for ((node, _), entries) in &self.decoded {
             for entry in entries {
                 let Event::PlanCommitted { horizon, term, round, version, .. } = &entry.event else {
                     continue;
@@ -440,14 +479,15 @@ impl Audit {
 
     fn story(&self, wanted: impl Fn(NodeId, &Event) -> bool) -> Vec<Story> {
         let mut lines = Vec::new();
-        for (node, entries) in &self.decoded {
+        for (which, entries) in &self.decoded {
+            let node = &which.0;
             for entry in entries.iter().filter(|entry| wanted(*node, &entry.event)) {
                 lines.push(Story {
                     time_ms: entry.time.0,
                     asset: self.logs.name(*node),
                     entry: entry.index,
                     what: self.words(&entry.event),
-                    proven: self.proves(*node, entry.index),
+                    proven: self.proves(*which, entry.index),
                 });
             }
         }
@@ -456,10 +496,10 @@ impl Audit {
     }
 
     /// Whether an inclusion proof leads from the entry to the owner's own signed checkpoint.
-    fn proves(&self, node: NodeId, index: u64) -> bool {
+    fn proves(&self, which: Which, index: u64) -> bool {
         let proof = || {
-            let (tree, file) = (self.trees.get(&node)?, self.logs.files.get(&node)?);
-            let (_, key) = self.logs.members.get(&node)?;
+            let (tree, file) = (self.trees.get(&which)?, self.file(which)?);
+            let (_, key) = self.logs.members.get(&which.0)?;
             let checkpoint = SignedCheckpoint::parse(&file.checkpoint).ok()?.verify(key).ok()?;
             let hashes: Vec<Hash> = tree.inclusion(index, checkpoint.size)?;
             verify_inclusion(*tree.leaf(index)?, index, checkpoint.size, &hashes, &checkpoint.root).ok()
@@ -505,12 +545,12 @@ impl Audit {
     }
 }
 
-fn sent_by(entries: &[Entry]) -> BTreeMap<MessageName, Brief> {
+fn sent_by<'e>(entries: impl Iterator<Item = &'e Entry>) -> BTreeMap<MessageName, Brief> {
     let sent = |entry: &Entry| match &entry.event {
         Event::Sent { message, payload } => Some((*message, *payload)),
         _ => None,
     };
-    entries.iter().filter_map(sent).collect()
+    entries.filter_map(sent).collect()
 }
 
 /// The word for a purpose.

@@ -1,4 +1,5 @@
-//! The assets' logs in a run folder: `logs/NAME.log`, `logs/NAME.checkpoints` and `logs/members.csv`.
+//! The assets' logs in a run folder: `logs/NAME.log`, `logs/NAME.checkpoints` and `logs/members.csv`; of a log that was lost with its disk
+//! `logs/NAME.BORN.log` and `logs/NAME.BORN.checkpoints`, by the incarnation that began it.
 //!
 //! A `.log` is a CBOR sequence (RFC 8742) of byte strings, one for each entry. A `.checkpoints` is an array of three: the asset's own signed
 //! checkpoint, those of the others that it has seen, and others' signatures of its own. `members.csv` names node and `did:key` of each asset;
@@ -15,7 +16,7 @@ use cosmosmesh_protocol::{
     identity::{Did, PublicKey},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -45,6 +46,8 @@ pub struct Logs {
     pub members: BTreeMap<NodeId, (String, PublicKey)>,
     /// The logs; a member may lack one.
     pub files: BTreeMap<NodeId, LogFile>,
+    /// Logs of earlier births that were lost with their disks, by the incarnation that began them.
+    pub earlier: BTreeMap<(NodeId, u32), LogFile>,
 }
 
 impl Logs {
@@ -68,17 +71,11 @@ impl Logs {
 pub fn write_log(folder: &Path, name: &str, log: &AssetLog) -> Result<(), ReportError> {
     let folder = folder.join("logs");
     fs::create_dir_all(&folder).map_err(io(&folder))?;
-    let mut entries = Vec::new();
-    log.entries.iter().for_each(|entry| cbor::put_bytes(&mut entries, entry));
-    write(&folder.join(format!("{name}.log")), &entries)?;
-    let mut checkpoints = Vec::new();
-    cbor::put_head(&mut checkpoints, cbor::ARRAY, 3);
-    cbor::put_bytes(&mut checkpoints, &log.checkpoint);
-    for list in [&log.seen, &log.cosignatures] {
-        cbor::put_head(&mut checkpoints, cbor::ARRAY, list.len() as u64);
-        list.iter().for_each(|signed| cbor::put_bytes(&mut checkpoints, signed));
+    write_entries(&folder, name, &log.entries, &log.checkpoint, [&log.seen, &log.cosignatures])?;
+    for earlier in &log.earlier {
+        let name = format!("{name}.{}", earlier.born);
+        write_entries(&folder, &name, &earlier.entries, &earlier.checkpoint, [&[], &[]])?;
     }
-    write(&folder.join(format!("{name}.checkpoints")), &checkpoints)?;
     let path = folder.join(MEMBERS);
     let mut members = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -87,6 +84,26 @@ pub fn write_log(folder: &Path, name: &str, log: &AssetLog) -> Result<(), Report
     };
     members.push_str(&format!("{name},{},{}\n", log.node, Did::new(log.key.clone())));
     write(&path, members.as_bytes())
+}
+
+fn write_entries(
+    folder: &Path,
+    name: &str,
+    log: &[Vec<u8>],
+    checkpoint: &[u8],
+    others: [&[Vec<u8>]; 2],
+) -> Result<(), ReportError> {
+    let mut entries = Vec::new();
+    log.iter().for_each(|entry| cbor::put_bytes(&mut entries, entry));
+    write(&folder.join(format!("{name}.log")), &entries)?;
+    let mut checkpoints = Vec::new();
+    cbor::put_head(&mut checkpoints, cbor::ARRAY, 3);
+    cbor::put_bytes(&mut checkpoints, checkpoint);
+    for list in others {
+        cbor::put_head(&mut checkpoints, cbor::ARRAY, list.len() as u64);
+        list.iter().for_each(|signed| cbor::put_bytes(&mut checkpoints, signed));
+    }
+    write(&folder.join(format!("{name}.checkpoints")), &checkpoints)
 }
 
 /// Reads the logs of a run folder; `members`: a trusted copy of `members.csv`, in place of the folder's.
@@ -98,28 +115,56 @@ pub fn read_logs(folder: &Path, members: Option<&Path>) -> Result<Logs, ReportEr
     let path = members.map_or_else(|| folder.join(MEMBERS), Path::to_path_buf);
     let text = fs::read_to_string(&path).map_err(io(&path))?;
     let mut logs = Logs::default();
+    let births = births(&folder)?;
     for (line, row) in text.lines().enumerate().skip(1) {
         let (node, name, key) = member(row).ok_or_else(|| malformed(&path, line, row))?;
         logs.members.insert(node, (name.to_owned(), key));
-        let bytes = read_if_there(&folder.join(format!("{name}.log")))?;
-        let Some(bytes) = bytes else { continue };
-        let mut file = LogFile::default();
-        let mut reader = Reader::new(&bytes);
-        while reader.position() < bytes.len() {
-            match reader.bytes() {
-                Ok(entry) => file.entries.push(entry.to_vec()),
-                Err(_) => {
-                    file.ragged = true;
-                    break;
-                }
+        if let Some(file) = read_log(&folder, name)? {
+            logs.files.insert(node, file);
+        }
+        for born in births.get(name).into_iter().flatten().copied() {
+            if let Some(file) = read_log(&folder, &format!("{name}.{born}"))? {
+                logs.earlier.insert((node, born), file);
             }
         }
-        let checkpoints = read_if_there(&folder.join(format!("{name}.checkpoints")))?.unwrap_or_default();
-        // What cannot be read proves nothing, and the audit says what is unproven.
-        let _ = read_checkpoints(&mut file, &checkpoints);
-        logs.files.insert(node, file);
     }
     Ok(logs)
+}
+
+fn read_log(folder: &Path, name: &str) -> Result<Option<LogFile>, ReportError> {
+    let bytes = read_if_there(&folder.join(format!("{name}.log")))?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let mut file = LogFile::default();
+    let mut reader = Reader::new(&bytes);
+    while reader.position() < bytes.len() {
+        match reader.bytes() {
+            Ok(entry) => file.entries.push(entry.to_vec()),
+            Err(_) => {
+                file.ragged = true;
+                break;
+            }
+        }
+    }
+    let checkpoints = read_if_there(&folder.join(format!("{name}.checkpoints")))?.unwrap_or_default();
+    // What cannot be read proves nothing, and the audit says what is unproven.
+    let _ = read_checkpoints(&mut file, &checkpoints);
+    Ok(Some(file))
+}
+
+/// The earlier births of which a log is here, by name and in order.
+fn births(folder: &Path) -> Result<BTreeMap<String, BTreeSet<u32>>, ReportError> {
+    let mut births: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+    if !folder.is_dir() {
+        return Ok(births);
+    }
+    for entry in fs::read_dir(folder).map_err(io(folder))? {
+        let file = entry.map_err(io(folder))?.file_name();
+        let parts = file.to_str().and_then(|file| file.strip_suffix(".log")?.split_once('.'));
+        if let Some((name, born)) = parts.and_then(|(name, born)| Some((name, born.parse::<u32>().ok()?))) {
+            births.entry(name.to_owned()).or_default().insert(born);
+        }
+    }
+    Ok(births)
 }
 
 fn member(row: &str) -> Option<(NodeId, &str, PublicKey)> {

@@ -4,7 +4,7 @@ use super::{
     RunFacts,
     attacks::attacks,
     plot::Plot,
-    summary::{attention, headlines, privacy_spent},
+    summary::{attention, headlines, planned, privacy_spent},
     words,
 };
 use crate::metrics::MetricsSet;
@@ -52,8 +52,10 @@ pub(super) fn page(facts: &RunFacts, metrics: &MetricsSet, plots: &[Plot], scena
     head(&mut html, facts);
     cards(&mut html, metrics);
     about(&mut html, scenario);
+    sentences(&mut html, "The plan", &planned(metrics));
     pictures(&mut html, plots);
-    privacy(&mut html, metrics);
+    // What of the plan's answers anybody could see, and what was spent.
+    sentences(&mut html, "Privacy spent", &privacy_spent(metrics));
     attacked(&mut html, metrics);
     tables(&mut html, metrics);
     identity(&mut html, facts);
@@ -175,13 +177,12 @@ fn pictures(html: &mut String, plots: &[Plot]) {
     }
 }
 
-/// What of the plan's answers anybody could see, and what was spent: only where a plan has masks.
-fn privacy(html: &mut String, metrics: &MetricsSet) {
-    let sentences = privacy_spent(metrics);
+/// A part of the page that is told in words: none where there is nothing to tell.
+fn sentences(html: &mut String, title: &str, sentences: &[String]) {
     if sentences.is_empty() {
         return;
     }
-    push(html, "<h2>Privacy spent</h2>\n<ul>");
+    push(html, &format!("<h2>{title}</h2>\n<ul>"));
     sentences.iter().for_each(|text| push(html, &format!("<li>{}</li>", escape(text))));
     push(html, "</ul>");
 }

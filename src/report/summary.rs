@@ -123,6 +123,32 @@ pub(super) fn attention(metrics: &MetricsSet) -> Vec<String> {
     found
 }
 
+/// By which method the fleet planned and why, and what its rounds waited for, in sentences: none where nothing was planned.
+pub(super) fn planned(metrics: &MetricsSet) -> Vec<String> {
+    let Some(chosen) = metrics.get("plan.solver_chosen") else { return Vec::new() };
+    let mut told = vec![format!("Method: {}", chosen.note.as_deref().unwrap_or("not told"))];
+    if let Some(more) = chosen.value.filter(|count| *count > 1.0) {
+        told.push(format!(
+            "{} coordinators began a term or a horizon; the method is the last one's",
+            words::number(more)
+        ));
+    }
+    if metrics.get("plan.lost_to_contacts_s").is_some_and(|metric| metric.value.is_some()) {
+        let lost = |name: &str| words::duration(value(metrics, name));
+        told.push(format!(
+            "{} rounds waited {} for light, {} for contacts, queues and time on air, and {} for computation; {} answers were late",
+            words::number(value(metrics, "plan.rounds")),
+            lost("plan.lost_to_light_time_s"),
+            lost("plan.lost_to_contacts_s"),
+            lost("plan.lost_to_computation_s"),
+            words::number(value(metrics, "plan.late")),
+        ));
+        let bytes = words::bytes(value(metrics, "plan.bytes_per_round"));
+        told.push(format!("{bytes} of planning messages were submitted in a round, in the mean"));
+    }
+    told
+}
+
 /// What of the plan's answers anybody could see, and what was spent, in sentences: none where no plan has masks.
 pub(super) fn privacy_spent(metrics: &MetricsSet) -> Vec<String> {
     let number = |name: &str| words::number(value(metrics, name));
@@ -191,6 +217,9 @@ pub fn summary(facts: &RunFacts, metrics: &MetricsSet) -> String {
     }
     for row in attacks(metrics) {
         let _ = writeln!(text, "attack       {}, {}: {}", row.attack.replace('_', " "), row.made, row.told());
+    }
+    for sentence in planned(metrics) {
+        let _ = writeln!(text, "plan         {sentence}");
     }
     for sentence in privacy_spent(metrics) {
         let _ = writeln!(text, "privacy      {sentence}");

@@ -49,6 +49,7 @@ impl Fleet {
         let key = |asset: AssetIndex| self.keys(asset).public().clone();
         Some(match &proposal.decision {
             Decision::Policy(policy) => Content::Policy(policy.clone()),
+            Decision::Schema(schema) => Content::Schema(schema.clone()),
             Decision::Seat(who) => Content::Seat { node: self.node(*who), key: key(*who) },
             Decision::Unseat(who) => Content::Unseat { node: self.node(*who) },
             Decision::Block(who) => {

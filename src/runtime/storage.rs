@@ -15,6 +15,8 @@ pub struct Storage {
     unread: bool,
     /// The entries of the node's log, in order: kept apart, since the node never reads them again.
     log: Vec<Vec<u8>>,
+    /// The logs that were on it when it was lost, which nothing but an audit reads.
+    earlier: Vec<Vec<Vec<u8>>>,
     /// Batches on their way to the disk, and when each is there.
     journal: VecDeque<(SimTime, Batch)>,
 }
@@ -42,6 +44,22 @@ impl Storage {
     #[must_use]
     pub fn log(&self) -> &[Vec<u8>] {
         &self.log
+    }
+
+    /// The logs that were on it when it was lost, in order.
+    #[must_use]
+    pub fn earlier_logs(&self) -> &[Vec<Vec<u8>>] {
+        &self.earlier
+    }
+
+    /// All that was on it is lost.
+    pub fn lose(&mut self) {
+        self.kept.clear();
+        self.journal.clear();
+        let log = std::mem::take(&mut self.log);
+        if !log.is_empty() {
+            self.earlier.push(log);
+        }
     }
 
     /// Begins to write a batch, behind those that are being written.

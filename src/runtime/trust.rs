@@ -2,7 +2,7 @@
 
 use super::{Fleet, Runtime, Storage};
 use crate::{
-    engine::{AssetLog, Record, Stream},
+    engine::{AssetLog, EarlierLog, Record, Stream},
     scenario::TrustSpec,
     units::{AssetIndex, SimTime},
 };
@@ -84,14 +84,7 @@ impl Runtime {
     /// What the asset's log holds at the end of the run, as far as it is durable; `None` when it keeps none.
     #[must_use]
     pub fn log(&self, now: SimTime, storage: &Storage) -> Option<AssetLog> {
-        let entries = storage.log().to_vec();
-        let first = Entry::decode(entries.first()?).ok()?;
-        let Event::Started { incarnation: born } = first.event else { return None };
-        let tree: Tree = entries.iter().map(|entry| leaf_hash(entry)).collect();
-        let (size, root) = (tree.size(), tree.root(tree.size())?);
-        let time = self.fleet.civil(self.asset, now).map_or(DtnTime::UNKNOWN, |estimate| estimate.utc);
-        let log = LogId { node: self.fleet.node(self.asset), born };
-        let checkpoint = Checkpoint { log, size, root, time }.sign(&self.fleet.keys(self.asset));
+        let EarlierLog { entries, checkpoint, .. } = self.signed(now, storage.log())?;
         // Of a node that is down at the end, what it had kept: checkpoints, and both halves of forks.
         let kept = |(key, value): (&Vec<u8>, &Vec<u8>)| match key.first() {
             Some(kind) if *kind == Kept::Checkpoint as u8 => [value.clone()].to_vec(),
@@ -105,7 +98,21 @@ impl Runtime {
         let cosignatures = self.node.as_ref().and_then(Node::cosignatures);
         let cosignatures = cosignatures.into_iter().flat_map(|known| known.values().cloned()).collect();
         let key = self.fleet.keys(self.asset).public().clone();
-        Some(AssetLog { asset: self.asset, node: log.node, key, entries, checkpoint, seen, cosignatures })
+        let earlier = storage.earlier_logs().iter().filter_map(|log| self.signed(now, log)).collect();
+        let (asset, node) = (self.asset, self.fleet.node(self.asset));
+        Some(AssetLog { asset, node, key, entries, checkpoint, seen, cosignatures, earlier })
+    }
+
+    /// A log of this asset's with a checkpoint over it, signed now.
+    fn signed(&self, now: SimTime, entries: &[Vec<u8>]) -> Option<EarlierLog> {
+        let first = Entry::decode(entries.first()?).ok()?;
+        let Event::Started { incarnation: born } = first.event else { return None };
+        let tree: Tree = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        let (size, root) = (tree.size(), tree.root(tree.size())?);
+        let time = self.fleet.civil(self.asset, now).map_or(DtnTime::UNKNOWN, |estimate| estimate.utc);
+        let log = LogId { node: self.fleet.node(self.asset), born };
+        let checkpoint = Checkpoint { log, size, root, time }.sign(&self.fleet.keys(self.asset));
+        Some(EarlierLog { born, entries: entries.to_vec(), checkpoint })
     }
 }
 

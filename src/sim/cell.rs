@@ -249,7 +249,8 @@ impl Cell<'_> {
         self.record(around, now, RecordKind::Fault { fault: number, begins });
         let fault = &setting.course.scenario.faults[number as usize];
         // What is outside keeps running: its windows are cut, and what it sends meanwhile reaches nobody.
-        if !matches!(fault, Fault::AssetDown { .. }) || self.port.is_whole() {
+        let Fault::AssetDown { disk_lost, .. } = *fault else { return };
+        if self.port.is_whole() {
             return;
         }
         if begins {
@@ -257,6 +258,9 @@ impl Cell<'_> {
                 let streams = &setting.course.streams;
                 self.runtime.crash(now, streams, self.storage, &mut around.records);
                 self.forget_frames();
+            }
+            if disk_lost {
+                self.storage.lose();
             }
         } else if !self.runtime.is_up() && !setting.course.outages[self.asset.get()].contains(now) {
             let streams = &setting.course.streams;

@@ -355,7 +355,7 @@ impl Simulation {
         }
         for (number, fault) in scenario.faults.iter().enumerate() {
             let (concerned, start, end) = match fault {
-                Fault::AssetDown { asset: down, start, end } => (*down == asset, *start, *end),
+                Fault::AssetDown { asset: down, start, end, .. } => (*down == asset, *start, *end),
                 // Faults of links are noted at the first asset; the links' own outages do the work.
                 Fault::LinkDown { start, end, .. } | Fault::ExtraLoss { start, end, .. } => {
                     (asset.0 == 0, *start, *end)

@@ -207,7 +207,7 @@ fn computed(
 fn asset_outages(scenario: &Scenario) -> Vec<Outages> {
     let down = |index: u32| {
         let intervals = scenario.faults.iter().filter_map(|fault| match fault {
-            Fault::AssetDown { asset, start, end } if asset.0 == index => {
+            Fault::AssetDown { asset, start, end, .. } if asset.0 == index => {
                 Some(Interval { start: *start, end: *end })
             }
             _ => None,

@@ -1,6 +1,9 @@
 //! Real daemons at the ends of a scenario's link, and as one of its assets.
 
-use super::field::{self, Plan, ms};
+use super::{
+    field::{self, Plan, ms},
+    peer::{Process, clock},
+};
 use cosmosmesh::{
     engine::RecordKind,
     hil::{Binding, Session, write_nodes},
@@ -13,15 +16,10 @@ use std::{
     fs,
     net::UdpSocket,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
-
-#[expect(clippy::disallowed_methods, reason = "a test of real time reads the clock")]
-fn clock() -> Instant {
-    Instant::now()
-}
 
 /// Bindings of two assets to a daemon each, and the daemons' configurations.
 fn ends(folder: &Path, path: &Path, pair: [&str; 2]) -> (Vec<String>, Vec<PathBuf>) {
@@ -72,16 +70,6 @@ fn two_daemons_feel_the_delay_of_a_scenarios_link_and_the_session_replays() {
     assert!(report.interfaces.iter().all(|one| one.frames_in >= 1 && one.frames_out >= 1), "{report:?}");
     assert!(live.records.iter().any(|one| matches!(one.kind, RecordKind::FrameReceived { .. })));
     field::assert_replays(&log, &live);
-}
-
-/// A process that ends with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn cosmosmesh(folder: &Path, arguments: &[&str]) -> Command {
@@ -170,6 +158,24 @@ fn cable(cut_after: Option<usize>) -> [u16; 2] {
     ports
 }
 
+/// Configuration of a daemon that is the rover, with its key and neighbours; its radio is a modem at a port, and no socket.
+pub(crate) fn rover_behind_modem(folder: &Path, path: &Path, port: u16, rate_bps: u32) -> PathBuf {
+    let scenario = Scenario::load(path).unwrap();
+    let typed = "rover/uhf>habitat=udpcl:127.0.0.1:1@127.0.0.1:2".parse::<Binding>().unwrap();
+    let session = Session::new(std::slice::from_ref(&typed), &scenario).unwrap();
+    let written = write_nodes(&folder.join("nodes"), &[typed], &session, &scenario, scenario.seed).unwrap();
+    let radio = format!(
+        "radios: [(name: \"vhf\", at: Tcp(\"127.0.0.1:{port}\"), speaks: Ax25(call: \"ROVER\"), rate_bps: {rate_bps})],"
+    );
+    let text = fs::read_to_string(&written[0]).unwrap();
+    let text = text
+        .replace("listen: (udp: \"127.0.0.1:1\"),", &radio)
+        .replace("Udp(\"127.0.0.1:2\")", "Radio(radio: \"vhf\", address: \"HAB\")")
+        .replace("control: \"127.0.0.1:1\",", "");
+    fs::write(&written[0], text).unwrap();
+    written[0].clone()
+}
+
 #[test]
 fn a_daemon_behind_a_modem_is_an_asset_and_a_modem_that_is_unplugged_comes_back() {
     let folder = tempfile::tempdir().unwrap();
@@ -178,24 +184,10 @@ fn a_daemon_behind_a_modem_is_an_asset_and_a_modem_that_is_unplugged_comes_back(
     let text = fs::read_to_string(&path).unwrap().replace("mtu_bytes: 512", "mtu_bytes: 256");
     fs::write(&path, text).unwrap();
     let [ours, theirs] = cable(Some(8));
-    let scenario = Scenario::load(&path).unwrap();
     let bindings = [format!("rover/uhf>habitat=kiss:127.0.0.1:{ours}#HAB>ROVER")];
-    // The daemon's key and neighbours are the asset's; its radio is a modem and no socket.
-    let typed = "rover/uhf>habitat=udpcl:127.0.0.1:1@127.0.0.1:2".parse::<Binding>().unwrap();
-    let session = Session::new(std::slice::from_ref(&typed), &scenario).unwrap();
-    let config =
-        write_nodes(&folder.path().join("nodes"), &[typed], &session, &scenario, scenario.seed).unwrap();
-    let text = fs::read_to_string(&config[0]).unwrap();
-    let radio = format!(
-        "radios: [(name: \"vhf\", at: Tcp(\"127.0.0.1:{theirs}\"), speaks: Ax25(call: \"ROVER\"), rate_bps: 64000)],"
-    );
-    let text = text
-        .replace("listen: (udp: \"127.0.0.1:1\"),", &radio)
-        .replace("Udp(\"127.0.0.1:2\")", "Radio(radio: \"vhf\", address: \"HAB\")")
-        .replace("control: \"127.0.0.1:1\",", "");
-    fs::write(&config[0], text).unwrap();
+    let config = rover_behind_modem(folder.path(), &path, theirs, 64_000);
     let talking = thread::spawn(move || {
-        let rover = Client::embed(Config::read(&config[0]).unwrap()).unwrap();
+        let rover = Client::embed(Config::read(&config).unwrap()).unwrap();
         for number in 0..5_u8 {
             rover.send(NodeId(1), Purpose::Telemetry, Duration::from_secs(600), &[number; 300]).unwrap();
             thread::sleep(ms(300));

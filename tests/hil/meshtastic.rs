@@ -1,12 +1,13 @@
 //! Real Meshtastic programs at the emulated radios of a running scenario.
 
-use super::field::{Plan, assert_replays};
+use super::{
+    field::{Plan, assert_replays},
+    peer::{Process, free, program},
+};
 use cosmosmesh::units::SimTime;
 use std::{
-    env,
-    net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
 };
 
@@ -79,36 +80,13 @@ one.close()
 other.close()
 "#;
 
-/// A program of `COSMOSMESH_PEERS` or `PATH`.
-fn program(name: &str) -> PathBuf {
-    let folders = env::var_os("COSMOSMESH_PEERS").into_iter().chain(env::var_os("PATH"));
-    let mut found =
-        folders.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>()).map(|folder| folder.join(name));
-    found
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("{name} is not installed: docs/FROM_SIM_TO_RADIO.md says how"))
-}
-
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Where a program finds the radio at a port, and what takes it there.
 type Way = dyn Fn(u16, &Path) -> (String, Option<Process>);
 
 fn exchange(second: &Way) {
     let folder = tempfile::tempdir().unwrap();
     let scenario = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/hil_lora.ron"));
-    let (one, other) = (port(), port());
+    let (one, other) = (free().port(), free().port());
     let bindings = [
         format!("base/longfast=meshtastic-radio:127.0.0.1:{one}"),
         format!("hiker/longfast=meshtastic-radio:127.0.0.1:{other}"),

@@ -9,8 +9,8 @@ use std::{env, path::PathBuf};
 /// A module of tests, and the programs that they need.
 pub(crate) struct Peer {
     tests: &'static str,
-    /// The test program that it is in: `interop` is one of the protocol's convergence layers, and one of the whole daemon.
-    program: &'static str,
+    /// The test programs that it is in: `interop` is one of the protocol's convergence layers, and one of the whole daemon.
+    tests_in: &'static [&'static str],
     programs: &'static [&'static str],
     /// A module that the first program, a Python, must have.
     module: Option<&'static str>,
@@ -28,7 +28,7 @@ impl Peer {
 pub(crate) const PEERS: &[Peer] = &[
     Peer {
         tests: "dtnd::",
-        program: "interop",
+        tests_in: &["interop"],
         programs: &["dtnd", "dtnsend", "dtnrecv"],
         module: None,
         installation: &[&[
@@ -44,7 +44,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "hardy::",
-        program: "interop",
+        tests_in: &["interop"],
         programs: &["hardy-peer"],
         module: None,
         installation: &[&[
@@ -60,7 +60,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "pyd3tn::",
-        program: "interop",
+        tests_in: &["interop"],
         programs: &["python3"],
         module: Some("pyd3tn"),
         installation: &[
@@ -70,14 +70,14 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "direwolf::",
-        program: "interop",
+        tests_in: &["interop", "hil"],
         programs: &["direwolf", "mkfifo"],
         module: None,
         installation: &[&["apt-get", "install", "--yes", "direwolf"]],
     },
     Peer {
         tests: "pycddl::",
-        program: "interop",
+        tests_in: &["interop"],
         programs: &["python3"],
         module: Some("pycddl"),
         installation: &[
@@ -87,7 +87,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "acsets::",
-        program: "catopt",
+        tests_in: &["catopt"],
         programs: &["python3"],
         module: Some("acsets"),
         installation: &[
@@ -97,7 +97,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         tests: "meshtastic::",
-        program: "hil",
+        tests_in: &["hil"],
         programs: &["python3", "socat"],
         module: Some("meshtastic"),
         installation: &[
@@ -117,8 +117,9 @@ pub(crate) fn run() -> Result<(), Failure> {
             // The tests look where this program looks.
             let folders = env::join_paths(folders()).map_err(|error| Failure::Missing(error.to_string()))?;
             // In the whole workspace, so that nothing is built again with other features.
-            let tests =
-                ["test", "--locked", "--workspace", "--test", peer.program, "--", "--ignored", peer.tests];
+            let mut tests = vec!["test", "--locked", "--workspace"];
+            tests.extend(peer.tests_in.iter().flat_map(|&name| ["--test", name]));
+            tests.extend(["--", "--ignored", peer.tests]);
             let mut test = command("cargo", &tests);
             test.env("COSMOSMESH_PEERS", &folders);
             run_command(test)?;
@@ -158,7 +159,7 @@ fn a_peer_without_its_programs_or_module_is_not_installed() {
             "cargo" => &["cargo"],
             _ => &["no-such-program"],
         };
-        Peer { tests: "x::", program: "interop", programs, module, installation: &[] }
+        Peer { tests: "x::", tests_in: &["interop"], programs, module, installation: &[] }
     };
     assert!(!is_installed(&stranger("no-such-program", None)));
     assert!(is_installed(&stranger("cargo", None)));

@@ -1,7 +1,11 @@
 //! The lines, each an object.
 
 use super::record::{RecordTextError, from_json, to_json};
-use crate::{engine::purpose_word, message::Message};
+use crate::{
+    engine::purpose_word,
+    message::Message,
+    state::{Bytes, StateItem, StateKind, StateQuery, StateWrite},
+};
 use cosmosmesh_protocol::{
     contract::{Registry, Schema},
     envelope::Purpose,
@@ -54,6 +58,27 @@ pub enum Told {
         /// In a sentence.
         problem: String,
     },
+    /// What was written to shared state is durable.
+    Written {
+        /// As it was said.
+        id: Json,
+        /// The number of the write.
+        sequence: u64,
+    },
+    /// What there is in shared state of what was asked for.
+    State {
+        /// As it was said.
+        id: Json,
+        /// Each object, key or member.
+        items: Vec<StateItem>,
+    },
+    /// Another has written to shared state: to a program that watches it.
+    Changed {
+        /// How it reads now.
+        item: StateItem,
+    },
+    /// Changes were missed: what is to be known is to be read.
+    Missed,
     /// It is to end.
     Stop,
 }
@@ -95,11 +120,58 @@ pub enum Said {
         /// The message's number.
         number: u64,
     },
+    /// Something is to be written to shared state.
+    Write(Write),
+    /// Something is to be read of shared state.
+    Read(Read),
+    /// What others write to shared state is to be told from now on.
+    Watch,
     /// Something for the log.
     Log {
         /// What.
         text: String,
     },
+}
+
+/// A write of a program to shared state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Write {
+    /// Comes back with the answer.
+    #[serde(default)]
+    pub id: Json,
+    /// What.
+    #[serde(flatten)]
+    pub write: StateWrite,
+}
+
+/// A question of a program about shared state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Read {
+    /// Comes back with the answer.
+    #[serde(default)]
+    pub id: Json,
+    /// Of this kind only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kind: Option<StateKind>,
+    /// This object, with what is in it; without it, the names of all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<Bytes>,
+    /// This key or member.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<Bytes>,
+    /// Only what comes after this one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub after: Option<Bytes>,
+}
+
+impl Read {
+    /// As a daemon is asked.
+    #[must_use]
+    pub fn query(self) -> (Json, StateQuery) {
+        let Self { id, kind, name, key, after } = self;
+        (id, StateQuery { kind, name, key, after, most: None })
+    }
 }
 
 /// A message that a program sends.
@@ -241,6 +313,17 @@ mod tests {
     }
 
     #[test]
+    fn writes_and_questions_about_shared_state_are_read() {
+        let put = "{\"type\":\"write\",\"id\":4,\"write\":\"put\",\"map\":\"site\",\"key\":\"door\",\"value\":\"open\"}";
+        let Said::Write(Write { id, write }) = Said::read(put).expect("a write") else { panic!("a write") };
+        let [map, key, value] = ["site", "door", "open"].map(Bytes::from);
+        assert_eq!((id, write), (Json::from(4), StateWrite::Put { map, key, value }));
+        let read = "{\"type\":\"read\",\"kind\":\"map\",\"name\":\"site\"}";
+        let Said::Read(read) = Said::read(read).expect("a question") else { panic!("a question") };
+        assert_eq!(read.query().1.kind, Some(StateKind::Map));
+    }
+
+    #[test]
     fn bytes_of_a_command_are_hexadecimal_digits() {
         let rest = "\"purpose\":\"command\",\"record\":{\"action\":\"drill\",\"arguments\":\"00ff\"}";
         let (_, payload) = send(rest).expect("a record");
@@ -266,6 +349,14 @@ mod tests {
         ] {
             let problem = send(rest).expect_err(rest);
             assert!(problem.contains(word), "{rest}: {problem}");
+        }
+        for (line, word) in [
+            ("{\"type\":\"write\",\"write\":\"put\",\"map\":\"a\",\"key\":\"b\"}", "missing field `value`"),
+            ("{\"type\":\"write\",\"write\":\"burn\",\"map\":\"a\"}", "unknown variant `burn`"),
+            ("{\"type\":\"read\",\"nam\":\"a\"}", "unknown field `nam`"),
+        ] {
+            let problem = Said::read(line).expect_err(line).to_string();
+            assert!(problem.contains(word), "{line}: {problem}");
         }
         for line in ["", "{}", "[1]", "{\"type\":\"shout\"}", "{\"type\":\"take\"}"] {
             assert!(Said::read(line).is_err(), "{line}");

@@ -6,12 +6,19 @@
 //! | `{"type":"message","number":7,"source":"ipn:2.0","purpose":"command","created_ms":…,"record":{"action":"drive"}}` | a message; with `payload_hex` where it is no record of a standard contract |
 //! | `{"type":"accepted","id":1,"sequence":3}` | what it sent is durable, and on its way |
 //! | `{"type":"refused","id":1,"reason":"stream_full","problem":"…"}` | what it sent, or said, is not |
+//! | `{"type":"written","id":2,"sequence":9}` | what it wrote to shared state is durable |
+//! | `{"type":"state","id":3,"items":[{"kind":"map","name":"site","key":"door","value":"open","writer":2,"written_ms":…}]}` | what it asked for of shared state |
+//! | `{"type":"changed","item":{…}}` | another has written to a map or a register: how it reads now |
+//! | `{"type":"missed"}` | so much was written that it is not told piece by piece: it is to be read |
 //! | `{"type":"stop"}` | it is to end |
 //!
 //! | From the program | |
 //! |---|---|
 //! | `{"type":"send","id":1,"to":2,"purpose":"telemetry","lifetime_s":60,"record":{"time":0,"quantity":"battery","value":0.7}}` | a message: a `record`, or a `text`, or a `payload_hex` |
 //! | `{"type":"take","number":7}` | it has dealt with all messages up to that one: none of them comes again |
+//! | `{"type":"write","id":2,"write":"put","map":"site","key":"door","value":"open"}` | to shared state; or `remove` (`map`, `key`), `register` (`register`, `value`), `add` and `drop` (`set`, `member`), `count` (`counter`, `by`) |
+//! | `{"type":"read","id":3,"kind":"map","name":"site","key":"door"}` | asks for a key; for all of an object without `key`, for all objects without `name`; 1000 items at a time, `after` the last one |
+//! | `{"type":"watch"}` | it is to be told from now on what others write to shared state |
 //! | `{"type":"log","text":"…"}` | for the log |
 //!
 //! A `record` has the fields of the contract of its purpose (telemetry, command, event) by their names, bytes in hexadecimal digits. A message
@@ -25,7 +32,7 @@ mod process;
 mod program;
 mod record;
 
-pub use line::{LineError, Said, Send, Told};
+pub use line::{LineError, Read, Said, Send, Told, Write};
 pub use process::{Heard, Program, ProgramError, Teller};
 pub use program::{AttachError, MAX_UNTAKEN, attach};
 pub use record::{RecordTextError, from_json, to_json};

@@ -2,7 +2,7 @@
 
 use super::{
     VERSION,
-    line::{Said, Told},
+    line::{Said, Told, Write},
     process::{Heard, Program, ProgramError, Teller},
 };
 use crate::client::{Client, ClientError};
@@ -65,6 +65,7 @@ pub fn attach(
         given: AtomicU64::new(0),
         untaken: AtomicU64::new(0),
         over: AtomicBool::new(false),
+        watches: AtomicBool::new(false),
     };
     let worked = thread::scope(|scope| {
         session.tell(&teller, &Told::Hello { version: VERSION, node });
@@ -98,6 +99,8 @@ struct Session<'a> {
     given: AtomicU64,
     untaken: AtomicU64,
     over: AtomicBool,
+    /// Whether it is told what others write to shared state.
+    watches: AtomicBool,
 }
 
 impl Session<'_> {
@@ -119,7 +122,11 @@ impl Session<'_> {
 
     /// Gives the program its messages until it is over.
     fn give(&self, teller: Teller) -> Result<(), AttachError> {
+        let mut seen = None;
         while !self.is_over() {
+            if self.watches.load(Ordering::Acquire) {
+                seen = Some(self.give_changes(&teller, seen)?);
+            }
             if self.untaken.load(Ordering::Acquire) >= MAX_UNTAKEN {
                 thread::sleep(LOOK / 4);
                 continue;
@@ -135,6 +142,20 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Tells the program what others have written to shared state since `seen`; gives what to ask for next time.
+    fn give_changes(&self, teller: &Teller, seen: Option<u64>) -> Result<u64, AttachError> {
+        let changes = self.receiving.state_changes(seen, Duration::ZERO);
+        if changes.is_err() {
+            self.over.store(true, Ordering::Release);
+        }
+        let changes = changes?;
+        if changes.missed {
+            self.tell(teller, &Told::Missed);
+        }
+        changes.items.into_iter().for_each(|item| self.tell(teller, &Told::Changed { item }));
+        Ok(changes.next)
     }
 
     /// Does what the program says until it is over.
@@ -181,6 +202,22 @@ impl Session<'_> {
                 let left = self.given.load(Ordering::Acquire).saturating_sub(number);
                 self.untaken.fetch_min(left, Ordering::AcqRel);
             }
+            Ok(Said::Write(Write { id, write })) => match self.sending.write_state(write) {
+                Ok(dot) => tell(Told::Written { id, sequence: dot.sequence }),
+                Err(ClientError::Refused(refusal)) => tell(refused(id, &refusal.reason, refusal.problem)),
+                Err(error) => return Err(error.into()),
+            },
+            Ok(Said::Read(read)) => {
+                let (id, query) = read.query();
+                match self.sending.read_state(query) {
+                    Ok(items) => tell(Told::State { id, items }),
+                    Err(ClientError::Refused(refusal)) => {
+                        tell(refused(id, &refusal.reason, refusal.problem));
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(Said::Watch) => self.watches.store(true, Ordering::Release),
             Ok(Said::Log { text }) => tracing::info!(text, "program"),
         }
         Ok(())

@@ -16,8 +16,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A clock of a member may be so much behind the one here, in milliseconds.
-const BACKDATED_MS: u64 = 300_000;
+/// A clock of a member may be so much behind the one here, in seconds.
+pub(super) const BACKDATED_S: u64 = 300;
 const DAY_MS: u64 = 86_400_000;
 
 /// Makes an authority, and signs what it says: who speaks for whom, and whose key counts no more.
@@ -78,6 +78,9 @@ struct Issue {
     /// How long it holds.
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=36_500))]
     days: u64,
+    /// How far back it is dated, in seconds: for members whose clocks are behind. Of a member's certificates, the one that begins last counts.
+    #[arg(long, default_value_t = BACKDATED_S, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    backdated_s: u64,
     /// Write it into this file; otherwise it is printed.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -139,8 +142,9 @@ pub(super) fn execute(args: &CertifyArgs) -> Result<Outcome, CliError> {
         }
         What::Issue(issue) => {
             let authority = key::read(&issue.key)?;
-            let Issue { node, did, role, scope, days, .. } = issue;
-            let text = certificate(&authority, NodeId(*node), did.key(), (*role, scope), *days)?;
+            let Issue { node, did, role, scope, days, backdated_s, .. } = issue;
+            let text =
+                certificate(&authority, NodeId(*node), did.key(), (*role, scope), (*days, *backdated_s))?;
             match &issue.out {
                 Some(path) => credential::write(path, &text)?,
                 None => write!(out, "{text}")?,
@@ -170,7 +174,7 @@ pub(super) fn certificate(
     subject: NodeId,
     key: &PublicKey,
     (role, scope): (Role, &Scope),
-    days: u64,
+    (days, backdated_s): (u64, u64),
 ) -> Result<String, CliError> {
     let now = now()?.0;
     let certificate = Certificate {
@@ -178,7 +182,7 @@ pub(super) fn certificate(
         key: key.clone(),
         role,
         scope: scope.clone(),
-        not_before: DtnTime(now - BACKDATED_MS),
+        not_before: DtnTime(now.saturating_sub(backdated_s * 1000).max(1)),
         expires: DtnTime(now + days * DAY_MS),
     };
     Ok(credential::line(&Statement::Certificate(certificate.issue(authority))))

@@ -31,6 +31,8 @@ use std::{
   cosmosmesh ctl --config rover.ron send 2 'dust storm'
   cosmosmesh ctl --config habitat.ron --json receive --wait-s 10
   cosmosmesh ctl --control 127.0.0.1:7480 --token state/token peers
+  cosmosmesh ctl --config rover.ron state put site airlock open
+  cosmosmesh ctl --config rover.ron log --entry 0
 
 Exit codes: 0 done; 1 the answer is no (not ready, nothing received, no plan committed); 2 bad usage, or nobody answers.")]
 pub struct CtlArgs {
@@ -59,7 +61,11 @@ enum Request {
     /// Contacts that are open now.
     Contacts,
     /// The plan: its round, prices, and what this node's asset plans.
-    Plan,
+    Plan {
+        /// Begins a later horizon, as this file tells it. Every node that takes part is told, the coordinator last.
+        #[arg(long, value_name = "FILE")]
+        next: Option<PathBuf>,
+    },
     /// Its counters, as OpenMetrics text.
     Metrics,
     /// Sends a message to a member of the fleet.
@@ -103,8 +109,13 @@ enum Request {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Takes a member's key back, at the node that holds the authority's key, and prints the list for `learn`. It tells the others in their turn.
+    /// Takes a member's key back, at the node that holds the authority's key, and prints the list for `learn`. It tells its neighbours at
+    /// once, and they tell theirs.
     Revoke(super::revoke::Revoke),
+    /// The node's tamper-evident log: how long it is, an entry with its proof, or a copy for `audit`.
+    Log(super::ledger::Log),
+    /// The state that the fleet shares: maps, registers, sets and counters.
+    State(super::state::State),
     /// Shuts the node down in order.
     Shutdown,
 }
@@ -173,7 +184,8 @@ pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
         Request::Contacts => {
             peers(out, args.json, client.peers()?.into_iter().filter(|peer| peer.links_up > 0).collect())
         }
-        Request::Plan => plan(&client, out, args.json),
+        Request::Plan { next: Some(file) } => next_horizon(&client, out, args.json, file),
+        Request::Plan { next: None } => plan(&client, out, args.json),
         Request::Metrics => {
             out.write_all(client.metrics()?.as_bytes())?;
             Ok(Outcome::Done)
@@ -210,6 +222,8 @@ pub(super) fn execute(args: &CtlArgs) -> Result<Outcome, CliError> {
         Request::Attach { program } => attach_program(&client, &connect(args)?, program),
         Request::Learn { files } => learn(&client, out, args.json, files),
         Request::Revoke(revoke) => super::revoke::execute(&client, out, args.json, revoke),
+        Request::Log(log) => super::ledger::execute(&client, out, args.json, log),
+        Request::State(state) => super::state::execute(&client, out, args.json, state),
         Request::Shutdown => {
             client.shutdown()?;
             Ok(Outcome::Done)
@@ -228,26 +242,37 @@ fn plan(client: &Client, out: &mut impl Write, json: bool) -> Result<Outcome, Cl
     Ok(if committed { Outcome::Done } else { Outcome::No })
 }
 
+fn next_horizon(
+    client: &Client,
+    out: &mut impl Write,
+    json: bool,
+    file: &PathBuf,
+) -> Result<Outcome, CliError> {
+    let text = fs::read_to_string(file).map_err(|source| CliError::File { path: file.clone(), source })?;
+    let horizon = client.next_horizon(&text)?;
+    if json {
+        tell(out, &horizon)?;
+    } else {
+        writeln!(out, "horizon {horizon} begins here")?;
+    }
+    Ok(Outcome::Done)
+}
+
 fn learn(client: &Client, out: &mut impl Write, json: bool, files: &[PathBuf]) -> Result<Outcome, CliError> {
     let mut outcome = Outcome::Done;
     for file in files {
         let text = fs::read_to_string(file);
         let text = text.map_err(|source| CliError::File { path: file.clone(), source })?;
+        let name = file.display();
         for learned in client.learn(&text)? {
-            if json {
-                tell(out, &learned)?;
-                continue;
+            // What is known already is no news, and no mistake.
+            if learned.as_ref().is_err_and(|refusal| refusal.reason != "trust_stale") {
+                outcome = Outcome::No;
             }
-            let name = file.display();
             match learned {
+                learned if json => tell(out, &learned)?,
                 Ok(()) => writeln!(out, "{name}: learned")?,
-                Err(refusal) => {
-                    // What is known already is no news, and no mistake.
-                    if refusal.reason != "trust_stale" {
-                        outcome = Outcome::No;
-                    }
-                    writeln!(out, "{name}: {refusal}")?;
-                }
+                Err(refusal) => writeln!(out, "{name}: {refusal}")?,
             }
         }
     }
@@ -293,7 +318,10 @@ fn peers(out: &mut impl Write, json: bool, peers: Vec<PeerStatus>) -> Result<Out
     for peer in peers {
         let state = if peer.links_up > 0 { "up" } else { "down" };
         let presence = peer.presence.map_or_else(String::new, |presence| format!("  {presence:<7}"));
-        writeln!(out, "{:>8}  {state:<4}{presence}  {}  {}", peer.node, peer.via, peer.addresses.join(", "))?;
+        let barred = peer.barred.map_or_else(String::new, |why| format!("  {why}"));
+        let (node, via, addresses) = (peer.node, peer.via, peer.addresses.join(", "));
+        let line = format!("{node:>8}  {state:<4}{presence}  {via}  {addresses}{barred}");
+        writeln!(out, "{}", line.trim_end())?;
     }
     Ok(Outcome::Done)
 }

@@ -1,13 +1,14 @@
 //! `cosmosmesh up` and `down`: a fleet on this machine, with keys, certificates and configurations made for it.
 
 use super::{CliError, Outcome, certify};
-use crate::{client::Client, clock::monotonic, config::Config, credential, folder, key};
+use crate::{client::Client, clock::monotonic, config::Config, credential, folder, key, metrics::PeerStatus};
 use clap::Args;
 use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Did, Role, Scope},
 };
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs::{self, File},
     io::{self, Write as _},
@@ -80,9 +81,9 @@ impl Member {
         client.health().is_ok_and(|health| health.did == self.did).then_some(client)
     }
 
-    fn is_joined(&self) -> bool {
-        let peers = self.running().and_then(|client| client.peers().ok());
-        peers.is_some_and(|peers| peers.iter().all(|peer| peer.links_up > 0))
+    /// Its peers, if it runs.
+    fn peers(&self) -> Option<Vec<PeerStatus>> {
+        self.running()?.peers().ok()
     }
 
     fn log(&self) -> PathBuf {
@@ -108,21 +109,25 @@ pub(super) fn up(args: &UpArgs) -> Result<Outcome, CliError> {
     let mut started: Vec<(&Member, Child)> = Vec::new();
     let outcome =
         start_fleet(&missing, &mut started).and_then(|()| wait_until_joined(&members, &mut started));
-    if let Err(error) = outcome {
-        // What was started now is there as a whole or not at all.
-        for (_, child) in &mut started {
-            let _ = child.kill();
-            let _ = child.wait();
+    let barred = match outcome {
+        Ok(barred) => barred,
+        Err(error) => {
+            // What was started now is there as a whole or not at all.
+            for (_, child) in &mut started {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            return Err(error);
         }
-        return Err(error);
-    }
+    };
     let out = &mut io::stdout().lock();
     for member in &members {
         let Member { node, file, control, .. } = member;
         let process = started.iter().find(|(other, _)| other.node == *node);
         let process =
             process.map_or_else(|| "ran already".to_owned(), |(_, child)| format!("process {}", child.id()));
-        writeln!(out, "node {node}: control {control}, {process}, {}", file.display())?;
+        let barred = barred.get(node).map_or_else(String::new, |why| format!(", alone: {why}"));
+        writeln!(out, "node {node}: control {control}, {process}, {}{barred}", file.display())?;
     }
     Ok(Outcome::Done)
 }
@@ -156,7 +161,13 @@ fn fill(new: &Path, nodes: u64) -> Result<(), CliError> {
         let home = new.join(format!("node-{node}"));
         let keys = key::create(&home.join("state").join("key"))?;
         let grant = (Role::Operator, &Scope::everything());
-        let text = certify::certificate(&authority, NodeId(node), keys.public(), grant, CERTIFICATE_DAYS)?;
+        let text = certify::certificate(
+            &authority,
+            NodeId(node),
+            keys.public(),
+            grant,
+            (CERTIFICATE_DAYS, certify::BACKDATED_S),
+        )?;
         credential::write(&home.join("certificate"), &text)?;
         names.push(key::did(&keys));
     }
@@ -179,7 +190,7 @@ fn configurations(authority: &Did, names: &[Did]) -> Result<Vec<(u64, String)>, 
         let issuer = if node == 1 { ", issuer: \"../authority\"" } else { "" };
         let mut text = format!(
             "// Node {node} of a fleet of {}, made by `up`.\n(\n    node: {node},\n    state: \"state\",\n    control: \"{}\",\n    \
-             listen: (tcpcl: \"{}\"),\n    tls: Require,\n    gossip: (),\n    trust: (authority: \"{authority}\", certificate: \"certificate\"{issuer}),\n    \
+             listen: (tcpcl: \"{}\"),\n    tls: Require,\n    gossip: (), shared_state: (),\n    trust: (authority: \"{authority}\", certificate: \"certificate\"{issuer}),\n    \
              peers: [\n",
             names.len(),
             control[place],
@@ -212,32 +223,44 @@ fn start_fleet<'a>(missing: &[&'a Member], started: &mut Vec<(&'a Member, Child)
     Ok(())
 }
 
-fn wait_until_joined(members: &[Member], started: &mut [(&Member, Child)]) -> Result<(), CliError> {
+/// Waits until each is connected with each, but for those whose keys were taken back: who they are.
+fn wait_until_joined(
+    members: &[Member],
+    started: &mut [(&Member, Child)],
+) -> Result<BTreeMap<u64, String>, CliError> {
     let begun = monotonic();
-    for member in members {
-        loop {
-            // First of all: who answers at an address may be another than who was started for it.
-            for (other, child) in started.iter_mut() {
-                if child.try_wait()?.is_some() {
-                    let log = other.log();
-                    return Err(CliError::Usage(format!(
-                        "node {} ended: {} says why",
-                        other.node,
-                        log.display()
-                    )));
-                }
+    loop {
+        // First of all: who answers at an address may be another than who was started for it.
+        for (other, child) in started.iter_mut() {
+            if child.try_wait()?.is_some() {
+                let log = other.log();
+                return Err(CliError::Usage(format!(
+                    "node {} ended: {} says why",
+                    other.node,
+                    log.display()
+                )));
             }
-            if member.is_joined() {
-                break;
-            }
-            if begun.elapsed() > PATIENCE {
-                let (file, patience) = (member.file.display(), PATIENCE.as_secs());
-                return Err(CliError::Usage(format!("{file}: not joined in {patience} s")));
-            }
-            thread::sleep(Duration::from_millis(50));
         }
+        let peers: Vec<(u64, Option<Vec<PeerStatus>>)> =
+            members.iter().map(|member| (member.node, member.peers())).collect();
+        let known = peers.iter().filter_map(|(_, peers)| peers.as_ref()).flatten();
+        let barred: BTreeMap<u64, String> =
+            known.filter_map(|peer| Some((peer.node, peer.barred.clone()?))).collect();
+        let is_joined = |(node, peers): &(u64, Option<Vec<PeerStatus>>)| {
+            let all = |peers: &Vec<PeerStatus>| {
+                peers.iter().all(|peer| peer.links_up > 0 || barred.contains_key(&peer.node))
+            };
+            peers.as_ref().is_some_and(|peers| barred.contains_key(node) || all(peers))
+        };
+        let Some((node, _)) = peers.iter().find(|member| !is_joined(member)) else { return Ok(barred) };
+        if begun.elapsed() > PATIENCE {
+            let patience = PATIENCE.as_secs();
+            return Err(CliError::Usage(format!(
+                "node {node}: not connected with all others in {patience} s"
+            )));
+        }
+        thread::sleep(Duration::from_millis(50));
     }
-    Ok(())
 }
 
 pub(super) fn down(args: &DownArgs) -> Result<Outcome, CliError> {

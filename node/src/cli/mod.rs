@@ -3,8 +3,10 @@
 mod certify;
 mod ctl;
 mod fleet;
+mod ledger;
 mod node;
 mod revoke;
+mod state;
 
 use crate::{
     adapter::AttachError, client::ClientError, config::ConfigErrors, credential::CredentialError,

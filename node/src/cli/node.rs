@@ -3,10 +3,10 @@
 use super::{CliError, Outcome};
 use crate::{
     config::Config,
-    daemon::{Daemon, Start},
+    daemon::{Daemon, Start, StartError},
     key,
     log::{self, LogFormat, LogLevel},
-    opening,
+    masks, opening,
 };
 use clap::Args;
 use std::{
@@ -27,6 +27,10 @@ pub struct NodeArgs {
     /// Print the public name of the node's key and end. The key is made where there is none.
     #[arg(long)]
     identity: bool,
+    /// Print the line of this node's public keys for the masks of plans, for so many coordinators in a row, and end. The file of all lines is `keys` in
+    /// `plan: (answers: Masked(...))`.
+    #[arg(long, value_name = "EPOCHS", conflicts_with = "identity", value_parser = clap::value_parser!(u64).range(1..=masks::MAX_EPOCHS))]
+    mask_keys: Option<u64>,
     /// A store that cannot be read is renamed, and an empty one begun. Messages in it are lost to the node; the file stays.
     #[arg(long)]
     set_aside_store: bool,
@@ -41,8 +45,14 @@ pub struct NodeArgs {
 pub(super) fn execute(args: &NodeArgs) -> Result<Outcome, CliError> {
     let config = Config::read(&args.config)?;
     if args.identity {
-        let keys = opening::keys(&config, false).map_err(Box::new)?;
+        let (keys, _) = opening::keys(&config, false).map_err(Box::new)?;
         writeln!(io::stdout().lock(), "{}", key::did(&keys))?;
+        return Ok(Outcome::Done);
+    }
+    if let Some(epochs) = args.mask_keys {
+        let (keys, _) = opening::keys(&config, false).map_err(Box::new)?;
+        let line = masks::line(&config, &keys, epochs).map_err(StartError::from).map_err(Box::new)?;
+        write!(io::stdout().lock(), "{line}")?;
         return Ok(Outcome::Done);
     }
     log::start(args.log, args.log_level);

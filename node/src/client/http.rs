@@ -1,7 +1,11 @@
 //! The client's end of a connection to a daemon's control.
 
 use super::ClientError;
-use crate::token::Token;
+use crate::{
+    key::{self, KeyError},
+    message::hex,
+    token::Token,
+};
 use std::{io, net::SocketAddr, time::Duration};
 use ureq::Agent;
 
@@ -21,7 +25,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Asks whether anybody is there.
+    /// Asks whether anybody is there, and whether it knows the token.
     pub(super) fn open(address: SocketAddr, token: Option<&Token>) -> Result<Self, ClientError> {
         let config = Agent::config_builder()
             // Whatever the environment says: it is this machine.
@@ -32,9 +36,21 @@ impl Connection {
             .timeout_global(Some(PATIENCE))
             .max_idle_age(STALE)
             .build();
-        let authorization = token.map(|token| format!("Bearer {}", token.digits()));
-        let connection = Self { address, agent: config.new_agent(), authorization };
-        connection.request("GET", "/healthz", &[])?;
+        let mut connection = Self { address, agent: config.new_agent(), authorization: None };
+        let Some(token) = token else {
+            connection.request("GET", "/healthz", &[])?;
+            return Ok(connection);
+        };
+        // The address may be another's by now: only who knows the token is shown it.
+        let failed = |source: KeyError| ClientError::Connection { address, source: io::Error::other(source) };
+        let asked = key::random().map_err(failed)?;
+        let target = format!("/healthz?ask={}", hex::digits(&asked));
+        let (_, body) = connection.request("GET", &target, &[])?;
+        let expected = token.answer(address, &asked);
+        if !body.split(|byte| *byte == b'\n').any(|line| line == expected.as_bytes()) {
+            return Err(ClientError::Stranger { address });
+        }
+        connection.authorization = Some(format!("Bearer {}", token.digits()));
         Ok(connection)
     }
 

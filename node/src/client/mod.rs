@@ -1,7 +1,9 @@
 //! [`Client`]: a daemon for applications, over HTTP or in the same process.
 
 mod http;
+mod ledger;
 mod revoke;
+mod state;
 
 use crate::{
     config::Config,
@@ -47,6 +49,14 @@ pub enum ClientError {
         address: SocketAddr,
         /// Why.
         source: io::Error,
+    },
+    /// Who answers does not know the token, and was not shown it.
+    #[error(
+        "who answers at {address} does not know this token: it is another daemon, or was started anew since the token was read"
+    )]
+    Stranger {
+        /// Where.
+        address: SocketAddr,
     },
     /// The configuration says no `control` address.
     #[error("the configuration says no `control` address")]
@@ -313,8 +323,20 @@ impl Client {
     /// [`ClientError`].
     pub fn plan(&self) -> Result<Option<PlanView>, ClientError> {
         match &self.way {
-            Way::Embedded(daemon) => Ok(daemon.door().snapshot().plan),
+            Way::Embedded(daemon) => Ok(daemon.door().plan()),
             Way::Remote(connection) => ask(connection, "GET", "/v1/plan", &[]),
+        }
+    }
+
+    /// The plan's next horizon begins at the daemon, as the text of a horizon's file tells it (`docs/DAEMON.md`). Everyone who takes part is told,
+    /// the coordinator last. Gives its number.
+    ///
+    /// # Errors
+    /// [`ClientError`]; with reason `horizon` where the text does not fit the plan.
+    pub fn next_horizon(&self, text: &str) -> Result<u64, ClientError> {
+        match &self.way {
+            Way::Embedded(daemon) => Ok(daemon.door().replan(text.to_owned())?),
+            Way::Remote(connection) => ask(connection, "POST", "/v1/plan/next", text.as_bytes()),
         }
     }
 

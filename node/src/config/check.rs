@@ -8,6 +8,7 @@ use super::{
     radio::{Radio, check_radio, station},
     raw::{RawAt, RawConfig, RawPeer, RawVia},
     sense::check_sense,
+    state::check_state,
     trust::check_trust,
 };
 use crate::tls::Tls;
@@ -61,7 +62,8 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
     check_sense(&raw, &mut mistakes);
     let trust = check_trust(&raw, folder, &mut mistakes);
     let gossip = check_gossip(&raw, &mut mistakes);
-    let plan = check_plan(&raw, &mut mistakes);
+    let shared_state = check_state(&raw, &mut mistakes);
+    let plan = check_plan(&raw, folder, &mut mistakes);
     let radios: Vec<Option<Radio>> =
         (0..raw.radios.len()).map(|place| check_radio(&raw.radios, place, &mut mistakes)).collect();
     let mut peers: Vec<Peer> = Vec::new();
@@ -97,6 +99,7 @@ pub(super) fn check(file: &str, text: &str, folder: &Path, raw: RawConfig) -> Re
         tls: raw.tls,
         trust,
         gossip,
+        shared_state,
         plan,
         peers,
         radios: radios.into_iter().flatten().collect(),
@@ -177,7 +180,7 @@ fn check_addresses(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
 /// What is found may be beyond this machine.
 fn check_discovery(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
     for (place, peer) in raw.peers.iter().enumerate() {
-        if matches!(peer.via, RawVia::Discovered) {
+        if matches!(peer.via, RawVia::Discovered | RawVia::Told) {
             let problem =
                 format!("the preset {:?} goes beyond this machine with `tls: Require` only", raw.preset);
             mistakes.add(&[Step::Field("peers"), Step::Item(place), Step::Field("via")], problem);
@@ -294,6 +297,10 @@ fn check_peer(
     if matches!(peer.via, RawVia::Discovered) && peer.did.is_none() {
         mistakes.add(&steps("via"), "no `did`: by it, a peer is found".to_owned());
     }
+    if matches!(peer.via, RawVia::Told) && (peer.did.is_none() || raw.shared_state.is_none()) {
+        let problem = "without its `did` and `shared_state`, nobody tells where it is";
+        mistakes.add(&steps("via"), problem.to_owned());
+    }
     if matches!(peer.via, RawVia::Quic(_)) && peer.did.is_none() {
         mistakes.add(&steps("via"), "no `did`: QUIC is for members".to_owned());
     }
@@ -303,6 +310,9 @@ fn check_peer(
     }
     if raw.preset.requires().signed_bundles && peer.lenient {
         mistakes.add(&steps("lenient"), format!("the preset {:?} judges everybody strictly", raw.preset));
+    }
+    if peer.proven {
+        check_proof(raw, peer, &steps("proven"), mistakes);
     }
     if peer.rate_bps == Some(0) {
         mistakes.add(&steps("rate_bps"), "0 carries nothing".to_owned());
@@ -328,6 +338,7 @@ fn check_peer(
         RawVia::Udp(address) => (Via::Udp(address), UDP_RATE_BPS),
         RawVia::Quic(address) => (Via::Quic(address), TCP_RATE_BPS),
         RawVia::Discovered => (Via::Discovered, TCP_RATE_BPS),
+        RawVia::Told => (Via::Told, TCP_RATE_BPS),
         RawVia::Inbound => (Via::Inbound, TCP_RATE_BPS),
         RawVia::Process => (Via::Process, TCP_RATE_BPS),
         RawVia::Others => (Via::Others, TCP_RATE_BPS),
@@ -338,8 +349,24 @@ fn check_peer(
         name: peer.name.clone(),
         via,
         lenient: peer.lenient,
+        proven: peer.proven || matches!(peer.via, RawVia::Quic(_)),
         rate_bps: peer.rate_bps.unwrap_or(rate_bps),
     })
+}
+
+/// Who is to show who it is can do so.
+fn check_proof(raw: &RawConfig, peer: &RawPeer, steps: &[Step], mistakes: &mut Mistakes<'_>) {
+    let can = match peer.via {
+        RawVia::Quic(_) => true,
+        RawVia::Tcpcl(_) | RawVia::Discovered | RawVia::Told => raw.tls != Tls::Refuse,
+        RawVia::Inbound => raw.tls != Tls::Refuse || raw.listen.quic.is_some(),
+        RawVia::Mtcp(_) | RawVia::Udp(_) | RawVia::Radio { .. } | RawVia::Process | RawVia::Others => false,
+    };
+    if !can {
+        mistakes.add(steps, "nothing here shows who it is: that takes TLS or QUIC".to_owned());
+    } else if peer.did.is_none() {
+        mistakes.add(steps, "no `did`: nobody knows by what it would show who it is".to_owned());
+    }
 }
 
 #[cfg(test)]
@@ -352,6 +379,23 @@ pub(super) mod tests {
     pub(in crate::config) fn mistakes(text: &str) -> Vec<String> {
         let read = Config::parse("node.ron", text, Path::new("/folder"));
         read.err().map_or(Vec::new(), |errors| errors.0.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn who_is_to_show_who_it_is_can_do_so() {
+        let told = |rest: &str, peer: &str| {
+            let text =
+                format!("(node: 1, state: \"state\", {rest} peers: [(node: 2, proven: true, {peer})])");
+            mistakes(&text).join("\n")
+        };
+        let known = |via: &str| format!("did: \"{DID}\", via: {via}");
+        assert!(told("", &known("Inbound")).contains("peers[0].proven"));
+        assert!(told("tls: Require,", &known("Udp(\"127.0.0.1:7\")")).contains("peers[0].proven"));
+        assert!(told("tls: Require,", "via: Inbound").contains("no `did`"));
+        let quic = "listen: (quic: \"127.0.0.1:4556\"),";
+        for (rest, via) in [("tls: Allow,", "Inbound"), (quic, "Inbound"), ("", "Quic(\"127.0.0.1:4556\")")] {
+            assert_eq!(told(rest, &known(via)), "");
+        }
     }
 
     #[test]
@@ -378,7 +422,7 @@ pub(super) mod tests {
             mistakes("(\n  node: 1,\n  stat: \"x\",\n)"),
             [
                 "node.ron:3:3: stat: Unexpected field named `stat` in `Node`, expected one of `node`, `names`, `preset`, `state`, \
-              `control`, `listen`, `mdns`, `beyond_loopback`, `tls`, `trust`, `gossip`, `plan`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
+              `control`, `listen`, `mdns`, `beyond_loopback`, `tls`, `trust`, `gossip`, `plan`, `shared_state`, `peers`, `radios`, `routes`, `cpu`, or `limits` instead; did you mean `state`?"
             ]
         );
         let wrong_type = mistakes("(node: 1, state: \"x\",\n peers: [\n  (node: \"two\", via: Inbound)])");

@@ -2,20 +2,26 @@
 
 mod check;
 mod gossip;
+mod horizon;
+mod masks;
 mod place;
 mod plan;
 mod preset;
 mod radio;
 mod raw;
 mod sense;
+mod state;
 mod trust;
 
 pub use check::ConfigErrors;
+pub use horizon::{HorizonError, NextHorizon};
+pub use masks::Masks;
 pub use place::ConfigError;
 pub use plan::Plan;
 pub use preset::{Durability, Preset, Requirements};
 pub use radio::{Radio, Speaks, Station};
 pub use raw::Limits;
+pub use state::SharedState;
 pub use trust::Trust;
 
 use crate::tls::Tls;
@@ -55,6 +61,8 @@ pub struct Config {
     pub gossip: Option<DiscoveryConfig>,
     /// The plan that it takes part in, if it does.
     pub plan: Option<Plan>,
+    /// The state that it shares with others, if it does.
+    pub shared_state: Option<SharedState>,
     /// Who else there is.
     pub peers: Vec<Peer>,
     /// Modems and radios that peers are behind.
@@ -93,6 +101,8 @@ pub struct Peer {
     pub via: Via,
     /// Whether bundles and acknowledgements of it are judged by their form only.
     pub lenient: bool,
+    /// Whether it gets no session but inside of TLS or QUIC, which show who it is.
+    pub proven: bool,
     /// The data rate that the way there is good for, in bits per second.
     pub rate_bps: u64,
 }
@@ -117,6 +127,8 @@ pub enum Via {
     },
     /// We look for it by mDNS, connect, and speak TCPCLv4.
     Discovered,
+    /// We look for it in shared state, where it says its address, connect, and speak TCPCLv4.
+    Told,
     /// It connects to us.
     Inbound,
     /// It is another daemon of this process.
@@ -145,6 +157,20 @@ impl Config {
         check::check(file, text, folder, raw)
     }
 
+    /// Says which members are taken for whoever says to be them, although they could show who they are.
+    pub(crate) fn tell_who_may_be_anybody(&self) {
+        if self.tls == Tls::Require || self.listen.tcpcl.is_none() || self.listen.quic.is_none() {
+            return;
+        }
+        let unproven = |peer: &&Peer| peer.via == Via::Inbound && peer.key.is_some() && !peer.proven;
+        for peer in self.peers.iter().filter(unproven) {
+            tracing::warn!(
+                peer = %peer.node,
+                "it may come by TCPCL without showing who it is: say `proven: true` of it, or `tls: Require`, if it comes by QUIC or TLS only"
+            );
+        }
+    }
+
     /// The file of its private key.
     #[must_use]
     pub fn key_file(&self) -> PathBuf {
@@ -155,6 +181,12 @@ impl Config {
     #[must_use]
     pub fn token_file(&self) -> PathBuf {
         self.state.join("token")
+    }
+
+    /// The file of the plan's last later horizon.
+    #[must_use]
+    pub fn horizon_file(&self) -> PathBuf {
+        self.state.join("horizon.ron")
     }
 
     /// The file of its store.

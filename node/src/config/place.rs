@@ -63,7 +63,7 @@ pub(super) fn read_text(path: &Path, most: u64) -> Result<String, ConfigErrors> 
     })
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options::default().with_default_extension(Extensions::IMPLICIT_SOME).with_recursion_limit(32)
 }
 

@@ -1,6 +1,11 @@
 //! The plan that this node takes part in: who coordinates, what binds the fleet, and what its own asset wants.
 
-use super::{check::Mistakes, place::Step, raw::RawConfig};
+use super::{
+    check::Mistakes,
+    masks::{Masks, check_masks},
+    place::Step,
+    raw::RawConfig,
+};
 use cosmosmesh_protocol::{
     id::NodeId,
     node::{PlanConfig, Requests},
@@ -10,7 +15,10 @@ use cosmosmesh_protocol::{
     },
 };
 use serde::Deserialize;
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The most slots of a plan.
 const MAX_SLOTS: usize = 1000;
@@ -26,57 +34,95 @@ pub struct Plan {
     pub commodities: Vec<String>,
     /// How many slots each has.
     pub slots: usize,
+    /// What keeps the coordinator from reading each asset's answers; it reads them without.
+    pub masks: Option<Masks>,
+    /// What was written: later horizons differ from it in parts only.
+    pub(super) raw: RawPlan,
 }
 
-#[derive(Debug, Deserialize)]
+impl Plan {
+    /// Whether some plan keeps all that the asset of `node` wants. That is solved, which takes seconds where there are many slots: for who takes part, and not
+    /// for everybody who reads the configuration.
+    ///
+    /// # Errors
+    /// Why none does.
+    pub(crate) fn check_own_part(&self, node: NodeId) -> Result<(), String> {
+        let Some(problem) = &self.config.problem else { return Ok(()) };
+        let asset = Asset::new(node, problem.clone(), QpSettings::default());
+        asset.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Plan")]
-pub(super) struct RawPlan {
+pub(crate) struct RawPlan {
     /// The coordinator, then its successors in their order.
     coordinators: Vec<u64>,
-    participants: Vec<u64>,
+    pub(super) participants: Vec<u64>,
     #[serde(default)]
-    joiners: Vec<u64>,
-    slots: usize,
-    commodities: Vec<RawCommodity>,
+    pub(super) joiners: Vec<u64>,
+    /// The horizon that it is of.
     #[serde(default)]
-    constraints: Vec<RawConstraint>,
+    pub(super) horizon: u64,
+    pub(super) slots: usize,
+    pub(super) commodities: Vec<RawCommodity>,
     #[serde(default)]
-    terms: Vec<RawTerm>,
+    pub(super) constraints: Vec<RawConstraint>,
+    #[serde(default)]
+    pub(super) terms: Vec<RawTerm>,
     #[serde(default)]
     solver: RawSolver,
     #[serde(default = "default_tolerance")]
     tolerance: f64,
     #[serde(default = "default_round_s")]
-    round_s: u32,
+    pub(super) round_s: u32,
     #[serde(default)]
     succession_s: Option<u32>,
     #[serde(default)]
     absence_s: Option<u32>,
     #[serde(default = "default_lifetime_s")]
     lifetime_s: u32,
-    /// That the coordinator reads every asset's answer: a daemon has no masks yet, so it has to be said.
-    answers: RawAnswers,
+    /// Whether the coordinator reads every asset's answer: nobody's are in the clear by an oversight.
+    pub(super) answers: RawAnswers,
 }
 
-#[derive(Debug, Deserialize)]
-enum RawAnswers {
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) enum RawAnswers {
     InTheClear,
+    Masked {
+        keys: PathBuf,
+        committee: Vec<u64>,
+        most: f64,
+        #[serde(default)]
+        k_min: Option<usize>,
+        #[serde(default)]
+        cohort: Option<usize>,
+        #[serde(default)]
+        changes: Option<usize>,
+        #[serde(default)]
+        threshold: Option<usize>,
+        #[serde(default)]
+        recoveries: Option<usize>,
+        #[serde(default)]
+        patience_s: Option<u32>,
+    },
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Commodity")]
-struct RawCommodity {
-    name: String,
+pub(super) struct RawCommodity {
+    pub(super) name: String,
     /// Whether what is given of it equals what is taken, in every slot.
     #[serde(default = "yes")]
     balanced: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Constraint")]
-struct RawConstraint {
-    name: String,
-    commodity: String,
+pub(super) struct RawConstraint {
+    pub(super) name: String,
+    pub(super) commodity: String,
     kind: RawKind,
     #[serde(default)]
     members: Option<Vec<u64>>,
@@ -101,14 +147,14 @@ enum RawKind {
     Total,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Term")]
-struct RawTerm {
-    commodity: String,
-    preferred: Vec<f64>,
+pub(super) struct RawTerm {
+    pub(super) commodity: String,
+    pub(super) preferred: Vec<f64>,
     curvature: f64,
-    min: Vec<f64>,
-    max: Vec<f64>,
+    pub(super) min: Vec<f64>,
+    pub(super) max: Vec<f64>,
     #[serde(default)]
     total_min: Option<f64>,
     #[serde(default)]
@@ -157,7 +203,7 @@ impl RawSolver {
     }
 }
 
-pub(super) fn check_plan(raw: &RawConfig, mistakes: &mut Mistakes<'_>) -> Option<Plan> {
+pub(super) fn check_plan(raw: &RawConfig, folder: &Path, mistakes: &mut Mistakes<'_>) -> Option<Plan> {
     let plan = raw.plan.as_ref()?;
     let before = mistakes.found.len();
     check_members(raw, plan, mistakes);
@@ -166,17 +212,15 @@ pub(super) fn check_plan(raw: &RawConfig, mistakes: &mut Mistakes<'_>) -> Option
     if mistakes.found.len() > before {
         return None;
     }
-    let RawAnswers::InTheClear = plan.answers;
     let assembly = assembly(plan).map_err(|problem| mistakes.add(&at("constraints"), problem)).ok()?;
-    let takes_part = plan.participants.contains(&raw.node) || plan.joiners.contains(&raw.node);
-    let problem = match takes_part {
-        true => Some(
-            problem(plan, NodeId(raw.node), &assembly)
-                .map_err(|problem| mistakes.add(&at("terms"), problem))
-                .ok()?,
-        ),
-        false => None,
-    };
+    let problem = own_problem(plan, NodeId(raw.node), &assembly);
+    let problem = problem.map_err(|problem| mistakes.add(&at("terms"), problem)).ok()?;
+    let known =
+        |node: u64| node == raw.node || raw.peers.iter().any(|peer| peer.node == node && peer.did.is_some());
+    let masks = check_masks(plan, known, folder, problem.as_ref(), mistakes);
+    if mistakes.found.len() > before {
+        return None;
+    }
     let config = config(plan, &assembly, problem);
     let members = config.participants.clone();
     let settings = config.settings.fit(config.couplings.len(), usize::MAX);
@@ -185,7 +229,17 @@ pub(super) fn check_plan(raw: &RawConfig, mistakes: &mut Mistakes<'_>) -> Option
         return None;
     }
     let commodities = plan.commodities.iter().map(|one| one.name.clone()).collect();
-    Some(Plan { config: Box::new(config), commodities, slots: plan.slots })
+    Some(Plan { config: Box::new(config), commodities, slots: plan.slots, masks, raw: plan.clone() })
+}
+
+/// This node's own problem, if it takes part.
+pub(super) fn own_problem(
+    plan: &RawPlan,
+    node: NodeId,
+    assembly: &Assembly,
+) -> Result<Option<LocalProblem>, String> {
+    let takes_part = plan.participants.contains(&node.0) || plan.joiners.contains(&node.0);
+    takes_part.then(|| problem(plan, node, assembly)).transpose()
 }
 
 const fn at(name: &'static str) -> [Step; 2] {
@@ -227,6 +281,14 @@ fn check_members(raw: &RawConfig, plan: &RawPlan, mistakes: &mut Mistakes<'_>) {
     for node in plan.coordinators.iter().skip(1).filter(|node| !plan.participants.contains(node)) {
         // Who is asked nothing hears nothing, and does not miss the coordinator.
         mistakes.add(&at("coordinators"), format!("{node} takes no part, so it cannot succeed"));
+    }
+    let (all, coordinator) = (plan.participants.len(), plan.coordinators.first());
+    let others = plan.participants.iter().filter(|node| Some(*node) != coordinator).count();
+    if plan.coordinators.len() > 1 && others < all / 2 + 1 {
+        let problem = format!(
+            "nobody can be elected: without the first, {others} of {all} participants is no majority"
+        );
+        mistakes.add(&at("coordinators"), problem);
     }
 }
 
@@ -275,7 +337,7 @@ fn check_series(plan: &RawPlan, mistakes: &mut Mistakes<'_>) {
 }
 
 /// What binds the fleet: the same at every member whose file says the same.
-fn assembly(plan: &RawPlan) -> Result<Assembly, String> {
+pub(super) fn assembly(plan: &RawPlan) -> Result<Assembly, String> {
     let place = |name: &str| plan.commodities.iter().position(|one| one.name == name).unwrap_or(0);
     let balanced = plan.commodities.iter().enumerate().filter(|(_, one)| one.balanced);
     let balances = balanced.map(|(at, one)| Rule::balance(one.name.clone(), at, plan.slots));
@@ -336,13 +398,10 @@ fn problem(plan: &RawPlan, node: NodeId, assembly: &Assembly) -> Result<LocalPro
     let mut parts = schedule.problem().map_err(|error| error.to_string())?.parts().clone();
     parts.shared = assembly.shared(node);
     parts.couplings = assembly.couplings().len();
-    let problem = LocalProblem::new(parts).map_err(|error| error.to_string())?;
-    // Some plan keeps all of it.
-    Asset::new(node, problem.clone(), QpSettings::default()).map_err(|error| error.to_string())?;
-    Ok(problem)
+    LocalProblem::new(parts).map_err(|error| error.to_string())
 }
 
-fn config(plan: &RawPlan, assembly: &Assembly, problem: Option<LocalProblem>) -> PlanConfig {
+pub(super) fn config(plan: &RawPlan, assembly: &Assembly, problem: Option<LocalProblem>) -> PlanConfig {
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
     let nodes = |list: &[u64]| list.iter().copied().map(NodeId).collect::<Vec<_>>();
     let coordinators = nodes(&plan.coordinators);
@@ -353,7 +412,7 @@ fn config(plan: &RawPlan, assembly: &Assembly, problem: Option<LocalProblem>) ->
         succession: Some(plan.succession_s.map_or(deadline * 3, seconds)),
         participants: nodes(&plan.participants),
         joiners: nodes(&plan.joiners),
-        horizon: 0,
+        horizon: plan.horizon,
         requests: Requests::default(),
         absence: Some(plan.absence_s.map_or(deadline * 10, seconds)),
         settings: MethodSettings {
@@ -379,14 +438,16 @@ fn config(plan: &RawPlan, assembly: &Assembly, problem: Option<LocalProblem>) ->
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
+    use cosmosmesh_protocol::id::NodeId;
     use std::path::Path;
 
     const DID: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+    const OTHER: &str = "did:key:z6MkjchhfUsD6mmvni8mCdXHw216Xrm9bQe2mBH1P5RDjVJG";
     const TERMS: &str = "terms: [(commodity: \"power\", preferred: [3, 1], curvature: 1, min: [0, 0], max: [5, 5], total_max: 6)]";
 
     fn read(plan: &str) -> Result<Config, Vec<String>> {
         let text = format!(
-            "(node: 1, state: \"state\", peers: [(node: 2, did: \"{DID}\", via: Inbound), (node: 3, via: Inbound)], plan: ({plan}))"
+            "(node: 1, state: \"state\", peers: [(node: 2, did: \"{DID}\", via: Inbound), (node: 3, via: Inbound), (node: 4, did: \"{OTHER}\", via: Inbound)], plan: ({plan}))"
         );
         Config::parse("node.ron", &text, Path::new("/folder"))
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect())
@@ -395,7 +456,7 @@ mod tests {
     #[test]
     fn a_plan_is_read_with_what_binds_the_fleet_and_what_this_asset_wants() {
         let plan = format!(
-            "coordinators: [2, 1], participants: [1, 2], slots: 2, commodities: [(name: \"power\")], {TERMS}, answers: InTheClear,
+            "coordinators: [2, 1], participants: [1, 2, 4], slots: 2, commodities: [(name: \"power\")], {TERMS}, answers: InTheClear,
              constraints: [(name: \"cable\", commodity: \"power\", kind: Envelope, members: [1], max: 4)], round_s: 5"
         );
         let plan = read(&plan).expect("it is right").plan.expect("it is there");
@@ -405,6 +466,19 @@ mod tests {
         assert_eq!((problem.variables(), problem.couplings()), (2, 4));
         assert_eq!((plan.config.coordinator.0, plan.config.successors[0].0), (2, 1));
         assert_eq!((plan.config.pace.quorum, plan.config.succession.unwrap().as_secs()), (2, 15));
+    }
+
+    #[test]
+    fn two_participants_of_whom_one_coordinates_have_no_successor() {
+        let plan = |nodes: &str| {
+            read(&format!(
+                "{nodes}, slots: 2, commodities: [(name: \"power\")], {TERMS}, answers: InTheClear"
+            ))
+        };
+        let told = plan("coordinators: [2, 1], participants: [1, 2]").expect_err("nobody can be elected");
+        assert!(told[0].contains("1 of 2 participants is no majority"), "{told:?}");
+        plan("coordinators: [2], participants: [1, 2]").expect("it names none");
+        plan("coordinators: [4, 1], participants: [1, 2]").expect("both of them can elect");
     }
 
     #[test]
@@ -424,10 +498,14 @@ mod tests {
         for (told, field) in told.iter().zip(fields) {
             assert!(told.contains(field), "{told}");
         }
-        // What no plan keeps is told too; and nobody's answers are in the clear by an oversight.
+        // What no plan keeps is told too, as far as it is seen without solving it; and nobody's answers are in the clear by an oversight.
         let beyond = "coordinators: [1], participants: [1, 2], slots: 1, commodities: [(name: \"power\")], answers: InTheClear,
              terms: [(commodity: \"power\", preferred: [1], curvature: 1, min: [2], max: [3], total_max: 1)]";
         assert!(read(beyond).expect_err("infeasible")[0].contains("plan.terms"));
+        let beyond = "coordinators: [1], participants: [1, 2], slots: 3, commodities: [(name: \"power\")], answers: InTheClear,
+             terms: [(commodity: \"power\", preferred: [1, 1, 1], curvature: 1, min: [0, 0, 0], max: [0, 9, 9], total_min: 9, ramp: 1)]";
+        let plan = read(beyond).expect("nobody has solved it").plan.expect("it is there");
+        assert!(plan.check_own_part(NodeId(1)).is_err(), "infeasible");
         assert!(
             read("coordinators: [1], participants: [1, 2], slots: 1, commodities: [(name: \"power\")]")
                 .is_err()

@@ -1,6 +1,6 @@
 //! What is typed in a configuration, before it is checked.
 
-use super::{Preset, plan::RawPlan};
+use super::{Preset, plan::RawPlan, state::RawSharedState};
 use crate::tls::Tls;
 use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf};
@@ -30,6 +30,8 @@ pub(super) struct RawConfig {
     pub(super) gossip: Option<RawGossip>,
     #[serde(default)]
     pub(super) plan: Option<RawPlan>,
+    #[serde(default)]
+    pub(super) shared_state: Option<RawSharedState>,
     #[serde(default)]
     pub(super) peers: Vec<RawPeer>,
     #[serde(default)]
@@ -109,6 +111,8 @@ pub(super) struct RawPeer {
     #[serde(default)]
     pub(super) lenient: bool,
     #[serde(default)]
+    pub(super) proven: bool,
+    #[serde(default)]
     pub(super) rate_bps: Option<u64>,
 }
 
@@ -124,6 +128,7 @@ pub(super) enum RawVia {
         address: Option<String>,
     },
     Discovered,
+    Told,
     Inbound,
     Process,
     Others,

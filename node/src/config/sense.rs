@@ -25,6 +25,7 @@ pub(super) fn check_sense(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
         mistakes.add(&[Step::Field("listen"), Step::Field("quic")], NO_QUIC.to_owned());
     }
     check_udp(raw, mistakes);
+    check_places(raw, mistakes);
     for (place, peer) in raw.peers.iter().enumerate() {
         check_peer(raw, place, peer, mistakes);
     }
@@ -46,7 +47,7 @@ fn check_peer(raw: &RawConfig, place: usize, peer: &RawPeer, mistakes: &mut Mist
     if matches!(peer.via, RawVia::Quic(_)) && !cfg!(feature = "quic") {
         mistakes.add(&at("via"), NO_QUIC.to_owned());
     }
-    let in_tls = matches!(peer.via, RawVia::Tcpcl(_) | RawVia::Inbound | RawVia::Discovered);
+    let in_tls = matches!(peer.via, RawVia::Tcpcl(_) | RawVia::Inbound | RawVia::Discovered | RawVia::Told);
     if raw.tls != Tls::Require || !in_tls {
         return;
     }
@@ -57,6 +58,24 @@ fn check_peer(raw: &RawConfig, place: usize, peer: &RawPeer, mistakes: &mut Mist
         let problem = "it would be told our name, of which our certificate says nothing: with `tls: Require`, \
                        sessions are between members by their numbers";
         mistakes.add(&at("name"), problem.to_owned());
+    }
+}
+
+/// Connections that we make are among those that are allowed: where others are to come in, a place has to be left for them.
+fn check_places(raw: &RawConfig, mistakes: &mut Mistakes<'_>) {
+    let is_dialled = |peer: &&RawPeer| {
+        matches!(
+            peer.via,
+            RawVia::Tcpcl(_) | RawVia::Mtcp(_) | RawVia::Quic(_) | RawVia::Discovered | RawVia::Told
+        )
+    };
+    let (dialled, places) = (raw.peers.iter().filter(is_dialled).count(), raw.limits.connections);
+    let listen = &raw.listen;
+    let listens = listen.tcpcl.or(listen.mtcp).or(listen.quic).is_some();
+    if listens && dialled >= usize::from(places) {
+        let problem =
+            format!("{places} places, and {dialled} peers are connected to: nobody else would ever come in");
+        mistakes.add(&[Step::Field("limits"), Step::Field("connections")], problem);
     }
 }
 
@@ -100,6 +119,17 @@ mod tests {
         for (told, expected) in told.iter().zip(expected) {
             assert!(told.contains(expected), "{rest}: {told}\n{expected}");
         }
+    }
+
+    #[test]
+    fn who_listens_has_places_left_beside_the_peers_that_it_connects_to() {
+        let peers = "(node: 2, via: Mtcp(\"127.0.0.1:2\")), (node: 3, via: Mtcp(\"127.0.0.1:3\"))";
+        let with =
+            |listen: &str, places: u8| format!("{listen}peers: [{peers}],\nlimits: (connections: {places})");
+        let listen = "listen: (mtcp: \"127.0.0.1:1\"), ";
+        starts(&with(listen, 2), &["limits.connections: 2 places, and 2 peers are connected to"]);
+        starts(&with(listen, 3), &[]);
+        starts(&with("", 2), &[]);
     }
 
     #[test]

@@ -10,30 +10,35 @@ mod mtcp;
 mod outputs;
 mod peers;
 mod radio;
+mod replan;
 mod revoke;
 mod secure;
+mod state;
 mod turn;
 
-pub(crate) use command::Command;
 pub use command::{Accepted, Refusal};
+pub(crate) use command::{Command, Own, SignedLog};
 pub(crate) use outputs::purpose_word;
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, Plan},
+    discovery::Found,
     inbox::InboxNumber,
     mailbox::{Mailbox, Open, Reply},
     metrics::{Counts, Snapshot},
-    plan::PlanNotes,
+    plan::{PlanNotes, PlanView},
     processor,
+    state::{StateChanges, StateDot, StateItem},
     store::{Keeper, Store},
     tls::TlsSetup,
     transport::{ConnectionId, stream::Streams},
 };
-use command::Requests;
+use command::{Requests, Told};
 use connection::{Closing, Connection};
 use cosmosmesh_protocol::{
     node::{Batch, Input, InputError, LinkId, Node, Transfer},
+    sync::Dot,
     time::{Instant, UtcEstimate},
 };
 use ending::Ending;
@@ -43,7 +48,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     net::{SocketAddr, UdpSocket},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -75,6 +80,8 @@ const SELDOM: Duration = Duration::from_secs(10);
 const LOOK_AT_TRUST: Duration = Duration::from_secs(1);
 /// How long an input that took longer than its budget is told of.
 const ALARM: Duration = Duration::from_secs(60);
+/// Changes of shared state that are remembered for those who ask for them.
+const MAX_CHANGES: usize = 1024;
 /// How long a connection that is over may take to write its last words.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -82,12 +89,65 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Shared {
     snapshot: Mutex<Snapshot>,
+    changes: Mutex<Changes>,
+    changed: Condvar,
+}
+
+/// What others have written to shared state lately.
+#[derive(Default)]
+struct Changes {
+    /// How many were forgotten.
+    forgotten: u64,
+    items: VecDeque<StateItem>,
+}
+
+impl Changes {
+    fn end(&self) -> u64 {
+        self.forgotten + self.items.len() as u64
+    }
 }
 
 impl Shared {
     /// A copy of what the engine last told.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// When the engine last told something, since its start.
+    pub(crate) fn told_at(&self) -> Duration {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).at
+    }
+
+    /// The plan, as it was last told.
+    pub(crate) fn plan(&self) -> Option<Arc<PlanView>> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).plan.clone()
+    }
+
+    /// Another has written something.
+    fn changed(&self, item: StateItem) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if changes.items.len() >= MAX_CHANGES {
+            changes.items.pop_front();
+            changes.forgotten += 1;
+        }
+        changes.items.push_back(item);
+        drop(changes);
+        self.changed.notify_all();
+    }
+
+    /// What was written since `after`.
+    pub(crate) fn changes(&self, after: Option<u64>, patience: Duration) -> StateChanges {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(after) = after else {
+            return StateChanges { next: changes.end(), missed: false, items: Vec::new() };
+        };
+        let waited = self.changed.wait_timeout_while(changes, patience, |changes| changes.end() == after);
+        let changes = waited.unwrap_or_else(PoisonError::into_inner).0;
+        // A daemon that was started anew has begun to count anew.
+        let missed = after < changes.forgotten || after > changes.end();
+        let first = if missed { 0 } else { (after - changes.forgotten) as usize };
+        let items = changes.items.iter().skip(first).cloned().collect();
+        StateChanges { next: changes.end(), missed, items }
     }
 }
 
@@ -131,6 +191,8 @@ pub(crate) struct Parts {
     pub(crate) keeper: Keeper,
     pub(crate) streams: Streams,
     pub(crate) socket: Option<UdpSocket>,
+    /// Peers that are found by what they say of themselves in shared state, by their places in the configuration.
+    pub(crate) told: Vec<(usize, Arc<Found>)>,
     /// Where the radios' clients begin to count their packets.
     pub(crate) radio_seeds: Vec<u32>,
     pub(crate) datagrams_dropped: Arc<AtomicU64>,
@@ -158,16 +220,24 @@ pub(crate) struct Engine {
     /// Since when the disk has been writing a group.
     writing: Option<Instant>,
     taken: Option<InboxNumber>,
-    /// Who is told when the next group is durable, and the one that is being written.
-    taking: Vec<Reply<()>>,
-    taking_written: Vec<Reply<()>>,
+    /// What is answered when the next group is durable, and the one that is being written.
+    kept: Vec<Told>,
+    kept_written: Vec<Told>,
     requests: Requests,
+    /// Writes to shared state that wait for the disk.
+    state_writes: VecDeque<(Dot, Reply<Result<StateDot, Refusal>>)>,
     /// Messages for the application on the disk, and their bytes.
     inbox: u64,
     inbox_bytes: u64,
     store_failing: Option<String>,
+    /// What is the matter with sockets that speak QUIC.
+    quic_troubles: BTreeMap<SocketAddr, String>,
+    /// Why the plan does not begin.
+    plan_trouble: Option<String>,
     counts: Counts,
     plan: PlanNotes,
+    /// The plan in the horizon that is planned.
+    horizon: Option<Plan>,
     /// When messages were accepted whose acknowledgement is not here.
     accepted_at: BTreeMap<(u64, u8, u64), Instant>,
     /// When an input last took longer than its budget.
@@ -176,6 +246,8 @@ pub(crate) struct Engine {
     /// What the node was told of civil time.
     civil: Option<UtcEstimate>,
     trust_due: Instant,
+    /// The version of the list of keys taken back that sessions were last judged by.
+    list_looked_at: u64,
     published: Instant,
     stopping: Option<Instant>,
     /// Until when peers are not judged by what they have not said.
@@ -194,6 +266,7 @@ impl Engine {
         let radios = parts.config.radios.iter().zip(&parts.radio_seeds);
         let radios = radios.map(|(radio, seed)| RadioState::new(radio, *seed)).collect();
         let (inbox, inbox_bytes) = parts.store.inbox_size().unwrap_or((0, 0));
+        let horizon = parts.config.plan.clone();
         let mut engine = Self {
             parts,
             peers,
@@ -207,19 +280,24 @@ impl Engine {
             writing_bytes: 0,
             writing: None,
             taken: None,
-            taking: Vec::new(),
-            taking_written: Vec::new(),
+            kept: Vec::new(),
+            kept_written: Vec::new(),
             requests: Requests::default(),
+            state_writes: VecDeque::new(),
             inbox,
             inbox_bytes,
             store_failing: None,
+            quic_troubles: BTreeMap::new(),
+            plan_trouble: None,
             counts: Counts::default(),
             plan: PlanNotes::default(),
+            horizon,
             accepted_at: BTreeMap::new(),
             over_budget_at: None,
             civil_due: Instant::ZERO,
             civil: None,
             trust_due: Instant::ZERO,
+            list_looked_at: 0,
             published: Instant::ZERO,
             stopping: None,
             catching_up: Instant::ZERO,
@@ -229,6 +307,7 @@ impl Engine {
         };
         engine.introduce_peers();
         engine.begin_plan();
+        engine.announce();
         engine.publish();
         engine
     }
@@ -239,17 +318,22 @@ impl Engine {
             && let Err(error) = self.input(Input::StartPlan)
         {
             tracing::error!(%error, "the plan does not begin");
+            self.plan_trouble = Some(error.to_string());
         }
     }
 
     /// Runs until it was told to stop, and has.
-    pub(crate) fn run(mut self) {
-        // Dropped after the engine, whose connections end with it.
+    pub(crate) fn run(self) {
         let _ending = Ending {
             mailbox: self.parts.mailbox.clone(),
             streams: self.parts.streams.clone(),
             listeners: self.parts.listeners.clone(),
         };
+        // Given away, so that it is dropped first, also in a panic: its connections end with it.
+        self.turn_over();
+    }
+
+    fn turn_over(mut self) {
         if let Some(cpu) = self.parts.config.cpu
             && let Err(error) = processor::pin(cpu)
         {
@@ -348,12 +432,19 @@ impl Engine {
         for (reason, count) in self.parts.node.refusals() {
             counts.refused.insert(("node", reason), *count);
         }
-        let away = self.parts.streams.room.count_turned_away();
-        if away > 0 {
-            counts.refused.insert(("connection", "too_many_connections"), away);
+        let room = &self.parts.streams.room;
+        let (away, shown_out) = (room.count_turned_away(), room.count_shown_out());
+        for (reason, count) in [("too_many_connections", away), ("guest_gave_way", shown_out)] {
+            if count > 0 {
+                counts.refused.insert(("connection", reason), count);
+            }
         }
+        let away = away + shown_out;
         if away > std::mem::replace(&mut self.turned_away, away) && self.may_tell("turned_away").is_some() {
-            tracing::warn!(away, "connections were turned away or ended: as many as allowed are open");
+            tracing::warn!(
+                away,
+                "connections were turned away, or guests gave way: as many as allowed are open"
+            );
         }
         let dropped = self.parts.datagrams_dropped.load(Ordering::Relaxed);
         if dropped > 0 {
@@ -382,10 +473,12 @@ impl Engine {
             over_budget_lately: since.is_some_and(|since| since < ALARM),
             counts,
             peers: self.peer_status(),
-            plan: self.plan.view(self.parts.config.plan.as_ref(), &self.parts.node),
+            plan: self.plan.shown(self.horizon.as_ref(), &self.parts.node, self.published),
             radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,
+            log_entries: self.parts.node.journal().map(|journal| journal.size()),
+            shared_cells: self.parts.node.replica().map(|replica| replica.cells() as u64),
             signatures: [signatures.made, signatures.checked],
             budget: Duration::from_millis(u64::from(self.parts.config.limits.budget_ms)),
             at: self.published.saturating_since(Instant::ZERO),
@@ -405,6 +498,9 @@ impl Engine {
                 "the inbox is full: {messages} messages of {bytes} bytes wait for the application"
             ));
         }
+        let quic = self.quic_troubles.iter();
+        troubles.extend(quic.map(|(at, why)| format!("nothing speaks QUIC at {at}: {why}")));
+        troubles.extend(self.plan_trouble.iter().map(|why| format!("the plan does not begin: {why}")));
         if self.stopping.is_some() {
             troubles.push("shutting down".to_owned());
         }

@@ -137,9 +137,9 @@ impl Engine {
             Report::Presence { node, presence, .. } => {
                 tracing::info!(%node, presence = presence.word(), "what is believed of a neighbour");
             }
-            // Streams that were full have room: who was refused tries again by itself. The plan is looked at; shared state has no application here.
+            Report::Visible { dot } => self.on_visible(dot),
+            // Streams that were full have room: who was refused tries again by itself. The plan is looked at.
             Report::Writable { .. }
-            | Report::Visible { .. }
             | Report::PlanEpoch { .. }
             | Report::PlanLeg { .. }
             | Report::PlanLocal { .. }

@@ -11,6 +11,7 @@ use cosmosmesh_protocol::{
     convergence::udpcl::{self, Messages, UdpclMessage},
     dtn::contact_plan::{ContactPlan, PlannedContact},
     id::{EndpointId, NodeId},
+    identity::TrustError,
     node::{Convergence, Input, LinkId, LinkUp, Transfer, WholeLink},
     time::Instant,
 };
@@ -78,6 +79,7 @@ impl Engine {
                 Via::Tcpcl(_)
                 | Via::Quic(_)
                 | Via::Discovered
+                | Via::Told
                 | Via::Inbound
                 | Via::Others
                 | Via::Radio { .. } => {}
@@ -97,6 +99,7 @@ impl Engine {
             | Via::Quic(_)
             | Via::Mtcp(_)
             | Via::Discovered
+            | Via::Told
             | Via::Inbound
             | Via::Process
             | Via::Others => None,
@@ -220,6 +223,7 @@ impl Engine {
             | Via::Quic(_)
             | Via::Mtcp(_)
             | Via::Discovered
+            | Via::Told
             | Via::Inbound
             | Via::Others
             | Via::Radio { .. } => false,
@@ -330,6 +334,7 @@ impl Engine {
                     Via::Quic(address) => format!("quic {address}"),
                     Via::Radio { radio, station } => self.radio_words(radio, station),
                     Via::Discovered => "discovered".to_owned(),
+                    Via::Told => "told".to_owned(),
                     Via::Inbound => "inbound".to_owned(),
                     Via::Process => "process".to_owned(),
                     Via::Others => "others".to_owned(),
@@ -344,8 +349,15 @@ impl Engine {
                     .collect(),
                 member: peer.key.is_some(),
                 presence: self.parts.node.presence(peer.node).map(|presence| presence.word().to_owned()),
+                barred: self.barred(peer.node).map(str::to_owned),
             })
             .collect()
+    }
+
+    /// Why a peer gets no session where the authority's word is asked for: its key was taken back.
+    fn barred(&self, node: NodeId) -> Option<&'static str> {
+        let revoked = self.parts.node.keyring()?.blocked(node)?;
+        Some(TrustError::Revoked { node, revoked }.reason())
     }
 
     fn radio_words(&self, radio: usize, station: Station) -> String {

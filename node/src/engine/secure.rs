@@ -24,6 +24,11 @@ pub(super) struct Secured {
 }
 
 impl Secured {
+    /// Whether the handshake has shown who the peer is.
+    pub(super) const fn is_done(&self) -> bool {
+        self.told
+    }
+
     /// Puts the session's bytes, and those of TLS itself, into what the socket is to be given.
     pub(super) fn seal(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(piece.len() + 64);
@@ -68,7 +73,6 @@ impl Engine {
     /// The session wants TLS from here on.
     pub(super) fn start_tls(&mut self, connection: &mut Connection, role: Role) {
         let now = self.now();
-        self.tell_trust_to_tls();
         let begun = match (&self.parts.tls, role) {
             (Some(setup), Role::Active) => setup.connect(connection.from().ip()),
             (Some(setup), Role::Passive) => setup.accept(),
@@ -120,14 +124,21 @@ impl Engine {
                     session.tls_done(now, TlsOutcome::Failed);
                 }
                 if let Some(more) = self.may_tell("tls_refused") {
-                    tracing::warn!(%from, %error, more, "TLS is refused");
+                    let why = tls::why(&error);
+                    tracing::warn!(%from, why, more, "TLS is refused");
                 }
                 bytes.len()
             }
         }
     }
 
-    /// What the node knows of the authority's word is what sessions are judged by.
+    /// The version of the list of keys taken back; 0 without one.
+    pub(super) fn list_number(&self) -> u64 {
+        self.parts.node.keyring().map_or(0, |keyring| keyring.list_number())
+    }
+
+    /// What the node knows of the authority's word is what sessions are judged by. Each heartbeat, and when somebody brings something new: not for
+    /// each stranger that connects.
     fn tell_trust_to_tls(&self) {
         if let (Some(setup), Some(keyring)) = (&self.parts.tls, self.parts.node.keyring()) {
             setup.learn(keyring);
@@ -150,8 +161,9 @@ impl Engine {
             return;
         }
         self.tell_trust_to_tls();
+        self.list_looked_at = self.list_number();
         let Some(setup) = &self.parts.tls else { return };
-        let mut over: Vec<(ConnectionId, &'static str)> = Vec::new();
+        let mut over: Vec<(ConnectionId, &'static str, &'static str)> = Vec::new();
         for (id, connection) in &self.connections {
             let judged = match (&connection.secured, connection.proven()) {
                 (Some(secured), _) if secured.told => setup.peer(&secured.tls).map(drop),
@@ -160,11 +172,12 @@ impl Engine {
             };
             if let Err(stranger) = judged {
                 tracing::warn!(from = %connection.from(), %stranger, "a session ends: its peer may have none any more");
-                over.push((*id, stranger.reason()));
+                let door = if connection.proven().is_some() { "quic" } else { "tls" };
+                over.push((*id, door, stranger.reason()));
             }
         }
-        for (id, reason) in over {
-            self.counts.refuse("tls", reason);
+        for (id, door, reason) in over {
+            self.counts.refuse(door, reason);
             self.break_off(id);
         }
     }

@@ -186,6 +186,11 @@ fn own_credential(node: NodeId, keyring: &Keyring) -> Vec<u8> {
     if packed.len() <= MAX_PACKED { packed } else { Vec::new() }
 }
 
+/// Why a handshake failed, in a sentence.
+pub(crate) fn why(error: &rustls::Error) -> String {
+    verifier::stranger(error).map_or_else(|| error.to_string(), |stranger| stranger.to_string())
+}
+
 /// Why a handshake failed: a stable word.
 pub(crate) fn reason(error: &rustls::Error) -> &'static str {
     match error {

@@ -6,7 +6,7 @@
 use super::{ConnectionId, wire::Wire};
 use std::{
     collections::BTreeMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -31,13 +31,21 @@ struct Places {
 impl Places {
     /// The guest that gives way to a newcomer.
     fn next_to_leave(&mut self) -> Option<(ConnectionId, Guest)> {
-        let mut from = BTreeMap::<IpAddr, usize>::new();
-        self.guests.values().for_each(|guest| *from.entry(guest.from).or_default() += 1);
-        let most = from.into_iter().max_by_key(|(_, count)| *count)?.0;
-        let (id, _) = self.guests.iter().find(|(_, guest)| guest.from == most)?;
-        let id = *id;
+        let id = next_to_leave(self.guests.iter().map(|(id, guest)| (*id, guest.from)))?;
         Some((id, self.guests.remove(&id)?))
     }
+}
+
+/// Of guests, the oldest first: the first one from where most of them are from. Of IPv6 that is the network, since a host has all addresses of it.
+pub(crate) fn next_to_leave<Id>(guests: impl Iterator<Item = (Id, IpAddr)> + Clone) -> Option<Id> {
+    let place = |address: IpAddr| match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    };
+    let mut from = BTreeMap::<IpAddr, usize>::new();
+    guests.clone().for_each(|(_, address)| *from.entry(place(address)).or_default() += 1);
+    let most = from.values().copied().max()?;
+    guests.into_iter().find(|(_, address)| from.get(&place(*address)) == Some(&most)).map(|(id, _)| id)
 }
 
 /// The places of all connections.
@@ -46,13 +54,14 @@ pub(crate) struct Room {
     places: Mutex<Places>,
     left: Condvar,
     turned_away: AtomicU64,
+    shown_out: AtomicU64,
 }
 
 impl Room {
     /// Of `most` places.
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        let (places, left, turned_away) = (Mutex::default(), Condvar::new(), AtomicU64::new(0));
-        Arc::new(Self { most, places, left, turned_away })
+        let (places, left) = (Mutex::default(), Condvar::new());
+        Arc::new(Self { most, places, left, turned_away: AtomicU64::new(0), shown_out: AtomicU64::new(0) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
@@ -70,9 +79,12 @@ impl Room {
     ) -> Option<Arc<Slot>> {
         let mut places = self.lock();
         if places.taken >= self.most {
-            self.turned_away();
-            let (leaving, guest) = places.next_to_leave()?;
+            let Some((leaving, guest)) = places.next_to_leave() else {
+                self.turned_away();
+                return None;
+            };
             drop(places);
+            self.shown_out();
             guest.stream.shut_down();
             shown_out(leaving);
             let full = |places: &mut Places| places.taken >= self.most;
@@ -94,14 +106,24 @@ impl Room {
         Arc::new(Slot { room: self.clone(), id, known: AtomicBool::new(false) })
     }
 
-    /// Counts one that has no place, or loses it.
+    /// Counts a guest that gave way.
+    pub(super) fn shown_out(&self) {
+        self.shown_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one that has no place.
     pub(crate) fn turned_away(&self) {
         self.turned_away.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many had no place, or lost it.
+    /// How many had no place.
     pub(crate) fn count_turned_away(&self) -> u64 {
         self.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// How many guests gave way.
+    pub(crate) fn count_shown_out(&self) -> u64 {
+        self.shown_out.load(Ordering::Relaxed)
     }
 
     /// How many places are taken.
@@ -179,6 +201,16 @@ mod tests {
     }
 
     #[test]
+    fn a_network_is_one_guest_however_many_addresses_it_has_and_of_equals_the_oldest_leaves() {
+        let [one, two, three]: [IpAddr; 3] =
+            ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(|text| text.parse().unwrap());
+        let leaves = |guests: &[IpAddr]| next_to_leave(guests.iter().copied().enumerate());
+        assert_eq!(leaves(&[three, one, two]), Some(1));
+        assert_eq!(leaves(&[three, address(1), address(2)]), Some(0));
+        assert_eq!(leaves(&[]), None);
+    }
+
+    #[test]
     fn a_place_is_free_when_nobody_works_for_its_connection_any_more() {
         let room = Room::new(1);
         let slot = room.admit(ConnectionId(0), address(1), wire(), drop).unwrap();
@@ -196,6 +228,7 @@ mod tests {
             Some(ConnectionId(0)),
             "it is shown out, and its place is taken until it has gone"
         );
+        assert_eq!((room.count_turned_away(), room.count_shown_out()), (2, 1));
         drop(held);
         assert!(admit(3).is_some());
     }

@@ -64,13 +64,19 @@ fn up_leaves_alone_what_it_did_not_make() {
     };
     let list = text(ctl(1, &["revoke", "2", "--cause", "compromised"]));
     assert!(list.contains(", 1 keys\nrevocations "), "{list}");
-    wait_until("its session ends", || ctl(1, &["contacts"]).stdout.is_empty());
+    assert_eq!(ctl(1, &["revoke", "1", "--cause", "blocked"]).status.code(), Some(2), "its own");
+    wait_until("its session ends", || text(ctl(1, &["contacts"])).is_empty());
     let did =
         text(ctl(2, &["status"])).lines().find(|line| line.starts_with("did:")).expect("its name").to_owned();
     let words = ["certify", "revoke", "--key", "MESH/authority", "--node", "2", "--did", &did];
     text(run(&folder, &[words.as_slice(), &["--cause", "blocked", "--list", "MESH/revocations"]].concat()));
     let learned = ctl(1, &["learn", folder.join("revocations").to_str().expect("text")]);
     assert_eq!(learned.status.code(), Some(1), "{learned:?}");
+    text(run(&folder, &["down", "--folder", "MESH"]));
+    let again = text(run(&folder, &["up", "2", "--folder", "MESH"]));
+    assert!(again.lines().nth(1).is_some_and(|line| line.ends_with("alone: key_compromised")), "{again}");
+    let peers = text(ctl(1, &["peers"]));
+    assert!(peers.contains("down") && peers.trim_end().ends_with("key_compromised"), "{peers}");
     text(run(&folder, &["down", "--folder", "MESH"]));
 }
 

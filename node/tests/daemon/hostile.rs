@@ -88,7 +88,7 @@ fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
 }
 
 /// The first words of a session of `node`.
-fn greeting(node: &str) -> Vec<u8> {
+pub(super) fn greeting(node: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     ContactHeader { version: 4, flags: 0 }.encode(&mut bytes);
     let init = SessInit {
@@ -180,7 +180,7 @@ fn a_segment_that_lies_about_its_length_takes_no_memory() {
 fn more_connections_than_allowed_are_turned_away_and_the_others_stay() {
     let target = Target::new();
     let flood: Vec<TcpStream> = (0..40).map(|_| dial(target.tcpcl)).collect();
-    target.wait_for("connection", "too_many_connections");
+    target.wait_for("connection", "guest_gave_way");
     target.works("during a flood of connections");
     drop(flood);
     target.works("after a flood of connections");

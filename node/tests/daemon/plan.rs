@@ -2,7 +2,7 @@
 
 use super::place::{Place, QUICK, free, program, wait_until};
 use cosmosmesh_node::{Client, Daemon, PlanView};
-use std::{net::SocketAddr, sync::Arc};
+use std::{fs, net::SocketAddr, sync::Arc};
 
 /// Three daemons, each connected to the others, that share power in two slots. Node 1 gives; the others take.
 struct Mesh {
@@ -17,6 +17,10 @@ impl Mesh {
     }
 
     fn text(&self, node: u64) -> String {
+        self.text_with(node, "InTheClear")
+    }
+
+    fn text_with(&self, node: u64, answers: &str) -> String {
         let own = self.addresses[node as usize - 1];
         // Who has the greater number connects.
         let peers = (1..=3).filter(|peer| *peer != node).map(|peer| {
@@ -37,7 +41,7 @@ impl Mesh {
             "{control} listen: (tcpcl: \"{own}\"), peers: [{peers}], {QUICK}, plan: (
                 coordinators: [1, 2], participants: [1, 2, 3], slots: 2, commodities: [(name: \"power\")],
                 constraints: [(name: \"reactor\", commodity: \"power\", kind: Budget, members: [1], max: 7)],
-                terms: [(commodity: \"power\", {term})], answers: InTheClear, round_s: 1, succession_s: 2, absence_s: 40)"
+                terms: [(commodity: \"power\", {term})], answers: {answers}, round_s: 1, succession_s: 2, absence_s: 40)"
         )
     }
 
@@ -113,4 +117,82 @@ fn a_coordinator_that_is_not_there_is_replaced_by_a_vote_and_follows_when_it_com
     wait_until("it knows its plan", || plan(&again).is_some_and(|plan| plan.committed.is_some()));
     let given: f64 = plan(&again).expect("a plan").values[0].slots.iter().sum();
     assert!((given - 7.0).abs() < 1e-4, "{given}");
+}
+
+/// The masks of everybody's answers.
+const MASKED: &str = "Masked(keys: \"mask-keys\", committee: [1, 2, 3], most: 50)";
+
+#[test]
+fn under_masks_daemons_agree_on_the_same_plan_with_the_keys_that_each_has_published() {
+    let mesh = Mesh::new();
+    let file = mesh.place.path().join("mask-keys");
+    let mut lines = String::new();
+    for node in 1..=3 {
+        let config = mesh.place.file(node, &mesh.text_with(node, MASKED));
+        let mut program = program();
+        let output = program.args(["node", "--mask-keys", "8", "--config"]).arg(&config).output();
+        let output = output.expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        lines += std::str::from_utf8(&output.stdout).expect("text");
+    }
+    let start = |node: u64| Daemon::start(mesh.place.config(node, &mesh.text_with(node, MASKED)));
+    let problem = |text: &str| {
+        fs::write(&file, text).expect("a file");
+        start(1).map(drop).expect_err("it does not start").to_string()
+    };
+    // Who has a node's keys in other words than its own gets nowhere.
+    let [first, second] = [lines.find("mask-keys 1").unwrap(), lines.find("mask-keys 2").unwrap()];
+    assert!(problem(&lines[first..second]).contains("no keys of node 2"));
+    assert!(problem(&lines.replacen("mask-keys 2", "mask-keys 3", 1)).contains(":2: node 3 has not signed"));
+    assert!(problem(&lines.replacen(" 8 ", " 7 ", 1)).contains(":1: not a line"));
+    fs::write(&file, &lines).expect("a file");
+    let daemons = [1, 2, 3].map(|node| Arc::new(start(node).unwrap_or_else(|error| panic!("{error}"))));
+    wait_until("everyone holds a version", || daemons.iter().all(committed));
+    assert_agreed(&daemons.iter().collect::<Vec<_>>());
+    roll(&daemons);
+    drop(daemons);
+    // A seed that was lost is another one: what was published is not its own.
+    fs::remove_file(mesh.place.state(2).join("mask-seed")).expect("it was there");
+    let other = start(2).map(drop).expect_err("other keys").to_string();
+    assert!(other.contains("other keys of this node"), "{other}");
+}
+
+/// Begins the next horizon at everyone, the coordinator last, and waits until everyone holds a version of it.
+fn roll(daemons: &[Arc<Daemon>; 3]) {
+    let term = |node: usize| match node {
+        1 => "preferred: [3, 6], curvature: 1, min: [0, 0], max: [10, 10]",
+        2 => "preferred: [-2, -5], curvature: 0.5, min: [-8, -8], max: [0, 0]",
+        _ => "preferred: [-4, -2], curvature: 2, min: [-8, -8], max: [0, 0]",
+    };
+    let text =
+        |node: usize| format!("(horizon: 1, shift: 1, terms: [(commodity: \"power\", {})])", term(node));
+    let client = |daemon: &Arc<Daemon>| Client::of(daemon.clone());
+    let refused = client(&daemons[0]).next_horizon("(horizon: 0)").expect_err("it is planned already");
+    assert!(refused.to_string().contains("0 is planned already"), "{refused}");
+    // The coordinator last.
+    for node in [2, 3, 1] {
+        assert_eq!(client(&daemons[node - 1]).next_horizon(&text(node)).expect("it begins"), 1);
+    }
+    let in_first = |daemon: &Arc<Daemon>| {
+        plan(daemon).and_then(|plan| plan.version).is_some_and(|version| version.horizon == 1)
+    };
+    wait_until("everyone holds a version of the next horizon", || daemons.iter().all(in_first));
+    assert_agreed(&daemons.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_later_horizon_is_planned_from_the_prices_of_the_one_before_and_is_there_after_a_restart() {
+    let mesh = Mesh::new();
+    let mut daemons = [1, 2, 3].map(|node| mesh.start(node));
+    wait_until("everyone holds a version", || daemons.iter().all(committed));
+    roll(&daemons);
+    let before = plan(&daemons[2]).expect("a plan");
+    assert_eq!(before.horizon, 1);
+    // After a restart a member is in the horizon that it was told last.
+    let other = daemons[0].clone();
+    drop(std::mem::replace(&mut daemons[2], other));
+    daemons[2] = mesh.start(3);
+    wait_until("it knows its plan", || plan(&daemons[2]).is_some_and(|plan| plan.committed.is_some()));
+    let after = plan(&daemons[2]).expect("a plan");
+    assert_eq!((after.horizon, after.values), (1, before.values));
 }

@@ -340,3 +340,67 @@ fn a_flood_of_garbage_from_a_modem_takes_nothing_down() {
         client.shutdown().expect("it ends");
     }
 }
+
+#[test]
+fn a_flood_of_garbage_on_a_serial_line_takes_nothing_down() {
+    let place = Place::new();
+    let name = place.path().join("tty");
+    for (speaks, address, door) in
+        [("Kiss()", "", "kiss"), ("Meshtastic()", ", address: \"!00000002\"", "meshtastic")]
+    {
+        let mut line = Line::plug_in(name.clone());
+        let peer = place.peer(2, &format!("Radio(radio: \"r\"{address})"));
+        let radio = format!(
+            "radios: [(name: \"r\", at: Serial(\"{}\", 115200), speaks: {speaks})], peers: [{peer}], {QUICK}",
+            name.display()
+        );
+        let client = Client::of(place.daemon(1, &radio));
+        let master = line.master.as_mut().expect("plugged");
+        master.set_write_timeout(PATIENCE).expect("a timeout");
+        // Beginnings, lengths that lie, wrong escapes; no end.
+        let garbage =
+            [0xC0, 0x00, 0xDB, 0x01, 0x94, 0xC3, 0x01, 0xFF, 0x94, 0xC3, 0xFF, 0xFF, 0x55].repeat(5_000);
+        let (begun, mut rest) = (super::place::clock(), garbage.as_slice());
+        while !rest.is_empty() {
+            match master.write(&rest[..rest.len().min(256)]) {
+                Ok(count) => rest = &rest[count..],
+                // The line is full.
+                Err(error) => {
+                    assert!(begun.elapsed() < PATIENCE, "it is not read: {error}");
+                    thread::sleep(Duration::from_millis(2));
+                }
+            }
+        }
+        wait_until("the garbage is counted", || {
+            client.metrics().expect("metrics").contains(&format!("door=\"{door}\""))
+        });
+        assert!(client.health().expect("health").ready, "{speaks}");
+        client.shutdown().expect("it ends");
+        line.unplug();
+    }
+}
+
+#[test]
+fn a_modem_that_says_nothing_or_a_byte_now_and_then_holds_up_nobody() {
+    let (place, listener) = (Place::new(), TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let at = listener.local_addr().expect("its address");
+    for (speaks, address) in [("Kiss()", ""), ("Meshtastic()", ", address: \"!00000002\"")] {
+        for words in [&[][..], &[0xC0, 0x00, 0x41, 0x94, 0xC3, 0x01, 0x00, 0x0A]] {
+            let peer = place.peer(2, &format!("Radio(radio: \"r\"{address})"));
+            let radio = format!(
+                "radios: [(name: \"r\", at: Tcp(\"{at}\"), speaks: {speaks})], peers: [{peer}], {QUICK}"
+            );
+            let client = Client::of(place.daemon(1, &radio));
+            let (mut modem, _) = listener.accept().expect("the daemon connects");
+            for byte in words {
+                modem.write_all(&[*byte]).expect("it is read");
+                thread::sleep(Duration::from_millis(150));
+            }
+            send(&client, 2, "it waits");
+            assert!(client.health().expect("health").ready, "{speaks}");
+            let begun = super::place::clock();
+            client.shutdown().expect("it ends");
+            assert!(begun.elapsed() < Duration::from_secs(20), "{speaks}: {:?}", begun.elapsed());
+        }
+    }
+}

@@ -72,6 +72,11 @@ fn a_store_of_before_or_of_another_node_is_not_taken_for_ours() {
     fs::copy(&other, &path).expect("a copy");
     let error = refusal(config());
     assert!(matches!(error, StartError::CorruptStore { source: DiskError::Other, .. }), "{error}");
+    assert_eq!(
+        fs::read(&path).expect("it is there"),
+        fs::read(&other).expect("a copy"),
+        "nothing is written to it"
+    );
     // That of another node.
     let theirs = place.state(2);
     fs::copy(theirs.join("store.redb"), &path).expect("a copy");
@@ -79,6 +84,33 @@ fn a_store_of_before_or_of_another_node_is_not_taken_for_ours() {
     let error = refusal(config());
     assert!(matches!(error, StartError::CorruptStore { source: DiskError::Key { .. }, .. }), "{error}");
     assert!(error.to_string().contains(&place.did(2)), "{error}");
+    let untouched = fs::read(theirs.join("store.redb")).expect("theirs");
+    assert_eq!(fs::read(&path).expect("it is there"), untouched, "nothing is written to it");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "incarnations of begun stores go by the machine's time")]
+fn a_store_that_is_set_aside_again_counts_on_from_the_one_before_whatever_the_clock_says() {
+    use super::clocks::{YEAR_MS, clock_from};
+    use std::{
+        sync::atomic::AtomicI64,
+        time::{SystemTime, UNIX_EPOCH},
+    };
+    let place = Place::new();
+    let config = used(&place);
+    let path = config().store_file();
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+    let base = i64::try_from(since_1970).expect("not so long") - 946_684_800_000;
+    let begun_anew = |off: i64| {
+        fs::remove_file(&path).expect("it was there");
+        let off = Arc::new(AtomicI64::new(off));
+        let start = Start { set_aside_store: true, civil: Some(clock_from(base, &off)), ..Start::default() };
+        drop(Daemon::start_with(config(), start).unwrap_or_else(|error| panic!("{error}")));
+        Disk::open_existing(&path, true).expect("it was made").begin_incarnation().expect("written")
+    };
+    let first = begun_anew(2 * YEAR_MS);
+    let second = begun_anew(0);
+    assert!(second >= first, "{second} after {first}");
 }
 
 #[test]

@@ -19,8 +19,8 @@ use std::{
 };
 
 /// A place with an authority.
-struct Fleet {
-    place: Place,
+pub(super) struct Fleet {
+    pub(super) place: Place,
     authority: String,
 }
 
@@ -34,19 +34,19 @@ fn text(output: Output) -> String {
 }
 
 impl Fleet {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let place = Place::new();
         let key = place.path().join("authority");
         let authority = text(run(&["certify", "authority", "--key", key.to_str().expect("text")]));
         Self { authority: authority.trim().to_owned(), place }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.place.path().join(name)
     }
 
     /// Has a certificate made for a node, by the key in the file `by`.
-    fn certify(&self, node: u64, by: &str) {
+    pub(super) fn certify(&self, node: u64, by: &str) {
         let (key, out) = (self.path(by), self.path(&format!("certificate-{node}")));
         let (node, did) = (node.to_string(), self.place.did(node));
         let (key, out) = (key.to_str().expect("text"), out.to_str().expect("text"));
@@ -56,14 +56,14 @@ impl Fleet {
         ]));
     }
 
-    fn trust(&self, node: u64, more: &str) -> String {
+    pub(super) fn trust(&self, node: u64, more: &str) -> String {
         let authority = &self.authority;
         format!(
             "tls: Require, trust: (authority: \"{authority}\", certificate: \"certificate-{node}\", interval_s: 1{more}), {QUICK}"
         )
     }
 
-    fn listening(&self, address: SocketAddr, more: &str) -> Client {
+    pub(super) fn listening(&self, address: SocketAddr, more: &str) -> Client {
         let peers = self.place.peer(1, "Inbound");
         let trust = self.trust(2, more);
         Client::of(
@@ -71,13 +71,13 @@ impl Fleet {
         )
     }
 
-    fn dialling(&self, address: SocketAddr) -> Client {
+    pub(super) fn dialling(&self, address: SocketAddr) -> Client {
         let peers = self.place.peer(2, &format!("Tcpcl(\"{address}\")"));
         Client::of(self.place.daemon(1, &format!("peers: [{peers}], {}", self.trust(1, ""))))
     }
 
     /// Takes a node's key back, in the file `revocations`.
-    fn revoke(&self, node: u64) {
+    pub(super) fn revoke(&self, node: u64) {
         let (key, list) = (self.path("authority"), self.path("revocations"));
         let (number, did) = (node.to_string(), self.place.did(node));
         let (key, list) = (key.to_str().expect("text"), list.to_str().expect("text"));
@@ -261,6 +261,73 @@ fn what_was_taken_back_before_the_start_is_refused_from_the_first_handshake_on()
     send(&one, 2, "let me in");
     wait_until("it is refused", || refused(&two, "key_compromised"));
     assert_eq!(two.peers().expect("peers")[0].links_up, 0);
+}
+
+#[test]
+fn a_key_that_is_taken_back_at_one_node_loses_its_sessions_at_the_others_within_two_seconds() {
+    let fleet = Fleet::new();
+    let addresses = [free(), free()];
+    let trust = |node: u64, more: &str| {
+        fleet.certify(node, "authority");
+        // Nobody's turn comes before the test is over.
+        fleet.trust(node, more).replace("interval_s: 1", "interval_s: 3600")
+    };
+    let via = |place: usize| format!("Tcpcl(\"{}\")", addresses[place]);
+    // Node 1 is the issuer; 2 connects to it, and 3 to both.
+    let one = format!(
+        "listen: (tcpcl: \"{}\"), peers: [{}{}], {}",
+        addresses[0],
+        fleet.place.peer(2, "Inbound"),
+        fleet.place.peer(3, "Inbound"),
+        trust(1, ", issuer: \"authority\"")
+    );
+    let two = format!(
+        "listen: (tcpcl: \"{}\"), peers: [{}{}], {}",
+        addresses[1],
+        fleet.place.peer(1, &via(0)),
+        fleet.place.peer(3, "Inbound"),
+        trust(2, "")
+    );
+    let three = format!(
+        "peers: [{}{}], {}",
+        fleet.place.peer(1, &via(0)),
+        fleet.place.peer(2, &via(1)),
+        trust(3, "")
+    );
+    let [one, two, _three] =
+        [(1, one), (2, two), (3, three)].map(|(node, rest)| Client::of(fleet.place.daemon(node, &rest)));
+    let up = |at: &Client, node: u64| {
+        at.peers().expect("peers").iter().any(|peer| peer.node == node && peer.links_up > 0)
+    };
+    wait_until("each is connected with each", || up(&one, 2) && up(&one, 3) && up(&two, 3));
+    let begun = super::place::clock();
+    one.revoke(NodeId(3), Cause::Compromised).expect("it is the issuer");
+    wait_until("the issuer ends the session", || !up(&one, 3));
+    wait_until("so does who was told", || !up(&two, 3));
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(up(&one, 2), "the others stay");
+}
+
+#[test]
+fn a_certificate_that_begins_no_later_than_the_one_in_force_is_no_success() {
+    let (fleet, address) = (Fleet::new(), free());
+    fleet.certify(1, "authority");
+    fleet.certify(2, "authority");
+    let two = fleet.listening(address, "");
+    let one = fleet.dialling(address);
+    send(&one, 2, "there");
+    assert_eq!(receive(&two), "there");
+    let known = std::fs::read_to_string(fleet.path("certificate-1")).expect("a certificate");
+    let told = |text: &str| two.learn(text).expect("an answer")[0].clone().map_err(|refusal| refusal.reason);
+    assert_eq!(told(&known), Err("trust_stale".to_owned()), "known already");
+    let (key, did) = (fleet.path("authority"), fleet.place.did(1));
+    let issue = |backdated: &str| {
+        let words = ["certify", "issue", "--key", key.to_str().expect("text"), "--node", "1", "--did", &did];
+        text(run(&[words.as_slice(), &["--role", "observer", "--backdated-s", backdated]].concat()))
+    };
+    assert_eq!(told(&issue("3600")), Err("certificate_older".to_owned()));
+    assert_eq!(told(&issue("0")), Ok(()), "it begins now");
 }
 
 #[test]

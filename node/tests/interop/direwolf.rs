@@ -1,7 +1,9 @@
-//! Two real packet-radio modems that hear each other without a sound card: each writes its sound into a pipe by ALSA's file plugin, and reads
-//! the other's from its standard input, at the pace of a sound card and with noise.
+//! Two real packet-radio modems between daemons, and between programs.
 
-use super::{Process, free, program, wait_for};
+use super::{
+    air::{Air, Modem, ON_AIR},
+    peer::connect,
+};
 use cosmosmesh_node::{
     Client, Config, Daemon,
     transport::kiss::{
@@ -11,132 +13,17 @@ use cosmosmesh_node::{
     },
 };
 use cosmosmesh_protocol::{envelope::Purpose, id::NodeId};
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{Rng, SeedableRng},
-};
 use std::{
-    fs::{self, File},
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    path::Path,
-    process::{ChildStdin, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
+    net::TcpStream,
+    sync::Arc,
     time::Duration,
 };
-use tempfile::TempDir;
 
-/// Samples a second, of sixteen bits.
-const SAMPLES: usize = 22_050;
-/// How often sound is passed on.
-const TICK: Duration = Duration::from_millis(20);
-/// How long an exchange at 1200 baud may take on a busy machine.
-const ON_AIR: Duration = Duration::from_secs(180);
-
-/// A modem, and where it speaks KISS.
-struct Modem {
-    process: Process,
-    kiss: SocketAddr,
-}
-
-/// Two modems on one channel.
-struct Air {
-    modems: [Modem; 2],
-    over: Arc<AtomicBool>,
-    _folder: TempDir,
-}
-
-impl Drop for Air {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Release);
-    }
-}
-
-impl Air {
-    /// `noise`: its largest sample; full scale is 32767.
-    fn new(noise: u16) -> Self {
-        let (folder, over) = (tempfile::tempdir().expect("a folder"), Arc::new(AtomicBool::new(false)));
-        let mut modems = [1, 2].map(|number| Modem::start(folder.path(), number));
-        let pipes = [1, 2].map(|number| folder.path().join(format!("air-{number}")));
-        let [first, second] = &mut modems;
-        let ears = [second.process.0.stdin.take(), first.process.0.stdin.take()];
-        for ((pipe, ear), seed) in pipes.into_iter().zip(ears).zip(1..) {
-            let (ear, over) = (ear.expect("piped"), over.clone());
-            thread::spawn(move || carry_sound(&pipe, ear, noise, seed, &over));
-        }
-        modems.iter().for_each(|modem| wait_for(modem.kiss));
-        Self { modems, over, _folder: folder }
-    }
-}
-
-impl Modem {
-    fn start(folder: &Path, number: u8) -> Self {
-        let (kiss, pipe) = (free(), folder.join(format!("air-{number}")));
-        assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
-        let sound = folder.join(format!("alsa-{number}.conf"));
-        let pipe = pipe.display();
-        let text = format!(
-            "pcm.silence {{ type null }}\npcm.air {{ type file slave.pcm \"silence\" file \"{pipe}\" format \"raw\" }}\n"
-        );
-        fs::write(&sound, text).expect("a file");
-        let settings = folder.join(format!("direwolf-{number}.conf"));
-        let text = format!(
-            "ADEVICE stdin air\nARATE {SAMPLES}\nACHANNELS 1\nCHANNEL 0\nMYCALL NODE-{number}\nMODEM 1200\nTXDELAY 30\nTXTAIL 5\n\
-             KISSPORT {}\nAGWPORT 0\n",
-            kiss.port()
-        );
-        fs::write(&settings, text).expect("a file");
-        let mut command = Command::new(program("direwolf"));
-        command.arg("-c").arg(&settings).args(["-t", "0", "-q", "hd"]).env("ALSA_CONFIG_PATH", &sound);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir(folder);
-        Self { process: Process::start(&mut command), kiss }
-    }
-
-    fn listen(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.kiss).expect("it listens");
-        stream.set_read_timeout(Some(ON_AIR)).expect("a timeout");
-        stream
-    }
-}
-
-/// Passes on what one modem says to the other, as fast as sound goes: what it says, or silence, and noise on both.
-fn carry_sound(mouth: &Path, mut ear: ChildStdin, noise: u16, seed: u64, over: &AtomicBool) {
-    // Opened for writing too, so that opening does not wait for the modem to speak, and reading does not end when it has spoken.
-    let mouth = File::options().read(true).write(true).open(mouth).expect("a pipe");
-    let (mut rng, begun) = (ChaCha8Rng::seed_from_u64(seed), super::clock());
-    let (sender, spoken) = std::sync::mpsc::channel::<Vec<u8>>();
-    thread::spawn(move || {
-        let (mut mouth, mut buffer) = (mouth, [0; 4096]);
-        while let Ok(count @ 1..) = mouth.read(&mut buffer) {
-            if sender.send(buffer[..count].to_vec()).is_err() {
-                return;
-            }
-        }
-    });
-    let (mut waiting, mut passed) = (std::collections::VecDeque::new(), 0);
-    while !over.load(Ordering::Acquire) {
-        thread::sleep(TICK);
-        waiting.extend(spoken.try_iter().flatten());
-        let due = (begun.elapsed().as_micros() as usize * SAMPLES / 1_000_000).saturating_sub(passed);
-        passed += due;
-        let mut sound = Vec::with_capacity(2 * due);
-        for _ in 0..due {
-            let said = match (waiting.pop_front(), waiting.pop_front()) {
-                (Some(low), Some(high)) => i16::from_le_bytes([low, high]),
-                _ => 0,
-            };
-            let hiss = i32::from(rng.next_u32() as u16) * 2 * i32::from(noise) / 65_536 - i32::from(noise);
-            let heard = (i32::from(said) + hiss).clamp(-32_768, 32_767) as i16;
-            sound.extend(heard.to_le_bytes());
-        }
-        if ear.write_all(&sound).is_err() {
-            return;
-        }
-    }
+fn listen(modem: &Modem) -> TcpStream {
+    let stream = connect(modem.kiss.port());
+    stream.set_read_timeout(Some(ON_AIR)).expect("a timeout");
+    stream
 }
 
 fn call(text: &str) -> Callsign {
@@ -165,7 +52,7 @@ fn hear(modem: &mut TcpStream, decoder: &mut KissDecoder) -> KissFrame {
 #[ignore = "needs direwolf 1.6 or later"]
 fn frames_up_to_256_bytes_cross_two_modems() {
     let air = Air::new(30);
-    let [mut one, mut other] = [air.modems[0].listen(), air.modems[1].listen()];
+    let [mut one, mut other] = [listen(&air.modems[0]), listen(&air.modems[1])];
     let (mut ear_one, mut ear_other) = (KissDecoder::new(400), KissDecoder::new(400));
     for length in [1, 17, 128, 256] {
         let information: Vec<u8> = (0..length).map(|at| (at as u8).wrapping_mul(0x6B)).collect();

@@ -1,4 +1,19 @@
 //! [`Advert`]: what a node says about itself, signed.
+//!
+//! A COSE_Sign1 of the node for the domain "cosmosmesh-advert-v1" over deterministic CBOR (RFC 8949 §4.2), described in CDDL (RFC 8610):
+//!
+//! ```cddl
+//! advert = [
+//!   version: 1,
+//!   incarnation: 0..4294967295,
+//!   renewal: 0..65535,
+//!   refuted: 0..65535,
+//!   count: 0..4294967295,
+//!   capabilities: 0..4294967295,        ; bits: `Capabilities`
+//!   store-bytes: uint,
+//! ]
+//! gossip-packet = [gossip: bstr .size (0..512), adverts: [0*3 bstr]]   ; `gossip` is what `foca` writes: `codec`
+//! ```
 
 use super::identity::Life;
 use crate::{
@@ -10,6 +25,7 @@ use alloc::vec::Vec;
 
 /// Longest advert in bytes.
 pub const MAX_ADVERT_LEN: usize = 160;
+const VERSION: u64 = 1;
 const DOMAIN: &[u8] = b"cosmosmesh-advert-v1";
 
 /// What a node can do for others, as a set of bits.
@@ -85,6 +101,12 @@ pub enum AdvertError {
     /// Not the expected content.
     #[error(transparent)]
     Content(#[from] CborError),
+    /// A version that this code does not know.
+    #[error("version {found}, expected 1")]
+    Version {
+        /// The version found.
+        found: u64,
+    },
     /// A number out of its range.
     #[error("{found} is out of range")]
     Range {
@@ -103,6 +125,7 @@ impl AdvertError {
         match self {
             Self::Form(error) => error.reason(),
             Self::Content(error) => error.reason(),
+            Self::Version { .. } => "advert_version",
             Self::Range { .. } => "advert_range",
             Self::BadSignature => "bad_advert_signature",
         }
@@ -110,11 +133,12 @@ impl AdvertError {
 }
 
 impl Advert {
-    /// The advert as its node signs it: `[incarnation, renewal, refuted, count, capabilities, store bytes]`, some 100 bytes in all.
+    /// The advert as its node signs it, some 100 bytes in all.
     #[must_use]
     pub fn sign(&self, keys: &KeyPair) -> Vec<u8> {
         let mut payload = Vec::with_capacity(24);
-        cbor::put_head(&mut payload, cbor::ARRAY, 6);
+        cbor::put_head(&mut payload, cbor::ARRAY, 7);
+        cbor::put_uint(&mut payload, VERSION);
         cbor::put_uint(&mut payload, u64::from(self.life.incarnation));
         cbor::put_uint(&mut payload, u64::from(self.life.renewal));
         cbor::put_uint(&mut payload, u64::from(self.refuted));
@@ -141,7 +165,11 @@ impl Advert {
         let signed = Sign1::parse(bytes, MAX_ADVERT_LEN)?;
         let node = kid_node(signed.kid()).ok_or(AdvertError::Range { found: 0 })?;
         let mut reader = Reader::new(signed.payload());
-        reader.array_of(6)?;
+        reader.array_of(7)?;
+        let found = reader.uint()?;
+        if found != VERSION {
+            return Err(AdvertError::Version { found });
+        }
         let (incarnation, renewal) = (reader.uint()?, reader.uint()?);
         let (refuted, count) = (reader.uint()?, reader.uint()?);
         let (capabilities, store_bytes) = (reader.uint()?, reader.uint()?);

@@ -30,6 +30,12 @@ pub enum GovernanceError {
         /// The number found.
         found: u64,
     },
+    /// A message in a version that this code does not know.
+    #[error("version {found}, expected 1")]
+    Version {
+        /// The version found.
+        found: u64,
+    },
     /// Nobody votes, or too many.
     #[error("{found} voters, expected 1 to 64")]
     Voters {
@@ -109,6 +115,7 @@ impl GovernanceError {
             Self::Form(error) => error.reason(),
             Self::TooLong { .. } => "too_long",
             Self::Unknown { .. } => "governance_malformed",
+            Self::Version { .. } => "governance_version",
             Self::Voters { .. } => "governance_voters",
             Self::NoVote { .. } => "governance_no_vote",
             Self::Slot { .. } => "governance_slot",

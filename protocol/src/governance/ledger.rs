@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    identity::{KeyId, KeyPair, Succession},
+    identity::{KeyId, KeyPair, PublicKey, Succession},
     log::{Brief, Hash},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -163,6 +163,15 @@ impl Ledger {
     #[must_use]
     pub fn decisions(&self) -> &[Decision] {
         &self.decisions
+    }
+
+    /// Who has had a vote and has none now, each with the key of its last seat.
+    #[must_use]
+    pub fn lost_seats(&self) -> BTreeMap<NodeId, &PublicKey> {
+        let voters = self.decisions.iter().flat_map(|decision| decision.electorate.voters());
+        let mut seats: BTreeMap<NodeId, &PublicKey> = voters.collect();
+        seats.retain(|node, _| self.electorate.key(*node).is_none());
+        seats
     }
 
     /// What is on the table of the open slot, by digest.
@@ -319,15 +328,38 @@ impl Ledger {
         if self.proposals.contains_key(&digest) {
             return Ok(Inserted::Known);
         }
-        let proposer = record.voter;
-        if !self.has_room_for(proposer, &digest) {
+        if !self.has_room_for(record.voter, &digest) {
             return Err(GovernanceError::Full { what: "proposal" });
         }
+        self.put_proposal(record, content, digest, bytes)
+    }
+
+    /// Puts a proposal on the table; whether there is room for it is settled.
+    fn put_proposal(
+        &mut self,
+        record: &Record<'_>,
+        content: &Content,
+        digest: Hash,
+        bytes: &[u8],
+    ) -> Result<Inserted, GovernanceError> {
+        let proposer = record.voter;
         content.check(&self.electorate)?;
         self.verify(record)?;
         let proposal = Proposal { proposer, content: content.clone(), record: bytes.to_vec() };
         self.proposals.insert(digest, proposal);
         Ok(Inserted::Proposed { proposer, digest })
+    }
+
+    /// Takes back what was on the table before a restart: there was room for it then, even if liars have taken back what made it.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) -> Result<(), GovernanceError> {
+        let record = Record::parse(bytes)?;
+        let (slot, parent) = record.place();
+        match &record.said {
+            Said::Proposal { content, digest, .. } if slot == self.slot() && *parent == self.head() => {
+                self.put_proposal(&record, content, *digest, bytes).map(drop)
+            }
+            _ => self.insert(bytes).map(drop),
+        }
     }
 
     /// Whether there is room for a proposal: two of each proposer, and any that more than the liars approve, for a proposer may tell each voter

@@ -415,6 +415,34 @@ fn a_third_proposal_that_more_than_the_liars_approve_has_room_and_none_goes_for_
 }
 
 #[test]
+fn a_proposal_whose_approvals_a_liar_has_taken_back_is_there_after_a_restart() {
+    let mut ledger = Ledger::new(electorate(7));
+    let [(_, one), (_, two), (third, three)] = proposals_of_one(7, 3).try_into().expect("three");
+    ledger.insert(&one).unwrap();
+    ledger.insert(&two).unwrap();
+    let says = |ledger: &mut Ledger, choice| {
+        let ballot = Ballot { slot: 1, parent: ledger.head(), step: 0, choice };
+        ledger.insert(&record::sign_ballot(NodeId(1), &keys(1), &[], &ballot)).unwrap();
+    };
+    vote(&mut ledger, 3, 0, Some(third));
+    says(&mut ledger, Some(third));
+    ledger.insert(&three).unwrap();
+    says(&mut ledger, None);
+    for (proposer, voters) in [(4, [4, 5]), (6, [6, 7])] {
+        let before: Vec<Hash> = ledger.proposals().keys().copied().collect();
+        ledger.propose(NodeId(proposer), &keys(proposer), &[], &content(proposer)).unwrap();
+        let new = *ledger.proposals().keys().find(|digest| !before.contains(digest)).expect("proposed");
+        voters.into_iter().for_each(|voter| drop(vote(&mut ledger, voter, 0, Some(new))));
+        says(&mut ledger, Some(new));
+    }
+    assert_eq!(ledger.approvals(Some(third)), 1, "the liar's word for it has made way");
+    let mut back = Ledger::new(electorate(7));
+    back.restore(&ledger.snapshot()).unwrap();
+    assert_eq!(back.snapshot(), ledger.snapshot());
+    assert!(back.proposals().contains_key(&third));
+}
+
+#[test]
 fn a_proposal_that_a_quorum_comes_to_approve_is_here_whatever_liars_make_of_the_others() {
     // Voters 1 and 2 lie: 1 has made three proposals. Nine approve the first, each before it hears of the others.
     let mut proposals = proposals_of_one(13, 3);

@@ -1,4 +1,33 @@
 //! [`GovernanceMessage`]: what two replicas tell each other, and how one gets what it lacks.
+//!
+//! The payload of an envelope of purpose `Governance`, in deterministic CBOR (RFC 8949 §4.2) described in CDDL (RFC 8610):
+//!
+//! ```cddl
+//! governance-message = [
+//!   version: 1,
+//!   asks: 0..1,
+//!   decisions: uint,
+//!   head: hash,
+//!   range: bstr .size 16,               ; the first and the last name that it is about
+//!   names: bstr .size (0..4096),        ; of records that the sender has in the open slot: the first 8 bytes of the SHA-256 of each
+//!   records: [0*512 bstr],              ; certificates in order, then records
+//! ]
+//! hash = bstr .size 32
+//!
+//! record = [kind: 0..1, signed: bstr, links: [0*8 bstr]]       ; 0 a proposal, 1 a ballot; links: successions from the voter's seat on
+//! ; `signed` is a COSE_Sign1 by the voter: of `proposal` for the domain "cosmosmesh-proposal-v1", of `ballot` for "cosmosmesh-ballot-v1"
+//! proposal = [slot: uint, parent: hash, content: bstr .cbor content]
+//! ballot = [slot: uint, parent: hash, step: uint, choice: hash / h'']
+//! certificate = [2, slot: uint, proposal: bstr .cbor record / h'', ballots: [* bstr .cbor record]]
+//!
+//! content = policy / schema / seat / unseat / block / authority
+//! policy = [0, bstr]                                           ; `access::Policy`
+//! schema = [1, tstr]                                           ; CDDL in canonical form
+//! seat = [2, node: uint, key: bstr .size 32]
+//! unseat = [3, node: uint]
+//! block = [4, node: uint, key-id: bstr .size 8, since: uint]
+//! authority = [5, key: bstr .size 32, since: uint, cause: uint]
+//! ```
 
 use super::{
     certificate::MAX_CERTIFICATE_LEN, electorate::MAX_VOTERS, error::GovernanceError, ledger::Ledger,
@@ -10,6 +39,8 @@ use crate::{
 };
 use alloc::{collections::BTreeSet, vec::Vec};
 
+/// The version of the message. What is signed in it has its own, in the domain of its signature.
+const VERSION: u64 = 1;
 /// Longest message in bytes.
 pub const MAX_MESSAGE_LEN: usize = 61 * 1024;
 /// Most names of records in a message. Who has more tells those of a range, and another range in its turn.
@@ -55,11 +86,12 @@ impl GovernanceMessage {
         Self { asks: false, decisions: ledger.slot() - 1, head: ledger.head(), range, names, records }
     }
 
-    /// The message as bytes: `[asks, decisions, head, range, names, [record…]]`.
+    /// The message as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
-        cbor::put_head(&mut out, cbor::ARRAY, 6);
+        cbor::put_head(&mut out, cbor::ARRAY, 7);
+        cbor::put_uint(&mut out, VERSION);
         cbor::put_uint(&mut out, u64::from(self.asks));
         cbor::put_uint(&mut out, self.decisions);
         cbor::put_bytes(&mut out, &self.head);
@@ -80,7 +112,11 @@ impl GovernanceMessage {
             return Err(GovernanceError::TooLong { found: bytes.len(), max: MAX_MESSAGE_LEN });
         }
         let mut reader = Reader::new(bytes);
-        reader.array_of(6)?;
+        reader.array_of(7)?;
+        let found = reader.uint()?;
+        if found != VERSION {
+            return Err(GovernanceError::Version { found });
+        }
         let asks = match reader.uint()? {
             0 => false,
             1 => true,
@@ -134,6 +170,15 @@ impl Ledger {
         let both = usize::try_from(other.decisions).unwrap_or(usize::MAX);
         let certificates = self.decisions.iter().take(both).skip(from);
         in_a_message(certificates.map(|decision| decision.certificate.as_slice()))
+    }
+
+    /// The certificates of decisions from place `from` on, in order: of more than a message has room for, the last.
+    #[must_use]
+    pub fn certificates_from(&self, from: usize) -> Vec<Vec<u8>> {
+        let newest = self.decisions.iter().skip(from).rev().map(|decision| decision.certificate.as_slice());
+        let mut records = in_a_message(newest);
+        records.reverse();
+        records
     }
 
     /// What the sender of a message lacks, in an order in which each can be judged, until a message is full. Of whom has another history:
@@ -197,6 +242,9 @@ mod tests {
             records: [[1, 2, 3].to_vec(), Vec::new()].to_vec(),
         };
         assert_eq!(GovernanceMessage::decode(&message.encode()).as_ref(), Ok(&message));
+        let mut other = message.encode();
+        other[1] = 2;
+        assert_eq!(GovernanceMessage::decode(&other), Err(GovernanceError::Version { found: 2 }));
         let many = GovernanceMessage { names: [Brief([0; 8]); 513].to_vec(), ..message.clone() };
         assert!(GovernanceMessage::decode(&many.encode()).is_err());
         let many = GovernanceMessage { records: [const { Vec::new() }; 513].to_vec(), ..message };

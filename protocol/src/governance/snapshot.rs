@@ -1,10 +1,6 @@
 //! How a ledger survives a restart: each decision by itself, and the open slot as a whole.
 
-use super::{
-    error::GovernanceError,
-    ledger::Ledger,
-    record::{Record, Said},
-};
+use super::{error::GovernanceError, ledger::Ledger};
 use crate::cbor::{self, CborError, Reader};
 use alloc::vec::Vec;
 
@@ -31,18 +27,8 @@ impl Ledger {
         if found > MAX_KEPT {
             return Err(CborError::Items { at, expected: MAX_KEPT, found }.into());
         }
-        let mut proposals = Vec::new();
         for _ in 0..found {
-            let record = reader.bytes()?;
-            match Record::parse(record)?.said {
-                Said::Proposal { digest, .. } => proposals.push((digest, record)),
-                Said::Ballot(_) => drop(self.insert(record)?),
-            }
-        }
-        // The ballots make room for the proposals; of each proposer the two that need none come first.
-        proposals.sort_by_key(|(digest, _)| self.approvals(Some(*digest)));
-        for (_, record) in proposals {
-            self.insert(record)?;
+            self.put_back(reader.bytes()?)?;
         }
         Ok(reader.end()?)
     }

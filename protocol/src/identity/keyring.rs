@@ -128,6 +128,8 @@ pub struct Keyring {
     members: BTreeMap<NodeId, Member>,
     list: RevocationList,
     list_bytes: Vec<u8>,
+    /// When each entry of that was heard of first, by the clock here: no signer writes that.
+    list_heard: BTreeMap<(NodeId, KeyId), DtnTime>,
     /// Which key has signed that, by its place among the authority's; their number for the one in force.
     list_signer: usize,
     /// How many decisions of the fleet upon its authority there were.
@@ -164,6 +166,7 @@ impl Keyring {
             members: BTreeMap::new(),
             list: RevocationList::default(),
             list_bytes: Vec::new(),
+            list_heard: BTreeMap::new(),
             list_signer: 0,
             generation: 0,
             heard: DtnTime::UNKNOWN,

@@ -17,7 +17,11 @@ const MAX_VERSION: u64 = (1 << VERSION_BITS) - 1;
 const VERSION_BITS: u32 = 48;
 
 impl Keyring {
-    pub(super) fn open_certificate(&self, bytes: &[u8], clock: Clock) -> Result<Certificate, TrustError> {
+    /// The certificate, if the authority has signed it and that counts as of now; nothing is learned by it.
+    ///
+    /// # Errors
+    /// [`TrustError`] otherwise.
+    pub fn open_certificate(&self, bytes: &[u8], clock: Clock) -> Result<Certificate, TrustError> {
         let error = match Certificate::open(bytes, &self.authority) {
             Ok(certificate) => return Ok(certificate),
             Err(error) => error,
@@ -74,7 +78,11 @@ impl Keyring {
             }
             opened => (opened?, self.formers.len()),
         };
-        self.put_list(list, signer, bytes)
+        let now = match clock {
+            Clock::Unknown => list.issued,
+            Clock::Between { latest, .. } => latest,
+        };
+        self.put_list(list, signer, bytes, now)
     }
 
     /// Until when the key in force was the authority's before, if the fleet has come back to it.
@@ -110,8 +118,12 @@ impl Keyring {
         });
         let (list, place) = counts.ok_or(RevocationError::OtherAuthority)?;
         let known = &self.list;
-        if list.version > known.version.saturating_add(MAX_STEP) {
-            return Err(RevocationError::Version { found: list.version }.into());
+        // Versions are counted anew from each decision on, so only those since the last can be used up.
+        if self.formers[place].generation == self.generation {
+            let last = if self.list_number() >> VERSION_BITS == self.generation { known.version } else { 0 };
+            if list.version > last.saturating_add(MAX_STEP) {
+                return Err(RevocationError::Version { found: list.version }.into());
+            }
         }
         let for_cause = known.keys.iter().filter(|(_, revoked)| is_for_cause(revoked));
         let kept = for_cause.map(|(key, _)| key).all(|key| list.keys.get(key).is_some_and(is_for_cause));
@@ -125,10 +137,16 @@ impl Keyring {
             None => &self.authority,
         };
         let signer = signer.min(self.formers.len());
-        self.put_list(RevocationList::open(bytes, key)?, signer, bytes).map(drop)
+        self.put_list(RevocationList::open(bytes, key)?, signer, bytes, DtnTime::UNKNOWN).map(drop)
     }
 
-    fn put_list(&mut self, list: RevocationList, signer: usize, bytes: &[u8]) -> Result<Learned, TrustError> {
+    fn put_list(
+        &mut self,
+        list: RevocationList,
+        signer: usize,
+        bytes: &[u8],
+        now: DtnTime,
+    ) -> Result<Learned, TrustError> {
         if list.version > MAX_VERSION {
             return Err(RevocationError::Version { found: list.version }.into());
         }
@@ -137,9 +155,30 @@ impl Keyring {
             return Err(TrustError::Stale);
         }
         self.heard = self.heard.max(list.issued);
+        let first = |key: &_| (*key, self.list_heard.get(key).copied().unwrap_or(now));
+        self.list_heard = list.keys.keys().map(first).collect();
         (self.list, self.list_signer) = (list, signer);
         self.list_bytes = bytes.to_vec();
         Ok(Learned::Revocations(self.list.version))
+    }
+
+    /// Whether the list in force is of a key that the fleet has replaced because it was stolen: the next authority has yet to say which of it holds.
+    #[must_use]
+    pub fn list_is_of_stolen_key(&self) -> bool {
+        self.formers.get(self.list_signer).is_some_and(|former| former.stolen) && !self.list_bytes.is_empty()
+    }
+
+    /// What the authority's next list begins from: the one in force; where that is of a key that was stolen, as much of it as was heard of here before
+    /// the theft. What the thief has added is nobody's word, whatever times it bears.
+    #[must_use]
+    pub fn list_to_continue(&self) -> RevocationList {
+        let mut list = self.list.clone();
+        if self.list_is_of_stolen_key() {
+            let stolen = self.formers.iter().filter(|former| former.stolen);
+            let theft = stolen.map(|former| former.until).max().unwrap_or(DtnTime::UNKNOWN);
+            list.keys.retain(|key, _| self.list_heard.get(key).is_some_and(|heard| *heard <= theft));
+        }
+        list
     }
 
     /// What orders revocation lists: of which of the fleet's decisions upon its authority one is, then its version. 0 before the first.

@@ -152,6 +152,26 @@ mod tests {
     }
 
     #[test]
+    fn the_next_authority_goes_on_from_what_was_heard_of_before_the_theft_and_not_from_the_thiefs_list() {
+        let at = |ms| Clock::Between { earliest: DtnTime(ms), latest: DtnTime(ms) };
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.revoke(&list(1, 200, &[66]), at(160_000)).unwrap();
+        // The thief writes a time before the theft; when its list came here, it does not write.
+        ring.revoke(&list(2, 200, &[5, 66]), at(250_000)).unwrap();
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Compromised);
+        let restored =
+            Keyring::restore(keys(200).public().clone(), TimeRule::default(), 8, &ring.snapshot()).unwrap();
+        assert_eq!(restored, ring);
+        assert!(restored.list_is_of_stolen_key());
+        let next = restored.list_to_continue();
+        let revoked: Vec<KeyId> = next.keys.into_keys().map(|(_, key)| key).collect();
+        assert_eq!(revoked, [KeyId::of(keys(66).public())], "what honest hands took back");
+        ring.revoke(&list(1, 210, &[66]), at(300_000)).unwrap();
+        assert!(!ring.list_is_of_stolen_key());
+        assert_eq!(ring.list_to_continue().keys.len(), 1);
+    }
+
+    #[test]
     fn the_time_that_a_thief_wrote_ends_no_certificate_of_the_next_authority() {
         let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
         ring.install(&certificate(5, 100, 200), Clock::Unknown).unwrap();
@@ -200,6 +220,16 @@ mod tests {
         assert_eq!((restored.list_number() >> 48, restored.next_version()), (2, Some(2)));
         assert!(restored.revoke(&at(2, 260_000, &[66, 67], 210), Clock::Unknown).is_err(), "of one before");
         restored.revoke(&at(2, 320_000, &[66], 200), Clock::Unknown).expect("its next");
+    }
+
+    #[test]
+    fn a_replica_that_slept_through_a_whole_authority_takes_its_last_list_within_grace() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.revoke(&list(5, 200, &[66]), Clock::Unknown).unwrap();
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(140_000), Cause::Superseded);
+        ring.adopt_authority(keys(220).public().clone(), DtnTime(160_000), Cause::Superseded);
+        ring.revoke(&list(30, 210, &[66, 67]), Clock::Unknown).expect("its versions are its own");
+        assert_eq!((ring.list_number() >> 48, ring.next_version()), (1, Some(1)));
     }
 
     #[test]

@@ -7,12 +7,16 @@ use super::{
 use crate::{
     cbor::{self, CborError, Reader},
     id::NodeId,
-    identity::{revocation::MAX_LIST_LEN, succession::MAX_CHAIN, thumbprint::KeyId},
+    identity::{
+        revocation::{MAX_LIST_LEN, MAX_REVOKED},
+        succession::MAX_CHAIN,
+        thumbprint::KeyId,
+    },
     time::DtnTime,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-const VERSION: u64 = 5;
+const VERSION: u64 = 6;
 
 /// A signed statement on its way from one keyring to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +116,7 @@ pub enum KeyringError {
     #[error(transparent)]
     Statement(#[from] TrustError),
     /// A version that this code does not know.
-    #[error("version {found}, expected 5")]
+    #[error("version {found}, expected 6")]
     Version {
         /// The version found.
         found: u64,
@@ -191,12 +195,12 @@ impl Keyring {
         }
     }
 
-    /// The keyring as bytes: `[version, [generation, root or empty, [authority key, until, generation, stolen]…], [authority links], [until…], list, place of its key, heard,
+    /// The keyring as bytes: `[version, [generation, root or empty, [authority key, until, generation, stolen]…], [authority links], [until…], list, place of its key, [when each entry was heard of…], heard,
     /// [certificate, place of its key, key in force, [earlier key, until, link or empty, forked]…]…, [node, key, since]…]`.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        cbor::put_head(&mut out, cbor::ARRAY, 9);
+        cbor::put_head(&mut out, cbor::ARRAY, 10);
         cbor::put_uint(&mut out, VERSION);
         self.put_root(&mut out);
         put_links(&mut out, &self.authority_chain);
@@ -204,6 +208,8 @@ impl Keyring {
         self.formers.iter().for_each(|former| cbor::put_uint(&mut out, former.until.0));
         cbor::put_bytes(&mut out, &self.list_bytes);
         cbor::put_uint(&mut out, self.list_signer as u64);
+        cbor::put_head(&mut out, cbor::ARRAY, self.list_heard.len() as u64);
+        self.list_heard.values().for_each(|heard| cbor::put_uint(&mut out, heard.0));
         cbor::put_uint(&mut out, self.heard.0);
         cbor::put_head(&mut out, cbor::ARRAY, self.members.len() as u64);
         for member in self.members.values() {
@@ -256,7 +262,7 @@ impl Keyring {
     ) -> Result<Self, KeyringError> {
         let mut ring = Self::new(authority, rule, max_members);
         let mut reader = Reader::new(bytes);
-        reader.array_of(9)?;
+        reader.array_of(10)?;
         let found = reader.uint()?;
         if found != VERSION {
             return Err(KeyringError::Version { found });
@@ -271,6 +277,9 @@ impl Keyring {
         }
         let list = reader.bytes()?;
         let signer = usize::try_from(reader.uint()?).unwrap_or(usize::MAX);
+        let at = reader.position();
+        let heard_of = (0..counted(&mut reader, MAX_REVOKED)?).map(|_| reader.uint().map(DtnTime));
+        let heard_of = heard_of.collect::<Result<Vec<_>, _>>()?;
         let heard = DtnTime(reader.uint()?);
         for _ in 0..reader.array()? {
             reader.array_of(4)?;
@@ -287,6 +296,10 @@ impl Keyring {
         if !list.is_empty() {
             ring.restore_list(list, signer)?;
         }
+        if heard_of.len() != ring.list_heard.len() {
+            return Err(CborError::NotDeterministic { at }.into());
+        }
+        ring.list_heard.values_mut().zip(heard_of).for_each(|(known, heard)| *known = heard);
         // Last: what was kept of a key that the authority has retired since was taken in its time. And the list of a thief tells no time any more.
         ring.heard = heard;
         Ok(ring)

@@ -18,6 +18,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, LogId, MAX_CHECKPOINT_LEN, Sig
 pub use entry::{Brief, Entry, Event, MAX_ENTRY_LEN, MessageName};
 pub use hash::{EMPTY_ROOT, Hash, leaf_hash, node_hash};
 pub use journal::{Journal, MAX_MARKS};
+pub use path::{consistency_path, inclusion_path};
 pub use proof::{ProofError, verify_consistency, verify_inclusion};
 pub use span::Span;
 pub use tree::Tree;

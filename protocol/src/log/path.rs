@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 /// The proof that leaf `index` is in the log of `size` entries (RFC 9162 §2.1.3.1), nearest sibling first.
 ///
 /// `node` gives the root of the complete subtree of `2^level` leaves from a leaf on. `None` where it cannot, or there is no such leaf.
-pub(super) fn inclusion_path(
+pub fn inclusion_path(
     index: u64,
     size: u64,
     mut node: impl FnMut(u64, u32) -> Option<Hash>,
@@ -36,7 +36,7 @@ pub(super) fn inclusion_path(
 /// The proof that the log of `to` entries begins with that of `from` (RFC 9162 §2.1.4.1).
 ///
 /// It asks for subtrees on either side of `from` only, the largest complete ones each: the two spans `0..from` and `from..to` have them all.
-pub(super) fn consistency_path(
+pub fn consistency_path(
     from: u64,
     to: u64,
     mut node: impl FnMut(u64, u32) -> Option<Hash>,

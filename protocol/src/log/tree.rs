@@ -51,23 +51,25 @@ impl Tree {
     /// The root when the log had `size` entries (RFC 9162 §2.1.1); `None` when it has fewer. O(log n) hashes.
     #[must_use]
     pub fn root(&self, size: u64) -> Option<Hash> {
-        cover(0, size, &mut |at, level| self.node(at, level))
+        cover(0, size, &mut |at, level| self.subtree(at, level))
     }
 
     /// The proof that leaf `index` is in the log of `size` entries (RFC 9162 §2.1.3.1), nearest sibling first. O(log n) hashes.
     #[must_use]
     pub fn inclusion(&self, index: u64, size: u64) -> Option<Vec<Hash>> {
-        inclusion_path(index, size, |at, level| self.node(at, level))
+        inclusion_path(index, size, |at, level| self.subtree(at, level))
     }
 
     /// The proof that the log of `to` entries begins with that of `from` (RFC 9162 §2.1.4.1). Empty when there is nothing to prove.
     /// O(log n) hashes.
     #[must_use]
     pub fn consistency(&self, from: u64, to: u64) -> Option<Vec<Hash>> {
-        consistency_path(from, to, |at, level| self.node(at, level))
+        consistency_path(from, to, |at, level| self.subtree(at, level))
     }
 
-    fn node(&self, at: u64, level: u32) -> Option<Hash> {
+    /// The root of the complete subtree of `2^level` leaves from leaf `at` on, a multiple of that; `None` when it is not complete.
+    #[must_use]
+    pub fn subtree(&self, at: u64, level: u32) -> Option<Hash> {
         self.levels.get(level as usize)?.get(usize::try_from(at >> level).ok()?).copied()
     }
 }

@@ -93,7 +93,8 @@ impl Node {
         self.signatures.made += 1;
         let lifetime = self.config.control_lifetime;
         let bundle = self.make_bundle(peer, Priority::Expedited, lifetime, sealed);
-        if self.store_bundle(bundle, Priority::Expedited, lifetime, Origin::Control).is_none() && owes {
+        let route = if owes { self.way_back(peer) } else { None };
+        if self.store_on(bundle, Priority::Expedited, lifetime, Origin::Control, route).is_none() && owes {
             // No room: the peer will ask by sending again.
             self.peers.entry(peer).or_default().owes = true;
         }

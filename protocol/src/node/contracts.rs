@@ -7,7 +7,7 @@
 use super::{InputError, Node, Report, SubmitError};
 use crate::{
     access::Action,
-    contract::{Breach, OBJECT, Record, Registry},
+    contract::{Breach, OBJECT, Record, Registry, Schema},
     envelope::Purpose,
     sync::{Delta, Op},
 };
@@ -75,6 +75,11 @@ impl Node {
         let Some(contract) = contract(purpose) else { return Ok(()) };
         let read = contracts.registry.read_of(contract, payload);
         read.map(drop).map_err(|breach| SubmitError::Contract { reason: breach.reason() })
+    }
+
+    /// Why a schema is not to be decided upon: it is not compatible with those that count here. Who knows of none has nothing against it.
+    pub(super) fn breach_of_schema(&self, schema: &Schema) -> Option<&'static str> {
+        self.registry()?.check(schema).err().map(|error| error.reason())
     }
 
     /// Takes schemas that came with a delta, and counts what does not fit.

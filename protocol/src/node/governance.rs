@@ -63,6 +63,10 @@ pub(super) struct Governing {
     waits_since: DtnTime,
     /// When each member was last asked for what it says to have.
     asked: BTreeMap<NodeId, Instant>,
+    /// How many decisions each member has last said to have.
+    heard: BTreeMap<NodeId, u64>,
+    /// When each member that is blocked may be told so again, and how often.
+    reminders: BTreeMap<NodeId, (Instant, u8)>,
     /// When each member of another history is told again what was decided here, and from which decision on.
     contrary: BTreeMap<NodeId, (Instant, usize)>,
     /// Decisions that have taken effect here.
@@ -81,6 +85,8 @@ impl Governing {
             links: Vec::new(),
             waits_since: DtnTime::UNKNOWN,
             asked: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            reminders: BTreeMap::new(),
             contrary: BTreeMap::new(),
             applied: 0,
             unsaved: false,
@@ -137,6 +143,14 @@ impl Node {
         if !self.admits_to(own, action(&content)) {
             return Err(InputError::Refused { reason: "denied" });
         }
+        if let Content::Schema(schema) = &content {
+            if self.registry().is_none() {
+                return Err(InputError::NotConfigured { what: "shared state" });
+            }
+            if let Some(reason) = self.breach_of_schema(schema) {
+                return Err(InputError::Contract { reason });
+            }
+        }
         let governing = self.governing.as_mut().expect("looked at above");
         governing.remember(content.digest(), true);
         governing.wanted.push_back((content, 0));
@@ -188,13 +202,21 @@ impl Node {
         governing.ledger.next_ballot(own, |proposal| self.stance(proposal), give_up)
     }
 
-    /// What this voter thinks of a proposal: nothing good, when its proposer may not change such a thing.
+    /// Why a content cannot be in force beside what is.
+    fn breach_of(&self, content: &Content) -> Option<&'static str> {
+        match content {
+            Content::Schema(schema) => self.breach_of_schema(schema),
+            _ => None,
+        }
+    }
+
+    /// What this voter thinks of a proposal: nothing good, when its proposer may not change such a thing, or a schema breaks those that count.
     fn stance(&self, proposal: &Proposal) -> Stance {
         let Some(governing) = &self.governing else { return Stance::Undecided };
         let decided = self.decide(proposal.proposer, action(&proposal.content), None);
         let may = decided.is_none_or(|decision| decision.is_ok_and(|decision| decision.allowed));
         match governing.opinion(&proposal.content.digest()) {
-            _ if !may => Stance::Reject,
+            _ if !may || self.breach_of(&proposal.content).is_some() => Stance::Reject,
             Some(true) => Stance::Approve,
             Some(false) => Stance::Reject,
             None if governing.config.approves => Stance::Approve,
@@ -226,6 +248,15 @@ impl Node {
     /// Puts what this node wants on the table, once in a slot.
     fn propose_wanted(&mut self) {
         let own = self.config.id;
+        let wanted = self.governing.as_ref().and_then(|governing| governing.wanted.front());
+        if let Some(reason) = wanted.and_then(|(content, _)| self.breach_of(content)) {
+            // What came meanwhile stands against it.
+            if let Some(governing) = self.governing.as_mut() {
+                governing.wanted.pop_front();
+                governing.unsaved = true;
+            }
+            return self.report(Report::ModuleRefused { reason });
+        }
         let Some(governing) = self.governing.as_mut() else { return };
         let on_table = governing.ledger.proposals().values().any(|proposal| proposal.proposer == own);
         let spoken = governing.ledger.has_approved(own);

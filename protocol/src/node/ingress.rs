@@ -112,7 +112,8 @@ impl Node {
             // RFC 9758 §5.4: such names have no meaning beyond the node that wrote them.
             return Err(self.refuse("local_node"));
         }
-        if source.node().is_some_and(|source| self.is_blocked(source)) {
+        if let Some(source) = source.node().filter(|source| self.is_blocked(*source)) {
+            self.remind_the_blocked(source);
             return Err(self.refuse("blocked_source"));
         }
         let mut changed = false;
@@ -347,7 +348,7 @@ impl Node {
                 // Nothing secret in repeating an acknowledgement, so the signature need not be checked for it.
                 self.repeat_acknowledgement(key.peer);
                 if self.has_share(key.peer, sealed.len()) {
-                    self.on_repeated(key, header, parsed, sealed);
+                    self.on_repeated(key, header, parsed, (sealed, from));
                 }
                 return Err(self.refuse("duplicate"));
             }
@@ -365,6 +366,7 @@ impl Node {
         let opened = self.verify(parsed)?;
         self.spend_share(key.peer, sealed.len());
         self.note_heard(key.peer, header.created, from);
+        self.note_way_back(key.peer, from);
         self.note_taken(key, header, sealed, opened.payload);
         let message =
             Message { sequence: header.sequence, created: header.created, payload: opened.payload.to_vec() };

@@ -395,7 +395,8 @@ pub enum Report {
         member: NodeId,
         /// Whether it takes part now.
         present: bool,
-        /// Why: `joined`, `left` or `absent`; `joins_later` with the next horizon; `left_kept` and `absent_kept`: the last answer stays in the sum until then.
+        /// Why: `joined`, `left` or `absent`; `joins_later` with the next horizon; `left_kept` and `absent_kept`: the last answer stays in the sum until then;
+        /// `forgets`: it lost its memory more than three times in the horizon, and its last answer stays as well.
         why: &'static str,
     },
     /// This coordinator has made requests whole.

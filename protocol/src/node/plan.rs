@@ -1,5 +1,6 @@
 //! The node's part in the federated plan.
 
+mod ahead;
 mod answer;
 mod ask;
 mod commit;
@@ -14,6 +15,7 @@ mod rounding;
 mod status;
 mod succession;
 mod thresholds;
+mod told;
 
 pub use horizon::{PlanHorizon, Requests};
 pub use status::PlanStatus;
@@ -248,6 +250,9 @@ impl Node {
     fn coordinate_from(&mut self, stage: PlanStage, round: u32, prices: &[f64]) -> Option<MethodSettings> {
         let (now, id) = (self.now, self.config.id);
         let planning = self.planning.as_mut()?;
+        // Under masks members may not open what a new sum would begin with: then what was agreed on is what there is.
+        let before = planning.coordinator.as_ref().filter(|last| last.horizon() == stage.0);
+        let agreed = before.filter(|_| planning.private.is_some()).and_then(Coordinator::agreement);
         let (mut coordinator, settings, _) =
             planning.coordinate(id, now, &self.plan, self.config.max_payload, round)?;
         if let Some(floor) = planning.thresholds.and_then(|thresholds| thresholds.floor(stage)) {
@@ -257,7 +262,7 @@ impl Node {
         let zeros = vec![0.0; planning.config.couplings.len()];
         let resumed = coordinator.resume(now, stage.0, round, prices);
         let asked = resumed.or_else(|_| coordinator.resume(now, stage.0, round, &zeros)).ok()?;
-        (planning.coordinator, planning.commit) = (Some(coordinator), None);
+        (planning.coordinator, planning.commit) = (Some(coordinator.going_on_from(agreed)), None);
         planning.membership.begin();
         if !self.open_masks(settings) {
             return None;
@@ -308,7 +313,7 @@ impl Node {
             return self.on_masked_message(source, payload);
         }
         if let Ok(request) = Request::decode(payload) {
-            if request.term < planning.term || source != planning.leader(request.term) {
+            if request.term < planning.term || !planning.may_lead(source, request.term) {
                 return self.refuse_coordinator(source, request.term);
             }
             return self.on_request(source, &request);
@@ -325,7 +330,8 @@ impl Node {
     fn on_notice(&mut self, source: NodeId, notice: Notice) {
         let Some(planning) = self.planning.as_mut() else { return };
         if let Notice::Call { term, .. } | Notice::Allotment { term, .. } = notice {
-            if term < planning.term || !planning.may_lead(source, term) {
+            let near = planning.may_follow(self.now, term);
+            if term < planning.term || !planning.may_lead(source, term) || !near {
                 return self.refuse_coordinator(source, term);
             }
             if term > planning.term {

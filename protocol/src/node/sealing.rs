@@ -5,6 +5,7 @@
 
 mod epoch;
 mod keeper;
+mod message;
 mod waiting;
 
 use super::{Node, Report, StreamKey, Submission, SubmitError, keep::Kept};
@@ -54,8 +55,10 @@ pub enum Audience {
 #[derive(Debug)]
 struct Held {
     key: GroupKey,
-    /// Its keeper was blocked: it opens what is under way, and seals nothing.
+    /// Its keeper was blocked, or it was asked for to open something: it opens what is under way, and seals nothing.
     retired: bool,
+    /// At who made it: those who were members then.
+    given: BTreeSet<NodeId>,
 }
 
 /// Confidentiality at this node.
@@ -74,8 +77,12 @@ pub(super) struct Sealing {
     waiting: BTreeMap<waiting::Place, waiting::Waiting>,
     /// Whether this node has heard of an epoch whose key it has not.
     misses: bool,
-    /// When the keeper was last asked for a key.
-    asked: Option<Instant>,
+    /// When each keeper was last asked for keys.
+    asked: BTreeMap<NodeId, Instant>,
+    /// Counts questions, so that with many epochs to ask for each has its turn.
+    turn: usize,
+    /// Members that came back from a block since the newest key came: they have not got that.
+    back: BTreeSet<NodeId>,
 }
 
 impl Sealing {
@@ -88,7 +95,9 @@ impl Sealing {
             given: BTreeSet::new(),
             waiting: BTreeMap::new(),
             misses: false,
-            asked: None,
+            asked: BTreeMap::new(),
+            turn: 0,
+            back: BTreeSet::new(),
         }
     }
 }
@@ -125,10 +134,10 @@ impl Node {
         };
         let bound = binding(self.config.id, purpose);
         let payload = match &sealing.config.audience {
-            Audience::Recipient => {
-                let key = self.config.directory.key(destination);
-                let key = key.ok_or(SubmitError::UnknownDestination(destination))?;
-                seal_to(key, &bound, &submission.payload, &mut self.rng)
+            Audience::Recipient => self.seal_for(destination, &bound, &submission.payload)?,
+            Audience::Group { .. } if self.is_out_of_epoch(destination) => {
+                // The group's key of the moment is not for it, and what is for it shall not wait for the next.
+                self.seal_for(destination, &bound, &submission.payload)?
             }
             Audience::Group { .. } => {
                 let key = self.sealing_key().cloned().ok_or(SubmitError::NoGroupKey)?;
@@ -136,6 +145,17 @@ impl Node {
             }
         };
         Ok(Submission { payload, ..submission })
+    }
+
+    fn seal_for(
+        &mut self,
+        destination: NodeId,
+        bound: &[u8],
+        payload: &[u8],
+    ) -> Result<Vec<u8>, SubmitError> {
+        let key = self.config.directory.key(destination);
+        let key = key.ok_or(SubmitError::UnknownDestination(destination))?;
+        Ok(seal_to(key, bound, payload, &mut self.rng))
     }
 
     /// What a message says, opened; `None` when it waits for a key, or is refused.
@@ -147,6 +167,8 @@ impl Node {
         let opened = match &sealing.config.audience {
             Audience::Recipient => self.open_for_own(&bound, &message.payload),
             Audience::Group { .. } => match group_epoch(&message.payload) {
+                // For this node alone: it came back while its sender had a key of the time without it.
+                Err(SealError::Algorithm { .. }) => self.open_for_own(&bound, &message.payload),
                 Err(error) => Err(error),
                 Ok(found) => match sealing.keys.iter().find(|held| held.key.epoch == found) {
                     Some(held) => held.key.open(key.peer, &bound, &message.payload),

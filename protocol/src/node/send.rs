@@ -57,8 +57,8 @@ impl Node {
         if self.config.directory.key(destination).is_none() {
             return Err(SubmitError::UnknownDestination(destination));
         }
-        if purpose != Purpose::Trust && self.is_blocked(destination) {
-            // It gets nothing more but what tells it why.
+        if !matches!(purpose, Purpose::Trust | Purpose::Governance) && self.is_blocked(destination) {
+            // It gets nothing more but what tells it why: the authority's list, and the fleet's decision.
             return Err(SubmitError::Blocked(destination));
         }
         if payload.len() > self.config.max_payload {
@@ -128,10 +128,8 @@ impl Node {
         // Before its time it is sent again because an acknowledgement shows that it was lost: the way back works.
         let shown = matches!(message.place, Place::InFlight { deadline, .. } if self.now < deadline);
         message.silences = if shown { 0 } else { message.silences.saturating_add(1) };
-        let (attempts, silent) = (message.attempts, message.silences > 0);
-        if silent {
-            self.note_silence(stream, sequence);
-        }
+        let attempts = message.attempts;
+        self.note_silence(stream, sequence);
         if attempts > 0 {
             self.report(Report::Retransmitted {
                 destination: stream.peer,
@@ -156,7 +154,8 @@ impl Node {
         let (priority, lifetime) = (message.priority, message.expires.saturating_since(now));
         let payload = message.sealed.clone();
         let bundle = self.make_bundle(stream.peer, priority, lifetime, payload);
-        match self.store_bundle(bundle, priority, lifetime, Origin::Message(stream, sequence)) {
+        let route = self.way_around((stream, sequence), &bundle, priority, now.saturating_add(lifetime));
+        match self.store_on(bundle, priority, lifetime, Origin::Message(stream, sequence), route) {
             Some(key) => {
                 if let Some(message) =
                     self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence))
@@ -200,7 +199,12 @@ impl Node {
         let forward = outgoing.forward_due().is_some();
         self.note_answer(stream, sequence, false);
         self.forget_message(stream, sequence, &message);
-        self.report(Report::Abandoned { destination: stream.peer, purpose: stream.purpose, sequence });
+        let told = Report::Abandoned { destination: stream.peer, purpose: stream.purpose, sequence };
+        match message.place {
+            // After the word that it was accepted, which waits for the host.
+            Place::AwaitingPersist => self.report_durable(told),
+            Place::Stored(_) | Place::InFlight { .. } => self.report(told),
+        }
         self.on_module_message_lost(stream, sequence);
         if stream.purpose == Purpose::GroupKey {
             self.on_group_message_lost(stream.peer);

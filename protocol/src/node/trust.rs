@@ -414,9 +414,15 @@ impl Node {
     }
 
     /// A message came under a number that was used: its sender has not heard the answer, or says two things under one number.
-    pub(super) fn on_repeated(&mut self, key: StreamKey, header: &Header, parsed: Parsed<'_>, sealed: &[u8]) {
+    pub(super) fn on_repeated(
+        &mut self,
+        key: StreamKey,
+        header: &Header,
+        parsed: Parsed<'_>,
+        (sealed, from): (&[u8], Option<NodeId>),
+    ) {
         if self.may_doubt_way_of(key.peer) && self.verify_by_keyring(&parsed) == Ok(true) {
-            self.note_unheard_answer(key.peer);
+            self.note_unheard_answer(key.peer, from);
         }
         self.compare_with_taken(key, header, parsed, sealed);
     }
@@ -466,6 +472,7 @@ impl Node {
             Statement::Succession(_) => Vec::new(),
         };
         blocked.retain(|node| trusting.keyring.blocked(*node).is_some());
+        let known: BTreeSet<_> = trusting.keyring.list().keys.keys().copied().collect();
         let learned = match trusting.keyring.learn(statement, clock) {
             Ok(learned) => learned,
             Err(error) => {
@@ -496,6 +503,11 @@ impl Node {
         self.write_down(Event::Learned { what: what.into(), about, statement });
         if matches!(learned, Learned::Revocations(_)) {
             self.forget_blocked();
+            let taken_back =
+                self.keyring().is_some_and(|ring| ring.list().keys.keys().any(|key| !known.contains(key)));
+            if taken_back {
+                self.tell_list();
+            }
         }
         blocked.retain(|node| !self.is_blocked(*node));
         blocked.into_iter().for_each(|back| self.send_again(back));
@@ -543,7 +555,7 @@ impl Node {
         let Some(trusting) = &self.trusting else { return Err(not_here) };
         let Some(issuer) = &trusting.config.issuer else { return Err(not_here) };
         let keyring = &trusting.keyring;
-        let mut list = keyring.list().clone();
+        let mut list = keyring.list_to_continue();
         let revoked = Revoked { since: now.max(keyring.heard()), cause };
         let count = if cause == Cause::Superseded { 1 } else { usize::MAX };
         let line: Vec<KeyId> = keyring.line(node).take(count).collect();
@@ -555,6 +567,10 @@ impl Node {
             if known.cause < cause {
                 *known = revoked;
             }
+        }
+        if list.keys.len() > crate::identity::MAX_REVOKED {
+            // Nobody can say here which certificates are left: whose key is dropped for it might be believed again.
+            return Err(InputError::Refused { reason: "revocations_full" });
         }
         let exhausted = InputError::Refused { reason: "revocations_exhausted" };
         let version = keyring.next_version().ok_or(exhausted)?;
@@ -577,10 +593,12 @@ impl Node {
         // A thief's list may be of a time to come, which the fleet's decision has taken back.
         let signed = list.issued.min(trusting.keyring.heard());
         let due = now.0.saturating_sub(signed.0) >= millis(issuer.renew_before) / 2;
-        if due || trusting.keyring.list_is_of_former_key() {
+        let of_another = trusting.keyring.list_is_of_former_key() || trusting.keyring.list_is_of_stolen_key();
+        if due || of_another {
             let issued = trusting.keyring.next_issued(now);
             let version = trusting.keyring.next_version();
-            let next = version.map(|version| next_list(list.clone(), version, issued, &issuer.keys));
+            let list = trusting.keyring.list_to_continue();
+            let next = version.map(|version| next_list(list, version, issued, &issuer.keys));
             statements.extend(next.map(Statement::Revocations));
         }
         for node in trusting.keyring.summary().members.into_keys() {
@@ -613,12 +631,8 @@ impl Node {
     }
 }
 
-/// The list that follows, without keys whose revocation is so old that no certificate of theirs can be left: at most so many stay.
+/// The list that follows.
 fn next_list(mut list: RevocationList, version: u64, issued: DtnTime, keys: &KeyPair) -> Vec<u8> {
-    while list.keys.len() > crate::identity::MAX_REVOKED {
-        let oldest = list.keys.iter().min_by_key(|(_, revoked)| revoked.since).map(|(key, _)| *key);
-        oldest.and_then(|key| list.keys.remove(&key));
-    }
     (list.version, list.issued) = (version, issued);
     list.issue(keys)
 }

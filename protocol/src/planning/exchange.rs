@@ -115,3 +115,23 @@ pub enum PlanError {
         found: f64,
     },
 }
+
+impl PlanError {
+    /// A stable word for counters.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Message(_) => "plan_malformed",
+            Self::Problem(_) | Self::NotSolved { .. } => "plan_not_solved",
+            Self::Horizon { .. } => "plan_horizon",
+            Self::Term { .. } => "plan_term",
+            Self::OldRound { .. } => "plan_old_round",
+            Self::FutureRound { .. } => "plan_future_round",
+            Self::Conflict { .. } => "plan_conflict",
+            Self::Idle => "plan_over",
+            Self::NotMember { .. } => "plan_not_enrolled",
+            Self::Couplings { .. } => "plan_couplings",
+            Self::Members { .. } | Self::Setting { .. } => "plan_setting",
+        }
+    }
+}

@@ -22,7 +22,8 @@ pub struct SyncLimits {
     pub staged_bytes: usize,
     /// Number of actors.
     pub actors: usize,
-    /// Number of lives of one member.
+    /// Number of lives of one member: how often its storage may be lost, and once more. What it writes in further ones is refused by all as
+    /// `sync_lives`, until it comes back under another number (`docs/adr/0009-lives.md`).
     pub lives: usize,
     /// Number of intervals of an actor's dots that it names as dropped at a time.
     pub dropped: usize,
@@ -174,9 +175,11 @@ pub enum SyncError {
 impl SyncError {
     /// A stable word for counters.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Self::TooLong { .. } => "sync_too_long",
+            // Of a member whose storage is lost again and again: it has to come back under another number.
+            Self::TooMany { what: "lives", .. } => "sync_lives",
             Self::TooMany { .. } => "sync_too_many",
             Self::Sequence { .. } => "sync_sequence",
             Self::Counter { .. } => "sync_counter",

@@ -277,3 +277,57 @@ fn a_message_waits_for_the_groups_key_also_over_a_restart() {
     assert_eq!(fleet.texts(3), ["dig"]);
     assert!(fleet.records(3, Kept::Sealed).is_empty());
 }
+
+#[test]
+fn what_is_sent_to_a_keeper_that_comes_back_is_read_by_it_before_it_has_given_a_key() {
+    let members = (1..=4).map(NodeId).collect();
+    let mut fleet = fleet(&Audience::Group { keeper: NodeId(2), members, lifetime: 240 * HOUR });
+    fleet.run_for(HOUR);
+    fleet.input(1, Input::Revoke { node: NodeId(2), cause: Cause::Compromised }).expect("the authority");
+    fleet.run_for(12 * HOUR);
+    let successors = fleet.hosts[&3].node.group_epoch();
+    assert!(successors > Some(1), "another keeps the keys meanwhile");
+    let statement = Statement::Certificate(certificate(2, 22, 1, 30).issue(&authority()));
+    for name in [2, 3] {
+        fleet.input(name, Input::Learn(statement.clone())).expect("the authority's word");
+    }
+    // It has no key of the keeper's yet, and what it has the keeper has not.
+    assert_eq!(fleet.hosts[&3].node.group_epoch(), successors);
+    fleet.submit(3, 2, Purpose::Telemetry, "welcome back");
+    fleet.rotate(2, 22);
+    fleet.run_for(6 * HOUR);
+    assert_eq!(fleet.texts(2), ["welcome back"]);
+    assert_ne!(fleet.hosts[&2].node.group_epoch(), successors);
+}
+
+#[test]
+fn a_key_of_an_epoch_that_was_skipped_is_given_to_whom_was_a_member_then_and_to_nobody_else() {
+    use cosmosmesh_protocol::envelope::sealing::{GroupKey, binding};
+    use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
+    let mut fleet = an_early_command();
+    // The key of epoch 2 is given up on its way to member 3, which gets that of epoch 3 only.
+    fleet.run_for(24 * HOUR);
+    let statement = Statement::Certificate(certificate(4, 44, 1, 30).issue(&authority()));
+    for name in [1, 4] {
+        fleet.input(name, Input::Learn(statement.clone())).expect("the authority's word");
+    }
+    fleet.input(4, Input::RotateKey(Box::new(keys(44)))).expect("certified");
+    fleet.run_for(24 * HOUR);
+    assert_eq!(fleet.hosts[&1].node.group_epoch(), Some(3));
+    assert_eq!(fleet.records(3, Kept::Sealed).len(), 1, "it waits");
+    for (a, b) in [(1, 3), (1, 4), (2, 3)] {
+        fleet.meet(a, b, true);
+    }
+    fleet.run_for(12 * HOUR);
+    assert_eq!((fleet.hosts[&3].node.group_epoch(), fleet.hosts[&4].node.group_epoch()), (Some(3), Some(3)));
+    assert_eq!(fleet.texts(3), ["dig"]);
+    // Member 4 was none in epoch 2: it may ask for that key as often as it likes.
+    let mut rng = ChaCha8Rng::from_seed([1; 32]);
+    let bound = binding(NodeId(2), Purpose::Telemetry);
+    let payload = GroupKey::generate(2, &mut rng).seal(NodeId(2), &bound, b"x", &mut rng);
+    let header = fleet.header(2, 4, Purpose::Telemetry, 1);
+    assert_eq!(fleet.forge_bytes(&keys(2), header, &payload), None, "a member's own envelope");
+    fleet.run_for(12 * HOUR);
+    assert_eq!(fleet.records(4, Kept::Sealed).len(), 1, "nothing comes for it");
+    assert_eq!(fleet.refusals(4, "seal_failed"), 0);
+}

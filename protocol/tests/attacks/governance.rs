@@ -155,16 +155,51 @@ fn a_member_that_the_fleet_blocks_is_heard_no_more_even_by_its_friends() {
     fleet.hosts.values_mut().for_each(|host| host.reports.clear());
     fleet.run_for(24 * HOUR);
     for name in 1..=3 {
-        // But for the list of keys that are taken back, once.
+        // But for the list of keys that are taken back, once, and the fleet's decision, a few times.
         let to_it = |report: &&Report| match report {
             Report::Accepted { destination, purpose, .. }
             | Report::Retransmitted { destination, purpose, .. } => {
-                *destination == NodeId(4) && *purpose != Purpose::Trust
+                *destination == NodeId(4) && !matches!(purpose, Purpose::Trust | Purpose::Governance)
             }
             _ => false,
         };
         assert_eq!(fleet.hosts[&name].reports.iter().filter(to_it).count(), 0, "at {name}");
+        let decision = |report: &&Report| {
+            matches!(report, Report::Accepted { destination: NodeId(4), purpose: Purpose::Governance, .. })
+        };
+        assert!(fleet.hosts[&name].reports.iter().filter(decision).count() <= 3, "at {name}");
     }
+}
+
+#[test]
+fn a_member_that_was_away_when_the_fleet_blocked_it_is_told_so_and_nothing_else() {
+    let mut fleet = fleet();
+    cut_off(&mut fleet, 4, false);
+    // What is under way to it when it is blocked is given up: the last word must not wait behind that.
+    fleet.submit(2, 4, Purpose::Event, "are you there?");
+    let block =
+        Content::Block { node: NodeId(4), key: KeyId::of(keys(4).public()), since: DtnTime(BEGIN + DAY) };
+    fleet.input(1, Input::Propose(Box::new(block))).expect("an admin may");
+    fleet.run_for(24 * HOUR);
+    assert_eq!((decisions(&fleet, 1), decisions(&fleet, 4)), (1, 0));
+    cut_off(&mut fleet, 4, true);
+    fleet.run_for(HOUR);
+    fleet.submit(4, 3, Purpose::Telemetry, "hello");
+    fleet.run_for(HOUR);
+    assert_eq!(decisions(&fleet, 4), 1, "it knows");
+    let ledger = |name: u64| fleet.hosts[&name].node.ledger().expect("a ledger").head();
+    assert_eq!(ledger(4), ledger(1));
+    assert!(fleet.texts(3).is_empty(), "and is heard no more");
+    // Whoever goes on speaking in its name is told a few times, and then no more.
+    for _ in 0..100 {
+        fleet.forge(&keys(4), fleet.header(4, 3, Purpose::Event, 7), "hello");
+        fleet.run_for(HOUR);
+    }
+    let sent = |report: &&Report| {
+        matches!(report, Report::Accepted { destination: NodeId(4), purpose: Purpose::Governance, .. })
+    };
+    let told = fleet.hosts[&3].reports.iter().filter(sent).count();
+    assert!((1..=8).contains(&told), "{told}");
 }
 
 #[test]
@@ -202,6 +237,47 @@ fn a_voter_whose_key_is_taken_back_loses_its_seat_until_it_has_another() {
         let ledger = fleet.hosts[&name].node.ledger().expect("a ledger");
         assert_eq!(ledger.electorate().key(NodeId(4)), None, "at {name}");
     }
+    // Certified under another, it gets its seat back; the proposer asks no more than once for each key.
+    let before = decisions(&fleet, 1);
+    for name in [1, 4] {
+        let statement = Statement::Certificate(certificate(4, 44, 1, 30).issue(&authority()));
+        fleet.input(name, Input::Learn(statement)).expect("the authority's word");
+    }
+    fleet.rotate(4, 44);
+    fleet.run_for(24 * HOUR);
+    for name in 1..=4 {
+        let ledger = fleet.hosts[&name].node.ledger().expect("a ledger");
+        assert_eq!(ledger.electorate().key(NodeId(4)), Some(keys(44).public()), "at {name}");
+    }
+    assert_eq!(decisions(&fleet, 1), before + 1);
+    // Whom the fleet unseats of its own will it does not seat again by itself.
+    fleet.input(1, Input::Propose(Box::new(Content::Unseat { node: NodeId(4) }))).expect("an admin may");
+    fleet.run_for(24 * HOUR);
+    assert_eq!(decisions(&fleet, 1), before + 2);
+    let ledger = fleet.hosts[&2].node.ledger().expect("a ledger");
+    assert_eq!(ledger.electorate().key(NodeId(4)), None);
+}
+
+#[test]
+fn a_voter_that_the_fleet_does_not_want_back_is_proposed_once_for_each_key() {
+    let mut fleet = fleet();
+    fleet
+        .input(1, Input::Revoke { node: NodeId(4), cause: Cause::Compromised })
+        .expect("the authority's key");
+    fleet.run_for(12 * HOUR);
+    let seat = Content::Seat { node: NodeId(4), key: keys(44).public().clone() };
+    for name in [2, 3] {
+        fleet.input(name, Input::Opinion { content: seat.digest(), approves: false }).expect("an opinion");
+    }
+    let before = decisions(&fleet, 1);
+    let statement = Statement::Certificate(certificate(4, 44, 1, 30).issue(&authority()));
+    fleet.input(1, Input::Learn(statement)).expect("the authority's word");
+    fleet.run_for(96 * HOUR);
+    let ledger = fleet.hosts[&1].node.ledger().expect("a ledger");
+    assert_eq!(ledger.electorate().key(NodeId(4)), None);
+    let closed = ledger.decisions().iter().skip(before);
+    assert!(closed.clone().all(|decision| decision.adopted.is_none()));
+    assert!((1..=4).contains(&closed.count()), "and not again and again");
 }
 
 #[test]
@@ -385,9 +461,14 @@ fn streams_to_who_a_stolen_authority_had_blocked_go_on_with_the_next_ones_list()
     fleet.input(1, Input::Propose(Box::new(content))).expect("an admin may");
     fleet.run_for(HOUR);
     assert_eq!(decisions(&fleet, 2), 1, "three of four decide");
-    let issued = DtnTime(BEGIN + DAY + 4 * 3_600_000);
-    let list = RevocationList { version: 1, issued, ..RevocationList::default() };
-    fleet.input(2, Input::Learn(Statement::Revocations(list.issue(&keys(222))))).expect("the authority's");
+    fleet.run_for(3 * HOUR);
+    let ring = fleet.hosts[&2].node.keyring().expect("a keyring");
+    assert!(!ring.list_is_of_stolen_key(), "the standby has issued a list of its own");
+    assert_eq!(
+        (ring.list_number(), ring.list().keys.len()),
+        ((1 << 48) + 1, 0),
+        "with nothing of the thief's"
+    );
     fleet.submit(2, 3, Purpose::Telemetry, "and on");
     // The victim says nothing by itself: what it does not owe an answer for tells nobody to go on.
     fleet.swallow(3);

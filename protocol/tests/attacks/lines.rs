@@ -17,7 +17,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A message of trust with these statements, the successions of `link`s among them, and a cosignature.
 pub(crate) fn trust_message(statements: &[Statement], cosignature: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    cbor::put_head(&mut out, cbor::ARRAY, 8);
+    cbor::put_head(&mut out, cbor::ARRAY, 9);
+    cbor::put_uint(&mut out, 1);
     cbor::put_uint(&mut out, 0);
     cbor::put_head(&mut out, cbor::ARRAY, 2);
     cbor::put_uint(&mut out, 0);

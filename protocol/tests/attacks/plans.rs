@@ -47,6 +47,10 @@ fn alone(hosts: &[(u64, u64, &[u64])], coordinator: u64) -> Fleet {
 
 /// The same with masks of three members: node 2 coordinates, node 1 is to succeed it, and keys are there for two epochs.
 fn masked(hosts: &[(u64, u64, &[u64])], kind: Kind) -> Fleet {
+    masked_for(hosts, kind, 2)
+}
+
+fn masked_for(hosts: &[(u64, u64, &[u64])], kind: Kind, epochs: u64) -> Fleet {
     let spec = FleetSpec { assets: 4, slots: 4, binding: Binding::Mixed, ..FleetSpec::published(5, 10.0) };
     let problem = spec.draw().expect("valid").problem;
     let seed = |node: u64| EpochSeed::new([0x60 | node as u8; 32]);
@@ -63,7 +67,7 @@ fn masked(hosts: &[(u64, u64, &[u64])], kind: Kind) -> Fleet {
         grain: 0,
         epochs: Vec::new(),
     };
-    enrolment.epochs = enrolment.published(&members(&[1, 3]), &members(&[2, 3]), 2);
+    enrolment.epochs = enrolment.published(&members(&[1, 3]), &members(&[2, 3]), epochs);
     let enrolment = Arc::new(enrolment);
     Fleet::built(hosts, &[], |_, config| {
         let own = problem.locals().iter().find(|(id, _)| *id == config.id);
@@ -208,10 +212,11 @@ fn an_epoch_without_keys_deposes_nobody() {
     let exchange = || Question::Exchange { rho: 1.0, relaxation: 1.0, shift: vec![0.0; couplings] };
     let opening = |epoch| Opening { epoch, entries, width: Width::Shares }.encode();
     // A candidate that goes far ahead: the third term is its own, and nobody published keys for it.
-    assert_eq!(bring(&mut fleet, (1, 3), 1, &opening(4)), ["no_keys"]);
+    assert_eq!(bring(&mut fleet, (1, 3), 1, &opening(4)), ["plan_not_coordinator"]);
     let call = Notice::Call { horizon: 0, term: 3, round: 1 }.encode();
     assert_eq!(bring(&mut fleet, (1, 3), 2, &call), ["plan_not_coordinator"]);
-    assert_eq!(bring(&mut fleet, (1, 3), 3, &masked_request(couplings, 3, exchange())), ["no_keys"]);
+    let request = masked_request(couplings, 3, exchange());
+    assert_eq!(bring(&mut fleet, (1, 3), 3, &request), ["plan_not_coordinator"]);
     let follows = Notice::Follows { horizon: 0, term: 3, committed: false }.encode();
     assert_eq!(bring(&mut fleet, (1, 3), 4, &follows), ["plan_not_coordinator"]);
     let stand = Notice::Stand { horizon: 0, term: 3, tries: 0 }.encode();
@@ -223,6 +228,58 @@ fn an_epoch_without_keys_deposes_nobody() {
     assert!(bring(&mut fleet, (1, 3), 6, &opening(2)).is_empty());
     let late = masked_request(couplings, 0, exchange());
     assert_eq!(bring(&mut fleet, (2, 3), 3, &late), ["plan_not_coordinator"]);
+}
+
+#[test]
+fn an_epoch_far_ahead_deposes_nobody_although_there_are_keys_for_it() {
+    let mut fleet = masked_for(&[(3, 3, &[])], Kind::Exchange, 40);
+    let couplings = entries(&fleet) - 2;
+    let entries = couplings + 2;
+    let exchange = || Question::Exchange { rho: 1.0, relaxation: 1.0, shift: vec![0.0; couplings] };
+    let opening = |epoch| Opening { epoch, entries, width: Width::Shares }.encode();
+    let refused = ["plan_not_coordinator"];
+    let mut number = 0;
+    let mut say = |fleet: &mut Fleet, payload: &[u8]| {
+        number += 1;
+        bring(fleet, (1, 3), number, payload)
+    };
+    // The last term that there are keys for is the candidate's, in whatever words it says so, before anybody was heard and after.
+    for heard in [false, true] {
+        if heard {
+            assert!(bring(&mut fleet, (2, 3), 1, &masked_request(couplings, 0, exchange())).is_empty());
+        }
+        assert_eq!(say(&mut fleet, &opening(40)), refused);
+        assert_eq!(say(&mut fleet, &Notice::Call { horizon: 0, term: 39, round: 1 }.encode()), refused);
+        assert_eq!(say(&mut fleet, &masked_request(couplings, 39, exchange())), refused);
+        assert_eq!(
+            say(&mut fleet, &Notice::Follows { horizon: 0, term: 39, committed: false }.encode()),
+            refused
+        );
+        assert_eq!(say(&mut fleet, &Notice::Stand { horizon: 0, term: 39, tries: 0 }.encode()), refused);
+    }
+    assert!(bring(&mut fleet, (2, 3), 2, &masked_request(couplings, 0, exchange())).is_empty());
+    // It takes its turn, and its next ones as often as the committee has seats, and no more in the horizon.
+    for epoch in [2, 4, 6] {
+        assert!(say(&mut fleet, &opening(epoch)).is_empty(), "{epoch}");
+    }
+    for epoch in [8, 10, 40] {
+        assert_eq!(say(&mut fleet, &opening(epoch)), refused, "{epoch}");
+    }
+    // The other candidate's turn comes after it.
+    assert!(bring(&mut fleet, (2, 3), 3, &opening(7)).is_empty());
+}
+
+#[test]
+fn who_was_out_of_contact_for_long_follows_whoever_coordinates_now() {
+    let mut fleet = masked_for(&[(3, 3, &[])], Kind::Exchange, 40);
+    let couplings = entries(&fleet) - 2;
+    let entries = couplings + 2;
+    let exchange = || Question::Exchange { rho: 1.0, relaxation: 1.0, shift: vec![0.0; couplings] };
+    assert!(bring(&mut fleet, (2, 3), 1, &masked_request(couplings, 0, exchange())).is_empty());
+    let opening = Opening { epoch: 30, entries, width: Width::Shares }.encode();
+    assert_eq!(bring(&mut fleet, (1, 3), 1, &opening), ["plan_not_coordinator"]);
+    fleet.run_for(2 * HOUR);
+    assert!(bring(&mut fleet, (1, 3), 2, &opening).is_empty());
 }
 
 #[test]

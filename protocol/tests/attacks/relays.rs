@@ -40,6 +40,30 @@ fn messages_find_the_way_around_a_relay_that_never_forwards() {
     }
 }
 
+/// How many of 180 messages, one every twenty seconds, are not there after two.
+fn late(fleet: &mut Fleet) -> usize {
+    let mut late = 0;
+    for number in 1..=180 {
+        fleet.submit(2, 3, Purpose::Command, &format!("order {number}"));
+        fleet.run_for(Duration::from_secs(2));
+        late += usize::from(fleet.texts(3).len() < number);
+        fleet.run_for(Duration::from_secs(18));
+    }
+    fleet.run_for(HOUR);
+    assert_eq!(fleet.texts(3).len(), 180);
+    late
+}
+
+#[test]
+fn a_relay_that_never_forwards_delays_one_message_and_is_tried_with_what_nobody_waits_for() {
+    for swallows in [1, 4] {
+        let mut fleet = diamond();
+        fleet.swallow(swallows);
+        let late = late(&mut fleet);
+        assert!(late <= 1, "{late} messages came late past relay {swallows}");
+    }
+}
+
 #[test]
 fn where_there_is_no_other_way_a_doubtful_relay_is_used_again() {
     let mut fleet = diamond();

@@ -1,8 +1,8 @@
 //! dtn7-rs 0.21: TCPCLv4, MTCP and UDP, both ways. Its acknowledgements have flags 0 and its primary blocks no CRC: lenient.
 
 use super::{
-    host::{MtcpReceiver, PATIENCE, TcpclHost, bundle, clock, read, send_mtcp},
-    peer::{Process, accept, connect, free_port, program},
+    host::{MtcpReceiver, TcpclHost, bundle, read, send_mtcp},
+    peer::{PATIENCE, Process, accept, clock, connect, free, program},
 };
 use cosmosmesh_protocol::{
     bundle::{BundleError, Policy},
@@ -30,7 +30,7 @@ struct Dtnd {
 
 impl Dtnd {
     fn start(layer: &str, our_port: u16) -> Self {
-        let (web, port) = (free_port(), free_port());
+        let (web, port) = (free().port(), free().port());
         let folder = env::temp_dir().join(format!("cosmosmesh-dtnd-{layer}-{web}"));
         fs::create_dir_all(&folder).expect("a folder");
         let process = Process::start(
@@ -106,7 +106,7 @@ fn payload_of(bytes: &[u8]) -> Vec<u8> {
 #[test]
 #[ignore = "needs dtnd, dtnsend and dtnrecv of dtn7 0.21"]
 fn dtnd_takes_our_bundles_over_tcpcl() {
-    let dtnd = Dtnd::start("tcp", free_port());
+    let dtnd = Dtnd::start("tcp", free().port());
     let mut host =
         TcpclHost::start(connect(dtnd.port), Role::Active, "dtn://ours/", Acknowledgements::Lenient);
     host.send(1, bundle("dtn://ours/out", "dtn://peer/in", &long_payload()));
@@ -133,7 +133,7 @@ fn we_take_dtnds_bundles_over_tcpcl() {
 #[test]
 #[ignore = "needs dtnd, dtnsend and dtnrecv of dtn7 0.21"]
 fn dtnd_takes_our_bundles_over_mtcp() {
-    let dtnd = Dtnd::start("mtcp", free_port());
+    let dtnd = Dtnd::start("mtcp", free().port());
     let mut stream = connect(dtnd.port);
     send_mtcp(&mut stream, &[bundle("dtn://ours/out", "dtn://peer/in", &long_payload())]);
     assert_eq!(dtnd.received(), long_payload());
@@ -157,7 +157,7 @@ fn we_take_dtnds_bundles_over_mtcp() {
 #[test]
 #[ignore = "needs dtnd, dtnsend and dtnrecv of dtn7 0.21"]
 fn dtnd_takes_our_bundles_over_udp() {
-    let dtnd = Dtnd::start("udp", free_port());
+    let dtnd = Dtnd::start("udp", free().port());
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let bundle = bundle("dtn://ours/out", "dtn://peer/in", b"one datagram");
     let datagram = udpcl::datagram(&bundle, 1400).expect("a short bundle");

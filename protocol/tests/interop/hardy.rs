@@ -2,7 +2,7 @@
 
 use super::{
     host::{TcpclHost, bundle, read},
-    peer::{Process, accept, connect, free_port, program},
+    peer::{Process, accept, connect, free, program},
 };
 use cosmosmesh_protocol::{
     bundle::Policy,
@@ -35,7 +35,7 @@ fn echo(mut host: TcpclHost) {
 #[test]
 #[ignore = "needs hardy-peer, which protocol/tests/interop/hardy-peer builds"]
 fn hardy_takes_and_returns_our_bundles_on_our_connection() {
-    let port = free_port();
+    let port = free().port();
     let _hardy = start(port, None);
     echo(TcpclHost::start(connect(port), Role::Active, "ipn:1.0", Acknowledgements::Strict));
 }
@@ -44,6 +44,6 @@ fn hardy_takes_and_returns_our_bundles_on_our_connection() {
 #[ignore = "needs hardy-peer, which protocol/tests/interop/hardy-peer builds"]
 fn hardy_takes_and_returns_our_bundles_on_its_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let _hardy = start(free_port(), Some(listener.local_addr().expect("an address").port()));
+    let _hardy = start(free().port(), Some(listener.local_addr().expect("an address").port()));
     echo(TcpclHost::start(accept(&listener), Role::Passive, "ipn:1.0", Acknowledgements::Strict));
 }

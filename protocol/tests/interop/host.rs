@@ -1,5 +1,6 @@
 //! A thin host for convergence layers: one blocking socket, the machine's clock.
 
+use super::peer::{PATIENCE, clock};
 use cosmosmesh_protocol::{
     bundle::{Bundle, BundleFlags, CreationTimestamp, Policy, Primary},
     convergence::{
@@ -16,15 +17,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// How long a peer may take for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Seconds from 1970 to 2000, where DTN time begins.
 const DTN_EPOCH_UNIX: Duration = Duration::from_secs(946_684_800);
-
-#[expect(clippy::disallowed_methods, reason = "the host's clock")]
-pub(crate) fn clock() -> std::time::Instant {
-    std::time::Instant::now()
-}
 
 #[expect(clippy::disallowed_methods, reason = "real peers judge lifetimes by civil time")]
 fn civil() -> DtnTime {

@@ -1,21 +1,32 @@
-//! Programs of peers: where they are, and processes that end with the test.
+//! Other people's programs: where they are, and processes that end with the test. Tests of other packages include this file.
 
-use super::host::{PATIENCE, clock};
 use std::{
     env,
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// A program of a peer, from the folder `COSMOSMESH_PEERS` or from `PATH`.
+/// How long a peer may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+#[expect(clippy::disallowed_methods, reason = "tests with peers run in real time")]
+pub(crate) fn clock() -> Instant {
+    Instant::now()
+}
+
+/// A program of a peer, from the folders of `COSMOSMESH_PEERS` or of `PATH`, if it is there.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let lists = env::var_os("COSMOSMESH_PEERS").into_iter().chain(env::var_os("PATH"));
+    let folders = lists.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>());
+    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// A program that has to be there.
 pub(crate) fn program(name: &str) -> PathBuf {
-    let folders = env::var_os("COSMOSMESH_PEERS").into_iter().chain(env::var_os("PATH"));
-    let found =
-        folders.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>()).map(|folder| folder.join(name));
-    found.into_iter().find(|path| path.is_file()).unwrap_or_else(|| {
+    find(name).unwrap_or_else(|| {
         panic!(
             "{name} is not installed: docs/INTEROP.md says how; its folder goes into PATH or COSMOSMESH_PEERS"
         )
@@ -38,10 +49,9 @@ impl Drop for Process {
     }
 }
 
-/// A port of this machine that nobody listens on.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+/// An address of this machine that nobody listens on.
+pub(crate) fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
 }
 
 /// Connects to a peer that may still be starting.

@@ -2,7 +2,7 @@
 
 use super::{
     host::{MtcpReceiver, bundle, read, send_mtcp},
-    peer::{Process, accept, connect, free_port, program},
+    peer::{Process, accept, connect, free, program},
 };
 use cosmosmesh_protocol::bundle::Policy;
 use std::{
@@ -43,7 +43,7 @@ fn python(script: &str, port: u16) -> Command {
 #[test]
 #[ignore = "needs pyD3TN 0.15 for the first python3"]
 fn pyd3tn_takes_our_bundles_over_mtcp() {
-    let port = free_port();
+    let port = free().port();
     let mut process = Process::start(python(RECEIVER, port).stdout(Stdio::piped()));
     let bundles = [b"first".to_vec(), vec![7; 70_000]]
         .map(|payload| bundle("dtn://ours/out", "dtn://peer/in", &payload));

@@ -2,6 +2,7 @@
 //! horizons that move on.
 
 mod harness;
+mod masks;
 mod members;
 mod rounding;
 mod slots;

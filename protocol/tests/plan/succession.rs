@@ -144,7 +144,7 @@ fn a_candidate_that_is_cut_off_deposes_nobody() {
 }
 
 #[test]
-fn what_any_of_a_majority_heard_is_where_the_successor_goes_on() {
+fn what_a_majority_heard_is_where_the_successor_goes_on() {
     let mut fleet = Fleet::new(Some(Kind::Exchange));
     fleet.start();
     fleet.run_for(secs(10));

@@ -26,7 +26,7 @@ pub(super) fn plot(table: &Convergence, end_s: f64) -> Option<Plot> {
     };
     let subtitle = format!(
         "Distance of the plans that assets hold from the central optimum (the larger of relative objective gap and relative \
-         constraint violation), and the residuals of the exchange rounds.{ends}"
+         constraint violation), and the residuals of the rounds.{ends}"
     );
     let svg = figure(&lines, ("Convergence of the shared plan", &subtitle), Scale::time(shown_s), true);
     let caption = "Plan-optimality gap and residuals over simulated time, logarithmic.".into();
@@ -43,7 +43,7 @@ pub(super) fn by_round(table: &Convergence) -> Option<Plot> {
         points.filter_map(|(round, values)| Some((*round as f64, pick(values)?))).collect::<Vec<_>>()
     };
     let lines = lines([column(|round| round.gap), column(|round| round.primal), column(|round| round.dual)])?;
-    let subtitle = "The same, at the end of each exchange round.";
+    let subtitle = "The same, at the end of each round.";
     let x = Scale::counts(0.0, last as f64, "Round");
     let svg = figure(&lines, ("Convergence by round", subtitle), x, false);
     let caption = "Plan-optimality gap and residuals by round, logarithmic.".into();

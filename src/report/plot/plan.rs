@@ -62,29 +62,72 @@ pub(super) fn rounds(rounds: &[RoundTimes], facts: &RunFacts) -> Option<Plot> {
     })
 }
 
+/// The prices of one constraint: one line, or one for each of its slots.
+struct Priced<'p> {
+    name: &'p str,
+    lines: Vec<(&'p str, Vec<(f64, f64)>)>,
+}
+
+impl Priced<'_> {
+    /// What it costs at the end, and in which slot most; its slots are what stands in brackets.
+    fn label(&self) -> String {
+        let number = crate::report::words::number;
+        let end = |line: &(&str, Vec<(f64, f64)>)| line.1.last().map_or(0.0, |point| point.1);
+        let ends: Vec<f64> = self.lines.iter().map(end).collect();
+        let (least, most) = ends.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+            (low.min(*value), high.max(*value))
+        });
+        let dearest = self.lines.iter().max_by(|a, b| end(a).abs().total_cmp(&end(b).abs()));
+        let slot = dearest.and_then(|line| line.0.strip_prefix(self.name)).filter(|slot| !slot.is_empty());
+        match slot {
+            Some(slot) if least < most => {
+                format!("{} {} to {}, most in {slot}", self.name, number(least), number(most))
+            }
+            _ => format!("{} {}", self.name, number(most)),
+        }
+    }
+
+    fn weight(&self) -> f64 {
+        let ends = self.lines.iter().filter_map(|line| line.1.last());
+        ends.fold(0.0, |most, point| most.max(point.1.abs()))
+    }
+}
+
+/// The prices by constraint, those that cost most at the end first.
+fn by_constraint(prices: &BTreeMap<String, Series>) -> Vec<Priced<'_>> {
+    let mut found: Vec<Priced<'_>> = Vec::new();
+    for (line, series) in prices {
+        let name = line.split_once('[').map_or(line.as_str(), |(name, _)| name);
+        let points = (line.as_str(), series.points());
+        match found.iter_mut().find(|one| one.name == name) {
+            Some(one) => one.lines.push(points),
+            None => found.push(Priced { name, lines: vec![points] }),
+        }
+    }
+    found.sort_by(|a, b| b.weight().total_cmp(&a.weight()).then(a.name.cmp(b.name)));
+    found
+}
+
 /// The price of each constraint over time.
 pub(super) fn prices(prices: &BTreeMap<String, Series>, facts: &RunFacts) -> Option<Plot> {
     facts.plan.as_ref()?;
-    let mut lines: Vec<(&str, Vec<(f64, f64)>)> =
-        prices.iter().map(|(name, series)| (name.as_str(), series.points())).collect();
-    let end = |line: &(&str, Vec<(f64, f64)>)| line.1.last().map_or(0.0, |point| point.1.abs());
-    lines.sort_by(|a, b| end(b).total_cmp(&end(a)).then(a.0.cmp(b.0)));
-    let values = || lines.iter().flat_map(|line| &line.1).map(|point| point.1);
+    let mut priced = by_constraint(prices);
+    let values = || priced.iter().flat_map(|one| &one.lines).flat_map(|line| &line.1).map(|point| point.1);
     let (lowest, highest) = (values().fold(0.0, f64::min), values().fold(0.0, f64::max));
     if lowest == highest {
         return None;
     }
-    let others = lines.split_off(lines.len().min(PALETTE.len()));
+    let ends = priced.iter().flat_map(|one| &one.lines).filter_map(|line| line.1.last());
+    let shown_s = (1.1 * ends.map(|point| point.0).fold(0.0, f64::max)).min(facts.duration_s);
+    let others = priced.split_off(priced.len().min(PALETTE.len()));
     let mut legend: Vec<Entry> =
-        lines.iter().zip(PALETTE).map(|(line, color)| Entry { label: line.0.into(), color }).collect();
+        priced.iter().zip(PALETTE).map(|(one, color)| Entry { label: one.label(), color }).collect();
     if !others.is_empty() {
         legend.push(Entry { label: format!("{} other constraints", others.len()), color: FAINT });
     }
-    let last = lines.iter().chain(&others).filter_map(|line| line.1.last()).map(|point| point.0);
-    let shown_s = (1.1 * last.fold(0.0, f64::max)).min(facts.duration_s);
     let layout = Layout {
         title: "Prices",
-        subtitle: "What the pool pays for one unit more, by constraint and slot, after each round. In colour: the highest at the end.",
+        subtitle: "What the pool pays for one unit more, by constraint, a line for each of its slots, after each round. Numbers are those of the end.",
         legend: &legend,
         x: Scale::time(shown_s),
         y: Some(Scale::linear(lowest, highest, 6.0, "Price (cost per unit)")),
@@ -92,8 +135,13 @@ pub(super) fn prices(prices: &BTreeMap<String, Series>, facts: &RunFacts) -> Opt
         left: 84,
     };
     let svg = draw(layout, |figure| {
-        others.iter().for_each(|line| figure.line(&line.1, FAINT, 1, true));
-        lines.iter().zip(PALETTE).for_each(|(line, color)| figure.line(&line.1, color, 2, true));
+        let lines = |one: &Priced<'_>| one.lines.iter().map(|line| line.1.clone()).collect::<Vec<_>>();
+        others.iter().flat_map(lines).for_each(|line| figure.line(&line, FAINT, 1, true));
+        // The dearest on top.
+        for (one, color) in priced.iter().zip(PALETTE).rev() {
+            let width = if one.lines.len() > 1 { 1 } else { 2 };
+            one.lines.iter().for_each(|line| figure.line(&line.1, color, width, true));
+        }
     });
     Some(Plot {
         name: "prices",

@@ -241,7 +241,8 @@ fn substitution(scene: &Scene) -> Vec<Statement> {
 /// A message of trust that brings statements and says nothing else.
 fn statements(list: &[Statement]) -> Vec<u8> {
     let mut out = Vec::new();
-    cbor::put_head(&mut out, cbor::ARRAY, 8);
+    cbor::put_head(&mut out, cbor::ARRAY, 9);
+    cbor::put_uint(&mut out, 1);
     cbor::put_uint(&mut out, 0);
     Summary::default().encode(&mut out);
     cbor::put_bytes(&mut out, &[]);

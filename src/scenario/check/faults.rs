@@ -8,7 +8,7 @@ use crate::{
         decode::{List, Spanned},
         diagnostic::Mistake,
         quantity::Duration,
-        raw::{RawFault, RawLinks},
+        raw::{RawDisk, RawFault, RawLinks},
     },
     units::{AssetIndex, SimTime},
 };
@@ -27,7 +27,9 @@ impl Checker<'_> {
             }
             RawFault::AssetDown(raw) => {
                 let (start, end) = self.outage(&raw.start, &raw.end);
-                Fault::AssetDown { asset: self.asset(&raw.asset).unwrap_or(AssetIndex(0)), start, end }
+                let asset = self.asset(&raw.asset).unwrap_or(AssetIndex(0));
+                let disk_lost = raw.disk.as_ref().is_some_and(|disk| matches!(disk.value, RawDisk::Lost));
+                Fault::AssetDown { asset, start, end, disk_lost }
             }
             RawFault::ExtraLoss(raw) => {
                 let (start, end) = self.outage(&raw.start, &raw.end);

@@ -21,6 +21,7 @@ impl Checker<'_> {
         raw: &Spanned<RawGovernance>,
         protocol: &ProtocolSettings,
         trust: Option<&TrustSpec>,
+        sharing: &[AssetIndex],
     ) -> GovernanceSpec {
         if trust.is_none() {
             let found = "decisions without certificates";
@@ -42,7 +43,7 @@ impl Checker<'_> {
             .proposals
             .value
             .iter()
-            .map(|proposal| self.proposal(&proposal.value, &voters, &base))
+            .map(|proposal| self.proposal(&proposal.value, &voters, &base, sharing))
             .collect();
         GovernanceSpec {
             voters,
@@ -55,7 +56,13 @@ impl Checker<'_> {
         }
     }
 
-    fn proposal(&mut self, raw: &RawProposal, voters: &[AssetIndex], base: &Policy) -> Proposal {
+    fn proposal(
+        &mut self,
+        raw: &RawProposal,
+        voters: &[AssetIndex],
+        base: &Policy,
+        sharing: &[AssetIndex],
+    ) -> Proposal {
         let run = self.run;
         let holds = (SimTime::ZERO..run).contains(&raw.at.value.0);
         self.expect(holds, &raw.at.place, format!("a time within the run, 0 s to below {run}"));
@@ -70,6 +77,18 @@ impl Checker<'_> {
                     Policy::default()
                 });
                 Decision::Policy(Box::new(policy))
+            }
+            RawDecision::Schema(new) => {
+                if !sharing.contains(&asset) {
+                    let found = format!("\"{}\", which shares no state", raw.asset.value);
+                    let allowed = "a member of the shared state: it publishes the schema";
+                    self.report(&raw.asset.place, Mistake::Inconsistent, found, allowed);
+                }
+                let schema = self.schema(&new.text);
+                schema.map_or_else(
+                    || Decision::Policy(Box::default()),
+                    |schema| Decision::Schema(Box::new(schema)),
+                )
             }
             RawDecision::Seat(who) => Decision::Seat(self.asset(&who.asset).unwrap_or(AssetIndex(0))),
             RawDecision::Unseat(who) => Decision::Unseat(self.asset(&who.asset).unwrap_or(AssetIndex(0))),

@@ -68,8 +68,11 @@ pub(super) fn check(raw: &Raw, files: &mut Files) -> Option<Scenario> {
     let shared_state: Option<SharedState> =
         root.shared_state.as_ref().map(|s| checker.shared_state(s, &protocol));
     let trust = root.trust.as_ref().map(|trust| checker.trust(trust, &protocol));
-    let governance =
-        root.governance.as_ref().map(|governance| checker.governance(governance, &protocol, trust.as_ref()));
+    let governance = {
+        let sharing = shared_state.as_ref().map_or(&[][..], |shared| &shared.members);
+        let governance = root.governance.as_ref();
+        governance.map(|governance| checker.governance(governance, &protocol, trust.as_ref(), sharing))
+    };
     let discovery = root.discovery.as_ref().map(|discovery| checker.discovery(&discovery.value));
     let sealing = root.sealing.as_ref().map(|sealing| checker.sealing(&sealing.value));
     let planning = root.planning.as_ref().map(|plan| checker.plan(plan, &protocol, &assets));

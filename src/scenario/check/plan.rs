@@ -109,6 +109,16 @@ impl Checker<'_> {
             // Who is asked nothing hears nothing, and does not miss the coordinator.
             self.expect(takes_part, &name.place, "the name of a participant of the plan");
         }
+        let all = raw.participants.value.len();
+        let coordinates = |name: &String| *name == raw.coordinator.value;
+        let others = raw.participants.value.iter().filter(|one| !coordinates(&one.value.asset.value)).count();
+        if !list.value.is_empty() && others < all / 2 + 1 {
+            let found = format!(
+                "successors of whom nobody could be elected: {others} of {all} participants is no majority"
+            );
+            let allowed = "three participants, or a coordinator that takes no part";
+            self.report(&list.place, Mistake::OutOfRange, found, allowed);
+        }
         list.value.iter().filter_map(|name| self.asset(name)).collect()
     }
 

@@ -150,19 +150,18 @@ impl Checker<'_> {
             self.report(&raw.asset.place, Mistake::Inconsistent, found, "a member of the shared state");
         }
         let at = self.not_negative_or(raw.at.as_ref(), SimTime::ZERO);
-        match Schema::parse(&raw.text.value) {
-            Ok(schema) => Some(Publication { asset, at, schema }),
-            Err(error) => {
-                let allowed = "a schema in the canonical form of docs/CONTRACTS.md";
-                self.report(
-                    &raw.text.place,
-                    Mistake::Inconsistent,
-                    format!("a text of which {error}"),
-                    allowed,
-                );
-                None
-            }
-        }
+        self.schema(&raw.text).map(|schema| Publication { asset, at, schema })
+    }
+
+    pub(super) fn schema(&mut self, text: &Spanned<String>) -> Option<Schema> {
+        let allowed = "a schema in the canonical form of docs/CONTRACTS.md";
+        let schema = Schema::parse(&text.value);
+        schema
+            .map_err(|error| {
+                let found = format!("a text of which {error}");
+                self.report(&text.place, Mistake::Inconsistent, found, allowed);
+            })
+            .ok()
     }
 
     fn mix(&mut self, raw: &Spanned<RawMix>) -> WriteMix {

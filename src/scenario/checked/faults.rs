@@ -22,6 +22,8 @@ pub enum Fault {
         start: SimTime,
         /// It ends.
         end: SimTime,
+        /// Whether what it persisted is lost too.
+        disk_lost: bool,
     },
     /// Frames are lost beyond what their class says.
     ExtraLoss {

@@ -1,7 +1,7 @@
 //! The fleet's own decisions, who is there, and for whose eyes messages are.
 
 use crate::units::{AssetIndex, SimTime};
-use cosmosmesh_protocol::{access::Policy, envelope::Purpose};
+use cosmosmesh_protocol::{access::Policy, contract::Schema, envelope::Purpose};
 use std::collections::BTreeSet;
 
 /// Decisions by quorum.
@@ -51,6 +51,8 @@ pub struct Proposal {
 pub enum Decision {
     /// A policy in place of the one in force.
     Policy(Box<Policy>),
+    /// A version of a data contract.
+    Schema(Box<Schema>),
     /// An asset gets a vote.
     Seat(AssetIndex),
     /// An asset loses its vote.

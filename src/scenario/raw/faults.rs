@@ -1,5 +1,6 @@
 //! What breaks.
 
+use super::Optional;
 use crate::scenario::{
     decode::{Spanned, choice, record},
     quantity::Duration,
@@ -25,7 +26,13 @@ record! {
         asset: Spanned<String>, "", "Which asset. It loses volatile state and restarts with what it persisted.";
         start: Spanned<Duration>, "", "It begins, within the run.";
         end: Spanned<Duration>, "", "It ends, later than it begins, within the run.";
+        disk: Optional<RawDisk>, "Kept", "What becomes of what it persisted.";
     }
+}
+
+choice! {
+    /// A disk: as it was, or with nothing on it. What a log held that is lost, the run keeps for the audit.
+    RawDisk "Disk" { Kept, Lost }
 }
 
 record! {

@@ -30,14 +30,22 @@ record! {
 }
 
 choice! {
-    /// What can be decided: a policy in place of the one in force, who votes, whose key is blocked, who holds the authority's key.
-    RawDecision "Decision" { Policy(RawNewPolicy), Seat(RawWho), Unseat(RawWho), Block(RawWho), Authority(RawWho) }
+    /// What can be decided: a policy in place of the one in force, a version of a data contract, who votes, whose key is blocked, who holds the authority's
+    /// key.
+    RawDecision "Decision" { Policy(RawNewPolicy), Schema(RawNewSchema), Seat(RawWho), Unseat(RawWho), Block(RawWho), Authority(RawWho) }
 }
 
 record! {
     /// Another policy.
     RawNewPolicy "NewPolicy" {
         rules: List<RawRule>, "", "Its rules in order.";
+    }
+}
+
+record! {
+    /// A version of a data contract: its proposer, which must share state, publishes it when it is adopted.
+    RawNewSchema "NewSchema" {
+        text: Spanned<String>, "", "The schema in the canonical form of CDDL.";
     }
 }
 

@@ -25,11 +25,11 @@ pub(crate) use assets::{
 };
 pub(crate) use contacts::{RawContacts, RawImported, RawPlanFormat};
 pub(crate) use faults::{
-    RawAssetDown, RawBetween, RawExtraLoss, RawFault, RawLinkDown, RawLinks, RawOf, RawOfClass,
+    RawAssetDown, RawBetween, RawDisk, RawExtraLoss, RawFault, RawLinkDown, RawLinks, RawOf, RawOfClass,
 };
 pub(crate) use governance::{
-    RawDecision, RawDiscovery, RawGovernance, RawNewPolicy, RawProposal, RawSealedGroup, RawSealedPurpose,
-    RawSealing, RawVote, RawWho,
+    RawDecision, RawDiscovery, RawGovernance, RawNewPolicy, RawNewSchema, RawProposal, RawSealedGroup,
+    RawSealedPurpose, RawSealing, RawVote, RawWho,
 };
 pub(crate) use links::{
     RawAccess, RawBudget, RawBurstLoss, RawCapacity, RawClass, RawConvergence, RawCrosslinks, RawFixed,

@@ -14,7 +14,7 @@ record! {
         slot: Spanned<Duration>, "", "Length of a slot, more than zero.";
         start: Optional<Duration>, "0 s", "When the first round starts, before the run's end.";
         solver: Optional<RawSolver>, "Exchange", "The method by which the participants agree. `Auto` picks from the contact plan and says why.";
-        successors: Optional<Vec<Spanned<String>>>, "none", "Assets that coordinate when the coordinator is silent, in this order.";
+        successors: Optional<Vec<Spanned<String>>>, "none", "Participants that coordinate when the coordinator is silent, in this order: a majority of all participants elects them, so that at least three are needed, or two and a coordinator that takes no part.";
         succession: Optional<Duration>, "three times round_timeout", "How long a coordinator is silent before its first successor takes its place, more than zero.";
         rho: Optional<f64>, "1", "Penalty parameter of ADMM, more than zero.";
         over_relaxation: Optional<f64>, "1", "Over-relaxation, 1 (none) to 1.95.";

@@ -20,6 +20,12 @@ pub enum SealError {
         /// The number found.
         found: u64,
     },
+    /// A message about a group's keys in another version.
+    #[error("version {found}")]
+    Version {
+        /// The number found.
+        found: u64,
+    },
     /// Sealed for a key that is not at hand.
     #[error("sealed for another key, {found}")]
     OtherKey {
@@ -45,6 +51,7 @@ impl SealError {
             Self::Cbor(error) => error.reason(),
             Self::Form { .. } => "seal_form",
             Self::Algorithm { .. } => "seal_algorithm",
+            Self::Version { .. } => "seal_version",
             Self::OtherKey { .. } => "seal_other_key",
             Self::Epoch { .. } => "seal_epoch",
             Self::Failed => "seal_failed",

@@ -11,6 +11,8 @@ use crate::{
 };
 use alloc::{sync::Arc, vec::Vec};
 
+use super::exchange::REMINDERS;
+
 impl Node {
     /// A decision takes effect, once.
     pub(super) fn take_effect(&mut self, decision: &Decision) {
@@ -43,6 +45,9 @@ impl Node {
                 self.forget_taken_back();
                 self.forget_blocked();
                 self.rekey_groups();
+                if self.is_blocked(*node) {
+                    self.tell_the_blocked(*node, REMINDERS);
+                }
             }
             Content::Schema(schema) if *proposer == self.config.id => self.publish(schema),
             _ => self.repeat_effect(content),

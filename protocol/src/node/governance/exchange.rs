@@ -3,15 +3,20 @@
 use crate::{
     dtn::store::Priority,
     envelope::Purpose,
-    governance::{Exposure, GovernanceError, GovernanceMessage, Inserted},
+    governance::{Content, Exposure, GovernanceError, GovernanceMessage, Inserted},
     id::NodeId,
     log::{Brief, Event},
-    node::{GovernanceStep, Node, Report, Submission, trust::Proof},
+    node::{GovernanceStep, Node, Report, StreamKey, Submission, Timer, trust::Proof},
 };
 use alloc::vec::Vec;
 
 /// So many intervals after a member of another history was told all decisions of this one, it is told them again.
 const ROUND_PAUSE: u32 = 64;
+
+/// So many decisions are told to a member that is blocked, and has not said since this node's restart which it has.
+const LAST_WORDS: usize = 8;
+/// So often it is told again when something comes in its name.
+pub(super) const REMINDERS: u8 = 3;
 
 impl Node {
     pub(in crate::node) fn on_governance_timer(&mut self) {
@@ -61,6 +66,13 @@ impl Node {
             }
         }
         self.advance_governance(false);
+        if self.is_blocked(source) {
+            // It was told so when that took effect, and nothing else.
+            return;
+        }
+        if let Some(governing) = self.governing.as_mut() {
+            governing.heard.insert(source, message.decisions);
+        }
         let (now, turn) = (self.now, self.governing.as_ref().map_or(0, |governing| governing.turn));
         let Some(governing) = &self.governing else { return };
         behind |= message.decisions >= governing.ledger.slot();
@@ -115,7 +127,12 @@ impl Node {
             Ok(Inserted::Known) => return Taken::Nothing,
             Ok(Inserted::Proposed { proposer, digest }) => {
                 let what = governing.ledger.proposals().get(&digest).map_or("nothing", |p| p.content.word());
+                let breach = governing.ledger.proposals().get(&digest).map(|p| p.content.clone());
+                let breach = breach.and_then(|content| self.breach_of(&content));
                 self.note(slot, GovernanceStep::Proposed, Some(proposer), what, Brief::of(record));
+                if let Some(reason) = breach {
+                    self.report(Report::ModuleRefused { reason });
+                }
             }
             Ok(Inserted::Voted { voter, step, choice }) => self.note_ballot(slot, voter, step, choice),
             Ok(Inserted::Exposed(exposure)) => self.expose(&exposure),
@@ -167,6 +184,42 @@ impl Node {
         for node in self.governance_members() {
             self.send_governance(node, &message);
         }
+    }
+
+    /// Something came in the name of a member whose key the fleet has blocked: it may not have heard of that. It is told a few times more, and no more
+    /// often than in each interval; whoever writes that name gets nothing else for it.
+    pub(in crate::node) fn remind_the_blocked(&mut self, node: NodeId) {
+        let (now, stream) = (self.now, StreamKey { peer: node, purpose: Purpose::Governance });
+        let under_way = self.outgoing.get(&stream).is_some_and(|stream| stream.pending().next().is_some());
+        let Some(governing) = &self.governing else { return };
+        let (next, left) = governing.reminders.get(&node).copied().unwrap_or((now, REMINDERS));
+        let by_the_fleet = || {
+            let adopted =
+                governing.ledger.decisions().iter().filter_map(|decision| decision.adopted.as_ref());
+            adopted
+                .into_iter()
+                .any(|(_, content)| matches!(content, Content::Block { node: it, .. } if *it == node))
+        };
+        if now >= next && left > 0 && !under_way && by_the_fleet() {
+            self.tell_the_blocked(node, left - 1);
+        }
+    }
+
+    /// The last that a member hears which the fleet has blocked: the certificates of the decisions up to that one, from what it last said to have on. It is
+    /// not asked whether it has them, since nothing that it says counts any more. `left`: how often it may be told again.
+    pub(super) fn tell_the_blocked(&mut self, node: NodeId, left: u8) {
+        let now = self.now;
+        let Some(governing) = self.governing.as_mut().filter(|_| node != self.config.id) else { return };
+        governing.reminders.insert(node, (now.saturating_add(governing.config.interval), left));
+        let decisions = governing.ledger.decisions().len();
+        let unheard = decisions.saturating_sub(LAST_WORDS);
+        let from = governing.heard.get(&node).and_then(|heard| usize::try_from(*heard).ok());
+        let from = from.unwrap_or(unheard).min(decisions.saturating_sub(1));
+        let message = GovernanceMessage::giving(&governing.ledger, governing.ledger.certificates_from(from));
+        self.send_governance(node, &message);
+        // Where its stream goes on: what was under way to it has been given up. Once, since its answer does not count.
+        self.send_control(node);
+        self.timers.disarm(Timer::Acknowledge(node));
     }
 
     fn send_governance(&mut self, destination: NodeId, message: &GovernanceMessage) {

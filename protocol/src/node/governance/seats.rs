@@ -40,8 +40,8 @@ impl Node {
     }
 
     /// Who holds the authority's key proposes what its own statements ask of the electorate: a voter whose seat's key was taken back, or is half
-    /// as many successions away as may be, is seated under the key in force; one that has none loses its seat. Once for each such change: the fleet
-    /// may not want it.
+    /// as many successions away as may be, is seated under the key in force; one that has none loses its seat, and gets it back when it is certified
+    /// under another. Once for each such change: the fleet may not want it.
     pub(super) fn mind_seats(&mut self) {
         let own = self.config.id;
         let issues = self.trusting.as_ref().is_some_and(|trusting| trusting.config.issuer.is_some());
@@ -53,10 +53,12 @@ impl Node {
         if !may {
             return;
         }
-        let change = governing.ledger.electorate().voters().find_map(|(node, seat)| {
-            let change = self.change_of_seat(node, KeyId::of(seat))?;
-            governing.opinion(&change.digest()).is_none().then_some(change)
-        });
+        let unknown = |change: &Content| governing.opinion(&change.digest()).is_none();
+        let seats = governing.ledger.electorate().voters();
+        let changes = seats.map(|(node, seat)| self.change_of_seat(node, KeyId::of(seat)));
+        let lost = governing.ledger.lost_seats().into_iter();
+        let back = lost.map(|(node, seat)| self.seat_to_give_back(node, KeyId::of(seat)));
+        let change = changes.chain(back).flatten().find(unknown);
         if let Some(change) = change
             && self.propose(change).is_err()
         {
@@ -77,5 +79,15 @@ impl Node {
         let far = links.is_none_or(|links| 2 * links > governing.ledger.electorate().max_links());
         let serves = KeyId::of(key) == seat || !(far || taken_back.any(for_cause));
         (!serves).then(|| Content::Seat { node, key: key.clone() })
+    }
+
+    /// The seat of a member that lost it with its key, and has another that the authority has certified. Whom the fleet has unseated for another reason
+    /// it seats again by itself alone.
+    fn seat_to_give_back(&self, node: NodeId, seat: KeyId) -> Option<Content> {
+        let keyring = self.keyring()?;
+        let with_its_key = keyring.revoked(node, seat).is_some_and(|it| it.cause != Cause::Superseded);
+        let key = keyring.key(node).filter(|key| with_its_key && KeyId::of(key) != seat)?;
+        keyring.speaker(node, self.trust_clock()).ok()?;
+        Some(Content::Seat { node, key: key.clone() })
     }
 }

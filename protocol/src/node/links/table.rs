@@ -61,6 +61,11 @@ impl Links {
         }
     }
 
+    /// Neighbours to whom a link is up, in order.
+    pub(in crate::node) fn neighbours(&self) -> impl Iterator<Item = NodeId> {
+        self.present.iter().map(|(peer, _)| *peer)
+    }
+
     /// Whether a link to `peer` is up. O(log n) in the number of present neighbours.
     pub(in crate::node) fn is_up_to(&self, peer: NodeId) -> bool {
         self.present.binary_search_by_key(&peer, |(peer, _)| *peer).is_ok()

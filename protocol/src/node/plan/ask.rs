@@ -1,6 +1,6 @@
 //! The coordinator's side: who is asked, and what their answers lead to.
 
-use super::Node;
+use super::{Node, PlanStage};
 use crate::{
     id::NodeId,
     node::{Report, Timer},
@@ -78,9 +78,17 @@ impl Node {
         else {
             return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
         };
-        match coordinator.on_contribution(now, from, contribution) {
+        let (horizon, round) = (PlanStage(coordinator.horizon()).horizon(), coordinator.round());
+        let counted = !coordinator.retired().any(|one| one == from);
+        let taken = coordinator.on_contribution(now, from, contribution);
+        if counted && coordinator.retired().any(|one| one == from) {
+            // Its host lost its memory too often in this horizon.
+            let (member, present, why) = (from, false, "forgets");
+            self.report(Report::PlanMember { horizon, round, member, present, why });
+        }
+        match taken {
             Ok(asked) => self.ask(asked),
-            Err(_) => self.report(Report::ModuleRefused { reason: "plan_contribution" }),
+            Err(error) => self.report(Report::ModuleRefused { reason: error.reason() }),
         }
     }
 

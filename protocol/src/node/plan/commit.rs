@@ -48,8 +48,7 @@ impl Node {
         }
         let stage = PlanStage(coordinator.horizon());
         let quorum = planning.config.pace.quorum;
-        let answered = coordinator.members().filter(|member| coordinator.has_share(*member)).count();
-        if outcome == Outcome::Absent && answered < quorum {
+        if outcome == Outcome::Absent && coordinator.agreed() < quorum {
             let (round, prices) = (coordinator.round().saturating_add(1), coordinator.prices().to_vec());
             self.report(Report::ModuleRefused { reason: "plan_no_quorum" });
             self.coordinate_from(stage, round, &prices);

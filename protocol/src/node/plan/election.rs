@@ -4,7 +4,7 @@
 //! Cowling 2012, §4.2): no two can stand for one term, so that no vote is ever split. A candidate that misses the coordinator for its
 //! place in the order times the configured silence asks those who take part whether they miss it too ([`Notice::Stand`]). A member that heard of it within half
 //! of that silence says nothing. Any other votes, and its vote carries the last prices that it heard; with a majority the candidate
-//! begins its term from the newest of them. So a candidate that is cut off with a minority deposes nobody, and what any of a
+//! begins its term from where enough of them say that the plan is ([`super::told`]). So a candidate that is cut off with a minority deposes nobody, and what a
 //! majority has heard is not lost.
 //!
 //! A vote binds nobody: what binds a member is its answer, which is durable, and after which it refuses every lesser term. A
@@ -13,14 +13,18 @@
 //!
 //! The first coordinator is the mission's to appoint: term 0 needs no vote.
 
-use super::{Heard, Node, PlanStage, Planning, latest::Slot};
+use super::{
+    Heard, Node, PlanStage, Planning,
+    latest::Slot,
+    told::{Told, told},
+};
 use crate::{
     id::NodeId,
     node::Report,
     planning::{notice::Notice, secure::Window},
     time::Instant,
 };
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 /// How often the pause between two tries doubles at the most.
 const MAX_DOUBLINGS: u32 = 4;
@@ -32,7 +36,8 @@ const PATIENCE: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Standing {
     term: u32,
-    votes: BTreeSet<NodeId>,
+    /// Who misses the coordinator too, and what each heard of it, where that is of this horizon.
+    votes: BTreeMap<NodeId, Option<Told>>,
     due: Instant,
     tries: u32,
 }
@@ -53,7 +58,7 @@ impl Planning {
         if self.private.as_ref().is_some_and(|private| !private.covers(term)) {
             return None;
         }
-        let own = (self.elects(id) && self.asset.is_some() && !self.gone).then_some(id);
+        let own = (self.elects(id) && self.asset.is_some() && !self.gone).then_some((id, None));
         let mut standing = self
             .standing
             .take()
@@ -62,7 +67,7 @@ impl Planning {
         let pause = self.config.pace.deadline * (1 << standing.tries.min(MAX_DOUBLINGS));
         (standing.due, standing.tries) = (now.saturating_add(pause), standing.tries.saturating_add(1));
         let electorate = self.membership.electorate();
-        let asked = electorate.filter(|one| *one != id && !standing.votes.contains(one)).collect();
+        let asked = electorate.filter(|one| *one != id && !standing.votes.contains_key(one)).collect();
         self.standing = Some(standing);
         Some(asked)
     }
@@ -77,17 +82,14 @@ impl Planning {
         silent && (!heard.committed || tries >= PATIENCE)
     }
 
-    /// Takes over what a voter heard, if that is newer than what is known here.
-    fn adopt(&mut self, vote: Heard) {
-        let Some(heard) = &mut self.heard else { return };
-        let later = (heard.horizon, heard.round, heard.calling) < (vote.horizon, vote.round, vote.calling);
+    /// What a voter heard, as far as it is of use here.
+    fn usable(&self, vote: Heard) -> Option<Told> {
+        let own = self.heard.as_ref()?;
         // A member that claims to be further than a horizon's rounds go would leave no rounds to count.
-        let near = vote.round.saturating_sub(heard.round) <= self.config.pace.max_rounds;
+        let near = vote.round.saturating_sub(own.round) <= self.config.pace.max_rounds;
         let current = PlanStage(vote.horizon).horizon() == self.config.horizon;
-        if later && near && current && vote.prices.len() == self.config.couplings.len() {
-            (heard.horizon, heard.round) = (vote.horizon, vote.round);
-            (heard.prices, heard.calling) = (vote.prices, vote.calling);
-        }
+        let fits = vote.prices.len() == self.config.couplings.len();
+        (near && current && fits).then(|| Told::of(vote))
     }
 }
 
@@ -105,6 +107,9 @@ impl Node {
         };
         let (Some(standing), Some(heard)) = (&planning.standing, &planning.heard) else { return };
         let (horizon, term, tries) = (heard.horizon, standing.term, standing.tries - 1);
+        if tries > 0 {
+            self.report(Report::ModuleRefused { reason: "plan_no_majority" });
+        }
         let notice = Notice::Stand { horizon, term, tries }.encode();
         for member in asked {
             self.send_latest(member, Slot::Notice, 0, notice.clone());
@@ -117,7 +122,8 @@ impl Node {
     pub(super) fn on_stand(&mut self, source: NodeId, term: u32, tries: u32) {
         let (now, id) = (self.now, self.config.id);
         let Some(planning) = self.planning.as_mut() else { return };
-        if term < planning.term || !planning.may_lead(source, term) {
+        let near = planning.may_follow(now, term);
+        if term < planning.term || !planning.may_lead(source, term) || !near {
             return self.refuse_coordinator(source, term);
         }
         if let Some(coordinator) = &planning.coordinator {
@@ -152,15 +158,16 @@ impl Node {
         if !planning.elects(source) {
             return self.report(Report::ModuleRefused { reason: "plan_not_enrolled" });
         }
-        let Some(standing) = planning.standing.as_mut().filter(|standing| standing.term == vote.term) else {
+        let term = vote.term;
+        let told = planning.usable(vote);
+        let Some(standing) = planning.standing.as_mut().filter(|standing| standing.term == term) else {
             return;
         };
-        standing.votes.insert(source);
-        planning.adopt(vote);
+        standing.votes.insert(source, told);
         self.count_votes();
     }
 
-    /// With a majority this node coordinates, from the newest prices that any of it heard.
+    /// With a majority this node coordinates, from where enough of it say that the plan is.
     fn count_votes(&mut self) {
         let (now, id) = (self.now, self.config.id);
         let max_payload = self.config.max_payload;
@@ -169,7 +176,12 @@ impl Node {
         let Some(elected) = planning.standing.take_if(|standing| standing.votes.len() >= majority) else {
             return;
         };
-        let Some(heard) = planning.heard.clone() else { return };
+        let electors = planning.membership.electorate().count();
+        let Some(heard) = planning.heard.as_mut() else { return };
+        let start = told(&Told::of(heard.clone()), elected.votes.into_values().flatten().collect(), electors);
+        (heard.horizon, heard.round, heard.calling) = (start.stage, start.round, start.calling);
+        heard.prices = start.prices;
+        let heard = heard.clone();
         let term = elected.term;
         planning.term = term;
         (planning.auction, planning.commit, planning.thresholds) = (None, None, None);

@@ -83,6 +83,12 @@ impl Membership {
         self.asked.remove(&member);
     }
 
+    /// Whether most of those who take part have not answered for so long.
+    pub(super) fn is_cut_off(&self, now: Instant, silence: Duration) -> bool {
+        let silent = self.asked.values().filter(|since| since.saturating_add(silence) <= now).count();
+        2 * silent > self.present.len()
+    }
+
     /// The sum begins anew with those who are there: nothing waits any more.
     pub(super) fn begin(&mut self) {
         self.held.clear();
@@ -302,7 +308,8 @@ impl Node {
         let Some(planning) = self.planning.as_mut() else { return false };
         let Some(least) = planning.config.privacy.as_ref().map(|masks| masks.changes) else { return false };
         planning.membership.held.extend(changed);
-        planning.membership.held.len() < least
+        // What members would not open is not begun.
+        planning.membership.held.len() < least || !planning.could_begin()
     }
 
     /// Under masks, keeps the last answers of members that are gone in the sum, unless enough of them are; whether it did.

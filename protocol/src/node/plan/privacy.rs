@@ -11,7 +11,7 @@ use crate::{
     node::{Kept, PrivacyConfig, Report},
     planning::{
         privacy::{
-            self, Aggregator, PrivacyError, Receipt,
+            self, Aggregator, PrivacyError, Receipt, Terms,
             noise::{Ledger, Mechanism},
         },
         secure::{
@@ -21,7 +21,7 @@ use crate::{
     },
     time::Instant,
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 /// Kept parts: the second byte of the key, after [`Kept::Plan`]. From here on they are of the masks.
 pub(super) const FIRST: u8 = 0x80;
@@ -47,12 +47,20 @@ pub(super) struct Private {
     receipt: Option<Receipt>,
     /// Deals that came before the epoch was opened here: one of each seat.
     early: BTreeMap<NodeId, Vec<u8>>,
+    /// Deals of the epoch in force that came before it was: to be kept as its own.
+    drained: Vec<(NodeId, Vec<u8>)>,
+    /// The masks as they were kept, until there is an asset's part for them again.
+    waiting: Option<(Opening, Vec<u8>)>,
+    /// Records of other terms, which are of no use any more: to be told of.
+    dropped: usize,
     /// The records as they were last kept.
     kept: BTreeMap<u8, Vec<u8>>,
     /// What was spent before a crash, until there is an asset's masks to spend under.
     spent: Vec<u8>,
     /// Releases that were told of.
     told: (u64, bool),
+    /// How often a coordinator took its own next turn in a horizon.
+    jumped: (u64, usize),
     /// The method of a term: its masks are as long as its answers.
     method: Option<(u32, MethodSettings)>,
 }
@@ -68,9 +76,13 @@ impl Private {
             opening: None,
             receipt: None,
             early,
+            drained: Vec::new(),
+            waiting: None,
+            dropped: 0,
             kept,
             spent,
             told,
+            jumped: (0, 0),
             method: None,
         }
     }
@@ -87,23 +99,15 @@ impl Private {
             // One epoch has one set of terms: under two, one committee would answer for each.
             let found = opening.epoch;
             let refused = PrivacyError::Epoch { found, expected: known.epoch };
-            return if known == opening { Ok(()) } else { Err(refused.into()) };
+            return if known == opening { self.take_up(asset) } else { Err(refused.into()) };
         }
         let Opening { epoch, entries, width } = opening;
-        let (enrolment, seed) = (&self.config.enrolment, &self.config.seed);
-        let terms = enrolment.terms(epoch, entries, width)?;
+        let terms = self.config.enrolment.terms(epoch, entries, width)?;
         let masking = match asset && terms.position(self.own).is_some() {
-            true => {
-                let policy = enrolment.policy();
-                let masks = privacy::Asset::new(terms.clone(), self.own, &seed.asset(epoch), &policy)?;
-                let before = self.party.as_mut().and_then(Party::take_masking);
-                Some(
-                    before
-                        .map_or_else(|| self.begun(masks.clone()), |last| Ok(last.renewed(masks.clone())))?,
-                )
-            }
+            true => Some(self.masking(&terms)?),
             false => None,
         };
+        let (enrolment, seed) = (&self.config.enrolment, &self.config.seed);
         let seated = enrolment.seats(self.own);
         let member = seated.then(|| Enrolment::member(&terms, self.own, seed, leader)).transpose()?;
         let suspicion = self.party.as_ref().map(|party| party.suspicion().clone()).unwrap_or_default();
@@ -112,10 +116,47 @@ impl Private {
         party.deal()?;
         for (from, deal) in core::mem::take(&mut self.early) {
             // One of another epoch, or that does not fit, is no share: its dealer cannot be recovered with it.
-            let _ = party.handle(now, None, from, &deal);
+            if party.handle(now, None, from, &deal).is_ok() {
+                self.drained.push((from, deal));
+            }
         }
         (self.party, self.opening) = (Some(party), Some(opening));
+        self.restore_waiting(opening);
         Ok(())
+    }
+
+    /// An asset that came after its epoch was opened here gets its masks.
+    fn take_up(&mut self, asset: bool) -> Result<(), SecureError> {
+        let party = self.party.as_ref().filter(|party| asset && party.masking().is_none());
+        let Some(terms) = party.map(|party| party.terms().clone()) else { return Ok(()) };
+        if terms.position(self.own).is_none() {
+            return Ok(());
+        }
+        let masking = self.masking(&terms)?;
+        if let Some(party) = &mut self.party {
+            party.take_on(masking);
+        }
+        self.opening.into_iter().for_each(|opening| self.restore_waiting(opening));
+        Ok(())
+    }
+
+    /// This asset's masks of an epoch: what was spent in an earlier one stays spent.
+    fn masking(&mut self, terms: &Arc<Terms>) -> Result<Masking, PrivacyError> {
+        let (secret, policy) = (self.config.seed.asset(terms.parts().epoch), self.config.enrolment.policy());
+        let masks = privacy::Asset::new(Arc::clone(terms), self.own, &secret, &policy)?;
+        match self.party.as_mut().and_then(Party::take_masking) {
+            Some(last) => Ok(last.renewed(masks)),
+            None => self.begun(masks),
+        }
+    }
+
+    /// Masks that were kept come back where there is a part for them: what was said under them is not said anew.
+    fn restore_waiting(&mut self, opening: Opening) {
+        let here = self.party.as_ref().is_some_and(|party| party.masking().is_some());
+        let fits = |(of, _): &mut (Opening, Vec<u8>)| here && *of == opening;
+        if let (Some((_, state)), Some(party)) = (self.waiting.take_if(fits), &mut self.party) {
+            self.dropped += usize::from(party.restore_masking(&state).is_err());
+        }
     }
 
     /// The first masks of this asset.
@@ -138,6 +179,17 @@ impl Private {
     /// Whether the mission published keys for a coordinator's term.
     pub(super) fn covers(&self, term: u32) -> bool {
         epoch(term) <= self.config.enrolment.epochs.len() as u64
+    }
+
+    /// Whether a coordinator may take its own next turn in a horizon: for answers of another length, or to audit another member of the committee.
+    pub(super) fn may_jump(&self, horizon: u64) -> bool {
+        let seats = self.config.enrolment.epochs.first().map_or(0, |(seats, _)| seats.len());
+        self.jumped.0 != horizon || self.jumped.1 < seats
+    }
+
+    /// A coordinator takes its own next turn in a horizon.
+    pub(super) const fn jump(&mut self, horizon: u64) {
+        self.jumped = if self.jumped.0 == horizon { (horizon, self.jumped.1 + 1) } else { (horizon, 1) };
     }
 
     /// Takes kept deals and what was spent back. `None`: not for this part.
@@ -306,7 +358,8 @@ fn record(opening: Opening, state: &[u8]) -> Vec<u8> {
 }
 
 impl Planning {
-    /// Takes a kept part of the masks back.
+    /// Takes a kept part of the masks back. Of other terms than can be made now (the mission's were changed, or its keys), it is of no use and dropped: its keys
+    /// were other ones too. `None`: this version did not write it.
     pub(in crate::node) fn take_back_masks(&mut self, now: Instant, key: &[u8], value: &[u8]) -> Option<()> {
         let (part, asset) = (*key.get(1)?, self.asset.is_some());
         if !matches!(part, MASKING | SEAT) {
@@ -319,18 +372,39 @@ impl Planning {
         self.term = self.term.max(u32::try_from(opening.epoch).ok()?.checked_sub(1)?);
         let leader = self.leader(self.term);
         let private = self.private.as_mut()?;
-        private.open(now, opening, leader, asset).ok()?;
+        if private.open(now, opening, leader, asset).is_err() {
+            private.dropped += 1;
+            return Some(());
+        }
         let party = private.party.as_mut()?;
         // Its deals were kept when they were made.
         while party.poll_transmit().is_some() {}
         let restored = match part {
+            MASKING if party.masking().is_none() => {
+                // No part in this horizon: they are of use when there is one again in the epoch.
+                private.waiting = Some((opening, state.to_vec()));
+                private.kept.insert(part, value.to_vec());
+                return Some(());
+            }
             MASKING => party.restore_masking(state),
             SEAT => party.restore_member(state),
             _ => return None,
         };
-        restored.ok()?;
-        private.kept.insert(part, value.to_vec());
+        match restored {
+            Ok(()) => drop(private.kept.insert(part, value.to_vec())),
+            Err(PrivacyError::Epoch { .. } | PrivacyError::NotEnrolled { .. }) => private.dropped += 1,
+            Err(_) => return None,
+        }
         Some(())
+    }
+
+    /// Whether members would open a sum that begins anew with those who take part.
+    pub(super) fn could_begin(&self) -> bool {
+        let party = self.private.as_ref().and_then(|private| private.party.as_ref());
+        let present = self.membership.present();
+        party
+            .and_then(Party::gathering)
+            .is_none_or(|gathering| gathering.aggregator().could_begin_with(present.iter().copied()))
     }
 }
 
@@ -406,6 +480,7 @@ impl Node {
         let Some(planning) = self.planning.as_mut() else { return };
         let MaskedRequest { request, receipt } = asked;
         let leads = request.term >= planning.term && source == planning.leader(request.term);
+        let leads = leads && planning.may_follow(now, request.term);
         if !leads || receipt.epoch != epoch(request.term) {
             return self.refuse_coordinator(source, request.term);
         }
@@ -433,7 +508,8 @@ impl Node {
         let now = self.now;
         let Some(planning) = self.planning.as_mut() else { return };
         let term = u32::try_from(opening.epoch.saturating_sub(1)).unwrap_or(u32::MAX);
-        if opening.epoch == 0 || term < planning.term || source != planning.leader(term) {
+        let leads = source == planning.leader(term) && planning.may_follow(now, term);
+        if opening.epoch == 0 || term < planning.term || !leads {
             return self.refuse_coordinator(source, term);
         }
         let asset = planning.asset.is_some();
@@ -500,10 +576,19 @@ impl Node {
             return;
         };
         let (changes, spending) = (private.changes(), private.spending());
+        let (drained, dropped) =
+            (core::mem::take(&mut private.drained), core::mem::take(&mut private.dropped));
         let (mut out, mut windows) = (Vec::new(), Vec::new());
         if let Some(party) = &mut private.party {
             out.extend(core::iter::from_fn(|| party.poll_transmit()));
             windows.extend(core::iter::from_fn(|| party.poll_window()));
+        }
+        for (dealer, deal) in drained {
+            // The dealer's deal for the next epoch takes the place of the record that this one has now.
+            self.put(deal_key(DEAL, dealer), deal);
+        }
+        for _ in 0..dropped {
+            self.report(Report::ModuleRefused { reason: "plan_masks_dropped" });
         }
         for (part, value) in changes {
             self.put([Kept::Plan as u8, part].to_vec(), value);
@@ -545,154 +630,4 @@ fn leg(payload: &[u8]) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::planning::secure::EpochSeed;
-    use alloc::sync::Arc;
-    use core::time::Duration;
-
-    const OWN: NodeId = NodeId(2);
-    const LEADER: NodeId = NodeId(1);
-
-    fn seed(node: u64) -> EpochSeed {
-        EpochSeed::new([node as u8; 32])
-    }
-
-    fn private() -> Private {
-        let mut enrolment = Enrolment {
-            plan: 1,
-            k_min: 2,
-            cohort: 1,
-            changes: 2,
-            threshold: 3,
-            recoveries: 1,
-            greatest: 1 << 34,
-            total: None,
-            grain: 0,
-            epochs: Vec::new(),
-        };
-        let members = |nodes: core::ops::Range<u64>| -> Vec<(NodeId, EpochSeed)> {
-            nodes.map(|node| (NodeId(node), seed(node))).collect()
-        };
-        // This node has a part and a seat.
-        enrolment.epochs = enrolment.published(&members(2..6), &members(1..4), 2);
-        let config = PrivacyConfig {
-            enrolment: Arc::new(enrolment),
-            seed: seed(OWN.0),
-            noise: None,
-            delta: 1e-6,
-            patience: Duration::from_secs(1),
-            changes: 2,
-        };
-        Private::new(OWN, config)
-    }
-
-    const fn opening(epoch: u64, entries: usize) -> Opening {
-        Opening { epoch, entries, width: Width::Shares }
-    }
-
-    #[test]
-    fn one_epoch_has_one_set_of_terms_and_is_not_begun_again() {
-        let mut private = private();
-        let mut open = |opening| {
-            let opened = private.open(Instant::ZERO, opening, LEADER, true);
-            opened.map_err(|error| error.reason())
-        };
-        assert_eq!(open(opening(1, 4)), Ok(()));
-        assert_eq!(open(opening(1, 4)), Ok(()), "the same again");
-        assert_eq!(open(opening(1, 5)), Err("epoch"));
-        assert_eq!(open(Opening { width: Width::Any, ..opening(1, 4) }), Err("epoch"));
-        assert_eq!(open(opening(2, 5)), Ok(()));
-        assert_eq!(open(opening(1, 4)), Err("epoch"));
-        assert_eq!(open(opening(3, 4)), Err("no_keys"));
-        let party = private.party.as_ref().expect("open");
-        assert!(party.masking().is_some() && party.member().is_some());
-        assert_eq!(party.terms().parts().epoch, 2);
-    }
-
-    #[test]
-    fn what_was_spent_outlives_masks_that_do_not_fit() {
-        let noise = privacy::noise::NoiseSettings {
-            grain_bits: 8,
-            clip: 1 << 20,
-            norm: None,
-            slope_bits: 0,
-            variance: 1 << 30,
-            budget: u64::MAX,
-            when_spent: privacy::noise::WhenSpent::KeepLast,
-        };
-        let mut ledger = Ledger::new(u64::MAX);
-        ledger.charge(500).expect("covered");
-        // The masks' record is of other terms, and of no use; what was spent comes back before there are masks, or after.
-        let key = [Kept::Plan as u8, LEDGER];
-        for first in [true, false] {
-            let mut private = private();
-            private.config.noise = Some(noise);
-            let take_back = |private: &mut Private| {
-                private.take_back_loose(Instant::ZERO, &key, &ledger.snapshot()).expect("a ledger");
-            };
-            if first {
-                take_back(&mut private);
-            }
-            private.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
-            let masks = private.party.as_mut().expect("open").restore_masking(&[0x84, 2, 0x40]);
-            assert!(masks.is_err());
-            if !first {
-                take_back(&mut private);
-            }
-            let found = private.ledger().expect("noise");
-            assert_eq!((found.spent(), found.releases()), (500, 1));
-            let kept = private.changes();
-            assert!(kept.iter().any(|(part, state)| *part == LEDGER && *state == ledger.snapshot()));
-            // Into a later epoch too.
-            private.open(Instant::ZERO, opening(2, 5), LEADER, true).expect("opens");
-            assert_eq!(private.ledger().map(Ledger::spent), Some(500));
-        }
-    }
-
-    #[test]
-    fn deals_that_came_early_survive_a_crash() {
-        let deal = |epoch| {
-            let config = PrivacyConfig { seed: seed(3), ..private().config };
-            let mut other = Private::new(NodeId(3), config);
-            other.open(Instant::ZERO, opening(epoch, 4), LEADER, true).expect("opens");
-            let party = other.party.as_mut().expect("open");
-            core::iter::from_fn(|| party.poll_transmit()).find(|(to, _)| *to == OWN).expect("a deal").1
-        };
-        let (first, second) = (deal(1), deal(2));
-        let mut private = private();
-        // After a crash: the deal of the epoch that was open, and one that is for the next, in whatever order.
-        for (part, deal) in [(EARLY, &second), (DEAL, &first)] {
-            let key = deal_key(part, NodeId(3));
-            private.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
-            private.take_back_loose(Instant::ZERO, &key, deal).expect("a deal");
-        }
-        assert_eq!(private.early.get(&NodeId(3)), Some(&second));
-        private.open(Instant::ZERO, opening(2, 4), LEADER, true).expect("opens");
-        // It holds the share: asked to recover the dealer, it would answer.
-        let recover = privacy::Recover { epoch: 2, lost: NodeId(3), deputy: NodeId(4) };
-        let party = private.party.as_mut().expect("open");
-        while party.poll_transmit().is_some() {}
-        party.handle(Instant::ZERO, None, LEADER, &recover.encode()).expect("a share");
-        assert!(party.poll_transmit().is_some_and(|(to, _)| to == NodeId(4)));
-    }
-
-    #[test]
-    fn what_changed_is_kept_once_and_deals_that_come_early_wait() {
-        let mut private = private();
-        let early = {
-            let mut other =
-                Private::new(NodeId(3), PrivacyConfig { seed: seed(3), ..private.config.clone() });
-            other.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
-            let party = other.party.as_mut().expect("open");
-            core::iter::from_fn(|| party.poll_transmit()).find(|(to, _)| *to == OWN).expect("a deal").1
-        };
-        assert!(private.is_early(NodeId(3), &early) && !private.is_early(NodeId(9), &early), "no seat");
-        private.early.insert(NodeId(3), early.clone());
-        private.open(Instant::ZERO, opening(1, 4), LEADER, true).expect("opens");
-        assert!(private.early.is_empty() && !private.is_early(NodeId(3), &early));
-        let kept: Vec<u8> = private.changes().into_iter().map(|(part, _)| part).collect();
-        assert_eq!(kept, [MASKING, SEAT]);
-        assert_eq!(private.changes(), Vec::new());
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! Candidates stand in an order that everyone knows: the coordinator, then its successors. The term counts through them, over and
 //! over, so that every term has one candidate. A candidate that hears nothing of the coordinator for its place in the
-//! order times the configured silence stands for the next term that is its own ([`super::election`]). Elected, it goes on from the newest prices that a
+//! order times the configured silence stands for the next term that is its own ([`super::election`]). Elected, it goes on from the prices that a
 //! majority heard: nothing but a round's answers is lost, and those are asked for again. Everyone follows the greatest term in which it was
 //! asked. Of two coordinators (of a fleet that was cut in two) the one of the lesser term hears of the other from whoever refuses it
 //! ([`Notice::Follows`]); on a member's word it asks the other itself, and only that one's own word deposes it.
@@ -15,6 +15,9 @@ use crate::{
     time::Instant,
 };
 
+/// No fleet elects so often while a member is away: a term further ahead is made up, to leave the others no terms to stand for.
+const MAX_AHEAD: u32 = 1 << 16;
+
 impl Planning {
     /// The coordinator of a term.
     pub(super) fn leader(&self, term: u32) -> NodeId {
@@ -25,9 +28,11 @@ impl Planning {
         }
     }
 
-    /// Whether `id` may coordinate in a term: it is that one's candidate, and under masks the mission published keys for it.
+    /// Whether `id` may coordinate in a term: it is that one's candidate, the term may have been reached, and under masks the mission published keys for it.
     pub(super) fn may_lead(&self, id: NodeId, term: u32) -> bool {
-        id == self.leader(term) && self.private.as_ref().is_none_or(|private| private.covers(term))
+        id == self.leader(term)
+            && term.saturating_sub(self.term) <= MAX_AHEAD
+            && self.private.as_ref().is_none_or(|private| private.covers(term))
     }
 
     /// How many terms it takes from this one to the next of `id`; `None` when it is no candidate.
@@ -38,6 +43,10 @@ impl Planning {
 
     /// Another coordinator has a later term.
     pub(super) fn step_down(&mut self, term: u32) {
+        let (same, horizon) = (self.leader(term) == self.leader(self.term), self.config.horizon);
+        if let Some(private) = self.private.as_mut().filter(|_| same) {
+            private.jump(horizon);
+        }
         self.term = term;
         (self.coordinator, self.auction, self.commit) = (None, None, None);
         (self.standing, self.thresholds) = (None, None);
@@ -97,8 +106,9 @@ impl Node {
             }
             return;
         }
-        if planning.private.as_ref().is_some_and(|private| !private.covers(term)) {
-            // Nobody can be answered in a term without keys: it deposes nobody.
+        let near = source != leader || planning.may_follow(now, term);
+        if !planning.may_lead(leader, term) || !near {
+            // Nobody can be answered in a term without keys: it deposes nobody. Nor does one far ahead.
             return self.report(Report::ModuleRefused { reason: "plan_not_coordinator" });
         }
         if source != leader {

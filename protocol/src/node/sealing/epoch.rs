@@ -1,5 +1,7 @@
 //! [`Epoch`]: the number under which a group's key is known.
 
+use super::keeper::EPOCHS;
+
 /// Bits of the count, and of the life above it.
 const COUNT_BITS: u32 = 24;
 const LIFE_BITS: u32 = 24;
@@ -40,12 +42,17 @@ impl Epoch {
         last.map_or(first, |last| first.max(last + 1))
     }
 
-    /// Whether a key of this epoch may be on its way, for whom the newest known of that keeper is this. How many epochs the keeper has begun in a
-    /// life of which none is known, nobody can tell: a new member comes after many.
+    /// Whether a key of this epoch may come, for whom the newest known of that keeper is this: it is on its way, or was skipped and the keeper still
+    /// has it. How many epochs the keeper has begun in a life of which none is known, nobody can tell: a new member comes after many.
     pub(super) fn may_come(self, newest: Option<Self>, ranks: u64) -> bool {
         let life = newest.map_or(0, |newest| newest.life);
-        let near =
-            |newest: Self| self > newest && (self.life > newest.life || self.count <= newest.count + AHEAD);
+        let skipped = |newest: Self| {
+            self.life == newest.life && newest.count.saturating_sub(self.count) < EPOCHS as u64
+        };
+        let near = |newest: Self| match self > newest {
+            true => self.life > newest.life || self.count <= newest.count + AHEAD,
+            false => skipped(newest),
+        };
         self.rank < ranks && self.life <= life + LIVES_AHEAD && newest.is_none_or(near)
     }
 }
@@ -71,7 +78,8 @@ mod tests {
     fn only_epochs_a_little_ahead_may_come() {
         let newest = Some(Epoch::of(5));
         let may = |number| Epoch::of(number).may_come(newest, 4);
-        assert!(may(6) && may(21) && !may(22) && !may(5) && !may(4));
+        assert!(may(6) && may(21) && !may(22));
+        assert!(may(4) && may(2) && !may(1), "the keeper still has the keys of the last four");
         assert!(may(Epoch::next(0, 2, None)) && !may(Epoch::next(0, 2000, None)));
         assert!(!may(u64::MAX) && !may(1 << 63) && !may(4 << 48), "nobody has such a rank");
         let successor = Epoch::next(1, 3, None);

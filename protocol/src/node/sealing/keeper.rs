@@ -2,8 +2,11 @@
 //!
 //! The keeper that the configuration names makes the keys. While it is blocked, the member with the least number that is not takes its place; a
 //! keeper that is gone for good is blocked by the fleet. Keys of a keeper that was blocked still open what is under way, and seal nothing.
+//!
+//! Whoever made a key gives it, as long as it has it, to a member that was one then and has something to open with it: also when another is keeper
+//! now.
 
-use super::{Audience, Epoch, Held, Sealing};
+use super::{Audience, Epoch, Held, Sealing, message::GroupMessage};
 use crate::{
     cbor::{self, CborError, Reader},
     dtn::store::Priority,
@@ -16,13 +19,17 @@ use crate::{
     log::{Brief, Event},
     node::{InputError, Node, Report, StreamKey, Submission, Timer, keep::Kept},
 };
-use alloc::{collections::BTreeSet, vec, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
+};
 use core::time::Duration;
 
 /// Epochs whose keys are kept, for what was sealed before the last change and is still under way.
-const EPOCHS: usize = 4;
-/// The longest wrapped key in bytes.
-const MAX_WRAPPED: usize = 256;
+pub(super) const EPOCHS: usize = 4;
+/// So often the key is asked for in which a message is sealed.
+const MAX_ASKED: u8 = 3;
 /// A member that lacks a key asks no more often.
 const ASKING: Duration = Duration::from_secs(600);
 /// At its very start it waits for so long before it asks: the keeper gives to all.
@@ -68,6 +75,21 @@ impl Node {
         held.max_by_key(|key| (Some(Epoch::of(key.epoch).rank) == rank, key.epoch))
     }
 
+    /// Whether a member has surely not got the key in which this node seals now: it is the keeper, and has given none since it came back, or came back
+    /// after that key.
+    pub(super) fn is_out_of_epoch(&self, member: NodeId) -> bool {
+        let (Some(sealing), Some(key)) = (&self.sealing, self.sealing_key()) else { return false };
+        let anothers = |(rank, keeper): (u64, NodeId)| keeper == member && Epoch::of(key.epoch).rank != rank;
+        sealing.back.contains(&member) || self.group_keeper().is_some_and(anothers)
+    }
+
+    /// A member's block is lifted: it gets the next key.
+    pub(in crate::node) fn note_back(&mut self, member: NodeId) {
+        if let Some(sealing) = self.sealing.as_mut() {
+            sealing.back.insert(member);
+        }
+    }
+
     /// Whether this node belongs to the group and has no key of its present keeper.
     fn lacks_group_key(&self) -> bool {
         let own = self.config.id;
@@ -79,28 +101,56 @@ impl Node {
         belongs && keeper != own && (!has || sealing.misses)
     }
 
-    /// Asks the keeper for its newest key, if this node lacks one and has not asked lately.
+    /// Asks the keeper for its newest key, if this node lacks one, and whoever made them for those in which something waits here. Nobody more often than
+    /// every ten minutes, and for one message's key three times.
     pub(super) fn want_group_key(&mut self) {
-        let (now, Some((_, keeper))) = (self.now, self.group_keeper()) else { return };
-        if !self.lacks_group_key() {
-            return;
+        for (keeper, lacks) in self.wanted_keys() {
+            self.ask_for_keys(keeper, lacks);
         }
+    }
+
+    /// Whom this node asks, and for which epochs beside the newest.
+    fn wanted_keys(&self) -> BTreeMap<NodeId, Vec<u64>> {
+        let mut wanted: BTreeMap<NodeId, Vec<u64>> = BTreeMap::new();
+        let Some(sealing) = &self.sealing else { return wanted };
+        if let Some((_, keeper)) = self.group_keeper().filter(|_| self.lacks_group_key()) {
+            wanted.insert(keeper, Vec::new());
+        }
+        let waiting = sealing.waiting.values().filter(|waiting| waiting.asked < MAX_ASKED);
+        let epochs: BTreeSet<u64> = waiting.map(|waiting| waiting.sealed_in).collect();
+        for epoch in epochs {
+            let rank = usize::try_from(Epoch::of(epoch).rank).unwrap_or(usize::MAX);
+            let keeper = sealing.keepers().nth(rank);
+            if let Some(keeper) = keeper.filter(|it| *it != self.config.id && !self.is_blocked(*it)) {
+                wanted.entry(keeper).or_default().push(epoch);
+            }
+        }
+        wanted
+    }
+
+    fn ask_for_keys(&mut self, keeper: NodeId, mut lacks: Vec<u64>) {
+        let now = self.now;
+        let newest = self.sealing_key().map_or(0, |key| key.epoch);
+        let under_way = self.under_way(keeper);
         let Some(sealing) = self.sealing.as_mut() else { return };
-        let next = sealing.asked.map_or(now, |asked| asked.saturating_add(ASKING));
+        let next = sealing.asked.get(&keeper).map_or(now, |asked| asked.saturating_add(ASKING));
         let lifetime = sealing.lifetime();
         if next > now {
             return self.timers.arm_by(Timer::Sealing, next);
         }
-        sealing.asked = Some(now);
+        sealing.asked.insert(keeper, now);
         self.timers.arm_by(Timer::Sealing, now.saturating_add(ASKING));
-        if self.under_way(keeper) {
+        if under_way {
             return;
         }
-        let newest = self.sealing_key().map_or(0, |key| key.epoch);
-        let mut payload = Vec::with_capacity(10);
-        cbor::put_head(&mut payload, cbor::ARRAY, 1);
-        cbor::put_uint(&mut payload, newest);
-        self.send_group(keeper, lifetime, payload);
+        sealing.turn = sealing.turn.wrapping_add(1);
+        let turn = sealing.turn.checked_rem(lacks.len()).unwrap_or(0);
+        lacks.rotate_left(turn);
+        lacks.truncate(EPOCHS);
+        for waiting in sealing.waiting.values_mut().filter(|it| lacks.contains(&it.sealed_in)) {
+            waiting.asked = waiting.asked.saturating_add(1);
+        }
+        self.send_group(keeper, lifetime, &GroupMessage::Asks { newest, lacks });
     }
 
     /// Whether the last message about keys to a member is not acknowledged yet.
@@ -109,7 +159,8 @@ impl Node {
         self.outgoing.get(&stream).is_some_and(|stream| stream.pending().next().is_some())
     }
 
-    fn send_group(&mut self, destination: NodeId, lifetime: Duration, payload: Vec<u8>) {
+    fn send_group(&mut self, destination: NodeId, lifetime: Duration, message: &GroupMessage<'_>) {
+        let payload = message.encode();
         let (purpose, priority) = (Purpose::GroupKey, Priority::Normal);
         if self.send(Submission { destination, purpose, priority, lifetime, payload }).is_err() {
             self.report(Report::ModuleRefused { reason: "group_key_not_sent" });
@@ -134,31 +185,35 @@ impl Node {
         let key = GroupKey::generate(Epoch::next(rank, self.incarnation, last), &mut self.rng);
         let Some(sealing) = self.sealing.as_mut() else { return };
         sealing.given.clone_from(&present);
-        self.add_group_key(key);
+        self.add_group_key(key, false, present.clone());
         for node in present.into_iter().filter(|node| *node != own) {
             self.give_group_key(node);
         }
     }
 
-    /// Gives a member the newest key.
+    /// Gives a member the newest key, if it is one that has it.
     pub(in crate::node) fn give_group_key(&mut self, node: NodeId) {
         let own = self.config.id;
         if self.group_keeper().is_none_or(|(_, keeper)| keeper != own) {
             return;
         }
-        let Some(sealing) = self.sealing.as_ref().filter(|it| it.given.contains(&node)) else { return };
+        let given = self.sealing.as_ref().is_some_and(|sealing| sealing.given.contains(&node));
+        if let Some(key) = self.sealing_key().filter(|_| given).cloned() {
+            self.give_key(node, &key);
+        }
+    }
+
+    /// Gives a member a key of this node's making.
+    fn give_key(&mut self, node: NodeId, key: &GroupKey) {
+        let Some(sealing) = &self.sealing else { return };
         let lifetime = sealing.lifetime();
-        let Some(key) = self.sealing_key().cloned() else { return };
         if self.is_blocked(node) {
             return;
         }
         let Some(recipient) = self.config.directory.key(node) else { return };
-        let bound = binding(own, Purpose::GroupKey);
-        let mut payload = Vec::with_capacity(160);
-        cbor::put_head(&mut payload, cbor::ARRAY, 2);
-        cbor::put_uint(&mut payload, key.epoch);
-        cbor::put_bytes(&mut payload, &seal_to(recipient, &bound, &wrapped(&key), &mut self.rng));
-        self.send_group(node, lifetime, payload);
+        let bound = binding(self.config.id, Purpose::GroupKey);
+        let sealed = seal_to(recipient, &bound, &wrapped(key), &mut self.rng);
+        self.send_group(node, lifetime, &GroupMessage::Gives { epoch: key.epoch, sealed: &sealed });
     }
 
     /// A message about keys was given up.
@@ -169,32 +224,53 @@ impl Node {
 
     /// A key of the group came, or a member asks for one.
     pub(in crate::node) fn on_group_key(&mut self, source: NodeId, payload: &[u8]) {
-        let mut reader = Reader::new(payload);
-        match reader.array() {
-            Ok(1) => self.on_group_key_asked(source, reader),
-            Ok(2) => self.on_group_key_given(source, reader),
-            Ok(_) => self.refuse_sealed("seal_form"),
+        match GroupMessage::decode(payload) {
+            // Which it has does not matter: who says to have the newest has one that it cannot use.
+            Ok(GroupMessage::Asks { lacks, .. }) => self.on_group_keys_asked(source, &lacks),
+            Ok(GroupMessage::Gives { epoch, sealed }) => self.on_group_key_given(source, epoch, sealed),
             Err(error) => self.refuse_sealed(error.reason()),
         }
     }
 
-    /// A member that asks gets the newest key, if it is one that has it, and nothing to it is under way.
-    fn on_group_key_asked(&mut self, source: NodeId, mut reader: Reader<'_>) {
-        // Which it has does not matter: who says to have the newest has one that it cannot use.
-        if let Err(error) = reader.uint().and_then(|_| reader.end()) {
-            return self.refuse_sealed(error.reason());
+    /// A member that asks gets the newest key, if it is one that has it, and those of epochs that this node began when it was a member. Nothing, while
+    /// something to it is under way.
+    fn on_group_keys_asked(&mut self, source: NodeId, lacks: &[u64]) {
+        if self.under_way(source) {
+            return;
         }
-        if !self.under_way(source) {
-            self.give_group_key(source);
-        }
+        self.give_group_key(source);
+        let newest = self.sealing_key().map(|key| key.epoch);
+        let lacks: BTreeSet<u64> = lacks.iter().copied().filter(|epoch| Some(*epoch) != newest).collect();
+        let own = self.config.id;
+        let Some(sealing) = &self.sealing else { return };
+        let Some(rank) = sealing.keepers().position(|keeper| keeper == own) else { return };
+        let wanted = sealing.keys.iter().filter(|held| {
+            let epoch = held.key.epoch;
+            Epoch::of(epoch).rank == rank as u64 && lacks.contains(&epoch) && held.given.contains(&source)
+        });
+        let wanted: Vec<GroupKey> = wanted.map(|held| held.key.clone()).collect();
+        wanted.iter().for_each(|key| self.give_key(source, key));
     }
 
-    fn on_group_key_given(&mut self, source: NodeId, reader: Reader<'_>) {
-        let Some((rank, _)) = self.group_keeper().filter(|(_, keeper)| *keeper == source) else {
+    fn on_group_key_given(&mut self, source: NodeId, epoch: u64, sealed: &[u8]) {
+        let present = self.group_keeper().is_some_and(|(_, keeper)| keeper == source);
+        let made_by = |sealing: &Sealing| {
+            let rank = sealing.keepers().position(|keeper| keeper == source)?;
+            let waits = sealing.waiting.values().any(|waiting| waiting.sealed_in == epoch);
+            (present || waits).then_some(rank as u64)
+        };
+        let Some(rank) = self.sealing.as_ref().and_then(made_by) else {
             return self.refuse_sealed("group_key_of_a_stranger");
         };
-        match self.open_group_key(source, rank, reader) {
-            Ok(key) => self.add_group_key(key),
+        match self.open_group_key(source, rank, epoch, sealed) {
+            Ok(key) => {
+                let later = |held: &Held| {
+                    let found = held.key.epoch;
+                    !held.retired && Epoch::of(found).rank == rank && found > epoch
+                };
+                let passed = self.sealing.as_ref().is_some_and(|sealing| sealing.keys.iter().any(later));
+                self.add_group_key(key, !present || passed, BTreeSet::new());
+            }
             Err(error) => {
                 self.refuse_sealed(error.reason());
                 self.miss_group_key();
@@ -207,15 +283,9 @@ impl Node {
         &self,
         source: NodeId,
         rank: u64,
-        mut reader: Reader<'_>,
+        epoch: u64,
+        sealed: &[u8],
     ) -> Result<GroupKey, SealError> {
-        let epoch = reader.uint()?;
-        let (at, sealed) = (reader.position(), reader.bytes()?);
-        reader.end()?;
-        let (expected, found) = (MAX_WRAPPED as u64, sealed.len() as u64);
-        if found > expected {
-            return Err(CborError::Items { at, expected, found }.into());
-        }
         let bound = binding(source, Purpose::GroupKey);
         let opened = self.open_for_own(&bound, sealed)?;
         // The epoch is inside too: the keeper's word, not that of whoever passed it on. And it is one of the keeper's own.
@@ -227,18 +297,22 @@ impl Node {
         }
     }
 
-    fn add_group_key(&mut self, key: GroupKey) {
+    /// `retired`: it opens what waits, and seals nothing. `given`: where this node made it, for whom.
+    fn add_group_key(&mut self, key: GroupKey, retired: bool, given: BTreeSet<NodeId>) {
         let epoch = key.epoch;
         let Some(sealing) = self.sealing.as_mut() else { return };
-        sealing.misses = false;
-        if sealing.keys.iter().any(|held| held.key.epoch == epoch && !held.retired) {
+        if !retired {
+            sealing.misses = false;
+        }
+        if sealing.keys.iter().any(|held| held.key.epoch == epoch && (retired || !held.retired)) {
             return;
         }
         sealing.keys.retain(|held| held.key.epoch != epoch);
-        sealing.keys.push(Held { key, retired: false });
-        if sealing.keys.len() > EPOCHS {
-            sealing.keys.remove(0);
+        sealing.keys.push(Held { key, retired, given });
+        if !retired {
+            sealing.back.clear();
         }
+        sealing.forget_earlier_keys();
         let own = self.config.id;
         self.write_down(Event::Learned {
             what: "group-key".into(),
@@ -280,16 +354,18 @@ impl Node {
         }
     }
 
-    /// `[[wrapped key, retired]…, [member that has the newest]…, the key before or empty, this node's key's name]`.
+    /// `[[wrapped key, retired, [member that was given it]…]…, [member that has the newest]…, the key before or empty, this node's key's name]`.
     pub(super) fn keep_group_keys(&mut self) {
         let Some(sealing) = &self.sealing else { return };
         let mut value = Vec::new();
         cbor::put_head(&mut value, cbor::ARRAY, 4);
         cbor::put_head(&mut value, cbor::ARRAY, sealing.keys.len() as u64);
         for held in &sealing.keys {
-            cbor::put_head(&mut value, cbor::ARRAY, 2);
+            cbor::put_head(&mut value, cbor::ARRAY, 3);
             cbor::put_bytes(&mut value, &wrapped(&held.key));
             cbor::put_uint(&mut value, u64::from(held.retired));
+            cbor::put_head(&mut value, cbor::ARRAY, held.given.len() as u64);
+            held.given.iter().for_each(|node| cbor::put_uint(&mut value, node.0));
         }
         cbor::put_head(&mut value, cbor::ARRAY, sealing.given.len() as u64);
         sealing.given.iter().for_each(|node| cbor::put_uint(&mut value, node.0));
@@ -325,14 +401,27 @@ impl Sealing {
         keeper.into_iter().chain(others)
     }
 
+    /// Of the keys that seal, and of those that only open, the last few are kept.
+    fn forget_earlier_keys(&mut self) {
+        for retired in [false, true] {
+            while self.keys.iter().filter(|held| held.retired == retired).count() > EPOCHS {
+                let first = self.keys.iter().position(|held| held.retired == retired);
+                first.map(|first| self.keys.remove(first));
+            }
+        }
+    }
+
     fn restore_keys(&mut self, value: &[u8]) -> Result<(), CborError> {
         let mut reader = Reader::new(value);
         reader.array_of(4)?;
         for _ in 0..reader.array()? {
-            reader.array_of(2)?;
+            reader.array_of(3)?;
             let at = reader.position();
             let key = unwrapped(reader.bytes()?).ok_or(CborError::NotDeterministic { at })?;
-            self.keys.push(Held { key, retired: reader.uint()? == 1 });
+            let retired = reader.uint()? == 1;
+            let count = reader.array()?;
+            let given = (0..count).map(|_| reader.uint().map(NodeId)).collect::<Result<_, _>>()?;
+            self.keys.push(Held { key, retired, given });
         }
         for _ in 0..reader.array()? {
             self.given.insert(NodeId(reader.uint()?));

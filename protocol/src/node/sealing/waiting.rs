@@ -26,6 +26,8 @@ pub(super) struct Waiting {
     /// The epoch of the group in which it is sealed.
     pub(super) sealed_in: u64,
     pub(super) message: Message,
+    /// How often its key was asked for.
+    pub(super) asked: u8,
     /// When it is given up.
     until: Instant,
 }
@@ -48,7 +50,7 @@ impl Node {
         self.put(record_key(place), value);
         let until = self.now.saturating_add(lifetime);
         if let Some(sealing) = self.sealing.as_mut() {
-            sealing.waiting.insert(place, Waiting { sealed_in, message, until });
+            sealing.waiting.insert(place, Waiting { sealed_in, message, asked: 0, until });
         }
         self.timers.arm_by(Timer::Sealing, until);
         self.want_group_key();
@@ -103,7 +105,7 @@ impl Node {
         let message = Message { sequence, created: DtnTime(u64::from_be_bytes(*created)), payload };
         let until = self.now.saturating_add(left);
         let place = (stream, u32::from_be_bytes(*epoch), sequence);
-        self.sealing.as_mut()?.waiting.insert(place, Waiting { sealed_in, message, until });
+        self.sealing.as_mut()?.waiting.insert(place, Waiting { sealed_in, message, asked: 0, until });
         self.timers.arm_by(Timer::Sealing, until);
         Some(())
     }

@@ -49,6 +49,20 @@ impl Node {
         }
     }
 
+    /// Keys were taken back: neighbours that are there hear of it now, and not in their turn; each tells its own.
+    pub(super) fn tell_list(&mut self) {
+        let Some(trusting) = &self.trusting else { return };
+        let (own, number) = (self.config.id, trusting.keyring.list_number());
+        let lacks = |node: &NodeId| trusting.lists.get(node).is_none_or(|told| *told < number);
+        let members = self.config.directory.members().map(|(node, _)| node);
+        let members = members.filter(|node| *node != own && lacks(node) && !self.is_blocked(*node));
+        let members: Vec<NodeId> = members.filter(|node| self.is_linked(*node)).take(TOLD_AT_ONCE).collect();
+        for member in members {
+            let credentials = self.own_credentials();
+            self.tell_trust(member, false, credentials);
+        }
+    }
+
     fn next_trust_partner(&mut self) -> Option<NodeId> {
         let own = self.config.id;
         let others = self.config.directory.members().map(|(node, _)| node);
@@ -156,6 +170,10 @@ impl Node {
         let Ok(message) = TrustMessage::decode(payload, members) else {
             return self.report(Report::ModuleRefused { reason: "trust_malformed" });
         };
+        if let Some(trusting) = self.trusting.as_mut() {
+            // What it has it need not be told.
+            trusting.lists.insert(source, message.summary.list);
+        }
         let mut taught = false;
         for statement in &message.statements {
             match self.learn(statement) {
@@ -171,7 +189,6 @@ impl Node {
         }
         let Some(trusting) = self.trusting.as_mut() else { return };
         trusting.moments.hear(source, message.to_prove);
-        trusting.lists.insert(source, message.summary.list);
         if self.config.directory.len() <= 1 + trusting.moments.peers() {
             // Everybody has said since the restart what it knows.
             trusting.moments.restored.clear();

@@ -1,4 +1,21 @@
 //! [`TrustMessage`]: what members tell each other of identities and logs.
+//!
+//! The payload of an envelope of purpose `Trust`, in deterministic CBOR (RFC 8949 §4.2) described in CDDL (RFC 8610):
+//!
+//! ```cddl
+//! trust-message = [
+//!   version: 1,
+//!   asks: 0..1,
+//!   summary: [list: uint, authority: uint, * [node: uint, not-before: uint, successions: uint]],   ; nodes rising; seconds since 2000
+//!   checkpoint: signed,                                  ; of the sender's log
+//!   proofs: [0*5 [size: uint, hashes: bstr]],            ; that it grew out of these sizes: hashes of 32 bytes
+//!   to-prove: [0*5 uint],                                ; sizes of the receiver's log that the sender asks about
+//!   heard: [0*4 signed],                                 ; third parties' checkpoints
+//!   statements: [0*256 [kind: 0..2, bstr]],              ; certificates, successions, the list of revocations
+//!   cosignature: signed,                                 ; of the receiver's checkpoint, or empty
+//! ]
+//! signed = bstr .size (0..256)                           ; COSE_Sign1
+//! ```
 
 use crate::{
     cbor::{self, CborError, Reader},
@@ -7,6 +24,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 
+const VERSION: u64 = 1;
 /// Most third parties' checkpoints in a message.
 pub(super) const MAX_HEARD: usize = 4;
 /// Most sizes that are to be proven, or are: the newest, and those that wait.
@@ -40,7 +58,8 @@ pub(super) struct TrustMessage {
 impl TrustMessage {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
-        cbor::put_head(&mut out, cbor::ARRAY, 8);
+        cbor::put_head(&mut out, cbor::ARRAY, 9);
+        cbor::put_uint(&mut out, VERSION);
         cbor::put_uint(&mut out, u64::from(self.asks));
         self.summary.encode(&mut out);
         cbor::put_bytes(&mut out, &self.checkpoint);
@@ -69,7 +88,11 @@ impl TrustMessage {
     /// Reads a message about at most `members` members. Every length is checked before anything is allocated for it.
     pub(super) fn decode(bytes: &[u8], members: usize) -> Result<Self, CborError> {
         let mut reader = Reader::new(bytes);
-        reader.array_of(8)?;
+        reader.array_of(9)?;
+        let (at, found) = (reader.position(), reader.uint()?);
+        if found != VERSION {
+            return Err(CborError::Items { at, expected: VERSION, found });
+        }
         let at = reader.position();
         let asks = match reader.uint()? {
             0 => false,

@@ -8,9 +8,11 @@ use alloc::{
 };
 use core::mem;
 
+use sha2::{Digest as _, Sha256};
+
 use super::{
     error::PrivacyError,
-    groups::Groups,
+    groups::{FRESH, Groups},
     keystream::{Sign, accumulate, signed},
     message::{MaskSum, MaskedContribution, Receipt, Survivor, Survivors},
     occasion::Occasion,
@@ -80,7 +82,7 @@ struct Standing {
     resolved: u64,
 }
 
-/// The coordinator's part under the terms of one epoch. It holds sums only: of masked contributions that wait, and of what was opened.
+/// The coordinator's part under the terms of one epoch. It holds sums only: of masked contributions that wait, for each block of newcomers, and of what was opened.
 ///
 /// Contributions are taken while a survivor set waits for its mask sums; they are of the next round. All that wait answer one question, if the method has
 /// questions that all answer, and are of one generation of the sum.
@@ -97,9 +99,9 @@ pub struct Aggregator {
     groups: Groups,
     /// Places of those that may still contribute; `None` when nobody said.
     expected: Option<BTreeSet<usize>>,
-    /// Contributions of assets that are counted already, and of those that are not: newcomers wait for their cohort.
+    /// Contributions of assets that are counted already, and of those that are not, by class: newcomers wait for their cohort, or for the rest of their block.
     settled: Window,
-    newcomers: Window,
+    newcomers: BTreeMap<usize, Window>,
     frozen: Option<Frozen>,
     /// The replies of the last round that was closed, for audits.
     closed: Option<Frozen>,
@@ -121,7 +123,7 @@ impl Aggregator {
             groups: Groups::default(),
             expected: None,
             settled: Window::new(entries),
-            newcomers: Window::new(entries),
+            newcomers: BTreeMap::new(),
             frozen: None,
             closed: None,
             deputies: BTreeMap::new(),
@@ -168,7 +170,14 @@ impl Aggregator {
             let known = sequence == contribution.sequence;
             return if known { Ok(Taken::Known) } else { Err(PrivacyError::Outstanding { sequence }) };
         }
-        let window = if self.standings[place].counted == 0 { &mut self.newcomers } else { &mut self.settled };
+        let empty = Window::new(self.terms.parts().entries);
+        let window = match self.standings[place].counted {
+            0 => {
+                let class = self.groups.class(&self.occasion, place);
+                self.newcomers.entry(class).or_insert(empty)
+            }
+            _ => &mut self.settled,
+        };
         accumulate(&mut window.sum, &contribution.entries, self.terms.parts().bits, Sign::Add);
         window.entries.insert(place, contribution.sequence);
         Ok(Taken::New)
@@ -184,34 +193,91 @@ impl Aggregator {
     }
 
     fn waiting(&self, place: usize) -> Option<u64> {
-        let open = self.settled.entries.get(&place).or_else(|| self.newcomers.entries.get(&place));
+        let open = self.newcomers.values().chain([&self.settled]);
+        let open = open.filter_map(|window| window.entries.get(&place)).next();
         open.copied().or_else(|| Some(self.frozen.as_ref()?.survivors.at(place)?.sequence))
     }
 
     /// How many contributions could be opened now.
     #[must_use]
     pub fn ready(&self) -> usize {
-        self.settled.entries.len() + self.admitted()
+        self.choice(false).map_or(0, |choice| self.chosen(&choice).len())
     }
 
-    fn admitted(&self) -> usize {
-        let whole =
-            self.permits() && self.rest().is_none_or(|rest| rest == 0 || rest >= self.terms.parts().cohort);
-        if whole { self.newcomers.entries.len() } else { 0 }
+    /// Who would be in the set that is closed now, or that is closed without waiting for who is missing.
+    #[must_use]
+    pub fn would_open(&self, late: bool) -> Vec<NodeId> {
+        let chosen = self.choice(late).map(|choice| self.chosen(&choice)).unwrap_or_default();
+        chosen.into_iter().map(|place| self.terms.parts().roster[place].node).collect()
     }
 
-    /// Whether the newcomers that wait may be summed from nothing.
-    fn permits(&self) -> bool {
-        let newcomers = self.newcomers.entries.keys().copied().collect();
-        self.groups.permit(&self.terms, &self.occasion, &newcomers).is_ok()
+    /// The classes of newcomers to be opened with what waits of assets that are counted already; `None` when members would answer for nothing that waits. In
+    /// order of preference: whole blocks and a cohort of those who were never summed; and when nobody else will come, all that wait.
+    fn choice(&self, late: bool) -> Option<Vec<usize>> {
+        let k_min = self.terms.parts().k_min;
+        let permitted: Vec<Vec<usize>> =
+            self.choices(late).into_iter().filter(|choice| self.permits(choice)).collect();
+        let enough = permitted.iter().find(|choice| self.chosen(choice).len() >= k_min);
+        enough.or(permitted.first()).cloned()
     }
 
-    /// How many of those expected are neither counted nor waiting.
-    fn rest(&self) -> Option<usize> {
+    fn choices(&self, late: bool) -> Vec<Vec<usize>> {
+        let whole = |class: &usize| {
+            let block = self.groups.block(*class).filter(|_| *class != FRESH);
+            block.is_some_and(|block| {
+                block.iter().all(|place| self.newcomers[class].entries.contains_key(place))
+            })
+        };
+        let blocks: Vec<usize> = self.newcomers.keys().copied().filter(whole).collect();
+        let all: Vec<usize> = self.newcomers.keys().copied().collect();
+        let alone = |rest: Option<usize>| rest.is_none_or(|rest| rest == 0);
+        let rest = self.rest(|class| class == FRESH);
+        let fresh = self.newcomers.contains_key(&FRESH)
+            && (late || alone(rest) || rest >= Some(self.terms.parts().cohort));
+        let nobody_else = alone(self.rest(|_| true));
+        let mut choices = Vec::new();
+        if fresh {
+            choices.push([&[FRESH], &blocks[..]].concat());
+        }
+        choices.push(blocks);
+        if fresh {
+            choices.push(Vec::from([FRESH]));
+        }
+        // Where all answer one question a round needs everybody; else the one other set in a horizon is the last resort.
+        match self.occasion.question {
+            _ if !nobody_else => {}
+            Some(_) => choices.insert(0, all),
+            None => choices.push(all),
+        }
+        choices.push(Vec::new());
+        choices
+    }
+
+    /// Whether members would answer for such a set.
+    fn permits(&self, choice: &[usize]) -> bool {
+        let newcomers = self.places(choice);
+        let settled = self.settled.entries.keys().copied().collect();
+        let permitted = self.groups.permit(&self.terms, &self.occasion, &newcomers, &settled);
+        permitted.is_ok() && !(newcomers.is_empty() && settled.is_empty())
+    }
+
+    fn places(&self, choice: &[usize]) -> BTreeSet<usize> {
+        let windows = choice.iter().filter_map(|class| self.newcomers.get(class));
+        windows.flat_map(|window| window.entries.keys().copied()).collect()
+    }
+
+    fn chosen(&self, choice: &[usize]) -> BTreeSet<usize> {
+        let mut chosen = self.places(choice);
+        chosen.extend(self.settled.entries.keys());
+        chosen
+    }
+
+    /// How many of those expected, of these classes, are neither counted nor waiting.
+    fn rest(&self, of: impl Fn(usize) -> bool) -> Option<usize> {
         let here = |place: &&usize| {
             self.standings[**place].counted == 0
-                && !self.newcomers.entries.contains_key(place)
-                && self.frozen.as_ref().is_none_or(|frozen| frozen.survivors.at(**place).is_none())
+                && self.waiting(**place).is_none()
+                && of(self.groups.class(&self.occasion, **place))
         };
         Some(self.expected.as_ref()?.iter().filter(here).count())
     }
@@ -219,8 +285,28 @@ impl Aggregator {
     /// Whether newcomers wait who may not be summed with whoever is here, and nobody else is expected.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
-        let waits = self.frozen.is_none() && !self.newcomers.entries.is_empty();
-        waits && self.rest() == Some(0) && !self.permits()
+        let opens = |choice: &Vec<usize>| !choice.is_empty() && self.permits(choice);
+        !self.newcomers.is_empty() && self.rest(|_| true) == Some(0) && !self.choices(false).iter().any(opens)
+    }
+
+    /// Newcomers that wait in vain, and that were in no sum of the horizon while others are: who plans without them keeps to what was agreed.
+    #[must_use]
+    pub fn left_behind(&self) -> Vec<NodeId> {
+        let counted = self.standings.iter().any(|standing| standing.counted > 0);
+        if !counted || self.newcomers.keys().any(|class| *class != FRESH) {
+            return Vec::new();
+        }
+        let places = self.places(&[FRESH]).into_iter();
+        places.map(|place| self.terms.parts().roster[place].node).collect()
+    }
+
+    /// Whether members would sum these assets from nothing, in the generation after this one.
+    #[must_use]
+    pub fn could_begin_with(&self, assets: impl Iterator<Item = NodeId>) -> bool {
+        let newcomers: BTreeSet<usize> = assets.filter_map(|asset| self.terms.position(asset)).collect();
+        let occasion = Occasion { generation: self.occasion.generation + 1, ..self.occasion };
+        let permitted = self.groups.permit(&self.terms, &occasion, &newcomers, &BTreeSet::new());
+        newcomers.len() >= self.terms.parts().k_min && permitted.is_ok()
     }
 
     /// Closes the window and names the survivors, to be published and answered by the committee.
@@ -228,17 +314,29 @@ impl Aggregator {
     /// # Errors
     /// [`PrivacyError::TooFew`]: the window stays open, and nothing of it is lost. [`PrivacyError::Phase`] while a set waits.
     pub fn close(&mut self) -> Result<Survivors, PrivacyError> {
+        self.close_with(false)
+    }
+
+    /// Closes the window with those who are there, as [`Aggregator::close`].
+    ///
+    /// # Errors
+    /// As [`Aggregator::close`].
+    pub fn close_late(&mut self) -> Result<Survivors, PrivacyError> {
+        self.close_with(true)
+    }
+
+    fn close_with(&mut self, late: bool) -> Result<Survivors, PrivacyError> {
         if self.frozen.is_some() {
             return Err(PrivacyError::Phase { wanted: "open" });
         }
-        let (found, k_min) = (self.ready(), self.terms.parts().k_min);
-        if found < k_min {
+        let choice = self.choice(late);
+        let (found, k_min) =
+            (choice.as_ref().map_or(0, |choice| self.chosen(choice).len()), self.terms.parts().k_min);
+        let Some(choice) = choice.filter(|_| found >= k_min) else {
             return Err(PrivacyError::TooFew { found, k_min });
-        }
-        let empty = Window::new(self.terms.parts().entries);
-        let mut window = mem::replace(&mut self.settled, empty.clone());
-        if self.admitted() > 0 {
-            let newcomers = mem::replace(&mut self.newcomers, empty);
+        };
+        let mut window = mem::replace(&mut self.settled, Window::new(self.terms.parts().entries));
+        for newcomers in choice.iter().filter_map(|class| self.newcomers.remove(class)) {
             window.entries.extend(newcomers.entries);
             window.sum.iter_mut().zip(newcomers.sum).for_each(|(sum, more)| *sum = sum.wrapping_add(more));
         }
@@ -324,14 +422,23 @@ impl Aggregator {
 
     fn drop_waiting(&mut self) -> Vec<NodeId> {
         let mut dropped = Vec::new();
-        for window in [&mut self.settled, &mut self.newcomers] {
-            let empty = Window::new(self.terms.parts().entries);
-            for (place, sequence) in mem::replace(window, empty).entries {
-                self.standings[place].resolved = sequence;
-                dropped.push(self.terms.parts().roster[place].node);
-            }
+        let empty = Window::new(self.terms.parts().entries);
+        let settled = mem::replace(&mut self.settled, empty);
+        let newcomers = mem::take(&mut self.newcomers);
+        for (place, sequence) in newcomers.into_values().chain([settled]).flat_map(|window| window.entries) {
+            self.standings[place].resolved = sequence;
+            dropped.push(self.terms.parts().roster[place].node);
         }
         dropped
+    }
+
+    /// Drops what waits of assets that were never summed in the horizon ([`Aggregator::left_behind`]).
+    pub fn leave_behind(&mut self) {
+        for (place, sequence) in
+            self.newcomers.remove(&FRESH).map(|window| window.entries).unwrap_or_default()
+        {
+            self.standings[place].resolved = sequence;
+        }
     }
 
     /// Drops a contribution unseen: one that comes too late for its horizon.
@@ -397,6 +504,17 @@ impl Aggregator {
         }
         self.distrusted.insert(recomputed.seat);
         Ok(Audit::Differs)
+    }
+
+    /// What nobody knew before all members had answered the last round that was closed: who is audited is drawn from it.
+    #[must_use]
+    pub fn lot(&self) -> Option<[u8; 32]> {
+        let closed = self.closed.as_ref()?;
+        let mut hash = Sha256::new();
+        hash.update(b"CosmosMesh audit 1");
+        hash.update(closed.set);
+        closed.replies.values().for_each(|reply| hash.update(reply));
+        Some(hash.finalize().into())
     }
 
     /// Whether a reply is to the last round that was closed.

@@ -163,6 +163,14 @@ pub enum PrivacyError {
         /// How many are needed.
         least: usize,
     },
+    /// Assets that are left out of questions that the others answer would be told apart from them.
+    #[error("{found} assets would have been left out of questions in the horizon, allowed are {most}")]
+    LeftOut {
+        /// How many.
+        found: usize,
+        /// How many may be.
+        most: usize,
+    },
     /// No survivor set waits for replies, or one waits already.
     #[error("no survivor set is {wanted}")]
     Phase {
@@ -243,6 +251,7 @@ impl PrivacyError {
             Self::Generation { .. } => "generation",
             Self::Base { .. } => "base",
             Self::Changes { .. } => "changes",
+            Self::LeftOut { .. } => "left_out",
             Self::Phase { .. } => "phase",
             Self::OtherSet { .. } => "other_set",
             Self::Implausible { .. } => "implausible",

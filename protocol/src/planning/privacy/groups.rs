@@ -10,7 +10,16 @@
 //!    blocks together change by `changes` assets or more.
 //!
 //! Then no combination of sums, with any factors, leaves fewer assets than the lesser of `cohort` and `changes`: blocks are disjoint; and with
-//! the one set in it, each block leaves at least the lesser of what the set takes of it and what it leaves of it.
+//! the one set in it, each block leaves at least the lesser of what the set takes of it and what it leaves of it. What is left of the one set in its blocks
+//! follows from both, so it is known too.
+//!
+//! With a method of rounds, who is left out of a question that the others answer stands apart from them: asked one after the other at prices that
+//! come back, the others' changes cancel, and its change is left. So:
+//!
+//! 4. fewer than `changes` assets are left out of questions in a horizon, one or all of them as often as it comes; whoever else is
+//!    counted is in every set.
+//!
+//! A horizon is the plan's: that its requests are fixed in stages, each of which is a horizon to the solvers, makes it no other one.
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
@@ -34,7 +43,15 @@ pub(super) struct Groups {
     blocks: Vec<Places>,
     /// The one set that is not made of blocks.
     changed: Option<Places>,
+    /// The last question, and who has answered it.
+    question: Option<[u8; 32]>,
+    answered: Places,
+    /// Who was left out of a question in the horizon.
+    left: Places,
 }
+
+/// The class of assets that were in no sum of the horizon.
+pub(super) const FRESH: usize = 0;
 
 impl Groups {
     /// Whether the asset is counted in the generation of `occasion`.
@@ -42,15 +59,32 @@ impl Groups {
         occasion.generation == self.generation && self.counted.contains(&place)
     }
 
-    /// Whether these assets may be counted from nothing in one sum.
+    /// Which of the sets that are summed from nothing together an asset belongs to: [`FRESH`], or a block's number from 1.
+    pub(super) fn class(&self, occasion: &Occasion, place: usize) -> usize {
+        let blocks = if self.is_over(occasion) { &[][..] } else { &self.blocks };
+        blocks.iter().position(|block| block.contains(&place)).map_or(FRESH, |block| block + 1)
+    }
+
+    /// The assets of a block, by its class.
+    pub(super) fn block(&self, class: usize) -> Option<&Places> {
+        self.blocks.get(class.checked_sub(1)?)
+    }
+
+    /// Whether the occasion is of a later horizon of the plan. Stages of one horizon are no horizons of their own: a coordinator begins as many of them as it likes.
+    fn is_over(&self, occasion: &Occasion) -> bool {
+        occasion.plan_horizon() > self.horizon >> STAGE_BITS
+    }
+
+    /// Whether these assets may be counted in one sum: newcomers from nothing, and others.
     ///
     /// # Errors
-    /// [`PrivacyError::Generation`], [`PrivacyError::Cohort`] or [`PrivacyError::Changes`].
+    /// [`PrivacyError::Generation`], [`PrivacyError::Cohort`], [`PrivacyError::Changes`] or [`PrivacyError::LeftOut`].
     pub(super) fn permit(
         &self,
         terms: &Terms,
         occasion: &Occasion,
         newcomers: &Places,
+        settled: &Places,
     ) -> Result<(), PrivacyError> {
         let (found, last) = (occasion.generation, self.generation);
         // A horizon begins with a generation, and never comes back.
@@ -62,25 +96,51 @@ impl Groups {
         if found > 0 && found < cohort {
             return Err(PrivacyError::Cohort { found, cohort });
         }
-        if self.begins(occasion) || self.is_new(newcomers) || self.is_known(newcomers) {
+        let least = terms.parts().changes;
+        let left = self.left_out(occasion, newcomers, settled);
+        let told = left.union(&self.left).count();
+        if least > 1 && goes_on && !left.is_empty() && told >= least {
+            return Err(PrivacyError::LeftOut { found: told, most: least - 1 });
+        }
+        if self.is_over(occasion) || self.is_new(newcomers) || self.is_known(newcomers) {
             return Ok(());
         }
-        let (found, least) = (self.apart(newcomers), terms.parts().changes);
+        let found = self.apart(newcomers);
         match least <= 1 || self.changed.is_none() && found >= least {
             true => Ok(()),
             false => Err(PrivacyError::Changes { found, least }),
         }
     }
 
+    /// Who is counted in the generation, and has not answered the question with such a set; nobody where each may be asked its own.
+    fn left_out(&self, occasion: &Occasion, newcomers: &Places, settled: &Places) -> Places {
+        if occasion.question.is_none() || occasion.generation != self.generation {
+            return Places::new();
+        }
+        let same = occasion.question == self.question;
+        let here = |place: &&usize| {
+            newcomers.contains(place) || settled.contains(place) || same && self.answered.contains(place)
+        };
+        self.counted.iter().filter(|place| !here(place)).copied().collect()
+    }
+
     /// Takes a set that was permitted: its newcomers, and who else is in it.
     pub(super) fn take(&mut self, occasion: &Occasion, newcomers: Places, settled: Places) {
-        if self.begins(occasion) {
+        if self.is_over(occasion) {
             (self.blocks, self.changed) = (Vec::new(), None);
+            self.left.clear();
+        }
+        let left = self.left_out(occasion, &newcomers, &settled);
+        self.left.extend(left);
+        if occasion.generation > self.generation || occasion.question != self.question {
+            self.answered.clear();
         }
         if occasion.generation > self.generation {
             self.counted.clear();
         }
-        (self.horizon, self.generation) = (occasion.horizon, occasion.generation);
+        (self.horizon, self.generation, self.question) =
+            (occasion.horizon, occasion.generation, occasion.question);
+        self.answered.extend(newcomers.iter().chain(&settled));
         self.counted.extend(settled);
         self.counted.extend(&newcomers);
         if newcomers.is_empty() || self.is_known(&newcomers) {
@@ -92,19 +152,31 @@ impl Groups {
         }
     }
 
-    /// Whether the occasion is of a later horizon. Stages of one horizon are no horizons of their own: a coordinator begins as many of them as it likes.
-    fn begins(&self, occasion: &Occasion) -> bool {
-        occasion.horizon >> STAGE_BITS > self.horizon >> STAGE_BITS
-    }
-
     /// Whether none of them was summed in the horizon before.
     fn is_new(&self, newcomers: &Places) -> bool {
         self.blocks.iter().chain(&self.changed).all(|known| known.is_disjoint(newcomers))
     }
 
-    /// Whether their sum follows from earlier ones.
+    /// Whether their sum follows from earlier ones: it is made of blocks; or of the one set or what that leaves of its blocks, and of blocks.
     fn is_known(&self, newcomers: &Places) -> bool {
-        self.changed.as_ref() == Some(newcomers) || self.apart(newcomers) == 0
+        let Some(changed) = &self.changed else { return self.apart(newcomers) == 0 };
+        let fresh = |set: &Places| -> Places {
+            set.iter()
+                .filter(|place| !self.blocks.iter().any(|block| block.contains(place)))
+                .copied()
+                .collect()
+        };
+        // What each block that the one set divides has to give.
+        let follows = |given: &dyn Fn(&Places) -> Places| {
+            self.blocks.iter().all(|block| {
+                let (taken, found) = (block.intersection(changed).count(), block & newcomers);
+                let whole = taken == 0 || taken == block.len();
+                if whole { found.is_empty() || found == *block } else { found == given(block) }
+            })
+        };
+        self.apart(newcomers) == 0
+            || fresh(newcomers) == fresh(changed) && follows(&|block| block & changed)
+            || fresh(newcomers).is_empty() && fresh(changed).is_empty() && follows(&|block| block - changed)
     }
 
     /// The fewest assets that are left when blocks are taken off the sum.
@@ -119,7 +191,7 @@ impl Groups {
         fresh + apart
     }
 
-    /// `horizon, generation, counted, [* block], changed`, each set a list of places.
+    /// `horizon, generation, counted, [* block], changed, question, answered, left`, each set a list of places.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         cbor::put_uint(out, self.horizon);
         cbor::put_uint(out, self.generation);
@@ -127,6 +199,9 @@ impl Groups {
         cbor::put_head(out, ARRAY, self.blocks.len() as u64);
         self.blocks.iter().for_each(|block| write_places(out, block));
         write_places(out, self.changed.as_ref().unwrap_or(&Places::new()));
+        cbor::put_bytes(out, self.question.as_ref().map_or(&[][..], |question| question));
+        write_places(out, &self.answered);
+        write_places(out, &self.left);
     }
 
     /// Reads what was written, for a roster of so many.
@@ -136,7 +211,9 @@ impl Groups {
         let blocks = length(reader, assets)?;
         let blocks = (0..blocks).map(|_| read_places(reader, assets)).collect::<Result<_, _>>()?;
         let changed = Some(read_places(reader, assets)?).filter(|places| !places.is_empty());
-        Ok(Self { horizon, generation, counted, blocks, changed })
+        let question = Occasion::read_question(reader)?;
+        let (answered, left) = (read_places(reader, assets)?, read_places(reader, assets)?);
+        Ok(Self { horizon, generation, counted, blocks, changed, question, answered, left })
     }
 }
 
@@ -186,7 +263,7 @@ mod tests {
         let mut groups = Groups::default();
         let one = |(horizon, generation, places): &(u64, u64, &[usize])| {
             let (occasion, places) = (occasion(*horizon << STAGE_BITS, *generation), set(places));
-            groups.permit(terms, &occasion, &places).map_err(|error| error.reason())?;
+            groups.permit(terms, &occasion, &places, &Places::new()).map_err(|error| error.reason())?;
             groups.take(&occasion, places, Places::new());
             let mut bytes = Vec::new();
             groups.write(&mut bytes);
@@ -232,7 +309,7 @@ mod tests {
         let (terms, mut groups) = (terms(3, 3), Groups::default());
         let mut sum = |stage, generation, places: &[usize]| {
             let (occasion, places) = (occasion(stage, generation), set(places));
-            groups.permit(&terms, &occasion, &places).map_err(|error| error.reason())?;
+            groups.permit(&terms, &occasion, &places, &Places::new()).map_err(|error| error.reason())?;
             groups.take(&occasion, places, Places::new());
             Ok(())
         };
@@ -258,5 +335,48 @@ mod tests {
         // A mission that says that one may be told apart gets what it asks for.
         let found = try_all(&terms(2, 1), &[(0, 1, &all), (0, 2, &all[..8]), (0, 3, &all[..7])]);
         assert_eq!(found, [Ok(()), Ok(()), Ok(())]);
+    }
+
+    #[test]
+    fn what_the_one_set_leaves_of_its_blocks_is_known() {
+        let (blocks, one): ([&[usize]; 4], &[usize]) =
+            ([&[0, 1, 2], &[3, 4, 5], &[6, 7, 8], &[9, 10, 11]], &[0, 3, 6]);
+        let after = |places: &[usize]| {
+            let mut sums: Vec<(u64, u64, &[usize])> = blocks.iter().map(|block| (0, 1, *block)).collect();
+            sums.extend([(0, 2, one), (0, 3, places)]);
+            try_all(&terms(3, 3), &sums).pop().expect("the last")
+        };
+        assert_eq!(after(&[1, 2, 4, 5, 7, 8]), Ok(()));
+        assert_eq!(after(&[1, 2, 4, 5, 7, 8, 9, 10, 11]), Ok(()), "and a whole block");
+        assert_eq!(after(&[0, 3, 6, 9, 10, 11]), Ok(()));
+        // Neither of the two, and not all of the block.
+        assert_eq!(after(&[1, 2, 4, 5, 7]), Err("changes"));
+        assert_eq!(after(&[1, 2, 3, 6, 7, 8]), Err("changes"));
+        assert_eq!(after(&[1, 2, 4, 5, 7, 8, 9, 10]), Err("changes"));
+    }
+
+    #[test]
+    fn who_is_left_out_of_questions_in_a_horizon_is_fewer_than_changes() {
+        let asked = |question: u8, settled: &[usize], groups: &mut Groups, terms: &Terms| {
+            let occasion = Occasion { question: Some([question; 32]), ..occasion(0, 1) };
+            let new = if question == 1 { set(settled) } else { Places::new() };
+            let settled = if question == 1 { Places::new() } else { set(settled) };
+            groups.permit(terms, &occasion, &new, &settled).map_err(|error| error.reason())?;
+            groups.take(&occasion, new, settled);
+            Ok(())
+        };
+        let all: Vec<usize> = (0..6).collect();
+        for (changes, third) in [(3, Err("left_out")), (1, Ok(()))] {
+            let (terms, mut groups) = (terms(3, changes), Groups::default());
+            let mut ask = |question, places: &[usize]| asked(question, places, &mut groups, &terms);
+            assert_eq!(ask(1, &all), Ok(()));
+            assert_eq!(ask(2, &all[1..]), Ok(()));
+            assert_eq!(ask(3, &all), Ok(()));
+            assert_eq!(ask(4, &[0, 2, 3, 4, 5]), Ok(()), "the second");
+            assert_eq!(ask(5, &[2, 3, 4, 5]), Ok(()), "the same two");
+            assert_eq!(ask(6, &[0, 1, 3, 4, 5]), third, "another one");
+            assert_eq!(ask(6, &[0, 1, 2]), third, "nor half of them");
+            assert_eq!(ask(6, &all), Ok(()));
+        }
     }
 }

@@ -76,13 +76,12 @@ impl CommitteeMember {
     /// # Errors
     /// [`PrivacyError`] when another than the coordinator asks, the round is over or was answered for another set, there are fewer
     /// survivors than `k_min` or fewer newcomers than a cohort, a mask was used before, the generation is over or begins with a set that tells
-    /// too few apart, or less is said to be counted of an asset than is.
+    /// too few apart, a set leaves out who would be told apart, or less is said to be counted of an asset than is.
     pub fn on_survivors(&mut self, from: NodeId, survivors: &Survivors) -> Result<MaskSum, PrivacyError> {
         self.authorise(from)?;
         self.terms.check_epoch(survivors.epoch)?;
         if !self.has_answered(survivors)? {
-            let newcomers = self.check(survivors)?;
-            let settled = survivors.entries.iter().filter(|one| one.from > 0).map(|one| one.place).collect();
+            let (newcomers, settled) = self.check(survivors)?;
             self.groups.take(&survivors.occasion, newcomers, settled);
             for one in &survivors.entries {
                 self.used[one.place] = one.sequence;
@@ -128,8 +127,8 @@ impl CommitteeMember {
         }
     }
 
-    /// Those of a set that are summed from nothing.
-    fn check(&self, survivors: &Survivors) -> Result<BTreeSet<usize>, PrivacyError> {
+    /// Those of a set that are summed from nothing, and the others.
+    fn check(&self, survivors: &Survivors) -> Result<(BTreeSet<usize>, BTreeSet<usize>), PrivacyError> {
         let (parts, found) = (self.terms.parts(), survivors.entries.len());
         if found < parts.k_min {
             return Err(PrivacyError::TooFew { found, k_min: parts.k_min });
@@ -150,9 +149,12 @@ impl CommitteeMember {
                 return Err(PrivacyError::Base { node, found: from, expected });
             }
         }
-        let newcomers = survivors.entries.iter().filter(|one| one.from == 0).map(|one| one.place).collect();
-        self.groups.permit(&self.terms, &survivors.occasion, &newcomers)?;
-        Ok(newcomers)
+        let (new, settled): (Vec<&Survivor>, Vec<&Survivor>) =
+            survivors.entries.iter().partition(|one| one.from == 0);
+        let places = |list: Vec<&Survivor>| list.into_iter().map(|one| one.place).collect();
+        let (newcomers, settled) = (places(new), places(settled));
+        self.groups.permit(&self.terms, &survivors.occasion, &newcomers, &settled)?;
+        Ok((newcomers, settled))
     }
 
     fn sum(&self, seat: NodeId, keys: &[MaskKey], survivors: &Survivors) -> MaskSum {
@@ -220,13 +222,13 @@ impl CommitteeMember {
         self.answered.as_ref()
     }
 
-    /// What the host keeps before an answer leaves: `[2, terms, answered, [* used], [* (lost, deputy)], groups…]`. Nothing in it is secret; shares of
+    /// What the host keeps before an answer leaves: `[3, terms, answered, [* used], [* (lost, deputy)], groups…]`. Nothing in it is secret; shares of
     /// others' keys come again with their deals.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + 9 * self.used.len());
-        cbor::put_head(&mut out, ARRAY, 10);
-        cbor::put_uint(&mut out, 2);
+        cbor::put_head(&mut out, ARRAY, 13);
+        cbor::put_uint(&mut out, 3);
         cbor::put_bytes(&mut out, self.terms.digest());
         cbor::put_bytes(&mut out, &self.answered.as_ref().map_or_else(Vec::new, Survivors::encode));
         cbor::put_head(&mut out, ARRAY, self.used.len() as u64);
@@ -247,9 +249,9 @@ impl CommitteeMember {
     /// [`PrivacyError`] when the snapshot is not one of these terms; nothing changes.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), PrivacyError> {
         let mut reader = Reader::new(snapshot);
-        reader.array_of(10)?;
+        reader.array_of(13)?;
         let version = reader.uint()?;
-        if version != 2 || digest(&mut reader)? != *self.terms.digest() {
+        if version != 3 || digest(&mut reader)? != *self.terms.digest() {
             return Err(PrivacyError::Epoch { found: version, expected: self.terms.parts().epoch });
         }
         let answered = reader.bytes()?;

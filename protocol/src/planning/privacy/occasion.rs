@@ -2,6 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::error::PrivacyError;
+use crate::cbor::Reader;
+
 /// The low bits of a horizon's number tell stages of one horizon apart: what is asked in them differs, what assets want does not.
 pub const STAGE_BITS: u32 = 8;
 
@@ -20,6 +23,22 @@ pub struct Occasion {
 }
 
 impl Occasion {
+    /// The plan's horizon: its requests are fixed in stages, each of which is a horizon of the solvers.
+    #[must_use]
+    pub const fn plan_horizon(&self) -> u64 {
+        self.horizon >> STAGE_BITS
+    }
+
+    /// Reads a question: 32 bytes, or none.
+    pub(super) fn read_question(reader: &mut Reader<'_>) -> Result<Option<[u8; 32]>, PrivacyError> {
+        let found = reader.bytes()?;
+        let wrong = PrivacyError::Entries { found: found.len(), expected: 32 };
+        match found {
+            [] => Ok(None),
+            found => found.try_into().map(Some).map_err(|_| wrong),
+        }
+    }
+
     /// SHA-256 over all of it.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {

@@ -104,6 +104,7 @@ impl Gathering {
             Ok(true) => {
                 if self.aggregator.on_contribution(from, &answer.masked)? == Taken::New {
                     self.waiting.insert(from, answer.heading);
+                    coordinator.hold(from);
                 }
                 Ok(Vec::new())
             }
@@ -131,18 +132,41 @@ impl Gathering {
         enough && self.aggregator.ready() >= least.max(k_min)
     }
 
-    /// Whether, at a round's deadline, the window should be closed with those who are there: when there are enough of them, and the round can be closed then. Opened too early,
+    /// Whether, at a deadline, the window should be closed with those who are there: when there are enough of them, and a round can be closed then. Opened too early,
     /// it would leave behind fewer than may be opened later.
     #[must_use]
     pub fn is_due_at_deadline(&self, coordinator: &Coordinator) -> bool {
-        let enough = self.aggregator.ready() >= self.aggregator.terms().parts().k_min;
-        self.is_open() && enough && coordinator.could_close(|node| self.waiting.contains_key(&node))
+        let opened = self.aggregator.would_open(true);
+        let enough = self.is_open() && opened.len() >= self.aggregator.terms().parts().k_min;
+        let closes = |node| self.waiting.contains_key(&node) && opened.binary_search(&node).is_ok();
+        enough && (!coordinator.waits() || coordinator.could_close(closes))
     }
 
     /// Whether the plan cannot go on: who waits may not be summed with whoever is here, and nobody else will come.
     #[must_use]
-    pub fn is_stuck(&self) -> bool {
-        self.aggregator.is_stuck()
+    pub fn is_stuck(&self, coordinator: &Coordinator) -> bool {
+        if !coordinator.waits() || !self.is_open() || self.waiting.is_empty() {
+            return self.aggregator.is_stuck();
+        }
+        let k_min = self.aggregator.terms().parts().k_min;
+        let here = coordinator.missing().all(|member| self.waiting.contains_key(&member));
+        here && self.waiting.len() >= k_min && self.aggregator.would_open(false).len() < self.waiting.len()
+    }
+
+    /// Leaves those behind that wait in vain and were in no sum of the horizon: nobody waits for them until the next. Answers who is to be asked; `None`
+    /// when it is not for them that the plan cannot go on.
+    pub fn leave_behind(&mut self, coordinator: &mut Coordinator, now: Instant) -> Option<Vec<NodeId>> {
+        let left = self.aggregator.left_behind();
+        if left.is_empty() {
+            return None;
+        }
+        self.aggregator.leave_behind();
+        let mut asked = Vec::new();
+        for node in left {
+            self.waiting.remove(&node);
+            asked.extend(self.on_spent(coordinator, now, node));
+        }
+        Some(asked)
     }
 
     /// Whether no survivor set waits for the committee.
@@ -163,6 +187,14 @@ impl Gathering {
     /// [`PrivacyError::TooFew`] or [`PrivacyError::Phase`], as [`Aggregator::close`].
     pub fn close(&mut self) -> Result<Survivors, PrivacyError> {
         self.aggregator.close()
+    }
+
+    /// Closes the window with those who are there, as [`Gathering::close`].
+    ///
+    /// # Errors
+    /// As [`Gathering::close`].
+    pub fn close_late(&mut self) -> Result<Survivors, PrivacyError> {
+        self.aggregator.close_late()
     }
 
     /// Takes a member's mask sum. With the last one the window's sum goes to the method, and the answer is what was opened and who is to be asked.

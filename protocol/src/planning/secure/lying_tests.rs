@@ -11,7 +11,7 @@ use crate::{
     planning::{
         Hessian, LocalProblem, ProblemParts, QpSettings, SharedTerm,
         message::FRACTION_BITS,
-        privacy::{self, Aggregator, CommitteeMember, Receipt},
+        privacy::{self, Aggregator, CommitteeMember, PrivacyError, Receipt, Survivor, Survivors},
         solver::{Asset, Curvature, Question, Request},
     },
 };
@@ -95,14 +95,44 @@ impl Fleet {
 
     /// A round in which the liar asks each what it likes, and publishes that all answered what it asked the last. Answers what opens in this window alone.
     fn round(&mut self, asked: impl Fn(usize) -> MaskedRequest) -> Result<Vec<i64>, SecureError> {
-        let last = asked(self.assets.len() - 1).request;
+        let all: Vec<usize> = (0..self.assets.len()).collect();
+        self.round_of(&all, asked)
+    }
+
+    /// The survivor set of those who were asked, whatever an honest coordinator would publish.
+    fn published(&mut self, those: &[usize]) -> Result<Survivors, SecureError> {
+        match self.aggregator.close() {
+            Err(PrivacyError::TooFew { .. }) => {}
+            other => return Ok(other?),
+        }
+        let entries = those.iter().map(|index| {
+            let (node, _, masking) = &self.assets[*index];
+            let counted = self.aggregator.receipt(*node).expect("enrolled").counted;
+            Survivor { place: *index, sequence: masking.masks().sequence(), from: counted }
+        });
+        let (round, occasion) = (self.aggregator.round() + 1, *self.aggregator.occasion());
+        let survivors = Survivors { epoch: 1, round, occasion, entries: entries.collect() };
+        // It would open, if members answered.
+        for member in &mut self.committee {
+            member.on_survivors(LIAR, &survivors)?;
+        }
+        panic!("members answered for a set that tells somebody apart");
+    }
+
+    /// The same of some assets: the others are not asked.
+    fn round_of(
+        &mut self,
+        those: &[usize],
+        asked: impl Fn(usize) -> MaskedRequest,
+    ) -> Result<Vec<i64>, SecureError> {
+        let last = asked(those[those.len() - 1]).request;
         self.aggregator.turn(0, asked_of_all(&last));
-        for index in 0..self.assets.len() {
+        for index in those.iter().copied() {
             let answer = self.answer(index, &asked(index))?;
             let node = self.assets[index].0;
             self.aggregator.on_contribution(node, &answer.masked)?;
         }
-        let survivors = self.aggregator.close()?;
+        let survivors = self.published(those)?;
         let mut opened = None;
         for member in &mut self.committee {
             let reply = member.on_survivors(LIAR, &survivors)?;
@@ -173,4 +203,52 @@ fn an_answer_to_one_question_waits_for_nobody_who_answers_the_next() {
     assert_eq!((receipt.counted, receipt.resolved), (1, 2));
     let again = fleet.answer(0, &MaskedRequest { receipt, ..next }).expect("answers");
     assert_eq!((again.masked.sequence, again.heading.base), (3, 1));
+}
+
+/// A round at a price, of which those who are not among `those` hear nothing. `rounds` is what is counted of each.
+fn ask(
+    fleet: &mut Fleet,
+    rounds: &mut [u32; 5],
+    round: u32,
+    price: f64,
+    those: &[usize],
+) -> Result<Vec<i64>, SecureError> {
+    let node = |index: &usize| NodeId(1 + *index as u64);
+    let receipts: Vec<Receipt> =
+        (0..5).map(|index| fleet.aggregator.receipt(node(&index)).expect("enrolled")).collect();
+    let opened = fleet.round_of(those, |index| {
+        let mut asked = asked(round, rounds[index], 0, 0);
+        (asked.receipt, asked.request.prices[0]) = (receipts[index], price);
+        asked
+    })?;
+    those.iter().for_each(|index| rounds[*index] = round);
+    Ok(opened)
+}
+
+#[test]
+fn fewer_than_changes_are_left_out_of_questions_that_others_answer() {
+    let but = |out: usize| -> Vec<usize> { (0..5).filter(|index| *index != out).collect() };
+    let all = [0, 1, 2, 3, 4];
+    // At the prices of one round in the next, those who were in both do not move, and who was left out moves alone. This is what a fleet that waits
+    // for nobody shows of whoever is late: of two assets in a horizon here.
+    let begun = || {
+        let mut fleet = fleet();
+        let mut rounds = [0; 5];
+        for (round, price, those) in [
+            (1, 0.4, all.to_vec()),
+            (2, 0.1, but(0)),
+            (3, 0.1, all.to_vec()),
+            (4, 0.4, but(1)),
+            (5, 0.4, all.to_vec()),
+        ] {
+            ask(&mut fleet, &mut rounds, round, price, &those).expect("opens");
+        }
+        (fleet, rounds)
+    };
+    for out in 0..5 {
+        let (mut fleet, mut rounds) = begun();
+        let third = ask(&mut fleet, &mut rounds, 6, 0.2, &but(out));
+        let found = third.map(|_| ()).map_err(|error| error.reason());
+        assert_eq!(found, if out < 2 { Ok(()) } else { Err("left_out") }, "{out}");
+    }
 }

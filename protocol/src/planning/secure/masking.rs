@@ -40,11 +40,21 @@ pub struct Masking {
     /// The round of the answer that is counted; 0 when none is.
     counted: u32,
     noise: Option<Noise>,
+    /// What was released last under noise: to the same question it is said again, in whatever generation of the sum, and costs nothing.
+    told: Option<Told>,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    question: [u8; 32],
+    steps: Vec<i64>,
 }
 
 #[derive(Clone, Debug)]
 struct Noise {
     mechanism: Mechanism,
+    /// Whether the mechanism is of the length of shares that are asked for.
+    sized: bool,
     /// Every release draws from a stream of its own, named by its epoch and count: the same one again gives the same noise.
     seed: Zeroizing<[u8; 32]>,
 }
@@ -66,14 +76,15 @@ impl Masking {
     /// Masks under which nothing was said yet.
     #[must_use]
     pub fn new(masks: privacy::Asset) -> Self {
-        Self { masks, outstanding: None, counted: 0, noise: None }
+        Self { masks, outstanding: None, counted: 0, noise: None, told: None }
     }
 
     /// With noise on every share of every new answer, and on the slopes of affine models, from a secret seed of the caller's random source; squares behind them are not told. Meant for
     /// methods that need no more, as exchange without adaptation, asynchronous exchange and the asynchronous method do: the solver goes on as if the noise were not there.
     #[must_use]
     pub fn with_noise(self, mechanism: Mechanism, seed: [u8; 32]) -> Self {
-        Self { noise: Some(Noise { mechanism, seed: Zeroizing::new(seed) }), ..self }
+        let (seed, sized) = (Zeroizing::new(seed), false);
+        Self { noise: Some(Noise { mechanism, sized, seed }), ..self }
     }
 
     /// The masks of a later epoch: nothing is counted in it yet. What was spent stays spent; what an answer costs follows from its length.
@@ -110,7 +121,8 @@ impl Masking {
             return Err(PlanError::Horizon { found, expected }.into());
         }
         self.begin(request, &asked.receipt)?;
-        if self.noise.as_ref().is_some_and(|noise| noise.mechanism.is_spent()) {
+        self.fit(request)?;
+        if self.is_spent() && !self.would_repeat(asset, request) {
             return self.stop(request, asked.receipt.generation).map(Some);
         }
         if asset.on_request(request)?.is_none() {
@@ -121,10 +133,41 @@ impl Masking {
         else {
             return Ok(None);
         };
-        let Some(released) = self.release(&whole, request)? else {
-            return Ok(Some(Reply::Spent));
+        let question = whatever_is_counted(&answered);
+        let again =
+            self.told.as_ref().filter(|told| told.question == question).map(|told| told.steps.clone());
+        let released = match again {
+            Some(steps) => Some(steps),
+            None => self.release(&whole, request)?,
         };
+        let Some(released) = released else {
+            return self.stop(request, asked.receipt.generation).map(Some);
+        };
+        self.told = self.noise.is_some().then(|| Told { question, steps: released.clone() });
         self.say(&released, &answered, asked.receipt.generation).map(Some)
+    }
+
+    /// What an answer costs follows from its length, which a method and a horizon decide.
+    fn fit(&mut self, request: &Request) -> Result<(), PrivacyError> {
+        let Some(noise) = &mut self.noise else { return Ok(()) };
+        let shares = request.prices.len();
+        let models = matches!(request.question, Question::Intercept { .. });
+        let told = if models { request.question.layout(shares).entries() } else { shares };
+        if noise.mechanism.entries() != told {
+            noise.mechanism = noise.mechanism.resized(told)?;
+        }
+        noise.sized = true;
+        Ok(())
+    }
+
+    /// Whether the answer to a request is one that was released already.
+    fn would_repeat(&self, asset: &Asset, request: &Request) -> bool {
+        let told = |request: &Request| {
+            self.told.as_ref().is_some_and(|told| told.question == whatever_is_counted(request))
+        };
+        // One at a time, the last answer comes again in a new generation, whatever is asked.
+        let last = asset.request().filter(|_| request.question.one_at_a_time() && request.accepted == 0);
+        told(request) || last.is_some_and(told)
     }
 
     /// Follows the sum into its generation. That the asset's answer in it is the one that the coordinator counts keeps it from asking an asset alone to
@@ -180,9 +223,6 @@ impl Masking {
         // Slopes are told with as much noise as shares, in their own scale. What else follows shares is not told.
         let models = matches!(request.question, Question::Intercept { .. });
         let told = if models { whole.len() } else { shares };
-        if noise.mechanism.entries() != told {
-            noise.mechanism = noise.mechanism.resized(told)?;
-        }
         let bits = noise.mechanism.slope_bits();
         let scaled = |(place, entry): (usize, &i64)| match place < shares {
             true => *entry,
@@ -204,6 +244,7 @@ impl Masking {
 
     /// The budget is spent: the plan here stays as it was last told, or the asset withdraws with zeros, which cost nothing, until they are counted.
     fn stop(&mut self, request: &Request, generation: u64) -> Result<Reply, SecureError> {
+        self.told = None;
         let keeps = self.noise.as_ref().is_none_or(|n| n.mechanism.when_spent() == WhenSpent::KeepLast);
         if keeps || self.masks.counted().iter().all(|value| *value == 0) {
             return Ok(Reply::Spent);
@@ -218,10 +259,10 @@ impl Masking {
         self.noise.as_ref().map(|noise| noise.mechanism.ledger())
     }
 
-    /// Whether the budget covers no further answer; never without noise.
+    /// Whether the budget covers no further answer; never without noise, and not before it is known how long an answer is.
     #[must_use]
     pub fn is_spent(&self) -> bool {
-        self.noise.as_ref().is_some_and(|noise| noise.mechanism.is_spent())
+        self.noise.as_ref().is_some_and(|noise| noise.sized && noise.mechanism.is_spent())
     }
 
     /// The masks and their count.
@@ -252,7 +293,10 @@ impl Masking {
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), PrivacyError> {
         let mut reader = Reader::new(snapshot);
         reader.array_of(4)?;
-        reader.uint()?;
+        let version = reader.uint()?;
+        if version != 2 {
+            return Err(PrivacyError::Epoch { found: version, expected: self.masks.terms().parts().epoch });
+        }
         let masks = reader.bytes()?;
         reader.array_of(3)?;
         let (horizon, round, base) = (reader.uint()?, reader.uint()? as u32, reader.uint()? as u32);
@@ -281,7 +325,11 @@ pub(super) fn asked_of_all(request: &Request) -> Option<[u8; 32]> {
     if request.question.one_at_a_time() {
         return None;
     }
-    // What is counted of one asset, and whether the plan is over, is not the question.
+    Some(whatever_is_counted(request))
+}
+
+/// The digest of a question: what is counted of one asset, and whether the plan is over, is not of it.
+fn whatever_is_counted(request: &Request) -> [u8; 32] {
     let question = Request { accepted: 0, committed: None, ..request.clone() };
-    Some(Sha256::digest(question.encode()).into())
+    Sha256::digest(question.encode()).into()
 }

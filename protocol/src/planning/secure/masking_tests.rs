@@ -67,16 +67,20 @@ fn asset() -> Asset {
     Asset::new(OWN, problem.expect("valid"), QpSettings::default()).expect("solvable")
 }
 
-fn noise(answers: u64, when_spent: WhenSpent) -> Mechanism {
-    let settings = NoiseSettings {
+fn settings() -> NoiseSettings {
+    NoiseSettings {
         grain_bits: 8,
         clip: 1 << 24,
         norm: None,
         slope_bits: 0,
         variance: 1 << 30,
         budget: u64::MAX,
-        when_spent,
-    };
+        when_spent: WhenSpent::KeepLast,
+    }
+}
+
+fn noise(answers: u64, when_spent: WhenSpent) -> Mechanism {
+    let settings = NoiseSettings { when_spent, ..settings() };
     let cost = Mechanism::new(settings, ENTRIES).expect("in range").cost();
     Mechanism::new(NoiseSettings { budget: cost * answers, ..settings }, ENTRIES).expect("in range")
 }
@@ -189,6 +193,45 @@ fn under_noise_squares_say_nothing() {
         let (squares, limit) = said(prices);
         assert_eq!(squares, vec![limit; 2], "whatever they are");
     }
+}
+
+#[test]
+fn the_same_question_in_a_new_generation_gets_the_same_noise_and_costs_nothing() {
+    let fresh = || Masking::new(masks(1)).with_noise(noise(1, WhenSpent::KeepLast), seed(OWN.0).noise());
+    for outlasts in [false, true] {
+        let (mut solver, mut masking) = (asset(), fresh());
+        let said = |masking: &Masking| masking.masks().outstanding().expect("said").to_vec();
+        bytes(masking.on_request(&mut solver, &asked(1, 0, 0, 0)).expect("answers"));
+        let first = said(&masking);
+        for generation in 2..20 {
+            let mut again = asked(1, 0, 0, generation - 1);
+            again.receipt.generation = generation;
+            if outlasts {
+                // With a method without rounds the coordinator may be further: the last answer comes again.
+                again.request.round = 7;
+            }
+            bytes(masking.on_request(&mut solver, &again).expect("answers"));
+            assert_eq!(said(&masking), first);
+        }
+        assert_eq!(masking.ledger().expect("noise").releases(), 1);
+        // Counted, the next question is another one, and the budget is spent.
+        let mut next = asked(8, 1, 19, 19);
+        next.receipt.generation = 19;
+        assert_eq!(masking.on_request(&mut solver, &next), Ok(Some(Reply::Spent)));
+    }
+}
+
+#[test]
+fn a_budget_for_one_answer_is_one_whatever_stands_behind_its_shares() {
+    // As a node makes it before it knows the method: for all entries, of which two are squares.
+    let one = NoiseSettings { budget: noise(1, WhenSpent::KeepLast).cost(), ..settings() };
+    let mechanism = Mechanism::new(one, ENTRIES + 2).expect("in range");
+    let mut masking = Masking::new(masks_of(1, ENTRIES + 2)).with_noise(mechanism, [5; 32]);
+    assert!(!masking.is_spent(), "not before it is known what an answer costs");
+    let mut asked = asked(1, 0, 0, 0);
+    asked.request.question = Question::Exchange { rho: 1.0, relaxation: 1.0, shift: vec![0.0; ENTRIES] };
+    bytes(masking.on_request(&mut asset(), &asked).expect("answers"));
+    assert!(masking.is_spent());
 }
 
 #[test]

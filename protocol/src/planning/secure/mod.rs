@@ -57,7 +57,7 @@ impl SecureError {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Plan(_) => "plan_contribution",
+            Self::Plan(error) => error.reason(),
             Self::Privacy(error) => error.reason(),
             Self::Message(_) => "plan_malformed",
         }

@@ -43,7 +43,7 @@ pub enum Window {
     },
     /// It stays closed.
     Unopened {
-        /// A stable word: `committee_silent`, `implausible`, `too_few`, `changes`, `horizon`.
+        /// A stable word: `committee_silent`, `implausible`, `too_few`, `changes`, `left_behind`, `horizon`.
         reason: &'static str,
     },
     /// A deputy was named for a lost member.
@@ -64,6 +64,12 @@ pub enum Window {
     },
 }
 
+/// So many generations in a row that show no sum, and the plan ends with what was agreed last.
+const MAX_VAIN: u32 = 8;
+
+/// How often the pause before a further generation doubles at the most.
+const MAX_DOUBLINGS: u32 = 6;
+
 /// What audits told a coordinator of the committee, epoch after epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Suspicion {
@@ -80,7 +86,8 @@ const MAX_WINDOWS: usize = 64;
 /// come in with their authenticated sender, and go out by [`Party::poll_transmit`]. What is kept is bounded by the terms' roster.
 ///
 /// A coordinator asks members that are silent for `patience` again, then has a deputy recover the first of them if the terms permit it, then gives the
-/// window up and begins the sum again. When a sum is implausible, it begins again too, and first has a deputy recompute one member's part.
+/// window up and begins the sum again. When a sum is implausible, it begins again too, and first has a deputy recompute one member's part. Each further
+/// generation in a row waits twice as long, and after [`MAX_VAIN`] the plan ends with what was agreed last, if anything was.
 #[derive(Debug)]
 pub struct Party {
     node: NodeId,
@@ -96,6 +103,12 @@ pub struct Party {
     audit: Option<(NodeId, Instant)>,
     /// Members that were audited in this epoch.
     audited: Vec<NodeId>,
+    /// Generations in a row of which no sum was opened.
+    vain: u32,
+    /// Until when nobody is asked, since several were.
+    paused: Option<Instant>,
+    /// When it is decided what becomes of those who wait and may not be summed with whoever is here.
+    stuck: Option<Instant>,
     suspicion: Suspicion,
     /// A member would have to be audited, and the epoch permits no further recovery.
     exhausted: bool,
@@ -111,7 +124,8 @@ impl Party {
     pub fn new(node: NodeId, coordinator: NodeId, terms: Arc<Terms>, patience: Duration) -> Self {
         let (windows, out, own) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
         let (masking, member, gathering, waits) = (None, None, None, None);
-        let (audit, audited, suspicion, exhausted) = (None, Vec::new(), Suspicion::default(), false);
+        let (audit, audited, vain, paused, stuck) = (None, Vec::new(), 0, None, None);
+        let (suspicion, exhausted) = (Suspicion::default(), false);
         Self {
             node,
             coordinator,
@@ -123,6 +137,9 @@ impl Party {
             waits,
             audit,
             audited,
+            vain,
+            paused,
+            stuck,
             suspicion,
             exhausted,
             windows,
@@ -177,11 +194,11 @@ impl Party {
         Ok(())
     }
 
-    /// What a member of the plan is asked now; `None` for a stranger, and while an answer of it waits to be opened.
+    /// What a member of the plan is asked now; `None` for a stranger, while an answer of it waits to be opened, and while nobody is asked.
     #[must_use]
     pub fn request(&self, lead: &Coordinator, member: NodeId) -> Option<MaskedRequest> {
         let gathering = self.gathering.as_ref()?;
-        let waits = gathering.holds(member) && lead.outcome().is_none();
+        let waits = (gathering.holds(member) || self.paused.is_some()) && lead.outcome().is_none();
         if waits { None } else { gathering.request(lead, member) }
     }
 
@@ -313,6 +330,7 @@ impl Party {
         }
         match opened {
             Ok(Some((opened, asked))) => {
+                self.vain = 0;
                 self.tell(Window::Opened { survivors: opened.survivors.len() });
                 Ok(asked)
             }
@@ -326,22 +344,46 @@ impl Party {
         }
     }
 
+    /// The sum begins again: at once, then after pauses. What nobody can open ends the plan, when something was agreed on before.
     fn begin_again(&mut self, now: Instant, lead: &mut Coordinator) -> Vec<NodeId> {
-        self.gathering.as_mut().map_or_else(Vec::new, |gathering| gathering.begin_again(lead, now))
+        let Some(gathering) = &mut self.gathering else { return Vec::new() };
+        let mut asked = gathering.begin_again(lead, now);
+        self.vain = self.vain.saturating_add(1);
+        if self.vain > MAX_VAIN && lead.is_agreed() {
+            return lead.end(now);
+        }
+        if let Some(doublings) = self.vain.checked_sub(2) {
+            self.paused = Some(now.saturating_add(self.patience * (1 << doublings.min(MAX_DOUBLINGS))));
+            asked.clear();
+        }
+        asked
     }
 
-    /// Has a deputy recompute the part of one member that was not audited yet, as long as the terms permit recoveries: it tells who lied, or one who did not.
+    /// Has a deputy recompute the part of one member that was not audited yet, as long as the terms permit recoveries: it tells who lied, or one who did not. Who is
+    /// audited, and by whom, is drawn from what nobody knew before all had answered.
     fn begin_audit(&mut self, now: Instant) {
         let seats: Vec<NodeId> = self.terms.parts().committee.iter().map(|seat| seat.node).collect();
         let own = self.node;
         let Some(gathering) = &mut self.gathering else { return };
+        let Some(lot) = gathering.aggregator().lot() else { return };
+        let from = |place: usize| {
+            let first = usize::from(lot[place]) % seats.len();
+            seats[first..].iter().chain(&seats[..first]).copied()
+        };
         let (here, Suspicion { audited, liars }) = (&self.audited, &self.suspicion);
-        let fresh = seats.iter().filter(|seat| **seat != own && !audited.contains(seat));
-        let known = liars.iter().filter(|seat| seats.contains(seat));
-        let Some(suspect) = known.chain(fresh).copied().find(|seat| !here.contains(seat)) else { return };
-        let Some(deputy) = seats.iter().copied().find(|seat| *seat != suspect) else { return };
-        let Ok(recover) = gathering.recover(suspect, deputy) else {
-            self.exhausted = true;
+        let fresh = from(0).filter(|seat| *seat != own && !audited.contains(seat));
+        let known = liars.iter().copied().filter(|seat| seats.contains(seat));
+        let suspects: Vec<NodeId> = known.chain(fresh).filter(|seat| !here.contains(seat)).collect();
+        // Who has a deputy already is recomputed by that one. A known liar is nobody's deputy.
+        let pairs = suspects.iter().flat_map(|suspect| {
+            let deputies = from(1).filter(move |seat| seat != suspect && !liars.contains(seat));
+            deputies.map(move |deputy| (*suspect, deputy))
+        });
+        let found = pairs
+            .into_iter()
+            .find_map(|(suspect, deputy)| Some((suspect, deputy, gathering.recover(suspect, deputy).ok()?)));
+        let Some((suspect, deputy, recover)) = found else {
+            self.exhausted |= !suspects.is_empty();
             return;
         };
         self.audited.push(suspect);
@@ -379,20 +421,33 @@ impl Party {
                 gathering.align(lead);
             }
             let due = self.audit.is_none()
+                && self.paused.is_none()
                 && self.gathering.as_ref().zip(lead.as_deref()).is_some_and(|(own, lead)| own.is_due(lead));
             if let Some(bytes) = self.own.pop_front() {
                 asked.extend(self.take(now, lead.as_deref_mut(), self.node, &bytes)?);
             } else if due {
-                self.close(now)?;
+                self.close(now, false)?;
             } else {
+                self.watch(now, lead.as_deref());
                 return Ok(asked);
             }
         }
     }
 
-    fn close(&mut self, now: Instant) -> Result<(), SecureError> {
+    /// Sets when it is decided about those who may not be summed with whoever is here.
+    fn watch(&mut self, now: Instant, lead: Option<&Coordinator>) {
+        let own = self.gathering.as_ref().zip(lead).filter(|(_, lead)| lead.outcome().is_none());
+        self.stuck = match own {
+            Some((gathering, lead)) if gathering.is_stuck(lead) => {
+                self.stuck.or_else(|| Some(now.saturating_add(lead.deadline())))
+            }
+            _ => None,
+        };
+    }
+
+    fn close(&mut self, now: Instant, late: bool) -> Result<(), SecureError> {
         let Some(gathering) = &mut self.gathering else { return Ok(()) };
-        let survivors = gathering.close()?;
+        let survivors = if late { gathering.close_late()? } else { gathering.close()? };
         self.waits = Some((Asked::Once, now.saturating_add(self.patience)));
         self.tell(Window::Published { survivors: survivors.entries.len() });
         self.tell_committee(&survivors.encode(), None);
@@ -404,10 +459,13 @@ impl Party {
     pub fn poll_timeout(&self, lead: &Coordinator) -> Option<Instant> {
         let waits = self.waits.map(|(_, until)| until);
         let audit = self.audit.map(|(_, until)| until);
+        if lead.outcome().is_some() {
+            return waits.into_iter().chain(audit).min();
+        }
         // While a set waits for the committee, a round's deadline decides nothing.
         let held = (waits.is_some() || audit.is_some()) && lead.waits();
-        let own = if held { None } else { lead.poll_timeout() };
-        waits.into_iter().chain(audit).chain(own).min()
+        let own = if held || self.paused.is_some() { None } else { lead.poll_timeout() };
+        waits.into_iter().chain(audit).chain(self.paused).chain(self.stuck).chain(own).min()
     }
 
     /// Goes on at a deadline of the committee or of the method; answers who is to be asked.
@@ -423,22 +481,40 @@ impl Party {
         let mut asked = match self.waits {
             Some((asked, until)) if until <= now => self.press(now, asked, lead),
             _ if unaudited => Vec::new(),
+            _ if self.paused.take_if(|until| *until <= now).is_some() => lead.begin_again(now),
+            _ if self.stuck.take_if(|until| *until <= now).is_some() => self.on_stuck(now, lead),
             _ => self.on_deadline(now, lead)?,
         };
         asked.extend(self.settle(now, Some(lead))?);
         Ok(asked)
     }
 
-    /// A round's deadline: those who are there are opened, if that closes it; then the method decides.
+    /// Who waits may not be told apart from those who were there: the plan goes on without them if it never was with them, else ends with what was agreed last.
+    /// Where nothing was, it waits for who is missing.
+    fn on_stuck(&mut self, now: Instant, lead: &mut Coordinator) -> Vec<NodeId> {
+        let Some(gathering) = &mut self.gathering else { return Vec::new() };
+        if let Some(asked) = gathering.leave_behind(lead, now) {
+            self.tell(Window::Unopened { reason: "left_behind" });
+            return asked;
+        }
+        self.tell(Window::Unopened { reason: "changes" });
+        if lead.is_agreed() { lead.end(now) } else { Vec::new() }
+    }
+
+    /// A deadline: those who are there are opened, if that closes the round; then the method decides.
     fn on_deadline(&mut self, now: Instant, lead: &mut Coordinator) -> Result<Vec<NodeId>, SecureError> {
         let Some(gathering) = &mut self.gathering else { return Ok(Vec::new()) };
-        if gathering.is_stuck() {
-            // Who is left may not be told apart from those who were there.
-            self.tell(Window::Unopened { reason: "changes" });
-            return Ok(lead.end(now));
+        if lead.waits() && gathering.is_stuck(lead) {
+            // The next round would be stuck too.
+            self.stuck = None;
+            let asked = self.on_stuck(now, lead);
+            if !asked.is_empty() || lead.outcome().is_some() {
+                return Ok(asked);
+            }
         }
+        let Some(gathering) = &mut self.gathering else { return Ok(Vec::new()) };
         if lead.waits() && gathering.is_due_at_deadline(lead) {
-            self.close(now)?;
+            self.close(now, true)?;
             return Ok(Vec::new());
         }
         let few = lead.waits() && gathering.aggregator().ready() < self.terms.parts().k_min;
@@ -446,6 +522,11 @@ impl Party {
         let asked = lead.on_timeout(now);
         if few && lead.round() == before {
             self.tell(Window::Unopened { reason: "too_few" });
+        }
+        // Somebody is silent: who is here is opened without it.
+        let due = self.waits.is_none() && self.audit.is_none() && !lead.waits() && lead.is_silent();
+        if due && self.gathering.as_ref().is_some_and(|gathering| gathering.is_due_at_deadline(lead)) {
+            self.close(now, true)?;
         }
         Ok(asked)
     }
@@ -484,7 +565,7 @@ impl Party {
 
     /// A later horizon begins, or other members: the sum is empty, and what waits is dropped.
     pub fn restart(&mut self, lead: &Coordinator) {
-        self.waits = None;
+        (self.waits, self.stuck) = (None, None);
         if let Some(gathering) = &mut self.gathering {
             if !gathering.is_open() {
                 self.windows.push_back(Window::Unopened { reason: "horizon" });
@@ -544,6 +625,11 @@ impl Party {
     #[must_use]
     pub const fn masking(&self) -> Option<&Masking> {
         self.masking.as_ref()
+    }
+
+    /// Takes an asset's masks on, where there are none: its part came later than the epoch.
+    pub fn take_on(&mut self, masking: Masking) {
+        self.masking.get_or_insert(masking);
     }
 
     /// Gives the masks away, for the next epoch.

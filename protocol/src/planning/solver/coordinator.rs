@@ -37,7 +37,7 @@ use crate::{
     time::Instant,
 };
 
-pub use sums::Heading;
+pub use sums::{Agreed, Heading};
 
 /// How many more steps are taken from the same answers: convergence is two sweeps.
 const SWEEPS: u32 = 2;
@@ -103,11 +103,18 @@ struct Member {
     retired: bool,
     /// How often the sum began anew for it in the horizon.
     anew: u32,
+    /// Its answer is here under masks, and not in the sum yet.
+    held: bool,
 }
 
 impl Member {
     fn has_answered(&self, round: u32) -> bool {
         self.retired || self.accepted == round
+    }
+
+    /// Whether an answer of it is due that did not come.
+    fn is_awaited(&self) -> bool {
+        self.owing && !self.retired && !self.held
     }
 
     fn is_known(&self) -> bool {
@@ -142,6 +149,8 @@ pub struct Coordinator {
     /// How many are asked together at least, if anybody is.
     together: usize,
     reports: VecDeque<RoundReport>,
+    /// How many were in the last sum that was agreed on before it began again, and at which prices.
+    agreed: Option<Agreed>,
 }
 
 impl Coordinator {
@@ -175,6 +184,7 @@ impl Coordinator {
             silent: 0,
             retired: false,
             anew: 0,
+            held: false,
         };
         Ok(Self {
             sum: vec![0; method.layout().entries()],
@@ -191,6 +201,7 @@ impl Coordinator {
             drift: drift::Drift::default(),
             together: 1,
             reports: VecDeque::new(),
+            agreed: None,
         })
     }
 
@@ -254,6 +265,7 @@ impl Coordinator {
         (self.sweeps, self.unconfirmed, self.drift) = (0, false, drift::Drift::default());
         self.drift.publish(self.round);
         self.members.iter_mut().for_each(|member| member.anew = 0);
+        self.agreed = None;
         self.forget();
         self.open(now);
         Ok(self.everyone(now))
@@ -333,7 +345,7 @@ impl Coordinator {
         let place = self.drift.place(round);
         let member = &mut self.members[index];
         (member.accepted, member.arrived, member.swept, member.silent) = (round, true, true, 0);
-        (member.owing, member.place) = (false, place);
+        (member.owing, member.place, member.held) = (false, place, false);
     }
 
     /// What an addition leads to.
@@ -356,7 +368,7 @@ impl Coordinator {
         if self.method.rounds() {
             return Some(deadline);
         }
-        let asked = self.members.iter().filter(|member| !member.retired && member.owing);
+        let asked = self.members.iter().filter(|member| member.is_awaited());
         let silent = asked.map(|member| member.asked.saturating_add(self.pace.deadline)).min();
         self.step_at.into_iter().chain(silent).min()
     }
@@ -392,7 +404,7 @@ impl Coordinator {
             _ => Vec::new(),
         };
         let deadline = self.pace.deadline;
-        for member in self.members.iter_mut().filter(|member| !member.retired && member.owing) {
+        for member in self.members.iter_mut().filter(|member| member.is_awaited()) {
             if self.phase != Phase::Idle && member.asked.saturating_add(deadline) <= now {
                 (member.asked, member.silent) = (now, member.silent.saturating_add(1));
                 asked.push(member.node);
@@ -502,6 +514,12 @@ impl Coordinator {
     }
 
     fn commit(&mut self, now: Instant, outcome: Outcome) -> Vec<NodeId> {
+        // A plan that ends unfinished is the last that was agreed on, not what few of a new sum lead to.
+        let agreed =
+            self.agreed.as_ref().filter(|_| outcome == Outcome::Absent).and_then(|_| self.agreement());
+        if let Some(agreed) = agreed {
+            self.method.resume(agreed.prices());
+        }
         self.phase = Phase::Done(outcome);
         self.step_at = None;
         self.round += 1;
@@ -516,7 +534,7 @@ impl Coordinator {
     /// Everyone who answers, as asked now.
     fn everyone(&mut self, now: Instant) -> Vec<NodeId> {
         for member in &mut self.members {
-            (member.asked, member.arrived, member.owing) = (now, false, true);
+            (member.asked, member.arrived, member.owing, member.held) = (now, false, true, false);
         }
         self.members.iter().filter(|member| !member.retired).map(|member| member.node).collect()
     }
@@ -528,6 +546,7 @@ impl Coordinator {
         for member in &mut self.members {
             (member.accepted, member.arrived, member.swept, member.silent) = (0, false, false, 0);
             (member.retired, member.owing, member.place) = (false, true, f64::NEG_INFINITY);
+            member.held = false;
         }
     }
 

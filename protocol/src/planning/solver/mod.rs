@@ -32,13 +32,14 @@ pub mod quasi_newton;
 mod report;
 pub mod request;
 pub mod response;
+mod secants;
 pub mod slots;
 pub mod thresholds;
 
 pub use asset::Asset;
 pub use auto::{Choice, Reason, choose};
 pub use contribution::Contribution;
-pub use coordinator::{Coordinator, Heading, Pace};
+pub use coordinator::{Agreed, Coordinator, Heading, Pace};
 pub use layout::{Blocks, Curvature, Layout};
 pub use method::{Kind, Method, MethodSettings, Progress, Tally, method};
 pub use report::{MAX_REPORTS, RoundReport};

@@ -275,6 +275,7 @@ fn a_member_has_no_more_lives_than_the_limit_says() {
         put(&mut writer, b"k", b"v", 1);
         let applied = sync(&mut writer, &mut victim).unwrap();
         let over = SyncError::TooMany { what: "lives", found: 3, max: 2 };
+        assert_eq!(over.reason(), "sync_lives");
         assert_eq!(
             applied.refused.iter().map(|(_, error)| *error).collect::<Vec<_>>(),
             vec![over; usize::from(life >= 2)]

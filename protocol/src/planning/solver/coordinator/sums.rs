@@ -1,6 +1,7 @@
 //! The sum of several contributions at once, when nobody but their assets knows them one by one.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::{Coordinator, Phase};
 use crate::{
@@ -18,6 +19,19 @@ pub struct Heading {
     pub round: u32,
     /// The round of the contribution that it replaces in the sum; 0 when there is none.
     pub base: u32,
+}
+
+/// What was agreed on before the sum began again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agreed {
+    members: usize,
+    prices: Vec<f64>,
+}
+
+impl Agreed {
+    pub(super) fn prices(&self) -> &[f64] {
+        &self.prices
+    }
 }
 
 impl Coordinator {
@@ -50,9 +64,57 @@ impl Coordinator {
         if !matches!(self.phase, Phase::Open { .. }) {
             return Vec::new();
         }
+        self.agreed = self.agreement();
         self.forget();
         self.open(now);
         self.everyone(now)
+    }
+
+    /// What is agreed on in this horizon: by those in the sum, or by those who were before it had to begin again, if they were more.
+    #[must_use]
+    pub fn agreement(&self) -> Option<Agreed> {
+        let members = self.members.iter().filter(|member| member.accepted > 0).count();
+        match &self.agreed {
+            Some(agreed) if agreed.members > members => Some(agreed.clone()),
+            _ => (members > 0).then(|| Agreed { members, prices: self.prices().to_vec() }),
+        }
+    }
+
+    /// Goes on from what was agreed on in the same horizon, with other members or after a failure.
+    #[must_use]
+    pub fn going_on_from(self, agreed: Option<Agreed>) -> Self {
+        Self { agreed, ..self }
+    }
+
+    /// How many members the plan that is agreed on counts.
+    #[must_use]
+    pub fn agreed(&self) -> usize {
+        self.agreement().map_or(0, |agreed| agreed.members)
+    }
+
+    /// Whether as many as a version needs have agreed on something in this horizon.
+    #[must_use]
+    pub fn is_agreed(&self) -> bool {
+        self.agreed() >= self.pace.quorum
+    }
+
+    /// Somebody's answer is here under masks: it is not silent.
+    pub fn hold(&mut self, node: NodeId) {
+        if let Ok(place) = self.position(node) {
+            (self.members[place].held, self.members[place].silent) = (true, 0);
+        }
+    }
+
+    /// Whether a deadline has passed since somebody last answered that answers still.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.members.iter().any(|member| member.silent > 0 && !member.retired)
+    }
+
+    /// How long a round waits, or a silent member before it is asked again.
+    #[must_use]
+    pub const fn deadline(&self) -> Duration {
+        self.pace.deadline
     }
 
     /// Takes the running sum with contributions in it that were admitted, each of them with the round that it answers, and answers who
@@ -93,7 +155,7 @@ impl Coordinator {
         if self.method.rounds() && complete { self.close(now) } else { Vec::new() }
     }
 
-    /// Ends a plan that cannot go on: it is committed as [`Outcome::Absent`]. Answers who is to be told.
+    /// Ends a plan that cannot go on: what was agreed on last is committed as [`Outcome::Absent`]. Answers who is to be told.
     pub fn end(&mut self, now: Instant) -> Vec<NodeId> {
         match self.phase {
             Phase::Open { .. } => self.commit(now, Outcome::Absent),

@@ -1,0 +1,199 @@
+//! A later horizon of the plan, as a file tells it: what differs from the one before.
+//!
+//! ```ron
+//! (
+//!     horizon: 1,
+//!     shift: 1,          // slots that are over: prices go on from those of slots so much later
+//!     terms: [(commodity: "power", preferred: [2, 5], curvature: 1, min: [0, 0], max: [10, 10])],
+//! )
+//! ```
+
+use super::{
+    masks::widest,
+    place::options,
+    plan::{Plan, RawConstraint, RawTerm, assembly, config, own_problem},
+};
+use cosmosmesh_protocol::{
+    id::NodeId,
+    node::{PlanHorizon, Requests},
+};
+use serde::Deserialize;
+
+/// Why a later horizon is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HorizonError {
+    /// Not a horizon's file.
+    #[error("{0}")]
+    Form(Box<ron::error::SpannedError>),
+    /// One that is over, or the one that is planned.
+    #[error("horizon {found}: {current} is planned already")]
+    Over {
+        /// Which.
+        found: u64,
+        /// The one that is planned.
+        current: u64,
+    },
+    /// Something in it does not fit the plan.
+    #[error("{field}: {problem}")]
+    Part {
+        /// Where.
+        field: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Horizon")]
+struct RawHorizon {
+    horizon: u64,
+    #[serde(default)]
+    shift: usize,
+    #[serde(default)]
+    constraints: Option<Vec<RawConstraint>>,
+    #[serde(default)]
+    terms: Vec<RawTerm>,
+}
+
+/// A later horizon, checked.
+#[derive(Debug)]
+pub struct NextHorizon {
+    /// The plan in it.
+    pub plan: Plan,
+    /// What the node is told.
+    pub told: Box<PlanHorizon>,
+}
+
+impl Plan {
+    /// The horizon that a file tells of, which follows on this one. What it does not say is as it was: `constraints`, which everybody has to be told
+    /// alike, and all but the own `terms`.
+    ///
+    /// # Errors
+    /// [`HorizonError`].
+    pub fn next(&self, node: NodeId, text: &str) -> Result<NextHorizon, HorizonError> {
+        let next: RawHorizon =
+            options().from_str(text).map_err(|error| HorizonError::Form(Box::new(error)))?;
+        if next.horizon <= self.raw.horizon {
+            return Err(HorizonError::Over { found: next.horizon, current: self.raw.horizon });
+        }
+        let mut raw = self.raw.clone();
+        (raw.horizon, raw.terms) = (next.horizon, next.terms);
+        if let Some(constraints) = next.constraints {
+            raw.constraints = constraints;
+        }
+        let part = |field: &str, problem: String| HorizonError::Part { field: field.to_owned(), problem };
+        let known = |name: &String| self.commodities.contains(name);
+        for (place, term) in raw.terms.iter().enumerate() {
+            let field = format!("terms[{place}]");
+            if !known(&term.commodity) || raw.terms[..place].iter().any(|one| one.commodity == term.commodity)
+            {
+                let problem =
+                    format!("{:?} is no commodity of the plan, or has a term already", term.commodity);
+                return Err(part(&field, problem));
+            }
+            let lengths = [&term.preferred, &term.min, &term.max].map(Vec::len);
+            if lengths != [self.slots; 3] {
+                return Err(part(&field, format!("{lengths:?} values, of {} slots", self.slots)));
+            }
+        }
+        if let Some(rule) = raw.constraints.iter().find(|rule| !known(&rule.commodity)) {
+            return Err(part("constraints", format!("{:?} is no commodity of the plan", rule.commodity)));
+        }
+        let assembly = assembly(&raw).map_err(|problem| part("constraints", problem))?;
+        let problem = own_problem(&raw, node, &assembly).map_err(|problem| part("terms", problem))?;
+        let own = problem.as_ref().map_or(0.0, widest);
+        if let Some(masks) = self.masks.as_ref().filter(|masks| own > masks.most) {
+            let most = masks.most;
+            return Err(part(
+                "terms",
+                format!("a share of {own}, and under its masks none is greater than {most}"),
+            ));
+        }
+        let config = config(&raw, &assembly, problem);
+        let before = self.config.couplings.as_slice();
+        let moved = config.couplings.as_slice().iter().map(|coupling| {
+            let name = later(&coupling.name, next.shift);
+            before.iter().position(|old| old.name == name)
+        });
+        let told = Box::new(PlanHorizon {
+            horizon: next.horizon,
+            couplings: config.couplings.clone(),
+            problem: config.problem.clone(),
+            moved: moved.collect(),
+            requests: Requests::default(),
+        });
+        let plan = Self { config: Box::new(config), raw, ..self.clone() };
+        plan.check_own_part(node).map_err(|problem| part("terms", problem))?;
+        Ok(NextHorizon { plan, told })
+    }
+}
+
+/// The name that a constraint of a slot had when so many slots fewer were over: `power[0]` was `power[1]`. A constraint of the whole horizon keeps its name.
+fn later(name: &str, shift: usize) -> String {
+    let slot = name.strip_suffix(']').and_then(|name| name.rsplit_once('['));
+    match slot.and_then(|(name, slot)| Some((name, slot.parse::<usize>().ok()?))) {
+        Some((name, slot)) => format!("{name}[{}]", slot + shift),
+        None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use std::path::Path;
+
+    const DID: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+
+    fn plan() -> Plan {
+        let text = format!(
+            "(node: 1, state: \"state\", peers: [(node: 2, did: \"{DID}\", via: Inbound)], plan: (coordinators: [1], participants: [1, 2],
+               slots: 2, commodities: [(name: \"power\")], answers: InTheClear,
+               constraints: [(name: \"cable\", commodity: \"power\", kind: Budget, max: 4)],
+               terms: [(commodity: \"power\", preferred: [3, 1], curvature: 1, min: [0, 0], max: [5, 5])]))"
+        );
+        Config::parse("node.ron", &text, Path::new("/folder"))
+            .expect("it is right")
+            .plan
+            .expect("it is there")
+    }
+
+    #[test]
+    fn a_later_horizon_goes_on_from_the_prices_of_the_slots_that_it_keeps() {
+        let text = "(horizon: 2, shift: 1, terms: [(commodity: \"power\", preferred: [1, 4], curvature: 1, min: [0, 0], max: [5, 5])])";
+        let next = plan().next(NodeId(1), text).expect("it is right");
+        assert_eq!((next.told.horizon, next.plan.config.horizon), (2, 2));
+        let names: Vec<&str> = next.told.couplings.as_slice().iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["power[0]", "power[1]", "cable"]);
+        assert_eq!(next.told.moved, [Some(1), None, Some(2)]);
+        let over = next.plan.next(NodeId(1), text).expect_err("it is that one");
+        assert_eq!(over, HorizonError::Over { found: 2, current: 2 });
+        assert!(next.plan.next(NodeId(1), &text.replace("horizon: 2", "horizon: 3")).is_ok());
+    }
+
+    #[test]
+    fn what_does_not_fit_the_plan_is_refused_by_its_place() {
+        for (rest, field) in [
+            (
+                "terms: [(commodity: \"water\", preferred: [1, 4], curvature: 1, min: [0, 0], max: [5, 5])]",
+                "terms[0]: \"water\"",
+            ),
+            (
+                "terms: [(commodity: \"power\", preferred: [1], curvature: 1, min: [0, 0], max: [5, 5])]",
+                "terms[0]: [1, 2, 2]",
+            ),
+            (
+                "constraints: [(name: \"x\", commodity: \"air\", kind: Budget, max: 1)]",
+                "constraints: \"air\"",
+            ),
+            (
+                "terms: [(commodity: \"power\", preferred: [1, 1], curvature: 1, min: [2, 2], max: [1, 1])]",
+                "terms: ",
+            ),
+            ("coordinators: [2]", "coordinators"),
+        ] {
+            let error = plan().next(NodeId(1), &format!("(horizon: 1, {rest})")).expect_err(rest);
+            assert!(error.to_string().contains(field), "{rest}: {error}");
+        }
+    }
+}
