@@ -5,6 +5,7 @@ mod answer;
 mod ask;
 mod commit;
 mod election;
+mod epoch;
 mod heard;
 mod horizon;
 mod latest;

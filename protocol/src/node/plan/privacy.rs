@@ -4,7 +4,7 @@
 //! published; the coordinator only says which epoch is in force, and its method how long an answer is. What a mask or a release
 //! depends on is in the same batch as the message that it makes possible, so it is durable before that leaves.
 
-use super::{Node, PlanStage, Planning, latest::Slot};
+use super::{Node, Planning, latest::Slot};
 use crate::{
     cbor::{self, ARRAY, Reader},
     id::NodeId,
@@ -273,6 +273,11 @@ impl Private {
         let Some(party) = &mut self.party else { return Vec::new() };
         // What a node says to itself is refused when the other side had it already.
         party.on_timeout(now, coordinator).unwrap_or_default()
+    }
+
+    /// Whether somebody spoils sums who can be found in a later epoch only ([`Party::take_exhausted`]).
+    pub(super) fn take_exhausted(&mut self) -> bool {
+        self.party.as_mut().is_some_and(Party::take_exhausted)
     }
 
     /// The method that a term's masks were made for.
@@ -564,27 +569,6 @@ impl Node {
             return;
         }
         self.ask(asked);
-    }
-
-    /// Begins this coordinator's next term where a member spoils sums who cannot be found in this epoch: with keys of their own, as many members more may be audited. Whether it
-    /// did.
-    fn begins_epoch(&mut self) -> bool {
-        let id = self.config.id;
-        let Some(planning) = self.planning.as_mut() else { return false };
-        let candidates = planning.config.successors.len() as u32 + 1;
-        let next = planning.term.saturating_add(candidates);
-        let (Some(private), Some(coordinator)) = (&mut planning.private, &planning.coordinator) else {
-            return false;
-        };
-        let exhausted = private.party.as_mut().is_some_and(Party::take_exhausted);
-        if !exhausted || !private.covers(next) || coordinator.outcome().is_some() {
-            return false;
-        }
-        let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round().saturating_add(1));
-        let prices = coordinator.prices().to_vec();
-        planning.term = next;
-        self.report(Report::PlanTerm { term: next, coordinator: id });
-        self.coordinate_from(stage, round, &prices).is_some()
     }
 
     fn send_masks(&mut self) {
