@@ -6,7 +6,7 @@ use crate::{
     credential::CredentialError,
     discovery::{self, Discovery, Found},
     disk::{Disk, DiskError},
-    door::Door,
+    door::{Door, Waits},
     engine::{Engine, Parts, Shared},
     http,
     key::{self, KeyError},
@@ -16,12 +16,7 @@ use crate::{
     store::{Keeper, Store},
     tls::{Tls, TlsSetup},
     token::Token,
-    transport::{
-        ConnectionIds, StreamKind, datagram, endpoints,
-        quic::Quic,
-        room::Room,
-        stream::{Stopping, Streams},
-    },
+    transport::{StreamKind, datagram, endpoints::QuicSockets, quic::Quic, stream::Streams},
     trust,
 };
 use cosmosmesh_protocol::{
@@ -33,7 +28,7 @@ use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Did, KeyPair, Keyring},
     node::{
-        BundleSecurity, BundleSettings, InputError, Node, NodeConfig, PlanConfig, PrivacyConfig,
+        BundleSecurity, BundleSettings, InputError, Kept, Node, NodeConfig, PlanConfig, PrivacyConfig,
         Retransmission, SharedStateConfig, TrustConfig,
     },
     sync::SyncLimits,
@@ -109,7 +104,7 @@ pub enum StartError {
     },
     /// What was kept belongs to a part of the configuration that is not there any more.
     #[error(
-        "{}: it holds what belongs to {what}, of which the configuration says nothing any more: put that part back (`trust`, `plan`, `shared_state`). To set the \
+        "{}: it holds what belongs to {what}, of which the configuration says nothing any more: put that part back (`trust`, `shared_state`). To set the \
          store aside, with the inbox and all else that is in it, and begin an empty one, start once with --set-aside-store",
         path.display()
     )]
@@ -118,6 +113,12 @@ pub enum StartError {
         path: PathBuf,
         /// What it belongs to.
         what: &'static str,
+    },
+    /// Nothing keeps all that the plan's terms want of this node's asset.
+    #[error("plan.terms: {problem}")]
+    Plan {
+        /// Why not.
+        problem: String,
     },
     /// An address that cannot be listened at.
     #[error("{what} at {address}: {source}")]
@@ -218,6 +219,9 @@ impl Daemon {
             return Err(StartError::OwnKey { peer: peer.node });
         }
         let config = Arc::new(resume_plan(config)?);
+        if let Some(Err(problem)) = config.plan.as_ref().map(|plan| plan.check_own_part(config.node)) {
+            return Err(StartError::Plan { problem });
+        }
         let sockets = Sockets::bind(&config)?;
         let uncertainty = Duration::from_millis(u64::from(config.limits.clock_uncertainty_ms));
         let clock = Clock::start(uncertainty, start.civil);
@@ -234,17 +238,10 @@ impl Daemon {
         let store = Store::new(disk, open, config.store_file(), config.node)
             .map_err(|source| StartError::Store { path: config.store_file(), source })?;
         let mailbox = Mailbox::new();
-        let system = |what: &str| {
-            let what = what.to_owned();
-            move |source| StartError::System { what, source }
-        };
+        // After the store, which nobody else has open: the token of a daemon that runs stays.
+        let token = config.control.map(|_| Token::make(&config.token_file())).transpose()?;
         let keeper = Keeper::start(store.clone(), mailbox.clone()).map_err(system("a thread"))?;
-        let streams = Streams {
-            mailbox: mailbox.clone(),
-            stopping: Arc::new(Stopping::default()),
-            ids: Arc::new(ConnectionIds::default()),
-            room: Room::new(usize::from(config.limits.connections)),
-        };
+        let streams = Streams::new(mailbox.clone(), usize::from(config.limits.connections));
         let (shared, datagrams_dropped) = (Arc::new(Shared::default()), Arc::new(AtomicU64::new(0)));
         let addresses = sockets.addresses();
         let socket =
@@ -269,8 +266,17 @@ impl Daemon {
         let engine = Engine::new(parts);
         let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || engine.run());
         let engine = engine.map_err(system("a thread"))?;
-        let door =
-            Door { config: config.clone(), did: did.clone(), addresses, mailbox, store, shared, clock };
+        let waits = Waits::default();
+        let door = Door {
+            config: config.clone(),
+            did: did.clone(),
+            addresses,
+            mailbox,
+            store,
+            shared,
+            clock,
+            waits,
+        };
         let mut daemon = Self {
             config,
             did,
@@ -283,28 +289,55 @@ impl Daemon {
             quic: Vec::new(),
         };
         // From here on, dropping the daemon ends what was started.
-        daemon.serve(sockets, &streams, datagrams_dropped, tls.as_ref(), told).map_err(system("a thread"))?;
+        daemon.serve((sockets, told), &streams, datagrams_dropped, (tls.as_ref(), token))?;
+        daemon.config.tell_who_may_be_anybody();
         tracing::info!(node = %daemon.config.node, did = %daemon.did, "started");
         Ok(daemon)
     }
 
     fn serve(
         &mut self,
-        sockets: Sockets,
+        (sockets, told): (Sockets, Vec<(usize, Arc<Found>)>),
         streams: &Streams,
         dropped: Arc<AtomicU64>,
-        tls: Option<&Arc<TlsSetup>>,
-        told: Vec<(usize, Arc<Found>)>,
-    ) -> io::Result<()> {
+        (tls, token): (Option<&Arc<TlsSetup>>, Option<Token>),
+    ) -> Result<(), StartError> {
         if let Some(listener) = sockets.tcpcl {
-            streams.listen(listener, StreamKind::Tcpcl)?;
+            streams.listen(listener, StreamKind::Tcpcl).map_err(system("a thread"))?;
         }
         if let Some(listener) = sockets.mtcp {
-            streams.listen(listener, StreamKind::Mtcp)?;
+            streams.listen(listener, StreamKind::Mtcp).map_err(system("a thread"))?;
         }
         if let Some(socket) = sockets.udp {
-            datagram::read(socket, streams.mailbox.clone(), streams.stopping.clone(), dropped)?;
+            datagram::read(socket, streams.mailbox.clone(), streams.stopping.clone(), dropped)
+                .map_err(system("a thread"))?;
         }
+        self.dial(streams).map_err(system("a thread"))?;
+        if let Some(tls) = tls {
+            self.quic = sockets.quic.speak(&self.config, tls, streams).map_err(system("QUIC"))?;
+        }
+        if discovery::is_wanted(&self.config) {
+            let discovery = Discovery::start(&self.config, &self.did, self.addresses.tcpcl);
+            let discovery = discovery.map_err(system("mDNS"))?;
+            for (place, found) in discovery.found() {
+                streams.dial_found(*place, found.clone()).map_err(system("a thread"))?;
+            }
+            self.discovery = Some(discovery);
+        }
+        for (place, found) in told {
+            streams.dial_found(place, found).map_err(system("a thread"))?;
+        }
+        for (place, radio) in self.config.radios.iter().enumerate() {
+            streams.keep_radio(place, radio.at.clone()).map_err(system("a thread"))?;
+        }
+        if let (Some(listener), Some(token)) = (sockets.control, token) {
+            let server = http::Server::start(listener, self.door.clone(), token);
+            self.server = Some(server.map_err(system("HTTP"))?);
+        }
+        Ok(())
+    }
+
+    fn dial(&self, streams: &Streams) -> io::Result<()> {
         for (place, peer) in self.config.peers.iter().enumerate() {
             match peer.via {
                 Via::Tcpcl(address) => streams.dial(place, address, StreamKind::Tcpcl)?,
@@ -318,26 +351,6 @@ impl Daemon {
                 | Via::Process
                 | Via::Others => {}
             }
-        }
-        if let Some(tls) = tls {
-            self.quic = endpoints::speak(&self.config, sockets.quic, tls, streams)?;
-        }
-        if discovery::is_wanted(&self.config) {
-            let discovery = Discovery::start(&self.config, &self.did, self.addresses.tcpcl)?;
-            for (place, found) in discovery.found() {
-                streams.dial_found(*place, found.clone())?;
-            }
-            self.discovery = Some(discovery);
-        }
-        for (place, found) in told {
-            streams.dial_found(place, found)?;
-        }
-        for (place, radio) in self.config.radios.iter().enumerate() {
-            streams.keep_radio(place, radio.at.clone())?;
-        }
-        if let Some(listener) = sockets.control {
-            let token = Token::make(&self.config.token_file()).map_err(io::Error::other)?;
-            self.server = Some(http::Server::start(listener, self.door.clone(), token)?);
         }
         Ok(())
     }
@@ -393,8 +406,16 @@ impl Daemon {
     /// Waits until it has shut down: transfers under way are finished, or given up after `limits.drain_s`. Says whether that was in order, and
     /// not by a defect of ours, after which what was acknowledged is on disk all the same.
     pub fn wait(&self) -> bool {
-        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
-        engine.is_none_or(|engine| engine.join().is_ok())
+        let Some(engine) = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return true;
+        };
+        if engine.join().is_err() {
+            return false;
+        }
+        if let Err(error) = opening::remember_end(&self.config, self.door.store.standing()) {
+            tracing::warn!(%error, "how far the store has come is not written down beside it");
+        }
+        true
     }
 }
 
@@ -403,6 +424,7 @@ impl Drop for Daemon {
         self.stop();
         self.wait();
         self.discovery = None;
+        // All of them have begun to end with the engine.
         self.quic.clear();
         if let Some(mut server) = self.server.take() {
             server.stop();
@@ -416,7 +438,7 @@ struct Sockets {
     tcpcl: Option<TcpListener>,
     mtcp: Option<TcpListener>,
     udp: Option<UdpSocket>,
-    quic: Option<UdpSocket>,
+    quic: QuicSockets,
 }
 
 impl Sockets {
@@ -426,14 +448,14 @@ impl Sockets {
             bound.map_err(|source| failed(what, address, source))
         };
         // Without an address of its own, a socket for what is sent: to peers of this machine, which are of one family.
-        let quic = config.listen.quic;
         let udp = config.listen.udp.or_else(|| config.peers.iter().find_map(own_side));
         Ok(Self {
             control: listen("control", config.control)?,
             tcpcl: listen("TCPCL", config.listen.tcpcl)?,
             mtcp: listen("MTCP", config.listen.mtcp)?,
             udp: udp.map(UdpSocket::bind).transpose().map_err(|source| failed("UDPCL", udp, source))?,
-            quic: quic.map(UdpSocket::bind).transpose().map_err(|source| failed("QUIC", quic, source))?,
+            quic: QuicSockets::bind(config)
+                .map_err(|(address, source)| failed("QUIC", Some(address), source))?,
         })
     }
 
@@ -444,7 +466,7 @@ impl Sockets {
             tcpcl: of(&self.tcpcl),
             mtcp: of(&self.mtcp),
             udp: self.udp.as_ref().and_then(|socket| socket.local_addr().ok()),
-            quic: self.quic.as_ref().and_then(|socket| socket.local_addr().ok()),
+            quic: self.quic.listens_at(),
         }
     }
 }
@@ -456,6 +478,11 @@ const fn own_side(peer: &Peer) -> Option<SocketAddr> {
         Via::Udp(SocketAddr::V6(_)) => Some(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)),
         _ => None,
     }
+}
+
+fn system(what: &str) -> impl FnOnce(io::Error) -> StartError {
+    let what = what.to_owned();
+    move |source| StartError::System { what, source }
 }
 
 fn failed(what: &'static str, address: Option<SocketAddr>, source: io::Error) -> StartError {
@@ -505,7 +532,13 @@ fn restore(
     let failed = |source| StartError::Store { path: path.clone(), source };
     let incarnation = disk.begin_incarnation().map_err(failed)?;
     let records = disk.records().map_err(failed)?;
-    let kept = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+    // What it has said in a plan stays where it is, for when that is configured again: a vote is not to be cast twice.
+    let is_left = |key: &[u8]| config.plan.is_none() && key.first() == Some(&(Kept::Plan as u8));
+    if records.iter().any(|(key, _)| is_left(key)) {
+        tracing::warn!("the store holds a plan, of which the configuration says nothing: it is left alone");
+    }
+    let kept = records.iter().filter(|(key, _)| !is_left(key));
+    let kept = kept.map(|(key, value)| (key.as_slice(), value.as_slice()));
     let seed = key::random()?;
     let settings = NodeConfig { trust, ..node_config(config, &keys, privacy) };
     Node::restore(settings, keys, seed, clock.now(), incarnation, clock.civil(), kept).map_err(|source| {

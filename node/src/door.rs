@@ -7,11 +7,12 @@ use crate::{
     clock::{Clock, monotonic},
     config::Config,
     daemon::Addresses,
-    engine::{Accepted, Command, Refusal, Shared},
+    engine::{Accepted, Command, Own, Refusal, Shared},
     inbox::InboxNumber,
     mailbox::{Event, Mailbox, Reply, reply},
     message::Message,
     metrics::{PeerStatus, Snapshot},
+    plan::PlanView,
     revocation::Revocation,
     store::Store,
 };
@@ -23,7 +24,11 @@ use cosmosmesh_protocol::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    sync::{Arc, mpsc::Receiver},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::Duration,
 };
 
@@ -34,7 +39,11 @@ const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(5);
 /// The service that plain bundles come from: the first one that is an application's.
 const APPLICATION: u64 = 2;
 /// Most bytes of messages that are told at once.
-const MAX_TOLD_BYTES: usize = 16 << 20;
+const MAX_TOLD_BYTES: usize = 2 << 20;
+/// Statements of the authority that the engine takes at once.
+const MAX_LEARNED: usize = 64;
+/// How often it is looked whether anybody waits still.
+const SLICE: Duration = Duration::from_millis(250);
 
 /// A daemon, from outside of its engine.
 #[derive(Clone)]
@@ -46,6 +55,8 @@ pub(crate) struct Door {
     pub(crate) store: Arc<Store>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
+    /// Whoever waits by this hold on it.
+    pub(crate) waits: Waits,
 }
 
 /// How a daemon is.
@@ -83,7 +94,7 @@ impl Door {
             posted.then_some(answer)
         });
         let answers: Vec<_> = asked.collect();
-        let given = |answer: Receiver<_>| answer.recv_timeout(left()).unwrap_or_else(|_| Err(unanswered()));
+        let given = |answer: Receiver<_>| self.await_answer(&answer, left).unwrap_or_else(Err);
         answers.into_iter().map(|answer| answer.map_or_else(|| Err(busy()), given)).collect()
     }
 
@@ -107,8 +118,15 @@ impl Door {
         most: usize,
         patience: Duration,
     ) -> Result<Vec<Message>, Refusal> {
-        let entries = self.store.inbox(after.map(InboxNumber), most, patience.min(PATIENCE));
-        let entries = entries.map_err(|error| Refusal::new("store", error.to_string()))?;
+        let (begun, patience) = (monotonic(), patience.min(PATIENCE));
+        let entries = loop {
+            let left = patience.saturating_sub(begun.elapsed());
+            let entries = self.store.inbox(after.map(InboxNumber), most, left.min(SLICE));
+            let entries = entries.map_err(|error| Refusal::new("store", error.to_string()))?;
+            if !entries.is_empty() || left.is_zero() || self.waits.is_over() {
+                break entries;
+            }
+        };
         let mut bytes = 0;
         let within = |message: &Message| {
             bytes += message.payload.len();
@@ -118,16 +136,24 @@ impl Door {
         Ok(entries.into_iter().map(Message::from).take_while(within).collect())
     }
 
-    /// Tells the node what the authority has signed; what becomes of each statement.
+    /// Tells the node what the authority has signed; what becomes of each statement, once that is durable.
     pub(crate) fn learn(&self, statements: Vec<Statement>) -> Vec<Result<(), Refusal>> {
-        let learn =
-            |statement| self.ask(|reply| Command::Learn(statement, reply)).and_then(|learned| learned);
-        statements.into_iter().map(learn).collect()
+        let (begun, mut statements) = (monotonic(), statements.into_iter().peekable());
+        let mut learned = Vec::new();
+        while statements.peek().is_some() {
+            let some: Vec<Statement> = statements.by_ref().take(MAX_LEARNED).collect();
+            let (count, left) = (some.len(), PATIENCE.saturating_sub(begun.elapsed()));
+            match self.ask_within(left, |reply| Command::Learn(some, reply)) {
+                Ok(answers) => learned.extend(answers),
+                Err(refusal) => learned.extend((0..count).map(|_| Err(refusal.clone()))),
+            }
+        }
+        learned
     }
 
-    /// Takes back the key in force of a member, if the node holds the authority's key.
-    pub(crate) fn revoke(&self, node: NodeId, cause: Cause) -> Result<Revocation, Refusal> {
-        self.ask(|reply| Command::Revoke(node, cause, reply))?
+    /// Takes back the key in force of a member, if the node holds the authority's key; returns when that is durable.
+    pub(crate) fn revoke(&self, node: NodeId, cause: Cause, own: Own) -> Result<Revocation, Refusal> {
+        self.ask(|reply| Command::Revoke(node, cause, own, reply))?
     }
 
     /// The plan's next horizon begins here, as this text tells it. Gives its number.
@@ -169,12 +195,17 @@ impl Door {
     /// Whether the engine has been heard of.
     pub(crate) fn is_alive(&self) -> bool {
         let now = self.clock.now().saturating_since(Instant::ZERO);
-        now.saturating_sub(self.shared.snapshot().at) < HEARTBEAT_PATIENCE
+        now.saturating_sub(self.shared.told_at()) < HEARTBEAT_PATIENCE
     }
 
     /// The peers, and whether they can be reached.
     pub(crate) fn peers(&self) -> Vec<PeerStatus> {
         self.shared.snapshot().peers
+    }
+
+    /// The plan, as the node knows it.
+    pub(crate) fn plan(&self) -> Option<PlanView> {
+        self.shared.plan().as_deref().cloned()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -187,11 +218,44 @@ impl Door {
     }
 
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
+        self.ask_within(PATIENCE, command)
+    }
+
+    fn ask_within<T>(
+        &self,
+        patience: Duration,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, Refusal> {
         let (begun, (reply, answer)) = (monotonic(), reply());
-        if !self.mailbox.post_command(command(reply), PATIENCE) {
+        if !self.mailbox.post_command(command(reply), patience) {
             return Err(busy());
         }
-        answer.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())).map_err(|_| unanswered())
+        self.await_answer(&answer, || patience.saturating_sub(begun.elapsed()))
+    }
+
+    /// Waits for an answer as long as there is time `left`, and somebody who waits for it.
+    fn await_answer<T>(&self, answer: &Receiver<T>, left: impl Fn() -> Duration) -> Result<T, Refusal> {
+        loop {
+            match answer.recv_timeout(left().min(SLICE)) {
+                Err(RecvTimeoutError::Timeout) if !left().is_zero() && !self.waits.is_over() => {}
+                other => return other.map_err(|_| unanswered()),
+            }
+        }
+    }
+}
+
+/// Whether anybody waits for an answer still.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waits(Arc<AtomicBool>);
+
+impl Waits {
+    /// Nobody does any more.
+    pub(crate) fn end(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 

@@ -62,6 +62,7 @@ mod token;
 pub mod transport;
 mod trust;
 mod unflushed;
+mod unmet;
 
 pub use client::{Client, ClientError};
 pub use clock::CivilClock;

@@ -47,12 +47,11 @@ pub(crate) enum Event {
     ShownOut { connection: ConnectionId },
     /// A connection is over.
     Gone { connection: ConnectionId },
-    /// A handshake led to no connection: with whom, and why.
-    #[cfg_attr(
-        not(feature = "quic"),
-        expect(dead_code, reason = "only QUIC shakes hands before the engine knows")
-    )]
-    Unmet { from: SocketAddr, reason: &'static str, problem: String },
+    /// Handshakes led to no connection: [`crate::unmet::Unmet`] tells which.
+    Unmet,
+    /// How a socket is that speaks QUIC: what is the matter with it, if anything is.
+    #[cfg_attr(not(feature = "quic"), expect(dead_code, reason = "nothing speaks QUIC"))]
+    Quic { at: SocketAddr, trouble: Option<String> },
     /// A datagram came in.
     Datagram { from: SocketAddr, bytes: Vec<u8> },
     /// A bundle came from another daemon of this process, which is to be told what became of it.
@@ -107,7 +106,7 @@ pub(crate) struct RadioOpened {
 
 #[derive(Default)]
 struct Lanes {
-    /// Bounded by what the engine has started itself, and by the places of connections: a few for each.
+    /// Bounded by what the engine has started itself, and by the places of connections: a few for each. Of handshakes that fail, it is told once.
     urgent: VecDeque<Event>,
     /// What connections brought, bounded by each one's credits, and their ends behind it.
     bytes: VecDeque<Event>,
@@ -220,7 +219,8 @@ impl Mailbox {
         let waited = self.filled.wait_timeout_while(self.lock(), patience, empty);
         let (mut lanes, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let mut taken: Vec<Event> = lanes.urgent.drain(..).collect();
-        let mut bytes_asked = 0;
+        // However much is urgent, the others get their share.
+        let (most, mut bytes_asked) = (taken.len() + most, 0);
         while taken.len() < most {
             // One of each in turn, so that neither peers nor applications starve the others.
             let bytes = lanes.bytes.pop_front();
@@ -281,7 +281,9 @@ mod tests {
         mailbox.post_urgent(Event::Stop);
         let gone = || Event::Gone { connection: ConnectionId(1) };
         mailbox.post_bytes(gone());
-        let (taken, left) = mailbox.take(NOW, NONE, 10);
+        (0..20).for_each(|_| mailbox.post_urgent(Event::Stop));
+        let (mut taken, left) = mailbox.take(NOW, NONE, 10);
+        assert_eq!(taken.drain(..20).count(), 20);
         assert!(matches!(taken.as_slice(), [Event::Stop, Event::Gone { .. }]) && !left);
         assert!(mailbox.take(NOW, NONE, 10).0.is_empty());
         assert_eq!(mailbox.take(NOW, ALL, 10).0.len(), 1);

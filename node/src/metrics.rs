@@ -2,7 +2,7 @@
 
 use crate::{histogram::Histogram, plan::PlanView};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 /// Counters, levels and distributions. The engine keeps them; others see copies.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +93,7 @@ pub struct PeerStatus {
 pub(crate) struct Snapshot {
     pub(crate) counts: Counts,
     pub(crate) peers: Vec<PeerStatus>,
-    pub(crate) plan: Option<PlanView>,
+    pub(crate) plan: Option<Arc<PlanView>>,
     /// Names of the radios.
     pub(crate) radios: Vec<String>,
     /// What keeps it from doing its work; empty when it is ready.

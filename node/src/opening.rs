@@ -23,6 +23,7 @@ use std::{
 /// What the lines of a marker begin with.
 const PREFIX: &str = "cosmosmesh-store ";
 const INCARNATION: &str = "incarnation ";
+const BATCHES: &str = "batches ";
 
 /// What is known of the store apart from it.
 #[derive(Clone, Copy)]
@@ -31,6 +32,8 @@ struct Marker {
     store: [u8; 16],
     /// The last incarnation that it began; 0 in a marker that does not say it.
     incarnation: u32,
+    /// How many of its batches there were when it ended in order; 0 until then.
+    batches: u64,
 }
 
 /// A store that was opened.
@@ -102,9 +105,27 @@ fn remember_incarnation(config: &Config, disk: &Disk, title: &Title) -> Result<(
     let (incarnation, _) =
         disk.standing().map_err(|source| StartError::Store { path: path.clone(), source })?;
     // Where commits are not flushed, this one is all the same.
-    fs::File::open(&path).and_then(|file| file.sync_all()).map_err(|source| system(&path, source))?;
-    let known = Marker { store: title.store, incarnation };
+    flush(&path).map_err(|source| system(&path, source))?;
+    let known = Marker { store: title.store, incarnation, batches: 0 };
     write_marker(&marker, known).map_err(|source| system(&marker, source))
+}
+
+/// Writes down how far a store has come that was closed in order: a copy from within the same run is older too.
+///
+/// # Errors
+/// Those of the system; the marker is as it was.
+pub(crate) fn remember_end(config: &Config, (incarnation, batches): (u32, u64)) -> io::Result<()> {
+    let marker = marker_file(config);
+    let Some(marked) = read_marker(&marker)?.filter(|marked| marked.incarnation == incarnation) else {
+        return Ok(());
+    };
+    flush(&config.store_file())?;
+    write_marker(&marker, Marker { batches, ..marked })
+}
+
+/// Has the system write what it has of a file. Windows does that for what can be written only.
+fn flush(path: &Path) -> io::Result<()> {
+    fs::File::options().write(true).open(path).and_then(|file| file.sync_all())
 }
 
 /// Sets the store aside, and begins an empty one whose incarnations are above all that are known of, and above the seconds since 2000.
@@ -127,7 +148,7 @@ fn begin_anew(
     let incarnation = seconds.max(last.saturating_add(1));
     // From here to the end, marker and store do not fit, and the node does not start: it is asked again whether that is meant.
     let title = new_title(keys).map_err(at)?;
-    let known = Marker { store: title.store, incarnation: last };
+    let known = Marker { store: title.store, incarnation: last, batches: 0 };
     write_marker(&marker, known).map_err(|source| system(&marker, source))?;
     let aside = if path.exists() { Some(set_aside(&path).map_err(at)?) } else { None };
     tracing::error!(%why, aside = ?aside, "the store is unusable: it was set aside, and an empty one begun");
@@ -186,7 +207,7 @@ fn find(
     };
     folder::clear(&config.state);
     if marked.is_none() {
-        write_marker(&marker, Marker { store: title.store, incarnation: 0 })
+        write_marker(&marker, Marker { store: title.store, incarnation: 0, batches: 0 })
             .map_err(|source| at(&marker, source))?;
     }
     Ok((disk, title))
@@ -208,7 +229,7 @@ fn titled(
     title.check_key(keys.public())?;
     match marked {
         Some(marked) if marked.store != title.store => Err(DiskError::Other),
-        Some(marked) if disk.standing()?.0 < marked.incarnation => Err(DiskError::Older),
+        Some(marked) if disk.standing()? < (marked.incarnation, marked.batches) => Err(DiskError::Older),
         _ => Ok(Some(title)),
     }
 }
@@ -255,7 +276,8 @@ fn marker_file(config: &Config) -> PathBuf {
 
 fn write_marker(path: &Path, marker: Marker) -> io::Result<()> {
     let digits: String = marker.store.iter().map(|byte| format!("{byte:02x}")).collect();
-    let text = format!("{PREFIX}{digits}\n{INCARNATION}{}\n", marker.incarnation);
+    let text =
+        format!("{PREFIX}{digits}\n{INCARNATION}{}\n{BATCHES}{}\n", marker.incarnation, marker.batches);
     folder::replace(path, text.as_bytes())
 }
 
@@ -273,7 +295,12 @@ fn read_marker(path: &Path) -> io::Result<Option<Marker>> {
         None => Some(0),
         Some(line) => line.strip_prefix(INCARNATION).and_then(|number| number.parse().ok()),
     };
-    let marker = store.zip(incarnation).map(|(store, incarnation)| Marker { store, incarnation });
+    let batches = match lines.next() {
+        None => Some(0),
+        Some(line) => line.strip_prefix(BATCHES).and_then(|number| number.parse().ok()),
+    };
+    let marker = store.zip(incarnation).zip(batches);
+    let marker = marker.map(|((store, incarnation), batches)| Marker { store, incarnation, batches });
     marker.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not the name of a store"))
 }
 

@@ -1,8 +1,12 @@
 //! What there is to see of the plan: [`PlanView`].
 
 use crate::config::Plan;
-use cosmosmesh_protocol::node::{Node, Report};
+use cosmosmesh_protocol::{
+    node::{Node, Report},
+    time::Instant,
+};
 use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
 
 /// The plan, as a node knows it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -64,17 +68,43 @@ pub struct VersionView {
     pub digest: String,
 }
 
+/// How old what others see of a plan may be that says nothing.
+const AGAIN: Duration = Duration::from_secs(1);
+
+const fn is_of_plan(report: &Report) -> bool {
+    matches!(
+        report,
+        Report::PlanEpoch { .. }
+            | Report::PlanLeg { .. }
+            | Report::PlanLocal { .. }
+            | Report::PlanMember { .. }
+            | Report::PlanRequests { .. }
+            | Report::PlanRound(_)
+            | Report::PlanSolver { .. }
+            | Report::PlanSpent { .. }
+            | Report::PlanTerm { .. }
+            | Report::PlanVersion(_)
+            | Report::PlanWindow(_)
+            | Report::PlanCommitted { .. }
+    )
+}
+
 /// What the engine keeps of the plan's reports.
 #[derive(Debug, Default)]
 pub(crate) struct PlanNotes {
     solver: Option<&'static str>,
     residuals: Option<(f64, f64)>,
     version: Option<VersionView>,
+    /// What others see of it, and when that was put together; none when something is different since.
+    told: Option<(Instant, Option<Arc<PlanView>>)>,
 }
 
 impl PlanNotes {
     /// Takes note of a report, if it is of the plan.
     pub(crate) fn note(&mut self, report: &Report) {
+        if is_of_plan(report) {
+            self.told = None;
+        }
         match report {
             Report::PlanSolver { solver, why } => {
                 self.solver = Some(solver);
@@ -98,8 +128,19 @@ impl PlanNotes {
         }
     }
 
-    /// What there is to see; nothing where there is no plan.
-    pub(crate) fn view(&self, plan: Option<&Plan>, node: &Node) -> Option<PlanView> {
+    /// What there is to see, put together anew when the plan has said something, and now and then; nothing where there is no plan.
+    pub(crate) fn shown(&mut self, plan: Option<&Plan>, node: &Node, now: Instant) -> Option<Arc<PlanView>> {
+        match &self.told {
+            Some((at, view)) if now.saturating_since(*at) < AGAIN => view.clone(),
+            _ => {
+                let view = self.view(plan, node).map(Arc::new);
+                self.told = Some((now, view.clone()));
+                view
+            }
+        }
+    }
+
+    fn view(&self, plan: Option<&Plan>, node: &Node) -> Option<PlanView> {
         let (plan, status) = (plan?, node.plan_status()?);
         let names = plan.config.couplings.as_slice().iter().map(|coupling| coupling.name.clone());
         let prices = names.zip(status.prices).map(|(name, price)| Price { name, price: *price });

@@ -22,7 +22,7 @@ use std::{
 };
 
 /// Bytes of the inbox that are read for one who asks.
-const MAX_READ_BYTES: usize = 16 << 20;
+const MAX_READ_BYTES: usize = 2 << 20;
 /// How long a disk that fails is left alone.
 const REST: Duration = Duration::from_millis(500);
 
@@ -105,6 +105,11 @@ impl Store {
             Some(disk) => disk.inbox_within(after, most, MAX_READ_BYTES),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The incarnation, and how many of its batches are durable.
+    pub(crate) fn standing(&self) -> (u32, u64) {
+        (self.incarnation, self.durable.load(Ordering::Relaxed))
     }
 
     /// How many messages wait, and how many bytes they are; not known while the disk fails.

@@ -32,6 +32,7 @@ fn methods() -> Vec<(&'static str, MethodSettings)> {
         ("consensus, adapted", MethodSettings { adaptation, ..of(Kind::Consensus) }),
         ("anderson", of(Kind::Anderson)),
         ("quasi-Newton, diagonal, one trial", one(Curvature::Diagonal)),
+        ("quasi-Newton, diagonal, 32 trials", MethodSettings { trials: 32, ..one(Curvature::Diagonal) }),
         ("quasi-Newton, matrix, one trial", one(Curvature::Matrix)),
         ("quasi-Newton, matrix, 4 trials", MethodSettings { trials: 4, ..of(Kind::QuasiNewton) }),
         ("quasi-Newton, matrix, 8 trials", MethodSettings { trials: 8, ..of(Kind::QuasiNewton) }),

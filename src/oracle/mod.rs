@@ -6,6 +6,7 @@ mod exactly_once;
 mod foremost;
 mod forged;
 mod intervals;
+mod lives;
 mod optimum;
 mod pairs;
 mod replicas;
@@ -16,6 +17,7 @@ pub use exactly_once::ExactlyOnce;
 pub use foremost::Journeys;
 pub use forged::NothingForged;
 pub use intervals::IntervalSet;
+pub use lives::Lives;
 pub use optimum::{
     CentralProblem, Gap, HeldPlan, Optimum, OptimumError, Participant, ProblemError, Row, SharedTerm,
 };
@@ -100,6 +102,7 @@ pub struct Oracles {
     messages: MessageConservation,
     replicas: ReplicasEqual,
     attacks: AttacksMet,
+    lives: Lives,
     report: OracleReport,
 }
 
@@ -121,9 +124,17 @@ impl Oracles {
         self.frames.pass_over(pairs);
     }
 
+    /// These assets lose what they persisted, and begin anew.
+    pub fn lose_disks(&mut self, lives: Lives) {
+        self.lives = lives;
+    }
+
     /// Takes the next record.
     pub fn record(&mut self, record: &Record) {
-        self.exactly_once.record(record, &mut self.report);
+        let received = self.lives.told_apart(record, true);
+        self.exactly_once.record(received.as_ref().unwrap_or(record), &mut self.report);
+        let sent = self.lives.told_apart(record, false);
+        let record = sent.as_ref().unwrap_or(record);
         self.forged.record(record, &mut self.report);
         self.frames.record(record, &mut self.report);
         self.messages.record(record, &mut self.report);

@@ -263,21 +263,16 @@ fn learn(client: &Client, out: &mut impl Write, json: bool, files: &[PathBuf]) -
     for file in files {
         let text = fs::read_to_string(file);
         let text = text.map_err(|source| CliError::File { path: file.clone(), source })?;
+        let name = file.display();
         for learned in client.learn(&text)? {
-            if json {
-                tell(out, &learned)?;
-                continue;
+            // What is known already is no news, and no mistake.
+            if learned.as_ref().is_err_and(|refusal| refusal.reason != "trust_stale") {
+                outcome = Outcome::No;
             }
-            let name = file.display();
             match learned {
+                learned if json => tell(out, &learned)?,
                 Ok(()) => writeln!(out, "{name}: learned")?,
-                Err(refusal) => {
-                    // What is known already is no news, and no mistake.
-                    if refusal.reason != "trust_stale" {
-                        outcome = Outcome::No;
-                    }
-                    writeln!(out, "{name}: {refusal}")?;
-                }
+                Err(refusal) => writeln!(out, "{name}: {refusal}")?,
             }
         }
     }

@@ -13,6 +13,9 @@ pub(super) struct Revoke {
     /// Why.
     #[arg(long, value_enum)]
     cause: Cause,
+    /// Also where it is the node that is asked: nobody believes it any more, and nobody renews certificates.
+    #[arg(long)]
+    own: bool,
 }
 
 pub(super) fn execute(
@@ -21,7 +24,8 @@ pub(super) fn execute(
     json: bool,
     args: &Revoke,
 ) -> Result<Outcome, CliError> {
-    let revocation = client.revoke(NodeId(args.node), args.cause.into())?;
+    let (node, cause) = (NodeId(args.node), args.cause.into());
+    let revocation = if args.own { client.revoke_even_own(node, cause) } else { client.revoke(node, cause) }?;
     if json {
         super::ctl::tell(out, &revocation)?;
     } else {

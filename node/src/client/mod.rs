@@ -323,7 +323,7 @@ impl Client {
     /// [`ClientError`].
     pub fn plan(&self) -> Result<Option<PlanView>, ClientError> {
         match &self.way {
-            Way::Embedded(daemon) => Ok(daemon.door().snapshot().plan),
+            Way::Embedded(daemon) => Ok(daemon.door().plan()),
             Way::Remote(connection) => ask(connection, "GET", "/v1/plan", &[]),
         }
     }

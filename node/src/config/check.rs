@@ -311,6 +311,9 @@ fn check_peer(
     if raw.preset.requires().signed_bundles && peer.lenient {
         mistakes.add(&steps("lenient"), format!("the preset {:?} judges everybody strictly", raw.preset));
     }
+    if peer.proven {
+        check_proof(raw, peer, &steps("proven"), mistakes);
+    }
     if peer.rate_bps == Some(0) {
         mistakes.add(&steps("rate_bps"), "0 carries nothing".to_owned());
     }
@@ -346,8 +349,24 @@ fn check_peer(
         name: peer.name.clone(),
         via,
         lenient: peer.lenient,
+        proven: peer.proven || matches!(peer.via, RawVia::Quic(_)),
         rate_bps: peer.rate_bps.unwrap_or(rate_bps),
     })
+}
+
+/// Who is to show who it is can do so.
+fn check_proof(raw: &RawConfig, peer: &RawPeer, steps: &[Step], mistakes: &mut Mistakes<'_>) {
+    let can = match peer.via {
+        RawVia::Quic(_) => true,
+        RawVia::Tcpcl(_) | RawVia::Discovered | RawVia::Told => raw.tls != Tls::Refuse,
+        RawVia::Inbound => raw.tls != Tls::Refuse || raw.listen.quic.is_some(),
+        RawVia::Mtcp(_) | RawVia::Udp(_) | RawVia::Radio { .. } | RawVia::Process | RawVia::Others => false,
+    };
+    if !can {
+        mistakes.add(steps, "nothing here shows who it is: that takes TLS or QUIC".to_owned());
+    } else if peer.did.is_none() {
+        mistakes.add(steps, "no `did`: nobody knows by what it would show who it is".to_owned());
+    }
 }
 
 #[cfg(test)]
@@ -360,6 +379,23 @@ pub(super) mod tests {
     pub(in crate::config) fn mistakes(text: &str) -> Vec<String> {
         let read = Config::parse("node.ron", text, Path::new("/folder"));
         read.err().map_or(Vec::new(), |errors| errors.0.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn who_is_to_show_who_it_is_can_do_so() {
+        let told = |rest: &str, peer: &str| {
+            let text =
+                format!("(node: 1, state: \"state\", {rest} peers: [(node: 2, proven: true, {peer})])");
+            mistakes(&text).join("\n")
+        };
+        let known = |via: &str| format!("did: \"{DID}\", via: {via}");
+        assert!(told("", &known("Inbound")).contains("peers[0].proven"));
+        assert!(told("tls: Require,", &known("Udp(\"127.0.0.1:7\")")).contains("peers[0].proven"));
+        assert!(told("tls: Require,", "via: Inbound").contains("no `did`"));
+        let quic = "listen: (quic: \"127.0.0.1:4556\"),";
+        for (rest, via) in [("tls: Allow,", "Inbound"), (quic, "Inbound"), ("", "Quic(\"127.0.0.1:4556\")")] {
+            assert_eq!(told(rest, &known(via)), "");
+        }
     }
 
     #[test]

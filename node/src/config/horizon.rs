@@ -123,6 +123,7 @@ impl Plan {
             requests: Requests::default(),
         });
         let plan = Self { config: Box::new(config), raw, ..self.clone() };
+        plan.check_own_part(node).map_err(|problem| part("terms", problem))?;
         Ok(NextHorizon { plan, told })
     }
 }

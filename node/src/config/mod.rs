@@ -101,6 +101,8 @@ pub struct Peer {
     pub via: Via,
     /// Whether bundles and acknowledgements of it are judged by their form only.
     pub lenient: bool,
+    /// Whether it gets no session but inside of TLS or QUIC, which show who it is.
+    pub proven: bool,
     /// The data rate that the way there is good for, in bits per second.
     pub rate_bps: u64,
 }
@@ -153,6 +155,20 @@ impl Config {
     pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Self, ConfigErrors> {
         let raw = place::parse(file, text)?;
         check::check(file, text, folder, raw)
+    }
+
+    /// Says which members are taken for whoever says to be them, although they could show who they are.
+    pub(crate) fn tell_who_may_be_anybody(&self) {
+        if self.tls == Tls::Require || self.listen.tcpcl.is_none() || self.listen.quic.is_none() {
+            return;
+        }
+        let unproven = |peer: &&Peer| peer.via == Via::Inbound && peer.key.is_some() && !peer.proven;
+        for peer in self.peers.iter().filter(unproven) {
+            tracing::warn!(
+                peer = %peer.node,
+                "it may come by TCPCL without showing who it is: say `proven: true` of it, or `tls: Require`, if it comes by QUIC or TLS only"
+            );
+        }
     }
 
     /// The file of its private key.

@@ -40,6 +40,19 @@ pub struct Plan {
     pub(super) raw: RawPlan,
 }
 
+impl Plan {
+    /// Whether some plan keeps all that the asset of `node` wants. That is solved, which takes seconds where there are many slots: for who takes part, and not
+    /// for everybody who reads the configuration.
+    ///
+    /// # Errors
+    /// Why none does.
+    pub(crate) fn check_own_part(&self, node: NodeId) -> Result<(), String> {
+        let Some(problem) = &self.config.problem else { return Ok(()) };
+        let asset = Asset::new(node, problem.clone(), QpSettings::default());
+        asset.map(drop).map_err(|error| error.to_string())
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Plan")]
 pub(crate) struct RawPlan {
@@ -385,10 +398,7 @@ fn problem(plan: &RawPlan, node: NodeId, assembly: &Assembly) -> Result<LocalPro
     let mut parts = schedule.problem().map_err(|error| error.to_string())?.parts().clone();
     parts.shared = assembly.shared(node);
     parts.couplings = assembly.couplings().len();
-    let problem = LocalProblem::new(parts).map_err(|error| error.to_string())?;
-    // Some plan keeps all of it.
-    Asset::new(node, problem.clone(), QpSettings::default()).map_err(|error| error.to_string())?;
-    Ok(problem)
+    LocalProblem::new(parts).map_err(|error| error.to_string())
 }
 
 pub(super) fn config(plan: &RawPlan, assembly: &Assembly, problem: Option<LocalProblem>) -> PlanConfig {
@@ -428,6 +438,7 @@ pub(super) fn config(plan: &RawPlan, assembly: &Assembly, problem: Option<LocalP
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
+    use cosmosmesh_protocol::id::NodeId;
     use std::path::Path;
 
     const DID: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
@@ -487,10 +498,14 @@ mod tests {
         for (told, field) in told.iter().zip(fields) {
             assert!(told.contains(field), "{told}");
         }
-        // What no plan keeps is told too; and nobody's answers are in the clear by an oversight.
+        // What no plan keeps is told too, as far as it is seen without solving it; and nobody's answers are in the clear by an oversight.
         let beyond = "coordinators: [1], participants: [1, 2], slots: 1, commodities: [(name: \"power\")], answers: InTheClear,
              terms: [(commodity: \"power\", preferred: [1], curvature: 1, min: [2], max: [3], total_max: 1)]";
         assert!(read(beyond).expect_err("infeasible")[0].contains("plan.terms"));
+        let beyond = "coordinators: [1], participants: [1, 2], slots: 3, commodities: [(name: \"power\")], answers: InTheClear,
+             terms: [(commodity: \"power\", preferred: [1, 1, 1], curvature: 1, min: [0, 0, 0], max: [0, 9, 9], total_min: 9, ramp: 1)]";
+        let plan = read(beyond).expect("nobody has solved it").plan.expect("it is there");
+        assert!(plan.check_own_part(NodeId(1)).is_err(), "infeasible");
         assert!(
             read("coordinators: [1], participants: [1, 2], slots: 1, commodities: [(name: \"power\")]")
                 .is_err()

@@ -29,7 +29,7 @@ pub enum Durability {
 pub struct Requirements {
     /// Whether anything may lead beyond this machine, when the configuration asks for it.
     pub beyond_loopback: bool,
-    /// Whether what leads beyond this machine must be TCPCL inside of TLS.
+    /// Whether what leads beyond this machine must be QUIC, or TCPCL inside of TLS.
     pub protected: bool,
     /// Whether every bundle must be signed by the node that made it, at every hop, beside the envelope of each message.
     pub signed_bundles: bool,

@@ -111,6 +111,8 @@ pub(super) struct RawPeer {
     #[serde(default)]
     pub(super) lenient: bool,
     #[serde(default)]
+    pub(super) proven: bool,
+    #[serde(default)]
     pub(super) rate_bps: Option<u64>,
 }
 

@@ -59,7 +59,7 @@ impl Door {
                 Ok(_) | Err(ArchiveError::NoLog) => {}
                 Err(error) => return Err(error.into()),
             }
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > PATIENCE || self.waits.is_over() {
                 return Err(super::unanswered());
             }
             thread::sleep(REST);

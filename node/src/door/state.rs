@@ -1,7 +1,8 @@
 //! Shared state, for who asks.
 
-use super::{Door, PATIENCE};
+use super::{Door, PATIENCE, SLICE};
 use crate::{
+    clock::monotonic,
     engine::{Command, Refusal},
     state::{StateChanges, StateDot, StateItem, StateQuery, StateWrite},
 };
@@ -20,6 +21,18 @@ impl Door {
 
     /// What others have written since `after`, which an answer before has given; waits for something at most for `patience`.
     pub(crate) fn state_changes(&self, after: Option<u64>, patience: Duration) -> StateChanges {
-        self.shared.changes(after, patience.min(PATIENCE))
+        let (begun, patience) = (monotonic(), patience.min(PATIENCE));
+        loop {
+            let left = patience.saturating_sub(begun.elapsed());
+            let changes = self.shared.changes(after, left.min(SLICE));
+            if after.is_none()
+                || !changes.items.is_empty()
+                || changes.missed
+                || left.is_zero()
+                || self.waits.is_over()
+            {
+                return changes;
+            }
+        }
     }
 }

@@ -23,10 +23,10 @@ pub(crate) enum Command {
     Submit(Submission, Reply<Result<Accepted, Refusal>>),
     /// Send a bundle without an envelope.
     SendBundle(BundleSubmission, Reply<Result<Accepted, Refusal>>),
-    /// The authority has signed something.
-    Learn(Statement, Reply<Result<(), Refusal>>),
-    /// The authority takes a member's key back.
-    Revoke(NodeId, Cause, Reply<Result<Revocation, Refusal>>),
+    /// The authority has signed these.
+    Learn(Vec<Statement>, Reply<Vec<Result<(), Refusal>>>),
+    /// The authority takes a member's key back, or this node's own where that is said.
+    Revoke(NodeId, Cause, Own, Reply<Result<Revocation, Refusal>>),
     /// The log as it is, signed; nothing where none is kept.
     SignLog(Reply<Option<SignedLog>>),
     /// Write to shared state.
@@ -45,13 +45,30 @@ impl Command {
         let payload = match self {
             Self::Submit(submission, _) => submission.payload.len(),
             Self::SendBundle(submission, _) => submission.payload.len(),
+            Self::Learn(statements, _) => statements.iter().map(|statement| statement.parts().1.len()).sum(),
             Self::WriteState(write, _) => write.bytes(),
             Self::Replan(text, _) => text.len(),
-            // A statement is a few hundred bytes.
-            Self::Learn(..) | Self::Revoke(..) | Self::SignLog(_) | Self::ReadState(..) | Self::Take(..) => 0,
+            Self::Revoke(..) | Self::SignLog(_) | Self::ReadState(..) | Self::Take(..) => 0,
         };
         payload + size_of::<Self>()
     }
+}
+
+/// Whether the node that takes keys back may take back its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    /// It goes on.
+    Keep,
+    /// That is meant.
+    TakeBack,
+}
+
+/// An answer that is given when all that it says is on the disk.
+pub(super) type Told = Box<dyn FnOnce() + Send>;
+
+/// Answers; who asked may have gone.
+fn answer<T: Send + 'static>(reply: Reply<T>, answer: T) -> Told {
+    Box::new(move || drop(reply.send(answer)))
 }
 
 /// The log's state in the node's own words, and in others'.
@@ -134,11 +151,18 @@ impl Engine {
                 Ok(()) => self.requests.bundles.push_back(reply),
                 Err(error) => self.refuse_submission(error, &reply),
             },
-            Command::Learn(statement, reply) => {
-                let _ = reply.send(self.learn(statement));
+            Command::Learn(statements, reply) => {
+                let learned = self.learn(statements);
+                self.drain_node();
+                // What was known may have been learned a moment ago.
+                let known = |refusal: &Refusal| refusal.reason == "trust_stale";
+                let kept = learned.iter().any(|learned| learned.as_ref().err().is_none_or(known));
+                self.tell_as(kept, answer(reply, learned));
             }
-            Command::Revoke(node, cause, reply) => {
-                let _ = reply.send(self.revoke(node, cause));
+            Command::Revoke(node, cause, own, reply) => {
+                let revoked = self.revoke(node, cause, own);
+                self.drain_node();
+                self.tell_as(revoked.is_ok(), answer(reply, revoked));
             }
             Command::SignLog(reply) => {
                 let _ = reply.send(self.sign_log());
@@ -152,11 +176,16 @@ impl Engine {
             }
             Command::Take(number, reply) => {
                 self.taken = self.taken.max(Some(number));
-                self.taking.push(reply);
+                self.tell_when_kept(answer(reply, ()));
             }
         }
         // What is accepted at once is told now, so that replies keep the order of their requests.
         self.drain_node();
+    }
+
+    /// What is to be kept is told when it is, and a refusal at once.
+    fn tell_as(&mut self, kept: bool, tell: Told) {
+        if kept { self.tell_when_kept(tell) } else { tell() }
     }
 
     fn sign_log(&self) -> Option<SignedLog> {

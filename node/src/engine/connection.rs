@@ -117,6 +117,11 @@ impl Connection {
         self.stream.proven()
     }
 
+    /// Whether TLS or the transport has shown who is at the other end.
+    fn shows_who_it_is(&self) -> bool {
+        self.proven().is_some() || self.secured.as_ref().is_some_and(Secured::is_done)
+    }
+
     pub(super) fn heard(&self) {
         self.outstanding.heard();
     }
@@ -485,6 +490,7 @@ impl Engine {
             (None, _) => Some("unknown_peer"),
             (Some(found), _) if !is_proven(found) => Some("another_peer"),
             (Some(found), Some(wanted)) if found != wanted => Some("another_peer"),
+            (Some(found), _) if !connection.shows_who_it_is() && self.is_to_show(found) => Some("unproven"),
             _ => None,
         };
         if let Some(reason) = refusal {
@@ -502,17 +508,34 @@ impl Engine {
         let side = Self::side_of(connection.dialled.is_some(), StreamKind::Tcpcl);
         connection.peer = Some(place);
         connection.slot.is_known_now();
-        if let Some(before) = self.peers[place].connections[side].replace(id)
-            && let Some(older) = self.connections.get_mut(&before)
-        {
-            // Most likely the peer came back, and the older connection has not noticed that nobody is there.
+        // Most likely the peer came back, and the older connection has not noticed that nobody is there.
+        self.give_up(place, side, now);
+        let other = self.peers[place].connections[1 - side].and_then(|id| self.connections.get(&id));
+        if connection.shows_who_it_is() && other.is_some_and(|other| !other.shows_who_it_is()) {
+            // Who shows it once shows it always: the other was somebody else.
+            self.give_up(place, 1 - side, now);
+        }
+        self.peers[place].connections[side] = Some(id);
+        let mtu = u32::try_from(mtu).unwrap_or(u32::MAX).min(self.parts.config.limits.bundle_bytes);
+        self.link_up(place, side, mtu);
+    }
+
+    /// Whether a session of a peer counts only if it shows who is there: by the configuration, or since another one does.
+    fn is_to_show(&self, place: usize) -> bool {
+        let known = self.peers[place].connections.iter().flatten();
+        let mut sessions = known.filter_map(|id| self.connections.get(id));
+        self.parts.config.peers[place].proven || sessions.any(Connection::shows_who_it_is)
+    }
+
+    /// A peer's session on one of its sides is its session no longer.
+    fn give_up(&mut self, place: usize, side: usize, now: Instant) {
+        let before = self.peers[place].connections[side].take();
+        if let Some(older) = before.and_then(|id| self.connections.get_mut(&id)) {
             older.peer = None;
             older.terminate(now, TerminationReason::UNKNOWN);
             older.is_guest_again();
         }
         self.link_down(place, side);
-        let mtu = u32::try_from(mtu).unwrap_or(u32::MAX).min(self.parts.config.limits.bundle_bytes);
-        self.link_up(place, side, mtu);
     }
 
     pub(super) fn on_connection_deadline(&mut self, id: ConnectionId, now: Instant) {
@@ -575,14 +598,16 @@ impl Engine {
                 *self.counts.refused.entry(("tcpcl", reason)).or_default() += count;
             }
         }
-        if let Some(secured) = &mut connection.secured {
+        // Who was shown out, or has gone, is told nothing any more: its place would wait for that.
+        let hears = !connection.stream.is_over() && !connection.outstanding.has_failed();
+        if let Some(secured) = connection.secured.as_mut().filter(|_| hears) {
             let last = secured.end();
             connection.write(last);
         }
         let until = self.now().saturating_add(LAST_WORDS);
         let Connection { stream, outstanding, slot, .. } = connection;
         // A writer that has nothing to write ends by itself.
-        if outstanding.bytes() > 0 {
+        if hears && !outstanding.is_over() {
             self.closing.push(Closing { until, stream, outstanding, _slot: slot });
         }
     }

@@ -16,18 +16,14 @@ impl Drop for Ending {
         if !self.streams.stopping.is_stopping() {
             self.streams.stop(&self.listeners);
         }
+        self.streams.end();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        engine::Command,
-        inbox::InboxNumber,
-        mailbox::reply,
-        transport::{ConnectionIds, StreamKind, room::Room},
-    };
+    use crate::{engine::Command, inbox::InboxNumber, mailbox::reply, transport::StreamKind};
     use std::{
         net::{TcpListener, TcpStream},
         sync::mpsc::RecvTimeoutError,
@@ -38,12 +34,7 @@ mod tests {
     #[test]
     fn after_a_panic_nobody_listens_and_nobody_waits_for_an_answer() {
         let mailbox = Mailbox::new();
-        let streams = Streams {
-            mailbox: mailbox.clone(),
-            stopping: Arc::default(),
-            ids: Arc::new(ConnectionIds::default()),
-            room: Room::new(4),
-        };
+        let streams = Streams::new(mailbox.clone(), 4);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         streams.listen(listener, StreamKind::Tcpcl).unwrap();

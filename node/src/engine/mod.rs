@@ -17,7 +17,7 @@ mod state;
 mod turn;
 
 pub use command::{Accepted, Refusal};
-pub(crate) use command::{Command, SignedLog};
+pub(crate) use command::{Command, Own, SignedLog};
 pub(crate) use outputs::purpose_word;
 
 use crate::{
@@ -27,14 +27,14 @@ use crate::{
     inbox::InboxNumber,
     mailbox::{Mailbox, Open, Reply},
     metrics::{Counts, Snapshot},
-    plan::PlanNotes,
+    plan::{PlanNotes, PlanView},
     processor,
     state::{StateChanges, StateDot, StateItem},
     store::{Keeper, Store},
     tls::TlsSetup,
     transport::{ConnectionId, stream::Streams},
 };
-use command::Requests;
+use command::{Requests, Told};
 use connection::{Closing, Connection};
 use cosmosmesh_protocol::{
     node::{Batch, Input, InputError, LinkId, Node, Transfer},
@@ -111,6 +111,16 @@ impl Shared {
     /// A copy of what the engine last told.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// When the engine last told something, since its start.
+    pub(crate) fn told_at(&self) -> Duration {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).at
+    }
+
+    /// The plan, as it was last told.
+    pub(crate) fn plan(&self) -> Option<Arc<PlanView>> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).plan.clone()
     }
 
     /// Another has written something.
@@ -210,9 +220,9 @@ pub(crate) struct Engine {
     /// Since when the disk has been writing a group.
     writing: Option<Instant>,
     taken: Option<InboxNumber>,
-    /// Who is told when the next group is durable, and the one that is being written.
-    taking: Vec<Reply<()>>,
-    taking_written: Vec<Reply<()>>,
+    /// What is answered when the next group is durable, and the one that is being written.
+    kept: Vec<Told>,
+    kept_written: Vec<Told>,
     requests: Requests,
     /// Writes to shared state that wait for the disk.
     state_writes: VecDeque<(Dot, Reply<Result<StateDot, Refusal>>)>,
@@ -220,6 +230,10 @@ pub(crate) struct Engine {
     inbox: u64,
     inbox_bytes: u64,
     store_failing: Option<String>,
+    /// What is the matter with sockets that speak QUIC.
+    quic_troubles: BTreeMap<SocketAddr, String>,
+    /// Why the plan does not begin.
+    plan_trouble: Option<String>,
     counts: Counts,
     plan: PlanNotes,
     /// The plan in the horizon that is planned.
@@ -266,13 +280,15 @@ impl Engine {
             writing_bytes: 0,
             writing: None,
             taken: None,
-            taking: Vec::new(),
-            taking_written: Vec::new(),
+            kept: Vec::new(),
+            kept_written: Vec::new(),
             requests: Requests::default(),
             state_writes: VecDeque::new(),
             inbox,
             inbox_bytes,
             store_failing: None,
+            quic_troubles: BTreeMap::new(),
+            plan_trouble: None,
             counts: Counts::default(),
             plan: PlanNotes::default(),
             horizon,
@@ -302,17 +318,22 @@ impl Engine {
             && let Err(error) = self.input(Input::StartPlan)
         {
             tracing::error!(%error, "the plan does not begin");
+            self.plan_trouble = Some(error.to_string());
         }
     }
 
     /// Runs until it was told to stop, and has.
-    pub(crate) fn run(mut self) {
-        // Dropped after the engine, whose connections end with it.
+    pub(crate) fn run(self) {
         let _ending = Ending {
             mailbox: self.parts.mailbox.clone(),
             streams: self.parts.streams.clone(),
             listeners: self.parts.listeners.clone(),
         };
+        // Given away, so that it is dropped first, also in a panic: its connections end with it.
+        self.turn_over();
+    }
+
+    fn turn_over(mut self) {
         if let Some(cpu) = self.parts.config.cpu
             && let Err(error) = processor::pin(cpu)
         {
@@ -452,7 +473,7 @@ impl Engine {
             over_budget_lately: since.is_some_and(|since| since < ALARM),
             counts,
             peers: self.peer_status(),
-            plan: self.plan.view(self.horizon.as_ref(), &self.parts.node),
+            plan: self.plan.shown(self.horizon.as_ref(), &self.parts.node, self.published),
             radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,
@@ -477,6 +498,9 @@ impl Engine {
                 "the inbox is full: {messages} messages of {bytes} bytes wait for the application"
             ));
         }
+        let quic = self.quic_troubles.iter();
+        troubles.extend(quic.map(|(at, why)| format!("nothing speaks QUIC at {at}: {why}")));
+        troubles.extend(self.plan_trouble.iter().map(|why| format!("the plan does not begin: {why}")));
         if self.stopping.is_some() {
             troubles.push("shutting down".to_owned());
         }

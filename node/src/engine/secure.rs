@@ -24,6 +24,11 @@ pub(super) struct Secured {
 }
 
 impl Secured {
+    /// Whether the handshake has shown who the peer is.
+    pub(super) const fn is_done(&self) -> bool {
+        self.told
+    }
+
     /// Puts the session's bytes, and those of TLS itself, into what the socket is to be given.
     pub(super) fn seal(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(piece.len() + 64);
@@ -158,7 +163,7 @@ impl Engine {
         self.tell_trust_to_tls();
         self.list_looked_at = self.list_number();
         let Some(setup) = &self.parts.tls else { return };
-        let mut over: Vec<(ConnectionId, &'static str)> = Vec::new();
+        let mut over: Vec<(ConnectionId, &'static str, &'static str)> = Vec::new();
         for (id, connection) in &self.connections {
             let judged = match (&connection.secured, connection.proven()) {
                 (Some(secured), _) if secured.told => setup.peer(&secured.tls).map(drop),
@@ -167,11 +172,12 @@ impl Engine {
             };
             if let Err(stranger) = judged {
                 tracing::warn!(from = %connection.from(), %stranger, "a session ends: its peer may have none any more");
-                over.push((*id, stranger.reason()));
+                let door = if connection.proven().is_some() { "quic" } else { "tls" };
+                over.push((*id, door, stranger.reason()));
             }
         }
-        for (id, reason) in over {
-            self.counts.refuse("tls", reason);
+        for (id, door, reason) in over {
+            self.counts.refuse(door, reason);
             self.break_off(id);
         }
     }

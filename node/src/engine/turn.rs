@@ -1,12 +1,12 @@
 //! One turn of the engine: events in, deadlines, everything that follows from them.
 
 use super::{
-    Answer, CIVIL_EVERY, CIVIL_JUMP_MS, Engine, LAST_WORDS, LOOK_AT_TRUST, OVERDUE, connection::Connection,
-    outputs::delivered_bytes,
+    Answer, CIVIL_EVERY, CIVIL_JUMP_MS, Engine, LAST_WORDS, LOOK_AT_TRUST, OVERDUE, command::Told,
+    connection::Connection, outputs::delivered_bytes,
 };
-use crate::{mailbox::Event, store::Work, transport::ConnectionId};
+use crate::{mailbox::Event, store::Work, transport::ConnectionId, unmet::Mishaps};
 use cosmosmesh_protocol::{convergence::tcpcl::TerminationReason, node::Input, time::Instant};
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 impl Engine {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -38,12 +38,8 @@ impl Engine {
             }
             Event::Gone { connection } => self.on_gone(connection),
             Event::ShownOut { connection } => self.break_off(connection),
-            Event::Unmet { from, reason, problem } => {
-                self.counts.refuse("quic", reason);
-                if let Some(more) = self.may_tell("quic_refused") {
-                    tracing::warn!(%from, reason, problem, more, "a handshake leads to no session");
-                }
-            }
+            Event::Unmet => self.on_unmet(),
+            Event::Quic { at, trouble } => self.on_quic(at, trouble),
             Event::Datagram { from, bytes } => self.on_datagram(from, &bytes),
             Event::Neighbour { from, transfer, bundle, reply } => {
                 self.on_neighbour(from, Answer::Process(reply, transfer), &bundle);
@@ -89,7 +85,7 @@ impl Engine {
             }
         }
         self.closing.retain(|closing| {
-            let writes = closing.outstanding.bytes() > 0;
+            let writes = !closing.outstanding.is_over();
             if writes && closing.until <= now {
                 closing.stream.shut_down();
             }
@@ -147,9 +143,7 @@ impl Engine {
             return;
         }
         let work = Work { batches: std::mem::take(&mut self.unwritten), taken: self.taken.take() };
-        if work.taken.is_some() {
-            self.taking_written = std::mem::take(&mut self.taking);
-        }
+        self.kept_written.append(&mut self.kept);
         self.writing = Some(self.now());
         self.writing_bytes = std::mem::take(&mut self.unwritten_bytes);
         assert!(self.parts.keeper.commit(work), "the thread that writes the store has ended");
@@ -165,10 +159,6 @@ impl Engine {
         }
         self.counts.batches += work.batches.len() as u64;
         if work.taken.is_some() {
-            for reply in self.taking_written.drain(..) {
-                // Who asked may have gone.
-                let _ = reply.send(());
-            }
             (self.inbox, self.inbox_bytes) =
                 self.parts.store.inbox_size().unwrap_or((self.inbox, self.inbox_bytes));
         } else {
@@ -181,6 +171,45 @@ impl Engine {
             let ticket = batch.ticket;
             self.on_batch(batch);
             self.input(Input::Persisted(ticket)).expect("tickets are answered in order");
+        }
+        self.kept_written.drain(..).for_each(|tell| tell());
+    }
+
+    /// Answers once what was done until now is on the disk.
+    pub(super) fn tell_when_kept(&mut self, tell: Told) {
+        if !self.unwritten.is_empty() || self.taken.is_some() {
+            self.kept.push(tell);
+        } else if self.writing.is_some() {
+            self.kept_written.push(tell);
+        } else {
+            tell();
+        }
+    }
+
+    /// Handshakes led to nothing.
+    fn on_unmet(&mut self) {
+        let Mishaps { counts, one } = self.parts.streams.unmet.take();
+        for (reason, count) in counts {
+            *self.counts.refused.entry(("quic", reason)).or_default() += count;
+        }
+        if let Some((from, reason, problem)) = one
+            && let Some(more) = self.may_tell("quic_refused")
+        {
+            tracing::warn!(%from, reason, problem, more, "a handshake leads to no session");
+        }
+    }
+
+    /// A socket that speaks QUIC has failed, or can be spoken at again.
+    fn on_quic(&mut self, at: SocketAddr, trouble: Option<String>) {
+        match trouble {
+            Some(why) => {
+                tracing::error!(%at, why, "nothing speaks QUIC here until it can again");
+                self.quic_troubles.insert(at, why);
+            }
+            None => {
+                tracing::info!(%at, "QUIC is spoken again");
+                self.quic_troubles.remove(&at);
+            }
         }
     }
 
@@ -209,7 +238,7 @@ impl Engine {
         }
         self.parts.keeper.stop();
         let until = self.now().saturating_add(LAST_WORDS);
-        while self.closing.iter().any(|closing| closing.outstanding.bytes() > 0) && self.now() < until {
+        while self.closing.iter().any(|closing| !closing.outstanding.is_over()) && self.now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
         for closing in &self.closing {

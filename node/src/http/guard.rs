@@ -1,5 +1,6 @@
 //! Who may ask what: requests for this machine, from no page of the web, with the daemon's token; each has a deadline.
 
+use super::guests::Guest;
 use crate::{engine::Refusal, token::Token};
 use axum::{
     Json,
@@ -66,10 +67,18 @@ impl Guard {
 }
 
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let mut response = match guard.judge(request.uri().path(), request.headers()) {
+    let path = request.uri().path();
+    let judged = guard.judge(path, request.headers());
+    if let Some(guest) = request.extensions().get::<Guest>() {
+        guest.was_heard(judged.is_ok() && !OPEN.contains(&path));
+    }
+    let mut response = match judged {
         Ok(()) => match timeout(PATIENCE, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response(),
+            Err(_) => {
+                let problem = "the request took too long: it may have been taken, and may yet be done";
+                (StatusCode::REQUEST_TIMEOUT, Json(Refusal::new("unanswered", problem))).into_response()
+            }
         },
         Err((status, refusal)) => (status, Json(refusal)).into_response(),
     };

@@ -2,12 +2,14 @@
 //! bounded number of others, so that who asks for health is answered whatever they wait for.
 
 mod guard;
+mod guests;
 mod routes;
 mod slow;
 
 use crate::{door::Door, token::Token};
-use axum::Router;
+use axum::{Extension, Router};
 use guard::Guard;
+use guests::{Guest, Guests};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -25,7 +27,7 @@ use std::{
 use tokio::{
     net::TcpStream,
     runtime,
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -34,7 +36,11 @@ use tokio::{
 const MAX_CONNECTIONS: usize = 128;
 /// Requests that wait for the engine, the disk or a message at a time; more are told to come back. Health, metrics and states never wait.
 const MAX_WAITING: usize = 64;
-/// How long a connection may be idle, and the head of a request may take to come in.
+/// How long the first head of a connection may take to come in.
+const FIRST_WORDS: Duration = Duration::from_secs(2);
+/// How long a newcomer waits for the place of a guest that is shown out.
+const LEAVING: Duration = Duration::from_millis(250);
+/// How long a connection may be idle, and the head of a further request may take to come in.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long a whole answer may take to be taken.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -81,6 +87,7 @@ impl Server {
 
 async fn serve(listener: tokio::net::TcpListener, app: Router, mut stopping: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let guests = Guests::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -93,18 +100,30 @@ async fn serve(listener: tokio::net::TcpListener, app: Router, mut stopping: wat
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Ok(slot) = slots.clone().try_acquire_owned() else {
+        let Some(slot) = place(&slots, &guests).await else {
             turn_away(&stream).await;
             continue;
         };
-        let (app, stopping) = (app.clone(), stopping.clone());
+        let (app, stopping, guest) = (app.clone(), stopping.clone(), guests.come());
         connections.spawn(async move {
-            converse(stream, app, stopping).await;
+            converse(stream, app, stopping, &guest).await;
+            guest.leave();
             drop(slot);
         });
     }
     let ended = async { while connections.join_next().await.is_some() {} };
     let _ = timeout(LAST_WORDS, ended).await;
+}
+
+/// A place for who has come: a free one, or that of a guest.
+async fn place(slots: &Arc<Semaphore>, guests: &Guests) -> Option<OwnedSemaphorePermit> {
+    if let Ok(slot) = slots.clone().try_acquire_owned() {
+        return Some(slot);
+    }
+    if !guests.show_out_one() {
+        return None;
+    }
+    timeout(LEAVING, slots.clone().acquire_owned()).await.ok()?.ok()
 }
 
 async fn turn_away(stream: &TcpStream) {
@@ -114,7 +133,7 @@ async fn turn_away(stream: &TcpStream) {
     let _ = stream.try_write(WORDS);
 }
 
-async fn converse(stream: TcpStream, app: Router, mut stopping: watch::Receiver<bool>) {
+async fn converse(stream: TcpStream, app: Router, mut stopping: watch::Receiver<bool>, guest: &Guest) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
@@ -124,10 +143,12 @@ async fn converse(stream: TcpStream, app: Router, mut stopping: watch::Receiver<
         .header_read_timeout(IDLE)
         .max_buf_size(BUFFER_BYTES)
         .max_headers(MAX_HEADERS);
+    let app = app.layer(Extension(guest.clone()));
     let mut connection = pin!(http.serve_connection(stream, TowerToHyperService::new(app)));
     // Who stays away or goes away ends the connection, and nothing else.
     tokio::select! {
         _ = connection.as_mut() => return,
+        () = guest.is_to_leave(FIRST_WORDS) => return,
         _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;

@@ -9,12 +9,12 @@ use super::{
 };
 use crate::{
     credential,
-    door::{Door, Health},
-    engine::{Accepted, Refusal},
-    message::{Message, hex},
+    door::{Door, Health, Waits},
+    engine::{Own, Refusal},
+    message::hex,
     metrics::PeerStatus,
     plan::PlanView,
-    revocation::{self, Revocation},
+    revocation,
     token::Token,
 };
 use axum::{
@@ -35,7 +35,10 @@ use cosmosmesh_protocol::{
 };
 use serde::Serialize;
 use std::{collections::BTreeMap, str::FromStr, sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, task};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+};
 
 /// Most messages that are told at once.
 const MAX_MESSAGES: usize = 1000;
@@ -51,7 +54,28 @@ pub(super) struct App {
 }
 
 type Fields = BTreeMap<String, String>;
-type Answer<T> = Result<Json<T>, Refused>;
+type Answer = Result<Response, Refused>;
+
+/// An answer as it is written, and the place among those that wait, which is free when it is.
+struct Written {
+    bytes: Vec<u8>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Written {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Tells when a request is given up.
+struct Waiting(Waits);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
 
 pub(super) fn app(door: Door, guard: Arc<Guard>, token: Arc<Token>) -> Router {
     let most = door.config.limits.bundle_bytes as usize;
@@ -105,23 +129,35 @@ impl IntoResponse for Refused {
 }
 
 impl App {
-    /// Does what waits for the engine, the disk or a message, on a thread where waiting holds up nobody.
-    async fn wait<T: Send + 'static>(
+    /// Does what waits for the engine, the disk or a message, and puts the answer together, on a thread where that holds up nobody. Who goes away meanwhile
+    /// soon leaves the place to another.
+    async fn wait<T: Serialize>(
         &self,
         work: impl FnOnce(&Door) -> Result<T, Refusal> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> Answer {
+        let written = move |door: &Door| {
+            let json = serde_json::to_vec(&work(door)?);
+            json.map_err(|error| Refusal::new("unanswered", error.to_string()))
+        };
+        self.wait_for_bytes("application/json", written).await
+    }
+
+    /// The same for an answer of another form.
+    async fn wait_for_bytes(
+        &self,
+        form: &'static str,
+        work: impl FnOnce(&Door) -> Result<Vec<u8>, Refusal> + Send + 'static,
+    ) -> Answer {
         let slot = self.waiting.clone().try_acquire_owned();
         let slot = slot.map_err(|_| Refusal::new("busy", "too many requests wait"))?;
-        let door = self.door.clone();
-        let done = task::spawn_blocking(move || {
-            let done = work(&door);
-            drop(slot);
-            done
-        });
-        let done = done
+        let waits = Waits::default();
+        let door = Door { waits: waits.clone(), ..self.door.clone() };
+        let _waiting = Waiting(waits);
+        let done = task::spawn_blocking(move || Ok(Written { bytes: work(&door)?, _slot: slot }));
+        let done: Result<Written, Refusal> = done
             .await
             .map_err(|_| Refusal::new("unanswered", "it came to no end: its cause is in the log"))?;
-        Ok(Json(done?))
+        Ok(([(header::CONTENT_TYPE, form)], Bytes::from_owner(done?)).into_response())
     }
 }
 
@@ -190,25 +226,21 @@ async fn contacts(State(app): State<App>) -> Json<Vec<Contact>> {
 }
 
 async fn plan(State(app): State<App>) -> Json<Option<PlanView>> {
-    Json(app.door.snapshot().plan)
+    Json(app.door.plan())
 }
 
 /// A later horizon of the plan, as the text of its file.
-async fn next_horizon(State(app): State<App>, body: String) -> Answer<u64> {
+async fn next_horizon(State(app): State<App>, body: String) -> Answer {
     app.wait(move |door| door.replan(body)).await
 }
 
-async fn send(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer<Accepted> {
+async fn send(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer {
     let submission = submission(&fields, body.into())?;
     app.wait(move |door| door.submit(submission)).await
 }
 
 /// Payloads one after another as CBOR byte strings, the way MTCP carries bundles.
-async fn send_many(
-    State(app): State<App>,
-    Query(fields): Query<Fields>,
-    body: Bytes,
-) -> Answer<Vec<Result<Accepted, Refusal>>> {
+async fn send_many(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer {
     let (mut parser, mut rest) = (mtcp::Parser::new(body.len() as u64), &*body);
     let mut submissions = Vec::new();
     while let Some(payload) =
@@ -239,7 +271,7 @@ fn submission(fields: &Fields, payload: Vec<u8>) -> Result<Submission, Refusal> 
     })
 }
 
-async fn bundle(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer<Accepted> {
+async fn bundle(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer {
     check_fields(&fields, &["to", "from", "lifetime_s", "priority"])?;
     let destination: EndpointId = field(&fields, "to")?.ok_or_else(|| bad("to", "an endpoint"))?;
     let source = field(&fields, "from")?.unwrap_or_else(|| app.door.own_endpoint(&destination));
@@ -248,7 +280,7 @@ async fn bundle(State(app): State<App>, Query(fields): Query<Fields>, body: Byte
     app.wait(move |door| door.send_bundle(submission)).await
 }
 
-async fn inbox(State(app): State<App>, Query(fields): Query<Fields>) -> Answer<Vec<Message>> {
+async fn inbox(State(app): State<App>, Query(fields): Query<Fields>) -> Answer {
     check_fields(&fields, &["after", "most", "wait_ms"])?;
     let most = field(&fields, "most")?.unwrap_or(MAX_MESSAGES).min(MAX_MESSAGES);
     let patience = Duration::from_millis(field(&fields, "wait_ms")?.unwrap_or(0));
@@ -263,17 +295,18 @@ async fn take(State(app): State<App>, Query(fields): Query<Fields>) -> Result<()
 }
 
 /// Statements of the authority, one a line.
-async fn learn(State(app): State<App>, body: String) -> Answer<Vec<Result<(), Refusal>>> {
+async fn learn(State(app): State<App>, body: String) -> Answer {
     let statements = credential::parse(&body)
         .map_err(|line| Refusal::new("bad_body", format!("line {line} holds no statement")))?;
     app.wait(move |door| Ok(door.learn(statements))).await
 }
 
-async fn revoke(State(app): State<App>, Query(fields): Query<Fields>) -> Answer<Revocation> {
-    check_fields(&fields, &["node", "cause"])?;
+async fn revoke(State(app): State<App>, Query(fields): Query<Fields>) -> Answer {
+    check_fields(&fields, &["node", "cause", "own"])?;
     let node = NodeId(field(&fields, "node")?.ok_or_else(|| bad("node", "a node's number"))?);
     let cause = revocation::cause(fields.get("cause").map_or("", String::as_str))?;
-    app.wait(move |door| door.revoke(node, cause)).await
+    let own = if field(&fields, "own")?.unwrap_or(false) { Own::TakeBack } else { Own::Keep };
+    app.wait(move |door| door.revoke(node, cause, own)).await
 }
 
 async fn shutdown(State(app): State<App>) {

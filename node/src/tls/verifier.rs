@@ -114,10 +114,12 @@ impl Members {
         if !self.configured.values().any(|peer| *peer == node) {
             return Err(Stranger::NoPeer { node });
         }
+        let now = known.rule().clock(clock.civil(), clock.now());
+        // Strangers cost a look at a signature, and no copy of what is known of everybody.
+        known.open_certificate(first, now).map_err(Stranger::Trust)?;
         // What a peer shows counts for its own session; the node itself learns it when the session is there.
         let mut keyring = known.clone();
         drop(known);
-        let now = keyring.rule().clock(clock.civil(), clock.now());
         for statement in shown {
             match keyring.learn(statement, now) {
                 Ok(_) | Err(TrustError::Stale) => {}

@@ -1,4 +1,4 @@
-//! Which sockets speak QUIC: the one that listens, and one of its own for each peer that cannot be reached from there.
+//! Which sockets speak QUIC: the one that listens, and one for all peers of a kind that cannot be reached from there.
 
 use super::{quic::Quic, stream::Streams};
 use crate::{
@@ -6,42 +6,70 @@ use crate::{
     tls::TlsSetup,
 };
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
 };
 
-/// Begins to listen at `socket`, if there is one, and to keep a connection to each peer by QUIC.
-///
-/// # Errors
-/// Those of the system; the program is built without QUIC.
-pub(crate) fn speak(
-    config: &Config,
-    socket: Option<UdpSocket>,
-    tls: &Arc<TlsSetup>,
-    streams: &Streams,
-) -> io::Result<Vec<Quic>> {
-    let patience = Duration::from_secs(u64::from(config.limits.patience_s));
-    let start = |socket, listens| Quic::start(socket, tls.clone(), streams.clone(), patience, listens);
-    let listening = match socket {
-        Some(socket) => Some((socket.local_addr()?.ip(), start(socket, true)?)),
-        None => None,
-    };
-    let mut all = Vec::new();
-    for (place, peer) in config.peers.iter().enumerate() {
-        let Via::Quic(address) = peer.via else { continue };
-        match listening.as_ref().filter(|(ip, _)| reaches(*ip, address.ip())) {
-            Some((_, quic)) => quic.keep_dialling(place, address)?,
-            None => {
-                let quic = start(UdpSocket::bind(SocketAddr::new(towards(address.ip()), 0))?, false)?;
-                quic.keep_dialling(place, address)?;
-                all.push(quic);
+/// Sockets that speak QUIC.
+#[derive(Default)]
+pub(crate) struct QuicSockets {
+    listening: Option<UdpSocket>,
+    /// For peers that are not reached from there, by where they are bound.
+    dialling: BTreeMap<IpAddr, UdpSocket>,
+}
+
+impl QuicSockets {
+    /// Binds those that a configuration needs.
+    ///
+    /// # Errors
+    /// Those of the system, and where it was.
+    pub(crate) fn bind(config: &Config) -> Result<Self, (SocketAddr, io::Error)> {
+        let bind = |address: SocketAddr| UdpSocket::bind(address).map_err(|error| (address, error));
+        let listening = config.listen.quic.map(bind).transpose()?;
+        let mut dialling = BTreeMap::new();
+        for peer in &config.peers {
+            let Via::Quic(address) = peer.via else { continue };
+            let from = towards(address.ip());
+            if !config.listen.quic.is_some_and(|at| reaches(at.ip(), address.ip()))
+                && !dialling.contains_key(&from)
+            {
+                dialling.insert(from, bind(SocketAddr::new(from, 0))?);
             }
         }
+        Ok(Self { listening, dialling })
     }
-    all.extend(listening.map(|(_, quic)| quic));
-    Ok(all)
+
+    /// Where it is listened.
+    pub(crate) fn listens_at(&self) -> Option<SocketAddr> {
+        self.listening.as_ref().and_then(|socket| socket.local_addr().ok())
+    }
+
+    /// Begins to listen, and to keep a connection to each peer by QUIC.
+    ///
+    /// # Errors
+    /// Those of the system; the program is built without QUIC.
+    pub(crate) fn speak(
+        self,
+        config: &Config,
+        tls: &Arc<TlsSetup>,
+        streams: &Streams,
+    ) -> io::Result<Vec<Quic>> {
+        let patience = Duration::from_secs(u64::from(config.limits.patience_s));
+        let start = |socket, listens| Quic::start(socket, tls.clone(), streams.clone(), patience, listens);
+        let listening = self.listening.map(|socket| start(socket, true)).transpose()?;
+        let dialling = self.dialling.into_iter().map(|(from, socket)| Ok((from, start(socket, false)?)));
+        let dialling = dialling.collect::<io::Result<BTreeMap<IpAddr, Quic>>>()?;
+        for (place, peer) in config.peers.iter().enumerate() {
+            let Via::Quic(address) = peer.via else { continue };
+            if let Some(quic) = dialling.get(&towards(address.ip())).or(listening.as_ref()) {
+                quic.keep_dialling(place, address);
+            }
+        }
+        Ok(listening.into_iter().chain(dialling.into_values()).collect())
+    }
 }
 
 /// Whether a socket that is bound to `from` can send to `to`.

@@ -46,6 +46,7 @@ pub(crate) struct Outstanding {
     bytes: AtomicUsize,
     chunks_written: AtomicU64,
     told: AtomicBool,
+    given_up: AtomicBool,
 }
 
 impl Outstanding {
@@ -56,6 +57,21 @@ impl Outstanding {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing more will be written: all is, or the writer has failed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_failed() || self.bytes() == 0
+    }
+
+    /// Whether the writer has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
+    }
+
+    /// The writer has failed: what is left is never written.
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
     }
 
     /// Pieces that were written in all.

@@ -24,7 +24,7 @@ impl Quic {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this program is built without the feature `quic`"))
     }
 
-    pub(crate) fn keep_dialling(&self, _: usize, _: SocketAddr) -> io::Result<()> {
+    pub(crate) fn keep_dialling(&self, _: usize, _: SocketAddr) {
         match self.0 {}
     }
 }

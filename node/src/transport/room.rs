@@ -6,7 +6,7 @@
 use super::{ConnectionId, wire::Wire};
 use std::{
     collections::BTreeMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -31,13 +31,21 @@ struct Places {
 impl Places {
     /// The guest that gives way to a newcomer.
     fn next_to_leave(&mut self) -> Option<(ConnectionId, Guest)> {
-        let mut from = BTreeMap::<IpAddr, usize>::new();
-        self.guests.values().for_each(|guest| *from.entry(guest.from).or_default() += 1);
-        let most = from.into_iter().max_by_key(|(_, count)| *count)?.0;
-        let (id, _) = self.guests.iter().find(|(_, guest)| guest.from == most)?;
-        let id = *id;
+        let id = next_to_leave(self.guests.iter().map(|(id, guest)| (*id, guest.from)))?;
         Some((id, self.guests.remove(&id)?))
     }
+}
+
+/// Of guests, the oldest first: the first one from where most of them are from. Of IPv6 that is the network, since a host has all addresses of it.
+pub(crate) fn next_to_leave<Id>(guests: impl Iterator<Item = (Id, IpAddr)> + Clone) -> Option<Id> {
+    let place = |address: IpAddr| match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    };
+    let mut from = BTreeMap::<IpAddr, usize>::new();
+    guests.clone().for_each(|(_, address)| *from.entry(place(address)).or_default() += 1);
+    let most = from.values().copied().max()?;
+    guests.into_iter().find(|(_, address)| from.get(&place(*address)) == Some(&most)).map(|(id, _)| id)
 }
 
 /// The places of all connections.
@@ -76,7 +84,7 @@ impl Room {
                 return None;
             };
             drop(places);
-            self.shown_out.fetch_add(1, Ordering::Relaxed);
+            self.shown_out();
             guest.stream.shut_down();
             shown_out(leaving);
             let full = |places: &mut Places| places.taken >= self.most;
@@ -96,6 +104,11 @@ impl Room {
     pub(crate) fn take(self: &Arc<Self>, id: ConnectionId) -> Arc<Slot> {
         self.lock().taken += 1;
         Arc::new(Slot { room: self.clone(), id, known: AtomicBool::new(false) })
+    }
+
+    /// Counts a guest that gave way.
+    pub(super) fn shown_out(&self) {
+        self.shown_out.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts one that has no place.
@@ -185,6 +198,16 @@ mod tests {
         assert_eq!(left, [ConnectionId(1), ConnectionId(3)], "the oldest of two has left");
         drop((known, alone, first, second));
         assert_eq!(room.taken(), 0);
+    }
+
+    #[test]
+    fn a_network_is_one_guest_however_many_addresses_it_has_and_of_equals_the_oldest_leaves() {
+        let [one, two, three]: [IpAddr; 3] =
+            ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(|text| text.parse().unwrap());
+        let leaves = |guests: &[IpAddr]| next_to_leave(guests.iter().copied().enumerate());
+        assert_eq!(leaves(&[three, one, two]), Some(1));
+        assert_eq!(leaves(&[three, address(1), address(2)]), Some(0));
+        assert_eq!(leaves(&[]), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
     clock::monotonic,
     discovery::Found,
     mailbox::{Event, Mailbox, Opened, RadioOpened},
+    unmet::Unmet,
 };
 use std::{
     io,
@@ -20,6 +21,7 @@ use std::{
     thread,
     time::Duration,
 };
+use tokio::sync::watch;
 
 /// Bytes of a buffer to read into.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -80,9 +82,46 @@ pub(crate) struct Streams {
     pub(crate) ids: Arc<ConnectionIds>,
     /// Places for connections.
     pub(crate) room: Arc<Room>,
+    /// Handshakes that led to nothing.
+    pub(crate) unmet: Arc<Unmet>,
+    over: Arc<watch::Sender<bool>>,
 }
 
 impl Streams {
+    /// Of the engine that takes from `mailbox`, with room for so many connections.
+    pub(crate) fn new(mailbox: Arc<Mailbox>, connections: usize) -> Self {
+        Self {
+            mailbox,
+            stopping: Arc::default(),
+            ids: Arc::default(),
+            room: Room::new(connections),
+            unmet: Arc::default(),
+            over: Arc::new(watch::Sender::new(false)),
+        }
+    }
+
+    /// The engine has ended: nobody needs what is left.
+    pub(crate) fn end(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Becomes true when it has.
+    #[cfg_attr(not(feature = "quic"), expect(dead_code, reason = "only QUIC has a thread of its own"))]
+    pub(super) fn over(&self) -> watch::Receiver<bool> {
+        self.over.subscribe()
+    }
+
+    /// A handshake led to no connection: with whom, and why.
+    #[cfg_attr(
+        not(feature = "quic"),
+        expect(dead_code, reason = "only QUIC shakes hands before the engine knows")
+    )]
+    pub(super) fn unmet(&self, from: SocketAddr, reason: &'static str, problem: String) {
+        if self.unmet.note(from, reason, problem) {
+            self.mailbox.post_urgent(Event::Unmet);
+        }
+    }
+
     /// Ends all that listens and dials.
     pub(crate) fn stop(&self, listeners: &[SocketAddr]) {
         self.stopping.stop();
@@ -291,6 +330,7 @@ fn write(
         if stream.write_all(&piece).is_err() {
             // The reader notices, and tells, unless what came before is left to TCP.
             stream.shut_down();
+            outstanding.give_up();
             return mailbox.post_urgent(Event::Unwritable { connection });
         }
         if outstanding.written(piece.len()) {

@@ -214,3 +214,22 @@ sys.exit(int(sys.argv[1]))
         client.metrics().expect("metrics").contains("fate=\"accepted\",purpose=\"event\"} 2")
     });
 }
+
+#[test]
+fn the_last_words_of_a_program_that_ends_at_once_are_heard() {
+    let place = Place::new();
+    let (one, two) = pair(&place);
+    let receiver = Client::of(two);
+    let never = AtomicBool::new(false);
+    for number in 0..5 {
+        let clients = [Client::of(one.clone()), Client::of(one.clone())];
+        // It thinks for as long as it is looked whether it says something, and is gone with its words.
+        let mut shell = Command::new("sh");
+        let say = format!(
+            "{{\"type\":\"send\",\"id\":1,\"to\":2,\"purpose\":\"event\",\"text\":\"word {number}\"}}"
+        );
+        shell.args(["-c", &format!("sleep 0.{}; echo '{say}'", 1 + number)]);
+        assert!(attach(&mut shell, &clients[0], &clients[1], &never).expect("it ends").success());
+        assert_eq!(super::place::receive(&receiver), format!("word {number}"));
+    }
+}

@@ -19,9 +19,9 @@ use std::{
 
 /// A file on a disk that can be full: nothing is written then.
 #[derive(Debug)]
-struct Full {
-    file: FileBackend,
-    full: Arc<AtomicBool>,
+pub(super) struct Full {
+    pub(super) file: FileBackend,
+    pub(super) full: Arc<AtomicBool>,
 }
 
 impl Full {

@@ -64,7 +64,8 @@ fn up_leaves_alone_what_it_did_not_make() {
     };
     let list = text(ctl(1, &["revoke", "2", "--cause", "compromised"]));
     assert!(list.contains(", 1 keys\nrevocations "), "{list}");
-    wait_until("its session ends", || ctl(1, &["contacts"]).stdout.is_empty());
+    assert_eq!(ctl(1, &["revoke", "1", "--cause", "blocked"]).status.code(), Some(2), "its own");
+    wait_until("its session ends", || text(ctl(1, &["contacts"])).is_empty());
     let did =
         text(ctl(2, &["status"])).lines().find(|line| line.starts_with("did:")).expect("its name").to_owned();
     let words = ["certify", "revoke", "--key", "MESH/authority", "--node", "2", "--did", &did];

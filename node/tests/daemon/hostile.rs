@@ -88,7 +88,7 @@ fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
 }
 
 /// The first words of a session of `node`.
-fn greeting(node: &str) -> Vec<u8> {
+pub(super) fn greeting(node: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     ContactHeader { version: 4, flags: 0 }.encode(&mut bytes);
     let init = SessInit {

@@ -9,6 +9,7 @@ mod discovery;
 mod faults;
 mod fleet;
 mod gossip;
+mod guests;
 mod hostile;
 mod ledger;
 mod place;
@@ -16,8 +17,12 @@ mod plan;
 mod pressure;
 #[cfg(feature = "quic")]
 mod quic;
+#[cfg(feature = "quic")]
+mod quic_hostile;
 mod radio;
+mod revoke;
 mod secure;
+mod starting;
 mod state;
 mod store;
 mod trust;

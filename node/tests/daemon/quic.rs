@@ -53,6 +53,7 @@ fn a_key_that_is_not_configured_gets_no_session_over_quic() {
     let three = dialling(&place, address, 3);
     send(&three, 2, "let me in");
     wait_until("its key is refused by name", || refused(&two, "quic", "unknown_key"));
+    wait_until("it is told so", || refused(&three, "quic", "refused_by_peer"));
     assert!(two.receive(Duration::from_millis(300)).expect("an answer").is_none());
     assert!(two.peers().expect("peers").iter().all(|peer| peer.links_up == 0));
 }
@@ -78,10 +79,8 @@ fn a_member_that_says_it_is_another_gets_no_session_over_quic() {
     let two =
         Client::of(place.daemon(2, &format!("listen: (quic: \"{address}\"), peers: [{peers}], {QUICK}")));
     let liar = Place::new();
-    let key = std::fs::read(place.state(3).join("key")).expect("a key");
     std::fs::create_dir_all(liar.state(1)).expect("a folder");
     std::fs::copy(place.state(3).join("key"), liar.state(1).join("key")).expect("the key of node 3");
-    assert!(!key.is_empty());
     let rest = format!("peers: [(node: 2, did: \"{}\", via: Quic(\"{address}\"))], {QUICK}", place.did(2));
     let _liar = liar.daemon(1, &rest);
     wait_until("the lie is refused", || refused(&two, "tcpcl", "another_peer"));
@@ -106,10 +105,19 @@ fn garbage_and_floods_at_the_quic_port_harm_nobody() {
     let one = dialling(&place, address, 1);
     send(&one, 2, "through all that");
     assert_eq!(receive(&two), "through all that");
+    // Nobody was begun a handshake with who has not shown to be where it says.
+    assert_eq!(count(&two, "handshake"), 0);
+}
+
+/// How many handshakes were refused for a reason.
+fn count(at: &Client, reason: &str) -> u64 {
+    let metrics = at.metrics().expect("metrics");
+    let line = format!("cosmosmesh_refused_total{{door=\"quic\",reason=\"{reason}\"}} ");
+    metrics.lines().find_map(|found| found.strip_prefix(&line)?.parse().ok()).unwrap_or(0)
 }
 
 /// A QUIC peer of our own making, to misbehave.
-mod stranger {
+pub(super) mod stranger {
     use quinn::{
         ClientConfig, Endpoint,
         crypto::rustls::QuicClientConfig,
@@ -117,11 +125,16 @@ mod stranger {
     };
     use std::{net::SocketAddr, sync::Arc};
 
-    /// Takes any server.
-    #[derive(Debug)]
-    struct Anybody;
+    /// Takes any server, once `wait` returns.
+    struct Anybody<W>(W);
 
-    impl danger::ServerCertVerifier for Anybody {
+    impl<W> std::fmt::Debug for Anybody<W> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Anybody")
+        }
+    }
+
+    impl<W: Fn() + Send + Sync> danger::ServerCertVerifier for Anybody<W> {
         fn verify_server_cert(
             &self,
             _: &rustls::pki_types::CertificateDer<'_>,
@@ -130,6 +143,7 @@ mod stranger {
             _: &[u8],
             _: rustls::pki_types::UnixTime,
         ) -> Result<danger::ServerCertVerified, Error> {
+            (self.0)();
             Ok(danger::ServerCertVerified::assertion())
         }
 
@@ -158,12 +172,17 @@ mod stranger {
 
     /// An endpoint that shows no certificate.
     pub(super) fn without_certificate(alpn: &[u8]) -> Endpoint {
+        that_waits(alpn, || {})
+    }
+
+    /// The same; `wait` is called when it has seen the other's.
+    pub(in super::super) fn that_waits(alpn: &[u8], wait: impl Fn() + Send + Sync + 'static) -> Endpoint {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("TLS 1.3")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody))
+            .with_custom_certificate_verifier(Arc::new(Anybody(wait)))
             .with_no_client_auth();
         tls.alpn_protocols = vec![alpn.to_vec()];
         let crypto = QuicClientConfig::try_from(tls).expect("it has the first suite");
@@ -179,24 +198,24 @@ fn who_shows_no_certificate_or_speaks_another_protocol_gets_no_session_over_quic
     let two = listening(&place, address, 1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let begun = clock();
-    for alpn in [b"cosmosmesh-tcpcl4".as_slice(), b"h3"] {
+    for (alpn, why, before) in
+        [(b"cosmosmesh-tcpcl4".as_slice(), "certificate", 0), (b"h3", "known protocol", 1)]
+    {
         runtime.block_on(async {
             let endpoint = stranger::without_certificate(alpn);
             let connecting = endpoint.connect(address, "cosmosmesh").expect("an address");
-            if let Ok(connection) = connecting.await {
+            let error = match connecting.await {
                 // For who shows nothing the handshake looks done, until the other side has judged it.
-                let error = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it is ended");
-                assert!(
-                    error.to_string().contains("certificate") || error.to_string().contains("peer"),
-                    "{error}"
-                );
-            }
+                Ok(connection) => {
+                    tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it is ended")
+                }
+                Err(error) => error,
+            };
+            assert!(error.to_string().contains(why), "{error}");
         });
+        wait_until("it is counted", || count(&two, "handshake") == before + 1);
     }
     assert!(begun.elapsed() < Duration::from_secs(20));
-    wait_until("it is counted", || {
-        refused(&two, "quic", "handshake") || refused(&two, "quic", "no_certificate")
-    });
     assert!(two.peers().expect("peers").iter().all(|peer| peer.links_up == 0));
     let one = Arc::new(dialling(&place, address, 1));
     send(&one, 2, "after them");

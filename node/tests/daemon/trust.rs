@@ -41,7 +41,7 @@ impl Fleet {
         Self { authority: authority.trim().to_owned(), place }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.place.path().join(name)
     }
 
@@ -77,7 +77,7 @@ impl Fleet {
     }
 
     /// Takes a node's key back, in the file `revocations`.
-    fn revoke(&self, node: u64) {
+    pub(super) fn revoke(&self, node: u64) {
         let (key, list) = (self.path("authority"), self.path("revocations"));
         let (number, did) = (node.to_string(), self.place.did(node));
         let (key, list) = (key.to_str().expect("text"), list.to_str().expect("text"));

@@ -17,7 +17,11 @@ const MAX_VERSION: u64 = (1 << VERSION_BITS) - 1;
 const VERSION_BITS: u32 = 48;
 
 impl Keyring {
-    pub(super) fn open_certificate(&self, bytes: &[u8], clock: Clock) -> Result<Certificate, TrustError> {
+    /// The certificate, if the authority has signed it and that counts as of now; nothing is learned by it.
+    ///
+    /// # Errors
+    /// [`TrustError`] otherwise.
+    pub fn open_certificate(&self, bytes: &[u8], clock: Clock) -> Result<Certificate, TrustError> {
         let error = match Certificate::open(bytes, &self.authority) {
             Ok(certificate) => return Ok(certificate),
             Err(error) => error,

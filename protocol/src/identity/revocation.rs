@@ -122,7 +122,7 @@ impl RevocationList {
     /// The list as the authority signs it.
     ///
     /// # Panics
-    /// With more than [`MAX_REVOKED`] keys: the issuer drops those whose certificates have expired first.
+    /// With more than [`MAX_REVOKED`] keys: the issuer refuses one more.
     #[must_use]
     pub fn issue(&self, authority: &KeyPair) -> Vec<u8> {
         assert!(self.keys.len() <= MAX_REVOKED, "at most {MAX_REVOKED} keys are taken back at a time");

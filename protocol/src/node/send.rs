@@ -199,7 +199,12 @@ impl Node {
         let forward = outgoing.forward_due().is_some();
         self.note_answer(stream, sequence, false);
         self.forget_message(stream, sequence, &message);
-        self.report(Report::Abandoned { destination: stream.peer, purpose: stream.purpose, sequence });
+        let told = Report::Abandoned { destination: stream.peer, purpose: stream.purpose, sequence };
+        match message.place {
+            // After the word that it was accepted, which waits for the host.
+            Place::AwaitingPersist => self.report_durable(told),
+            Place::Stored(_) | Place::InFlight { .. } => self.report(told),
+        }
         self.on_module_message_lost(stream, sequence);
         if stream.purpose == Purpose::GroupKey {
             self.on_group_message_lost(stream.peer);

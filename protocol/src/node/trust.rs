@@ -568,6 +568,10 @@ impl Node {
                 *known = revoked;
             }
         }
+        if list.keys.len() > crate::identity::MAX_REVOKED {
+            // Nobody can say here which certificates are left: whose key is dropped for it might be believed again.
+            return Err(InputError::Refused { reason: "revocations_full" });
+        }
         let exhausted = InputError::Refused { reason: "revocations_exhausted" };
         let version = keyring.next_version().ok_or(exhausted)?;
         let bytes = next_list(list, version, keyring.next_issued(now), &issuer.keys);
@@ -627,12 +631,8 @@ impl Node {
     }
 }
 
-/// The list that follows, without keys whose revocation is so old that no certificate of theirs can be left: at most so many stay.
+/// The list that follows.
 fn next_list(mut list: RevocationList, version: u64, issued: DtnTime, keys: &KeyPair) -> Vec<u8> {
-    while list.keys.len() > crate::identity::MAX_REVOKED {
-        let oldest = list.keys.iter().min_by_key(|(_, revoked)| revoked.since).map(|(key, _)| *key);
-        oldest.and_then(|key| list.keys.remove(&key));
-    }
     (list.version, list.issued) = (version, issued);
     list.issue(keys)
 }

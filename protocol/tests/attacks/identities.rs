@@ -110,6 +110,24 @@ fn a_stolen_key_is_good_until_the_revocation_comes_and_nothing_in_flight_passes_
 }
 
 #[test]
+fn neighbours_hear_of_a_key_that_was_taken_back_before_their_turn_and_pass_it_on() {
+    // Turns come every six hours.
+    let mut fleet = Fleet::slow();
+    // Node 4 hears of node 1 through 3 alone.
+    for peer in [1, 2] {
+        fleet.meet(4, peer, false);
+    }
+    fleet
+        .input(1, Input::Revoke { node: NodeId(2), cause: Cause::Compromised })
+        .expect("the authority's key");
+    fleet.run_for(Duration::from_secs(60));
+    for node in [3, 4] {
+        let blocked = fleet.hosts[&node].node.keyring().and_then(|ring| ring.blocked(NodeId(2)));
+        assert!(blocked.is_some(), "node {node} knows");
+    }
+}
+
+#[test]
 fn only_the_holder_of_the_authoritys_key_takes_keys_back() {
     let mut fleet = Fleet::new();
     let revoke = Input::Revoke { node: NodeId(1), cause: Cause::Blocked };

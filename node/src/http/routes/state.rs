@@ -3,18 +3,18 @@
 use super::{Answer, App, Fields, bad, check_fields, field};
 use crate::{
     engine::Refusal,
-    state::{Bytes, StateChanges, StateDot, StateItem, StateKind, StateQuery, StateWrite},
+    state::{Bytes, StateKind, StateQuery, StateWrite},
 };
 use axum::extract::{Query, State};
 use std::time::Duration;
 
-pub(super) async fn write(State(app): State<App>, body: axum::body::Bytes) -> Answer<StateDot> {
+pub(super) async fn write(State(app): State<App>, body: axum::body::Bytes) -> Answer {
     let write: StateWrite =
         serde_json::from_slice(&body).map_err(|error| Refusal::new("bad_body", error.to_string()))?;
     app.wait(move |door| door.write_state(write)).await
 }
 
-pub(super) async fn read(State(app): State<App>, Query(fields): Query<Fields>) -> Answer<Vec<StateItem>> {
+pub(super) async fn read(State(app): State<App>, Query(fields): Query<Fields>) -> Answer {
     check_fields(&fields, &["kind", "name", "key", "after", "most"])?;
     let bytes = |name: &str| {
         let read = fields.get(name).map(|text| Bytes::read(text));
@@ -31,7 +31,7 @@ pub(super) async fn read(State(app): State<App>, Query(fields): Query<Fields>) -
     app.wait(move |door| door.read_state(query)).await
 }
 
-pub(super) async fn changes(State(app): State<App>, Query(fields): Query<Fields>) -> Answer<StateChanges> {
+pub(super) async fn changes(State(app): State<App>, Query(fields): Query<Fields>) -> Answer {
     check_fields(&fields, &["after", "wait_ms"])?;
     let (after, patience) = (field(&fields, "after")?, field(&fields, "wait_ms")?.unwrap_or(0));
     app.wait(move |door| Ok(door.state_changes(after, Duration::from_millis(patience)))).await

@@ -125,7 +125,7 @@ fn a_member_that_stays_silent_on_its_stream_or_sends_a_byte_now_and_then_is_give
             if send.write_all(&[*byte]).await.is_err() {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            sleep(Duration::from_millis(300)).await;
         }
         assert!(begun.elapsed() < Duration::from_secs(20), "it is not patient for ever");
         is_ended(&connection).await;

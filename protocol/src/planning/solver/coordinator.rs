@@ -384,7 +384,7 @@ impl Coordinator {
         }
         let fresh = self.members.iter().filter(|member| member.has_answered(self.round)).count();
         let known = self.members.iter().all(Member::is_known);
-        if known && fresh >= self.pace.quorum && !self.unconfirmed {
+        if known && fresh >= self.pace.quorum && !self.unconfirmed && !self.method.insists() {
             return self.close(now);
         }
         if extensions >= self.pace.patience {

@@ -123,7 +123,7 @@ impl MethodSettings {
             return if large { Self { kind, curvature: Curvature::None, ..self } } else { self };
         }
         if wide {
-            (self.curvature, self.trials) = (Curvature::Diagonal, 1);
+            self.curvature = Curvature::Diagonal;
         }
         if self.kind != Kind::QuasiNewton {
             return self;
@@ -131,8 +131,7 @@ impl MethodSettings {
         let entries = MAX_ENTRIES.min(bytes.saturating_sub(32) / 9);
         let trials = |curvature: Curvature| entries / (couplings + 1 + curvature.entries(couplings)).max(1);
         if self.curvature == Curvature::Matrix && trials(Curvature::Matrix) < 2 {
-            // With the diagonal alone, more trials were measured to cost rounds: their secants push the useful ones out.
-            (self.curvature, self.trials) = (Curvature::Diagonal, 1);
+            self.curvature = Curvature::Diagonal;
         }
         match trials(self.curvature) {
             0 => self.kind = Kind::Exchange,
@@ -255,6 +254,11 @@ pub trait Method: Debug + Send + Sync {
     /// the rounds before is forgotten.
     fn resume(&mut self, prices: &[f64]);
 
+    /// Whether a step from anyone's stale answer is worth nothing, so that a round waits beyond its deadline.
+    fn insists(&self) -> bool {
+        false
+    }
+
     /// How many requests members have, and how many they took at the last answers; `None` where nothing tells.
     fn requests(&self) -> Option<(usize, usize)> {
         None
@@ -323,7 +327,7 @@ mod tests {
         let narrow = wide.fit(27, 16_000);
         assert_eq!((narrow.trials, narrow.curvature), (4, Curvature::Matrix));
         let least = wide.fit(27, 4000);
-        assert_eq!((least.trials, least.curvature), (1, Curvature::Diagonal));
+        assert_eq!((least.trials, least.curvature), (8, Curvature::Diagonal));
         assert_eq!(wide.fit(500, 1 << 20).check(500), Ok(()));
         let one = MethodSettings::of(Kind::Asynchronous);
         assert_eq!(one.fit(27, 4000), one);

@@ -32,6 +32,7 @@ pub mod quasi_newton;
 mod report;
 pub mod request;
 pub mod response;
+mod secants;
 pub mod slots;
 pub mod thresholds;
 

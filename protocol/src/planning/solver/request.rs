@@ -28,7 +28,7 @@ use crate::planning::{
 pub const MAX_MEMORY: usize = 16;
 
 /// The most prices at which one request may ask for a response.
-pub const MAX_TRIALS: usize = 16;
+pub const MAX_TRIALS: usize = 32;
 
 /// The greatest proximal weight that may be asked for, relative to the cost's own curvature.
 pub const MAX_PROXIMAL: f64 = 1e6;

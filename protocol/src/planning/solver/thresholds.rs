@@ -193,6 +193,10 @@ impl Method for Thresholds {
         self.begin();
     }
 
+    fn insists(&self) -> bool {
+        true
+    }
+
     fn requests(&self) -> Option<(usize, usize)> {
         self.counts
     }

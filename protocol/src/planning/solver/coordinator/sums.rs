@@ -195,7 +195,7 @@ impl Coordinator {
         let fresh = |member: &&super::Member| member.has_answered(self.round) || waiting(member.node);
         let count = self.members.iter().filter(fresh).count();
         let known = self.members.iter().all(|member| member.is_known() || waiting(member.node));
-        count == self.members.len() || known && count >= self.pace.quorum && !self.unconfirmed
+        count == self.members.len() || known && count >= self.pace.quorum && !self.unconfirmed && !self.method.insists()
     }
 
     /// Whether a step needs everyone's answer to one question.
