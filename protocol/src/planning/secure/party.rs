@@ -330,7 +330,8 @@ impl Party {
         }
         match opened {
             Ok(Some((opened, asked))) => {
-                self.vain = 0;
+                // A sum of few is none yet: with who spoils it, it would begin again for ever.
+                self.vain = if lead.is_whole() { 0 } else { self.vain };
                 self.tell(Window::Opened { survivors: opened.survivors.len() });
                 Ok(asked)
             }

@@ -98,6 +98,14 @@ impl Coordinator {
         self.agreed() >= self.pace.quorum
     }
 
+    /// Whether everyone that answers is in the sum, or as many as were before it began again.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let members = self.members.iter().filter(|member| member.accepted > 0).count();
+        let before = self.agreed.as_ref().is_some_and(|agreed| members >= agreed.members);
+        before || self.members.iter().all(|member| member.retired || member.accepted > 0)
+    }
+
     /// Somebody's answer is here under masks: it is not silent.
     pub fn hold(&mut self, node: NodeId) {
         if let Ok(place) = self.position(node) {
