@@ -87,7 +87,7 @@ const MAX_WINDOWS: usize = 64;
 ///
 /// A coordinator asks members that are silent for `patience` again, then has a deputy recover the first of them if the terms permit it, then gives the
 /// window up and begins the sum again. When a sum is implausible, it begins again too, and first has a deputy recompute one member's part. Each further
-/// generation in a row waits twice as long, and after [`MAX_VAIN`] the plan ends with what was agreed last, if anything was.
+/// generation in a row waits twice as long, and after eight the plan ends with what was agreed last, if anything was.
 #[derive(Debug)]
 pub struct Party {
     node: NodeId,

@@ -7,7 +7,7 @@
 //!
 //! A round costs a light-time round trip, bytes cost little beside it: so a round asks at several prices, the undamped step first
 //! and others damped more and more (Levenberg 1944), and goes on from the best. That is a line search without its round trips. Where only a diagonal of the slope is
-//! told, most of a round's prices are probes around one of the steps: what is shared there tells the rest of the slope ([`super::secants`]).
+//! told, most of a round's prices are probes around one of the steps: what is shared there tells the rest of the slope (`secants`).
 
 use alloc::{collections::VecDeque, vec, vec::Vec};
 
