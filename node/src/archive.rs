@@ -113,7 +113,9 @@ impl Archive {
             let path = self.path(log, number);
             let mut bytes = Vec::new();
             entries.iter().for_each(|entry| cbor::put_bytes(&mut bytes, entry));
+            // The folder's own name first: what is dropped below must be found after a loss of power.
             folder::make(&self.folder)
+                .and_then(|()| folder::sync(&self.folder))
                 .and_then(|()| folder::replace(&path, &bytes))
                 .map_err(|source| ArchiveError::File { path, source })?;
             let root = root(&tree(&entries)).ok_or(DiskError::Damaged)?;

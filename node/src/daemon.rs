@@ -231,6 +231,10 @@ impl Daemon {
             restore((&config, trust.clone(), privacy.clone()), keys.clone(), disk, &clock)
         })?;
         let Opened { disk, open, set_aside } = opened;
+        // The seed of masks went aside with the store: the keys that were published are those of no seed any more, which is told here.
+        if set_aside.is_some() {
+            drop(masks::read(&config, &keys)?);
+        }
         if let Some(keyring) = node.keyring() {
             trust::tell_of_end(keyring, config.node, clock.civil_now());
         }

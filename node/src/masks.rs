@@ -99,7 +99,7 @@ pub enum MaskError {
     },
 }
 
-fn seed_file(config: &Config) -> PathBuf {
+pub(crate) fn seed_file(config: &Config) -> PathBuf {
     config.state.join("mask-seed")
 }
 

@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Durability},
     daemon::{OpenStore, StartError},
     disk::{Disk, DiskError, Title},
-    folder, key,
+    folder, key, masks,
     store::Opener,
 };
 use cosmosmesh_protocol::{identity::KeyPair, node::Node};
@@ -150,6 +150,11 @@ fn begin_anew(
     let title = new_title(keys).map_err(at)?;
     let known = Marker { store: title.store, incarnation: last, batches: 0 };
     write_marker(&marker, known).map_err(|source| system(&marker, source))?;
+    // With the store, the counts of masks are gone: their seed goes aside too, so that no mask is used twice.
+    let seed = masks::seed_file(config);
+    if seed.exists() {
+        set_aside(&seed).map_err(|source| system(&seed, source))?;
+    }
     let aside = if path.exists() { Some(set_aside(&path).map_err(at)?) } else { None };
     tracing::error!(%why, aside = ?aside, "the store is unusable: it was set aside, and an empty one begun");
     let failed = |source| StartError::Store { path: path.clone(), source };

@@ -13,15 +13,15 @@ use std::{
 const LIMITS: &str =
     "limits: (connections: 6, patience_s: 60, retransmission_ms: 200, acknowledgement_ms: 10, drain_s: 1)";
 
-/// Offers TLS (RFC 9174 §4.1), and reads as much of an answer.
-fn begin_tls(address: SocketAddr) -> TcpStream {
+/// Offers TLS (RFC 9174 §4.1), and reads as much of an answer; none: it was turned away.
+fn begin_tls(address: SocketAddr) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(address).expect("somebody listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream.write_all(b"dtn!\x04\x01").expect("written");
+    stream.write_all(b"dtn!\x04\x01").ok()?;
     let mut answer = [0; 6];
-    stream.read_exact(&mut answer).expect("it is let in, and answered");
+    stream.read_exact(&mut answer).ok()?;
     assert_eq!(&answer, b"dtn!\x04\x01");
-    stream
+    Some(stream)
 }
 
 #[test]
@@ -30,8 +30,9 @@ fn guests_inside_of_tls_leave_at_once_when_they_are_shown_out() {
     let peers = place.peer(1, "Inbound");
     let listen = format!("tls: Require, listen: (tcpcl: \"{address}\"), peers: [{peers}], {LIMITS}");
     let two = Client::of(place.daemon(2, &listen));
-    // None of the later ones is turned away for want of a place.
-    let strangers: Vec<TcpStream> = (0..40).map(|_| begin_tls(address)).collect();
+    // There are six places. If each of the others kept its own for as long as last words may take, most would be turned away.
+    let strangers: Vec<TcpStream> = (0..40).filter_map(|_| begin_tls(address)).collect();
+    assert!(strangers.len() > 30, "{} of 40 were let in", strangers.len());
     let peers = place.peer(2, &format!("Tcpcl(\"{address}\")"));
     let one = Client::of(place.daemon(1, &format!("tls: Require, peers: [{peers}], {LIMITS}")));
     send(&one, 2, "among guests");

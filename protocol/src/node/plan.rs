@@ -330,6 +330,10 @@ impl Node {
     fn on_notice(&mut self, source: NodeId, notice: Notice) {
         let Some(planning) = self.planning.as_mut() else { return };
         if let Notice::Call { term, .. } | Notice::Allotment { term, .. } = notice {
+            if planning.private.is_some() {
+                // Bids are read one by one: where answers are masked nobody bids, and nobody becomes coordinator by asking for them.
+                return self.report(Report::ModuleRefused { reason: "plan_question" });
+            }
             let near = planning.may_follow(self.now, term);
             if term < planning.term || !planning.may_lead(source, term) || !near {
                 return self.refuse_coordinator(source, term);
@@ -351,10 +355,6 @@ impl Node {
             Notice::Vote { horizon, term, round, calling, prices } => {
                 let heard = Heard { at: self.now, term, horizon, round, prices, committed: false, calling };
                 self.on_vote(source, heard);
-            }
-            Notice::Call { .. } | Notice::Allotment { .. } if planning.private.is_some() => {
-                // Bids are read one by one: where answers are masked nobody bids.
-                self.report(Report::ModuleRefused { reason: "plan_question" });
             }
             Notice::Call { horizon, round, .. } => self.on_call(source, PlanStage(horizon), round),
             Notice::Allotment { horizon, attempt, granted, .. } => {
