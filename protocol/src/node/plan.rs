@@ -330,13 +330,13 @@ impl Node {
     fn on_notice(&mut self, source: NodeId, notice: Notice) {
         let Some(planning) = self.planning.as_mut() else { return };
         if let Notice::Call { term, .. } | Notice::Allotment { term, .. } = notice {
-            if planning.private.is_some() {
-                // Bids are read one by one: where answers are masked nobody bids, and nobody becomes coordinator by asking for them.
-                return self.report(Report::ModuleRefused { reason: "plan_question" });
-            }
             let near = planning.may_follow(self.now, term);
             if term < planning.term || !planning.may_lead(source, term) || !near {
                 return self.refuse_coordinator(source, term);
+            }
+            if planning.private.is_some() {
+                // Bids are read one by one: where answers are masked nobody bids, and nobody becomes coordinator by asking for them.
+                return self.report(Report::ModuleRefused { reason: "plan_question" });
             }
             if term > planning.term {
                 planning.step_down(term);
