@@ -352,8 +352,10 @@ fn under_masks_who_comes_late_waits_for_the_next_horizon_and_keeps_nobody_from_t
         fleet.input(4, Input::Timeout);
         fleet.run_for(Duration::from_secs(60_000));
         let converged = Some(Outcome::Converged);
+        // Without rounds two of three begin, which is fewer than the quorum: they begin again when the fourth is there, and it takes part.
         let found = outcomes(&fleet, &[1, 2, 3, 4]);
-        assert_eq!(found, [converged, converged, converged, None], "{kind:?}: {:?}", told(&fleet, 1));
+        assert_eq!(found[..3], [converged; 3], "{kind:?}: {:?}", told(&fleet, 1));
+        assert_eq!(found[3], converged.filter(|_| kind != Kind::QuasiNewton), "{kind:?}");
         let whole = |node: u64| {
             fleet.held_by(node).is_some_and(|x| x[..SLOTS].iter().all(|x| *x == 0.0 || *x == 1.0))
         };
