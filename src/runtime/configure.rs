@@ -7,8 +7,11 @@ use super::{
 };
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
+    scenario::{
+        CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine,
+    },
     units::{AssetIndex, SimTime},
+    world::Lives,
 };
 use cosmosmesh_protocol::{
     bundle,
@@ -48,6 +51,7 @@ pub struct Fleet {
     masks: Option<Masks>,
     /// The authority of each asset's writes.
     roles: Arc<Roles>,
+    lives: Lives,
 }
 
 /// The key pair of an asset: split from the run's seed.
@@ -98,7 +102,7 @@ impl Fleet {
         let role = |asset: AssetIndex| (scenario.asset(asset).node, Role::from(role(asset)));
         let roles = Roles::new(scenario.asset_indices().map(role).collect(), Role::default());
         let roles = Arc::new(roles);
-        let civil_offset_ms = 0;
+        let (civil_offset_ms, lives) = (0, Lives::new(&scenario.faults));
         Ok(Self {
             civil_offset_ms,
             streams,
@@ -109,6 +113,7 @@ impl Fleet {
             couplings,
             masks,
             roles,
+            lives,
             scenario,
         })
     }
@@ -170,6 +175,12 @@ impl Fleet {
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
+    }
+
+    /// When assets lose what they keep.
+    #[must_use]
+    pub const fn lives(&self) -> &Lives {
+        &self.lives
     }
 
     /// The node number of an asset.

@@ -423,7 +423,7 @@ impl Runtime {
             Report::BundleAccepted { id, destination, bytes } => {
                 self.datagram_accepted(id.creation, &destination, bytes)
             }
-            report => translate::report(&self.fleet, self.asset, report),
+            report => translate::report(&self.fleet, (self.asset, self.incarnation), report),
         };
         let dropped = self.dropped(kind.as_ref());
         out.extend(kind.map(|kind| Record { time: now, asset: self.asset, kind }));
