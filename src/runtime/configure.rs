@@ -8,7 +8,7 @@ use super::{
 use crate::{
     engine::{RandomStreams, Stream},
     scenario::{
-        CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine,
+        CrcKind, CustodySpec, MaskSpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine,
     },
     units::{AssetIndex, SimTime},
     world::Lives,
@@ -237,9 +237,9 @@ impl Fleet {
         Some(UtcEstimate { at, utc, uncertainty: span(self.scenario.protocol.clock_uncertainty) })
     }
 
-    /// The configuration of an asset's node, in the horizon of the plan in which it begins.
+    /// The configuration of an asset's node in its incarnation, from 1, in the horizon of the plan in which it begins.
     #[must_use]
-    pub fn config(&self, asset: AssetIndex, carried: &Carried) -> NodeConfig {
+    pub fn config(&self, asset: AssetIndex, incarnation: u32, carried: &Carried) -> NodeConfig {
         let scenario = &self.scenario;
         let protocol = &scenario.protocol;
         let storage = scenario.asset(asset).storage;
@@ -282,9 +282,18 @@ impl Fleet {
             plan: scenario
                 .planning
                 .as_ref()
-                .filter(|_| honest)
+                .filter(|_| honest && !self.has_lost_masks(asset, incarnation))
                 .and_then(|plan| self.plan(plan, asset, carried)),
         }
+    }
+
+    /// Whether an asset has lost, with its disk, the secret of its masks and how often it has used each. Its public keys are the ones that the mission has
+    /// published, so it has no other secret, and takes no further part: an answer under a mask that was used before is told to the coordinator.
+    #[must_use]
+    pub(super) fn has_lost_masks(&self, asset: AssetIndex, incarnation: u32) -> bool {
+        let masks = self.scenario.planning.as_ref().and_then(|plan| plan.privacy.masks());
+        let has = |masks: &MaskSpec| masks.committee.contains(&asset) || self.problems.contains_key(&asset);
+        masks.is_some_and(has) && self.lives.of_incarnation(asset, incarnation) > 0
     }
 
     /// How an asset's node treats bundles without envelopes.
