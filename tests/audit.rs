@@ -563,6 +563,17 @@ fn with_a_lost_disk() -> &'static Path {
 }
 
 #[test]
+fn messages_of_an_asset_that_lost_its_disk_are_no_duplicates() {
+    let text = fs::read_to_string(with_a_lost_disk().join("metrics.json")).expect("metrics");
+    let metrics: Value = serde_json::from_str(&text).expect("JSON");
+    let metric =
+        |name: &str| metrics[name]["value"].as_f64().unwrap_or_else(|| panic!("no {name} in {text}"));
+    assert_eq!(metric("delivery.duplicates_delivered"), 0.0);
+    let settled = metric("delivery.delivered") + metric("delivery.abandoned");
+    assert_eq!(metric("delivery.in_flight_at_end"), metric("delivery.submitted") - settled);
+}
+
+#[test]
 fn a_log_that_was_lost_with_its_disk_is_audited_too_and_its_absence_is_told() {
     let copy = Copy::of(with_a_lost_disk());
     let number = |audit: &Value, name: &str| audit[name].as_u64().expect("a number");

@@ -9,6 +9,7 @@ struct Flown {
     passes: BTreeMap<(String, String), f64>,
     plan: BTreeMap<(String, String), f64>,
     page: String,
+    deliveries: Vec<String>,
 }
 
 impl Flown {
@@ -59,7 +60,9 @@ fn fly_on(threads: &str, changes: &[(&str, &str)]) -> Flown {
         quantity.insert((asset, slot), fields[fields.len() - 1].parse().expect("a number"));
     }
     let page = fs::read_to_string(out.join("report.html")).expect("a page");
-    Flown { run: serde_json::from_slice(&output.stdout).expect("a summary"), passes, plan, page }
+    let deliveries = fs::read_to_string(out.join("deliveries.csv")).expect("deliveries");
+    let deliveries = deliveries.lines().skip(1).map(Into::into).collect();
+    Flown { run: serde_json::from_slice(&output.stdout).expect("a summary"), passes, plan, page, deliveries }
 }
 
 fn fly(changes: &[(&str, &str)]) -> Flown {
@@ -172,6 +175,29 @@ fn who_crashes_and_comes_back_says_nothing_twice() {
         let told = back.refused();
         let reused = told.iter().any(|name| name.contains("replayed") || name.contains("second_set"));
         assert!(!reused, "{who}: {told:?}");
+    }
+}
+
+#[test]
+fn who_loses_the_counts_of_its_masks_takes_no_further_part_and_says_so() {
+    let late = |flown: &Flown, who: &str| {
+        let of = |line: &&String| {
+            let fields: Vec<&str> = line.split(',').collect();
+            let at: f64 = fields[0].parse().expect("a time");
+            fields[1] == who && fields[3] == "plan" && at > 31.0
+        };
+        flown.deliveries.iter().filter(of).count()
+    };
+    for who in ["asset-4", "seat-2"] {
+        let kept = down(who, "300 ms", "30 s");
+        let lost = kept.replace("\"30 s\"", "\"30 s\", disk: Lost");
+        let (kept, open) = (fly(&[("faults: []", &kept)]), fly(&[("faults: []", &lost), OFF]));
+        let lost = fly(&[("faults: []", &lost)]);
+        assert_eq!(late(&lost, who), 0, "{who} masks nothing under its earlier secret");
+        assert_eq!(lost.metric("security.refused.plan_masks_lost"), 1.0, "{who}");
+        assert!(late(&kept, who) > 0, "{who}, which has kept its counts, goes on");
+        assert!(open.value("security.refused.plan_masks_lost").is_none());
+        assert_eq!(late(&open, who) > 0, who == "asset-4", "without masks it goes on");
     }
 }
 

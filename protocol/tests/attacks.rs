@@ -1,5 +1,7 @@
 //! Attacks on identity, envelopes, access and the log, each with the answer that is expected: see `docs/SECURITY.md`.
 
+#[path = "attacks/blocked.rs"]
+mod blocked;
 #[path = "attacks/confidential.rs"]
 mod confidential;
 #[path = "attacks/doors.rs"]

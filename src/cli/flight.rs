@@ -4,12 +4,12 @@ use super::{CliError, reference};
 use crate::{
     engine::{AssetLog, Digest, Fingerprint, Record, SentBundle, Sink, TraceWriter},
     metrics::{Metrics, MetricsSet, Places, RunShape},
-    oracle::{Lives, OracleReport, Oracles},
+    oracle::{OracleReport, Oracles},
     report::{
         AssetFacts, Capture, CapturedLink, OracleFacts, PlanFacts, ReportError, RunEnd, RunFacts, RunFolder,
         Timing, words, write_log,
     },
-    scenario::{Fault, PlanSpec, PrivacySpec, Scenario, Tolerance},
+    scenario::{PlanSpec, PrivacySpec, Scenario, Tolerance},
     sim::{Free, Options, Outside, Progress, Reality, SimError, Simulation},
     units::{AssetIndex, SimTime},
 };
@@ -161,10 +161,7 @@ pub(super) fn fly_loaded(
     };
     let mut watch = Watch::new(&simulation, &scenario, end, folder).map_err(input)?;
     watch.oracles.pass_over(real);
-    watch.oracles.lose_disks(Lives::new(scenario.faults.iter().filter_map(|fault| match fault {
-        Fault::AssetDown { asset, start, disk_lost: true, .. } => Some((*asset, *start)),
-        _ => None,
-    })));
+    watch.oracles.lose_disks(simulation.fleet().lives().clone());
     watch.oracles.pass_over_ways(simulation.reality().ways().collect());
     if request.output.as_ref().is_some_and(|output| output.trace) {
         watch.open_trace(&scenario)?;
@@ -261,6 +258,7 @@ impl Watch {
                 trajectories: simulation.course().trajectories.clone(),
             },
             adversaries: scenario.adversaries.iter().map(|adversary| adversary.asset).collect(),
+            lives: simulation.fleet().lives().clone(),
         };
         let longest = simulation
             .course()

@@ -128,7 +128,7 @@ pub enum RecordKind {
     },
     /// The application or a module handed a message to its node.
     Submitted {
-        /// Sequence number in the stream (asset → destination, kind).
+        /// Sequence number in the stream (asset → destination, kind). Of a sender that has lost its disk, how often above the lower 48 bits.
         sequence: u64,
         /// Addressee.
         destination: AssetIndex,

@@ -3,7 +3,8 @@
 use super::{Latencies, MetricsSet};
 use crate::{
     engine::{MessageKind, Record, RecordKind},
-    oracle::{ExactlyOnce, OracleReport},
+    oracle::{Brought, ExactlyOnce, OracleReport},
+    world::Lives,
 };
 
 /// Whether the fleet's application, and not the stack itself, sends messages of `kind`.
@@ -19,6 +20,7 @@ pub const fn is_application(kind: MessageKind) -> bool {
 /// Counts telemetry, commands and events; replicated state and planning signals have metrics of their own.
 ///
 /// `delivery.ratio` is delivered over submitted: a message still on its way at the end counts as not delivered.
+/// What an asset that has lost its disk is brought again is no duplicate, and no second delivery of the message: `delivery.brought_anew`, where there is any.
 /// `delivery.in_flight_at_end` says how many are submitted, not delivered, and not given up by their source: under way, or where no source gives
 /// up, dropped or expired on the way.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +30,7 @@ pub struct DeliveryRecorder {
     abandoned: u64,
     refused: u64,
     retransmitted: u64,
+    anew: u64,
     bytes: u64,
     latency: Latencies,
     once: ExactlyOnce,
@@ -35,15 +38,21 @@ pub struct DeliveryRecorder {
 }
 
 impl DeliveryRecorder {
+    /// For a run in which assets lose what they keep.
+    #[must_use]
+    pub fn new(lives: Lives) -> Self {
+        Self { once: ExactlyOnce::new(lives), ..Self::default() }
+    }
+
     /// Takes the next record.
     pub fn record(&mut self, record: &Record) {
         match record.kind {
             RecordKind::Submitted { kind, .. } if is_application(kind) => self.submitted += 1,
             RecordKind::Delivered { kind, bytes, latency, .. } if is_application(kind) => {
-                let duplicates = self.once.duplicates();
-                self.once.record(record, &mut self.seen);
-                if self.once.duplicates() > duplicates {
-                    return;
+                match self.once.record(record, &mut self.seen) {
+                    Some(Brought::First) => {}
+                    Some(Brought::Anew) => return self.anew += 1,
+                    Some(Brought::Again) | None => return,
                 }
                 self.delivered += 1;
                 self.bytes += u64::from(bytes);
@@ -72,6 +81,9 @@ impl DeliveryRecorder {
         set.count("delivery.submissions_refused", self.refused, "1");
         set.count("delivery.retransmitted", self.retransmitted, "1");
         set.count("delivery.duplicates_delivered", self.once.duplicates(), "1");
+        if self.anew > 0 {
+            set.count("delivery.brought_anew", self.anew, "1");
+        }
         let settled = self.delivered + self.abandoned;
         set.count("delivery.in_flight_at_end", self.submitted.saturating_sub(settled), "1");
         set.count("delivery.bytes", self.bytes, "B");

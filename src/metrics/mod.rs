@@ -31,6 +31,7 @@ pub use value::{Metric, MetricsSet};
 use crate::{
     engine::Record,
     units::{AssetIndex, SimTime},
+    world::Lives,
 };
 
 /// A row of the convergence table.
@@ -89,6 +90,8 @@ pub struct RunShape {
     pub places: Places,
     /// Assets whose hosts are adversaries.
     pub adversaries: Vec<AssetIndex>,
+    /// When assets lose what they keep.
+    pub lives: Lives,
 }
 
 /// All recorders of a run.
@@ -115,7 +118,7 @@ impl Metrics {
         let participants = participants.map(|participant| participant.asset).collect();
         Self {
             rounds: RoundsRecorder::new(shape.places, participants),
-            delivery: DeliveryRecorder::default(),
+            delivery: DeliveryRecorder::new(shape.lives),
             sync: SyncRecorder::new(&shape.replicas, shape.duration),
             plan: PlanRecorder::new(shape.plan, shape.replan),
             privacy: PrivacyRecorder::default(),

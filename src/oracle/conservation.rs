@@ -4,6 +4,7 @@ use super::{IntervalSet, OracleReport, Pairs, StreamId};
 use crate::{
     engine::{Record, RecordKind},
     units::{AssetIndex, SimTime},
+    world::Lives,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,9 +105,11 @@ impl FrameConservation {
 /// What is acknowledged is delivered: at once, or when the gap before it closes. A source gives up or repeats only what it submitted.
 ///
 /// An acknowledgement may run ahead of the delivery, since a receiver that keeps a message beyond a gap has it. But once a
-/// later message of the stream is delivered, the acknowledged one must have been.
+/// later message of the stream is delivered, the acknowledged one must have been. Not so at a receiver that has lost its disk, and with it what it had
+/// acknowledged.
 #[derive(Clone, Debug, Default)]
 pub struct MessageConservation {
+    lives: Lives,
     streams: BTreeMap<StreamId, Messages>,
 }
 
@@ -119,6 +122,12 @@ struct Messages {
 }
 
 impl MessageConservation {
+    /// For a run in which assets lose what they keep.
+    #[must_use]
+    pub fn new(lives: Lives) -> Self {
+        Self { lives, ..Self::default() }
+    }
+
     /// Takes the next record.
     pub fn record(&mut self, record: &Record, report: &mut OracleReport) {
         let mine = |destination, kind| StreamId { source: record.asset, destination, kind };
@@ -130,6 +139,9 @@ impl MessageConservation {
                 let id = StreamId { source, destination: record.asset, kind };
                 let messages = self.streams.entry(id).or_default();
                 messages.delivered.insert(sequence);
+                if self.lives.at(record.asset, record.time) > 0 {
+                    messages.owed.clear();
+                }
                 messages.owed.remove(&sequence);
                 while let Some(skipped) = messages.owed.first().copied().filter(|owed| *owed < sequence) {
                     messages.owed.remove(&skipped);
@@ -147,7 +159,9 @@ impl MessageConservation {
                     report.push(record.time, "message conservation", || {
                         format!("{id} had message {sequence} acknowledged, which was never submitted")
                     });
-                } else if !messages.delivered.contains(sequence) {
+                } else if !messages.delivered.contains(sequence)
+                    && self.lives.at(destination, record.time) == 0
+                {
                     messages.owed.insert(sequence);
                 }
             }

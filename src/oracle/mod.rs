@@ -6,18 +6,16 @@ mod exactly_once;
 mod foremost;
 mod forged;
 mod intervals;
-mod lives;
 mod optimum;
 mod pairs;
 mod replicas;
 
 pub use attacks::AttacksMet;
 pub use conservation::{FrameConservation, MessageConservation};
-pub use exactly_once::ExactlyOnce;
+pub use exactly_once::{Brought, ExactlyOnce};
 pub use foremost::Journeys;
 pub use forged::NothingForged;
 pub use intervals::IntervalSet;
-pub use lives::Lives;
 pub use optimum::{
     CentralProblem, Gap, HeldPlan, Optimum, OptimumError, Participant, ProblemError, Row, SharedTerm,
 };
@@ -27,6 +25,7 @@ pub use replicas::ReplicasEqual;
 use crate::{
     engine::{MessageKind, Record},
     units::{AssetIndex, SimTime},
+    world::Lives,
 };
 
 /// A directed stream of messages: source, destination, kind.
@@ -102,7 +101,6 @@ pub struct Oracles {
     messages: MessageConservation,
     replicas: ReplicasEqual,
     attacks: AttacksMet,
-    lives: Lives,
     report: OracleReport,
 }
 
@@ -126,15 +124,13 @@ impl Oracles {
 
     /// These assets lose what they persisted, and begin anew.
     pub fn lose_disks(&mut self, lives: Lives) {
-        self.lives = lives;
+        self.exactly_once = ExactlyOnce::new(lives.clone());
+        self.messages = MessageConservation::new(lives);
     }
 
     /// Takes the next record.
     pub fn record(&mut self, record: &Record) {
-        let received = self.lives.told_apart(record, true);
-        self.exactly_once.record(received.as_ref().unwrap_or(record), &mut self.report);
-        let sent = self.lives.told_apart(record, false);
-        let record = sent.as_ref().unwrap_or(record);
+        self.exactly_once.record(record, &mut self.report);
         self.forged.record(record, &mut self.report);
         self.frames.record(record, &mut self.report);
         self.messages.record(record, &mut self.report);

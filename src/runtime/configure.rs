@@ -7,8 +7,11 @@ use super::{
 };
 use crate::{
     engine::{RandomStreams, Stream},
-    scenario::{CrcKind, CustodySpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine},
+    scenario::{
+        CrcKind, CustodySpec, MaskSpec, PlanSpec, Routing, Scenario, Service, SharedState, TableLine,
+    },
     units::{AssetIndex, SimTime},
+    world::Lives,
 };
 use cosmosmesh_protocol::{
     bundle,
@@ -48,6 +51,7 @@ pub struct Fleet {
     masks: Option<Masks>,
     /// The authority of each asset's writes.
     roles: Arc<Roles>,
+    lives: Lives,
 }
 
 /// The key pair of an asset: split from the run's seed.
@@ -98,7 +102,7 @@ impl Fleet {
         let role = |asset: AssetIndex| (scenario.asset(asset).node, Role::from(role(asset)));
         let roles = Roles::new(scenario.asset_indices().map(role).collect(), Role::default());
         let roles = Arc::new(roles);
-        let civil_offset_ms = 0;
+        let (civil_offset_ms, lives) = (0, Lives::new(&scenario.faults));
         Ok(Self {
             civil_offset_ms,
             streams,
@@ -109,6 +113,7 @@ impl Fleet {
             couplings,
             masks,
             roles,
+            lives,
             scenario,
         })
     }
@@ -172,6 +177,12 @@ impl Fleet {
         &self.scenario
     }
 
+    /// When assets lose what they keep.
+    #[must_use]
+    pub const fn lives(&self) -> &Lives {
+        &self.lives
+    }
+
     /// The node number of an asset.
     #[must_use]
     pub fn node(&self, asset: AssetIndex) -> NodeId {
@@ -226,9 +237,9 @@ impl Fleet {
         Some(UtcEstimate { at, utc, uncertainty: span(self.scenario.protocol.clock_uncertainty) })
     }
 
-    /// The configuration of an asset's node, in the horizon of the plan in which it begins.
+    /// The configuration of an asset's node in its incarnation, from 1, in the horizon of the plan in which it begins.
     #[must_use]
-    pub fn config(&self, asset: AssetIndex, carried: &Carried) -> NodeConfig {
+    pub fn config(&self, asset: AssetIndex, incarnation: u32, carried: &Carried) -> NodeConfig {
         let scenario = &self.scenario;
         let protocol = &scenario.protocol;
         let storage = scenario.asset(asset).storage;
@@ -271,9 +282,18 @@ impl Fleet {
             plan: scenario
                 .planning
                 .as_ref()
-                .filter(|_| honest)
+                .filter(|_| honest && !self.has_lost_masks(asset, incarnation))
                 .and_then(|plan| self.plan(plan, asset, carried)),
         }
+    }
+
+    /// Whether an asset has lost, with its disk, the secret of its masks and how often it has used each. Its public keys are the ones that the mission has
+    /// published, so it has no other secret, and takes no further part: an answer under a mask that was used before is told to the coordinator.
+    #[must_use]
+    pub(super) fn has_lost_masks(&self, asset: AssetIndex, incarnation: u32) -> bool {
+        let masks = self.scenario.planning.as_ref().and_then(|plan| plan.privacy.masks());
+        let has = |masks: &MaskSpec| masks.committee.contains(&asset) || self.problems.contains_key(&asset);
+        masks.is_some_and(has) && self.lives.of_incarnation(asset, incarnation) > 0
     }
 
     /// How an asset's node treats bundles without envelopes.

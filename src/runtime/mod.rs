@@ -67,7 +67,7 @@ impl Runtime {
     pub fn new(asset: AssetIndex, fleet: Arc<Fleet>, streams: &RandomStreams, start: SimTime) -> Self {
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(asset, 1));
         let mut node =
-            Node::new(fleet.config(asset, &Carried::default()), fleet.keys(asset), seed, instant(start));
+            Node::new(fleet.config(asset, 1, &Carried::default()), fleet.keys(asset), seed, instant(start));
         let (incarnation, armed, sync_bytes) = (1, None, 0);
         let mischief = adversary::Mischief::new(&fleet, asset);
         if mischief.is_some() {
@@ -164,7 +164,8 @@ impl Runtime {
     ) {
         self.incarnation += 1;
         let seed = streams.seed_256(Stream::NodeSeed, incarnation_entity(self.asset, self.incarnation));
-        let (config, keys) = (self.fleet.config(self.asset, &self.carried), self.fleet.keys(self.asset));
+        let config = self.fleet.config(self.asset, self.incarnation, &self.carried);
+        let keys = self.fleet.keys(self.asset);
         let civil = self.fleet.civil(self.asset, now);
         let kept = storage.records().iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         let mut node = Node::restore(config, keys, seed, instant(now), self.incarnation, civil, kept)
@@ -177,6 +178,10 @@ impl Runtime {
             self.watch_departures();
         }
         self.brief(now, plan, storage, out);
+        if self.fleet.has_lost_masks(self.asset, self.incarnation) {
+            let kind = RecordKind::InputRefused { reason: "plan_masks_lost" };
+            return out.push(Record { time: now, asset: self.asset, kind });
+        }
         self.resume_presence(now, storage, out);
     }
 
@@ -423,7 +428,7 @@ impl Runtime {
             Report::BundleAccepted { id, destination, bytes } => {
                 self.datagram_accepted(id.creation, &destination, bytes)
             }
-            report => translate::report(&self.fleet, self.asset, report),
+            report => translate::report(&self.fleet, (self.asset, self.incarnation), report),
         };
         let dropped = self.dropped(kind.as_ref());
         out.extend(kind.map(|kind| Record { time: now, asset: self.asset, kind }));

@@ -32,44 +32,52 @@ pub(super) const fn kind(purpose: Purpose) -> MessageKind {
 pub(super) fn delivery(fleet: &Fleet, delivery: &Delivery) -> RecordKind {
     RecordKind::Delivered {
         source: fleet.asset(delivery.source),
-        sequence: delivery.sequence,
+        sequence: numbered(fleet, (fleet.asset(delivery.source), delivery.epoch), delivery.sequence),
         kind: kind(delivery.purpose),
         bytes: delivery.payload.len() as u32,
         latency: SimTime::ZERO,
     }
 }
 
-/// A report; those that say nothing new to a trace are dropped.
-pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option<RecordKind> {
+/// A report of an asset in its incarnation; those that say nothing new to a trace are dropped.
+pub(super) fn report(
+    fleet: &Fleet,
+    (asset, incarnation): (AssetIndex, u32),
+    report: Report,
+) -> Option<RecordKind> {
     let at = |node| fleet.asset(node);
+    let own = |sequence| numbered(fleet, (asset, incarnation), sequence);
     Some(match report {
         Report::Accepted { destination, purpose, sequence, bytes } => RecordKind::Submitted {
-            sequence,
+            sequence: own(sequence),
             destination: at(destination),
             kind: kind(purpose),
             bytes: bytes as u32,
         },
         Report::Reworded { destination, purpose, sequence, bytes } => RecordKind::Reworded {
-            sequence,
+            sequence: own(sequence),
             destination: at(destination),
             kind: kind(purpose),
             bytes: bytes as u32,
         },
-        Report::Consumed { source, purpose, sequence, bytes, .. } => RecordKind::Delivered {
+        Report::Consumed { source, purpose, epoch, sequence, bytes, .. } => RecordKind::Delivered {
             source: at(source),
-            sequence,
+            sequence: numbered(fleet, (at(source), epoch), sequence),
             kind: kind(purpose),
             bytes: bytes as u32,
             latency: SimTime::ZERO,
         },
         Report::Acknowledged { destination, purpose, sequence } => {
-            RecordKind::Acknowledged { destination: at(destination), sequence, kind: kind(purpose) }
+            let (destination, sequence) = (at(destination), own(sequence));
+            RecordKind::Acknowledged { destination, sequence, kind: kind(purpose) }
         }
         Report::Retransmitted { destination, purpose, sequence } => {
-            RecordKind::Retransmitted { destination: at(destination), sequence, kind: kind(purpose) }
+            let (destination, sequence) = (at(destination), own(sequence));
+            RecordKind::Retransmitted { destination, sequence, kind: kind(purpose) }
         }
         Report::Abandoned { destination, purpose, sequence } => {
-            RecordKind::Abandoned { destination: at(destination), sequence, kind: kind(purpose) }
+            let (destination, sequence) = (at(destination), own(sequence));
+            RecordKind::Abandoned { destination, sequence, kind: kind(purpose) }
         }
         Report::Skipped { .. }
         | Report::Writable { .. }
@@ -149,6 +157,12 @@ pub(super) fn report(fleet: &Fleet, asset: AssetIndex, report: Report) -> Option
             withdrawn: withdrawn as u32,
         },
     })
+}
+
+/// A message's number among all that its sender ever sends in a stream, in whose incarnation it began: with a lost disk numbers begin anew, so the sender's
+/// life stands above the lower 48 bits, which no stream's numbers reach.
+fn numbered(fleet: &Fleet, (source, incarnation): (AssetIndex, u32), sequence: u64) -> u64 {
+    sequence.wrapping_add(u64::from(fleet.lives().of_incarnation(source, incarnation)) << 48)
 }
 
 /// A write's number among all that its member ever makes: the life above the lower 48 bits, which a replica's limits allow.

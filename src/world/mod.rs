@@ -2,6 +2,7 @@
 
 mod battery;
 mod course;
+mod lives;
 mod mobility;
 mod radio;
 mod spawn;
@@ -10,6 +11,7 @@ mod workload;
 
 pub use battery::Battery;
 pub use course::{Course, CourseError, DirectedLink, Window, incarnation_entity, is_shared};
+pub use lives::Lives;
 pub use mobility::{Mobility, Sky};
 pub use radio::{OpenWindow, QueuedFrame, Radio, RadioBank, Receivers};
 pub use spawn::{Place, spawn};

@@ -84,7 +84,7 @@ fn host(path: &std::path::Path, asset: AssetIndex, peer: u64, socket: UdpSocket)
     let scenario = Arc::new(Scenario::load(path).unwrap());
     let fleet = Fleet::new(scenario.clone(), RandomStreams::new(scenario.seed)).unwrap();
     let up = LinkUp { mtu: 512, rate_bps: 64_000, ..always_up(NodeId(peer)) };
-    let (config, keys) = (fleet.config(asset, &Carried::default()), fleet.keys(asset));
+    let (config, keys) = (fleet.config(asset, 1, &Carried::default()), fleet.keys(asset));
     let plan = ContactPlan::from_contacts([(2, 1), (1, 2)].map(|(from, to)| {
         cosmosmesh_protocol::dtn::contact_plan::PlannedContact {
             from: NodeId(from),

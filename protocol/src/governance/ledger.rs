@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    identity::{KeyId, KeyPair, PublicKey, Succession},
+    identity::{KeyId, KeyPair, Succession},
     log::{Brief, Hash},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -163,15 +163,6 @@ impl Ledger {
     #[must_use]
     pub fn decisions(&self) -> &[Decision] {
         &self.decisions
-    }
-
-    /// Who has had a vote and has none now, each with the key of its last seat.
-    #[must_use]
-    pub fn lost_seats(&self) -> BTreeMap<NodeId, &PublicKey> {
-        let voters = self.decisions.iter().flat_map(|decision| decision.electorate.voters());
-        let mut seats: BTreeMap<NodeId, &PublicKey> = voters.collect();
-        seats.retain(|node, _| self.electorate.key(*node).is_none());
-        seats
     }
 
     /// What is on the table of the open slot, by digest.

@@ -38,6 +38,7 @@ use crate::{
     log::{Brief, Hash},
 };
 use alloc::{collections::BTreeSet, vec::Vec};
+use core::ops::Range;
 
 /// The version of the message. What is signed in it has its own, in the domain of its signature.
 const VERSION: u64 = 1;
@@ -172,13 +173,11 @@ impl Ledger {
         in_a_message(certificates.map(|decision| decision.certificate.as_slice()))
     }
 
-    /// The certificates of decisions from place `from` on, in order: of more than a message has room for, the last.
+    /// The certificates of the decisions at these places, in order: of more than a message has room for, the first, and at least one of any.
     #[must_use]
-    pub fn certificates_from(&self, from: usize) -> Vec<Vec<u8>> {
-        let newest = self.decisions.iter().skip(from).rev().map(|decision| decision.certificate.as_slice());
-        let mut records = in_a_message(newest);
-        records.reverse();
-        records
+    pub fn certificates(&self, places: Range<usize>) -> Vec<Vec<u8>> {
+        let decisions = self.decisions.get(places).unwrap_or_default().iter();
+        in_a_message(decisions.map(|decision| decision.certificate.as_slice()))
     }
 
     /// What the sender of a message lacks, in an order in which each can be judged, until a message is full. Of whom has another history:

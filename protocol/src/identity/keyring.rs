@@ -106,8 +106,10 @@ struct AuthorityKey {
     until: DtnTime,
     /// How many decisions of the fleet upon its authority came before this key.
     generation: u64,
-    /// The fleet has replaced it because somebody else may have it: what it has signed counts as far as it is installed.
+    /// The fleet has replaced it, or one that followed from it, because somebody else may have it: what it has signed counts as far as it is installed.
     stolen: bool,
+    /// It is the one itself: `until` is the time of the theft.
+    theft: bool,
 }
 
 /// Keys, certificates and revocations. Lookups cost O(log members); at most `max_members` are remembered, each with at most [`MAX_CHAIN`]
@@ -128,8 +130,9 @@ pub struct Keyring {
     members: BTreeMap<NodeId, Member>,
     list: RevocationList,
     list_bytes: Vec<u8>,
-    /// When each entry of that was heard of first, by the clock here: no signer writes that.
-    list_heard: BTreeMap<(NodeId, KeyId), DtnTime>,
+    /// What lists have said of each key as they were heard of first, and when, by the clock here: no signer writes that. What was said for a cause stands
+    /// beside (`true`) what was not. A list that leaves something out takes nothing from it; the first of a next authority does.
+    list_heard: BTreeMap<(NodeId, KeyId, bool), (DtnTime, Revoked)>,
     /// Which key has signed that, by its place among the authority's; their number for the one in force.
     list_signer: usize,
     /// How many decisions of the fleet upon its authority there were.
@@ -330,7 +333,13 @@ impl Keyring {
             Clock::Between { .. } => self.not_after_now(link.since, clock),
         };
         let key = core::mem::replace(&mut self.authority, link.next);
-        self.formers.push(AuthorityKey { key, until, generation: self.generation, stolen: false });
+        self.formers.push(AuthorityKey {
+            key,
+            until,
+            generation: self.generation,
+            stolen: false,
+            theft: false,
+        });
         self.authority_chain.push(bytes.to_vec());
         Ok(Learned::Succession(AUTHORITY))
     }

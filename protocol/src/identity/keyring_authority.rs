@@ -8,13 +8,20 @@ use super::{
     AuthorityKey, Certificate, CertificateError, Clock, KeyId, Keyring, Learned, RevocationError,
     RevocationList, TrustError, is_for_cause,
 };
-use crate::{id::NodeId, identity::certificate, time::DtnTime};
+use crate::{
+    id::NodeId,
+    identity::{certificate, revocation::MAX_REVOKED},
+    time::DtnTime,
+};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 /// So much further than the one in force may the version of a list be that a retired key has signed.
 const MAX_STEP: u64 = 16;
 /// Versions are below this: above stands which of the fleet's decisions the authority is of.
 const MAX_VERSION: u64 = (1 << VERSION_BITS) - 1;
 const VERSION_BITS: u32 = 48;
+/// Of so many revocations a keyring knows how it heard of them first: a whole list, and as many that it leaves out.
+pub(super) const MAX_HEARD_OF: usize = 2 * MAX_REVOKED;
 
 impl Keyring {
     /// The certificate, if the authority has signed it and that counts as of now; nothing is learned by it.
@@ -79,7 +86,8 @@ impl Keyring {
             opened => (opened?, self.formers.len()),
         };
         let now = match clock {
-            Clock::Unknown => list.issued,
+            // No earlier than what was known before it, whatever time its signer wrote.
+            Clock::Unknown => self.heard.max(list.issued),
             Clock::Between { latest, .. } => latest,
         };
         self.put_list(list, signer, bytes, now)
@@ -137,7 +145,7 @@ impl Keyring {
             None => &self.authority,
         };
         let signer = signer.min(self.formers.len());
-        self.put_list(RevocationList::open(bytes, key)?, signer, bytes, DtnTime::UNKNOWN).map(drop)
+        self.put_list(RevocationList::open(bytes, key)?, signer, bytes, self.heard).map(drop)
     }
 
     fn put_list(
@@ -154,12 +162,36 @@ impl Keyring {
         if number(generation, list.version) <= self.list_number() {
             return Err(TrustError::Stale);
         }
+        self.hear_of(&list, number(generation, 0) > self.list_number(), now);
         self.heard = self.heard.max(list.issued);
-        let first = |key: &_| (*key, self.list_heard.get(key).copied().unwrap_or(now));
-        self.list_heard = list.keys.keys().map(first).collect();
         (self.list, self.list_signer) = (list, signer);
         self.list_bytes = bytes.to_vec();
         Ok(Learned::Revocations(self.list.version))
+    }
+
+    /// Remembers what a list says for the first time. `next`: it is the first of another authority, which says what of the lists before still holds.
+    fn hear_of(&mut self, list: &RevocationList, next: bool, now: DtnTime) {
+        if next {
+            let carried = self.list_to_continue().keys;
+            let holds = |key: &(NodeId, KeyId)| carried.contains_key(key) || list.keys.contains_key(key);
+            self.list_heard.retain(|(node, key, _), _| holds(&(*node, *key)));
+        }
+        for ((node, key), revoked) in &list.keys {
+            self.list_heard.entry((*node, *key, is_for_cause(revoked))).or_insert((now, *revoked));
+        }
+        let excess = self.list_heard.len().saturating_sub(MAX_HEARD_OF);
+        if excess > 0 {
+            // Of what the list leaves out, what was heard of last: a thief comes after those whom he would drive out.
+            let says = |(node, key, cause): &(NodeId, KeyId, bool)| {
+                list.get(*node, *key).is_some_and(|revoked| is_for_cause(&revoked) == *cause)
+            };
+            let left_out = self.list_heard.iter().filter(|(key, _)| !says(key));
+            let mut left_out: Vec<_> = left_out.map(|(key, (heard, _))| (*heard, *key)).collect();
+            left_out.sort_unstable();
+            for (_, key) in left_out.into_iter().rev().take(excess) {
+                self.list_heard.remove(&key);
+            }
+        }
     }
 
     /// Whether the list in force is of a key that the fleet has replaced because it was stolen: the next authority has yet to say which of it holds.
@@ -168,17 +200,30 @@ impl Keyring {
         self.formers.get(self.list_signer).is_some_and(|former| former.stolen) && !self.list_bytes.is_empty()
     }
 
-    /// What the authority's next list begins from: the one in force; where that is of a key that was stolen, as much of it as was heard of here before
-    /// the theft. What the thief has added is nobody's word, whatever times it bears.
+    /// What the authority's next list begins from: the one in force; where that is of a key that was stolen, what was heard of here before the theft, as it
+    /// was said then. What the thief has added, left out or put in other words is nobody's word, whatever times it bears.
     #[must_use]
     pub fn list_to_continue(&self) -> RevocationList {
-        let mut list = self.list.clone();
-        if self.list_is_of_stolen_key() {
-            let stolen = self.formers.iter().filter(|former| former.stolen);
-            let theft = stolen.map(|former| former.until).max().unwrap_or(DtnTime::UNKNOWN);
-            list.keys.retain(|key, _| self.list_heard.get(key).is_some_and(|heard| *heard <= theft));
+        let Some(theft) = self.theft() else { return self.list.clone() };
+        let before = self.list_heard.iter().filter(|(_, (heard, _))| *heard <= theft);
+        let mut before: Vec<_> = before.map(|((node, key, _), said)| ((*node, *key), said)).collect();
+        // What was said for a cause counts before what was not, and is what matters where there is no room for all.
+        before.sort_by_key(|(_, (heard, revoked))| (!is_for_cause(revoked), *heard));
+        let mut keys = BTreeMap::new();
+        for (key, (_, revoked)) in before {
+            if keys.len() < MAX_REVOKED {
+                keys.entry(key).or_insert(*revoked);
+            }
         }
-        list
+        let RevocationList { version, issued, .. } = self.list;
+        RevocationList { version, issued, keys }
+    }
+
+    /// Since when the list in force may be of a thief's making, if it may: since the first theft of the key that signed it, or of one that followed from it.
+    fn theft(&self) -> Option<DtnTime> {
+        let holders = self.formers.get(self.list_signer..).filter(|_| self.list_is_of_stolen_key())?;
+        let thefts = holders.iter().filter(|former| former.theft).map(|former| former.until).min();
+        thefts.or_else(|| holders.iter().filter(|former| former.stolen).map(|former| former.until).max())
     }
 
     /// What orders revocation lists: of which of the fleet's decisions upon its authority one is, then its version. 0 before the first.

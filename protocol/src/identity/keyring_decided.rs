@@ -43,7 +43,7 @@ impl Keyring {
             return;
         }
         let key = core::mem::replace(&mut self.authority, key);
-        self.formers.push(AuthorityKey { key, until: since, generation, stolen });
+        self.formers.push(AuthorityKey { key, until: since, generation, stolen, theft: stolen });
         self.root = self.authority.clone();
         self.authority_chain.clear();
     }
@@ -66,7 +66,8 @@ impl Keyring {
 mod tests {
     use super::*;
     use crate::identity::{
-        Certificate, Clock, KeyPair, RevocationList, Role, Scope, Succession, TimeRule, TrustError,
+        Certificate, Clock, KeyPair, MAX_REVOKED, RevocationList, Role, Scope, Succession, TimeRule,
+        TrustError,
     };
     use alloc::collections::BTreeMap;
 
@@ -169,6 +170,107 @@ mod tests {
         ring.revoke(&list(1, 210, &[66]), at(300_000)).unwrap();
         assert!(!ring.list_is_of_stolen_key());
         assert_eq!(ring.list_to_continue().keys.len(), 1);
+    }
+
+    const fn at(ms: u64) -> Clock {
+        Clock::Between { earliest: DtnTime(ms), latest: DtnTime(ms) }
+    }
+
+    /// What the authority's next list begins from, by the keys' numbers.
+    fn continued(ring: &Keyring) -> BTreeMap<u8, Revoked> {
+        let number = |key: KeyId| (0..=255).find(|number| KeyId::of(keys(*number).public()) == key);
+        let list = ring.list_to_continue().keys.into_iter();
+        list.map(|((_, key), revoked)| (number(key).expect("a key of these tests"), revoked)).collect()
+    }
+
+    fn again(ring: &Keyring) -> Keyring {
+        Keyring::restore(keys(200).public().clone(), TimeRule::default(), 8, &ring.snapshot()).unwrap()
+    }
+
+    #[test]
+    fn a_thiefs_list_that_leaves_out_or_rewords_what_was_taken_back_changes_nothing_of_it() {
+        let stolen = Revoked { since: DtnTime(900), cause: Cause::Compromised };
+        let replaced = Revoked { since: DtnTime(800), cause: Cause::Superseded };
+        let signed = |version, entries: &[(u8, Revoked)]| {
+            let entry =
+                |(key, revoked): &(u8, Revoked)| ((NodeId(5), KeyId::of(keys(*key).public())), *revoked);
+            let (authority, keys) = (keys(200), entries.iter().map(entry).collect());
+            RevocationList { version, issued: DtnTime(150_000), keys }.issue(&authority)
+        };
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.revoke(&signed(1, &[(66, stolen), (67, replaced)]), at(160_000)).unwrap();
+        // The thief lets one go and takes it back again; of another he says that it was only followed, of a third that it was stolen.
+        let later = Revoked { since: DtnTime(230_000), cause: Cause::Blocked };
+        ring.revoke(&signed(2, &[]), at(240_000)).unwrap();
+        ring = again(&ring);
+        ring.revoke(&signed(3, &[(5, later), (66, replaced), (67, later)]), at(250_000)).unwrap();
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Compromised);
+        let honest = [(66, stolen), (67, replaced)].into_iter().collect();
+        assert_eq!(continued(&ring), honest);
+        assert_eq!(continued(&again(&ring)), honest);
+        assert_eq!(again(&ring), ring);
+    }
+
+    #[test]
+    fn what_a_thief_piles_up_drives_out_nothing_that_was_taken_back_before() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.revoke(&list(1, 200, &[66]), at(160_000)).unwrap();
+        for version in 2..8 {
+            let revoked = Revoked { since: DtnTime(1000), cause: Cause::Blocked };
+            let made_up = |number: u64| ((NodeId(9), KeyId((version << 32 | number).to_be_bytes())), revoked);
+            let list = RevocationList {
+                version,
+                issued: DtnTime(150_000),
+                keys: (0..MAX_REVOKED as u64).map(made_up).collect(),
+            };
+            ring.revoke(&list.issue(&keys(200)), at(250_000)).unwrap();
+        }
+        assert!(ring.snapshot().len() < 200_000, "{} bytes", ring.snapshot().len());
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Compromised);
+        assert_eq!(continued(&again(&ring)).into_keys().collect::<Vec<_>>(), [66]);
+    }
+
+    #[test]
+    fn without_a_clock_a_list_is_heard_of_after_all_that_was_known_before_it() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.revoke(&list(1, 200, &[66]), at(160_000)).unwrap();
+        let mut sign_of_life = RevocationList::open(&list(2, 200, &[66]), keys(200).public()).unwrap();
+        sign_of_life.issued = DtnTime(230_000);
+        ring.revoke(&sign_of_life.issue(&keys(200)), at(230_000)).unwrap();
+        // Back without a clock, it takes what the thief has dated back.
+        let mut ring = again(&ring);
+        ring.revoke(&list(3, 200, &[5, 66]), Clock::Unknown).unwrap();
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Compromised);
+        assert_eq!(continued(&ring).into_keys().collect::<Vec<_>>(), [66]);
+    }
+
+    #[test]
+    fn of_two_thefts_that_counts_which_the_list_in_force_could_be_of() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.revoke(&list(1, 200, &[66]), at(160_000)).unwrap();
+        // The first thief's, heard of before the fleet decides; the next authority is stolen too before it has issued a list.
+        ring.revoke(&list(2, 200, &[5, 66]), at(250_000)).unwrap();
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Compromised);
+        ring.adopt_authority(keys(220).public().clone(), DtnTime(300_000), Cause::Compromised);
+        assert_eq!(continued(&again(&ring)).into_keys().collect::<Vec<_>>(), [66]);
+        // Of one that was lost and not stolen, what came after it was lost counts until the theft of the next.
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Superseded);
+        ring.revoke(&list(1, 200, &[66]), at(210_000)).unwrap();
+        ring.adopt_authority(keys(220).public().clone(), DtnTime(300_000), Cause::Compromised);
+        assert_eq!(continued(&again(&ring)).into_keys().collect::<Vec<_>>(), [66]);
+    }
+
+    #[test]
+    fn what_the_next_authority_has_not_carried_on_a_second_theft_does_not_bring_back() {
+        let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
+        ring.revoke(&list(1, 200, &[66]), at(160_000)).unwrap();
+        ring.revoke(&list(2, 200, &[5, 66]), at(250_000)).unwrap();
+        ring.adopt_authority(keys(210).public().clone(), DtnTime(200_000), Cause::Compromised);
+        ring.revoke(&list(1, 210, &[66, 67]), at(260_000)).unwrap();
+        ring.revoke(&list(2, 210, &[]), at(400_000)).unwrap();
+        ring.adopt_authority(keys(220).public().clone(), DtnTime(300_000), Cause::Compromised);
+        assert_eq!(continued(&again(&ring)).into_keys().collect::<Vec<_>>(), [66, 67]);
     }
 
     #[test]

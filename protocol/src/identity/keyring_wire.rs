@@ -2,13 +2,15 @@
 
 use super::{
     AuthorityKey, Clock, Keyring, Learned, PublicKey, Succession, TimeRule, TrustError,
+    authority::MAX_HEARD_OF,
+    is_for_cause,
     line::{Former, MAX_FORMERS, Member},
 };
 use crate::{
     cbor::{self, CborError, Reader},
     id::NodeId,
     identity::{
-        revocation::{MAX_LIST_LEN, MAX_REVOKED},
+        revocation::{MAX_LIST_LEN, put_entry, read_entry},
         succession::MAX_CHAIN,
         thumbprint::KeyId,
     },
@@ -16,7 +18,7 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-const VERSION: u64 = 6;
+const VERSION: u64 = 7;
 
 /// A signed statement on its way from one keyring to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +118,7 @@ pub enum KeyringError {
     #[error(transparent)]
     Statement(#[from] TrustError),
     /// A version that this code does not know.
-    #[error("version {found}, expected 6")]
+    #[error("version {found}, expected 7")]
     Version {
         /// The version found.
         found: u64,
@@ -195,7 +197,8 @@ impl Keyring {
         }
     }
 
-    /// The keyring as bytes: `[version, [generation, root or empty, [authority key, until, generation, stolen]…], [authority links], [until…], list, place of its key, [when each entry was heard of…], heard,
+    /// The keyring as bytes: `[version, [generation, root or empty, [authority key, until, generation, stolen: 0 no, 1 as one that followed, 2 itself]…], [authority links], [until…], list, place of its key, [[entry of a list], when it was
+    /// heard of first]…], heard,
     /// [certificate, place of its key, key in force, [earlier key, until, link or empty, forked]…]…, [node, key, since]…]`.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
@@ -209,7 +212,11 @@ impl Keyring {
         cbor::put_bytes(&mut out, &self.list_bytes);
         cbor::put_uint(&mut out, self.list_signer as u64);
         cbor::put_head(&mut out, cbor::ARRAY, self.list_heard.len() as u64);
-        self.list_heard.values().for_each(|heard| cbor::put_uint(&mut out, heard.0));
+        for ((node, key, _), (heard, revoked)) in &self.list_heard {
+            cbor::put_head(&mut out, cbor::ARRAY, 2);
+            put_entry(&mut out, (*node, *key), *revoked);
+            cbor::put_uint(&mut out, heard.0);
+        }
         cbor::put_uint(&mut out, self.heard.0);
         cbor::put_head(&mut out, cbor::ARRAY, self.members.len() as u64);
         for member in self.members.values() {
@@ -246,7 +253,7 @@ impl Keyring {
             cbor::put_bytes(out, former.key.as_bytes());
             cbor::put_uint(out, former.until.0);
             cbor::put_uint(out, former.generation);
-            cbor::put_uint(out, u64::from(former.stolen));
+            cbor::put_uint(out, u64::from(former.stolen) + u64::from(former.theft));
         }
     }
 
@@ -277,9 +284,12 @@ impl Keyring {
         }
         let list = reader.bytes()?;
         let signer = usize::try_from(reader.uint()?).unwrap_or(usize::MAX);
-        let at = reader.position();
-        let heard_of = (0..counted(&mut reader, MAX_REVOKED)?).map(|_| reader.uint().map(DtnTime));
-        let heard_of = heard_of.collect::<Result<Vec<_>, _>>()?;
+        let mut heard_of = BTreeMap::new();
+        for _ in 0..counted(&mut reader, MAX_HEARD_OF)? {
+            reader.array_of(2)?;
+            let ((node, key), revoked) = read_entry(&mut reader).map_err(TrustError::from)?;
+            heard_of.insert((node, key, is_for_cause(&revoked)), (DtnTime(reader.uint()?), revoked));
+        }
         let heard = DtnTime(reader.uint()?);
         for _ in 0..reader.array()? {
             reader.array_of(4)?;
@@ -296,10 +306,7 @@ impl Keyring {
         if !list.is_empty() {
             ring.restore_list(list, signer)?;
         }
-        if heard_of.len() != ring.list_heard.len() {
-            return Err(CborError::NotDeterministic { at }.into());
-        }
-        ring.list_heard.values_mut().zip(heard_of).for_each(|(known, heard)| *known = heard);
+        ring.list_heard = heard_of;
         // Last: what was kept of a key that the authority has retired since was taken in its time. And the list of a thief tells no time any more.
         ring.heard = heard;
         Ok(ring)
@@ -314,8 +321,8 @@ impl Keyring {
             reader.array_of(4)?;
             let (at, key) = (reader.position(), reader.bytes()?);
             let (key, until) = (read_key(at, key)?, DtnTime(reader.uint()?));
-            let (generation, stolen) = (reader.uint()?, reader.uint()? != 0);
-            before.push(AuthorityKey { key, until, generation, stolen });
+            let (generation, stolen) = (reader.uint()?, reader.uint()?);
+            before.push(AuthorityKey { key, until, generation, stolen: stolen > 0, theft: stolen > 1 });
         }
         if !root.is_empty() {
             self.restore_root(read_key(at, root)?, before);

@@ -12,7 +12,7 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// Most keys in a list: what has expired leaves it.
+/// Most keys in a list. None leaves it: nobody can say which certificates are left of one.
 pub const MAX_REVOKED: usize = 1024;
 /// Longest list in bytes.
 pub const MAX_LIST_LEN: usize = 40 * 1024;
@@ -132,11 +132,7 @@ impl RevocationList {
         cbor::put_uint(&mut payload, self.issued.0);
         cbor::put_head(&mut payload, cbor::ARRAY, self.keys.len() as u64);
         for ((node, key), revoked) in &self.keys {
-            cbor::put_head(&mut payload, cbor::ARRAY, 4);
-            cbor::put_uint(&mut payload, node.0);
-            cbor::put_bytes(&mut payload, &key.0);
-            cbor::put_uint(&mut payload, revoked.since.0);
-            cbor::put_uint(&mut payload, revoked.cause as u64);
+            put_entry(&mut payload, (*node, *key), *revoked);
         }
         sign1(authority, &KeyId::of(authority.public()).0, DOMAIN, &payload)
     }
@@ -180,7 +176,20 @@ impl RevocationList {
     }
 }
 
-fn read_entry(reader: &mut Reader<'_>) -> Result<((NodeId, KeyId), Revoked), RevocationError> {
+/// Appends `[node, name of its key, since, cause]`.
+pub(super) fn put_entry(out: &mut Vec<u8>, (node, key): (NodeId, KeyId), revoked: Revoked) {
+    cbor::put_head(out, cbor::ARRAY, 4);
+    cbor::put_uint(out, node.0);
+    cbor::put_bytes(out, &key.0);
+    cbor::put_uint(out, revoked.since.0);
+    cbor::put_uint(out, revoked.cause as u64);
+}
+
+/// Reads what [`put_entry`] wrote.
+///
+/// # Errors
+/// [`RevocationError`] for anything else.
+pub(super) fn read_entry(reader: &mut Reader<'_>) -> Result<((NodeId, KeyId), Revoked), RevocationError> {
     reader.array_of(4)?;
     let node = NodeId(reader.uint()?);
     let key = reader.bytes()?;

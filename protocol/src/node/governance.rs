@@ -18,7 +18,7 @@ use crate::{
     time::{DtnTime, Instant},
 };
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -65,10 +65,12 @@ pub(super) struct Governing {
     asked: BTreeMap<NodeId, Instant>,
     /// How many decisions each member has last said to have.
     heard: BTreeMap<NodeId, u64>,
-    /// When each member that is blocked may be told so again, and how often.
-    reminders: BTreeMap<NodeId, (Instant, u8)>,
+    /// What each member that is blocked is told next.
+    reminders: BTreeMap<NodeId, exchange::Reminder>,
     /// When each member of another history is told again what was decided here, and from which decision on.
     contrary: BTreeMap<NodeId, (Instant, usize)>,
+    /// Voters whose seats this node has proposed to take since their keys were taken back: they get them back with other keys.
+    lost_with_key: BTreeSet<NodeId>,
     /// Decisions that have taken effect here.
     applied: u64,
     /// Whether the table has changed since it was last kept.
@@ -88,6 +90,7 @@ impl Governing {
             heard: BTreeMap::new(),
             reminders: BTreeMap::new(),
             contrary: BTreeMap::new(),
+            lost_with_key: BTreeSet::new(),
             applied: 0,
             unsaved: false,
             turn: 0,

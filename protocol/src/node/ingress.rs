@@ -449,7 +449,7 @@ impl Node {
             Purpose::Acknowledgement | Purpose::Membership => {}
         }
         let bytes = payload.len();
-        self.report_durable(Report::Consumed { source, purpose, sequence, bytes, created });
+        self.report_durable(Report::Consumed { source, purpose, epoch, sequence, bytes, created });
     }
 }
 

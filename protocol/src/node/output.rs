@@ -210,6 +210,8 @@ pub enum Report {
         source: NodeId,
         /// What for.
         purpose: Purpose,
+        /// Incarnation in which the source began the stream.
+        epoch: u32,
         /// Its number in the stream.
         sequence: u64,
         /// Payload bytes.

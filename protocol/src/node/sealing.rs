@@ -57,7 +57,7 @@ struct Held {
     key: GroupKey,
     /// Its keeper was blocked, or it was asked for to open something: it opens what is under way, and seals nothing.
     retired: bool,
-    /// At who made it: those who were members then.
+    /// Those who were members when it was made, and are given it.
     given: BTreeSet<NodeId>,
 }
 
@@ -81,8 +81,6 @@ pub(super) struct Sealing {
     asked: BTreeMap<NodeId, Instant>,
     /// Counts questions, so that with many epochs to ask for each has its turn.
     turn: usize,
-    /// Members that came back from a block since the newest key came: they have not got that.
-    back: BTreeSet<NodeId>,
 }
 
 impl Sealing {
@@ -97,7 +95,6 @@ impl Sealing {
             misses: false,
             asked: BTreeMap::new(),
             turn: 0,
-            back: BTreeSet::new(),
         }
     }
 }

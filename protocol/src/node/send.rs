@@ -117,12 +117,19 @@ impl Node {
 
     /// A message is overdue.
     pub(super) fn on_retransmit(&mut self, stream: StreamKey, sequence: u64) {
+        let answers = !self.is_blocked(stream.peer);
         let Some(message) = self.outgoing.get_mut(&stream).and_then(|out| out.pending_mut(sequence)) else {
             return;
         };
         let spent = message.attempts >= self.config.retransmission.max_attempts;
         if spent || message.expires <= self.now {
             self.abandon(stream, sequence);
+            return;
+        }
+        if message.attempts > 0 && !answers {
+            // What is told to a member that is blocked is told once: its answer is not taken, and that none came says nothing of the way.
+            self.abandon(stream, sequence);
+            self.timers.disarm(Timer::Acknowledge(stream.peer));
             return;
         }
         // Before its time it is sent again because an acknowledgement shows that it was lost: the way back works.

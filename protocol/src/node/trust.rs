@@ -472,7 +472,10 @@ impl Node {
             Statement::Succession(_) => Vec::new(),
         };
         blocked.retain(|node| trusting.keyring.blocked(*node).is_some());
-        let known: BTreeSet<_> = trusting.keyring.list().keys.keys().copied().collect();
+        let known: BTreeSet<_> = match statement {
+            Statement::Revocations(_) => trusting.keyring.list().keys.keys().copied().collect(),
+            Statement::Certificate(_) | Statement::Succession(_) => BTreeSet::new(),
+        };
         let learned = match trusting.keyring.learn(statement, clock) {
             Ok(learned) => learned,
             Err(error) => {

@@ -331,3 +331,63 @@ fn a_key_of_an_epoch_that_was_skipped_is_given_to_whom_was_a_member_then_and_to_
     assert_eq!(fleet.records(4, Kept::Sealed).len(), 1, "nothing comes for it");
     assert_eq!(fleet.refusals(4, "seal_failed"), 0);
 }
+
+/// Member 4 is blocked and certified anew. Member 2 knows both, and not yet the key of the time without member 4, which the keeper has begun.
+fn before_the_key_without_member_4() -> Fleet {
+    let pairs: Vec<(u64, u64)> = (1..=4).flat_map(|a| (1..=4).map(move |b| (a, b))).collect();
+    let mut fleet = Fleet::built(&ALL, &pairs, |_, config| {
+        let purposes = [Purpose::Telemetry, Purpose::Command].into_iter().collect();
+        config.sealing = Some(SealingConfig { purposes, audience: group() });
+        // Certificates must not come to the keeper meanwhile.
+        config.trust.as_mut().expect("made by the fleet").interval = 240 * HOUR;
+    });
+    fleet.run_for(HOUR);
+    for other in [1, 3, 4] {
+        fleet.meet(2, other, false);
+    }
+    fleet.input(1, Input::Revoke { node: NodeId(4), cause: Cause::Blocked }).expect("the authority");
+    fleet.run_for(HOUR);
+    assert_eq!(fleet.hosts[&1].node.group_epoch(), Some(2));
+    let list = fleet.hosts[&1].node.keyring().and_then(|ring| ring.list_after(0)).expect("a list");
+    fleet.input(2, Input::Learn(list)).expect("the authority's list");
+    fleet
+}
+
+fn certify_member_4(fleet: &mut Fleet, names: &[u64]) {
+    let statement = Statement::Certificate(certificate(4, 44, 1, 30).issue(&authority()));
+    for name in names {
+        fleet.input(*name, Input::Learn(statement.clone())).expect("the authority's word");
+    }
+}
+
+#[test]
+fn a_key_that_comes_late_is_not_used_for_a_member_that_came_back_after_it() {
+    let mut fleet = before_the_key_without_member_4();
+    certify_member_4(&mut fleet, &[2]);
+    // The key of the time without member 4 comes after its certificate; member 4 has none of that epoch, and never gets it.
+    fleet.meet(1, 2, true);
+    fleet.run_for(2 * HOUR);
+    assert_eq!(fleet.hosts[&2].node.group_epoch(), Some(2));
+    fleet.submit(2, 4, Purpose::Command, "welcome back");
+    certify_member_4(&mut fleet, &[4]);
+    fleet.rotate(4, 44);
+    fleet.meet(2, 4, true);
+    fleet.run_for(24 * HOUR);
+    assert_eq!(fleet.texts(4), ["welcome back"], "{:?}", fleet.module_refusals(4));
+}
+
+#[test]
+fn that_a_member_came_back_after_the_key_in_use_is_known_after_a_restart() {
+    let mut fleet = before_the_key_without_member_4();
+    fleet.meet(1, 2, true);
+    fleet.run_for(HOUR);
+    assert_eq!(fleet.hosts[&2].node.group_epoch(), Some(2));
+    fleet.meet(1, 2, false);
+    certify_member_4(&mut fleet, &[2, 4]);
+    fleet.restart(2);
+    fleet.submit(2, 4, Purpose::Command, "welcome back");
+    fleet.rotate(4, 44);
+    fleet.meet(2, 4, true);
+    fleet.run_for(24 * HOUR);
+    assert_eq!(fleet.texts(4), ["welcome back"], "{:?}", fleet.module_refusals(4));
+}

@@ -16,11 +16,11 @@ use cosmosmesh_protocol::{
 };
 use std::time::Duration;
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 const ALL: [(u64, u64, &[u64]); 4] =
     [(1, 1, &[2, 3, 4]), (2, 2, &[1, 3, 4]), (3, 3, &[1, 2, 4]), (4, 4, &[1, 2, 3])];
 
-fn governed(config: &mut NodeConfig) {
+pub(crate) fn governed(config: &mut NodeConfig) {
     let voters = (1..=4).map(|node| (NodeId(node), keys(node).public().clone()));
     let standby = (config.id == NodeId(2)).then(|| Issuer {
         keys: keys(222),
@@ -51,7 +51,7 @@ fn strict() -> Content {
     Content::Policy(Box::new(Policy::new(rules.collect(), Vec::new()).expect("one rule")))
 }
 
-fn decisions(fleet: &Fleet, name: u64) -> usize {
+pub(crate) fn decisions(fleet: &Fleet, name: u64) -> usize {
     fleet.hosts[&name].node.ledger().expect("a ledger").decisions().len()
 }
 
@@ -256,6 +256,71 @@ fn a_voter_whose_key_is_taken_back_loses_its_seat_until_it_has_another() {
     assert_eq!(decisions(&fleet, 1), before + 2);
     let ledger = fleet.hosts[&2].node.ledger().expect("a ledger");
     assert_eq!(ledger.electorate().key(NodeId(4)), None);
+}
+
+#[test]
+fn a_voter_that_the_fleet_unseated_of_its_own_will_is_not_proposed_again_when_its_key_is_taken_back_later() {
+    let mut fleet = fleet();
+    fleet.input(1, Input::Propose(Box::new(Content::Unseat { node: NodeId(4) }))).expect("an admin may");
+    fleet.run_for(12 * HOUR);
+    assert_eq!(decisions(&fleet, 1), 1);
+    fleet
+        .input(1, Input::Revoke { node: NodeId(4), cause: Cause::Compromised })
+        .expect("the authority's key");
+    fleet.run_for(12 * HOUR);
+    for name in [1, 4] {
+        let statement = Statement::Certificate(certificate(4, 44, 1, 30).issue(&authority()));
+        fleet.input(name, Input::Learn(statement)).expect("the authority's word");
+    }
+    fleet.rotate(4, 44);
+    fleet.run_for(48 * HOUR);
+    let ledger = fleet.hosts[&1].node.ledger().expect("a ledger");
+    assert_eq!((ledger.decisions().len(), ledger.electorate().key(NodeId(4))), (1, None));
+}
+
+#[test]
+fn a_voter_that_the_fleet_blocks_is_seated_again_by_hand_alone_whether_it_had_rotated_or_not() {
+    for rotated in [false, true] {
+        let mut fleet = fleet();
+        let key = if rotated { 40 } else { 4 };
+        if rotated {
+            fleet.rotate(4, key);
+            fleet.run_for(6 * HOUR);
+        }
+        let (key, since) = (KeyId::of(keys(key).public()), DtnTime(BEGIN + DAY));
+        fleet
+            .input(1, Input::Propose(Box::new(Content::Block { node: NodeId(4), key, since })))
+            .expect("may");
+        fleet.run_for(12 * HOUR);
+        assert_eq!(decisions(&fleet, 1), 1);
+        for name in [1, 4] {
+            let statement = Statement::Certificate(certificate(4, 44, 1, 30).issue(&authority()));
+            fleet.input(name, Input::Learn(statement)).expect("the authority's word");
+        }
+        fleet.rotate(4, 44);
+        fleet.run_for(48 * HOUR);
+        let ledger = fleet.hosts[&1].node.ledger().expect("a ledger");
+        assert_eq!((ledger.decisions().len(), ledger.electorate().key(NodeId(4))), (1, None), "{rotated}");
+    }
+}
+
+#[test]
+fn that_a_seat_was_lost_with_its_key_is_known_after_a_restart() {
+    let mut fleet = fleet();
+    fleet
+        .input(1, Input::Revoke { node: NodeId(4), cause: Cause::Compromised })
+        .expect("the authority's key");
+    fleet.run_for(12 * HOUR);
+    assert_eq!(fleet.hosts[&1].node.ledger().expect("a ledger").electorate().key(NodeId(4)), None);
+    fleet.restart(1);
+    for name in [1, 4] {
+        let statement = Statement::Certificate(certificate(4, 44, 1, 30).issue(&authority()));
+        fleet.input(name, Input::Learn(statement)).expect("the authority's word");
+    }
+    fleet.rotate(4, 44);
+    fleet.run_for(24 * HOUR);
+    let ledger = fleet.hosts[&1].node.ledger().expect("a ledger");
+    assert_eq!(ledger.electorate().key(NodeId(4)), Some(keys(44).public()));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Directory, KeyPair},
     node::{
-        BundleSettings, Change, Convergence, Input, LinkId, LinkUp, Node, NodeConfig, Output, PlanConfig,
-        PlanHorizon, PrivacyConfig, Report, Requests, Retransmission,
+        BundleSettings, Change, Convergence, Input, InputError, LinkId, LinkUp, Node, NodeConfig, Output,
+        PlanConfig, PlanHorizon, PrivacyConfig, Report, Requests, Retransmission,
     },
     planning::{
         FleetProblem, LocalProblem, Outcome,
@@ -373,17 +373,20 @@ impl Fleet {
         })
     }
 
+    /// What becomes of a node that crashes from what its host kept.
+    pub(crate) fn restored(&self, node: u64) -> Result<Node, InputError> {
+        let mut settings = config(node, &self.directory, &self.setup);
+        settings.plan.as_mut().expect("it plans").horizon = self.horizon;
+        let kept = self.hosts[&node].kept.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        Node::restore(settings, keys(node), [99; 32], self.now, self.incarnation, None, kept)
+    }
+
     /// A node crashes, and comes back from what its host kept.
     pub(crate) fn restart(&mut self, node: u64) {
         self.incarnation += 1;
-        let (now, incarnation) = (self.now, self.incarnation);
-        let mut settings = config(node, &self.directory, &self.setup);
-        settings.plan.as_mut().expect("it plans").horizon = self.horizon;
+        let restored = self.restored(node).expect("its own");
         let host = self.hosts.get_mut(&node).expect("a host");
-        let kept = host.kept.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-        host.node =
-            Node::restore(settings, keys(node), [99; 32], now, incarnation, None, kept).expect("its own");
-        host.down = false;
+        (host.node, host.down) = (restored, false);
         self.connect(node);
         self.input(node, Input::StartPlan);
     }

@@ -11,8 +11,6 @@ use crate::{
 };
 use alloc::{sync::Arc, vec::Vec};
 
-use super::exchange::REMINDERS;
-
 impl Node {
     /// A decision takes effect, once.
     pub(super) fn take_effect(&mut self, decision: &Decision) {
@@ -22,6 +20,7 @@ impl Node {
         }
         governing.applied = decision.slot;
         let Some((proposer, content)) = &decision.adopted else { return };
+        self.note_seat(*proposer, content);
         match content {
             Content::Authority { key, since, cause } => {
                 let Some(trusting) = self.trusting.as_mut() else { return };
@@ -46,7 +45,8 @@ impl Node {
                 self.forget_blocked();
                 self.rekey_groups();
                 if self.is_blocked(*node) {
-                    self.tell_the_blocked(*node, REMINDERS);
+                    self.forget_reminders(*node);
+                    self.tell_the_blocked(*node);
                 }
             }
             Content::Schema(schema) if *proposer == self.config.id => self.publish(schema),

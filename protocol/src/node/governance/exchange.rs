@@ -1,22 +1,33 @@
 //! How records and decisions come to all: told to every member at once, and one member after the other is asked for what that missed.
 
 use crate::{
+    delivery::Place,
     dtn::store::Priority,
     envelope::Purpose,
     governance::{Content, Exposure, GovernanceError, GovernanceMessage, Inserted},
     id::NodeId,
     log::{Brief, Event},
     node::{GovernanceStep, Node, Report, StreamKey, Submission, Timer, trust::Proof},
+    time::Instant,
 };
 use alloc::vec::Vec;
 
 /// So many intervals after a member of another history was told all decisions of this one, it is told them again.
 const ROUND_PAUSE: u32 = 64;
 
-/// So many decisions are told to a member that is blocked, and has not said since this node's restart which it has.
-const LAST_WORDS: usize = 8;
-/// So often it is told again when something comes in its name.
-pub(super) const REMINDERS: u8 = 3;
+/// So often a member that is blocked is told all again when something comes in its name.
+const REMINDERS: u8 = 3;
+
+/// What a member that is blocked is told next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reminder {
+    /// Not before that.
+    next: Instant,
+    /// The place of the first decision that was not told yet, of this round.
+    place: usize,
+    /// How many rounds are left, with this one.
+    rounds: u8,
+}
 
 impl Node {
     pub(in crate::node) fn on_governance_timer(&mut self) {
@@ -126,9 +137,9 @@ impl Node {
         match inserted {
             Ok(Inserted::Known) => return Taken::Nothing,
             Ok(Inserted::Proposed { proposer, digest }) => {
-                let what = governing.ledger.proposals().get(&digest).map_or("nothing", |p| p.content.word());
-                let breach = governing.ledger.proposals().get(&digest).map(|p| p.content.clone());
-                let breach = breach.and_then(|content| self.breach_of(&content));
+                let proposal = self.ledger().and_then(|ledger| ledger.proposals().get(&digest));
+                let what = proposal.map_or("nothing", |proposal| proposal.content.word());
+                let breach = proposal.and_then(|proposal| self.breach_of(&proposal.content));
                 self.note(slot, GovernanceStep::Proposed, Some(proposer), what, Brief::of(record));
                 if let Some(reason) = breach {
                     self.report(Report::ModuleRefused { reason });
@@ -186,36 +197,50 @@ impl Node {
         }
     }
 
-    /// Something came in the name of a member whose key the fleet has blocked: it may not have heard of that. It is told a few times more, and no more
+    /// Something came in the name of a member whose key the fleet has blocked: it may not have heard of that. It is told on, a few times all, and no more
     /// often than in each interval; whoever writes that name gets nothing else for it.
     pub(in crate::node) fn remind_the_blocked(&mut self, node: NodeId) {
         let (now, stream) = (self.now, StreamKey { peer: node, purpose: Purpose::Governance });
-        let under_way = self.outgoing.get(&stream).is_some_and(|stream| stream.pending().next().is_some());
-        let Some(governing) = &self.governing else { return };
-        let (next, left) = governing.reminders.get(&node).copied().unwrap_or((now, REMINDERS));
-        let by_the_fleet = || {
-            let adopted =
-                governing.ledger.decisions().iter().filter_map(|decision| decision.adopted.as_ref());
-            adopted
-                .into_iter()
-                .any(|(_, content)| matches!(content, Content::Block { node: it, .. } if *it == node))
-        };
-        if now >= next && left > 0 && !under_way && by_the_fleet() {
-            self.tell_the_blocked(node, left - 1);
+        let waits = |place| !matches!(place, Place::InFlight { .. });
+        let under_way = self
+            .outgoing
+            .get(&stream)
+            .is_some_and(|stream| stream.pending().any(|(_, message)| waits(message.place)));
+        let reminder = self.governing.as_ref().and_then(|governing| governing.reminders.get(&node));
+        if !under_way && reminder.is_none_or(|it| now >= it.next && it.rounds > 0) {
+            self.tell_the_blocked(node);
         }
     }
 
-    /// The last that a member hears which the fleet has blocked: the certificates of the decisions up to that one, from what it last said to have on. It is
-    /// not asked whether it has them, since nothing that it says counts any more. `left`: how often it may be told again.
-    pub(super) fn tell_the_blocked(&mut self, node: NodeId, left: u8) {
+    /// The fleet has blocked a member, perhaps once more.
+    pub(super) fn forget_reminders(&mut self, node: NodeId) {
+        if let Some(governing) = self.governing.as_mut() {
+            governing.reminders.remove(&node);
+        }
+    }
+
+    /// The last that a member hears which the fleet has blocked: the certificates of the decisions up to that one, from what it last said to have on, in
+    /// order, since each can be judged after those before it only; as many as a message has room for, and the next time those behind them. It is not asked
+    /// whether it has them, since nothing that it says counts any more.
+    pub(super) fn tell_the_blocked(&mut self, node: NodeId) {
         let now = self.now;
         let Some(governing) = self.governing.as_mut().filter(|_| node != self.config.id) else { return };
-        governing.reminders.insert(node, (now.saturating_add(governing.config.interval), left));
-        let decisions = governing.ledger.decisions().len();
-        let unheard = decisions.saturating_sub(LAST_WORDS);
-        let from = governing.heard.get(&node).and_then(|heard| usize::try_from(*heard).ok());
-        let from = from.unwrap_or(unheard).min(decisions.saturating_sub(1));
-        let message = GovernanceMessage::giving(&governing.ledger, governing.ledger.certificates_from(from));
+        let blocks = |content: &Content| matches!(content, Content::Block { node: it, .. } if *it == node);
+        let mut decisions = governing.ledger.decisions().iter();
+        let last = decisions
+            .rposition(|decision| decision.adopted.as_ref().is_some_and(|(_, content)| blocks(content)));
+        let Some(last) = last else { return };
+        let heard = governing.heard.get(&node).and_then(|heard| usize::try_from(*heard).ok());
+        let first = heard.unwrap_or(0).min(last);
+        let begin = Reminder { next: now, place: first, rounds: REMINDERS + 1 };
+        let reminder = governing.reminders.entry(node).or_insert(begin);
+        let records = governing.ledger.certificates(reminder.place..last + 1);
+        reminder.next = now.saturating_add(governing.config.interval);
+        reminder.place += records.len();
+        if reminder.place > last {
+            (reminder.place, reminder.rounds) = (first, reminder.rounds.saturating_sub(1));
+        }
+        let message = GovernanceMessage::giving(&governing.ledger, records);
         self.send_governance(node, &message);
         // Where its stream goes on: what was under way to it has been given up. Once, since its answer does not count.
         self.send_control(node);

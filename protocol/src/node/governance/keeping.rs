@@ -3,6 +3,7 @@
 use crate::{
     cbor::{self, CborError, Reader},
     governance::{Content, Decision, GovernanceError},
+    id::NodeId,
     identity::{KeyId, MAX_CHAIN, Succession},
     node::{InputError, Node, Timer, keep::Kept},
     time::DtnTime,
@@ -84,10 +85,10 @@ impl Node {
 }
 
 impl Governing {
-    /// `[applied, table, [digest, approves]…, [content, attempts]…, [succession…], waits since]`.
+    /// `[applied, table, [digest, approves]…, [content, attempts]…, [succession…], waits since, [voter that lost its seat with its key…]]`.
     fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        cbor::put_head(&mut out, cbor::ARRAY, 6);
+        cbor::put_head(&mut out, cbor::ARRAY, 7);
         cbor::put_uint(&mut out, self.applied);
         cbor::put_bytes(&mut out, &self.ledger.snapshot());
         cbor::put_head(&mut out, cbor::ARRAY, self.opinions.len() as u64);
@@ -105,6 +106,8 @@ impl Governing {
         cbor::put_head(&mut out, cbor::ARRAY, self.links.len() as u64);
         self.links.iter().for_each(|link| cbor::put_bytes(&mut out, link));
         cbor::put_uint(&mut out, self.waits_since.0);
+        cbor::put_head(&mut out, cbor::ARRAY, self.lost_with_key.len() as u64);
+        self.lost_with_key.iter().for_each(|node| cbor::put_uint(&mut out, node.0));
         out
     }
 
@@ -124,7 +127,7 @@ impl Governing {
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), GovernanceError> {
         let mut reader = Reader::new(bytes);
-        reader.array_of(6)?;
+        reader.array_of(7)?;
         self.applied = reader.uint()?;
         self.ledger.restore(reader.bytes()?)?;
         // What is too much is let go, as it would have been before: a node does not fail to come back for what it thought of proposals.
@@ -147,6 +150,9 @@ impl Governing {
             self.links.push(reader.bytes()?.to_vec());
         }
         self.waits_since = DtnTime(reader.uint()?);
+        for _ in 0..reader.array()? {
+            self.lost_with_key.insert(NodeId(reader.uint()?));
+        }
         Ok(reader.end()?)
     }
 }

@@ -56,8 +56,8 @@ impl Node {
         let unknown = |change: &Content| governing.opinion(&change.digest()).is_none();
         let seats = governing.ledger.electorate().voters();
         let changes = seats.map(|(node, seat)| self.change_of_seat(node, KeyId::of(seat)));
-        let lost = governing.ledger.lost_seats().into_iter();
-        let back = lost.map(|(node, seat)| self.seat_to_give_back(node, KeyId::of(seat)));
+        let lost = governing.lost_with_key.iter();
+        let back = lost.map(|node| self.seat_to_give_back(*node));
         let change = changes.chain(back).flatten().find(unknown);
         if let Some(change) = change
             && self.propose(change).is_err()
@@ -81,13 +81,28 @@ impl Node {
         (!serves).then(|| Content::Seat { node, key: key.clone() })
     }
 
-    /// The seat of a member that lost it with its key, and has another that the authority has certified. Whom the fleet has unseated for another reason
+    /// The seat of a member that lost it with its key, and has one again that the authority has certified. Whom the fleet has unseated for another reason
     /// it seats again by itself alone.
-    fn seat_to_give_back(&self, node: NodeId, seat: KeyId) -> Option<Content> {
+    fn seat_to_give_back(&self, node: NodeId) -> Option<Content> {
         let keyring = self.keyring()?;
-        let with_its_key = keyring.revoked(node, seat).is_some_and(|it| it.cause != Cause::Superseded);
-        let key = keyring.key(node).filter(|key| with_its_key && KeyId::of(key) != seat)?;
+        let key = keyring.key(node)?;
         keyring.speaker(node, self.trust_clock()).ok()?;
         Some(Content::Seat { node, key: key.clone() })
+    }
+
+    /// A decision changes who has a seat. That one was lost with its key counts as it was when this node's own proposal was decided upon: a key that is taken
+    /// back later is no reason to give a seat back that the fleet has taken of its own will, as it does when it blocks a member.
+    pub(super) fn note_seat(&mut self, proposer: NodeId, content: &Content) {
+        let (node, unseated) = match content {
+            Content::Unseat { node } => (*node, proposer == self.config.id),
+            Content::Seat { node, .. } | Content::Block { node, .. } => (*node, false),
+            Content::Policy(_) | Content::Authority { .. } | Content::Schema(_) => return,
+        };
+        let lost = unseated && self.keyring().is_some_and(|keyring| keyring.blocked(node).is_some());
+        let Some(governing) = self.governing.as_mut() else { return };
+        governing.unsaved |= match lost {
+            true => governing.lost_with_key.insert(node),
+            false => governing.lost_with_key.remove(&node),
+        };
     }
 }

@@ -70,24 +70,18 @@ impl Node {
 
     /// The key in which this node seals: the newest of the present keeper, and until that has come the newest of another one.
     pub(super) fn sealing_key(&self) -> Option<&GroupKey> {
+        self.sealing_held().map(|held| &held.key)
+    }
+
+    fn sealing_held(&self) -> Option<&Held> {
         let rank = self.group_keeper().map(|(rank, _)| rank);
-        let held = self.sealing.as_ref()?.keys.iter().filter(|held| !held.retired).map(|held| &held.key);
-        held.max_by_key(|key| (Some(Epoch::of(key.epoch).rank) == rank, key.epoch))
+        let held = self.sealing.as_ref()?.keys.iter().filter(|held| !held.retired);
+        held.max_by_key(|held| (Some(Epoch::of(held.key.epoch).rank) == rank, held.key.epoch))
     }
 
-    /// Whether a member has surely not got the key in which this node seals now: it is the keeper, and has given none since it came back, or came back
-    /// after that key.
+    /// Whether a member is not given the key in which this node seals now: it was blocked, or not known yet, when its keeper began that epoch.
     pub(super) fn is_out_of_epoch(&self, member: NodeId) -> bool {
-        let (Some(sealing), Some(key)) = (&self.sealing, self.sealing_key()) else { return false };
-        let anothers = |(rank, keeper): (u64, NodeId)| keeper == member && Epoch::of(key.epoch).rank != rank;
-        sealing.back.contains(&member) || self.group_keeper().is_some_and(anothers)
-    }
-
-    /// A member's block is lifted: it gets the next key.
-    pub(in crate::node) fn note_back(&mut self, member: NodeId) {
-        if let Some(sealing) = self.sealing.as_mut() {
-            sealing.back.insert(member);
-        }
+        self.sealing_held().is_some_and(|held| !held.given.contains(&member))
     }
 
     /// Whether this node belongs to the group and has no key of its present keeper.
@@ -130,7 +124,6 @@ impl Node {
 
     fn ask_for_keys(&mut self, keeper: NodeId, mut lacks: Vec<u64>) {
         let now = self.now;
-        let newest = self.sealing_key().map_or(0, |key| key.epoch);
         let under_way = self.under_way(keeper);
         let Some(sealing) = self.sealing.as_mut() else { return };
         let next = sealing.asked.get(&keeper).map_or(now, |asked| asked.saturating_add(ASKING));
@@ -150,7 +143,7 @@ impl Node {
         for waiting in sealing.waiting.values_mut().filter(|it| lacks.contains(&it.sealed_in)) {
             waiting.asked = waiting.asked.saturating_add(1);
         }
-        self.send_group(keeper, lifetime, &GroupMessage::Asks { newest, lacks });
+        self.send_group(keeper, lifetime, &GroupMessage::Asks { lacks });
     }
 
     /// Whether the last message about keys to a member is not acknowledged yet.
@@ -198,22 +191,24 @@ impl Node {
             return;
         }
         let given = self.sealing.as_ref().is_some_and(|sealing| sealing.given.contains(&node));
-        if let Some(key) = self.sealing_key().filter(|_| given).cloned() {
-            self.give_key(node, &key);
+        if let Some(epoch) = self.sealing_key().filter(|_| given).map(|key| key.epoch) {
+            self.give_key(node, epoch);
         }
     }
 
     /// Gives a member a key of this node's making.
-    fn give_key(&mut self, node: NodeId, key: &GroupKey) {
+    fn give_key(&mut self, node: NodeId, epoch: u64) {
         let Some(sealing) = &self.sealing else { return };
         let lifetime = sealing.lifetime();
         if self.is_blocked(node) {
             return;
         }
-        let Some(recipient) = self.config.directory.key(node) else { return };
+        let held = sealing.keys.iter().find(|held| held.key.epoch == epoch);
+        let (Some(held), Some(recipient)) = (held, self.config.directory.key(node)) else { return };
         let bound = binding(self.config.id, Purpose::GroupKey);
-        let sealed = seal_to(recipient, &bound, &wrapped(key), &mut self.rng);
-        self.send_group(node, lifetime, &GroupMessage::Gives { epoch: key.epoch, sealed: &sealed });
+        let sealed = seal_to(recipient, &bound, &wrapped(&held.key), &mut self.rng);
+        let given = held.given.clone();
+        self.send_group(node, lifetime, &GroupMessage::Gives { epoch, given, sealed: &sealed });
     }
 
     /// A message about keys was given up.
@@ -225,9 +220,10 @@ impl Node {
     /// A key of the group came, or a member asks for one.
     pub(in crate::node) fn on_group_key(&mut self, source: NodeId, payload: &[u8]) {
         match GroupMessage::decode(payload) {
-            // Which it has does not matter: who says to have the newest has one that it cannot use.
-            Ok(GroupMessage::Asks { lacks, .. }) => self.on_group_keys_asked(source, &lacks),
-            Ok(GroupMessage::Gives { epoch, sealed }) => self.on_group_key_given(source, epoch, sealed),
+            Ok(GroupMessage::Asks { lacks }) => self.on_group_keys_asked(source, &lacks),
+            Ok(GroupMessage::Gives { epoch, given, sealed }) => {
+                self.on_group_key_given(source, epoch, given, sealed);
+            }
             Err(error) => self.refuse_sealed(error.reason()),
         }
     }
@@ -248,11 +244,11 @@ impl Node {
             let epoch = held.key.epoch;
             Epoch::of(epoch).rank == rank as u64 && lacks.contains(&epoch) && held.given.contains(&source)
         });
-        let wanted: Vec<GroupKey> = wanted.map(|held| held.key.clone()).collect();
-        wanted.iter().for_each(|key| self.give_key(source, key));
+        let wanted: Vec<u64> = wanted.map(|held| held.key.epoch).collect();
+        wanted.into_iter().for_each(|epoch| self.give_key(source, epoch));
     }
 
-    fn on_group_key_given(&mut self, source: NodeId, epoch: u64, sealed: &[u8]) {
+    fn on_group_key_given(&mut self, source: NodeId, epoch: u64, given: BTreeSet<NodeId>, sealed: &[u8]) {
         let present = self.group_keeper().is_some_and(|(_, keeper)| keeper == source);
         let made_by = |sealing: &Sealing| {
             let rank = sealing.keepers().position(|keeper| keeper == source)?;
@@ -269,7 +265,7 @@ impl Node {
                     !held.retired && Epoch::of(found).rank == rank && found > epoch
                 };
                 let passed = self.sealing.as_ref().is_some_and(|sealing| sealing.keys.iter().any(later));
-                self.add_group_key(key, !present || passed, BTreeSet::new());
+                self.add_group_key(key, !present || passed, given);
             }
             Err(error) => {
                 self.refuse_sealed(error.reason());
@@ -297,7 +293,7 @@ impl Node {
         }
     }
 
-    /// `retired`: it opens what waits, and seals nothing. `given`: where this node made it, for whom.
+    /// `retired`: it opens what waits, and seals nothing. `given`: for whom its keeper made it.
     fn add_group_key(&mut self, key: GroupKey, retired: bool, given: BTreeSet<NodeId>) {
         let epoch = key.epoch;
         let Some(sealing) = self.sealing.as_mut() else { return };
@@ -309,9 +305,6 @@ impl Node {
         }
         sealing.keys.retain(|held| held.key.epoch != epoch);
         sealing.keys.push(Held { key, retired, given });
-        if !retired {
-            sealing.back.clear();
-        }
         sealing.forget_earlier_keys();
         let own = self.config.id;
         self.write_down(Event::Learned {

@@ -39,28 +39,27 @@ impl Node {
 
     /// This node signs with another key: the others cannot check what they get until they know it, so the first of them are told at once.
     pub(super) fn tell_own_key(&mut self) {
-        let own = self.config.id;
-        let members = self.config.directory.members().map(|(node, _)| node);
-        let members = members.filter(|node| *node != own && !self.is_blocked(*node));
-        let members: Vec<NodeId> = members.take(TOLD_AT_ONCE).collect();
-        for member in members {
-            let credentials = self.own_credentials();
-            self.tell_trust(member, false, credentials);
-        }
+        self.tell_now(|_, _| true);
     }
 
-    /// Keys were taken back: neighbours that are there hear of it now, and not in their turn; each tells its own.
+    /// Keys were taken back: neighbours that are there and lack the list hear of it now, the first of them, and not in their turn; each tells its own.
     pub(super) fn tell_list(&mut self) {
         let Some(trusting) = &self.trusting else { return };
-        let (own, number) = (self.config.id, trusting.keyring.list_number());
-        let lacks = |node: &NodeId| trusting.lists.get(node).is_none_or(|told| *told < number);
+        let number = trusting.keyring.list_number();
+        self.tell_now(|node, member| {
+            let told = node.trusting.as_ref().and_then(|trusting| trusting.lists.get(&member).copied());
+            node.is_linked(member) && told.is_none_or(|told| told < number)
+        });
+    }
+
+    /// Tells the first members of those what this node has, in the order of their numbers.
+    fn tell_now(&mut self, whom: impl Fn(&Self, NodeId) -> bool) {
+        let own = self.config.id;
         let members = self.config.directory.members().map(|(node, _)| node);
-        let members = members.filter(|node| *node != own && lacks(node) && !self.is_blocked(*node));
-        let members: Vec<NodeId> = members.filter(|node| self.is_linked(*node)).take(TOLD_AT_ONCE).collect();
-        for member in members {
-            let credentials = self.own_credentials();
-            self.tell_trust(member, false, credentials);
-        }
+        let members = members.filter(|node| *node != own && !self.is_blocked(*node) && whom(self, *node));
+        let members: Vec<NodeId> = members.take(TOLD_AT_ONCE).collect();
+        let credentials = self.own_credentials();
+        members.into_iter().for_each(|member| self.tell_trust(member, false, credentials.clone()));
     }
 
     fn next_trust_partner(&mut self) -> Option<NodeId> {

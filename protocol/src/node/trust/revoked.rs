@@ -108,7 +108,6 @@ impl Node {
 
     /// A member that was blocked is one again, under a key that was certified anew.
     pub(super) fn send_again(&mut self, node: NodeId) {
-        self.note_back(node);
         if self.outgoing.keys().any(|stream| stream.peer == node) {
             self.arm_control(node);
         }

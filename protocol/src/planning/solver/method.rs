@@ -81,7 +81,7 @@ pub struct MethodSettings {
     pub adaptation: Option<Adaptation>,
     /// What assets tell of their slope, for the quasi-Newton and the asynchronous method.
     pub curvature: Curvature,
-    /// How many rounds Anderson and quasi-Newton remember, 1 to [`MAX_MEMORY`].
+    /// How many rounds Anderson remembers, and quasi-Newton with one trial and no matrices, 1 to [`MAX_MEMORY`].
     pub memory: usize,
     /// At how many prices the quasi-Newton method asks in a round, 1 to [`MAX_TRIALS`].
     pub trials: usize,

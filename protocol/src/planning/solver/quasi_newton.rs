@@ -77,6 +77,11 @@ impl QuasiNewton {
         self.settings.curvature != Curvature::Matrix && self.settings.trials > 1
     }
 
+    /// Whether the slope is made better by the steps before: where answers tell neither all of it nor what further prices do.
+    fn updates(&self) -> bool {
+        self.settings.curvature != Curvature::Matrix && !self.probes()
+    }
+
     /// How many of the trials are steps.
     fn steps(&self) -> usize {
         let trials = self.settings.trials;
@@ -106,7 +111,7 @@ impl QuasiNewton {
     fn metric(&self, from: &Point) -> Vec<f64> {
         let m = from.prices.len();
         let mut slope = from.slope.clone();
-        if self.settings.curvature == Curvature::Matrix {
+        if !self.updates() {
             return slope;
         }
         for (step, less) in &self.pairs {
@@ -228,7 +233,7 @@ impl QuasiNewton {
         let chosen = (0..points.len())
             .reduce(|a, b| if points[b].value > points[a].value { b } else { a })
             .unwrap_or(0);
-        if self.settings.trials == 1 {
+        if self.updates() {
             self.remember(&before, &points[0]);
         }
         if points[chosen].value < before.value - slack {
