@@ -52,7 +52,7 @@ impl Engine {
         let keyring = self.parts.node.keyring().filter(|_| matches!(statement, Statement::Revocations(_)));
         let stale = matches!(error, InputError::Refused { reason: "trust_stale" });
         if let Some(keyring) = keyring.filter(|_| stale)
-            && keyring.list_after(0).as_ref() != Some(&statement)
+            && !keyring.lists_after(0).any(|known| known == statement)
         {
             let version = keyring.list().version;
             return Err(Refusal::new(

@@ -128,6 +128,10 @@ pub struct Keyring {
     members: BTreeMap<NodeId, Member>,
     list: RevocationList,
     list_bytes: Vec<u8>,
+    /// Another list of the same version by the same key, which takes back what that one does not: both count, until the next version.
+    rival: Vec<u8>,
+    /// What tells lists of one version apart.
+    list_tag: u64,
     /// When each entry of that was heard of first, by the clock here: no signer writes that.
     list_heard: BTreeMap<(NodeId, KeyId), DtnTime>,
     /// Which key has signed that, by its place among the authority's; their number for the one in force.
@@ -166,6 +170,8 @@ impl Keyring {
             members: BTreeMap::new(),
             list: RevocationList::default(),
             list_bytes: Vec::new(),
+            rival: Vec::new(),
+            list_tag: 0,
             list_heard: BTreeMap::new(),
             list_signer: 0,
             generation: 0,
@@ -186,7 +192,7 @@ impl Keyring {
         self.heard
     }
 
-    /// The revocation list in force; version 0 before the first.
+    /// The revocation list in force, with what another of its version takes back; version 0 before the first.
     #[must_use]
     pub const fn list(&self) -> &RevocationList {
         &self.list

@@ -6,15 +6,28 @@
 
 use super::{
     AuthorityKey, Certificate, CertificateError, Clock, KeyId, Keyring, Learned, RevocationError,
-    RevocationList, TrustError, is_for_cause,
+    RevocationList, Revoked, TrustError, is_for_cause,
 };
-use crate::{id::NodeId, identity::certificate, time::DtnTime};
+use crate::{
+    id::NodeId,
+    identity::{
+        certificate,
+        revocation::{MAX_LIST_LEN, MAX_REVOKED},
+    },
+    time::DtnTime,
+};
+use alloc::vec::Vec;
+use sha2::{Digest as _, Sha256};
 
 /// So much further than the one in force may the version of a list be that a retired key has signed.
 const MAX_STEP: u64 = 16;
-/// Versions are below this: above stands which of the fleet's decisions the authority is of.
-const MAX_VERSION: u64 = (1 << VERSION_BITS) - 1;
-const VERSION_BITS: u32 = 48;
+/// Versions are below this: above stands which of the fleet's decisions the authority is of, and below what a list takes back.
+pub(super) const MAX_VERSION: u64 = (1 << VERSION_BITS) - 1;
+const VERSION_BITS: u32 = 24;
+/// Bits of [`tag`].
+const TAG_BITS: u32 = 24;
+/// Where the fleet's decisions stand.
+const GENERATION_BITS: u32 = VERSION_BITS + TAG_BITS;
 
 impl Keyring {
     /// The certificate, if the authority has signed it and that counts as of now; nothing is learned by it.
@@ -68,7 +81,7 @@ impl Keyring {
     /// fleet has decided upon count before those of the one before, whatever their versions.
     ///
     /// # Errors
-    /// [`TrustError`] when it is not the authority's, or no newer than the one in force.
+    /// [`TrustError`] when it is not the authority's, or no newer than the one in force. One of its version that takes back more counts beside it.
     pub fn revoke(&mut self, bytes: &[u8], clock: Clock) -> Result<Learned, TrustError> {
         let (list, signer) = match RevocationList::open(bytes, &self.authority) {
             Err(RevocationError::OtherAuthority) => self.open_retired_list(bytes, clock)?,
@@ -120,7 +133,8 @@ impl Keyring {
         let known = &self.list;
         // Versions are counted anew from each decision on, so only those since the last can be used up.
         if self.formers[place].generation == self.generation {
-            let last = if self.list_number() >> VERSION_BITS == self.generation { known.version } else { 0 };
+            let last =
+                if self.list_number() >> GENERATION_BITS == self.generation { known.version } else { 0 };
             if list.version > last.saturating_add(MAX_STEP) {
                 return Err(RevocationError::Version { found: list.version }.into());
             }
@@ -151,15 +165,50 @@ impl Keyring {
             return Err(RevocationError::Version { found: list.version }.into());
         }
         let generation = self.formers.get(signer).map_or(self.generation, |former| former.generation);
-        if number(generation, list.version) <= self.list_number() {
+        let (found, known) = (edition(generation, list.version), self.list_number() >> TAG_BITS);
+        let is_rival = found == known && self.is_rival(&list, signer, bytes);
+        if found <= known && !is_rival {
             return Err(TrustError::Stale);
         }
         self.heard = self.heard.max(list.issued);
+        if is_rival {
+            self.rival = bytes.to_vec();
+            self.list.issued = self.list.issued.max(list.issued);
+            for (key, revoked) in list.keys {
+                let known = self.list.keys.entry(key).or_insert(revoked);
+                if known.cause < revoked.cause {
+                    *known = revoked;
+                }
+            }
+        } else {
+            (self.list, self.list_signer) = (list, signer);
+            (self.list_bytes, self.rival) = (bytes.to_vec(), Vec::new());
+        }
         let first = |key: &_| (*key, self.list_heard.get(key).copied().unwrap_or(now));
-        self.list_heard = list.keys.keys().map(first).collect();
-        (self.list, self.list_signer) = (list, signer);
-        self.list_bytes = bytes.to_vec();
+        self.list_heard = self.list.keys.keys().map(first).collect();
+        self.list_tag = tag(&self.list);
         Ok(Learned::Revocations(self.list.version))
+    }
+
+    /// Whether a list of the version in force takes back what that one does not, and has room beside it. The authority has signed both: what either takes
+    /// back is taken back, until the next version says what holds. There is one such list at most, and both are no longer than one may be.
+    fn is_rival(&self, list: &RevocationList, signer: usize, bytes: &[u8]) -> bool {
+        let adds = |(key, revoked): (&_, &Revoked)| {
+            self.list.keys.get(key).is_none_or(|known| known.cause < revoked.cause)
+        };
+        let more = list.keys.keys().filter(|key| !self.list.keys.contains_key(key)).count();
+        !self.list_bytes.is_empty()
+            && self.rival.is_empty()
+            && signer == self.list_signer
+            && self.list_bytes.len() + bytes.len() <= MAX_LIST_LEN
+            && self.list.keys.len() + more <= MAX_REVOKED
+            && list.keys.iter().any(adds)
+    }
+
+    /// Whether two lists of one version are in force: the authority's next one is to hold what is in both.
+    #[must_use]
+    pub const fn has_rival_list(&self) -> bool {
+        !self.rival.is_empty()
     }
 
     /// Whether the list in force is of a key that the fleet has replaced because it was stolen: the next authority has yet to say which of it holds.
@@ -181,18 +230,22 @@ impl Keyring {
         list
     }
 
-    /// What orders revocation lists: of which of the fleet's decisions upon its authority one is, then its version. 0 before the first.
+    /// What orders revocation lists: of which of the fleet's decisions upon its authority one is, then its version, then how much it takes back, with that of
+    /// another of its version. Where that differs, so do the numbers, but for one in 8192. 0 before the first.
     #[must_use]
     pub fn list_number(&self) -> u64 {
         let generation =
             self.formers.get(self.list_signer).map_or(self.generation, |former| former.generation);
-        if self.list_bytes.is_empty() { 0 } else { number(generation, self.list.version) }
+        if self.list_bytes.is_empty() {
+            return 0;
+        }
+        edition(generation, self.list.version) << TAG_BITS | self.list_tag
     }
 
     /// The version of the next list of the authority; `None`: there is none.
     #[must_use]
     pub fn next_version(&self) -> Option<u64> {
-        if self.list_number() >> VERSION_BITS < self.generation {
+        if self.list_number() >> GENERATION_BITS < self.generation {
             return Some(1);
         }
         self.list.version.checked_add(1).filter(|version| *version <= MAX_VERSION)
@@ -206,6 +259,21 @@ impl Keyring {
     }
 }
 
-const fn number(generation: u64, version: u64) -> u64 {
+const fn edition(generation: u64, version: u64) -> u64 {
     generation << VERSION_BITS | version
+}
+
+/// How many keys a list takes back, and 13 bits of which, and why.
+fn tag(list: &RevocationList) -> u64 {
+    if list.keys.is_empty() {
+        return 0;
+    }
+    let mut hash = Sha256::new();
+    for ((node, key), revoked) in &list.keys {
+        hash.update(node.0.to_be_bytes());
+        hash.update(key.0);
+        hash.update([revoked.cause as u8]);
+    }
+    let digest = hash.finalize();
+    (list.keys.len() as u64) << 13 | u64::from(u16::from_be_bytes([digest[0], digest[1]]) >> 3)
 }

@@ -188,6 +188,65 @@ fn a_keyring_gives_another_what_it_lacks_in_an_order_that_can_be_judged() {
     assert!(little.iter().map(|statement| statement.parts().1.len()).sum::<usize>() <= 500);
 }
 
+/// Gives each what it lacks of the other.
+fn meet(one: &mut Keyring, other: &mut Keyring) {
+    for statement in one.lacking(&other.summary(), NODE, 4096) {
+        let _ = other.learn(&statement, at(6));
+    }
+    for statement in other.lacking(&one.summary(), NODE, 4096) {
+        let _ = one.learn(&statement, at(6));
+    }
+}
+
+#[test]
+fn of_two_lists_of_one_version_both_count_with_whoever_meets_until_the_next_version_says_what_holds() {
+    let holds = |revoked: &[(u8, u64, Cause)]| {
+        let mut ring = ring();
+        ring.revoke(&list(1, 5, revoked), at(5)).unwrap();
+        ring
+    };
+    let first = [(7, 5, Cause::Blocked), (9, 5, Cause::Superseded)];
+    let (mut one, mut other) = (holds(&first), holds(&[(8, 5, Cause::Blocked), (9, 5, Cause::Compromised)]));
+    assert_ne!(one.list_number(), other.list_number());
+    meet(&mut one, &mut other);
+    meet(&mut one, &mut other);
+    assert_eq!((one.list(), one.list_number()), (other.list(), other.list_number()));
+    assert!(one.lacking(&other.summary(), NODE, 4096).is_empty());
+    let causes: Vec<Cause> = one.list().keys.values().map(|revoked| revoked.cause).collect();
+    assert_eq!(
+        (causes.len(), one.list().get(NODE, KeyId::of(keys(9).public())).map(|found| found.cause)),
+        (3, Some(Cause::Compromised))
+    );
+    // One that meets them has both, and so has one that was restarted.
+    let mut third = ring();
+    meet(&mut one, &mut third);
+    assert_eq!((third.list(), third.has_rival_list()), (one.list(), true));
+    let back = Keyring::restore(authority().public().clone(), TimeRule::default(), 4, &one.snapshot());
+    assert_eq!(back.unwrap(), one);
+    // What takes nothing more back is no news, and there is one such list at most.
+    for revoked in [&first[..1], &[(9, 6, Cause::Blocked)], &[(6, 6, Cause::Blocked)]] {
+        assert_eq!(one.revoke(&list(1, 6, revoked), at(6)), Err(TrustError::Stale));
+    }
+    // The next version is what it says.
+    assert_eq!(one.next_version(), Some(2));
+    one.revoke(&list(2, 6, &first), at(6)).unwrap();
+    assert_eq!((one.list().keys.len(), one.has_rival_list()), (2, false));
+    meet(&mut one, &mut other);
+    assert_eq!(one.list(), other.list());
+}
+
+#[test]
+fn a_list_of_nothing_gives_way_to_one_of_its_version_that_takes_something_back() {
+    let mut ring = ring();
+    assert_eq!(ring.revoke(&list(0, 5, &[]), at(5)), Err(TrustError::Stale));
+    ring.revoke(&list(1, 5, &[]), at(5)).unwrap();
+    let empty = ring.list_number();
+    ring.revoke(&list(1, 5, &[(7, 5, Cause::Blocked)]), at(5)).unwrap();
+    assert!(ring.list_number() > empty && ring.list().keys.len() == 1);
+    let beyond = RevocationError::Version { found: 1 << 24 };
+    assert_eq!(ring.revoke(&list(1 << 24, 5, &[]), at(5)), Err(beyond.into()));
+}
+
 #[test]
 fn members_beyond_the_limit_are_refused() {
     let mut ring = Keyring::new(authority().public().clone(), TimeRule::default(), 0);

@@ -17,6 +17,8 @@ use crate::{
 use alloc::{collections::BTreeMap, vec::Vec};
 
 const VERSION: u64 = 6;
+/// With another list of the version in force.
+const WITH_RIVAL: u64 = 7;
 
 /// A signed statement on its way from one keyring to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +118,7 @@ pub enum KeyringError {
     #[error(transparent)]
     Statement(#[from] TrustError),
     /// A version that this code does not know.
-    #[error("version {found}, expected 6")]
+    #[error("version {found}, expected 6 or 7")]
     Version {
         /// The version found.
         found: u64,
@@ -160,10 +162,14 @@ impl Keyring {
                 }
             }
         }
-        if other.list < self.list_number() {
-            out.statements.push(Statement::Revocations(self.list_bytes.clone()));
-        }
+        out.statements.extend(self.lists_after(other.list));
         out.statements
+    }
+
+    /// The revocation list in force, and the other one of its version where there is one, for who is known to have none newer than `known`.
+    pub fn lists_after(&self, known: u64) -> impl Iterator<Item = Statement> {
+        let rival = Some(&self.rival).filter(|rival| known < self.list_number() && !rival.is_empty());
+        self.list_after(known).into_iter().chain(rival.cloned().map(Statement::Revocations))
     }
 
     /// The revocation list in force, for one that is known to have none newer than `known`, a [`Keyring::list_number`].
@@ -196,12 +202,14 @@ impl Keyring {
     }
 
     /// The keyring as bytes: `[version, [generation, root or empty, [authority key, until, generation, stolen]…], [authority links], [until…], list, place of its key, [when each entry was heard of…], heard,
-    /// [certificate, place of its key, key in force, [earlier key, until, link or empty, forked]…]…, [node, key, since]…]`.
+    /// [certificate, place of its key, key in force, [earlier key, until, link or empty, forked]…]…, [node, key, since]…]`; behind it the other list of the same
+    /// version, in a version of its own, where there is one.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        cbor::put_head(&mut out, cbor::ARRAY, 10);
-        cbor::put_uint(&mut out, VERSION);
+        let has_rival = self.has_rival_list();
+        cbor::put_head(&mut out, cbor::ARRAY, 10 + u64::from(has_rival));
+        cbor::put_uint(&mut out, if has_rival { WITH_RIVAL } else { VERSION });
         self.put_root(&mut out);
         put_links(&mut out, &self.authority_chain);
         cbor::put_head(&mut out, cbor::ARRAY, self.formers.len() as u64);
@@ -233,6 +241,9 @@ impl Keyring {
             cbor::put_bytes(&mut out, &key.0);
             cbor::put_uint(&mut out, revoked.since.0);
         }
+        if has_rival {
+            cbor::put_bytes(&mut out, &self.rival);
+        }
         out
     }
 
@@ -262,10 +273,14 @@ impl Keyring {
     ) -> Result<Self, KeyringError> {
         let mut ring = Self::new(authority, rule, max_members);
         let mut reader = Reader::new(bytes);
-        reader.array_of(10)?;
-        let found = reader.uint()?;
-        if found != VERSION {
-            return Err(KeyringError::Version { found });
+        let (at, items, found) = (reader.position(), reader.array()?, reader.uint()?);
+        let expected = match found {
+            VERSION => 10,
+            WITH_RIVAL => 11,
+            found => return Err(KeyringError::Version { found }),
+        };
+        if items != expected {
+            return Err(CborError::Items { at, expected, found: items }.into());
         }
         ring.read_root(&mut reader)?;
         for link in links(&mut reader)? {
@@ -292,9 +307,13 @@ impl Keyring {
             let key = key.try_into().map_err(|_| CborError::NotDeterministic { at })?;
             ring.block(node, KeyId(key), DtnTime(reader.uint()?));
         }
+        let rival = if found == WITH_RIVAL { Some(reader.bytes()?) } else { None };
         reader.end()?;
         if !list.is_empty() {
             ring.restore_list(list, signer)?;
+        }
+        if let Some(rival) = rival {
+            ring.restore_list(rival, signer)?;
         }
         if heard_of.len() != ring.list_heard.len() {
             return Err(CborError::NotDeterministic { at }.into());

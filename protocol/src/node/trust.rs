@@ -593,7 +593,10 @@ impl Node {
         // A thief's list may be of a time to come, which the fleet's decision has taken back.
         let signed = list.issued.min(trusting.keyring.heard());
         let due = now.0.saturating_sub(signed.0) >= millis(issuer.renew_before) / 2;
-        let of_another = trusting.keyring.list_is_of_former_key() || trusting.keyring.list_is_of_stolen_key();
+        let keyring = &trusting.keyring;
+        let of_another = keyring.list_is_of_former_key() || keyring.list_is_of_stolen_key();
+        // Two that it has signed as one version: the next one is both.
+        let of_another = of_another || keyring.has_rival_list();
         if due || of_another {
             let issued = trusting.keyring.next_issued(now);
             let version = trusting.keyring.next_version();

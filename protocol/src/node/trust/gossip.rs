@@ -95,7 +95,7 @@ impl Node {
         // A list goes to everybody once without being asked for: also to those whose questions are not taken any more.
         let known = trusting.lists.insert(peer, trusting.keyring.list_number()).unwrap_or(0);
         if !statements.iter().any(|statement| matches!(statement, Statement::Revocations(_))) {
-            statements.extend(trusting.keyring.list_after(known));
+            statements.extend(trusting.keyring.lists_after(known));
         }
         if asks {
             trusting.asked.insert(peer);
