@@ -71,8 +71,8 @@ pub use config::{
     Plan, Preset, Radio, Requirements, SharedState, Speaks, Station, Trust, Via,
 };
 pub use credential::CredentialError;
-pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
-pub use disk::{Disk, DiskError, Record};
+pub use daemon::{Addresses, Daemon, Start, StartError};
+pub use disk::{Disk, DiskError, OpenStore, Record};
 pub use door::Health;
 pub use engine::{Accepted, Refusal};
 pub use inbox::{InboxEntry, InboxNumber, Received};

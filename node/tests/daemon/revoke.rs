@@ -5,7 +5,7 @@ use super::{
     place::{program, wait_until},
     trust::Fleet,
 };
-use cosmosmesh_node::{Client, ClientError, Daemon, Disk, Refusal, Start};
+use cosmosmesh_node::{Client, ClientError, Daemon, OpenStore, Refusal, Start};
 use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Cause, KeyId, KeyPair, MAX_REVOKED, RevocationList, Revoked},
@@ -13,7 +13,7 @@ use cosmosmesh_protocol::{
 };
 use redb::backends::FileBackend;
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     path::Path,
     sync::{
         Arc,
@@ -31,10 +31,9 @@ fn issuer(fleet: &Fleet, more: &str, full: &Arc<AtomicBool>) -> Arc<Daemon> {
     let peers = fleet.place.peer(1, "Inbound");
     let trust = fleet.trust(2, ", issuer: \"authority\", statements: [\"certificate-1\"]");
     let switch = full.clone();
-    let open_store = Box::new(move |path: &Path| {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let file = FileBackend::new(file).expect("a plain file");
-        Disk::open_on(Full { file, full: switch.clone() })
+    let open_store: OpenStore = Box::new(move |file| {
+        let file = FileBackend::new(file)?;
+        Ok(Box::new(Full { file, full: switch.clone() }))
     });
     let start = Start { open_store: Some(open_store), ..Start::default() };
     let config = fleet.place.config(2, &format!("{more} peers: [{peers}], {trust}"));
@@ -83,6 +82,24 @@ fn what_the_disk_does_not_have_is_neither_taken_back_nor_learned() {
         Ok(_) => assert!(!was_full, "it was told before the disk had it"),
         list => assert_eq!(reason(list).as_deref(), Some("store")),
     }
+}
+
+#[test]
+fn a_list_of_certify_revoke_of_the_version_in_force_counts_beside_it_and_the_next_holds_both() {
+    let (fleet, full) = (Fleet::new(), Arc::default());
+    let two = Client::of(issuer(&fleet, "", &full));
+    let first = two.revoke(NodeId(1), Cause::Compromised).expect("it is the issuer");
+    fleet.revoke(5);
+    let brought = fs::read_to_string(fleet.path("revocations")).expect("a list");
+    assert_eq!(first.version, 1, "as is that of the file");
+    assert_eq!(two.learn(&brought).expect("an answer"), [Ok(())]);
+    let again = two.learn(&brought).expect("an answer").remove(0).map_err(|refusal| refusal.reason);
+    assert_eq!(again, Err("trust_stale".to_owned()), "it is known already");
+    fleet.certify(6, "authority");
+    let certificate = fs::read_to_string(fleet.path("certificate-6")).expect("a certificate");
+    assert_eq!(two.learn(&certificate).expect("an answer"), [Ok(())]);
+    let next = two.revoke(NodeId(6), Cause::Blocked).expect("it is the issuer");
+    assert_eq!((next.version, next.keys), (2, 3));
 }
 
 #[test]
