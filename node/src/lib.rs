@@ -81,7 +81,7 @@ pub use log::{LogFormat, LogLevel, start as start_log};
 pub use masks::MaskError;
 pub use message::Message;
 pub use metrics::PeerStatus;
-pub use plan::{PlanView, Price, Values, VersionView};
+pub use plan::{PlanView, Price, SpentView, Values, VersionView};
 pub use revocation::Revocation;
 pub use state::{Bytes as StateBytes, StateChanges, StateDot, StateItem, StateKind, StateQuery, StateWrite};
 pub use tls::Tls;
