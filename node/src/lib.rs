@@ -76,7 +76,7 @@ pub use disk::{Disk, DiskError, OpenStore, Record};
 pub use door::Health;
 pub use engine::{Accepted, Refusal};
 pub use inbox::{InboxEntry, InboxNumber, Received};
-pub use ledger::{LogHead, LogProof, LogProofError};
+pub use ledger::{LogHead, LogLine, LogProof, LogProofError};
 pub use log::{LogFormat, LogLevel, start as start_log};
 pub use masks::MaskError;
 pub use message::Message;
