@@ -471,7 +471,7 @@ fn streams_to_who_a_stolen_authority_had_blocked_go_on_with_the_next_ones_list()
     assert!(!ring.list_is_of_stolen_key(), "the standby has issued a list of its own");
     assert_eq!(
         (ring.list_number(), ring.list().keys.len()),
-        ((1 << 48) + 1, 0),
+        ((1 << 48) + (1 << 24), 0),
         "with nothing of the thief's"
     );
     fleet.submit(2, 3, Purpose::Telemetry, "and on");
