@@ -479,11 +479,12 @@ impl Party {
     /// When [`Party::on_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self, lead: &Coordinator) -> Option<Instant> {
+        if lead.outcome().is_some() {
+            // What the committee has not answered by then is of no use any more.
+            return None;
+        }
         let waits = self.waits.map(|(_, until)| until);
         let audit = self.audit.map(|(_, until)| until);
-        if lead.outcome().is_some() {
-            return waits.into_iter().chain(audit).min();
-        }
         // While a set waits for the committee, a round's deadline decides nothing.
         let held = (waits.is_some() || audit.is_some()) && lead.waits();
         let own = if held || self.paused.is_some() { None } else { lead.poll_timeout() };
