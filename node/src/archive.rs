@@ -95,7 +95,7 @@ impl Archive {
         folder::clear(&self.folder);
     }
 
-    fn path(&self, log: LogId, number: u64) -> PathBuf {
+    pub(crate) fn path(&self, log: LogId, number: u64) -> PathBuf {
         self.folder.join(format!("{}-{number:08}.log", log.born))
     }
 
@@ -256,17 +256,17 @@ impl<'a> Ledger<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use cosmosmesh_protocol::{
         log::{Journal, verify_inclusion},
         node::{Batch, Change, Kept, Ticket},
     };
 
-    const NODE: NodeId = NodeId(7);
+    pub(crate) const NODE: NodeId = NodeId(7);
 
     /// A store with `size` entries in its log, put away or not, and the log's frontier.
-    fn filled(folder: &Path, size: u64, puts_away: bool) -> (Disk, Archive, Journal) {
+    pub(crate) fn filled(folder: &Path, size: u64, puts_away: bool) -> (Disk, Archive, Journal) {
         let store = folder.join("store.redb");
         let (disk, archive) = (Disk::open(&store).unwrap(), Archive::beside(&store, NODE));
         let mut journal = Journal::new(LogId { node: NODE, born: 3 });

@@ -5,7 +5,7 @@ use crate::{
     config::{Config, HorizonError, Limits, Peer, SharedState, Via},
     credential::CredentialError,
     discovery::{self, Discovery, Found},
-    disk::{Disk, DiskError},
+    disk::{Disk, DiskError, OpenStore},
     door::{Door, Waits},
     engine::{Engine, Parts, Shared},
     http,
@@ -157,15 +157,12 @@ pub enum StartError {
     },
 }
 
-/// Opens a store at a path.
-pub type OpenStore = Box<dyn Fn(&Path) -> Result<Disk, DiskError> + Send + Sync>;
-
 /// How a daemon is started, beside its configuration.
 #[derive(Default)]
 pub struct Start {
     /// An unreadable store is renamed and an empty one begun, instead of not starting.
     pub set_aside_store: bool,
-    /// Opens the store, which is there, another way: for tests of disks that fail.
+    /// Reads and writes the store's file another way: for tests of disks that fail.
     pub open_store: Option<OpenStore>,
     /// Tells civil time instead of the machine: for tests of clocks that jump.
     pub civil: Option<CivilClock>,
@@ -230,9 +227,9 @@ impl Daemon {
         let (opened, node) = opening::store(&config, (&keys, is_new), &clock, ways, |disk| {
             restore((&config, trust.clone(), privacy.clone()), keys.clone(), disk, &clock)
         })?;
-        let Opened { disk, open, set_aside } = opened;
+        let Opened { disk, open, set_aside, is_anew } = opened;
         // The seed of masks went aside with the store: the keys that were published are those of no seed any more, which is told here.
-        if set_aside.is_some() {
+        if is_anew {
             drop(masks::read(&config, &keys)?);
         }
         if let Some(keyring) = node.keyring() {

@@ -121,6 +121,14 @@ macro_rules! from_redb {
 from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError, SetDurabilityError);
 
 impl DiskError {
+    /// Whether the database takes nothing any more until it is opened again: it had an error of its file.
+    pub(crate) const fn needs_reopening(&self) -> bool {
+        matches!(
+            self,
+            Self::Database(redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::LockPoisoned(_))
+        )
+    }
+
     /// Whether the file is there and is no store of ours, or no longer: trying again does not help, and what is in it should be kept.
     #[must_use]
     pub fn is_corruption(&self) -> bool {
@@ -147,8 +155,55 @@ impl DiskError {
     }
 }
 
+/// Makes a storage of the file of a store.
+pub type OpenStore = Box<dyn Fn(File) -> Result<Box<dyn StorageBackend>, DiskError> + Send + Sync>;
+
+/// The storage of a file, flushed or not as for [`Disk::open_existing`].
+pub(crate) fn plain(flushed: bool) -> OpenStore {
+    Box::new(move |file| {
+        let file = FileBackend::new(file)?;
+        Ok(if flushed { Box::new(file) } else { Box::new(Unflushed(file)) })
+    })
+}
+
+/// The file of a store, which is there.
+fn existing(path: &Path) -> Result<File, DiskError> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(DiskError::Gone),
+        other => other?,
+    };
+    if file.metadata()?.len() == 0 {
+        return Err(DiskError::Empty);
+    }
+    Ok(file)
+}
+
 /// Key and value of a kept record.
 pub type Record = (Vec<u8>, Vec<u8>);
+
+/// A store that is looked at, and may be kept: until then nothing was written to its file, not even that it was open.
+pub(crate) struct Look {
+    disk: Disk,
+    shadow: Shadow,
+}
+
+impl Look {
+    /// What there is to see. What is written to it is not written to the file.
+    pub(crate) const fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// It is the store that is wanted: it was open, and repaired where that was needed.
+    ///
+    /// # Errors
+    /// [`DiskError::File`]: the file cannot be written.
+    pub(crate) fn keep(self) -> Result<Disk, DiskError> {
+        let Self { disk, shadow } = self;
+        // Where the storage has panicked, nothing more is written.
+        guarded(|| Ok(shadow.keep()?))?;
+        Ok(disk)
+    }
+}
 
 /// A host's durable memory.
 ///
@@ -174,26 +229,30 @@ impl Disk {
     /// # Errors
     /// [`DiskError`]; [`DiskError::Gone`] and [`DiskError::Empty`] where none is there.
     pub fn open_existing(path: impl AsRef<Path>, flushed: bool) -> Result<Self, DiskError> {
-        let file = match OpenOptions::new().read(true).write(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(DiskError::Gone),
-            other => other?,
-        };
-        if file.metadata()?.len() == 0 {
-            return Err(DiskError::Empty);
-        }
+        let file = existing(path.as_ref())?;
         if flushed {
             return guarded(|| Self::prepare(Builder::new().create_with_backend(FileBackend::new(file)?)?));
         }
         guarded(|| Self::prepare(Builder::new().create_with_backend(Unflushed(FileBackend::new(file)?))?))
     }
 
-    /// Opens the database at `path` to look at it, whatever it is: nothing is ever written to the file.
-    pub(crate) fn look(path: &Path) -> Result<Self, DiskError> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+    /// Opens the database at `path` to look at it, whatever it is: nothing is written to the file unless it is kept.
+    ///
+    /// # Errors
+    /// [`DiskError`]; [`DiskError::Gone`] and [`DiskError::Empty`] where none is there.
+    pub(crate) fn look(path: &Path, storage: &OpenStore) -> Result<Look, DiskError> {
+        let file = existing(path)?;
         let length = file.metadata()?.len();
         guarded(|| {
-            let shadow = Shadow::new(FileBackend::new(file)?, length);
-            Self::prepare(Builder::new().create_with_backend(shadow)?)
+            let shadow = Shadow::new(storage(file)?, length);
+            let mut builder = Builder::new();
+            builder.set_repair_callback(|repair| {
+                if repair.progress() == 0.0 {
+                    tracing::info!("the store was not closed in order: all of it is looked through");
+                }
+            });
+            let disk = Self::prepare(builder.create_with_backend(shadow.clone())?)?;
+            Ok(Look { disk, shadow })
         })
     }
 

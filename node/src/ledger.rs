@@ -1,10 +1,14 @@
 //! What others are shown of the node's log: [`LogHead`], signed, and [`LogProof`] that an entry is in it.
 
-use crate::message::hex;
+use crate::{engine::purpose_word, message::hex};
 use cosmosmesh_protocol::{
     cbor::CborError,
+    id::NodeId,
     identity::PublicKey,
-    log::{CheckpointError, Entry, Hash, ProofError, SignedCheckpoint, leaf_hash, verify_inclusion},
+    log::{
+        CheckpointError, Entry, Event, Hash, MessageName, ProofError, SignedCheckpoint, leaf_hash,
+        verify_inclusion,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -91,5 +95,57 @@ impl LogProof {
         } else {
             Err(LogProofError::Other { asked: self.index, found: entry.index })
         }
+    }
+}
+
+/// An entry of the log, as a program is told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Its number.
+    pub index: u64,
+    /// When, by the node's clock, in milliseconds.
+    pub clock_ms: u64,
+    /// When, in milliseconds since 2000; 0 where nobody knew.
+    pub time_ms: u64,
+    /// What happened, in words.
+    pub words: String,
+    /// The entry itself: deterministic CBOR, as the log has it.
+    #[serde(rename = "entry_hex", with = "hex")]
+    pub entry: Vec<u8>,
+}
+
+impl LogLine {
+    /// Of an entry; none of other bytes.
+    #[must_use]
+    pub fn of(entry: &[u8]) -> Option<Self> {
+        let Entry { index, clock_ms, time, event, .. } = Entry::decode(entry).ok()?;
+        Some(Self { index, clock_ms, time_ms: time.0, words: words(&event), entry: entry.to_vec() })
+    }
+}
+
+/// What happened, in words.
+pub(crate) fn words(event: &Event) -> String {
+    let message = |name: &MessageName| format!("{} {}", purpose_word(name.purpose), name.sequence);
+    match event {
+        Event::Started { incarnation } => format!("started, incarnation {incarnation}"),
+        Event::Sent { message: name, payload } => {
+            format!("sent {} to node {}, digest {}", message(name), name.peer, hex::digits(&payload.0))
+        }
+        Event::Accepted { message: name, payload } => {
+            format!("accepted {} of node {}, digest {}", message(name), name.peer, hex::digits(&payload.0))
+        }
+        Event::Refused { reason, count, .. } => format!("refused: {reason}, {count} times up to then"),
+        Event::Denied { subject, action, rule } => format!("denied node {subject} {action}, by rule {rule}"),
+        Event::PlanCommitted { horizon, term, round, outcome, .. } => {
+            format!("committed the plan of horizon {horizon}: term {term}, round {round}, {outcome}")
+        }
+        Event::Reconciled { peer, writes, .. } => {
+            format!("took {writes} writes to shared state from node {peer}")
+        }
+        Event::Learned { what, about: NodeId(0), .. } => format!("learned the authority's {what}"),
+        Event::Learned { what, about, .. } => format!("learned a {what} of node {about}"),
+        Event::Witnessed { peer, size, .. } => format!("saw the log of node {peer}, of {size} entries"),
+        Event::Caught { peer, at, .. } => format!("caught node {peer}: {at}"),
+        Event::Governed { slot, step, about, .. } => format!("slot {slot}: {step}, by node {about}"),
     }
 }

@@ -71,17 +71,17 @@ pub use config::{
     Plan, Preset, Radio, Requirements, SharedState, Speaks, Station, Trust, Via,
 };
 pub use credential::CredentialError;
-pub use daemon::{Addresses, Daemon, OpenStore, Start, StartError};
-pub use disk::{Disk, DiskError, Record};
+pub use daemon::{Addresses, Daemon, Start, StartError};
+pub use disk::{Disk, DiskError, OpenStore, Record};
 pub use door::Health;
 pub use engine::{Accepted, Refusal};
 pub use inbox::{InboxEntry, InboxNumber, Received};
-pub use ledger::{LogHead, LogProof, LogProofError};
+pub use ledger::{LogHead, LogLine, LogProof, LogProofError};
 pub use log::{LogFormat, LogLevel, start as start_log};
 pub use masks::MaskError;
 pub use message::Message;
 pub use metrics::PeerStatus;
-pub use plan::{PlanView, Price, Values, VersionView};
+pub use plan::{PlanView, Price, SpentView, Values, VersionView};
 pub use revocation::Revocation;
 pub use state::{Bytes as StateBytes, StateChanges, StateDot, StateItem, StateKind, StateQuery, StateWrite};
 pub use tls::Tls;

@@ -31,6 +31,8 @@ pub(crate) enum Event {
     Durable(Work),
     /// The disk cannot, and is tried again: why.
     StoreFailing(String),
+    /// The disk can again, where it could not.
+    StoreMended,
     /// The thread that writes has ended by a defect of ours.
     StoreGone,
     /// A connection was made.

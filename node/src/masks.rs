@@ -236,18 +236,23 @@ pub(crate) fn read(config: &Config, keys: &KeyPair) -> Result<Option<PrivacyConf
             roster.iter().map(asset).collect::<Result<Vec<Enrolled>, MaskError>>()?,
         ));
     }
-    Ok(Some(privacy(masks, (plan.config.settings.eps_abs, roster.len()), terms, seed)))
+    let numbers = (plan.config.settings.eps_abs, roster.len(), plan.config.couplings.len());
+    Ok(Some(privacy(masks, numbers, terms, seed)))
 }
 
 fn privacy(
     masks: &Masks,
-    (tolerance, assets): (f64, usize),
+    (tolerance, assets, entries): (f64, usize, usize),
     epochs: Vec<(Vec<Seat>, Vec<Enrolled>)>,
     seed: EpochSeed,
 ) -> PrivacyConfig {
     let unit = (1_u64 << FRACTION_BITS) as f64;
     // Half a step of each asset's rounding, all together, stays below half of the tolerance.
     let step = (tolerance * unit / assets.max(1) as f64) as u64;
+    let grain = if step < 2 { 0 } else { step.ilog2().min(30) as u8 };
+    // Of everybody's files, which say the same: what is published is the same, too.
+    let noise = masks.noise.map(|noise| noise.settings(entries, grain));
+    let most = noise.map_or(masks.most, |noise| masks.most.max(noise.widest()));
     let enrolment = Enrolment {
         plan: 1,
         k_min: masks.k_min,
@@ -255,16 +260,16 @@ fn privacy(
         changes: masks.changes,
         threshold: masks.threshold,
         recoveries: masks.recoveries,
-        greatest: (masks.most * unit) as u64,
+        greatest: (most * unit) as u64,
         total: None,
-        grain: if step < 2 { 0 } else { step.ilog2().min(30) as u8 },
+        grain,
         epochs,
     };
     PrivacyConfig {
         enrolment: Arc::new(enrolment),
         seed,
-        noise: None,
-        delta: 1e-6,
+        noise,
+        delta: masks.noise.map_or(1e-6, |noise| noise.delta),
         patience: masks.patience,
         changes: masks.changes,
     }

@@ -6,8 +6,8 @@
 use crate::{
     clock::Clock,
     config::{Config, Durability},
-    daemon::{OpenStore, StartError},
-    disk::{Disk, DiskError, Title},
+    daemon::StartError,
+    disk::{self, Disk, DiskError, Look, OpenStore, Title},
     folder, key, masks,
     store::Opener,
 };
@@ -43,6 +43,8 @@ pub(crate) struct Opened {
     pub(crate) open: Opener,
     /// Where a store was set aside.
     pub(crate) set_aside: Option<PathBuf>,
+    /// Whether an empty one was begun in place of one that was set aside, or lost.
+    pub(crate) is_anew: bool,
 }
 
 /// The node's key, made where there is none and never was one; and whether a store was here before it.
@@ -61,7 +63,7 @@ pub(crate) fn store(
     config: &Config,
     keys: (&KeyPair, bool),
     clock: &Clock,
-    (open_at, set_aside): (Option<OpenStore>, bool),
+    (storage, set_aside): (Option<OpenStore>, bool),
     restore: impl Fn(&Disk) -> Result<Node, StartError>,
 ) -> Result<(Opened, Node), StartError> {
     let path = config.store_file();
@@ -70,9 +72,8 @@ pub(crate) fn store(
         tracing::warn!(folder = %config.state.display(), "others can look into the state's folder: it was there before the node");
     }
     let flushed = config.preset.requires().durability == Durability::Power;
-    let open_at =
-        Arc::new(open_at.unwrap_or_else(|| Box::new(move |path| Disk::open_existing(path, flushed))));
-    let why: Box<dyn Error> = match find(config, keys, &open_at) {
+    let storage = Arc::new(storage.unwrap_or_else(|| disk::plain(flushed)));
+    let why: Box<dyn Error> = match find(config, keys, &storage) {
         Ok((disk, title)) => match restore(&disk) {
             Err(source @ (StartError::Kept { .. } | StartError::NotConfigured { .. })) if set_aside => {
                 drop(disk);
@@ -81,8 +82,8 @@ pub(crate) fn store(
             node => {
                 let node = node?;
                 remember_incarnation(config, &disk, &title)?;
-                let open = opener(path, open_at, title);
-                return Ok((Opened { disk, open, set_aside: None }, node));
+                let open = opener(path, storage, title);
+                return Ok((Opened { disk, open, set_aside: None, is_anew: false }, node));
             }
         },
         Err(Trouble::Disk(source)) if source.is_corruption() && set_aside => Box::new(source),
@@ -92,7 +93,7 @@ pub(crate) fn store(
         Err(Trouble::Disk(source)) => return Err(StartError::Store { path, source }),
         Err(Trouble::System(path, source)) => return Err(system(&path, source)),
     };
-    let (opened, title) = begin_anew(config, keys.0, clock, open_at, &*why)?;
+    let (opened, title) = begin_anew(config, keys.0, clock, storage, &*why)?;
     let node = restore(&opened.disk)?;
     remember_incarnation(config, &opened.disk, &title)?;
     Ok((opened, node))
@@ -133,7 +134,7 @@ fn begin_anew(
     config: &Config,
     keys: &KeyPair,
     clock: &Clock,
-    open_at: Arc<OpenStore>,
+    storage: Arc<OpenStore>,
     why: &dyn Error,
 ) -> Result<(Opened, Title), StartError> {
     let (path, marker) = (config.store_file(), marker_file(config));
@@ -143,7 +144,8 @@ fn begin_anew(
     let at = |source| system(&path, source);
     // A clock that was ahead when a store was set aside before has counted further: marker and store tell.
     let marked = read_marker(&marker).ok().flatten().map_or(0, |marked| marked.incarnation);
-    let held = Disk::look(&path).and_then(|disk| disk.standing()).map_or(0, |(incarnation, _)| incarnation);
+    let held = Disk::look(&path, &storage).and_then(|look| look.disk().standing());
+    let held = held.map_or(0, |(incarnation, _)| incarnation);
     let last = marked.max(held);
     let incarnation = seconds.max(last.saturating_add(1));
     // From here to the end, marker and store do not fit, and the node does not start: it is asked again whether that is meant.
@@ -159,8 +161,9 @@ fn begin_anew(
     tracing::error!(%why, aside = ?aside, "the store is unusable: it was set aside, and an empty one begun");
     let failed = |source| StartError::Store { path: path.clone(), source };
     begin(&path, &title, incarnation).map_err(failed)?;
-    let disk = open_at(&path).map_err(failed)?;
-    Ok((Opened { disk, open: opener(path, open_at, title), set_aside: aside }, title))
+    let disk = Disk::look(&path, &storage).and_then(Look::keep).map_err(failed)?;
+    let open = opener(path, storage, title);
+    Ok((Opened { disk, open, set_aside: aside, is_anew: true }, title))
 }
 
 /// What keeps a store from being opened.
@@ -179,13 +182,12 @@ impl From<DiskError> for Trouble {
 fn find(
     config: &Config,
     (keys, is_new): (&KeyPair, bool),
-    open_at: &OpenStore,
+    storage: &OpenStore,
 ) -> Result<(Disk, Title), Trouble> {
     let (path, marker) = (config.store_file(), marker_file(config));
     let at = |path: &Path, source| Trouble::System(path.to_owned(), source);
     let marked = read_marker(&marker).map_err(|source| at(&marker, source))?;
     match (fs::metadata(&path), marked) {
-        (Ok(found), _) if found.len() == 0 => return Err(DiskError::Empty.into()),
         (Ok(_), _) => {}
         (Err(error), _) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path, error)),
         (Err(_), Some(_)) => return Err(DiskError::Gone.into()),
@@ -194,15 +196,12 @@ fn find(
     if folder::keep_from_others(&path).map_err(|source| at(&path, source))? {
         tracing::warn!(path = %path.display(), "others could look into the store until now");
     }
-    // Nothing is written to a file before it is known to be ours: not even that it was open.
-    titled(&Disk::look(&path)?, keys, marked, is_new)?;
-    let disk = open_at(&path)?;
-    if let Err(error) = disk.examine() {
-        // Closing it would write to a file that is to stay as it is.
-        std::mem::forget(disk);
-        return Err(error.into());
-    }
-    let title = match titled(&disk, keys, marked, is_new)? {
+    // Nothing is written to a file before it is known to be ours, and to be readable: not even that it was open.
+    let look = Disk::look(&path, storage)?;
+    let title = titled(look.disk(), keys, marked, is_new)?;
+    look.disk().examine()?;
+    let disk = look.keep()?;
+    let title = match title {
         Some(title) => title,
         None => {
             let title = new_title(keys).map_err(|source| at(&path, source))?;
@@ -240,18 +239,13 @@ fn titled(
 }
 
 /// Opens a store again after it failed: the same one.
-fn opener(path: PathBuf, open_at: Arc<OpenStore>, title: Title) -> Opener {
+fn opener(path: PathBuf, storage: Arc<OpenStore>, title: Title) -> Opener {
     Box::new(move || {
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(DiskError::Gone),
-            Ok(found) if found.len() == 0 => return Err(DiskError::Empty),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
-        if Disk::look(&path)?.title()? != Some(title) {
+        let look = Disk::look(&path, &storage)?;
+        if look.disk().title()? != Some(title) {
             return Err(DiskError::Other);
         }
-        open_at(&path)
+        look.keep()
     })
 }
 

@@ -33,6 +33,22 @@ pub struct PlanView {
     pub committed: Option<String>,
     /// The version that was committed last since this daemon started.
     pub version: Option<VersionView>,
+    /// What this node's own answers have given away so far, under noise; nothing before its first answer since this daemon started.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spent: Option<SpentView>,
+}
+
+/// What an asset's answers have given away of it: differential privacy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpentView {
+    /// ε at `delta`.
+    pub epsilon: f64,
+    /// δ.
+    pub delta: f64,
+    /// By how many answers.
+    pub answers: u64,
+    /// Whether the budget covers no further one.
+    pub exhausted: bool,
 }
 
 /// A constraint's price.
@@ -95,6 +111,7 @@ pub(crate) struct PlanNotes {
     solver: Option<&'static str>,
     residuals: Option<(f64, f64)>,
     version: Option<VersionView>,
+    spent: Option<SpentView>,
     /// What others see of it, and when that was put together; none when something is different since.
     told: Option<(Instant, Option<Arc<PlanView>>)>,
 }
@@ -120,6 +137,18 @@ impl PlanNotes {
                 let (horizon, term, round, outcome) = (*horizon, *term, *round, outcome.word().to_owned());
                 tracing::info!(horizon, term, round, outcome, digest, "a version of the plan is committed");
                 self.version = Some(VersionView { horizon, term, round, outcome, digest });
+            }
+            Report::PlanSpent { epsilon, delta, releases, exhausted, .. } => {
+                let (epsilon, delta, answers, exhausted) = (*epsilon, *delta, *releases, *exhausted);
+                if exhausted {
+                    tracing::info!(
+                        epsilon,
+                        delta,
+                        answers,
+                        "the budget of noise is spent: this node's asset answers no more"
+                    );
+                }
+                self.spent = Some(SpentView { epsilon, delta, answers, exhausted });
             }
             Report::PlanMember { member, present, why, .. } => {
                 tracing::info!(%member, present, why, "the plan has other members");
@@ -161,6 +190,7 @@ impl PlanNotes {
             values: values.collect(),
             committed: status.committed.map(|outcome| outcome.word().to_owned()),
             version: self.version.clone(),
+            spent: self.spent.clone(),
         })
     }
 }
@@ -191,6 +221,10 @@ impl std::fmt::Display for PlanView {
             write!(f, "own {}:", values.commodity)?;
             values.slots.iter().try_for_each(|value| write!(f, " {value:.4}"))?;
             writeln!(f)?;
+        }
+        if let Some(SpentView { epsilon, delta, answers, exhausted }) = &self.spent {
+            let rest = if *exhausted { ": its budget is spent" } else { "" };
+            writeln!(f, "given away by {answers} answers: epsilon {epsilon:.3} at delta {delta:e}{rest}")?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! digits for each byte.
 
 use crate::message::hex;
-use cosmosmesh_protocol::sync::{Because, Kind, Op, Replica};
+use cosmosmesh_protocol::sync::{Item, Kind, Look, Op, Replica};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 
@@ -117,7 +117,9 @@ pub enum StateWrite {
 }
 
 impl StateWrite {
-    pub(crate) fn op(&self) -> Op<'_> {
+    /// What a node is told.
+    #[must_use]
+    pub fn op(&self) -> Op<'_> {
         match self {
             Self::Put { map, key, value } => Op::MapPut { name: &map.0, key: &key.0, value: &value.0 },
             Self::Remove { map, key } => Op::MapRemove { name: &map.0, key: &key.0 },
@@ -178,6 +180,17 @@ impl StateKind {
             Self::Register => "register",
             Self::Set => "set",
             Self::Counter => "counter",
+        }
+    }
+
+    const fn of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Map => Some(Self::Map),
+            Kind::Register => Some(Self::Register),
+            Kind::Set => Some(Self::Set),
+            Kind::Counter => Some(Self::Counter),
+            // The replica's own.
+            Kind::Dropped => None,
         }
     }
 
@@ -247,35 +260,19 @@ const fn is_zero(number: &usize) -> bool {
 }
 
 impl StateItem {
-    fn of_object(kind: StateKind, name: &[u8]) -> Self {
-        Self {
-            kind,
-            name: name.into(),
-            key: None,
-            value: None,
-            count: None,
-            writer: None,
-            written_ms: None,
-            rivals: 0,
-        }
-    }
-
-    /// How a register, or a key of a map, reads.
-    pub(crate) fn of_value(replica: &Replica, kind: StateKind, name: &[u8], key: &[u8]) -> Option<Self> {
-        let is_map = kind == StateKind::Map;
-        let explanation = if is_map { replica.explain(name, key) } else { replica.explain_register(name) }?;
-        let write = explanation.stands;
+    /// What a replica tells; none of what is no application's.
+    #[must_use]
+    pub fn of(item: Item) -> Option<Self> {
+        let Item { kind, name, key, value, count, written, rivals } = item;
         Some(Self {
-            key: is_map.then(|| key.into()),
-            value: write.value.map(Bytes),
-            writer: Some(write.dot.actor.node.0),
-            written_ms: Some(write.clock.time().as_millis()),
-            rivals: explanation
-                .others
-                .iter()
-                .filter(|(_, because)| !matches!(because, Because::Replaced(_)))
-                .count(),
-            ..Self::of_object(kind, name)
+            kind: StateKind::of(kind)?,
+            name: Bytes(name),
+            key: key.map(Bytes),
+            value: value.map(Bytes),
+            count,
+            writer: written.map(|(node, _)| node.0),
+            written_ms: written.map(|(_, time)| time.as_millis()),
+            rivals,
         })
     }
 }
@@ -297,49 +294,27 @@ impl fmt::Display for StateItem {
     }
 }
 
-/// What is there of what is asked for. An object that is not there has nothing in it.
-pub(crate) fn read(replica: &Replica, query: &StateQuery) -> Vec<StateItem> {
-    let most = query.most.unwrap_or(MAX_ITEMS).min(MAX_ITEMS);
-    let after = |key: &[u8]| query.after.as_ref().is_none_or(|after| key > after.0.as_slice());
-    let kinds = StateKind::ALL.into_iter().filter(|kind| query.kind.is_none_or(|wanted| wanted == *kind));
-    let Some(Bytes(name)) = &query.name else {
-        let objects = kinds.flat_map(|kind| {
-            let names = replica.names(kind.kind()).filter(|name| after(name));
-            names.map(move |name| StateItem::of_object(kind, name))
-        });
-        return objects.take(most).collect();
-    };
-    let wanted = |key: &[u8]| after(key) && query.key.as_ref().is_none_or(|wanted| wanted.0 == key);
-    let mut items = Vec::new();
-    for kind in kinds {
-        match kind {
-            StateKind::Map => {
-                let keys = replica.map_entries(name).map(|(key, _)| key).filter(|key| wanted(key));
-                let keys = keys.take(most - items.len().min(most));
-                items.extend(keys.filter_map(|key| StateItem::of_value(replica, kind, name, key)));
-            }
-            StateKind::Register if query.key.is_none() && query.after.is_none() => {
-                items.extend(StateItem::of_value(replica, kind, name, &[]));
-            }
-            StateKind::Set => {
-                let members = replica.set_members(name).filter(|member| wanted(member));
-                let item = |member: &[u8]| StateItem {
-                    key: Some(member.into()),
-                    ..StateItem::of_object(kind, name)
-                };
-                items.extend(members.take(most - items.len().min(most)).map(item));
-            }
-            StateKind::Counter if query.key.is_none() && query.after.is_none() => {
-                if replica.names(Kind::Counter).any(|known| known == name) {
-                    let sum = replica.counter(name);
-                    let count = i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX });
-                    items.push(StateItem { count: Some(count), ..StateItem::of_object(kind, name) });
-                }
-            }
-            StateKind::Register | StateKind::Counter => {}
+impl StateQuery {
+    /// What is asked of a replica.
+    #[must_use]
+    pub fn look(&self) -> Look<'_> {
+        Look {
+            kind: self.kind.map(StateKind::kind),
+            name: slice(&self.name),
+            key: slice(&self.key),
+            after: slice(&self.after),
+            most: self.most.unwrap_or(MAX_ITEMS).min(MAX_ITEMS),
         }
     }
-    items
+}
+
+fn slice(bytes: &Option<Bytes>) -> Option<&[u8]> {
+    bytes.as_ref().map(|Bytes(bytes)| bytes.as_slice())
+}
+
+/// What is there of what is asked for. An object that is not there has nothing in it.
+pub(crate) fn read(replica: &Replica, query: &StateQuery) -> Vec<StateItem> {
+    replica.look(&query.look()).into_iter().filter_map(StateItem::of).collect()
 }
 
 /// What has changed since somebody last looked: registers, and keys of maps, that others have written.

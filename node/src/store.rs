@@ -15,12 +15,14 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
+/// What is told of a store that failed where nothing was to be committed.
+const FAILED: &str = "its file could not be read or written";
 /// Bytes of the inbox that are read for one who asks.
 const MAX_READ_BYTES: usize = 2 << 20;
 /// How long a disk that fails is left alone.
@@ -55,6 +57,8 @@ pub(crate) struct Store {
     archive: Archive,
     /// Whether the log may have grown by a segment.
     archive_due: AtomicBool,
+    /// Whether somebody has found that the database takes nothing any more, though no commit has.
+    needs_reopening: AtomicBool,
 }
 
 impl Store {
@@ -80,6 +84,7 @@ impl Store {
             delivered,
             archive,
             archive_due,
+            needs_reopening: AtomicBool::new(false),
         }))
     }
 
@@ -102,8 +107,17 @@ impl Store {
 
     fn read(&self, after: Option<InboxNumber>, most: usize) -> Result<Vec<InboxEntry>, DiskError> {
         match &*self.disk.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(disk) => disk.inbox_within(after, most, MAX_READ_BYTES),
+            Some(disk) => {
+                disk.inbox_within(after, most, MAX_READ_BYTES).inspect_err(|error| self.suspect(error))
+            }
             None => Ok(Vec::new()),
+        }
+    }
+
+    /// Something has failed that was no commit: where the database is of no use now, it is opened again, whether anything is to be committed or not.
+    fn suspect(&self, error: &DiskError) {
+        if error.needs_reopening() {
+            self.needs_reopening.store(true, Ordering::Relaxed);
         }
     }
 
@@ -123,7 +137,13 @@ impl Store {
         read: impl FnOnce(&Ledger<'_>) -> Result<T, ArchiveError>,
     ) -> Result<T, ArchiveError> {
         match &*self.disk.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(disk) => read(&Ledger::open(disk, &self.archive)?),
+            Some(disk) => {
+                Ledger::open(disk, &self.archive).and_then(|ledger| read(&ledger)).inspect_err(|error| {
+                    if let ArchiveError::Disk(error) = error {
+                        self.suspect(error);
+                    }
+                })
+            }
             None => Err(DiskError::Gone.into()),
         }
     }
@@ -142,7 +162,12 @@ impl Store {
         match self.archive.put_away(disk) {
             // There may be more.
             Ok(done) => self.archive_due.store(done > 0, Ordering::Relaxed),
-            Err(error) => tracing::warn!(%error, "the log cannot be archived: its entries stay in the store"),
+            Err(error) => {
+                tracing::warn!(%error, "the log cannot be archived: its entries stay in the store");
+                if let ArchiveError::Disk(error) = &error {
+                    self.suspect(error);
+                }
+            }
         }
     }
 
@@ -258,27 +283,53 @@ impl Drop for Alarm<'_> {
 
 fn keep(store: &Store, mailbox: &Mailbox, todo: &Receiver<Work>, gives_up: &AtomicBool) {
     let _alarm = Alarm(mailbox);
-    for work in todo {
-        let mut failed = false;
-        while let Err(error) = store.commit(&work) {
-            failed = true;
-            // A database that had an error is of no use until it is opened again. One that was put away is whole, and may be put back.
-            if !matches!(error, DiskError::Gone) {
-                store.close();
+    loop {
+        match todo.recv_timeout(REST) {
+            Ok(work) => {
+                let Some(failed) = write(store, mailbox, &work, gives_up) else { return };
+                let delivers = work
+                    .batches
+                    .iter()
+                    .any(|batch| !batch.deliveries.is_empty() || !batch.bundles.is_empty());
+                mailbox.post_urgent(Event::Durable(work));
+                if delivers || failed {
+                    store.announce();
+                }
+                store.put_away();
             }
-            mailbox.post_urgent(Event::StoreFailing(error.to_string()));
-            thread::sleep(REST);
-            if gives_up.load(Ordering::Relaxed) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if store.needs_reopening.swap(false, Ordering::Relaxed) {
+            store.close();
+            mailbox.post_urgent(Event::StoreFailing(FAILED.to_owned()));
+            if write(store, mailbox, &Work::default(), gives_up).is_none() {
                 return;
             }
-        }
-        let delivers =
-            work.batches.iter().any(|batch| !batch.deliveries.is_empty() || !batch.bundles.is_empty());
-        mailbox.post_urgent(Event::Durable(work));
-        if delivers || failed {
+            mailbox.post_urgent(Event::StoreMended);
             store.announce();
         }
-        store.put_away();
     }
     store.close();
 }
+
+/// Writes a group, and tries again until the disk can. Says whether it could not at first; nothing where it is given up.
+fn write(store: &Store, mailbox: &Mailbox, work: &Work, gives_up: &AtomicBool) -> Option<bool> {
+    let mut failed = false;
+    while let Err(error) = store.commit(work) {
+        failed = true;
+        // A database that had an error is of no use until it is opened again. One that was put away is whole, and may be put back.
+        if !matches!(error, DiskError::Gone) {
+            store.close();
+        }
+        mailbox.post_urgent(Event::StoreFailing(error.to_string()));
+        thread::sleep(REST);
+        if gives_up.load(Ordering::Relaxed) {
+            return None;
+        }
+    }
+    Some(failed)
+}
+
+#[cfg(test)]
+mod tests;

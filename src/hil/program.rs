@@ -9,10 +9,10 @@ use super::{
 };
 use crate::sim::{Answer, Asked};
 use cosmosmesh_node::{
-    Message,
-    adapter::{Heard, MAX_UNTAKEN, Program, ProgramError, Said, Teller, Told, VERSION},
+    LogLine, Message, StateItem,
+    adapter::{Entries, Heard, MAX_UNTAKEN, Program, ProgramError, Said, Teller, Told, VERSION, Write},
 };
-use cosmosmesh_protocol::{contract::Registry, id::NodeId, node::Delivery};
+use cosmosmesh_protocol::{contract::Registry, id::NodeId, node::Delivery, sync::Look};
 use serde_json::Value as Json;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -85,24 +85,64 @@ impl Ledger {
     fn answer(&mut self, answer: Answer) -> io::Result<()> {
         match answer {
             Answer::Message(delivery) => self.deliver(delivery),
-            Answer::Accepted { number, sequence } => match self.asked.remove(&number) {
-                Some(id) => self.tell(&Told::Accepted { id, sequence }),
-                None => Ok(()),
-            },
+            Answer::Accepted { number, sequence } => {
+                self.tell_asked(number, |id| Told::Accepted { id, sequence })
+            }
             Answer::Refused { number, reason } => match self.asked.remove(&number) {
                 Some(id) => self.refuse(id, &reason, "the simulated node refused it".to_owned()),
                 None => Ok(()),
             },
+            Answer::Written { number, sequence } => {
+                self.tell_asked(number, |id| Told::Written { id, sequence })
+            }
+            Answer::Items { number, items } => {
+                let items = items.into_iter().filter_map(StateItem::of).collect();
+                self.tell_asked(number, |id| Told::State { id, items })
+            }
+            Answer::Changed(item) => match StateItem::of(item) {
+                Some(item) => self.tell(&Told::Changed { item }),
+                None => Ok(()),
+            },
+            Answer::Entries { number, size, entries } => {
+                let entries = entries.iter().filter_map(|entry| LogLine::of(entry)).collect();
+                self.tell_asked(number, |id| Told::Entries { id, size, entries })
+            }
         }
+    }
+
+    /// Tells what belongs to something that it has asked; nobody asks for it twice.
+    fn tell_asked(&mut self, number: u64, told: impl FnOnce(Json) -> Told) -> io::Result<()> {
+        self.asked.remove(&number).map_or(Ok(()), |id| self.tell(&told(id)))
+    }
+
+    /// Asks the session for something, by a number that its answer comes back with.
+    fn ask(
+        &mut self,
+        id: Json,
+        (interface, mailbox): (u32, &Mailbox),
+        asked: impl FnOnce(u64) -> Asked,
+    ) -> io::Result<()> {
+        self.next += 1;
+        let bytes = asked(self.next).encode();
+        let length = bytes.len();
+        // Before it may be answered.
+        self.asked.insert(self.next, id);
+        if mailbox.post(interface, bytes, None, None) {
+            return Ok(());
+        }
+        let id = self.asked.remove(&self.next).unwrap_or_default();
+        let (reason, problem) = if length > MAX_REQUEST {
+            ("payload_too_large", format!("more than {MAX_REQUEST} bytes with its header"))
+        } else {
+            ("busy", "too many requests wait".to_owned())
+        };
+        self.refuse(id, reason, problem)
     }
 
     fn refuse(&self, id: Json, reason: &str, problem: String) -> io::Result<()> {
         self.tell(&Told::Refused { id, reason: reason.to_owned(), problem })
     }
 }
-
-/// What a program is told that asks for shared state.
-const NO_STATE: &str = "shared state is for programs beside a daemon";
 
 /// What both sides of a program share.
 struct Shared {
@@ -117,29 +157,17 @@ impl Shared {
     }
 
     /// Does what the program says. An answer that it does not read is its own loss.
-    fn hear(&self, line: &str, name: &str, (interface, mailbox): (u32, &Mailbox)) {
+    fn hear(&self, line: &str, name: &str, door: (u32, &Mailbox)) {
         let mut ledger = self.lock();
         let told = match Said::read(line) {
             Err(error) => ledger.refuse(Json::Null, error.reason(), error.to_string()),
             Ok(Said::Send(send)) => match send.message(&ledger.contracts) {
                 Err(error) => ledger.refuse(send.id, error.reason(), error.to_string()),
                 Ok((purpose, payload)) => {
-                    ledger.next += 1;
-                    let (number, destination) = (ledger.next, NodeId(send.to));
                     let lifetime = Duration::from_secs(send.lifetime_s);
-                    let bytes = Asked { number, destination, purpose, lifetime, payload }.encode();
-                    let length = bytes.len();
-                    ledger.asked.insert(number, send.id);
-                    if mailbox.post(interface, bytes, None, None) {
-                        return;
-                    }
-                    let id = ledger.asked.remove(&number).unwrap_or_default();
-                    let (reason, problem) = if length > MAX_REQUEST {
-                        ("payload_too_large", format!("more than {MAX_REQUEST} bytes with its header"))
-                    } else {
-                        ("busy", "too many requests wait".to_owned())
-                    };
-                    ledger.refuse(id, reason, problem)
+                    let destination = NodeId(send.to);
+                    let asked = |number| Asked::Send { number, destination, purpose, lifetime, payload };
+                    ledger.ask(send.id, door, asked)
                 }
             },
             Ok(Said::Take { number }) if number > ledger.given => {
@@ -149,9 +177,22 @@ impl Shared {
                 ledger.taken = ledger.taken.max(number);
                 ledger.give()
             }
-            Ok(Said::Write(write)) => ledger.refuse(write.id, "not_here", NO_STATE.to_owned()),
-            Ok(Said::Read(read)) => ledger.refuse(read.id, "not_here", NO_STATE.to_owned()),
-            Ok(Said::Watch) => ledger.refuse(Json::Null, "not_here", NO_STATE.to_owned()),
+            Ok(Said::Write(Write { id, write })) => {
+                ledger.ask(id, door, |number| Asked::write(number, &write.op()))
+            }
+            Ok(Said::Read(read)) => {
+                let (id, query) = read.query();
+                let Look { kind, name, key, after, .. } = query.look();
+                let [name, key, after] = [name, key, after].map(|part| part.map(<[u8]>::to_vec));
+                ledger.ask(id, door, |number| Asked::Read { number, kind, name, key, after })
+            }
+            Ok(Said::Entries(Entries { id, first, most })) => {
+                ledger.ask(id, door, |number| Asked::Entries { number, first, most })
+            }
+            Ok(Said::Watch) => match door.1.post(door.0, Asked::Watch.encode(), None, None) {
+                true => Ok(()),
+                false => ledger.refuse(Json::Null, "busy", "too many requests wait".to_owned()),
+            },
             Ok(Said::Log { text }) => {
                 let _ = writeln!(io::stderr().lock(), "{name}: {text}");
                 return;

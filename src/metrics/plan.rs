@@ -278,9 +278,14 @@ impl PlanRecorder {
             self.reference = None;
             return;
         };
-        if self.situation.granted.is_none() {
-            self.relaxed = Some(reference.optimum.value);
-        }
+        // What whole requests cost is told beside the relaxed plan of the same members.
+        self.relaxed = match self.situation.granted {
+            None => Some(reference.optimum.value),
+            Some(_) => {
+                let in_part = PlanSituation { granted: None, ..self.situation.clone() };
+                (replan.0)(&in_part).map(|reference| reference.optimum.value)
+            }
+        };
         let mut held = HeldPlan::new(&reference.problem);
         for (asset, (values, _)) in &self.held {
             held.hold(&reference.problem, *asset, values);

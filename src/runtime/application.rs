@@ -8,7 +8,8 @@ use crate::{
 use cosmosmesh_protocol::{
     envelope::Purpose,
     id::NodeId,
-    node::{Delivery, Input, InputError, Report, Submission},
+    node::{Delivery, Input, InputError, Node, Report, Submission},
+    sync::{Item, Look, Op, Written},
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,6 +32,31 @@ pub enum Said {
     },
     /// A message came from an asset.
     Delivered(AssetIndex, Delivery),
+    /// What it wrote to shared state by this number is durable.
+    Written {
+        /// Its own number.
+        number: u64,
+        /// The write's.
+        sequence: u64,
+    },
+    /// What there is in shared state of what it asked for.
+    Items {
+        /// Its own number.
+        number: u64,
+        /// In their order.
+        items: Vec<Item>,
+    },
+    /// Another has written to a map or a register of shared state: how it reads now.
+    Changed(Item),
+    /// What the node's log holds of what it asked for.
+    Entries {
+        /// Its own number.
+        number: u64,
+        /// How many entries are durable.
+        size: u64,
+        /// In their order.
+        entries: Vec<Vec<u8>>,
+    },
 }
 
 /// Messages of one stream that are not accepted yet: by the application's number, or without one where the scenario sends them.
@@ -41,6 +67,12 @@ type Waiting = VecDeque<Option<u64>>;
 pub(super) struct Application {
     waiting: BTreeMap<(NodeId, u8), Waiting>,
     said: Vec<Said>,
+    /// Writes that are not durable yet: the write's number and the application's.
+    writes: VecDeque<(u64, u64)>,
+    /// The last own write that is durable.
+    durable: u64,
+    /// Whether it is told what others write.
+    watches: bool,
 }
 
 impl Runtime {
@@ -73,6 +105,89 @@ impl Runtime {
         self.say(Said::Refused { number, reason });
         let kind = RecordKind::InputRefused { reason: "outside_no_request" };
         out.push(Record { time: now, asset: self.asset, kind });
+    }
+
+    /// The application outside writes to shared state; `number` comes back with the answer, when the write is durable.
+    pub fn ask_to_write(
+        &mut self,
+        now: SimTime,
+        number: u64,
+        op: Op<'_>,
+        storage: &mut Storage,
+        out: &mut Vec<Record>,
+    ) {
+        let reason = if self.node.is_none() {
+            "asset_down"
+        } else {
+            match self.try_input(now, Input::Write(op), storage, out) {
+                Ok(()) => return self.wait_for_write(number),
+                Err(InputError::Write(error)) => error.reason(),
+                Err(InputError::NotConfigured { .. }) => "not_configured",
+                Err(InputError::Contract { reason } | InputError::Refused { reason }) => reason,
+                Err(_) => "not_taken",
+            }
+        };
+        self.say(Said::Refused { number, reason });
+        out.push(Record { time: now, asset: self.asset, kind: RecordKind::InputRefused { reason } });
+    }
+
+    /// The application is told when the last write is durable: now, where the disk takes no time.
+    fn wait_for_write(&mut self, number: u64) {
+        let Some(replica) = self.node.as_ref().and_then(Node::replica) else { return };
+        let sequence = replica.version().get(replica.actor());
+        let Some(application) = &mut self.application else { return };
+        if sequence <= application.durable {
+            application.said.push(Said::Written { number, sequence });
+        } else {
+            application.writes.push_back((sequence, number));
+        }
+    }
+
+    /// The application outside asks what there is in shared state.
+    pub fn ask_for_items(&mut self, number: u64, look: &Look<'_>) {
+        let said = match (&self.node, self.node.as_ref().and_then(Node::replica)) {
+            (None, _) => Said::Refused { number, reason: "asset_down" },
+            (_, None) => Said::Refused { number, reason: "not_configured" },
+            (_, Some(replica)) => Said::Items { number, items: replica.look(look) },
+        };
+        self.say(said);
+    }
+
+    /// The application outside is told from now on what others write to shared state.
+    pub fn ask_for_changes(&mut self) {
+        if let Some(application) = &mut self.application {
+            application.watches = true;
+        }
+    }
+
+    /// The application outside asks for entries of the node's log: those that are durable, from the first one on, at most so many.
+    pub fn ask_for_entries(&mut self, number: u64, (first, most): (u64, usize), storage: &Storage) {
+        let log = storage.log();
+        let entries = log.iter().skip(usize::try_from(first).unwrap_or(usize::MAX)).take(most);
+        let keeps_one = self.node.as_ref().is_some_and(|node| node.journal().is_some());
+        self.say(match keeps_one || !log.is_empty() {
+            true => Said::Entries { number, size: log.len() as u64, entries: entries.cloned().collect() },
+            false => Said::Refused { number, reason: "no_log" },
+        });
+    }
+
+    /// Tells the application of a write that is durable here: its own, or another's that it watches for.
+    pub(super) fn note_visible(&mut self, report: &Report) {
+        let (Some(application), Report::Visible { dot }) = (&mut self.application, report) else { return };
+        let Some(replica) = self.node.as_ref().and_then(Node::replica) else { return };
+        if dot.actor == replica.actor() {
+            application.durable = application.durable.max(dot.sequence);
+            while let Some((sequence, number)) =
+                application.writes.pop_front_if(|(sequence, _)| *sequence <= dot.sequence)
+            {
+                application.said.push(Said::Written { number, sequence });
+            }
+        } else if application.watches
+            && let Some(Written::Value { kind, name, item, .. }) = replica.written(*dot)
+            && let Some(item) = replica.item(kind, &name, &item)
+        {
+            application.said.push(Said::Changed(item));
+        }
     }
 
     /// Submits a message: the application's by its number, the scenario's without one.
@@ -139,6 +254,10 @@ impl Runtime {
     pub(super) fn forget_asked(&mut self) {
         if let Some(application) = &mut self.application {
             let lost = std::mem::take(&mut application.waiting).into_values().flatten().flatten();
+            let writes = std::mem::take(&mut application.writes).into_iter().map(|(_, number)| number);
+            // Its next life may count its writes anew.
+            application.durable = 0;
+            let lost = lost.chain(writes);
             application.said.extend(lost.map(|number| Said::Refused { number, reason: "asset_down" }));
         }
     }

@@ -424,6 +424,7 @@ impl Runtime {
         }
         self.agreed.note(&report);
         self.note_accepted(&report);
+        self.note_visible(&report);
         let kind = match report {
             Report::BundleAccepted { id, destination, bytes } => {
                 self.datagram_accepted(id.creation, &destination, bytes)

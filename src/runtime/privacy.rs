@@ -8,14 +8,14 @@ use cosmosmesh_protocol::{
     planning::{
         LocalProblem,
         message::{FRACTION_BITS, MAX_SHARE},
-        privacy::noise::{Mechanism, NoiseSettings, RHO_STEPS, epsilon},
+        privacy::noise::NoiseSettings,
         secure::{Enrolment, EpochSeed},
     },
 };
 
 use crate::{
     engine::{RandomStreams, Stream, pair},
-    scenario::{MaskSpec, NoiseSpec, PlanSpec},
+    scenario::{MaskSpec, PlanSpec},
     units::AssetIndex,
 };
 
@@ -48,7 +48,7 @@ impl Masks {
         let committee: Vec<_> = spec.committee.iter().map(member).collect();
         let roster: Vec<_> = roster.iter().map(member).collect();
         let grain = grain(plan.eps_abs, roster.len());
-        let noise = spec.noise.map(|noise| settings(&noise, couplings, grain));
+        let noise = spec.noise.map(|noise| noise.settings(couplings, grain));
         let (greatest, total) = widths(horizons, sums, noise.as_ref());
         let mut enrolment = Enrolment {
             plan: 1,
@@ -122,91 +122,12 @@ fn widths(
     let most = entries.iter().flatten().map(held).fold(1e-3, f64::max);
     let all = entries.iter().map(|list| list.iter().map(held).sum::<f64>()).fold(1e-3, f64::max);
     let Some(noise) = noise else { return (steps(most), Some((all * UNIT) as u64)) };
-    let grain = libm::ldexp(1.0, noise.grain_bits as i32);
-    let widest = (noise.clip as f64 + 8.0 * (noise.variance as f64).sqrt()) * grain / UNIT;
-    (steps(most.max(widest)), None)
-}
-
-/// The noise with which so many answers spend the budget, and no more.
-fn settings(spec: &NoiseSpec, entries: usize, least: u8) -> NoiseSettings {
-    let total = rho(spec.epsilon, spec.delta);
-    let each = total / f64::from(spec.answers);
-    // Δ in units of the values, as in `planning::privacy::noise`.
-    let by_entry = 2.0 * spec.clip * (entries as f64).sqrt();
-    let sensitivity = spec.norm.map_or(by_entry, |norm| by_entry.min(2.0 * norm));
-    let deviation = sensitivity / (2.0 * each).sqrt();
-    // Grains so fine that the deviation is 2⁸ of them or more, and so coarse that it is 2²⁰ at most.
-    let scale = libm::ilogb((deviation * UNIT).max(1.0)) - 9;
-    let coarsest = libm::ilogb((spec.clip * UNIT).max(1.0)) - 4;
-    let grain_bits = scale.clamp(i32::from(least), coarsest.clamp(i32::from(least), 40)) as u32;
-    let grain = libm::ldexp(1.0, grain_bits as i32);
-    let grains = |value: f64| ((value * UNIT / grain).ceil() as u64).max(1);
-    let sigma = deviation * UNIT / grain;
-    let variance = (sigma * sigma).ceil().clamp(1.0, (1_u64 << 40) as f64) as u64;
-    let (clip, norm) = (grains(spec.clip), spec.norm.map(grains));
-    let mut settings = NoiseSettings {
-        grain_bits,
-        clip,
-        norm,
-        slope_bits: 0,
-        variance,
-        budget: u64::MAX,
-        when_spent: spec.when_spent,
-    };
-    // Clips that were rounded up to whole grains must not cost more: the budget is the stated one, and lasts for an answer less if need be.
-    if let Ok(mechanism) = Mechanism::new(settings, entries) {
-        let stated = (total * RHO_STEPS as f64).min(u64::MAX as f64) as u64;
-        while mechanism_cost(settings, entries).saturating_mul(spec.answers.into()) > stated
-            && settings.variance < 1 << 40
-        {
-            settings.variance += settings.variance.div_ceil(1 << 10);
-        }
-        settings.budget = stated.max(mechanism.cost().min(stated));
-    }
-    settings
-}
-
-fn mechanism_cost(settings: NoiseSettings, entries: usize) -> u64 {
-    Mechanism::new(settings, entries).map_or(u64::MAX, |mechanism| mechanism.cost())
-}
-
-/// The greatest ρ whose ε at this δ is within the budget, by bisection.
-fn rho(budget: f64, delta: f64) -> f64 {
-    let (mut low, mut high) = (0.0, budget.max(1e-9));
-    for _ in 0..100 {
-        let middle = 0.5 * (low + high);
-        if epsilon(middle, delta) <= budget { low = middle } else { high = middle }
-    }
-    low
+    (steps(most.max(noise.widest())), None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cosmosmesh_protocol::planning::privacy::noise::WhenSpent;
-
-    #[test]
-    fn a_budget_lasts_for_the_answers_that_it_is_meant_for_and_no_longer() {
-        for (budget, answers, clip, norm) in
-            [(1.0, 10, 5.0, None), (100.0, 40, 15.0, Some(20.0)), (1e5, 7, 1.0, None), (0.1, 1, 0.01, None)]
-        {
-            let spec = NoiseSpec {
-                clip,
-                norm,
-                epsilon: budget,
-                delta: 1e-6,
-                answers,
-                when_spent: WhenSpent::KeepLast,
-            };
-            let settings = settings(&spec, 28, 6);
-            let mechanism = Mechanism::new(settings, 28).expect("in range");
-            let lasts = settings.budget / mechanism.cost();
-            assert_eq!(lasts, u64::from(answers), "{spec:?} {settings:?}");
-            let spent = mechanism.cost() as f64 * f64::from(answers) / RHO_STEPS as f64;
-            let found = epsilon(spent, 1e-6);
-            assert!(found <= budget && found > 0.95 * budget, "{found} of {budget}");
-        }
-    }
 
     #[test]
     fn shares_of_unevenly_bounded_totals_are_within_the_bound() {

@@ -8,10 +8,11 @@ mod ledger;
 mod outside;
 mod partition;
 mod receive;
+mod request;
 mod run;
 mod stretch;
 mod transmit;
 
-pub use application::{Answer, Asked};
 pub use outside::{Arrival, BindError, Departure, Entrance, Free, Grant, Interface, Outside, Part, Reality};
+pub use request::{Answer, Asked, MAX_TOLD};
 pub use run::{Options, Progress, SimError, Simulation, Summary};

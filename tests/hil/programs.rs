@@ -111,6 +111,85 @@ for line in sys.stdin:
 }
 
 #[test]
+fn programs_beside_simulated_assets_write_read_and_watch_shared_state_and_read_their_nodes_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = field::scenario(folder.path(), "6 s", 0.0, "");
+    let modules = r#"
+    shared_state: (members: ["habitat", "rover"], writes: Periodic(interval: "1 h"), push_interval: "100 ms"),
+    trust: (authority: "habitat", interval: "1 s"),
+    traffic: ["#;
+    let text = fs::read_to_string(&path).unwrap().replace("\n    traffic: [", modules);
+    fs::write(&path, text).unwrap();
+    let lines = "
+import json, sys
+def hear():
+    return json.loads(sys.stdin.readline())
+def expect(**wanted):
+    told = hear()
+    assert all(told[key] == value for key, value in wanted.items()), told
+    return told
+def say(**said):
+    print(json.dumps(said), flush=True)
+def done(name):
+    open(name + '.ok', 'w').write('ok')
+    expect(type='stop')
+";
+    let rover = "
+expect(type='hello', node=2)
+say(type='write', id=1, write='put', map='site', key='airlock', value='open')
+sequence = expect(type='written', id=1)['sequence']
+say(type='write', id=2, write='count', counter='trips', by=-3)
+assert expect(type='written', id=2)['sequence'] == sequence + 1
+say(type='write', id='long', write='register', register='x' * 65, value='')
+expect(type='refused', id='long', reason='sync_too_long')
+say(type='read', id=3, kind='map', name='site')
+item, = expect(type='state', id=3)['items']
+assert (item['key'], item['value'], item['writer']) == ('airlock', 'open', 2), item
+say(type='read', id=4, name='trips')
+item, = expect(type='state', id=4)['items']
+assert (item['kind'], item['count']) == ('counter', -3), item
+say(type='read', id=5, name='nothing')
+expect(type='state', id=5, items=[])
+say(type='entries', id=6)
+size = expect(type='entries', id=6, entries=[])['size']
+say(type='entries', id=7, first=0, most=1)
+entry, = expect(type='entries', id=7)['entries']
+assert size > 0 and entry['index'] == 0 and entry['words'].startswith('started'), entry
+say(type='entries', id=8, first=1000000, most=9)
+expect(type='entries', id=8, entries=[])
+done('rover')
+";
+    let habitat = "
+expect(type='hello', node=1)
+say(type='watch')
+while True:
+    item = expect(type='changed')['item']
+    if (item['kind'], item['name']) == ('map', 'site'):
+        break
+assert (item['key'], item['value'], item['writer']) == ('airlock', 'open', 2), item
+done('habitat')
+";
+    let relay = "
+expect(type='hello', node=3)
+say(type='write', id=1, write='add', set='crew', member='me')
+expect(type='refused', id=1, reason='not_configured')
+say(type='read', id=2)
+expect(type='refused', id=2, reason='not_configured')
+done('relay')
+";
+    let programs = [("rover", rover), ("habitat", habitat), ("relay", relay)];
+    let attachments =
+        programs.map(|(asset, script)| python(folder.path(), asset, &format!("{lines}{script}")));
+    let log = folder.path().join("session.hil");
+    let plan = Plan { attachments: &attachments, ..Plan::new(&path, &[]) };
+    let (live, ..) = plan.run(&log);
+    for (name, _) in programs {
+        assert!(folder.path().join(format!("{name}.ok")).exists(), "{name}: an assertion did not hold");
+    }
+    field::assert_replays(&log, &live);
+}
+
+#[test]
 fn an_application_is_beside_a_simulated_node_that_has_streams() {
     let folder = tempfile::tempdir().unwrap();
     let path = field::scenario(folder.path(), "1 s", 0.0, "");

@@ -3,6 +3,7 @@
 use super::record::{RecordTextError, from_json, to_json};
 use crate::{
     engine::purpose_word,
+    ledger::LogLine,
     message::Message,
     state::{Bytes, StateItem, StateKind, StateQuery, StateWrite},
 };
@@ -12,6 +13,9 @@ use cosmosmesh_protocol::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
+
+/// Entries of the log that are told at once: with their words, they are no longer than a line may be.
+pub const MAX_ENTRIES: u64 = 1000;
 
 /// What the adapter tells a program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +81,15 @@ pub enum Told {
         /// How it reads now.
         item: StateItem,
     },
+    /// What the node's log holds of what was asked for.
+    Entries {
+        /// As it was said.
+        id: Json,
+        /// How many entries the log has.
+        size: u64,
+        /// Those that were asked for, in their order.
+        entries: Vec<LogLine>,
+    },
     /// Changes were missed: what is to be known is to be read.
     Missed,
     /// It is to end.
@@ -126,7 +139,9 @@ pub enum Said {
     Read(Read),
     /// What others write to shared state is to be told from now on.
     Watch,
-    /// Something for the log.
+    /// Something is to be read of the node's own log of what it has sent, accepted, refused and learned.
+    Entries(Entries),
+    /// Something for the log of the daemon, or of the session.
     Log {
         /// What.
         text: String,
@@ -172,6 +187,21 @@ impl Read {
         let Self { id, kind, name, key, after } = self;
         (id, StateQuery { kind, name, key, after, most: None })
     }
+}
+
+/// A question of a program about the node's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entries {
+    /// Comes back with the answer.
+    #[serde(default)]
+    pub id: Json,
+    /// From this entry on.
+    #[serde(default)]
+    pub first: u64,
+    /// At most so many, and at most [`MAX_ENTRIES`]; none only asks how many there are.
+    #[serde(default)]
+    pub most: u64,
 }
 
 /// A message that a program sends.
@@ -276,6 +306,7 @@ impl Send {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cosmosmesh_protocol::{log::Entry, time::DtnTime};
 
     fn send(rest: &str) -> Result<(Purpose, Vec<u8>), String> {
         let line = format!("{{\"type\":\"send\",\"id\":1,\"to\":2,{rest}}}");
@@ -321,6 +352,20 @@ mod tests {
         let read = "{\"type\":\"read\",\"kind\":\"map\",\"name\":\"site\"}";
         let Said::Read(read) = Said::read(read).expect("a question") else { panic!("a question") };
         assert_eq!(read.query().1.kind, Some(StateKind::Map));
+    }
+
+    #[test]
+    fn questions_about_the_log_are_read_and_entries_are_told_in_words() {
+        let asked = "{\"type\":\"entries\",\"id\":5,\"first\":3,\"most\":2}";
+        let expected = Entries { id: Json::from(5), first: 3, most: 2 };
+        assert_eq!(Said::read(asked).expect("a question"), Said::Entries(expected));
+        let event = cosmosmesh_protocol::log::Event::Started { incarnation: 4 };
+        let entry = Entry { index: 3, clock_ms: 17, time: DtnTime(9), event };
+        let lines = vec![LogLine::of(&entry.encode()).expect("an entry")];
+        assert_eq!(LogLine::of(b"no entry"), None);
+        let line = Told::Entries { id: Json::from(5), size: 4, entries: lines }.line();
+        let start = "{\"type\":\"entries\",\"id\":5,\"size\":4,\"entries\":[{\"index\":3,\"clock_ms\":17,\"time_ms\":9,\"words\":\"started, incarnation 4\",\"entry_hex\":\"";
+        assert!(line.starts_with(start), "{line}");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | `{"type":"written","id":2,"sequence":9}` | what it wrote to shared state is durable |
 //! | `{"type":"state","id":3,"items":[{"kind":"map","name":"site","key":"door","value":"open","writer":2,"written_ms":…}]}` | what it asked for of shared state |
 //! | `{"type":"changed","item":{…}}` | another has written to a map or a register: how it reads now |
+//! | `{"type":"entries","id":4,"size":92,"entries":[{"index":17,"clock_ms":…,"time_ms":…,"words":"accepted …","entry_hex":"…"}]}` | what it asked for of the node's log |
 //! | `{"type":"missed"}` | so much was written that it is not told piece by piece: it is to be read |
 //! | `{"type":"stop"}` | it is to end |
 //!
@@ -19,7 +20,8 @@
 //! | `{"type":"write","id":2,"write":"put","map":"site","key":"door","value":"open"}` | to shared state; or `remove` (`map`, `key`), `register` (`register`, `value`), `add` and `drop` (`set`, `member`), `count` (`counter`, `by`) |
 //! | `{"type":"read","id":3,"kind":"map","name":"site","key":"door"}` | asks for a key; for all of an object without `key`, for all objects without `name`; 1000 items at a time, `after` the last one |
 //! | `{"type":"watch"}` | it is to be told from now on what others write to shared state |
-//! | `{"type":"log","text":"…"}` | for the log |
+//! | `{"type":"entries","id":4,"first":17,"most":10}` | asks for entries of the node's own, tamper-evident log: 1000 at a time; none without `most`, which tells how many there are |
+//! | `{"type":"log","text":"…"}` | for the log of the daemon |
 //!
 //! A `record` has the fields of the contract of its purpose (telemetry, command, event) by their names, bytes in hexadecimal digits. A message
 //! that was not taken is given again to the next run of the program. At most [`MAX_UNTAKEN`] messages are given ahead.
@@ -32,7 +34,7 @@ mod process;
 mod program;
 mod record;
 
-pub use line::{LineError, Read, Said, Send, Told, Write};
+pub use line::{Entries, LineError, MAX_ENTRIES, Read, Said, Send, Told, Write};
 pub use process::{Heard, Program, ProgramError, Teller};
 pub use program::{AttachError, MAX_UNTAKEN, attach};
 pub use record::{RecordTextError, from_json, to_json};

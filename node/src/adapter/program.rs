@@ -2,10 +2,13 @@
 
 use super::{
     VERSION,
-    line::{Said, Told, Write},
+    line::{Entries, MAX_ENTRIES, Said, Told, Write},
     process::{Heard, Program, ProgramError, Teller},
 };
-use crate::client::{Client, ClientError};
+use crate::{
+    client::{Client, ClientError},
+    ledger::LogLine,
+};
 use cosmosmesh_protocol::{contract::Registry, id::NodeId};
 use serde_json::Value as Json;
 use std::{
@@ -217,9 +220,31 @@ impl Session<'_> {
                     Err(error) => return Err(error.into()),
                 }
             }
+            Ok(Said::Entries(asked)) => match self.entries(&asked) {
+                Ok(told) => tell(told),
+                Err(ClientError::Refused(refusal)) => {
+                    tell(refused(asked.id, &refusal.reason, refusal.problem))
+                }
+                Err(error) => return Err(error.into()),
+            },
             Ok(Said::Watch) => self.watches.store(true, Ordering::Release),
             Ok(Said::Log { text }) => tracing::info!(text, "program"),
         }
         Ok(())
+    }
+    /// What the node's log holds of what is asked for. Entries come a segment at a time.
+    fn entries(&self, asked: &Entries) -> Result<Told, ClientError> {
+        let (size, mut entries) = (self.sending.log()?.size, Vec::new());
+        let end = asked.first.saturating_add(asked.most.min(MAX_ENTRIES)).min(size);
+        let mut next = asked.first;
+        while next < end {
+            let some = self.sending.log_entries(next, end - next)?;
+            if some.is_empty() {
+                break;
+            }
+            next += some.len() as u64;
+            entries.extend(some.iter().filter_map(|entry| LogLine::of(entry)));
+        }
+        Ok(Told::Entries { id: asked.id.clone(), size, entries })
     }
 }

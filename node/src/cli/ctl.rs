@@ -291,7 +291,7 @@ fn attach_program(sending: &Client, receiving: &Client, program: &[OsString]) ->
 
 fn connect(args: &CtlArgs) -> Result<Client, CliError> {
     if let Some(path) = &args.config {
-        let config = Config::read(path)?;
+        let config = Config::read_without_plan(path)?;
         return match config.control {
             Some(_) => Ok(Client::connect_to(&config)?),
             None => Err(CliError::Usage(format!("{}: it says no `control` address", path.display()))),

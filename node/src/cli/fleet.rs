@@ -67,7 +67,7 @@ struct Member {
 impl Member {
     fn read(folder: &Path, node: u64) -> Result<Self, CliError> {
         let file = config_file(folder, node);
-        let config = Config::read(&file)?;
+        let config = Config::read_without_plan(&file)?;
         let control = config.control;
         let control = control
             .ok_or_else(|| CliError::Usage(format!("{}: it says no `control` address", file.display())))?;

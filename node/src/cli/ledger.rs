@@ -1,13 +1,12 @@
 //! `cosmosmesh ctl log`: the node's tamper-evident log, an entry with its proof, and a copy for `cosmosmesh audit`.
 
 use super::{CliError, Outcome, ctl::tell};
-use crate::{client::Client, engine::purpose_word, message::hex};
+use crate::{client::Client, ledger::words, message::hex};
 use clap::Args;
 use cosmosmesh_protocol::{
     cbor,
-    id::NodeId,
     identity::Did,
-    log::{Entry, Event, MessageName, SignedCheckpoint},
+    log::{Entry, SignedCheckpoint},
 };
 use std::{
     fs::{self, File},
@@ -77,33 +76,6 @@ fn entry(client: &Client, out: &mut impl Write, json: bool, index: u64) -> Resul
         writeln!(out, "proven: by {} hashes to what {did} has signed", proof.proof.len() / 32)?;
     }
     Ok(Outcome::Done)
-}
-
-/// What happened, in words.
-fn words(event: &Event) -> String {
-    let message = |name: &MessageName| format!("{} {}", purpose_word(name.purpose), name.sequence);
-    match event {
-        Event::Started { incarnation } => format!("started, incarnation {incarnation}"),
-        Event::Sent { message: name, payload } => {
-            format!("sent {} to node {}, digest {}", message(name), name.peer, hex::digits(&payload.0))
-        }
-        Event::Accepted { message: name, payload } => {
-            format!("accepted {} of node {}, digest {}", message(name), name.peer, hex::digits(&payload.0))
-        }
-        Event::Refused { reason, count, .. } => format!("refused: {reason}, {count} times up to then"),
-        Event::Denied { subject, action, rule } => format!("denied node {subject} {action}, by rule {rule}"),
-        Event::PlanCommitted { horizon, term, round, outcome, .. } => {
-            format!("committed the plan of horizon {horizon}: term {term}, round {round}, {outcome}")
-        }
-        Event::Reconciled { peer, writes, .. } => {
-            format!("took {writes} writes to shared state from node {peer}")
-        }
-        Event::Learned { what, about: NodeId(0), .. } => format!("learned the authority's {what}"),
-        Event::Learned { what, about, .. } => format!("learned a {what} of node {about}"),
-        Event::Witnessed { peer, size, .. } => format!("saw the log of node {peer}, of {size} entries"),
-        Event::Caught { peer, at, .. } => format!("caught node {peer}: {at}"),
-        Event::Governed { slot, step, about, .. } => format!("slot {slot}: {step}, by node {about}"),
-    }
 }
 
 /// Writes the files of a run that `cosmosmesh audit` reads: `logs/node-N.log`, `logs/node-N.checkpoints`, and a line of `logs/members.csv`.

@@ -43,18 +43,20 @@ pub struct NodeArgs {
 }
 
 pub(super) fn execute(args: &NodeArgs) -> Result<Outcome, CliError> {
-    let config = Config::read(&args.config)?;
     if args.identity {
+        let config = Config::read_without_plan(&args.config)?;
         let (keys, _) = opening::keys(&config, false).map_err(Box::new)?;
         writeln!(io::stdout().lock(), "{}", key::did(&keys))?;
         return Ok(Outcome::Done);
     }
     if let Some(epochs) = args.mask_keys {
+        let config = Config::read_without_plan(&args.config)?;
         let (keys, _) = opening::keys(&config, false).map_err(Box::new)?;
         let line = masks::line(&config, &keys, epochs).map_err(StartError::from).map_err(Box::new)?;
         write!(io::stdout().lock(), "{line}")?;
         return Ok(Outcome::Done);
     }
+    let config = Config::read(&args.config)?;
     log::start(args.log, args.log_level);
     let start = Start { set_aside_store: args.set_aside_store, ..Start::default() };
     let daemon = Arc::new(Daemon::start_with(config, start).map_err(Box::new)?);

@@ -11,13 +11,14 @@
 use super::{
     masks::widest,
     place::options,
-    plan::{Plan, RawConstraint, RawTerm, assembly, config, own_problem},
+    plan::{Plan, RawConstraint, RawPlan, RawTerm, assembly, config, own_problem},
 };
 use cosmosmesh_protocol::{
     id::NodeId,
     node::{PlanHorizon, Requests},
 };
-use serde::Deserialize;
+use ron::ser::PrettyConfig;
+use serde::{Deserialize, Serialize};
 
 /// Why a later horizon is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,13 +44,13 @@ pub enum HorizonError {
     },
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename = "Horizon")]
 struct RawHorizon {
     horizon: u64,
     #[serde(default)]
     shift: usize,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     constraints: Option<Vec<RawConstraint>>,
     #[serde(default)]
     terms: Vec<RawTerm>,
@@ -62,6 +63,9 @@ pub struct NextHorizon {
     pub plan: Plan,
     /// What the node is told.
     pub told: Box<PlanHorizon>,
+    /// The file with all that differs from the configuration: what it left out, as it was in the horizon before. Read after a restart, it is the
+    /// same horizon.
+    pub whole: String,
 }
 
 impl Plan {
@@ -124,7 +128,18 @@ impl Plan {
         });
         let plan = Self { config: Box::new(config), raw, ..self.clone() };
         plan.check_own_part(node).map_err(|problem| part("terms", problem))?;
-        Ok(NextHorizon { plan, told })
+        let whole = plan.horizon_text(next.shift).map_err(|error| part("horizon", error.to_string()))?;
+        Ok(NextHorizon { plan, told, whole })
+    }
+
+    /// What of this horizon differs from a configuration, as a file that tells of it.
+    fn horizon_text(&self, shift: usize) -> Result<String, ron::Error> {
+        let RawPlan { horizon, constraints, terms, .. } = self.raw.clone();
+        let whole = RawHorizon { horizon, shift, constraints: Some(constraints), terms };
+        let text = options().to_string_pretty(&whole, PrettyConfig::default())?;
+        Ok(format!(
+            "// The horizon of the plan that this node was told last: written by it, and read when it starts.\n{text}\n"
+        ))
     }
 }
 
@@ -169,6 +184,20 @@ mod tests {
         let over = next.plan.next(NodeId(1), text).expect_err("it is that one");
         assert_eq!(over, HorizonError::Over { found: 2, current: 2 });
         assert!(next.plan.next(NodeId(1), &text.replace("horizon: 2", "horizon: 3")).is_ok());
+    }
+
+    #[test]
+    fn what_a_file_leaves_out_is_as_in_the_horizon_before_also_when_it_is_read_after_a_restart() {
+        let terms = "terms: [(commodity: \"power\", preferred: [1, 4.1], curvature: 1e-7, min: [0, 0], max: [5, 5], total_max: 7, ramp: 3)]";
+        let constraints = "constraints: [(name: \"feed\", commodity: \"power\", kind: Envelope, members: [1, 2], window: (0, 1), min: -1, max: 3)]";
+        let first = plan().next(NodeId(1), &format!("(horizon: 1, {constraints}, {terms})")).expect("right");
+        let second = first.plan.next(NodeId(1), &format!("(horizon: 2, shift: 1, {terms})")).expect("right");
+        let again = plan().next(NodeId(1), &second.whole).expect("what it wrote itself");
+        assert_eq!(again.plan.config.couplings, second.plan.config.couplings);
+        assert_eq!(again.plan.config.problem, second.plan.config.problem);
+        assert_eq!((again.plan.config.horizon, again.whole), (2, second.whole));
+        let names = again.plan.config.couplings.as_slice().iter().map(|one| one.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["power[0]", "power[1]", "feed[0]"]);
     }
 
     #[test]

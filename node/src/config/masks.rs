@@ -5,7 +5,15 @@ use super::{
     place::Step,
     plan::{RawAnswers, RawPlan},
 };
-use cosmosmesh_protocol::{id::NodeId, planning::LocalProblem, planning::message::MAX_SHARE};
+use cosmosmesh_protocol::{
+    id::NodeId,
+    planning::{
+        LocalProblem,
+        message::MAX_SHARE,
+        privacy::noise::{NoiseBudget, WhenSpent},
+    },
+};
+use serde::Deserialize;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -15,6 +23,46 @@ use std::{
 const K_MIN: usize = 3;
 /// With so many seats, the key of one that is lost is recovered by others.
 const SEATS: usize = 4;
+
+/// More is no budget.
+const MAX_EPSILON: f64 = 1e7;
+
+/// Noise on every answer, as it is typed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Noise")]
+pub(super) struct RawNoise {
+    clip: f64,
+    #[serde(default)]
+    norm: Option<f64>,
+    epsilon: f64,
+    #[serde(default = "default_delta")]
+    delta: f64,
+    answers: u32,
+    #[serde(default)]
+    when_spent: RawWhenSpent,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+enum RawWhenSpent {
+    #[default]
+    KeepLast,
+    Leave,
+}
+
+const fn default_delta() -> f64 {
+    1e-6
+}
+
+impl RawNoise {
+    const fn budget(&self) -> NoiseBudget {
+        let Self { clip, norm, epsilon, delta, answers, when_spent } = *self;
+        let when_spent = match when_spent {
+            RawWhenSpent::KeepLast => WhenSpent::KeepLast,
+            RawWhenSpent::Leave => WhenSpent::Leave,
+        };
+        NoiseBudget { clip, norm, epsilon, delta, answers, when_spent }
+    }
+}
 
 /// Masks, checked.
 #[derive(Clone, Debug)]
@@ -37,6 +85,8 @@ pub struct Masks {
     pub recoveries: usize,
     /// How long the committee is waited for.
     pub patience: Duration,
+    /// Noise on every answer, if there is any.
+    pub noise: Option<NoiseBudget>,
 }
 
 pub(super) fn check_masks(
@@ -56,6 +106,7 @@ pub(super) fn check_masks(
         threshold,
         recoveries,
         patience_s,
+        noise,
     } = &plan.answers
     else {
         return None;
@@ -81,6 +132,7 @@ pub(super) fn check_masks(
         patience: Duration::from_secs(u64::from(patience_s.unwrap_or(plan.round_s))),
         committee: committee.into_iter().map(NodeId).collect(),
         most: *most,
+        noise: noise.as_ref().map(RawNoise::budget),
     };
     let mut expect = |holds: bool, name, problem: String| {
         if !holds {
@@ -111,6 +163,22 @@ pub(super) fn check_masks(
         "most",
         format!("this asset's own share of a constraint may be {own}: it would give it away"),
     );
+    if let Some(noise) = &masks.noise {
+        let magnitude = |value: f64| value > 0.0 && value <= 1e6;
+        let range = || "out of range: above 0, at most 1e6".to_owned();
+        expect(magnitude(noise.clip), "noise.clip", range());
+        expect(noise.norm.is_none_or(magnitude), "noise.norm", range());
+        let budget = noise.epsilon > 0.0 && noise.epsilon <= MAX_EPSILON;
+        expect(budget, "noise.epsilon", format!("out of range: above 0, at most {MAX_EPSILON:e}"));
+        let is_chance = noise.delta > 0.0 && noise.delta < 1.0;
+        expect(is_chance, "noise.delta", "out of range: above 0, below 1".to_owned());
+        let answers = (1..=100_000).contains(&noise.answers);
+        expect(answers, "noise.answers", "out of range: allowed are 1 to 100000".to_owned());
+        if !plan.solver.needs_shares_alone() {
+            let problem = "noise spoils the squares, values or slopes that other methods live on: Exchange and AsynchronousExchange need shares alone";
+            mistakes.add(&[Step::Field("plan"), Step::Field("solver")], problem.to_owned());
+        }
+    }
     Some(masks)
 }
 

@@ -26,6 +26,7 @@ pub use trust::Trust;
 
 use crate::tls::Tls;
 use cosmosmesh_protocol::{id::NodeId, identity::PublicKey, node::DiscoveryConfig};
+use raw::RawConfig;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -146,6 +147,17 @@ impl Config {
         let text = place::read_text(path, MAX_FILE_BYTES)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Self::parse(&path.display().to_string(), &text, folder)
+    }
+
+    /// The same for who asks the daemon, and is none: without its plan, which costs to build and may be wrong without being in the way here.
+    ///
+    /// # Errors
+    /// As for [`Config::read`], but for the plan.
+    pub(crate) fn read_without_plan(path: &Path) -> Result<Self, ConfigErrors> {
+        let text = place::read_text(path, MAX_FILE_BYTES)?;
+        let file = path.display().to_string();
+        let raw = RawConfig { plan: None, ..place::parse(&file, &text)? };
+        check::check(&file, &text, path.parent().unwrap_or(Path::new("")), raw)
     }
 
     /// The same of a text: `file` is named in mistakes, and paths in it are relative to `folder`.

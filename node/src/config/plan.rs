@@ -2,7 +2,7 @@
 
 use super::{
     check::Mistakes,
-    masks::{Masks, check_masks},
+    masks::{Masks, RawNoise, check_masks},
     place::Step,
     raw::RawConfig,
 };
@@ -14,7 +14,7 @@ use cosmosmesh_protocol::{
         solver::{Asset, Coordinator, Kind, MethodSettings, Pace},
     },
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -71,7 +71,7 @@ pub(crate) struct RawPlan {
     #[serde(default)]
     pub(super) terms: Vec<RawTerm>,
     #[serde(default)]
-    solver: RawSolver,
+    pub(super) solver: RawSolver,
     #[serde(default = "default_tolerance")]
     tolerance: f64,
     #[serde(default = "default_round_s")]
@@ -106,6 +106,8 @@ pub(super) enum RawAnswers {
         recoveries: Option<usize>,
         #[serde(default)]
         patience_s: Option<u32>,
+        #[serde(default)]
+        noise: Option<RawNoise>,
     },
 }
 
@@ -118,24 +120,24 @@ pub(super) struct RawCommodity {
     balanced: bool,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename = "Constraint")]
 pub(super) struct RawConstraint {
     pub(super) name: String,
     pub(super) commodity: String,
     kind: RawKind,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     members: Option<Vec<u64>>,
     /// First slot, and the one after the last; all slots without it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<(usize, usize)>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     min: Option<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     max: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 enum RawKind {
     /// Of the sum over the window.
     Budget,
@@ -147,7 +149,7 @@ enum RawKind {
     Total,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename = "Term")]
 pub(super) struct RawTerm {
     pub(super) commodity: String,
@@ -155,16 +157,16 @@ pub(super) struct RawTerm {
     curvature: f64,
     pub(super) min: Vec<f64>,
     pub(super) max: Vec<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     total_min: Option<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     total_max: Option<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     ramp: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-enum RawSolver {
+pub(super) enum RawSolver {
     Exchange,
     Consensus,
     Anderson,
@@ -191,6 +193,11 @@ const fn default_lifetime_s() -> u32 {
 }
 
 impl RawSolver {
+    /// Whether it goes on as if there were no noise on answers.
+    pub(super) const fn needs_shares_alone(self) -> bool {
+        matches!(self, Self::Exchange | Self::AsynchronousExchange)
+    }
+
     const fn kind(self) -> Kind {
         match self {
             Self::Exchange => Kind::Exchange,
@@ -466,6 +473,50 @@ mod tests {
         assert_eq!((problem.variables(), problem.couplings()), (2, 4));
         assert_eq!((plan.config.coordinator.0, plan.config.successors[0].0), (2, 1));
         assert_eq!((plan.config.pace.quorum, plan.config.succession.unwrap().as_secs()), (2, 15));
+    }
+
+    #[test]
+    fn noise_is_for_methods_that_need_shares_alone_and_its_numbers_are_checked() {
+        let plan = |solver: &str, noise: &str| {
+            read(&format!(
+                "coordinators: [1], participants: [1, 2], slots: 2, commodities: [(name: \"power\")], {TERMS}, solver: {solver},
+                 answers: Masked(keys: \"mask-keys\", committee: [1, 2], most: 20, noise: ({noise}))"
+            ))
+        };
+        let right = plan("Exchange", "clip: 5, epsilon: 10, answers: 8").expect("it is right");
+        let noise =
+            right.plan.and_then(|plan| plan.masks).and_then(|masks| masks.noise).expect("it is there");
+        assert_eq!((noise.clip, noise.epsilon, noise.delta, noise.answers), (5.0, 10.0, 1e-6, 8));
+        plan("AsynchronousExchange", "clip: 5, epsilon: 10, answers: 8, when_spent: Leave").expect("as well");
+        for (solver, noise, told) in [
+            ("QuasiNewton", "clip: 5, epsilon: 10, answers: 8", "plan.solver: noise"),
+            ("Exchange", "clip: 0, epsilon: 10, answers: 8", "noise.clip"),
+            ("Exchange", "clip: 5, norm: -1, epsilon: 10, answers: 8", "noise.norm"),
+            ("Exchange", "clip: 5, epsilon: 1e8, answers: 8", "noise.epsilon"),
+            ("Exchange", "clip: 5, epsilon: 10, delta: 1, answers: 8", "noise.delta"),
+            ("Exchange", "clip: 5, epsilon: 10, answers: 0", "noise.answers"),
+            ("Exchange", "clip: 5, epsilon: 10", "answers"),
+        ] {
+            let problems = plan(solver, noise).expect_err(told);
+            assert!(problems[0].contains(told), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn who_asks_a_daemon_reads_its_configuration_without_building_its_plan() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("node.ron");
+        // Nothing keeps these terms, which building the problem finds.
+        let plan = "coordinators: [1], participants: [1, 2], slots: 1, commodities: [(name: \"power\")], answers: InTheClear,
+             terms: [(commodity: \"power\", preferred: [1], curvature: 1, min: [2], max: [3], total_max: 1)]";
+        let peer = format!("(node: 2, did: \"{DID}\", via: Inbound)");
+        let text = format!(
+            "(node: 1, state: \"state\", control: \"127.0.0.1:7480\", peers: [{peer}], plan: ({plan}))"
+        );
+        std::fs::write(&file, text).expect("a file");
+        assert!(Config::read(&file).expect_err("infeasible").to_string().contains("plan.terms"));
+        let read = Config::read_without_plan(&file).expect("nobody has built it");
+        assert!(read.plan.is_none() && read.control.is_some());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{Engine, Refusal};
 use crate::{
     discovery::is_allowed,
     mailbox::Reply,
-    state::{self, StateDot, StateItem, StateKind, StateQuery, StateWrite},
+    state::{self, StateDot, StateItem, StateQuery, StateWrite},
 };
 use cosmosmesh_protocol::{
     node::{Input, InputError},
@@ -90,11 +90,10 @@ impl Engine {
             return;
         }
         let Some(Written::Value { kind, name, item, .. }) = replica.written(dot) else { return };
-        let kind = if kind == Kind::Map { StateKind::Map } else { StateKind::Register };
-        if let Some(item) = StateItem::of_value(replica, kind, &name, &item) {
+        if let Some(item) = replica.item(kind, &name, &item).and_then(StateItem::of) {
             self.parts.shared.changed(item);
         }
-        if kind == StateKind::Map && name == ADDRESSES {
+        if kind == Kind::Map && name == ADDRESSES {
             self.look_for_addresses();
         }
     }

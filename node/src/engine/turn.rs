@@ -19,6 +19,10 @@ impl Engine {
                 self.store_failing = Some(why);
                 self.publish();
             }
+            Event::StoreMended => {
+                self.on_store_mended();
+                self.publish();
+            }
             // Without it nothing would ever be acknowledged again: whoever started us is to start us anew.
             Event::StoreGone => panic!("the thread that writes the store has ended"),
             Event::Opened(opened) => self.on_opened(opened),
@@ -154,9 +158,7 @@ impl Engine {
         if let Some(begun) = self.writing.take() {
             self.counts.commit.record(self.now().saturating_since(begun));
         }
-        if self.store_failing.take().is_some() {
-            tracing::info!("the store can be written again");
-        }
+        self.on_store_mended();
         self.counts.batches += work.batches.len() as u64;
         if work.taken.is_some() {
             (self.inbox, self.inbox_bytes) =
@@ -173,6 +175,12 @@ impl Engine {
             self.input(Input::Persisted(ticket)).expect("tickets are answered in order");
         }
         self.kept_written.drain(..).for_each(|tell| tell());
+    }
+
+    fn on_store_mended(&mut self) {
+        if self.store_failing.take().is_some() {
+            tracing::info!("the store can be written again");
+        }
     }
 
     /// Answers once what was done until now is on the disk.

@@ -102,6 +102,29 @@ fn a_certificate_of_another_is_worth_nothing_without_its_key() {
     assert!(shake(&thief, &setup(2, &[1])).is_err());
 }
 
+#[test]
+fn a_certificate_that_is_shown_without_its_key_costs_no_copy_of_what_the_authority_says() {
+    let (first, second) = (certificate_for(1, 1, 48, &authority()), certificate_for(2, 2, 48, &authority()));
+    let two = certified_setup(2, &[1], std::slice::from_ref(&second));
+    let copies = || two.members.copies.load(std::sync::atomic::Ordering::Relaxed);
+    let as_one = |holder: u8| {
+        let members = [(NodeId(2), keys(2).public().clone())];
+        let mut one = TlsSetup::new(NodeId(1), &keys(holder), members, None).unwrap();
+        let shown = certificate::self_signed(NodeId(1), &keys(1), &pack(std::slice::from_ref(&first)));
+        let own = CertifiedKey::new(vec![CertificateDer::from(shown)], Arc::new(OwnKey(keys(holder))));
+        let mut client = (*one.client).clone();
+        client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(own));
+        one.client = Arc::new(client);
+        shake(&one, &two).map(|found| found.1)
+    };
+    for _ in 0..3 {
+        assert_eq!(as_one(9), Err(rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature)));
+    }
+    assert_eq!(copies(), 0);
+    assert_eq!(as_one(1), Ok(Some(NodeId(1))));
+    assert!(copies() > 0, "who has its key is judged by all that it shows");
+}
+
 /// The authority's key.
 fn authority() -> KeyPair {
     KeyPair::from_seed([200; 32])

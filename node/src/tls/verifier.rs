@@ -64,6 +64,9 @@ pub(super) struct Members {
     configured: BTreeMap<[u8; 32], NodeId>,
     /// What the authority says, where there is one: then it alone tells which key is whose.
     authority: Option<(Mutex<Keyring>, Clock)>,
+    /// How often what is known of everybody was copied.
+    #[cfg(test)]
+    pub(super) copies: std::sync::atomic::AtomicUsize,
 }
 
 /// The Ed25519 key of a certificate.
@@ -88,7 +91,12 @@ impl Members {
         configured: BTreeMap<[u8; 32], NodeId>,
         authority: Option<(Mutex<Keyring>, Clock)>,
     ) -> Self {
-        Self { configured, authority }
+        Self {
+            configured,
+            authority,
+            #[cfg(test)]
+            copies: std::sync::atomic::AtomicUsize::new(0),
+        }
     }
 
     /// The node has learned something.
@@ -100,23 +108,16 @@ impl Members {
 
     /// Whose key it is, as of now. The one place that says who may have a session: the configuration's keys, or, with an authority, the keys
     /// that it has certified, by what is known here and by what the peer shows of it.
+    ///
+    /// Of a peer that is known by what it shows, all that is known is copied: it is asked for who has shown that the key is its own.
     pub(super) fn holder(&self, key: &PublicKey, shown: &[Statement]) -> Result<NodeId, Stranger> {
-        let Some((known, clock)) = &self.authority else {
-            return self.configured.get(key.as_bytes()).copied().ok_or(Stranger::UnknownKey);
+        let (node, known, clock) = match self.claimant(key, shown)? {
+            Claimant::Known(node) => return Ok(node),
+            Claimant::Shown { node, known, clock } => (node, known, clock),
         };
-        let known = lock(known);
-        let mut peers = self.configured.values().copied();
-        if let Some(node) = peers.find(|node| known.key(*node) == Some(key)) {
-            return standing(&known, clock, node, key);
-        }
-        let Some(Statement::Certificate(first)) = shown.first() else { return Err(Stranger::UnknownKey) };
-        let node = Certificate::claimed_subject(first).ok_or(Stranger::Malformed)?;
-        if !self.configured.values().any(|peer| *peer == node) {
-            return Err(Stranger::NoPeer { node });
-        }
         let now = known.rule().clock(clock.civil(), clock.now());
-        // Strangers cost a look at a signature, and no copy of what is known of everybody.
-        known.open_certificate(first, now).map_err(Stranger::Trust)?;
+        #[cfg(test)]
+        self.copies.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         // What a peer shows counts for its own session; the node itself learns it when the session is there.
         let mut keyring = known.clone();
         drop(known);
@@ -133,6 +134,36 @@ impl Members {
             Err(Stranger::UnknownKey)
         }
     }
+
+    /// Whose key it is said to be, as far as that costs a look at a signature and no copy of what is known of everybody: anybody may show the certificate of
+    /// another, which is no secret.
+    fn claimant(&self, key: &PublicKey, shown: &[Statement]) -> Result<Claimant<'_>, Stranger> {
+        let Some((known, clock)) = &self.authority else {
+            let holder = self.configured.get(key.as_bytes()).copied();
+            return holder.map(Claimant::Known).ok_or(Stranger::UnknownKey);
+        };
+        let known = lock(known);
+        let mut peers = self.configured.values().copied();
+        if let Some(node) = peers.find(|node| known.key(*node) == Some(key)) {
+            return standing(&known, clock, node, key).map(Claimant::Known);
+        }
+        let Some(Statement::Certificate(first)) = shown.first() else { return Err(Stranger::UnknownKey) };
+        let node = Certificate::claimed_subject(first).ok_or(Stranger::Malformed)?;
+        if !self.configured.values().any(|peer| *peer == node) {
+            return Err(Stranger::NoPeer { node });
+        }
+        let now = known.rule().clock(clock.civil(), clock.now());
+        known.open_certificate(first, now).map_err(Stranger::Trust)?;
+        Ok(Claimant::Shown { node, known, clock })
+    }
+}
+
+/// Whose key one is said to be.
+enum Claimant<'a> {
+    /// It is known here, and holds.
+    Known(NodeId),
+    /// The peer shows it, with a certificate that the authority has signed.
+    Shown { node: NodeId, known: MutexGuard<'a, Keyring>, clock: &'a Clock },
 }
 
 /// Judges the peers of handshakes, and remembers why it refused one last: where a library hides that.
@@ -153,10 +184,27 @@ impl Watched {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Judges a certificate that anybody may show.
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         let key = key_of(certificate).ok_or(Stranger::Malformed);
-        let judged = key.and_then(|key| self.members.holder(&key, &shown(certificate)));
-        judged.map(drop).map_err(|stranger| {
+        self.judged(key.and_then(|key| self.members.claimant(&key, &shown(certificate)).map(drop)))
+    }
+
+    /// Judges the holder of a certificate's key, who has signed the handshake with it.
+    fn check_holder(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let valid = check_signature(message, certificate, signed)?;
+        let key = key_of(certificate).ok_or(Stranger::Malformed);
+        self.judged(key.and_then(|key| self.members.holder(&key, &shown(certificate)).map(drop)))?;
+        Ok(valid)
+    }
+
+    fn judged(&self, judged: Result<(), Stranger>) -> Result<(), Error> {
+        judged.map_err(|stranger| {
             *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(stranger);
             Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(stranger))))
         })
@@ -230,7 +278,7 @@ impl ServerCertVerifier for Watched {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(message, certificate, signed)
+        self.check_holder(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -267,7 +315,7 @@ impl ClientCertVerifier for Watched {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(message, certificate, signed)
+        self.check_holder(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -1,19 +1,22 @@
 //! `kill -9` at any moment, SIGTERM, Ctrl-C.
 
 use super::place::{LIFETIME, PATIENCE, Place, Process, clock, connect, free, wait_until};
-use cosmosmesh_node::{Client, Config};
+use cosmosmesh_node::{Client, Config, Daemon, Disk, OpenStore, Start};
 use cosmosmesh_protocol::{envelope::Purpose, id::NodeId};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng as _, SeedableRng as _},
 };
+use redb::{StorageBackend, backends::FileBackend};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::{self, OpenOptions},
+    io,
     path::{Path, PathBuf},
     process::Command,
     sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -166,4 +169,61 @@ fn a_session_is_ended_by_sess_term_when_a_daemon_shuts_down() {
     wait_until("the contact ends", || receiver.peers().expect("peers")[0].links_up == 0);
     let metrics = receiver.metrics().expect("metrics");
     assert!(!metrics.contains("door=\"tcpcl\""), "an orderly end is no fault: {metrics}");
+}
+
+/// A file of which it is counted how many bytes are read.
+#[derive(Debug)]
+struct Counted(FileBackend, Arc<AtomicU64>);
+
+impl StorageBackend for Counted {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.1.fetch_add(out.len() as u64, Ordering::Relaxed);
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+#[test]
+fn a_start_after_kill_9_looks_through_the_store_once() {
+    let place = Place::new();
+    let [file, _] = two(&place);
+    let mut process = Process::start(&file);
+    let client = connect(&file);
+    for number in 0..40 {
+        let payload = vec![number; 60_000];
+        client.send(NodeId(2), Purpose::Telemetry, LIFETIME, &payload).expect("it is accepted");
+    }
+    process.kill();
+    let config = Config::read(&file).expect("a configuration");
+    // What it costs to open it as it is, and to read all of it.
+    let copy = place.path().join("copy");
+    fs::copy(config.store_file(), &copy).expect("a copy");
+    let (once, count) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let opened = OpenOptions::new().read(true).write(true).open(&copy).expect("a file");
+    let disk = Disk::open_on(Counted(FileBackend::new(opened).expect("a file"), once.clone()));
+    disk.expect("it is repaired").examine().expect("it is whole");
+    let counter = count.clone();
+    let open_store: OpenStore =
+        Box::new(move |file| Ok(Box::new(Counted(FileBackend::new(file)?, counter.clone()))));
+    let start = Start { open_store: Some(open_store), ..Start::default() };
+    let daemon = Daemon::start_with(config, start).unwrap_or_else(|error| panic!("{error}"));
+    let (once, count) = (once.load(Ordering::Relaxed), count.load(Ordering::Relaxed));
+    assert!(once > 2_000_000, "there is something to look through: {once} bytes");
+    assert!(count < once + once / 4, "{count} bytes were read, where {once} are all");
+    drop(daemon);
 }

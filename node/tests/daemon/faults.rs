@@ -1,12 +1,11 @@
 //! A machine that does not do what it should: ports, disks, stores, keys, configurations.
 
 use super::place::{LIFETIME, PATIENCE, Place, QUICK, free, pair, program, receive, send, wait_until};
-use cosmosmesh_node::{Client, Config, Daemon, Disk, Start, StartError};
+use cosmosmesh_node::{Client, Config, Daemon, OpenStore, Start, StartError};
 use cosmosmesh_protocol::{envelope::Purpose, id::NodeId};
 use redb::{StorageBackend, backends::FileBackend};
 use std::{
-    fs::{self, OpenOptions},
-    io,
+    fs, io,
     net::{TcpListener, UdpSocket},
     sync::{
         Arc,
@@ -64,10 +63,9 @@ fn a_full_disk_accepts_nothing_says_so_and_goes_on_when_it_has_room() {
     let receiver = Client::of(place.daemon(2, &listen));
     let full = Arc::new(AtomicBool::new(false));
     let switch = full.clone();
-    let open_store = Box::new(move |path: &std::path::Path| {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let file = FileBackend::new(file).expect("a plain file");
-        Disk::open_on(Full { file, full: switch.clone() })
+    let open_store: OpenStore = Box::new(move |file| {
+        let file = FileBackend::new(file)?;
+        Ok(Box::new(Full { file, full: switch.clone() }))
     });
     let start = Start { open_store: Some(open_store), ..Start::default() };
     let daemon = Daemon::start_with(place.config(1, &dial), start).unwrap_or_else(|error| panic!("{error}"));

@@ -4,7 +4,7 @@ use super::{
     place::{QUICK, clock, free, program, receive, send},
     trust::Fleet,
 };
-use cosmosmesh_node::{Client, ClientError, Disk};
+use cosmosmesh_node::{Client, ClientError, Disk, adapter::attach};
 use cosmosmesh_protocol::{
     id::NodeId,
     identity::Did,
@@ -12,7 +12,7 @@ use cosmosmesh_protocol::{
     node::{Batch, Change, Kept, Ticket},
     time::DtnTime,
 };
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Command, sync::atomic::AtomicBool, time::Duration};
 
 /// Entries of a segment.
 const SEGMENT: u64 = 1 << 14;
@@ -147,4 +147,35 @@ fn a_node_without_an_authority_keeps_no_log() {
     let client = Client::of(place.daemon(1, QUICK));
     let refused = client.log().expect_err("none");
     assert!(matches!(&refused, ClientError::Refused(refusal) if refusal.reason == "no_log"), "{refused}");
+}
+
+#[test]
+fn a_program_beside_a_daemon_reads_its_nodes_log_from_one_segment_to_the_next() {
+    let (fleet, address) = (Fleet::new(), free());
+    fleet.certify(1, "authority");
+    fleet.certify(2, "authority");
+    drop(fleet.listening(address, ""));
+    lengthen(&fleet.place.state(2).join("store.redb"), 2, SEGMENT + 5);
+    let two = fleet.listening(address, "");
+    let script = "
+import json, sys
+def ask(**asked):
+    print(json.dumps({'type': 'entries', **asked}), flush=True)
+    told = json.loads(sys.stdin.readline())
+    assert (told['type'], told['id']) == ('entries', asked['id']), told
+    return told
+assert json.loads(sys.stdin.readline())['type'] == 'hello'
+size = ask(id=1)['size']
+assert size > 16384 + 5, size
+first, = ask(id=2, most=1)['entries']
+assert (first['index'], first['words']) == (0, 'started, incarnation 1'), first
+both = ask(id=3, first=16383, most=2)['entries']
+assert [one['index'] for one in both] == [16383, 16384], both
+assert both[1]['words'] == 'refused: test, 16384 times up to then', both
+assert len(ask(id=4, first=10, most=5000)['entries']) == 1000
+assert ask(id=5, first=size + 1000000, most=1)['entries'] == []
+";
+    let mut command = Command::new("python3");
+    let status = attach(command.args(["-c", script]), &two, &two, &AtomicBool::new(false)).expect("it works");
+    assert!(status.success());
 }

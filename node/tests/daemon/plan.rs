@@ -1,7 +1,7 @@
 //! Daemons that plan together: over sockets, with a coordinator that is shut down, and seen by `ctl`.
 
 use super::place::{Place, QUICK, free, program, wait_until};
-use cosmosmesh_node::{Client, Daemon, PlanView};
+use cosmosmesh_node::{Client, Daemon, PlanView, Start, StartError};
 use std::{fs, net::SocketAddr, sync::Arc};
 
 /// Three daemons, each connected to the others, that share power in two slots. Node 1 gives; the others take.
@@ -122,19 +122,94 @@ fn a_coordinator_that_is_not_there_is_replaced_by_a_vote_and_follows_when_it_com
 /// The masks of everybody's answers.
 const MASKED: &str = "Masked(keys: \"mask-keys\", committee: [1, 2, 3], most: 50)";
 
-#[test]
-fn under_masks_daemons_agree_on_the_same_plan_with_the_keys_that_each_has_published() {
-    let mesh = Mesh::new();
-    let file = mesh.place.path().join("mask-keys");
-    let mut lines = String::new();
-    for node in 1..=3 {
+/// Makes the file of everybody's keys.
+fn publish(mesh: &Mesh) -> String {
+    let line = |node: u64| {
+        // Whatever the plan is: it is not looked at.
         let config = mesh.place.file(node, &mesh.text_with(node, MASKED));
         let mut program = program();
         let output = program.args(["node", "--mask-keys", "8", "--config"]).arg(&config).output();
         let output = output.expect("it runs");
         assert!(output.status.success(), "{output:?}");
-        lines += std::str::from_utf8(&output.stdout).expect("text");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let lines: String = (1..=3).map(line).collect();
+    fs::write(mesh.place.path().join("mask-keys"), &lines).expect("a file");
+    lines
+}
+
+#[test]
+fn under_noise_everybody_answers_until_its_budget_is_spent_and_tells_what_that_gave_away() {
+    let mesh = Mesh::new();
+    publish(&mesh);
+    let noise = "noise: (clip: 10, epsilon: 1e6, answers: 30)";
+    let answers = format!("{}, {noise}), solver: Exchange", MASKED.trim_end_matches(')'));
+    let start = |node: u64| {
+        let started = Daemon::start(mesh.place.config(node, &mesh.text_with(node, &answers)));
+        Arc::new(started.unwrap_or_else(|error| panic!("{error}")))
+    };
+    let daemons = [1, 2, 3].map(start);
+    let spent = |daemon: &Arc<Daemon>| plan(daemon).and_then(|plan| plan.spent);
+    wait_until("everybody's budget is spent", || {
+        daemons.iter().all(|daemon| spent(daemon).is_some_and(|spent| spent.exhausted))
+    });
+    for daemon in &daemons {
+        let spent = spent(daemon).expect("it has answered");
+        assert_eq!((spent.answers, spent.delta), (30, 1e-6));
+        assert!(spent.epsilon > 0.95e6 && spent.epsilon <= 1e6, "{spent:?}");
     }
+    wait_until("everyone holds a version", || daemons.iter().all(committed));
+    let plans: Vec<PlanView> = daemons.iter().map(|daemon| plan(daemon).expect("a plan")).collect();
+    assert!(plans.iter().all(|plan| plan.version == plans[0].version));
+    assert_ne!(plans[0].committed.as_deref(), Some("converged"), "noise hides how near it is");
+    assert!(plans[0].to_string().contains("given away by 30 answers: epsilon"), "{}", plans[0]);
+    // As good as the noise lets it be: of nothing planned, slot 0 would be short by some units.
+    for slot in 0..2 {
+        let sum: f64 = plans.iter().map(|plan| plan.values[0].slots[slot]).sum();
+        assert!(sum.abs() < 2.0 && sum.abs() > 1e-9, "slot {slot}: {sum}");
+    }
+    drop(daemons);
+    let again = start(1);
+    wait_until("it knows its plan", || plan(&again).is_some_and(|plan| plan.committed.is_some()));
+    assert!(spent(&again).is_none_or(|spent| spent.answers == 30), "a restart gives nothing back");
+}
+
+#[test]
+fn with_a_store_that_is_lost_or_set_aside_goes_the_seed_of_masks_so_that_none_is_used_twice() {
+    let mesh = Mesh::new();
+    publish(&mesh);
+    let start = |set_aside_store| {
+        let start = Start { set_aside_store, ..Start::default() };
+        Daemon::start_with(mesh.place.config(1, &mesh.text_with(1, MASKED)), start)
+    };
+    drop(start(false).unwrap_or_else(|error| panic!("{error}")));
+    let (seed, store) = (mesh.place.state(1).join("mask-seed"), mesh.place.state(1).join("store.redb"));
+    for (number, damage) in [(1, None), (2, Some("this is no store"))] {
+        let before = fs::read(&seed).expect("a seed");
+        match damage {
+            None => fs::remove_file(&store).expect("it was there"),
+            Some(text) => fs::write(&store, text).expect("a file"),
+        }
+        let refused = |started: Result<Daemon, StartError>| started.map(drop).expect_err("it does not start");
+        let error = refused(start(false));
+        assert!(matches!(error, StartError::CorruptStore { .. }), "{error}");
+        assert_eq!(fs::read(&seed).expect("a seed"), before, "nothing was asked for");
+        let error = refused(start(true)).to_string();
+        assert!(error.contains("other keys of this node"), "{error}");
+        let aside = seed.with_extension(format!("redb.corrupt-{number}"));
+        assert_eq!(fs::read(aside).expect("set aside"), before);
+        assert_ne!(fs::read(&seed).expect("another one"), before);
+        // With its new keys published, the node takes part again.
+        publish(&mesh);
+        drop(start(false).unwrap_or_else(|error| panic!("{error}")));
+    }
+}
+
+#[test]
+fn under_masks_daemons_agree_on_the_same_plan_with_the_keys_that_each_has_published() {
+    let mesh = Mesh::new();
+    let file = mesh.place.path().join("mask-keys");
+    let lines = publish(&mesh);
     let start = |node: u64| Daemon::start(mesh.place.config(node, &mesh.text_with(node, MASKED)));
     let problem = |text: &str| {
         fs::write(&file, text).expect("a file");
@@ -195,4 +270,51 @@ fn a_later_horizon_is_planned_from_the_prices_of_the_one_before_and_is_there_aft
     wait_until("it knows its plan", || plan(&daemons[2]).is_some_and(|plan| plan.committed.is_some()));
     let after = plan(&daemons[2]).expect("a plan");
     assert_eq!((after.horizon, after.values), (1, before.values));
+}
+
+/// The names of what has a price at a daemon.
+fn priced(daemon: &Arc<Daemon>) -> Vec<String> {
+    plan(daemon).expect("a plan").prices.into_iter().map(|price| price.name).collect()
+}
+
+#[test]
+fn what_a_later_horizon_leaves_out_is_as_in_the_one_before_also_after_a_restart() {
+    let mesh = Mesh::new();
+    let daemon = mesh.start(1);
+    let term = "terms: [(commodity: \"power\", preferred: [3, 6], curvature: 1, min: [0, 0], max: [10, 10])]";
+    let next = |daemon: &Arc<Daemon>, text: &str| Client::of(daemon.clone()).next_horizon(text);
+    let feed =
+        "constraints: [(name: \"feed\", commodity: \"power\", kind: Envelope, members: [1, 2], max: 3)]";
+    assert_eq!(next(&daemon, &format!("(horizon: 1, {feed}, {term})")).expect("it begins"), 1);
+    assert_eq!(next(&daemon, &format!("(horizon: 2, {term})")).expect("it begins"), 2);
+    let there = ["power[0]", "power[1]", "feed[0]", "feed[1]"];
+    wait_until("it is seen", || priced(&daemon) == there);
+    drop(daemon);
+    let again = mesh.start(1);
+    assert_eq!(plan(&again).expect("a plan").horizon, 2);
+    wait_until("it is seen", || !priced(&again).is_empty());
+    assert_eq!(priced(&again), there);
+}
+
+#[test]
+fn a_horizon_that_the_node_refuses_is_not_begun_at_the_next_start() {
+    let mesh = Mesh::new();
+    let kept = mesh.place.state(1).join("horizon.ron");
+    let mut daemon = mesh.start(1);
+    // Beyond what the node counts.
+    let beyond = 1_u64 << 56;
+    let term = "terms: [(commodity: \"power\", preferred: [3, 6], curvature: 1, min: [0, 0], max: [10, 10])]";
+    for horizon in [0, 1] {
+        if horizon > 0 {
+            let text = format!("(horizon: {horizon}, {term})");
+            assert_eq!(Client::of(daemon.clone()).next_horizon(&text).expect("it begins"), horizon);
+        }
+        let before = fs::read(&kept).ok();
+        let refused = Client::of(daemon.clone()).next_horizon(&format!("(horizon: {beyond}, {term})"));
+        refused.expect_err("the node does not count so far");
+        assert_eq!(fs::read(&kept).ok(), before);
+        drop(daemon);
+        daemon = mesh.start(1);
+        assert_eq!(plan(&daemon).map(|plan| plan.horizon), Some(horizon));
+    }
 }

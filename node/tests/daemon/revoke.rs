@@ -5,7 +5,7 @@ use super::{
     place::{program, wait_until},
     trust::Fleet,
 };
-use cosmosmesh_node::{Client, ClientError, Daemon, Disk, Refusal, Start};
+use cosmosmesh_node::{Client, ClientError, Daemon, OpenStore, Refusal, Start};
 use cosmosmesh_protocol::{
     id::NodeId,
     identity::{Cause, KeyId, KeyPair, MAX_REVOKED, RevocationList, Revoked},
@@ -13,7 +13,7 @@ use cosmosmesh_protocol::{
 };
 use redb::backends::FileBackend;
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     path::Path,
     sync::{
         Arc,
@@ -31,10 +31,9 @@ fn issuer(fleet: &Fleet, more: &str, full: &Arc<AtomicBool>) -> Arc<Daemon> {
     let peers = fleet.place.peer(1, "Inbound");
     let trust = fleet.trust(2, ", issuer: \"authority\", statements: [\"certificate-1\"]");
     let switch = full.clone();
-    let open_store = Box::new(move |path: &Path| {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let file = FileBackend::new(file).expect("a plain file");
-        Disk::open_on(Full { file, full: switch.clone() })
+    let open_store: OpenStore = Box::new(move |file| {
+        let file = FileBackend::new(file)?;
+        Ok(Box::new(Full { file, full: switch.clone() }))
     });
     let start = Start { open_store: Some(open_store), ..Start::default() };
     let config = fleet.place.config(2, &format!("{more} peers: [{peers}], {trust}"));

@@ -1,12 +1,14 @@
 //! Stores that are gone, empty, another's, taken away while they are used, or panic: nothing is begun anew that was not asked for.
 
-use super::place::{LIFETIME, Place, QUICK, pair, receive, send, wait_until};
-use cosmosmesh_node::{Client, Config, Daemon, Disk, DiskError, Start, StartError};
+use super::{
+    clocks::YEAR_MS,
+    place::{LIFETIME, Place, QUICK, pair, receive, send, wait_until},
+};
+use cosmosmesh_node::{Client, Config, Daemon, Disk, DiskError, OpenStore, Start, StartError};
 use cosmosmesh_protocol::{envelope::Purpose, id::NodeId};
-use redb::{StorageBackend, backends::FileBackend};
+use redb::{StorageBackend, TableDefinition, backends::FileBackend};
 use std::{
-    fs::{self, OpenOptions},
-    io,
+    fs, io,
     path::Path,
     sync::{
         Arc,
@@ -88,29 +90,54 @@ fn a_store_of_before_or_of_another_node_is_not_taken_for_ours() {
     assert_eq!(fs::read(&path).expect("it is there"), untouched, "nothing is written to it");
 }
 
-#[test]
+/// Sets the store aside by a clock that is off by so many milliseconds, and tells the incarnation after that of the new one.
 #[expect(clippy::disallowed_methods, reason = "incarnations of begun stores go by the machine's time")]
-fn a_store_that_is_set_aside_again_counts_on_from_the_one_before_whatever_the_clock_says() {
-    use super::clocks::{YEAR_MS, clock_from};
+fn begun_anew(config: Config, off: i64) -> u32 {
+    use super::clocks::clock_from;
     use std::{
         sync::atomic::AtomicI64,
         time::{SystemTime, UNIX_EPOCH},
     };
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+    let base = i64::try_from(since_1970).expect("not so long") - 946_684_800_000;
+    let (path, off) = (config.store_file(), Arc::new(AtomicI64::new(off)));
+    let start = Start { set_aside_store: true, civil: Some(clock_from(base, &off)), ..Start::default() };
+    drop(Daemon::start_with(config, start).unwrap_or_else(|error| panic!("{error}")));
+    Disk::open_existing(&path, true).expect("it was made").begin_incarnation().expect("written")
+}
+
+#[test]
+fn a_store_that_is_set_aside_again_counts_on_from_the_one_before_whatever_the_clock_says() {
     let place = Place::new();
     let config = used(&place);
     let path = config().store_file();
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-    let base = i64::try_from(since_1970).expect("not so long") - 946_684_800_000;
-    let begun_anew = |off: i64| {
-        fs::remove_file(&path).expect("it was there");
-        let off = Arc::new(AtomicI64::new(off));
-        let start = Start { set_aside_store: true, civil: Some(clock_from(base, &off)), ..Start::default() };
-        drop(Daemon::start_with(config(), start).unwrap_or_else(|error| panic!("{error}")));
-        Disk::open_existing(&path, true).expect("it was made").begin_incarnation().expect("written")
-    };
-    let first = begun_anew(2 * YEAR_MS);
-    let second = begun_anew(0);
+    fs::remove_file(&path).expect("it was there");
+    let first = begun_anew(config(), 2 * YEAR_MS);
+    fs::remove_file(&path).expect("it was there");
+    let second = begun_anew(config(), 0);
     assert!(second >= first, "{second} after {first}");
+}
+
+#[test]
+fn a_store_that_cannot_be_read_to_its_end_is_set_aside_with_its_count_though_the_marker_is_lost() {
+    let place = Place::new();
+    let config = used(&place);
+    let path = config().store_file();
+    fs::remove_file(&path).expect("it was there");
+    let first = begun_anew(config(), 2 * YEAR_MS);
+    let database = redb::Database::open(&path).expect("a database");
+    let writing = database.begin_write().expect("nobody else writes");
+    let inbox: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("inbox");
+    writing.open_table(inbox).expect("it has one").insert(7, &b"no message"[..]).expect("written");
+    writing.commit().expect("written");
+    drop(database);
+    let held = fs::read(&path).expect("a store");
+    fs::remove_file(path.with_file_name("store.id")).expect("it was there");
+    let error = refusal(config());
+    assert!(matches!(error, StartError::CorruptStore { source: DiskError::Inbox(_), .. }), "{error}");
+    assert!(fs::read(&path).expect("a store") == held, "nothing is written to it");
+    let second = begun_anew(config(), 0);
+    assert!(second > first, "{second} after {first}");
 }
 
 #[test]
@@ -235,10 +262,9 @@ fn a_store_that_panics_is_told_and_opened_again() {
     place.did(2);
     let now = Arc::new(AtomicBool::new(false));
     let switch = now.clone();
-    let open_store = Box::new(move |path: &Path| {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let file = FileBackend::new(file).expect("a plain file");
-        Disk::open_on(Panics { file, now: switch.clone() })
+    let open_store: OpenStore = Box::new(move |file| {
+        let file = FileBackend::new(file)?;
+        Ok(Box::new(Panics { file, now: switch.clone() }))
     });
     let start = Start { open_store: Some(open_store), ..Start::default() };
     let config = place.config(1, &format!("peers: [{}], {QUICK}", place.peer(2, "Inbound")));

@@ -12,6 +12,7 @@ mod latest;
 mod membership;
 mod privacy;
 mod rounding;
+mod stage;
 mod status;
 mod succession;
 mod thresholds;
@@ -166,18 +167,18 @@ impl Planning {
         Some(())
     }
 
-    /// A coordinator of the present members with the method of the settings, or the one that suits the contact plan; and why.
-    fn coordinate(
+    /// A coordinator of `members` with the method of the settings, or the one that suits the contact plan; and why.
+    fn coordinator_of(
         &self,
         id: NodeId,
         now: Instant,
         plan: &ContactPlan,
         max_payload: usize,
         round: u32,
+        members: Vec<NodeId>,
     ) -> Option<(Coordinator, MethodSettings, &'static str)> {
         let config = &self.config;
         let (mut settings, mut why) = (config.settings, "configured");
-        let members = self.membership.present();
         if let Some(outlook) = config.auto {
             let span = (now, now.saturating_add(outlook));
             let choice = choose(plan, id, &members, config.couplings.len(), span, config.pace.deadline);
@@ -228,7 +229,8 @@ impl Node {
             return Ok(());
         }
         let stage = PlanStage::relaxed(planning.config.horizon);
-        let started = planning.coordinate(id, now, &self.plan, self.config.max_payload, 1);
+        let members = planning.membership.present();
+        let started = planning.coordinator_of(id, now, &self.plan, self.config.max_payload, 1, members);
         let refused = || InputError::NotConfigured { what: "this plan" };
         let (mut coordinator, settings, why) = started.ok_or_else(refused)?;
         let prices = vec![0.0; planning.config.couplings.len()];
@@ -247,14 +249,39 @@ impl Node {
     }
 
     /// Coordinates `stage` from `prices`, with the members that there are, from a round on; whether there is something to coordinate.
-    fn coordinate_from(&mut self, stage: PlanStage, round: u32, prices: &[f64]) -> Option<MethodSettings> {
+    fn coordinate_from(&mut self, stage: PlanStage, round: u32, prices: &[f64]) -> bool {
+        let members = self.planning.as_ref().and_then(|planning| planning.members_of(stage));
+        members.is_some_and(|members| self.coordinate(stage, round, prices, members))
+    }
+
+    /// As [`Node::coordinate_from`], with these members.
+    fn coordinate(&mut self, stage: PlanStage, round: u32, prices: &[f64], members: Vec<NodeId>) -> bool {
+        let asked = self.open_stage(stage, round, prices, members);
+        let opened = asked.is_some();
+        if let Some(asked) = asked {
+            self.run_masks(asked);
+            self.keep_led();
+        }
+        opened
+    }
+
+    /// A coordinator for `stage`, with its masks open; who is to be asked. `None` when there is nobody to be asked, or there are no keys for it.
+    fn open_stage(
+        &mut self,
+        stage: PlanStage,
+        round: u32,
+        prices: &[f64],
+        members: Vec<NodeId>,
+    ) -> Option<Vec<NodeId>> {
         let (now, id) = (self.now, self.config.id);
         let planning = self.planning.as_mut()?;
         // Under masks members may not open what a new sum would begin with: then what was agreed on is what there is.
-        let before = planning.coordinator.as_ref().filter(|last| last.horizon() == stage.0);
+        let before = planning.coordinator.as_ref();
+        let before = before.filter(|last| PlanStage(last.horizon()).horizon() == stage.horizon());
         let agreed = before.filter(|_| planning.private.is_some()).and_then(Coordinator::agreement);
+        let here = members.clone();
         let (mut coordinator, settings, _) =
-            planning.coordinate(id, now, &self.plan, self.config.max_payload, round)?;
+            planning.coordinator_of(id, now, &self.plan, self.config.max_payload, round, members)?;
         if let Some(floor) = planning.thresholds.and_then(|thresholds| thresholds.floor(stage)) {
             coordinator = coordinator.rounding(&planning.config.couplings, floor);
         }
@@ -264,12 +291,9 @@ impl Node {
         let asked = resumed.or_else(|_| coordinator.resume(now, stage.0, round, &zeros)).ok()?;
         (planning.coordinator, planning.commit) = (Some(coordinator.going_on_from(agreed)), None);
         planning.membership.begin();
-        if !self.open_masks(settings) {
-            return None;
-        }
-        self.run_masks(asked);
-        self.keep_led();
-        Some(settings)
+        let left_out = planning.membership.leave_out(&here);
+        self.tell_left_out(stage, round, &left_out);
+        self.open_masks(settings).then_some(asked)
     }
 
     /// Keeps where a coordinator without an asset is.
@@ -302,7 +326,8 @@ impl Node {
         if !self.admits_to(source, action) {
             return;
         }
-        let Some(planning) = &self.planning else { return };
+        let now = self.now;
+        let Some(planning) = self.planning.as_mut() else { return };
         if Notice::is_one(payload) {
             return match Notice::decode(payload) {
                 Ok(notice) => self.on_notice(source, notice),
@@ -313,7 +338,8 @@ impl Node {
             return self.on_masked_message(source, payload);
         }
         if let Ok(request) = Request::decode(payload) {
-            if request.term < planning.term || !planning.may_lead(source, request.term) {
+            let near = planning.may_follow(now, request.term);
+            if request.term < planning.term || !planning.may_lead(source, request.term) || !near {
                 return self.refuse_coordinator(source, request.term);
             }
             return self.on_request(source, &request);

@@ -363,14 +363,14 @@ impl Fleet {
 
     /// The values that nodes hold, by their latest reports.
     pub(crate) fn held(&self) -> Vec<Vec<f64>> {
-        let held = |host: &Host| {
-            let values = host.reports.iter().rev().find_map(|report| match report {
-                Report::PlanLocal { values, .. } => Some(values.clone()),
-                _ => None,
-            });
-            values.expect("a plan")
-        };
-        self.hosts.values().map(held).collect()
+        (1..=NODES).map(|node| self.held_by(node).expect("a plan")).collect()
+    }
+
+    pub(crate) fn held_by(&self, node: u64) -> Option<Vec<f64>> {
+        self.hosts[&node].reports.iter().rev().find_map(|report| match report {
+            Report::PlanLocal { values, .. } => Some(values.clone()),
+            _ => None,
+        })
     }
 
     /// What becomes of a node that crashes from what its host kept.

@@ -241,3 +241,127 @@ fn under_masks_a_successor_and_a_member_that_crashes_go_on_with_thresholds() {
         assert_whole_and_feasible(&fleet, &read, &format!("{node} failed at {fails_at} s"));
     }
 }
+
+fn told(fleet: &Fleet, node: u64) -> Vec<(u64, bool, &'static str)> {
+    let reports = fleet.hosts[&node].reports.iter();
+    let member = |report: &Report| match report {
+        Report::PlanMember { member, present, why, .. } => Some((member.0, *present, *why)),
+        _ => None,
+    };
+    reports.filter_map(member).collect()
+}
+
+fn outcomes(fleet: &Fleet, nodes: &[u64]) -> Vec<Option<Outcome>> {
+    nodes.iter().map(|node| fleet.committed(*node).last().map(|version| version.2)).collect()
+}
+
+/// A sum that is opened shows `least` assets at least, whatever sums before it are taken off: then some of the four may stay.
+fn masked_without_successors(kind: Kind) -> Fleet {
+    let (setup, _) = auction(kind);
+    Fleet::with(Setup { masks: Some(2), quorum: 2, successors: Vec::new(), ..setup })
+}
+
+/// Seconds until a stage after the relaxed one is asked for.
+fn asked_by_thresholds(fleet: &mut Fleet) -> u64 {
+    let whole = |report: &Report| matches!(report, Report::PlanRound(round) if round.horizon > 0);
+    let asked = (0..20_000_u64).find(|_| {
+        fleet.run_for(Duration::from_secs(1));
+        fleet.hosts[&1].reports.iter().any(whole)
+    });
+    asked.expect("it happens")
+}
+
+#[test]
+fn under_masks_who_is_gone_before_requests_are_decided_is_planned_without() {
+    for kind in [Kind::QuasiNewton, Kind::Asynchronous, Kind::AsynchronousExchange] {
+        let moment = asked_by_thresholds(&mut {
+            let mut fleet = masked_without_successors(kind);
+            fleet.input(1, Input::StartPlan);
+            fleet
+        });
+        // Before the first question by thresholds, and after it.
+        for fails_at in [moment - 40, moment + 2] {
+            let what = format!("{} at {fails_at} s", kind.word());
+            let mut fleet = masked_without_successors(kind);
+            fleet.input(1, Input::StartPlan);
+            fleet.run_for(Duration::from_secs(fails_at));
+            fleet.put_down(4);
+            fleet.run_for(Duration::from_secs(60_000));
+            // Without one more the others' sums would show what it wants.
+            let told = told(&fleet, 1);
+            let left: Vec<u64> = told.iter().filter(|one| one.2 == "left_out").map(|one| one.0).collect();
+            assert!(matches!(left[..], [2] | [3]), "{what}: {told:?}");
+            assert!(told.iter().any(|one| one.0 == 4 && !one.1), "{what}: {told:?}");
+            let kept = [1, if left == [2] { 3 } else { 2 }];
+            let converged = Some(Outcome::Converged);
+            assert_eq!(outcomes(&fleet, &kept), [converged; 2], "{what}");
+            assert_eq!(
+                outcomes(&fleet, &left),
+                [None],
+                "{what}: nobody has a plan that others do not count on"
+            );
+            let held = fleet.held();
+            let passes = |node: u64| &held[node as usize - 1][..SLOTS];
+            assert!(kept.iter().all(|node| passes(*node).iter().all(|x| *x == 0.0 || *x == 1.0)), "{what}");
+            let used = |slot: usize| kept.iter().map(|node| passes(*node)[slot]).sum::<f64>();
+            assert!((0..SLOTS).all(|slot| used(slot) <= 1.0) && (0..SLOTS).any(|slot| used(slot) == 1.0));
+            // The next horizon begins with whoever is there.
+            fleet.enter_horizon(1, &[1, 2, 3]);
+            fleet.run_for(Duration::from_secs(60_000));
+            assert_eq!(outcomes(&fleet, &[1, 2, 3]), [converged; 3], "{what}");
+        }
+    }
+}
+
+#[test]
+fn under_masks_a_horizon_in_which_nobody_can_be_summed_ends_and_nobody_takes_anything() {
+    for kind in [Kind::QuasiNewton, Kind::Asynchronous] {
+        let moment = asked_by_thresholds(&mut {
+            let (mut fleet, _) = masked(kind);
+            fleet.input(1, Input::StartPlan);
+            fleet
+        });
+        // Whoever else could be left out is a candidate.
+        let (mut fleet, _) = masked(kind);
+        fleet.input(1, Input::StartPlan);
+        fleet.run_for(Duration::from_secs(moment - 40));
+        fleet.put_down(4);
+        fleet.run_for(Duration::from_secs(60_000));
+        assert_eq!(outcomes(&fleet, &[1, 2, 3]), [Some(Outcome::Absent); 3], "{kind:?}");
+        for values in fleet.held().iter().take(3) {
+            assert_eq!(values[..SLOTS], [0.0; SLOTS], "{kind:?}");
+            assert!(values[SLOTS..].iter().all(|sent| *sent < 1e-6), "{kind:?}: nothing is sent: {values:?}");
+        }
+        // What was ended is known after a crash too, and the next horizon begins with whoever is there.
+        fleet.restart(2);
+        fleet.enter_horizon(1, &[1, 2, 3]);
+        fleet.run_for(Duration::from_secs(60_000));
+        assert_eq!(outcomes(&fleet, &[1, 2, 3]), [Some(Outcome::Converged); 3], "{kind:?}");
+    }
+}
+
+#[test]
+fn under_masks_who_comes_late_waits_for_the_next_horizon_and_keeps_nobody_from_this_one() {
+    for kind in [Kind::QuasiNewton, Kind::Asynchronous, Kind::AsynchronousExchange] {
+        let (mut fleet, _) = masked(kind);
+        fleet.put_down(4);
+        fleet.input(1, Input::StartPlan);
+        // It is retired by then, and the others have begun.
+        fleet.run_for(Duration::from_secs(900));
+        fleet.hosts.get_mut(&4).expect("a host").down = false;
+        fleet.input(4, Input::Timeout);
+        fleet.run_for(Duration::from_secs(60_000));
+        let converged = Some(Outcome::Converged);
+        // Without rounds two of three begin, which is fewer than the quorum: they begin again when the fourth is there, and it takes part.
+        let found = outcomes(&fleet, &[1, 2, 3, 4]);
+        assert_eq!(found[..3], [converged; 3], "{kind:?}: {:?}", told(&fleet, 1));
+        assert_eq!(found[3], converged.filter(|_| kind != Kind::QuasiNewton), "{kind:?}");
+        let whole = |node: u64| {
+            fleet.held_by(node).is_some_and(|x| x[..SLOTS].iter().all(|x| *x == 0.0 || *x == 1.0))
+        };
+        assert!((1..=3).all(whole), "{kind:?}");
+        fleet.enter_horizon(1, &[1, 2, 3, 4]);
+        fleet.run_for(Duration::from_secs(60_000));
+        assert_eq!(outcomes(&fleet, &[1, 2, 3, 4]), [converged; 4], "{kind:?}");
+    }
+}

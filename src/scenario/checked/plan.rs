@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use cosmosmesh_protocol::planning::{privacy::noise::WhenSpent, solver::Kind};
+pub use cosmosmesh_protocol::planning::privacy::noise::NoiseBudget as NoiseSpec;
+use cosmosmesh_protocol::planning::solver::Kind;
 
 use crate::units::{AssetIndex, SimTime};
 
@@ -100,23 +101,6 @@ pub struct MaskSpec {
     pub changes: u32,
     /// Noise on answers.
     pub noise: Option<NoiseSpec>,
-}
-
-/// Local differential privacy of answers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NoiseSpec {
-    /// Values are clipped to ± this.
-    pub clip: f64,
-    /// And whole answers to this norm.
-    pub norm: Option<f64>,
-    /// The budget ε for the plan.
-    pub epsilon: f64,
-    /// At this δ.
-    pub delta: f64,
-    /// For how many answers it lasts.
-    pub answers: u32,
-    /// What happens then.
-    pub when_spent: WhenSpent,
 }
 
 /// A receding horizon.

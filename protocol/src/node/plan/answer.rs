@@ -54,10 +54,11 @@ impl Node {
             let (values, state) = (asset.values().to_vec(), asset.snapshot());
             self.put(vec![Kept::Plan as u8], state);
             let (horizon, whole) = (stage.horizon(), !stage.is_relaxed());
-            if matches!(request.question, Question::Whole { .. }) && request.committed.is_none() {
-                // Nothing is decided while thresholds rise.
+            if matches!(request.question, Question::Whole { .. }) {
                 self.keep_choices_taken(request);
-            } else {
+            }
+            // Nothing is decided while thresholds rise.
+            if !matches!(request.question, Question::Whole { .. }) || request.committed.is_some() {
                 self.report(Report::PlanLocal { horizon, whole, round: request.round, values });
             }
         }

@@ -47,8 +47,11 @@ impl Node {
             return;
         }
         let stage = PlanStage(coordinator.horizon());
-        let quorum = planning.config.pace.quorum;
-        if outcome == Outcome::Absent && coordinator.agreed() < quorum {
+        let quorum = match outcome {
+            Outcome::Absent => planning.config.pace.quorum,
+            _ => planning.config.pace.quorum.min(coordinator.members().count()),
+        };
+        if coordinator.agreed() < quorum {
             let (round, prices) = (coordinator.round().saturating_add(1), coordinator.prices().to_vec());
             self.report(Report::ModuleRefused { reason: "plan_no_quorum" });
             self.coordinate_from(stage, round, &prices);

@@ -186,7 +186,8 @@ impl Node {
         planning.term = term;
         (planning.auction, planning.commit, planning.thresholds) = (None, None, None);
         let (stage, round) = (PlanStage(heard.horizon), heard.round.saturating_add(1));
-        let begun = planning.coordinate(id, now, &self.plan, max_payload, round);
+        let members = planning.membership.present();
+        let begun = planning.coordinator_of(id, now, &self.plan, max_payload, round, members);
         let Some((coordinator, settings, _)) = begun else { return };
         self.report(Report::PlanSolver { solver: settings.kind.word(), why: "the coordinator is silent" });
         self.report(Report::PlanTerm { term, coordinator: id });

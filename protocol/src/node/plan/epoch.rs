@@ -20,8 +20,10 @@ impl Node {
         }
         let (stage, round) = (PlanStage(coordinator.horizon()), coordinator.round().saturating_add(1));
         let prices = coordinator.prices().to_vec();
+        // Members hold each epoch's sums against themselves alone.
+        let members = planning.all_of(stage);
         planning.term = next;
         self.report(Report::PlanTerm { term: next, coordinator: id });
-        self.coordinate_from(stage, round, &prices).is_some()
+        self.coordinate(stage, round, &prices, members)
     }
 }

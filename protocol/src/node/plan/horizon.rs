@@ -78,6 +78,11 @@ impl PlanStage {
     pub(super) const fn is_last(self) -> bool {
         self.next().is_relaxed()
     }
+
+    /// Whether it has two: as many as it takes to decide requests and to plan the rest.
+    pub(super) const fn has_two_more(self) -> bool {
+        !self.is_last() && !self.next().is_last()
+    }
 }
 
 impl Node {

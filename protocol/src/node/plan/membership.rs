@@ -16,7 +16,7 @@ use super::{Node, PlanStage, Planning};
 use crate::{
     id::NodeId,
     node::{Report, Timer},
-    planning::notice::Notice,
+    planning::{notice::Notice, solver::Coordinator},
     time::Instant,
 };
 use alloc::{collections::BTreeMap, collections::BTreeSet, vec::Vec};
@@ -36,6 +36,8 @@ pub(super) struct Membership {
     retired: BTreeSet<NodeId>,
     /// Under masks, those whose coming or going waits for others'.
     held: BTreeSet<NodeId>,
+    /// Those who are here, and are left out of the rest of the horizon, so that who is gone is not told apart.
+    left_out: BTreeSet<NodeId>,
     /// Since when an answer is due, for those asked and not heard of since.
     asked: BTreeMap<NodeId, Instant>,
 }
@@ -57,7 +59,8 @@ impl Joining {
 impl Membership {
     pub(super) fn new(members: &[NodeId]) -> Self {
         let present = members.iter().copied().collect();
-        Self { present, retired: BTreeSet::new(), held: BTreeSet::new(), asked: BTreeMap::new() }
+        let (retired, held, left_out) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { present, retired, held, left_out, asked: BTreeMap::new() }
     }
 
     pub(super) fn present(&self) -> Vec<NodeId> {
@@ -94,6 +97,20 @@ impl Membership {
         self.held.clear();
     }
 
+    /// Since when an answer of a node is due.
+    pub(super) fn asked_since(&self, node: NodeId) -> Option<Instant> {
+        self.asked.get(&node).copied()
+    }
+
+    /// Those who are here and not among `members`, or were not before and are now: who of them that is news of.
+    pub(super) fn leave_out(&mut self, members: &[NodeId]) -> Vec<(NodeId, bool)> {
+        let out: BTreeSet<NodeId> =
+            self.present.iter().copied().filter(|one| !members.contains(one)).collect();
+        let news = self.left_out.symmetric_difference(&out).map(|one| (*one, !out.contains(one))).collect();
+        self.left_out = out;
+        news
+    }
+
     /// Nothing is due any more.
     pub(super) fn settle(&mut self) {
         self.asked.clear();
@@ -107,6 +124,7 @@ impl Membership {
 
     fn drop(&mut self, node: NodeId) -> bool {
         self.retired.remove(&node);
+        self.left_out.remove(&node);
         self.asked.remove(&node);
         self.present.remove(&node)
     }
@@ -218,11 +236,8 @@ impl Node {
         }
         planning.membership.heard(from);
         let new = planning.membership.take(from);
-        if planning
-            .coordinator
-            .as_ref()
-            .is_some_and(|coordinator| coordinator.members().any(|one| one == from))
-        {
+        let of = |coordinator: &Coordinator| coordinator.members().any(|one| one == from);
+        if planning.coordinator.as_ref().is_some_and(of) {
             planning.membership.held.remove(&from);
         }
         let Some(coordinator) = &planning.coordinator else { return };
@@ -257,7 +272,7 @@ impl Node {
             self.tell_members(stage, round, &[from], false, "left");
             self.leave_auction(from);
         } else if was && open {
-            if !self.keep_shares(&[from], "left_kept") {
+            if !self.begins_thresholds_without(&[from], "left") && !self.keep_shares(&[from], "left_kept") {
                 self.regroup(&[from], false, "left");
             }
         } else if was {
@@ -297,8 +312,10 @@ impl Node {
         if !again.is_empty() {
             self.leave_out(&again);
         }
-        if !gone.is_empty() && !self.keep_shares(&gone, "absent_kept") {
-            self.regroup(&gone, false, "absent");
+        if !gone.is_empty() && !self.begins_thresholds_without(&gone, "absent") {
+            if !self.keep_shares(&gone, "absent_kept") {
+                self.regroup(&gone, false, "absent");
+            }
         }
         true
     }
@@ -309,7 +326,7 @@ impl Node {
         let Some(least) = planning.config.privacy.as_ref().map(|masks| masks.changes) else { return false };
         planning.membership.held.extend(changed);
         // What members would not open is not begun.
-        planning.membership.held.len() < least || !planning.could_begin()
+        planning.membership.held.len() < least || !planning.could_begin_with(&planning.membership.present())
     }
 
     /// Under masks, keeps the last answers of members that are gone in the sum, unless enough of them are; whether it did.
@@ -360,7 +377,7 @@ impl Node {
         self.coordinate_from(stage, round, &prices);
     }
 
-    fn tell_members(
+    pub(super) fn tell_members(
         &mut self,
         stage: PlanStage,
         round: u32,

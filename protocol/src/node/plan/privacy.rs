@@ -280,6 +280,16 @@ impl Private {
         self.party.as_mut().is_some_and(Party::take_exhausted)
     }
 
+    /// Whether nobody can be summed with whoever is here ([`Party::take_blocked`]).
+    pub(super) fn take_blocked(&mut self) -> bool {
+        self.party.as_mut().is_some_and(Party::take_blocked)
+    }
+
+    /// What this coordinator's windows are; `None` elsewhere.
+    pub(super) fn aggregator(&self) -> Option<&Aggregator> {
+        Some(self.party.as_ref()?.gathering()?.aggregator())
+    }
+
     /// The method that a term's masks were made for.
     pub(super) fn fixed(&self, term: u32) -> Option<MethodSettings> {
         self.method.filter(|(of, _)| *of == term).map(|(_, settings)| settings)
@@ -396,15 +406,6 @@ impl Planning {
             Err(_) => return None,
         }
         Some(())
-    }
-
-    /// Whether members would open a sum that begins anew with those who take part.
-    pub(super) fn could_begin(&self) -> bool {
-        let party = self.private.as_ref().and_then(|private| private.party.as_ref());
-        let present = self.membership.present();
-        party
-            .and_then(Party::gathering)
-            .is_none_or(|gathering| gathering.aggregator().could_begin_with(present.iter().copied()))
     }
 }
 
@@ -565,7 +566,7 @@ impl Node {
             Err(error) => self.refuse_mask(&error),
         }
         self.send_masks();
-        if self.begins_epoch() {
+        if self.begins_epoch() || self.goes_on_without() {
             return;
         }
         self.ask(asked);

@@ -15,9 +15,6 @@ use crate::{
     time::Instant,
 };
 
-/// No fleet elects so often while a member is away: a term further ahead is made up, to leave the others no terms to stand for.
-const MAX_AHEAD: u32 = 1 << 16;
-
 impl Planning {
     /// The coordinator of a term.
     pub(super) fn leader(&self, term: u32) -> NodeId {
@@ -28,11 +25,10 @@ impl Planning {
         }
     }
 
-    /// Whether `id` may coordinate in a term: it is that one's candidate, the term may have been reached, and under masks the mission published keys for it.
+    /// Whether `id` may coordinate in a term: it is that one's candidate, and under masks the mission published keys for it. How far ahead it may be is
+    /// [`Planning::may_follow`].
     pub(super) fn may_lead(&self, id: NodeId, term: u32) -> bool {
-        id == self.leader(term)
-            && term.saturating_sub(self.term) <= MAX_AHEAD
-            && self.private.as_ref().is_none_or(|private| private.covers(term))
+        id == self.leader(term) && self.private.as_ref().is_none_or(|private| private.covers(term))
     }
 
     /// How many terms it takes from this one to the next of `id`; `None` when it is no candidate.

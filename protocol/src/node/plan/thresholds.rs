@@ -29,6 +29,15 @@ pub(super) struct Thresholds {
 }
 
 impl Thresholds {
+    /// A stage in which nobody takes anything.
+    const fn nothing(stage: PlanStage) -> Self {
+        Self { stage, withdrawn: FLOORS }
+    }
+
+    pub(super) const fn withdrawn(self) -> u32 {
+        self.withdrawn
+    }
+
     /// The floor of a coordinator that coordinates `stage`, if that is the stage of thresholds.
     pub(super) fn floor(self, stage: PlanStage) -> Option<u32> {
         let steps = self.withdrawn.min(FLOORS);
@@ -93,9 +102,14 @@ impl Node {
     /// The relaxed plan is agreed on, or the rest of a whole one cannot be: requests are made whole by thresholds.
     pub(super) fn begin_thresholds(&mut self, stage: PlanStage, round: u32, prices: &[f64], withdrawn: u32) {
         let Some(planning) = self.planning.as_mut() else { return };
+        let members = planning.members_of(stage);
         planning.membership.settle();
+        let Some(members) = members else {
+            planning.thresholds = Some(Thresholds::nothing(stage));
+            return self.end_in(stage, round, prices);
+        };
         planning.thresholds = Some(Thresholds { stage, withdrawn });
-        self.coordinate_from(stage, round, prices);
+        self.coordinate(stage, round, prices, members);
     }
 
     /// The coordinator's rounds are over, in a plan whose requests are made whole by thresholds; whether it goes on.
@@ -106,19 +120,27 @@ impl Node {
         let Some(coordinator) = &planning.coordinator else { return false };
         let stage = PlanStage(coordinator.horizon());
         let (round, prices) = (coordinator.round().saturating_add(1), coordinator.prices().to_vec());
-        let withdrawn = planning.thresholds.map_or(0, |thresholds| thresholds.withdrawn);
+        let withdrawn = planning.thresholds.map_or(0, Thresholds::withdrawn);
         let (rounding, counts) = (coordinator.is_rounding(), coordinator.requests());
-        // A whole plan takes two stages.
-        let last = stage.is_last() || stage.next().is_last();
+        let all_here = planning.are_all_here(coordinator);
         if stage.is_relaxed() {
             self.begin_thresholds(stage.next(), round, &prices, 0);
         } else if rounding && outcome == Outcome::Converged {
+            let others = planning.members_of(stage.next()).is_some();
+            if !all_here && others && stage.has_two_more() {
+                // Somebody has gone meanwhile, and the rest could not be summed without it.
+                self.begin_thresholds(stage.next(), round, &prices, withdrawn);
+                return true;
+            }
             if let Some((bids, granted)) = counts {
                 let (horizon, withdrawn) = (stage.horizon(), withdrawn as usize);
                 self.report(Report::PlanRequests { horizon, bids, granted, declined: 0, withdrawn });
             }
-            self.coordinate_from(stage.next(), round, &prices);
-        } else if outcome == Outcome::RoundLimit && withdrawn < FLOORS && !last {
+            match all_here && others {
+                true => drop(self.coordinate_from(stage.next(), round, &prices)),
+                false => self.end_in(stage.next(), round, &prices),
+            }
+        } else if outcome == Outcome::RoundLimit && withdrawn < FLOORS && stage.has_two_more() {
             self.begin_thresholds(stage.next(), round, &prices, withdrawn + 1);
         } else {
             return false;

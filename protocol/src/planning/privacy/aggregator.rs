@@ -302,11 +302,28 @@ impl Aggregator {
 
     /// Whether members would sum these assets from nothing, in the generation after this one.
     #[must_use]
-    pub fn could_begin_with(&self, assets: impl Iterator<Item = NodeId>) -> bool {
-        let newcomers: BTreeSet<usize> = assets.filter_map(|asset| self.terms.position(asset)).collect();
+    pub fn could_begin_with(&self, assets: &[NodeId]) -> bool {
+        let newcomers = self.positions(assets);
         let occasion = Occasion { generation: self.occasion.generation + 1, ..self.occasion };
         let permitted = self.groups.permit(&self.terms, &occasion, &newcomers, &BTreeSet::new());
         newcomers.len() >= self.terms.parts().k_min && permitted.is_ok()
+    }
+
+    /// Those of these assets that were first summed with nobody but others of them.
+    #[must_use]
+    pub fn whole_blocks(&self, assets: &[NodeId]) -> Vec<NodeId> {
+        let whole = self.groups.whole(&self.positions(assets)).into_iter();
+        whole.map(|place| self.terms.parts().roster[place].node).collect()
+    }
+
+    /// The fewest assets that a sum of these would tell apart, whatever sums of the horizon are taken off it.
+    #[must_use]
+    pub fn apart(&self, assets: &[NodeId]) -> usize {
+        self.groups.apart(&self.positions(assets))
+    }
+
+    fn positions(&self, assets: &[NodeId]) -> BTreeSet<usize> {
+        assets.iter().filter_map(|asset| self.terms.position(*asset)).collect()
     }
 
     /// Closes the window and names the survivors, to be published and answered by the committee.

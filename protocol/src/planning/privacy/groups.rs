@@ -6,8 +6,8 @@
 //!
 //! 1. newcomers come in cohorts, or not;
 //! 2. assets that are counted for the first time in the horizon form a *block*;
-//! 3. in later generations newcomers are whole blocks, which tells nothing new; but for one set in the horizon, by which all
-//!    blocks together change by `changes` assets or more.
+//! 3. in later generations newcomers are whole blocks, which tells nothing new, or these and assets that form a new block of as many as may be told apart; but for
+//!    one set in the horizon, by which all blocks together change by `changes` assets or more.
 //!
 //! Then no combination of sums, with any factors, leaves fewer assets than the lesser of `cohort` and `changes`: blocks are disjoint; and with
 //! the one set in it, each block leaves at least the lesser of what the set takes of it and what it leaves of it. What is left of the one set in its blocks
@@ -65,6 +65,11 @@ impl Groups {
         blocks.iter().position(|block| block.contains(&place)).map_or(FRESH, |block| block + 1)
     }
 
+    /// Those who are in blocks that are here as a whole.
+    pub(super) fn whole(&self, places: &Places) -> Places {
+        self.blocks.iter().filter(|block| block.is_subset(places)).flatten().copied().collect()
+    }
+
     /// The assets of a block, by its class.
     pub(super) fn block(&self, class: usize) -> Option<&Places> {
         self.blocks.get(class.checked_sub(1)?)
@@ -102,7 +107,9 @@ impl Groups {
         if least > 1 && goes_on && !left.is_empty() && told >= least {
             return Err(PrivacyError::LeftOut { found: told, most: least - 1 });
         }
-        if self.is_over(occasion) || self.is_new(newcomers) || self.is_known(newcomers) {
+        let (fresh, known) = self.split(newcomers);
+        let told_apart = fresh.is_empty() || fresh.len() >= cohort.min(least);
+        if self.is_over(occasion) || told_apart && self.is_known(&known) {
             return Ok(());
         }
         let found = self.apart(newcomers);
@@ -143,18 +150,19 @@ impl Groups {
         self.answered.extend(newcomers.iter().chain(&settled));
         self.counted.extend(settled);
         self.counted.extend(&newcomers);
-        if newcomers.is_empty() || self.is_known(&newcomers) {
-            return;
-        }
-        match self.is_new(&newcomers) {
-            true => self.blocks.push(newcomers),
-            false => self.changed = Some(newcomers),
+        let (fresh, known) = self.split(&newcomers);
+        if !self.is_known(&known) {
+            self.changed = Some(newcomers);
+        } else if !fresh.is_empty() {
+            self.blocks.push(fresh);
         }
     }
 
-    /// Whether none of them was summed in the horizon before.
-    fn is_new(&self, newcomers: &Places) -> bool {
-        self.blocks.iter().chain(&self.changed).all(|known| known.is_disjoint(newcomers))
+    /// Those who were in no sum of the horizon, and the others.
+    fn split(&self, newcomers: &Places) -> (Places, Places) {
+        let was_summed =
+            |place: &usize| self.blocks.iter().chain(&self.changed).any(|set| set.contains(place));
+        newcomers.iter().copied().partition(|place| !was_summed(place))
     }
 
     /// Whether their sum follows from earlier ones: it is made of blocks; or of the one set or what that leaves of its blocks, and of blocks.
@@ -180,7 +188,7 @@ impl Groups {
     }
 
     /// The fewest assets that are left when blocks are taken off the sum.
-    fn apart(&self, newcomers: &Places) -> usize {
+    pub(super) fn apart(&self, newcomers: &Places) -> usize {
         let mut fresh = newcomers.len();
         let mut apart = 0;
         for block in &self.blocks {
@@ -335,6 +343,22 @@ mod tests {
         // A mission that says that one may be told apart gets what it asks for.
         let found = try_all(&terms(2, 1), &[(0, 1, &all), (0, 2, &all[..8]), (0, 3, &all[..7])]);
         assert_eq!(found, [Ok(()), Ok(()), Ok(())]);
+    }
+
+    #[test]
+    fn blocks_and_a_cohort_of_new_ones_are_summed_together() {
+        let all: Vec<usize> = (0..9).collect();
+        let found = try_all(
+            &terms(3, 3),
+            &[(0, 1, &all[..4]), (0, 2, &all[..6]), (0, 3, &all[..7]), (0, 4, &all), (0, 5, &all[4..])],
+        );
+        // The third brings a cohort, 4 to 6, which is a block from then on.
+        assert_eq!(found, [Ok(()), Err("changes"), Ok(()), Err("changes"), Err("changes")]);
+        let found = try_all(
+            &terms(3, 3),
+            &[(0, 1, &all[..3]), (0, 2, &all[..6]), (0, 3, &all[3..6]), (0, 4, &all[2..6]), (0, 4, &all)],
+        );
+        assert_eq!(found, [Ok(()), Ok(()), Ok(()), Err("changes"), Ok(())]);
     }
 
     #[test]

@@ -29,6 +29,18 @@ impl Occasion {
         self.horizon >> STAGE_BITS
     }
 
+    /// Whether the solvers' `horizon` is of a later horizon of the plan.
+    #[must_use]
+    pub const fn is_over(&self, horizon: u64) -> bool {
+        horizon >> STAGE_BITS > self.plan_horizon()
+    }
+
+    /// Whether it is a stage after the first of the plan's horizon.
+    #[must_use]
+    pub const fn is_later_stage(&self) -> bool {
+        self.horizon.trailing_zeros() < STAGE_BITS
+    }
+
     /// Reads a question: 32 bytes, or none.
     pub(super) fn read_question(reader: &mut Reader<'_>) -> Result<Option<[u8; 32]>, PrivacyError> {
         let found = reader.bytes()?;

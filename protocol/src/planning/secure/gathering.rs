@@ -133,10 +133,10 @@ impl Gathering {
     }
 
     /// Whether, at a deadline, the window should be closed with those who are there: when there are enough of them, and a round can be closed then. Opened too early,
-    /// it would leave behind fewer than may be opened later.
+    /// it would leave behind fewer than may be opened later; when nobody is waited for any more (`late`), it does.
     #[must_use]
-    pub fn is_due_at_deadline(&self, coordinator: &Coordinator) -> bool {
-        let opened = self.aggregator.would_open(true);
+    pub fn is_due_at_deadline(&self, coordinator: &Coordinator, late: bool) -> bool {
+        let opened = self.aggregator.would_open(late);
         let enough = self.is_open() && opened.len() >= self.aggregator.terms().parts().k_min;
         let closes = |node| self.waiting.contains_key(&node) && opened.binary_search(&node).is_ok();
         enough && (!coordinator.waits() || coordinator.could_close(closes))

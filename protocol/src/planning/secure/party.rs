@@ -26,6 +26,8 @@ enum Asked {
     Again,
     /// A deputy was named for a lost member.
     Deputy,
+    /// Still, so many times with pauses that grow: a sum that began again would wait for the same members.
+    Still(u32),
 }
 
 /// What became of a window, at the coordinator.
@@ -67,6 +69,9 @@ pub enum Window {
 /// So many generations in a row that show no sum, and the plan ends with what was agreed last.
 const MAX_VAIN: u32 = 8;
 
+/// So many deadlines of silence, and a horizon begins without those who are fewer than a cohort: they have to wait for the next.
+const MAX_LATE: u32 = 3;
+
 /// How often the pause before a further generation doubles at the most.
 const MAX_DOUBLINGS: u32 = 6;
 
@@ -86,8 +91,10 @@ const MAX_WINDOWS: usize = 64;
 /// come in with their authenticated sender, and go out by [`Party::poll_transmit`]. What is kept is bounded by the terms' roster.
 ///
 /// A coordinator asks members that are silent for `patience` again, then has a deputy recover the first of them if the terms permit it, then gives the
-/// window up and begins the sum again. When a sum is implausible, it begins again too, and first has a deputy recompute one member's part. Each further
-/// generation in a row waits twice as long, and after eight the plan ends with what was agreed last, if anything was.
+/// window up and begins the sum again: once. The next window in a row that they leave closed waits for them, asked with pauses that double, before it is given up. When a sum is
+/// implausible, it begins again too, and first has a deputy recompute one member's part; each further generation in a row waits twice as long. After eight the plan ends with what
+/// was agreed last, if anything was. Where nobody can be summed any more in a later stage of a horizon, it is for the caller to end it or to go on with others
+/// ([`Party::take_blocked`]).
 #[derive(Debug)]
 pub struct Party {
     node: NodeId,
@@ -112,6 +119,8 @@ pub struct Party {
     suspicion: Suspicion,
     /// A member would have to be audited, and the epoch permits no further recovery.
     exhausted: bool,
+    /// In a later stage of a horizon nobody can be summed with whoever is here.
+    blocked: bool,
     windows: VecDeque<Window>,
     out: VecDeque<(NodeId, Vec<u8>)>,
     /// Messages of this node to itself.
@@ -125,7 +134,7 @@ impl Party {
         let (windows, out, own) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
         let (masking, member, gathering, waits) = (None, None, None, None);
         let (audit, audited, vain, paused, stuck) = (None, Vec::new(), 0, None, None);
-        let (suspicion, exhausted) = (Suspicion::default(), false);
+        let (suspicion, exhausted, blocked) = (Suspicion::default(), false, false);
         Self {
             node,
             coordinator,
@@ -142,6 +151,7 @@ impl Party {
             stuck,
             suspicion,
             exhausted,
+            blocked,
             windows,
             out,
             own,
@@ -181,6 +191,11 @@ impl Party {
     /// Whether somebody spoils sums who can be found in a later epoch only, since this one's recoveries are used up. Answers once.
     pub const fn take_exhausted(&mut self) -> bool {
         core::mem::replace(&mut self.exhausted, false)
+    }
+
+    /// Whether, in a later stage of a horizon, those who are here may not be summed without those who are gone. Answers once for each deadline.
+    pub const fn take_blocked(&mut self) -> bool {
+        core::mem::replace(&mut self.blocked, false)
     }
 
     /// Deals the own key's shares to the committee, if this node has a seat.
@@ -339,7 +354,8 @@ impl Party {
             Err(SecureError::Privacy(PrivacyError::Implausible { .. })) => {
                 self.tell(Window::Unopened { reason: "implausible" });
                 self.begin_audit(now);
-                Ok(self.begin_again(now, lead))
+                let asked = self.begin_again(now, lead);
+                Ok(if lead.outcome().is_some() { asked } else { self.pause(now, asked) })
             }
             Err(error) => Err(error),
         }
@@ -348,16 +364,19 @@ impl Party {
     /// The sum begins again: at once, then after pauses. What nobody can open ends the plan, when something was agreed on before.
     fn begin_again(&mut self, now: Instant, lead: &mut Coordinator) -> Vec<NodeId> {
         let Some(gathering) = &mut self.gathering else { return Vec::new() };
-        let mut asked = gathering.begin_again(lead, now);
+        let asked = gathering.begin_again(lead, now);
         self.vain = self.vain.saturating_add(1);
         if self.vain > MAX_VAIN && lead.is_agreed() {
             return lead.end(now);
         }
-        if let Some(doublings) = self.vain.checked_sub(2) {
-            self.paused = Some(now.saturating_add(self.patience * (1 << doublings.min(MAX_DOUBLINGS))));
-            asked.clear();
-        }
         asked
+    }
+
+    /// Before a further sum that cannot be everybody waits, since each costs the assets an answer.
+    fn pause(&mut self, now: Instant, asked: Vec<NodeId>) -> Vec<NodeId> {
+        let Some(doublings) = self.vain.checked_sub(2) else { return asked };
+        self.paused = Some(now.saturating_add(self.patience * (1 << doublings.min(MAX_DOUBLINGS))));
+        Vec::new()
     }
 
     /// Has a deputy recompute the part of one member that was not audited yet, as long as the terms permit recoveries: it tells who lied, or one who did not. Who is
@@ -498,7 +517,12 @@ impl Party {
             self.tell(Window::Unopened { reason: "left_behind" });
             return asked;
         }
+        let later = gathering.aggregator().occasion().is_later_stage();
         self.tell(Window::Unopened { reason: "changes" });
+        if later {
+            self.blocked = true;
+            return Vec::new();
+        }
         if lead.is_agreed() { lead.end(now) } else { Vec::new() }
     }
 
@@ -514,7 +538,7 @@ impl Party {
             }
         }
         let Some(gathering) = &mut self.gathering else { return Ok(Vec::new()) };
-        if lead.waits() && gathering.is_due_at_deadline(lead) {
+        if lead.waits() && gathering.is_due_at_deadline(lead, true) {
             self.close(now, true)?;
             return Ok(Vec::new());
         }
@@ -525,9 +549,10 @@ impl Party {
             self.tell(Window::Unopened { reason: "too_few" });
         }
         // Somebody is silent: who is here is opened without it.
-        let due = self.waits.is_none() && self.audit.is_none() && !lead.waits() && lead.is_silent();
-        if due && self.gathering.as_ref().is_some_and(|gathering| gathering.is_due_at_deadline(lead)) {
-            self.close(now, true)?;
+        let due = self.waits.is_none() && self.audit.is_none() && !lead.waits() && lead.silence() > 0;
+        let late = lead.silence() >= MAX_LATE;
+        if due && self.gathering.as_ref().is_some_and(|gathering| gathering.is_due_at_deadline(lead, late)) {
+            self.close(now, late)?;
         }
         Ok(asked)
     }
@@ -540,21 +565,42 @@ impl Party {
         let mut seats = self.terms.parts().committee.iter().map(|seat| seat.node);
         let deputy = seats.find(|seat| !missing.contains(seat));
         match (asked, missing.first(), deputy) {
-            (Asked::Once, ..) => {
-                let survivors = gathering.aggregator().published().map(Survivors::encode).unwrap_or_default();
-                self.waits = Some((Asked::Again, until));
-                missing.into_iter().for_each(|seat| self.send(seat, survivors.clone()));
-            }
+            (Asked::Once, ..) => self.ask_seats(missing, Asked::Again, until),
             (Asked::Again, Some(&lost), Some(deputy)) => match gathering.recover(lost, deputy) {
                 Ok(recover) => {
                     self.waits = Some((Asked::Deputy, until));
                     self.tell(Window::Recovered { lost, deputy });
                     self.tell_committee(&recover.encode(), Some(lost));
                 }
-                Err(_) => return self.give_up(now, lead),
+                Err(_) => return self.wait_or_give_up(now, 0, missing, lead),
             },
-            _ => return self.give_up(now, lead),
+            (Asked::Still(times), ..) => return self.wait_or_give_up(now, times, missing, lead),
+            _ => return self.wait_or_give_up(now, 0, missing, lead),
         }
+        Vec::new()
+    }
+
+    /// Tells those the survivor set again who have not answered.
+    fn ask_seats(&mut self, missing: Vec<NodeId>, asked: Asked, until: Instant) {
+        let published = self.gathering.as_ref().and_then(|gathering| gathering.aggregator().published());
+        let survivors = published.map(Survivors::encode).unwrap_or_default();
+        self.waits = Some((asked, until));
+        missing.into_iter().for_each(|seat| self.send(seat, survivors.clone()));
+    }
+
+    /// After one window that was given up, the next one waits longer: what the assets have said stays said, and opens as soon as the committee is back.
+    fn wait_or_give_up(
+        &mut self,
+        now: Instant,
+        times: u32,
+        missing: Vec<NodeId>,
+        lead: &mut Coordinator,
+    ) -> Vec<NodeId> {
+        if self.vain == 0 || times >= MAX_DOUBLINGS {
+            return self.give_up(now, lead);
+        }
+        let until = now.saturating_add(self.patience * (2 << times));
+        self.ask_seats(missing, Asked::Still(times + 1), until);
         Vec::new()
     }
 
@@ -564,10 +610,13 @@ impl Party {
         self.begin_again(now, lead)
     }
 
-    /// A later horizon begins, or other members: the sum is empty, and what waits is dropped.
+    /// A later horizon begins, or other members: the sum is empty, and what waits is dropped. A later horizon of the plan knows nothing of sums that were not opened in the last one.
     pub fn restart(&mut self, lead: &Coordinator) {
-        (self.waits, self.stuck) = (None, None);
+        (self.waits, self.stuck, self.blocked) = (None, None, false);
         if let Some(gathering) = &mut self.gathering {
+            if gathering.aggregator().occasion().is_over(lead.horizon()) {
+                (self.vain, self.paused) = (0, None);
+            }
             if !gathering.is_open() {
                 self.windows.push_back(Window::Unopened { reason: "horizon" });
             }

@@ -214,8 +214,21 @@ impl Asset {
     }
 
     /// What is committed is what the coordinator's sum holds of this asset, not an answer that is still on its way. Of an affine model that is
-    /// the plan which it foresees at the prices agreed on.
+    /// the plan which it foresees at the prices agreed on. Requests that are not made whole by then are so by the thresholds committed.
     fn agree(&mut self, request: &Request) {
+        if let (Question::Whole { brackets, bins, .. }, Some(offer)) = (&request.question, &mut self.offer) {
+            offer.answer(brackets, *bins);
+            self.x = offer.plan(&request.prices);
+            return;
+        }
+        if self.answer().is_none() {
+            // Of a stage in which it answered nothing: the best at the prices that were agreed on before.
+            let zero = vec![0.0; request.prices.len()];
+            if let Ok(x) = self.nearest(0.0, &zero, &request.prices) {
+                self.x = x;
+            }
+            return;
+        }
         let Some(base) = &self.base else { return };
         if let Question::Intercept { proximal, .. } = request.question {
             // A plan that cannot be had leaves the last answer's.

@@ -520,6 +520,9 @@ impl Coordinator {
         if let Some(agreed) = agreed {
             self.method.resume(agreed.prices());
         }
+        if outcome != Outcome::Converged {
+            self.method.give_up();
+        }
         self.phase = Phase::Done(outcome);
         self.step_at = None;
         self.round += 1;

@@ -259,6 +259,9 @@ pub trait Method: Debug + Send + Sync {
         false
     }
 
+    /// It ends without convergence: from here on it asks for what can be had in any case, where not everything can.
+    fn give_up(&mut self) {}
+
     /// How many requests members have, and how many they took at the last answers; `None` where nothing tells.
     fn requests(&self) -> Option<(usize, usize)> {
         None

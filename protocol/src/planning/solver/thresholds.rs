@@ -6,7 +6,7 @@
 //! is denied one thing takes its next best, which may raise another threshold, so the search ends, at worst where nobody takes anything. One bin is too
 //! few for that: then a threshold is found by bisection, and rises again when it proves too low.
 //!
-//! What fits at thresholds that all members have answered is the result. Then couplings below their lower bound may take, once each, what the relaxed
+//! What fits at thresholds that all members have answered is the result; where none is found, nobody takes anything. Then couplings below their lower bound may take, once each, what the relaxed
 //! plan leaves out altogether.
 
 use alloc::{vec, vec::Vec};
@@ -195,6 +195,12 @@ impl Method for Thresholds {
 
     fn insists(&self) -> bool {
         true
+    }
+
+    /// What does not fit for certain is taken by nobody.
+    fn give_up(&mut self) {
+        self.floor = TOP;
+        self.begin();
     }
 
     fn requests(&self) -> Option<(usize, usize)> {

@@ -11,6 +11,7 @@
 //! **Noise.** Independent discrete Gaussians of variance σ² on all entries give `Δ² / 2σ²`-zCDP (Canonne, Kamath, Steinke 2020, theorem 14). What is done with
 //! the noisy share afterwards (masking, sums, clamping to the terms' bound, its change against the last one) costs nothing more.
 
+mod budget;
 mod ledger;
 mod sampler;
 
@@ -19,6 +20,7 @@ use alloc::vec::Vec;
 use rand_core::Rng;
 
 use super::error::PrivacyError;
+pub use budget::NoiseBudget;
 pub use ledger::{Ledger, RHO_STEPS, epsilon};
 pub use sampler::{DiscreteGaussian, MAX_VARIANCE};
 

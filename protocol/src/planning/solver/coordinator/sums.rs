@@ -113,10 +113,11 @@ impl Coordinator {
         }
     }
 
-    /// Whether a deadline has passed since somebody last answered that answers still.
+    /// How many deadlines have passed since somebody last answered that answers still: of who is silent longest.
     #[must_use]
-    pub fn is_silent(&self) -> bool {
-        self.members.iter().any(|member| member.silent > 0 && !member.retired)
+    pub fn silence(&self) -> u32 {
+        let answers = self.members.iter().filter(|member| !member.retired);
+        answers.map(|member| member.silent).max().unwrap_or(0)
     }
 
     /// How long a round waits, or a silent member before it is asked again.
