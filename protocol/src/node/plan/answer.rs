@@ -36,8 +36,8 @@ impl Node {
             return;
         }
         // What was overtaken leads nobody back to an earlier stage.
-        let overtaken = self.planning.as_ref().and_then(|planning| planning.heard.as_ref());
-        if !overtaken.is_some_and(|heard| heard.mark() > mark(request)) {
+        let last = self.planning.as_ref().and_then(|planning| planning.heard.as_ref());
+        if last.is_none_or(|heard| heard.mark() <= mark(request)) {
             self.enter_stage(request);
         }
         let Some(planning) = self.planning.as_mut() else { return };

@@ -4,7 +4,7 @@
 //! envelope signs it, as it signs every request. What all members are told of it has a digest ([`Version::digest`]). Members answer that they hold it, and
 //! which digest it has; who does not is told again at each deadline, at most [`MAX_REPEATS`] times, and whenever it asks ([`super::membership`]).
 //!
-//! Nothing is committed that less than the quorum has answered in the coordinator's term: a coordinator that is cut off with a few
+//! Nothing is committed unless the quorum has answered in the coordinator's term, be it that masks keep some of their answers out of the sum: a coordinator that is cut off with a few
 //! goes on asking. With a quorum that is a majority, no two coordinators can commit side by side.
 
 use super::{Node, PlanStage, Planning, latest::Slot};
@@ -54,7 +54,7 @@ impl Node {
             return;
         }
         let stage = PlanStage(coordinator.horizon());
-        if coordinator.agreed() < planning.quorum(coordinator) {
+        if coordinator.answered() < planning.quorum(coordinator) {
             let (round, prices) = (coordinator.round().saturating_add(1), coordinator.prices().to_vec());
             let all = planning.all_of(stage);
             self.report(Report::ModuleRefused { reason: "plan_no_quorum" });

@@ -127,7 +127,7 @@ impl Node {
         let withdrawn = planning.thresholds.map_or(0, Thresholds::withdrawn);
         let others = planning.members_of(stage).is_some();
         // Where too few have agreed on anything, it waits for who is missing.
-        let ends = coordinator.agreed() >= planning.quorum(coordinator);
+        let ends = coordinator.answered() >= planning.quorum(coordinator);
         if others && stage.has_two_more() {
             self.begin_thresholds(stage.next(), round, &prices, withdrawn);
         } else if ends {

@@ -161,10 +161,10 @@ impl Gathering {
             return None;
         }
         self.aggregator.leave_behind();
-        let mut asked = Vec::new();
+        let (mut asked, least) = (Vec::new(), self.aggregator.terms().parts().k_min);
         for node in left {
             self.waiting.remove(&node);
-            asked.extend(self.on_spent(coordinator, now, node));
+            asked.extend(coordinator.leave_behind(now, node, least));
         }
         Some(asked)
     }

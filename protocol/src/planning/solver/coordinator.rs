@@ -105,6 +105,8 @@ struct Member {
     anew: u32,
     /// Its answer is here under masks, and not in the sum yet.
     held: bool,
+    /// Its answer came, and may be in no sum of the horizon.
+    left_behind: bool,
 }
 
 impl Member {
@@ -185,6 +187,7 @@ impl Coordinator {
             retired: false,
             anew: 0,
             held: false,
+            left_behind: false,
         };
         Ok(Self {
             sum: vec![0; method.layout().entries()],
@@ -549,7 +552,7 @@ impl Coordinator {
         for member in &mut self.members {
             (member.accepted, member.arrived, member.swept, member.silent) = (0, false, false, 0);
             (member.retired, member.owing, member.place) = (false, true, f64::NEG_INFINITY);
-            member.held = false;
+            (member.held, member.left_behind) = (false, false);
         }
     }
 

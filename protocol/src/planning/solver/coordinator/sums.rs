@@ -160,8 +160,28 @@ impl Coordinator {
         if self.members.iter().filter(|member| !member.retired).count() < least.max(1) {
             return self.commit(now, Outcome::Absent);
         }
-        let complete = self.members.iter().all(|member| member.has_answered(self.round));
-        if self.method.rounds() && complete { self.close(now) } else { Vec::new() }
+        if self.method.rounds() {
+            let complete = self.members.iter().all(|member| member.has_answered(self.round));
+            return if complete { self.close(now) } else { Vec::new() };
+        }
+        // Nobody else may have anything to say until a step is taken without it.
+        let waits = self.members.iter().all(|member| member.is_known() && !member.is_awaited());
+        if waits && self.agreed() > 0 { self.after(now) } else { Vec::new() }
+    }
+
+    /// A member answered, and may be in no sum of the horizon; else as [`Coordinator::retire`].
+    pub fn leave_behind(&mut self, now: Instant, node: NodeId, least: usize) -> Vec<NodeId> {
+        if let Ok(place) = self.position(node) {
+            self.members[place].left_behind = true;
+        }
+        self.retire(now, node, least)
+    }
+
+    /// How many members answered: those on whom the plan counts, and those who are left behind.
+    #[must_use]
+    pub fn answered(&self) -> usize {
+        self.agreed()
+            + self.members.iter().filter(|member| member.left_behind && member.accepted == 0).count()
     }
 
     /// Ends a plan that cannot go on: what was agreed on last is committed as [`Outcome::Absent`]. Answers who is to be told.
