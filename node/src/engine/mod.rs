@@ -19,6 +19,7 @@ mod turn;
 pub use command::{Accepted, Refusal};
 pub(crate) use command::{Command, Own, SignedLog};
 pub(crate) use outputs::purpose_word;
+pub(crate) use state::shares_none;
 
 use crate::{
     clock::Clock,
@@ -82,6 +83,8 @@ const LOOK_AT_TRUST: Duration = Duration::from_secs(1);
 const ALARM: Duration = Duration::from_secs(60);
 /// Changes of shared state that are remembered for those who ask for them.
 const MAX_CHANGES: usize = 1024;
+/// Runs whose changes have numbers of their own, 2³² each: below 2⁵³, which every reader of JSON holds exactly.
+const RUNS: u32 = 1 << 21;
 /// How long a connection that is over may take to write its last words.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -96,7 +99,7 @@ pub(crate) struct Shared {
 /// What others have written to shared state lately.
 #[derive(Default)]
 struct Changes {
-    /// How many were forgotten.
+    /// The number of the first one that is remembered. Numbers of another run are none of this one's: each has its own range of them.
     forgotten: u64,
     items: VecDeque<StateItem>,
 }
@@ -108,6 +111,13 @@ impl Changes {
 }
 
 impl Shared {
+    /// For a run of the node.
+    pub(crate) fn of_run(incarnation: u32) -> Self {
+        let forgotten = u64::from(incarnation % RUNS) << 32;
+        let changes = Changes { forgotten, items: VecDeque::new() };
+        Self { changes: Mutex::new(changes), ..Self::default() }
+    }
+
     /// A copy of what the engine last told.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -143,7 +153,7 @@ impl Shared {
         };
         let waited = self.changed.wait_timeout_while(changes, patience, |changes| changes.end() == after);
         let changes = waited.unwrap_or_else(PoisonError::into_inner).0;
-        // A daemon that was started anew has begun to count anew.
+        // A number of before this run is below, or above where runs have begun to count anew.
         let missed = after < changes.forgotten || after > changes.end();
         let first = if missed { 0 } else { (after - changes.forgotten) as usize };
         let items = changes.items.iter().skip(first).cloned().collect();
@@ -465,7 +475,7 @@ impl Engine {
             ("connection_places", self.parts.streams.room.taken() as u64),
             ("closing", self.closing.len() as u64),
             ("radio_again", self.radios.iter().map(|radio| radio.waiting() as u64).sum()),
-            ("requests", self.requests.len() as u64),
+            ("requests", (self.requests.len() + self.state_writes.len()) as u64),
             ("unacknowledged", self.accepted_at.len() as u64),
         ]);
         let since = self.over_budget_at.map(|at| self.published.saturating_since(at));
