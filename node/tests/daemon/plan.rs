@@ -220,6 +220,10 @@ fn under_masks_daemons_agree_on_the_same_plan_with_the_keys_that_each_has_publis
     assert!(problem(&lines[first..second]).contains("no keys of node 2"));
     assert!(problem(&lines.replacen("mask-keys 2", "mask-keys 3", 1)).contains(":2: node 3 has not signed"));
     assert!(problem(&lines.replacen(" 8 ", " 7 ", 1)).contains(":1: not a line"));
+    let twice = problem(&format!("{lines}{}", &lines[first..second]));
+    assert!(twice.contains(":4: node 1 has a line already"), "{twice}");
+    let stranger = problem(&lines.replacen("mask-keys 2", "mask-keys 77", 1));
+    assert!(stranger.contains(":2: nobody here knows the key of node 77"), "{stranger}");
     fs::write(&file, &lines).expect("a file");
     let daemons = [1, 2, 3].map(|node| Arc::new(start(node).unwrap_or_else(|error| panic!("{error}"))));
     wait_until("everyone holds a version", || daemons.iter().all(committed));
