@@ -169,7 +169,7 @@ fn pages_go_on_within_a_kind_and_an_end_without_one_is_refused() {
     }
     two.write_state(StateWrite::Add { set: "crew".into(), member: "ada".into() }).expect("written");
     let after = Some(StateBytes::from("m1"));
-    for client in [two, remote] {
+    for client in [&two, &remote] {
         // The set comes before it by name, and after it by kind: it would never be told.
         let refused = client.read_state(StateQuery { after: after.clone(), ..StateQuery::default() });
         assert!(
