@@ -514,7 +514,8 @@ fn resume_plan(mut config: Config) -> Result<Config, StartError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(config),
         other => other.map_err(|source| StartError::System { what: path.display().to_string(), source })?,
     };
-    match plan.next(config.node, &text) {
+    // Whether it can be kept is looked at with what the configuration says.
+    match plan.lay_out_next(config.node, &text) {
         Ok(next) => config.plan = Some(next.plan),
         // The configuration is of a later one.
         Err(HorizonError::Over { .. }) => {}

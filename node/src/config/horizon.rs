@@ -61,6 +61,8 @@ struct RawHorizon {
 pub struct NextHorizon {
     /// The plan in it.
     pub plan: Plan,
+    /// The horizon that it follows on.
+    pub follows: u64,
     /// What the node is told.
     pub told: Box<PlanHorizon>,
     /// The file with all that differs from the configuration: what it left out, as it was in the horizon before. Read after a restart, it is the
@@ -75,6 +77,17 @@ impl Plan {
     /// # Errors
     /// [`HorizonError`].
     pub fn next(&self, node: NodeId, text: &str) -> Result<NextHorizon, HorizonError> {
+        let next = self.lay_out_next(node, text)?;
+        let part = |problem| HorizonError::Part { field: "terms".to_owned(), problem };
+        next.plan.check_own_part(node).map_err(part)?;
+        Ok(next)
+    }
+
+    /// The same, without a look whether some plan keeps the own terms, which may take seconds.
+    ///
+    /// # Errors
+    /// [`HorizonError`].
+    pub(crate) fn lay_out_next(&self, node: NodeId, text: &str) -> Result<NextHorizon, HorizonError> {
         let next: RawHorizon =
             options().from_str(text).map_err(|error| HorizonError::Form(Box::new(error)))?;
         if next.horizon <= self.raw.horizon {
@@ -129,9 +142,8 @@ impl Plan {
             requests: Requests::default(),
         });
         let plan = Self { config: Box::new(config), raw, ..self.clone() };
-        plan.check_own_part(node).map_err(|problem| part("terms", problem))?;
         let whole = plan.horizon_text(next.shift).map_err(|error| part("horizon", error.to_string()))?;
-        Ok(NextHorizon { plan, told, whole })
+        Ok(NextHorizon { plan, follows: self.raw.horizon, told, whole })
     }
 
     /// What of this horizon differs from a configuration, as a file that tells of it.

@@ -94,6 +94,8 @@ pub(crate) struct Shared {
     snapshot: Mutex<Snapshot>,
     changes: Mutex<Changes>,
     changed: Condvar,
+    /// The plan in the horizon that is planned.
+    horizon: Mutex<Option<Arc<Plan>>>,
 }
 
 /// What others have written to shared state lately.
@@ -131,6 +133,15 @@ impl Shared {
     /// The plan, as it was last told.
     pub(crate) fn plan(&self) -> Option<Arc<PlanView>> {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).plan.clone()
+    }
+
+    /// The plan in the horizon that is planned: what comes next is laid out and checked by who asks for it, since that may take seconds.
+    pub(crate) fn horizon(&self) -> Option<Arc<Plan>> {
+        self.horizon.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn begin_horizon(&self, plan: Arc<Plan>) {
+        *self.horizon.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
     }
 
     /// Another has written something.
@@ -246,8 +257,6 @@ pub(crate) struct Engine {
     plan_trouble: Option<String>,
     counts: Counts,
     plan: PlanNotes,
-    /// The plan in the horizon that is planned.
-    horizon: Option<Plan>,
     /// When messages were accepted whose acknowledgement is not here.
     accepted_at: BTreeMap<(u64, u8, u64), Instant>,
     /// When an input last took longer than its budget.
@@ -276,7 +285,7 @@ impl Engine {
         let radios = parts.config.radios.iter().zip(&parts.radio_seeds);
         let radios = radios.map(|(radio, seed)| RadioState::new(radio, *seed)).collect();
         let (inbox, inbox_bytes) = parts.store.inbox_size().unwrap_or((0, 0));
-        let horizon = parts.config.plan.clone();
+        parts.config.plan.iter().for_each(|plan| parts.shared.begin_horizon(Arc::new(plan.clone())));
         let mut engine = Self {
             parts,
             peers,
@@ -301,7 +310,6 @@ impl Engine {
             plan_trouble: None,
             counts: Counts::default(),
             plan: PlanNotes::default(),
-            horizon,
             accepted_at: BTreeMap::new(),
             over_budget_at: None,
             civil_due: Instant::ZERO,
@@ -483,7 +491,7 @@ impl Engine {
             over_budget_lately: since.is_some_and(|since| since < ALARM),
             counts,
             peers: self.peer_status(),
-            plan: self.plan.shown(self.horizon.as_ref(), &self.parts.node, self.published),
+            plan: self.plan.shown(self.parts.shared.horizon().as_deref(), &self.parts.node, self.published),
             radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,

@@ -1,7 +1,7 @@
 //! Daemons that plan together: over sockets, with a coordinator that is shut down, and seen by `ctl`.
 
 use super::place::{Place, QUICK, free, program, wait_until};
-use cosmosmesh_node::{Client, Daemon, PlanView, Start, StartError};
+use cosmosmesh_node::{Client, ClientError, Daemon, PlanView, Start, StartError};
 use std::{fs, net::SocketAddr, sync::Arc};
 
 /// Three daemons, each connected to the others, that share power in two slots. Node 1 gives; the others take.
@@ -117,6 +117,18 @@ fn a_coordinator_that_is_not_there_is_replaced_by_a_vote_and_follows_when_it_com
     wait_until("it knows its plan", || plan(&again).is_some_and(|plan| plan.committed.is_some()));
     let given: f64 = plan(&again).expect("a plan").values[0].slots.iter().sum();
     assert!((given - 7.0).abs() < 1e-4, "{given}");
+}
+
+#[test]
+fn a_later_horizon_is_checked_by_who_asks_for_it_and_not_by_the_engine() {
+    let mesh = Mesh::new();
+    let daemon = mesh.start(1);
+    let client = Client::of(daemon.clone());
+    daemon.stop();
+    assert!(daemon.wait());
+    // There is no engine any more; what can be told without it is.
+    let refused = client.next_horizon("(horizon: 1, shift: 9)").expect_err("more than there are");
+    assert!(matches!(&refused, ClientError::Refused(refusal) if refusal.reason == "horizon"), "{refused}");
 }
 
 /// The masks of everybody's answers.
