@@ -172,9 +172,8 @@ impl Keyring {
     /// Remembers what a list says for the first time. `next`: it is the first of another authority, which says what of the lists before still holds.
     fn hear_of(&mut self, list: &RevocationList, next: bool, now: DtnTime) {
         if next {
-            let carried = self.list_to_continue().keys;
-            let holds = |key: &(NodeId, KeyId)| carried.contains_key(key) || list.keys.contains_key(key);
-            self.list_heard.retain(|(node, key, _), _| holds(&(*node, *key)));
+            let carried = self.list_to_continue();
+            self.list_heard.retain(|entry, _| says(&carried, entry) || says(list, entry));
         }
         for ((node, key), revoked) in &list.keys {
             self.list_heard.entry((*node, *key, is_for_cause(revoked))).or_insert((now, *revoked));
@@ -182,10 +181,7 @@ impl Keyring {
         let excess = self.list_heard.len().saturating_sub(MAX_HEARD_OF);
         if excess > 0 {
             // Of what the list leaves out, what was heard of last: a thief comes after those whom he would drive out.
-            let says = |(node, key, cause): &(NodeId, KeyId, bool)| {
-                list.get(*node, *key).is_some_and(|revoked| is_for_cause(&revoked) == *cause)
-            };
-            let left_out = self.list_heard.iter().filter(|(key, _)| !says(key));
+            let left_out = self.list_heard.iter().filter(|(key, _)| !says(list, key));
             let mut left_out: Vec<_> = left_out.map(|(key, (heard, _))| (*heard, *key)).collect();
             left_out.sort_unstable();
             for (_, key) in left_out.into_iter().rev().take(excess) {
@@ -249,6 +245,11 @@ impl Keyring {
         let signer = self.members.get(&node).and_then(|member| certificate::claimed_signer(&member.bytes));
         signer.is_some_and(|signer| signer != KeyId::of(&self.authority))
     }
+}
+
+/// Whether a list says of a key what an entry of those heard of is about: that it was taken back for a cause, or for none.
+fn says(list: &RevocationList, (node, key, cause): &(NodeId, KeyId, bool)) -> bool {
+    list.get(*node, *key).is_some_and(|revoked| is_for_cause(&revoked) == *cause)
 }
 
 const fn number(generation: u64, version: u64) -> u64 {

@@ -191,12 +191,13 @@ mod tests {
     fn a_thiefs_list_that_leaves_out_or_rewords_what_was_taken_back_changes_nothing_of_it() {
         let stolen = Revoked { since: DtnTime(900), cause: Cause::Compromised };
         let replaced = Revoked { since: DtnTime(800), cause: Cause::Superseded };
-        let signed = |version, entries: &[(u8, Revoked)]| {
+        let signed_by = |authority, version, entries: &[(u8, Revoked)]| {
             let entry =
                 |(key, revoked): &(u8, Revoked)| ((NodeId(5), KeyId::of(keys(*key).public())), *revoked);
-            let (authority, keys) = (keys(200), entries.iter().map(entry).collect());
+            let (authority, keys) = (keys(authority), entries.iter().map(entry).collect());
             RevocationList { version, issued: DtnTime(150_000), keys }.issue(&authority)
         };
+        let signed = |version, entries: &[(u8, Revoked)]| signed_by(200, version, entries);
         let mut ring = Keyring::new(keys(200).public().clone(), TimeRule::default(), 8);
         ring.revoke(&signed(1, &[(66, stolen), (67, replaced)]), at(160_000)).unwrap();
         // The thief lets one go and takes it back again; of another he says that it was only followed, of a third that it was stolen.
@@ -209,6 +210,10 @@ mod tests {
         assert_eq!(continued(&ring), honest);
         assert_eq!(continued(&again(&ring)), honest);
         assert_eq!(again(&ring), ring);
+        // Nor when the next authority, which has carried on what was honest, is stolen too.
+        ring.revoke(&signed_by(210, 1, &[(66, stolen), (67, replaced)]), at(270_000)).unwrap();
+        ring.adopt_authority(keys(220).public().clone(), DtnTime(300_000), Cause::Compromised);
+        assert_eq!(continued(&again(&ring)), honest);
     }
 
     #[test]

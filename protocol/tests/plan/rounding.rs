@@ -332,8 +332,16 @@ fn under_masks_a_horizon_in_which_nobody_can_be_summed_ends_and_nobody_takes_any
             assert_eq!(values[..SLOTS], [0.0; SLOTS], "{kind:?}");
             assert!(values[SLOTS..].iter().all(|sent| *sent < 1e-6), "{kind:?}: nothing is sent: {values:?}");
         }
-        // What was ended is known after a crash too, and the next horizon begins with whoever is there.
-        fleet.restart(2);
+        // What was ended is known after a crash too, at the coordinator as well, and nobody begins it again.
+        let held = fleet.held();
+        for node in [1, 2] {
+            fleet.restart(node);
+            fleet.run_for(Duration::from_secs(20_000));
+            let versions: Vec<usize> = (1..=3).map(|node| fleet.committed(node).len()).collect();
+            assert!(versions.iter().all(|count| *count == 1), "{kind:?} after {node}: {versions:?}");
+            assert_eq!(fleet.held()[..3], held[..3], "{kind:?}");
+        }
+        // The next horizon begins with whoever is there.
         fleet.enter_horizon(1, &[1, 2, 3]);
         fleet.run_for(Duration::from_secs(60_000));
         assert_eq!(outcomes(&fleet, &[1, 2, 3]), [Some(Outcome::Converged); 3], "{kind:?}");

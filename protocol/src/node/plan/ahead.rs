@@ -13,7 +13,7 @@ impl Planning {
     /// Whether a coordinator of this term may be followed here, as far as it is ahead. A clock that has not begun begins.
     pub(super) fn may_follow(&mut self, now: Instant, term: u32) -> bool {
         let turn = self.config.successors.len() as u32 + 1;
-        if term <= self.term {
+        if term <= self.term || term == self.voted {
             return true;
         }
         if self.leader(term) == self.leader(self.term) && term - self.term == turn {

@@ -35,7 +35,11 @@ impl Node {
             }
             return;
         }
-        self.enter_stage(request);
+        // What was overtaken leads nobody back to an earlier stage.
+        let overtaken = self.planning.as_ref().and_then(|planning| planning.heard.as_ref());
+        if !overtaken.is_some_and(|heard| heard.mark() > mark(request)) {
+            self.enter_stage(request);
+        }
         let Some(planning) = self.planning.as_mut() else { return };
         let Some(asset) = planning.asset.as_mut() else { return };
         let (round, at) = (asset.round(), asset.horizon());

@@ -7,7 +7,7 @@
 //! Nothing is committed that less than the quorum has answered in the coordinator's term: a coordinator that is cut off with a few
 //! goes on asking. With a quorum that is a majority, no two coordinators can commit side by side.
 
-use super::{Node, PlanStage, latest::Slot};
+use super::{Node, PlanStage, Planning, latest::Slot};
 use crate::{
     id::NodeId,
     node::Report,
@@ -37,6 +37,13 @@ impl Distribution {
     }
 }
 
+impl Planning {
+    /// How many answers a version needs: fewer than configured only where as many have left.
+    pub(super) fn quorum(&self, coordinator: &Coordinator) -> usize {
+        self.config.pace.quorum.min(coordinator.members().count())
+    }
+}
+
 impl Node {
     /// The coordinator's rounds are over. Requests are made whole first, if there are any.
     pub(super) fn conclude(&mut self, outcome: Outcome) {
@@ -47,14 +54,13 @@ impl Node {
             return;
         }
         let stage = PlanStage(coordinator.horizon());
-        let quorum = match outcome {
-            Outcome::Absent => planning.config.pace.quorum,
-            _ => planning.config.pace.quorum.min(coordinator.members().count()),
-        };
-        if coordinator.agreed() < quorum {
+        if coordinator.agreed() < planning.quorum(coordinator) {
             let (round, prices) = (coordinator.round().saturating_add(1), coordinator.prices().to_vec());
+            let all = planning.all_of(stage);
             self.report(Report::ModuleRefused { reason: "plan_no_quorum" });
-            self.coordinate_from(stage, round, &prices);
+            if !self.coordinate_from(stage, round, &prices) {
+                self.coordinate(stage, round, &prices, all);
+            }
             return;
         }
         if self.conclude_thresholds(outcome) {

@@ -312,10 +312,11 @@ impl Node {
         if !again.is_empty() {
             self.leave_out(&again);
         }
-        if !gone.is_empty() && !self.begins_thresholds_without(&gone, "absent") {
-            if !self.keep_shares(&gone, "absent_kept") {
-                self.regroup(&gone, false, "absent");
-            }
+        if !gone.is_empty()
+            && !self.begins_thresholds_without(&gone, "absent")
+            && !self.keep_shares(&gone, "absent_kept")
+        {
+            self.regroup(&gone, false, "absent");
         }
         true
     }
@@ -326,7 +327,7 @@ impl Node {
         let Some(least) = planning.config.privacy.as_ref().map(|masks| masks.changes) else { return false };
         planning.membership.held.extend(changed);
         // What members would not open is not begun.
-        planning.membership.held.len() < least || !planning.could_begin_with(&planning.membership.present())
+        planning.membership.held.len() < least || !planning.could_begin_again()
     }
 
     /// Under masks, keeps the last answers of members that are gone in the sum, unless enough of them are; whether it did.

@@ -44,6 +44,12 @@ impl Planning {
         sums.is_none_or(|sums| sums.could_begin_with(members))
     }
 
+    /// Whether members would open a sum that begins anew in the stage that there is.
+    pub(super) fn could_begin_again(&self) -> bool {
+        let stage = self.coordinator.as_ref().map_or(0, Coordinator::horizon);
+        self.could_begin_with(&self.all_of(PlanStage(stage)))
+    }
+
     /// The most of `here` whom members would sum: blocks of whom nobody is gone, or all but those of whom nothing came for longest. Candidates stay, or
     /// they would take the coordinator for silent.
     fn most_of(&self, here: &[NodeId]) -> Option<Vec<NodeId>> {
@@ -54,6 +60,7 @@ impl Planning {
             led && set.len() >= least && self.could_begin_with(set)
         };
         let sums = self.private.as_ref()?.aggregator()?;
+        // Blocks use nothing up.
         let blocks = Some(sums.whole_blocks(here)).filter(fits);
         let mut order: Vec<NodeId> = here.iter().copied().filter(|one| !candidates.contains(one)).collect();
         // Who is not asked has just answered.
@@ -66,7 +73,7 @@ impl Planning {
             order.find_map(|one| Some(without(set, one)).filter(|fewer| sums.apart(fewer) > apart))
         })
         .find(fits);
-        blocks.into_iter().chain(others).max_by_key(Vec::len)
+        others.into_iter().chain(blocks).max_by_key(Vec::len)
     }
 }
 
@@ -94,7 +101,9 @@ impl Node {
             return false;
         };
         let stage = PlanStage(coordinator.horizon());
-        if coordinator.outcome().is_some() || !stage.has_two_more() || planning.members_of(stage).is_none() {
+        let asked = coordinator.members().any(|one| gone.contains(&one));
+        let ended = coordinator.outcome().is_some() || !stage.has_two_more();
+        if !asked || ended || planning.members_of(stage).is_none() {
             return false;
         }
         let (round, prices) = (coordinator.round().saturating_add(1), coordinator.prices().to_vec());
@@ -117,12 +126,14 @@ impl Node {
         let (round, prices) = (coordinator.round().saturating_add(1), coordinator.prices().to_vec());
         let withdrawn = planning.thresholds.map_or(0, Thresholds::withdrawn);
         let others = planning.members_of(stage).is_some();
+        // Where too few have agreed on anything, it waits for who is missing.
+        let ends = coordinator.agreed() >= planning.quorum(coordinator);
         if others && stage.has_two_more() {
             self.begin_thresholds(stage.next(), round, &prices, withdrawn);
-        } else {
+        } else if ends {
             self.end_stage();
         }
-        true
+        others && stage.has_two_more() || ends
     }
 
     /// Ends the horizon in a `stage` in which nobody can be summed: what was taken of requests stays, and where that is not decided nobody takes anything; the rest

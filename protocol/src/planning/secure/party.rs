@@ -1,5 +1,7 @@
 //! Everything that one node does for the masks of a plan, message by message: [`Party`].
 
+mod silence;
+
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::time::Duration;
 
@@ -477,11 +479,12 @@ impl Party {
     /// When [`Party::on_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self, lead: &Coordinator) -> Option<Instant> {
+        if lead.outcome().is_some() {
+            // What the committee has not answered by then is of no use any more.
+            return None;
+        }
         let waits = self.waits.map(|(_, until)| until);
         let audit = self.audit.map(|(_, until)| until);
-        if lead.outcome().is_some() {
-            return waits.into_iter().chain(audit).min();
-        }
         // While a set waits for the committee, a round's deadline decides nothing.
         let held = (waits.is_some() || audit.is_some()) && lead.waits();
         let own = if held || self.paused.is_some() { None } else { lead.poll_timeout() };
@@ -555,59 +558,6 @@ impl Party {
             self.close(now, late)?;
         }
         Ok(asked)
-    }
-
-    /// The committee is silent: ask again, recover a member, give the window up.
-    fn press(&mut self, now: Instant, asked: Asked, lead: &mut Coordinator) -> Vec<NodeId> {
-        let Some(gathering) = &mut self.gathering else { return Vec::new() };
-        let until = now.saturating_add(self.patience);
-        let missing: Vec<NodeId> = gathering.aggregator().missing().collect();
-        let mut seats = self.terms.parts().committee.iter().map(|seat| seat.node);
-        let deputy = seats.find(|seat| !missing.contains(seat));
-        match (asked, missing.first(), deputy) {
-            (Asked::Once, ..) => self.ask_seats(missing, Asked::Again, until),
-            (Asked::Again, Some(&lost), Some(deputy)) => match gathering.recover(lost, deputy) {
-                Ok(recover) => {
-                    self.waits = Some((Asked::Deputy, until));
-                    self.tell(Window::Recovered { lost, deputy });
-                    self.tell_committee(&recover.encode(), Some(lost));
-                }
-                Err(_) => return self.wait_or_give_up(now, 0, missing, lead),
-            },
-            (Asked::Still(times), ..) => return self.wait_or_give_up(now, times, missing, lead),
-            _ => return self.wait_or_give_up(now, 0, missing, lead),
-        }
-        Vec::new()
-    }
-
-    /// Tells those the survivor set again who have not answered.
-    fn ask_seats(&mut self, missing: Vec<NodeId>, asked: Asked, until: Instant) {
-        let published = self.gathering.as_ref().and_then(|gathering| gathering.aggregator().published());
-        let survivors = published.map(Survivors::encode).unwrap_or_default();
-        self.waits = Some((asked, until));
-        missing.into_iter().for_each(|seat| self.send(seat, survivors.clone()));
-    }
-
-    /// After one window that was given up, the next one waits longer: what the assets have said stays said, and opens as soon as the committee is back.
-    fn wait_or_give_up(
-        &mut self,
-        now: Instant,
-        times: u32,
-        missing: Vec<NodeId>,
-        lead: &mut Coordinator,
-    ) -> Vec<NodeId> {
-        if self.vain == 0 || times >= MAX_DOUBLINGS {
-            return self.give_up(now, lead);
-        }
-        let until = now.saturating_add(self.patience * (2 << times));
-        self.ask_seats(missing, Asked::Still(times + 1), until);
-        Vec::new()
-    }
-
-    fn give_up(&mut self, now: Instant, lead: &mut Coordinator) -> Vec<NodeId> {
-        self.waits = None;
-        self.tell(Window::Unopened { reason: "committee_silent" });
-        self.begin_again(now, lead)
     }
 
     /// A later horizon begins, or other members: the sum is empty, and what waits is dropped. A later horizon of the plan knows nothing of sums that were not opened in the last one.

@@ -408,14 +408,14 @@ fn a_silent_asset_keeps_no_fleet_from_beginning() {
     let silent = mesh.parties[15].party.node();
     mesh.dead.insert(silent);
     mesh.start();
-    // The last eleven wait for a cohort with it, until a deadline.
+    // The last eleven wait for a cohort with it, until three deadlines have passed.
     (0..15).for_each(|_| mesh.step());
     let known = |mesh: &Mesh| {
         let lead = mesh.parties[0].lead.as_ref().expect("leads");
         lead.members().filter(|member| lead.has_share(*member)).count()
     };
     assert!(known(&mesh) < 15, "{}", known(&mesh));
-    (0..40).for_each(|_| mesh.step());
+    (0..120).for_each(|_| mesh.step());
     assert_eq!(known(&mesh), 15, "{:?}", windows(&mut mesh));
     // Too late, and alone, it waits for the next horizon, and nobody waits for it.
     mesh.dead.clear();

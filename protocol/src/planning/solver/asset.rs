@@ -219,7 +219,7 @@ impl Asset {
         if let (Question::Whole { brackets, bins, .. }, Some(offer)) = (&request.question, &mut self.offer) {
             offer.answer(brackets, *bins);
             self.x = offer.plan(&request.prices);
-            return;
+            return self.note_agreed(request);
         }
         if self.answer().is_none() {
             // Of a stage in which it answered nothing: the best at the prices that were agreed on before.
@@ -227,7 +227,7 @@ impl Asset {
             if let Ok(x) = self.nearest(0.0, &zero, &request.prices) {
                 self.x = x;
             }
-            return;
+            return self.note_agreed(request);
         }
         let Some(base) = &self.base else { return };
         if let Question::Intercept { proximal, .. } = request.question {
@@ -238,6 +238,14 @@ impl Asset {
         } else if base.x.len() == self.x.len() {
             self.x.clone_from(&base.x);
         }
+    }
+
+    /// Remembers who committed what, where no answer tells: as one of zeros, which is in no sum.
+    fn note_agreed(&mut self, request: &Request) {
+        let entries = vec![0; request.question.layout(self.problem.couplings()).entries()];
+        let (round, share, target) = (request.round, vec![0.0; self.problem.couplings()], Vec::new());
+        let answer = Answer { round, share, entries, target, rho: 0.0, x: self.x.clone() };
+        self.last = Some((request.clone(), answer));
     }
 
     /// Another coordinator took over: its rounds are its own, whatever the last one's were, and it counts on no answer yet. A plan

@@ -70,12 +70,12 @@ impl Coordinator {
         self.everyone(now)
     }
 
-    /// What is agreed on in this horizon: by those in the sum, or by those who were before it had to begin again, if they were more.
+    /// What is agreed on in this horizon: by those in the sum, or by those who were before it had to begin again, if they were more and somebody is missing now.
     #[must_use]
     pub fn agreement(&self) -> Option<Agreed> {
         let members = self.members.iter().filter(|member| member.accepted > 0).count();
         match &self.agreed {
-            Some(agreed) if agreed.members > members => Some(agreed.clone()),
+            Some(agreed) if agreed.members > members && members < self.members.len() => Some(agreed.clone()),
             _ => (members > 0).then(|| Agreed { members, prices: self.prices().to_vec() }),
         }
     }
