@@ -142,9 +142,11 @@ impl Archive {
         if same && expected.is_some() { Ok(entries) } else { Err(ArchiveError::Altered { path }) }
     }
 
-    /// How many bytes lie in the archive.
-    pub(crate) fn bytes(&self) -> u64 {
+    /// How many bytes of a log lie in the archive: those of its earlier lives are no part of it.
+    fn bytes(&self, log: LogId) -> u64 {
+        let own = format!("{}-", log.born);
         let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let files = files.filter(|file| file.file_name().to_str().is_some_and(|name| name.starts_with(&own)));
         files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
     }
 }
@@ -183,6 +185,11 @@ impl<'a> Ledger<'a> {
     /// Segments that lie in the archive.
     pub(crate) const fn archived(&self) -> u64 {
         self.archived.len() as u64
+    }
+
+    /// Bytes that lie in the archive.
+    pub(crate) fn archived_bytes(&self) -> u64 {
+        self.archive.bytes(self.log)
     }
 
     /// Entries from `first` on, `most` at most, and no more than are in one segment.
@@ -340,7 +347,13 @@ pub(crate) mod tests {
         assert_eq!(archive.put_away(&disk).unwrap(), 2);
         assert_eq!(archive.put_away(&disk).unwrap(), 0);
         proven(6 * SEGMENT);
-        assert!(archive.bytes() > 6 * SEGMENT * 7);
+        let bytes = || Ledger::open(&disk, &archive).unwrap().archived_bytes();
+        let own = bytes();
+        assert!(own > 6 * SEGMENT * 7);
+        // What an earlier life of the node has left is no part of this log.
+        fs::write(archive.path(LogId { node: NODE, born: 30 }, 0), vec![0; 1000]).unwrap();
+        fs::write(archive.path(LogId { node: NODE, born: 2 }, 0), vec![0; 1000]).unwrap();
+        assert_eq!(bytes(), own);
     }
 
     #[test]

@@ -243,7 +243,8 @@ impl Daemon {
         let token = config.control.map(|_| Token::make(&config.token_file())).transpose()?;
         let keeper = Keeper::start(store.clone(), mailbox.clone()).map_err(system("a thread"))?;
         let streams = Streams::new(mailbox.clone(), usize::from(config.limits.connections));
-        let (shared, datagrams_dropped) = (Arc::new(Shared::default()), Arc::new(AtomicU64::new(0)));
+        let shared = Arc::new(Shared::of_run(store.standing().0));
+        let datagrams_dropped = Arc::new(AtomicU64::new(0));
         let addresses = sockets.addresses();
         let socket =
             sockets.udp.as_ref().map(UdpSocket::try_clone).transpose().map_err(system("a socket"))?;
@@ -513,7 +514,8 @@ fn resume_plan(mut config: Config) -> Result<Config, StartError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(config),
         other => other.map_err(|source| StartError::System { what: path.display().to_string(), source })?,
     };
-    match plan.next(config.node, &text) {
+    // Whether it can be kept is looked at with what the configuration says.
+    match plan.lay_out_next(config.node, &text) {
         Ok(next) => config.plan = Some(next.plan),
         // The configuration is of a later one.
         Err(HorizonError::Over { .. }) => {}

@@ -157,8 +157,12 @@ impl Door {
     }
 
     /// The plan's next horizon begins here, as this text tells it. Gives its number.
-    pub(crate) fn replan(&self, text: String) -> Result<u64, Refusal> {
-        self.ask(|reply| Command::Replan(text, reply))?
+    pub(crate) fn replan(&self, text: &str) -> Result<u64, Refusal> {
+        let none = || Refusal::new("not_configured", "this node takes part in no plan");
+        let plan = self.shared.horizon().ok_or_else(none)?;
+        let next = plan.next(self.config.node, text);
+        let next = Box::new(next.map_err(|error| Refusal::new("horizon", error.to_string()))?);
+        self.ask(|reply| Command::Replan(next, reply))?
     }
 
     /// The inbox is dealt with up to `through`; returns when that is durable.

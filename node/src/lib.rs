@@ -83,6 +83,8 @@ pub use message::Message;
 pub use metrics::PeerStatus;
 pub use plan::{PlanView, Price, SpentView, Values, VersionView};
 pub use revocation::Revocation;
-pub use state::{Bytes as StateBytes, StateChanges, StateDot, StateItem, StateKind, StateQuery, StateWrite};
+pub use state::{
+    Bytes as StateBytes, QueryError, StateChanges, StateDot, StateItem, StateKind, StateQuery, StateWrite,
+};
 pub use tls::Tls;
 pub use token::Token;

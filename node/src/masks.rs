@@ -71,6 +71,26 @@ pub enum MaskError {
         /// From 1.
         line: usize,
     },
+    /// Keys of a node whose own key the configuration does not say: nobody can tell whose they are.
+    #[error("{}:{line}: nobody here knows the key of node {node}: no peer with a `did`", path.display())]
+    Unknown {
+        /// Which file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// In whose name.
+        node: NodeId,
+    },
+    /// Two lines of one node.
+    #[error("{}:{line}: node {node} has a line already", path.display())]
+    Twice {
+        /// Which file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// Whose.
+        node: NodeId,
+    },
     /// Keys that the node in whose name they are has not signed.
     #[error("{}:{line}: node {node} has not signed these keys", path.display())]
     BadSignature {
@@ -184,10 +204,15 @@ fn published(
             return Err(MaskError::Malformed { path, line: number });
         };
         let node = line.node;
-        if !key(node).is_some_and(|key| key.verify(&over, &signature)) {
+        let Some(key) = key(node) else {
+            return Err(MaskError::Unknown { path, line: number, node });
+        };
+        if !key.verify(&over, &signature) {
             return Err(MaskError::BadSignature { path, line: number, node });
         }
-        found.insert(node, line.keys);
+        if found.insert(node, line.keys).is_some() {
+            return Err(MaskError::Twice { path, line: number, node });
+        }
     }
     Ok(found)
 }

@@ -221,7 +221,7 @@ pub struct StateQuery {
     pub name: Option<Bytes>,
     /// This key of a map, or member of a set.
     pub key: Option<Bytes>,
-    /// Only what comes after this key, member or name: to go on where an answer ended.
+    /// Only what comes after this key, member or name of a `kind`: to go on where an answer ended.
     pub after: Option<Bytes>,
     /// At most so many: 1000 without it, and at most.
     pub most: Option<usize>,
@@ -294,7 +294,36 @@ impl fmt::Display for StateItem {
     }
 }
 
+/// Why a question about shared state has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// Kinds are told one after another, each with its names and keys from the first one on.
+    #[error("`after` goes on within a kind: which `kind` is to be said")]
+    AfterWithoutKind,
+}
+
+impl QueryError {
+    /// A stable word.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::AfterWithoutKind => "after_without_kind",
+        }
+    }
+}
+
 impl StateQuery {
+    /// Whether it can be answered.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub const fn check(&self) -> Result<(), QueryError> {
+        match (&self.after, self.kind) {
+            (Some(_), None) => Err(QueryError::AfterWithoutKind),
+            _ => Ok(()),
+        }
+    }
+
     /// What is asked of a replica.
     #[must_use]
     pub fn look(&self) -> Look<'_> {
@@ -380,7 +409,11 @@ mod tests {
             ["map site a = open  (node 3)", "map site c = open  (node 3)", "register site = here  (node 3)"];
         assert_eq!(told(site.clone()), all);
         assert_eq!(told(StateQuery { kind: Some(StateKind::Map), most: Some(1), ..site.clone() }), all[..1]);
-        assert_eq!(told(StateQuery { after: Some(bytes("a")), ..site.clone() }), all[1..2]);
+        let after = StateQuery { after: Some(bytes("a")), ..site.clone() };
+        assert_eq!(after.check(), Err(QueryError::AfterWithoutKind));
+        let after = StateQuery { kind: Some(StateKind::Map), ..after };
+        assert_eq!(after.check(), Ok(()));
+        assert_eq!(told(after), all[1..2]);
         assert_eq!(told(StateQuery { key: Some(bytes("c")), ..site }), all[1..2]);
         let trips = StateQuery { name: Some(bytes("trips")), ..StateQuery::default() };
         assert_eq!(told(trips), ["counter trips = -4"]);

@@ -148,11 +148,6 @@ impl Store {
         }
     }
 
-    /// How many bytes of the log lie in the archive.
-    pub(crate) fn archived_bytes(&self) -> u64 {
-        self.archive.bytes()
-    }
-
     /// Archives what of the log the store need not hold. What cannot be archived stays where it is.
     fn put_away(&self) {
         if !self.archive_due.swap(false, Ordering::Relaxed) {

@@ -182,6 +182,9 @@ impl Shared {
             }
             Ok(Said::Read(read)) => {
                 let (id, query) = read.query();
+                if let Err(error) = query.check() {
+                    return self.count(ledger.refuse(id, error.reason(), error.to_string()));
+                }
                 let Look { kind, name, key, after, .. } = query.look();
                 let [name, key, after] = [name, key, after].map(|part| part.map(<[u8]>::to_vec));
                 ledger.ask(id, door, |number| Asked::Read { number, kind, name, key, after })
@@ -198,6 +201,11 @@ impl Shared {
                 return;
             }
         };
+        self.count(told);
+    }
+
+    /// Counts what the program is not told.
+    fn count(&self, told: io::Result<()>) {
         if told.is_err() {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }

@@ -18,8 +18,8 @@
 //! | `{"type":"send","id":1,"to":2,"purpose":"telemetry","lifetime_s":60,"record":{"time":0,"quantity":"battery","value":0.7}}` | a message: a `record`, or a `text`, or a `payload_hex` |
 //! | `{"type":"take","number":7}` | it has dealt with all messages up to that one: none of them comes again |
 //! | `{"type":"write","id":2,"write":"put","map":"site","key":"door","value":"open"}` | to shared state; or `remove` (`map`, `key`), `register` (`register`, `value`), `add` and `drop` (`set`, `member`), `count` (`counter`, `by`) |
-//! | `{"type":"read","id":3,"kind":"map","name":"site","key":"door"}` | asks for a key; for all of an object without `key`, for all objects without `name`; 1000 items at a time, `after` the last one |
-//! | `{"type":"watch"}` | it is to be told from now on what others write to shared state |
+//! | `{"type":"read","id":3,"kind":"map","name":"site","key":"door"}` | asks for a key; for all of an object without `key`, for all objects without `name`; 1000 items at a time; `after` the last one, of its `kind` |
+//! | `{"type":"watch"}` | it is to be told from now on what others write to shared state: all that is not in what it reads next; `refused` with no `id` where none is shared |
 //! | `{"type":"entries","id":4,"first":17,"most":10}` | asks for entries of the node's own, tamper-evident log: 1000 at a time; none without `most`, which tells how many there are |
 //! | `{"type":"log","text":"…"}` | for the log of the daemon |
 //!

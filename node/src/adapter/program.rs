@@ -14,7 +14,10 @@ use serde_json::Value as Json;
 use std::{
     io,
     process::{Command, ExitStatus},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -68,7 +71,7 @@ pub fn attach(
         given: AtomicU64::new(0),
         untaken: AtomicU64::new(0),
         over: AtomicBool::new(false),
-        watches: AtomicBool::new(false),
+        seen: Mutex::new(None),
     };
     let worked = thread::scope(|scope| {
         session.tell(&teller, &Told::Hello { version: VERSION, node });
@@ -102,13 +105,17 @@ struct Session<'a> {
     given: AtomicU64,
     untaken: AtomicU64,
     over: AtomicBool,
-    /// Whether it is told what others write to shared state.
-    watches: AtomicBool,
+    /// From where on it is told what others write to shared state, once it has said that it watches.
+    seen: Mutex<Option<u64>>,
 }
 
 impl Session<'_> {
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire) || self.stop.load(Ordering::Acquire)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Option<u64>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a program that does not read, but not for ever: it is over when it ends, or is to.
@@ -125,10 +132,11 @@ impl Session<'_> {
 
     /// Gives the program its messages until it is over.
     fn give(&self, teller: Teller) -> Result<(), AttachError> {
-        let mut seen = None;
         while !self.is_over() {
-            if self.watches.load(Ordering::Acquire) {
-                seen = Some(self.give_changes(&teller, seen)?);
+            let seen = *self.seen();
+            if let Some(seen) = seen {
+                let next = self.give_changes(&teller, seen)?;
+                *self.seen() = Some(next);
             }
             if self.untaken.load(Ordering::Acquire) >= MAX_UNTAKEN {
                 thread::sleep(LOOK / 4);
@@ -148,8 +156,8 @@ impl Session<'_> {
     }
 
     /// Tells the program what others have written to shared state since `seen`; gives what to ask for next time.
-    fn give_changes(&self, teller: &Teller, seen: Option<u64>) -> Result<u64, AttachError> {
-        let changes = self.receiving.state_changes(seen, Duration::ZERO);
+    fn give_changes(&self, teller: &Teller, seen: u64) -> Result<u64, AttachError> {
+        let changes = self.receiving.state_changes(Some(seen), Duration::ZERO);
         if changes.is_err() {
             self.over.store(true, Ordering::Release);
         }
@@ -227,11 +235,27 @@ impl Session<'_> {
                 }
                 Err(error) => return Err(error.into()),
             },
-            Ok(Said::Watch) => self.watches.store(true, Ordering::Release),
+            Ok(Said::Watch) => match self.watch() {
+                Ok(()) => {}
+                Err(ClientError::Refused(refusal)) => {
+                    tell(refused(Json::Null, &refusal.reason, refusal.problem));
+                }
+                Err(error) => return Err(error.into()),
+            },
             Ok(Said::Log { text }) => tracing::info!(text, "program"),
         }
         Ok(())
     }
+
+    /// The program watches from now on: what it asks next is answered by what was there at this moment, and what comes after is told.
+    fn watch(&self) -> Result<(), ClientError> {
+        if self.seen().is_none() {
+            let changes = self.sending.state_changes(None, Duration::ZERO)?;
+            *self.seen() = Some(changes.next);
+        }
+        Ok(())
+    }
+
     /// What the node's log holds of what is asked for. Entries come a segment at a time.
     fn entries(&self, asked: &Entries) -> Result<Told, ClientError> {
         let (size, mut entries) = (self.sending.log()?.size, Vec::new());

@@ -67,6 +67,14 @@ pub enum CliError {
     /// Arguments that do not fit together.
     #[error("{0}")]
     Usage(String),
+    /// A node has less of its log than it has signed.
+    #[error("the log ends at {found} of {size} entries")]
+    LogEnds {
+        /// Entries that there are.
+        found: u64,
+        /// Those that were signed.
+        size: u64,
+    },
     /// A file that cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {

@@ -335,7 +335,7 @@ impl Client {
     /// [`ClientError`]; with reason `horizon` where the text does not fit the plan.
     pub fn next_horizon(&self, text: &str) -> Result<u64, ClientError> {
         match &self.way {
-            Way::Embedded(daemon) => Ok(daemon.door().replan(text.to_owned())?),
+            Way::Embedded(daemon) => Ok(daemon.door().replan(text)?),
             Way::Remote(connection) => ask(connection, "POST", "/v1/plan/next", text.as_bytes()),
         }
     }

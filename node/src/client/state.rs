@@ -22,7 +22,7 @@ impl Client {
     /// Reads the state that the fleet shares, as far as it has come here.
     ///
     /// # Errors
-    /// [`ClientError`]; with reason `not_configured` where the daemon shares none.
+    /// [`ClientError`]; with reason `not_configured` where the daemon shares none, `after_without_kind` ([`crate::QueryError`]) for a question that has no answer.
     pub fn read_state(&self, query: StateQuery) -> Result<Vec<StateItem>, ClientError> {
         match &self.way {
             Way::Embedded(daemon) => Ok(daemon.door().read_state(query)?),
@@ -44,10 +44,10 @@ impl Client {
     /// What others have written since `after`, the `next` of the answer before; waits for something at most for `patience`. Without `after`, nothing, and where to begin.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]; with reason `not_configured` where the daemon shares none.
     pub fn state_changes(&self, after: Option<u64>, patience: Duration) -> Result<StateChanges, ClientError> {
         match &self.way {
-            Way::Embedded(daemon) => Ok(daemon.door().state_changes(after, patience)),
+            Way::Embedded(daemon) => Ok(daemon.door().state_changes(after, patience)?),
             Way::Remote(connection) => {
                 let after = after.map_or(String::new(), |after| format!("&after={after}"));
                 let target = format!("/v1/state/changes?wait_ms={}{after}", patience.as_millis());

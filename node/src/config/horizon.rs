@@ -11,7 +11,7 @@
 use super::{
     masks::widest,
     place::options,
-    plan::{Plan, RawConstraint, RawPlan, RawTerm, assembly, config, own_problem},
+    plan::{Plan, RawConstraint, RawPlan, RawTerm, assembly, assembly_beginning, config, own_problem},
 };
 use cosmosmesh_protocol::{
     id::NodeId,
@@ -61,6 +61,8 @@ struct RawHorizon {
 pub struct NextHorizon {
     /// The plan in it.
     pub plan: Plan,
+    /// The horizon that it follows on.
+    pub follows: u64,
     /// What the node is told.
     pub told: Box<PlanHorizon>,
     /// The file with all that differs from the configuration: what it left out, as it was in the horizon before. Read after a restart, it is the
@@ -75,17 +77,31 @@ impl Plan {
     /// # Errors
     /// [`HorizonError`].
     pub fn next(&self, node: NodeId, text: &str) -> Result<NextHorizon, HorizonError> {
+        let next = self.lay_out_next(node, text)?;
+        let part = |problem| HorizonError::Part { field: "terms".to_owned(), problem };
+        next.plan.check_own_part(node).map_err(part)?;
+        Ok(next)
+    }
+
+    /// The same, without a look whether some plan keeps the own terms, which may take seconds.
+    ///
+    /// # Errors
+    /// [`HorizonError`].
+    pub(crate) fn lay_out_next(&self, node: NodeId, text: &str) -> Result<NextHorizon, HorizonError> {
         let next: RawHorizon =
             options().from_str(text).map_err(|error| HorizonError::Form(Box::new(error)))?;
         if next.horizon <= self.raw.horizon {
             return Err(HorizonError::Over { found: next.horizon, current: self.raw.horizon });
+        }
+        let part = |field: &str, problem: String| HorizonError::Part { field: field.to_owned(), problem };
+        if next.shift > self.slots {
+            return Err(part("shift", format!("{} slots are over, of {}", next.shift, self.slots)));
         }
         let mut raw = self.raw.clone();
         (raw.horizon, raw.terms) = (next.horizon, next.terms);
         if let Some(constraints) = next.constraints {
             raw.constraints = constraints;
         }
-        let part = |field: &str, problem: String| HorizonError::Part { field: field.to_owned(), problem };
         let known = |name: &String| self.commodities.contains(name);
         for (place, term) in raw.terms.iter().enumerate() {
             let field = format!("terms[{place}]");
@@ -115,10 +131,9 @@ impl Plan {
         }
         let config = config(&raw, &assembly, problem);
         let before = self.config.couplings.as_slice();
-        let moved = config.couplings.as_slice().iter().map(|coupling| {
-            let name = later(&coupling.name, next.shift);
-            before.iter().position(|old| old.name == name)
-        });
+        let named = assembly_beginning(&raw, next.shift).map_err(|problem| part("shift", problem))?;
+        let named = named.couplings().as_slice().iter();
+        let moved = named.map(|coupling| before.iter().position(|old| old.name == coupling.name));
         let told = Box::new(PlanHorizon {
             horizon: next.horizon,
             couplings: config.couplings.clone(),
@@ -127,9 +142,8 @@ impl Plan {
             requests: Requests::default(),
         });
         let plan = Self { config: Box::new(config), raw, ..self.clone() };
-        plan.check_own_part(node).map_err(|problem| part("terms", problem))?;
         let whole = plan.horizon_text(next.shift).map_err(|error| part("horizon", error.to_string()))?;
-        Ok(NextHorizon { plan, told, whole })
+        Ok(NextHorizon { plan, follows: self.raw.horizon, told, whole })
     }
 
     /// What of this horizon differs from a configuration, as a file that tells of it.
@@ -140,15 +154,6 @@ impl Plan {
         Ok(format!(
             "// The horizon of the plan that this node was told last: written by it, and read when it starts.\n{text}\n"
         ))
-    }
-}
-
-/// The name that a constraint of a slot had when so many slots fewer were over: `power[0]` was `power[1]`. A constraint of the whole horizon keeps its name.
-fn later(name: &str, shift: usize) -> String {
-    let slot = name.strip_suffix(']').and_then(|name| name.rsplit_once('['));
-    match slot.and_then(|(name, slot)| Some((name, slot.parse::<usize>().ok()?))) {
-        Some((name, slot)) => format!("{name}[{}]", slot + shift),
-        None => name.to_owned(),
     }
 }
 
@@ -184,6 +189,28 @@ mod tests {
         let over = next.plan.next(NodeId(1), text).expect_err("it is that one");
         assert_eq!(over, HorizonError::Over { found: 2, current: 2 });
         assert!(next.plan.next(NodeId(1), &text.replace("horizon: 2", "horizon: 3")).is_ok());
+    }
+
+    #[test]
+    fn a_constraint_of_the_whole_horizon_keeps_its_price_whatever_its_name() {
+        let budget = |name: &str, max: u32| {
+            format!("(name: \"{name}\", commodity: \"power\", kind: Budget, max: {max})")
+        };
+        let constraints = format!("constraints: [{}, {}]", budget("cable[1]", 4), budget("cable[2]", 5));
+        let terms =
+            "terms: [(commodity: \"power\", preferred: [1, 4], curvature: 1, min: [0, 0], max: [5, 5])]";
+        let text = |horizon: u32, shift: u64| {
+            format!("(horizon: {horizon}, shift: {shift}, {constraints}, {terms})")
+        };
+        let first = plan().next(NodeId(1), &text(1, 0)).expect("it is right").plan;
+        let next = first.next(NodeId(1), &text(2, 1)).expect("it is right");
+        assert_eq!(next.told.moved, [Some(1), None, Some(2), Some(3)]);
+        let all_over = first.next(NodeId(1), &text(2, 2)).expect("it is right");
+        assert_eq!(all_over.told.moved, [None, None, Some(2), Some(3)]);
+        for shift in [3, u64::MAX] {
+            let error = first.next(NodeId(1), &text(2, shift)).expect_err("more than there are").to_string();
+            assert!(error.starts_with("shift: "), "{error}");
+        }
     }
 
     #[test]

@@ -119,8 +119,12 @@ pub(super) fn check_masks(
     for node in committee.iter().filter(|node| !known(**node)) {
         add("committee", format!("{node} is no member: no peer with a `did`"));
     }
+    for (place, node) in committee.iter().enumerate() {
+        if committee[..place].contains(node) {
+            add("committee", format!("{node} is given twice"));
+        }
+    }
     committee.sort_unstable();
-    committee.dedup();
     let (seats, assets) = (committee.len(), plan.participants.len() + plan.joiners.len());
     let masks = Masks {
         keys: folder.join(keys),

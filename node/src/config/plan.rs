@@ -343,8 +343,13 @@ fn check_series(plan: &RawPlan, mistakes: &mut Mistakes<'_>) {
     }
 }
 
-/// What binds the fleet: the same at every member whose file says the same.
+/// What binds the fleet: the same at every member whose file says the same. Slots are named from 0 on in each horizon.
 pub(super) fn assembly(plan: &RawPlan) -> Result<Assembly, String> {
+    assembly_beginning(plan, 0)
+}
+
+/// The same with slots named from `first_slot` on: as they were in the horizon before, where so many slots are over.
+pub(super) fn assembly_beginning(plan: &RawPlan, first_slot: usize) -> Result<Assembly, String> {
     let place = |name: &str| plan.commodities.iter().position(|one| one.name == name).unwrap_or(0);
     let balanced = plan.commodities.iter().enumerate().filter(|(_, one)| one.balanced);
     let balances = balanced.map(|(at, one)| Rule::balance(one.name.clone(), at, plan.slots));
@@ -373,7 +378,8 @@ pub(super) fn assembly(plan: &RawPlan) -> Result<Assembly, String> {
             upper: one.max.unwrap_or(f64::INFINITY),
         }
     });
-    Assembly::new(plan.slots, balances.chain(further).collect()).map_err(|error| error.to_string())
+    let rules = balances.chain(further).collect();
+    Assembly::beginning(first_slot, plan.slots, rules).map_err(|error| error.to_string())
 }
 
 /// This node's own problem. What it has no term for it neither gives nor takes.
@@ -500,6 +506,16 @@ mod tests {
             let problems = plan(solver, noise).expect_err(told);
             assert!(problems[0].contains(told), "{problems:?}");
         }
+    }
+
+    #[test]
+    fn a_seat_of_the_committee_that_is_given_twice_is_a_mistake() {
+        let told = read(&format!(
+            "coordinators: [1], participants: [1, 2, 4], slots: 2, commodities: [(name: \"power\")], {TERMS},
+             answers: Masked(keys: \"mask-keys\", committee: [1, 2, 1], most: 20)"
+        ));
+        let told = told.expect_err("a mistake");
+        assert!(told.len() == 1 && told[0].contains("committee: 1 is given twice"), "{told:?}");
     }
 
     #[test]

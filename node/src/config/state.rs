@@ -90,6 +90,14 @@ pub(super) fn check_state(raw: &RawConfig, mistakes: &mut Mistakes<'_>) -> Optio
         let problem = format!("{address} leads to nobody: others need an address and a port");
         mistakes.add(&[Step::Field("shared_state"), Step::Field("announce")], problem);
     }
+    if state.announce.is_some() && raw.listen.tcpcl.is_none() {
+        let problem = "others would find nobody there: no `listen.tcpcl`".to_owned();
+        mistakes.add(&[Step::Field("shared_state"), Step::Field("announce")], problem);
+    }
+    for node in state.ranks.keys().filter(|node| !members.contains(node)) {
+        let problem = format!("{node} is no member, and writes nothing");
+        mistakes.add(&[Step::Field("shared_state"), Step::Field("ranks")], problem);
+    }
     if mistakes.found.len() > before {
         return None;
     }
@@ -139,5 +147,12 @@ mod tests {
         for field in fields {
             assert!(told.iter().any(|told| told.contains(field)), "{field}: {told:?}");
         }
+        let told = read("announce: \"127.0.0.1:4556\", ranks: {2: 1, 3: 1}").expect_err("two mistakes");
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].contains("announce: others would find nobody")
+                && told[1].contains("ranks: 3 is no member"),
+            "{told:?}"
+        );
     }
 }

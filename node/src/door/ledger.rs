@@ -20,13 +20,14 @@ impl Door {
     /// The log as it is, signed.
     pub(crate) fn log_head(&self) -> Result<LogHead, Refusal> {
         let (signed, size, born) = self.signed_log()?;
-        let archived_segments = self.store.log(|ledger| Ok(ledger.archived()))?;
+        let archived = self.store.log(|ledger| Ok((ledger.archived(), ledger.archived_bytes())))?;
+        let (archived_segments, archived_bytes) = archived;
         let texts = |list: &[Vec<u8>]| list.iter().map(|bytes| hex::digits(bytes)).collect();
         Ok(LogHead {
             born,
             size,
             archived_segments,
-            archived_bytes: self.store.archived_bytes(),
+            archived_bytes,
             seen_hex: texts(&signed.seen),
             cosignatures_hex: texts(&signed.cosignatures),
             checkpoint: signed.checkpoint,

@@ -3,7 +3,7 @@
 use super::{Door, PATIENCE, SLICE};
 use crate::{
     clock::monotonic,
-    engine::{Command, Refusal},
+    engine::{Command, Refusal, shares_none},
     state::{StateChanges, StateDot, StateItem, StateQuery, StateWrite},
 };
 use std::time::Duration;
@@ -16,11 +16,19 @@ impl Door {
 
     /// Reads shared state as it is here.
     pub(crate) fn read_state(&self, query: StateQuery) -> Result<Vec<StateItem>, Refusal> {
+        query.check().map_err(|error| Refusal::new(error.reason(), error.to_string()))?;
         self.ask(|reply| Command::ReadState(query, reply))?
     }
 
     /// What others have written since `after`, which an answer before has given; waits for something at most for `patience`.
-    pub(crate) fn state_changes(&self, after: Option<u64>, patience: Duration) -> StateChanges {
+    pub(crate) fn state_changes(
+        &self,
+        after: Option<u64>,
+        patience: Duration,
+    ) -> Result<StateChanges, Refusal> {
+        if self.config.shared_state.is_none() {
+            return Err(shares_none());
+        }
         let (begun, patience) = (monotonic(), patience.min(PATIENCE));
         loop {
             let left = patience.saturating_sub(begun.elapsed());
@@ -31,7 +39,7 @@ impl Door {
                 || left.is_zero()
                 || self.waits.is_over()
             {
-                return changes;
+                return Ok(changes);
             }
         }
     }

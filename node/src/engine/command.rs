@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::{
+    config::NextHorizon,
     inbox::InboxNumber,
     mailbox::Reply,
     revocation::Revocation,
@@ -34,7 +35,7 @@ pub(crate) enum Command {
     /// Read shared state.
     ReadState(StateQuery, Reply<Result<Vec<StateItem>, Refusal>>),
     /// The plan's next horizon begins, as this file tells it.
-    Replan(String, Reply<Result<u64, Refusal>>),
+    Replan(Box<NextHorizon>, Reply<Result<u64, Refusal>>),
     /// The inbox is dealt with up to here.
     Take(InboxNumber, Reply<()>),
 }
@@ -47,7 +48,7 @@ impl Command {
             Self::SendBundle(submission, _) => submission.payload.len(),
             Self::Learn(statements, _) => statements.iter().map(|statement| statement.parts().1.len()).sum(),
             Self::WriteState(write, _) => write.bytes(),
-            Self::Replan(text, _) => text.len(),
+            Self::Replan(next, _) => next.whole.len(),
             Self::Revoke(..) | Self::SignLog(_) | Self::ReadState(..) | Self::Take(..) => 0,
         };
         payload + size_of::<Self>()
@@ -171,8 +172,8 @@ impl Engine {
             Command::ReadState(query, reply) => {
                 let _ = reply.send(self.read_state(&query));
             }
-            Command::Replan(text, reply) => {
-                let _ = reply.send(self.replan(&text));
+            Command::Replan(next, reply) => {
+                let _ = reply.send(self.replan(*next));
             }
             Command::Take(number, reply) => {
                 self.taken = self.taken.max(Some(number));

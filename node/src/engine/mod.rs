@@ -19,6 +19,7 @@ mod turn;
 pub use command::{Accepted, Refusal};
 pub(crate) use command::{Command, Own, SignedLog};
 pub(crate) use outputs::purpose_word;
+pub(crate) use state::shares_none;
 
 use crate::{
     clock::Clock,
@@ -82,6 +83,8 @@ const LOOK_AT_TRUST: Duration = Duration::from_secs(1);
 const ALARM: Duration = Duration::from_secs(60);
 /// Changes of shared state that are remembered for those who ask for them.
 const MAX_CHANGES: usize = 1024;
+/// Runs whose changes have numbers of their own, 2³² each: below 2⁵³, which every reader of JSON holds exactly.
+const RUNS: u32 = 1 << 21;
 /// How long a connection that is over may take to write its last words.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -91,12 +94,14 @@ pub(crate) struct Shared {
     snapshot: Mutex<Snapshot>,
     changes: Mutex<Changes>,
     changed: Condvar,
+    /// The plan in the horizon that is planned.
+    horizon: Mutex<Option<Arc<Plan>>>,
 }
 
 /// What others have written to shared state lately.
 #[derive(Default)]
 struct Changes {
-    /// How many were forgotten.
+    /// The number of the first one that is remembered. Numbers of another run are none of this one's: each has its own range of them.
     forgotten: u64,
     items: VecDeque<StateItem>,
 }
@@ -108,6 +113,13 @@ impl Changes {
 }
 
 impl Shared {
+    /// For a run of the node.
+    pub(crate) fn of_run(incarnation: u32) -> Self {
+        let forgotten = u64::from(incarnation % RUNS) << 32;
+        let changes = Changes { forgotten, items: VecDeque::new() };
+        Self { changes: Mutex::new(changes), ..Self::default() }
+    }
+
     /// A copy of what the engine last told.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -121,6 +133,15 @@ impl Shared {
     /// The plan, as it was last told.
     pub(crate) fn plan(&self) -> Option<Arc<PlanView>> {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).plan.clone()
+    }
+
+    /// The plan in the horizon that is planned: what comes next is laid out and checked by who asks for it, since that may take seconds.
+    pub(crate) fn horizon(&self) -> Option<Arc<Plan>> {
+        self.horizon.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn begin_horizon(&self, plan: Arc<Plan>) {
+        *self.horizon.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
     }
 
     /// Another has written something.
@@ -143,7 +164,7 @@ impl Shared {
         };
         let waited = self.changed.wait_timeout_while(changes, patience, |changes| changes.end() == after);
         let changes = waited.unwrap_or_else(PoisonError::into_inner).0;
-        // A daemon that was started anew has begun to count anew.
+        // A number of before this run is below, or above where runs have begun to count anew.
         let missed = after < changes.forgotten || after > changes.end();
         let first = if missed { 0 } else { (after - changes.forgotten) as usize };
         let items = changes.items.iter().skip(first).cloned().collect();
@@ -236,8 +257,6 @@ pub(crate) struct Engine {
     plan_trouble: Option<String>,
     counts: Counts,
     plan: PlanNotes,
-    /// The plan in the horizon that is planned.
-    horizon: Option<Plan>,
     /// When messages were accepted whose acknowledgement is not here.
     accepted_at: BTreeMap<(u64, u8, u64), Instant>,
     /// When an input last took longer than its budget.
@@ -266,7 +285,7 @@ impl Engine {
         let radios = parts.config.radios.iter().zip(&parts.radio_seeds);
         let radios = radios.map(|(radio, seed)| RadioState::new(radio, *seed)).collect();
         let (inbox, inbox_bytes) = parts.store.inbox_size().unwrap_or((0, 0));
-        let horizon = parts.config.plan.clone();
+        parts.config.plan.iter().for_each(|plan| parts.shared.begin_horizon(Arc::new(plan.clone())));
         let mut engine = Self {
             parts,
             peers,
@@ -291,7 +310,6 @@ impl Engine {
             plan_trouble: None,
             counts: Counts::default(),
             plan: PlanNotes::default(),
-            horizon,
             accepted_at: BTreeMap::new(),
             over_budget_at: None,
             civil_due: Instant::ZERO,
@@ -465,7 +483,7 @@ impl Engine {
             ("connection_places", self.parts.streams.room.taken() as u64),
             ("closing", self.closing.len() as u64),
             ("radio_again", self.radios.iter().map(|radio| radio.waiting() as u64).sum()),
-            ("requests", self.requests.len() as u64),
+            ("requests", (self.requests.len() + self.state_writes.len()) as u64),
             ("unacknowledged", self.accepted_at.len() as u64),
         ]);
         let since = self.over_budget_at.map(|at| self.published.saturating_since(at));
@@ -473,7 +491,7 @@ impl Engine {
             over_budget_lately: since.is_some_and(|since| since < ALARM),
             counts,
             peers: self.peer_status(),
-            plan: self.plan.shown(self.horizon.as_ref(), &self.parts.node, self.published),
+            plan: self.plan.shown(self.parts.shared.horizon().as_deref(), &self.parts.node, self.published),
             radios: self.parts.config.radios.iter().map(|radio| radio.name.clone()).collect(),
             troubles: self.troubles(),
             queues,

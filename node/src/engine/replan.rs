@@ -1,18 +1,21 @@
 //! The plan's later horizons: told by the application, and remembered for the next start.
 
 use super::{Engine, Refusal};
-use crate::folder;
+use crate::{config::NextHorizon, folder};
 use cosmosmesh_protocol::node::Input;
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, sync::Arc};
 
 impl Engine {
-    /// Begins the horizon that a file tells of. It is written down first: after a crash, the node begins where the others are. What it leaves out is
-    /// written with it, as it is now. One that the node refuses is not kept.
-    pub(super) fn replan(&mut self, text: &str) -> Result<u64, Refusal> {
-        let none = || Refusal::new("not_configured", "this node takes part in no plan");
-        let plan = self.horizon.as_ref().ok_or_else(none)?;
-        let next = plan.next(self.parts.config.node, text);
-        let next = next.map_err(|error| Refusal::new("horizon", error.to_string()))?;
+    /// Begins a horizon. It is written down first: after a crash, the node begins where the others are. What its file left out is written with it, as
+    /// it is now. One that the node refuses is not kept.
+    pub(super) fn replan(&mut self, next: NextHorizon) -> Result<u64, Refusal> {
+        let current = self.parts.shared.horizon().map(|plan| plan.config.horizon);
+        if current != Some(next.follows) {
+            return Err(Refusal::new(
+                "horizon",
+                "another horizon has begun meanwhile: it is to follow on that",
+            ));
+        }
         let path = self.parts.config.horizon_file();
         let failed = |error: io::Error| Refusal::new("store", format!("{}: {error}", path.display()));
         let before = read(&path).map_err(failed)?;
@@ -28,7 +31,7 @@ impl Engine {
                 }
             });
         }
-        self.horizon = Some(next.plan);
+        self.parts.shared.begin_horizon(Arc::new(next.plan));
         tracing::info!(horizon, "a later horizon of the plan begins");
         Ok(horizon)
     }

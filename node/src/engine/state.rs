@@ -17,13 +17,15 @@ const ADDRESSES: &[u8] = b"cosmosmesh/addresses";
 
 impl Engine {
     fn replica(&self) -> Result<&Replica, Refusal> {
-        let problem = "this node shares no state: its configuration says no `shared_state`";
-        self.parts.node.replica().ok_or_else(|| Refusal::new("not_configured", problem))
+        self.parts.node.replica().ok_or_else(shares_none)
     }
 
     /// Writes to shared state; who asked is told when the write is durable.
     pub(super) fn write_state(&mut self, write: &StateWrite, reply: Reply<Result<StateDot, Refusal>>) {
-        let written = self.input(Input::Write(write.op())).map_err(|error| refusal_of(&error));
+        let written = self.input(Input::Write(write.op())).map_err(|error| {
+            self.counts.refuse("application", reason_of(&error));
+            refusal_of(&error)
+        });
         let dot = written.and_then(|()| {
             let replica = self.replica()?;
             let actor = replica.actor();
@@ -32,7 +34,6 @@ impl Engine {
         match dot {
             Ok(dot) => self.state_writes.push_back((dot, reply)),
             Err(refusal) => {
-                self.counts.refuse("application", "state_write");
                 let _ = reply.send(Err(refusal));
             }
         }
@@ -99,16 +100,25 @@ impl Engine {
     }
 }
 
+/// What who asks is told where nothing is shared.
+pub(crate) fn shares_none() -> Refusal {
+    Refusal::new("not_configured", "this node shares no state: its configuration says no `shared_state`")
+}
+
+/// The word for why a write is none.
+fn reason_of(error: &InputError) -> &'static str {
+    match error {
+        InputError::Write(source) => source.reason(),
+        InputError::Contract { reason } | InputError::Refused { reason } => reason,
+        InputError::NotConfigured { .. } => "not_configured",
+        _ => "input",
+    }
+}
+
 fn refusal_of(error: &InputError) -> Refusal {
     match error {
+        InputError::NotConfigured { .. } => shares_none(),
         InputError::Write(source) => Refusal::new(source.reason(), source.to_string()),
-        InputError::Contract { reason } | InputError::Refused { reason } => {
-            Refusal::new(reason, error.to_string())
-        }
-        InputError::NotConfigured { .. } => Refusal::new(
-            "not_configured",
-            "this node shares no state: its configuration says no `shared_state`",
-        ),
-        _ => Refusal::new("input", error.to_string()),
+        _ => Refusal::new(reason_of(error), error.to_string()),
     }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{mailbox::Event, store::Work, transport::ConnectionId, unmet::Mishaps};
 use cosmosmesh_protocol::{convergence::tcpcl::TerminationReason, node::Input, time::Instant};
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 impl Engine {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -211,8 +211,10 @@ impl Engine {
     fn on_quic(&mut self, at: SocketAddr, trouble: Option<String>) {
         match trouble {
             Some(why) => {
-                tracing::error!(%at, why, "nothing speaks QUIC here until it can again");
-                self.quic_troubles.insert(at, why);
+                // It tries again every second.
+                if is_news(&mut self.quic_troubles, at, &why) {
+                    tracing::error!(%at, why, "nothing speaks QUIC here until it can again");
+                }
             }
             None => {
                 tracing::info!(%at, "QUIC is spoken again");
@@ -260,5 +262,27 @@ impl Engine {
             );
         }
         tracing::info!("ended");
+    }
+}
+
+/// Notes what is the matter at an address; says whether that is another thing than before.
+fn is_news(troubles: &mut BTreeMap<SocketAddr, String>, at: SocketAddr, why: &str) -> bool {
+    troubles.insert(at, why.to_owned()).as_deref() != Some(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_the_matter_with_a_socket_is_news_once() {
+        let [one, two] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let mut troubles = BTreeMap::new();
+        assert!(is_news(&mut troubles, one, "it has failed"));
+        assert!(is_news(&mut troubles, one, "in use"));
+        assert!(!is_news(&mut troubles, one, "in use"));
+        assert!(is_news(&mut troubles, two, "in use"));
+        troubles.remove(&one);
+        assert!(is_news(&mut troubles, one, "in use"), "it was spoken again in between");
     }
 }

@@ -231,7 +231,7 @@ async fn plan(State(app): State<App>) -> Json<Option<PlanView>> {
 
 /// A later horizon of the plan, as the text of its file.
 async fn next_horizon(State(app): State<App>, body: String) -> Answer {
-    app.wait(move |door| door.replan(body)).await
+    app.wait(move |door| door.replan(&body)).await
 }
 
 async fn send(State(app): State<App>, Query(fields): Query<Fields>, body: Bytes) -> Answer {

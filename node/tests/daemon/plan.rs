@@ -1,7 +1,7 @@
 //! Daemons that plan together: over sockets, with a coordinator that is shut down, and seen by `ctl`.
 
 use super::place::{Place, QUICK, free, program, wait_until};
-use cosmosmesh_node::{Client, Daemon, PlanView, Start, StartError};
+use cosmosmesh_node::{Client, ClientError, Daemon, PlanView, Start, StartError};
 use std::{fs, net::SocketAddr, sync::Arc};
 
 /// Three daemons, each connected to the others, that share power in two slots. Node 1 gives; the others take.
@@ -119,6 +119,18 @@ fn a_coordinator_that_is_not_there_is_replaced_by_a_vote_and_follows_when_it_com
     assert!((given - 7.0).abs() < 1e-4, "{given}");
 }
 
+#[test]
+fn a_later_horizon_is_checked_by_who_asks_for_it_and_not_by_the_engine() {
+    let mesh = Mesh::new();
+    let daemon = mesh.start(1);
+    let client = Client::of(daemon.clone());
+    daemon.stop();
+    assert!(daemon.wait());
+    // There is no engine any more; what can be told without it is.
+    let refused = client.next_horizon("(horizon: 1, shift: 9)").expect_err("more than there are");
+    assert!(matches!(&refused, ClientError::Refused(refusal) if refusal.reason == "horizon"), "{refused}");
+}
+
 /// The masks of everybody's answers.
 const MASKED: &str = "Masked(keys: \"mask-keys\", committee: [1, 2, 3], most: 50)";
 
@@ -220,6 +232,10 @@ fn under_masks_daemons_agree_on_the_same_plan_with_the_keys_that_each_has_publis
     assert!(problem(&lines[first..second]).contains("no keys of node 2"));
     assert!(problem(&lines.replacen("mask-keys 2", "mask-keys 3", 1)).contains(":2: node 3 has not signed"));
     assert!(problem(&lines.replacen(" 8 ", " 7 ", 1)).contains(":1: not a line"));
+    let twice = problem(&format!("{lines}{}", &lines[first..second]));
+    assert!(twice.contains(":4: node 1 has a line already"), "{twice}");
+    let stranger = problem(&lines.replacen("mask-keys 2", "mask-keys 77", 1));
+    assert!(stranger.contains(":2: nobody here knows the key of node 77"), "{stranger}");
     fs::write(&file, &lines).expect("a file");
     let daemons = [1, 2, 3].map(|node| Arc::new(start(node).unwrap_or_else(|error| panic!("{error}"))));
     wait_until("everyone holds a version", || daemons.iter().all(committed));

@@ -83,7 +83,8 @@ fn a_daemon_whose_quic_peers_are_away_ends_at_once() {
     }
     let begun = clock();
     drop(one);
-    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    // Not when the patience with them is over.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 /// Says over plain TCP to be `node`, and waits until that is ended.

@@ -2,7 +2,8 @@
 
 use super::place::{Place, QUICK, free, program, wait_until};
 use cosmosmesh_node::{
-    Client, ClientError, Daemon, StateBytes, StateItem, StateKind, StateQuery, StateWrite, adapter::attach,
+    Client, ClientError, Daemon, StateBytes, StateItem, StateKind, StateQuery, StateWrite, Token,
+    adapter::attach,
 };
 use std::{
     net::SocketAddr,
@@ -74,8 +75,32 @@ fn what_one_writes_the_other_reads_and_both_keep_over_restarts() {
     let all = one.read_state(StateQuery::default()).expect("an answer");
     let told: Vec<String> = all.iter().map(StateItem::to_string).collect();
     assert_eq!(told, ["map site", "set crew", "counter trips"]);
-    let missed = two.state_changes(Some(1 << 40), Duration::ZERO).expect("an answer");
-    assert!(missed.missed, "a daemon that was started anew counts anew");
+}
+
+#[test]
+fn who_watched_before_a_restart_is_told_that_changes_were_missed_however_many_came_since() {
+    let pair = Pair::new();
+    let (one, two) = (Client::of(pair.start(1)), Client::of(pair.start(2)));
+    let begin = two.state_changes(None, Duration::ZERO).expect("an answer").next;
+    one.write_state(put("site", "airlock", "open")).expect("written");
+    let next = two.state_changes(Some(begin), super::place::PATIENCE).expect("an answer").next;
+    assert!(next < 1 << 53, "{next}: all languages read it");
+    drop(two);
+    let two = Client::of(pair.start(2));
+    let missed = two.state_changes(Some(next), Duration::ZERO).expect("an answer");
+    assert!(missed.missed, "nothing has changed since, but nobody knows what did before");
+    for key in ["a", "b", "c"] {
+        one.write_state(put("site", key, "on")).expect("written");
+        wait_until("it has come", || get(&two, "site", key).is_some());
+    }
+    let missed = two.state_changes(Some(next), Duration::ZERO).expect("an answer");
+    assert!(missed.missed, "more have come than were counted before");
+    let changes = two.state_changes(Some(missed.next), Duration::ZERO).expect("an answer");
+    assert!(!changes.missed && changes.items.is_empty());
+    // Of the life before last, or of none.
+    for other in [0, begin - 1, next + (1 << 40), u64::MAX] {
+        assert!(two.state_changes(Some(other), Duration::ZERO).expect("an answer").missed, "{other}");
+    }
 }
 
 #[test]
@@ -107,12 +132,55 @@ fn what_is_too_large_or_not_shared_is_refused() {
         error => panic!("{error}"),
     };
     let large = put("site", "x", &"x".repeat(5000));
-    assert!(one.write_state(large).map_err(reason).is_err());
+    assert_eq!(one.write_state(large).map_err(reason), Err("sync_too_long".to_owned()));
+    let counted = "door=\"application\",reason=\"sync_too_long\"} 1";
+    wait_until("it is counted by its reason", || one.metrics().expect("metrics").contains(counted));
     let alone = Place::new();
     let client = Client::of(alone.daemon(9, QUICK));
     assert_eq!(client.write_state(put("a", "b", "c")).map_err(reason), Err("not_configured".to_owned()));
     let asked = client.read_state(StateQuery::default()).map_err(reason);
     assert_eq!(asked, Err("not_configured".to_owned()));
+    // Nobody waits for what never comes.
+    let changes = client.state_changes(None, Duration::ZERO).map_err(reason);
+    assert_eq!(changes, Err("not_configured".to_owned()));
+    let script = "
+import json, sys
+assert '\"hello\"' in sys.stdin.readline()
+print(json.dumps({'type': 'watch'}), flush=True)
+told = json.loads(sys.stdin.readline())
+assert (told['type'], told['reason']) == ('refused', 'not_configured'), told
+print(json.dumps({'type': 'read', 'id': 1, 'after': 'a'}), flush=True)
+told = json.loads(sys.stdin.readline())
+assert (told['type'], told['id'], told['reason']) == ('refused', 1, 'after_without_kind'), told
+";
+    let (mut python, ends) = (Command::new("timeout"), AtomicBool::new(false));
+    python.args(["20", "python3", "-c", script]);
+    assert!(attach(&mut python, &client, &client, &ends).expect("it works").success());
+}
+
+#[test]
+fn pages_go_on_within_a_kind_and_an_end_without_one_is_refused() {
+    let pair = Pair::new();
+    let two = Client::of(pair.start(2));
+    let token = Token::read(&pair.place.state(2).join("token")).expect("a token");
+    let remote = Client::connect(pair.control, Some(&token)).expect("it runs");
+    for key in ["m1", "m2", "m3"] {
+        two.write_state(put(key, "x", "y")).expect("written");
+    }
+    two.write_state(StateWrite::Add { set: "crew".into(), member: "ada".into() }).expect("written");
+    let after = Some(StateBytes::from("m1"));
+    for client in [&two, &remote] {
+        // The set comes before it by name, and after it by kind: it would never be told.
+        let refused = client.read_state(StateQuery { after: after.clone(), ..StateQuery::default() });
+        assert!(
+            matches!(&refused, Err(ClientError::Refused(refusal)) if refusal.reason == "after_without_kind"),
+            "{refused:?}"
+        );
+        let maps = StateQuery { kind: Some(StateKind::Map), after: after.clone(), ..StateQuery::default() };
+        let told: Vec<String> =
+            client.read_state(maps).expect("a page").iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["map m2", "map m3"]);
+    }
 }
 
 #[test]
@@ -188,6 +256,53 @@ assert item['key'] == 'lamp' and item['value'] == 'on', item
             running.is_finished()
         });
         assert!(running.join().expect("no panic"), "it was told what it expects");
+    });
+}
+
+#[test]
+fn a_program_is_told_what_was_written_since_it_said_that_it_watches_however_slowly_it_reads() {
+    let pair = Pair::new();
+    let (one, two) = (pair.start(1), pair.start(2));
+    let (never, go) = (AtomicBool::new(false), pair.place.path().join("go"));
+    // It is given far more than a pipe holds, before it says that it watches.
+    let other = Client::of(two);
+    for _ in 0..20 {
+        super::place::send(&other, 1, &"x".repeat(50_000));
+    }
+    let script = "
+import json, os, sys, time
+def say(**said):
+    print(json.dumps(said), flush=True)
+assert 'hello' in sys.stdin.readline()
+time.sleep(1)
+say(type='watch')
+say(type='write', id=1, write='put', map='site', key='door', value='open')
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+while True:
+    told = json.loads(sys.stdin.readline())
+    if told['type'] == 'message':
+        say(type='take', number=told['number'])
+    if told['type'] == 'changed':
+        break
+assert told['item']['key'] == 'lamp', told
+";
+    let [sending, receiving, at_one] = [0; 3].map(|_| Client::of(one.clone()));
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            let mut python = Command::new("python3");
+            python.args(["-c", script]).arg(&go);
+            attach(&mut python, &sending, &receiving, &never).expect("it works").success()
+        });
+        wait_until("it has said that it watches", || get(&other, "site", "door").is_some());
+        other.write_state(put("site", "lamp", "on")).expect("written");
+        wait_until("the write has come", || get(&at_one, "site", "lamp").is_some());
+        std::fs::write(&go, "").expect("a file");
+        wait_until("the program has ended", || {
+            other.write_state(put("site", "later", "on")).expect("written");
+            running.is_finished()
+        });
+        assert!(running.join().expect("no panic"), "it was told of the first write");
     });
 }
 

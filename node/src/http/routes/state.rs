@@ -34,5 +34,5 @@ pub(super) async fn read(State(app): State<App>, Query(fields): Query<Fields>) -
 pub(super) async fn changes(State(app): State<App>, Query(fields): Query<Fields>) -> Answer {
     check_fields(&fields, &["after", "wait_ms"])?;
     let (after, patience) = (field(&fields, "after")?, field(&fields, "wait_ms")?.unwrap_or(0));
-    app.wait(move |door| Ok(door.state_changes(after, Duration::from_millis(patience)))).await
+    app.wait(move |door| door.state_changes(after, Duration::from_millis(patience))).await
 }
